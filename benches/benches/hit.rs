@@ -1,0 +1,54 @@
+//! Hits: nothing but gets that find their entry.
+//!
+//! Three sizes (in the first-level cache, in the last-level cache, beyond) with uniform and Zipf
+//! keys, one and two threads; then two threads that ask for one and the same key, where any
+//! line that a hit writes goes to and fro between the cores. Capacity is twice the entries, so
+//! that nothing is evicted even from an uneven shard.
+#![forbid(unsafe_code)]
+
+use benches::{
+    args::Args,
+    keys::{self, Popularity},
+    lane::{self, Source},
+    suite::{Case, Suite},
+    workload::Plan,
+};
+
+fn main() {
+    let args = Args::from_env();
+    let sizes: &[(u64, &str)] = args.pick(
+        &[(1_000, "1k"), (10_000, "10k")],
+        &[(1_000, "1k"), (100_000, "100k"), (1_000_000, "1M")],
+    );
+    let stream = args.pick(1 << 16, keys::STREAM);
+    let mut suite = Suite::start("hit", args);
+    for &(entries, size) in sizes {
+        let mut cases = spread_cases(entries, size, stream);
+        if entries == 1_000 {
+            cases.push(Case::new("hit/1k/one-key/2t".to_owned(), 2, || {
+                Plan::Read([keys::key(0); 4096].into())
+            }));
+        }
+        suite.group(cases, || filled(entries));
+    }
+    suite.finish();
+}
+
+fn spread_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for popularity in [Popularity::Uniform, Popularity::Zipf] {
+        for threads in [1, 2] {
+            let name = format!("hit/{size}/{}/{threads}t", popularity.name());
+            let plan = move || Plan::Read(keys::stream(popularity, entries, stream));
+            cases.push(Case::new(name, threads, plan));
+        }
+    }
+    cases
+}
+
+fn filled(entries: u64) -> Vec<Box<dyn Source>> {
+    let keys = keys::population(entries);
+    let mut sources = lane::every(2 * entries);
+    sources.iter_mut().for_each(|source| source.fill(&keys));
+    sources
+}

@@ -1,0 +1,195 @@
+//! Memory: live bytes per entry beyond the 16 that a `u64` key and a `u64` value need anyway.
+//!
+//! One subject after the other in one process, each against the bytes alive before it was made:
+//! filled to capacity; churned with twice as many new keys, so that queues, memories of evicted
+//! keys and timers are in use; emptied; dropped. After the drop everything must be back, for
+//! ours: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
+#![deny(unsafe_code)]
+
+mod counting;
+
+use benches::{
+    args::Args,
+    keys,
+    lane::Label,
+    report,
+    subject::{self, Subject},
+};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
+
+/// Key and value.
+const PAYLOAD: f64 = 16.0;
+
+/// What ours may leave behind: names of threads and the like, never entries.
+const TOLERATED: i64 = 64 * 1024;
+
+/// The subject after one of its stages.
+struct Stage {
+    name: &'static str,
+    /// Alive beyond what was before the subject was made; negative if something older went.
+    bytes: i64,
+    /// The most that was alive during the stage.
+    peak: i64,
+    entries: u64,
+    /// Where the bytes lie, as far as the subject can tell.
+    parts: Vec<(&'static str, u64)>,
+}
+
+impl Stage {
+    fn overhead(&self) -> Option<f64> {
+        (self.entries > 0).then(|| self.bytes as f64 / self.entries as f64 - PAYLOAD)
+    }
+
+    fn peak_overhead(&self) -> Option<f64> {
+        (self.entries > 0).then(|| self.peak as f64 / self.entries as f64 - PAYLOAD)
+    }
+}
+
+struct Measured {
+    label: Label,
+    stages: Vec<Stage>,
+    left_after_drop: i64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::from_env();
+    let capacity = args.pick(10_000, 1_000_000);
+    println!(
+        "memory: u64 -> u64, capacity and first filling {capacity}, then twice that in new keys"
+    );
+    println!(
+        "bytes per resident entry beyond the {PAYLOAD} of key and value; TTL where there is one"
+    );
+    if args.criterion {
+        println!("(there is nothing for criterion to time here)");
+    }
+    let measured = measure_wanted(&args, capacity);
+    println!(
+        "\n{:<16}{:>8}{:>12}{:>10}{:>10}{:>14}",
+        "", "", "entries", "live", "peak", "total KiB"
+    );
+    measured.iter().for_each(print);
+    println!("\nwhat each lacks beside ours:");
+    for one in &measured {
+        println!("  {:<16}{}", one.label.name, one.label.lacks);
+    }
+    if let Some(path) = &args.json {
+        let subjects: Vec<Value> = measured.iter().map(to_json).collect();
+        let quick = args.quick;
+        report::write_json(path, &json!({"bench": "memory", "quick": quick, "subjects": subjects}));
+    }
+    verdict(&measured)
+}
+
+/// moka comes last: what its process-wide collector still holds after the drop would be freed
+/// while another is measured.
+fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
+    let mut measured = Vec::new();
+    wanted::<subject::Ours>(args, capacity, &mut measured);
+    wanted::<subject::OursTicking>(args, capacity, &mut measured);
+    wanted::<subject::QuickCache>(args, capacity, &mut measured);
+    wanted::<subject::BareMap>(args, capacity, &mut measured);
+    wanted::<subject::Moka>(args, capacity, &mut measured);
+    measured
+}
+
+fn wanted<S: Subject>(args: &Args, capacity: u64, measured: &mut Vec<Measured>) {
+    if args.wants(S::NAME) {
+        measured.push(measure::<S>(capacity));
+    }
+}
+
+fn measure<S: Subject>(capacity: u64) -> Measured {
+    // A small one first: what a process allocates once (a clock's thread, thread-local state) is
+    // not a cost of the cache that is measured.
+    subject::fill(&mut S::with_capacity(100), 0..1000);
+    let baseline = counting::live() as i64;
+    let mut stages = Vec::with_capacity(4);
+    let mut subject = S::with_capacity(capacity);
+    stages.push(stage("fill", baseline, &mut subject, |subject| {
+        subject::fill(subject, (0..capacity).map(keys::key));
+    }));
+    if S::BOUNDED {
+        stages.push(stage("churn", baseline, &mut subject, |subject| {
+            subject::fill(subject, (capacity..3 * capacity).map(keys::key));
+        }));
+    }
+    stages.push(stage("clear", baseline, &mut subject, |subject| {
+        subject.clear();
+        subject::settle_fully(subject);
+    }));
+    // The list of stages outlives the subject without being part of it.
+    let own = stages.capacity() * size_of::<Stage>();
+    stages.iter_mut().for_each(|stage| stage.bytes -= own as i64);
+    drop(subject);
+    let parts: usize = stages.iter().map(|s| s.parts.capacity() * size_of::<(&str, u64)>()).sum();
+    let left_after_drop = counting::live() as i64 - baseline - (own + parts) as i64;
+    Measured { label: Label::of::<S>(), stages, left_after_drop }
+}
+
+fn stage<S: Subject>(
+    name: &'static str,
+    baseline: i64,
+    subject: &mut S,
+    work: impl FnOnce(&mut S),
+) -> Stage {
+    counting::forget_peak();
+    work(subject);
+    let (bytes, peak) = (counting::live() as i64 - baseline, counting::peak() as i64 - baseline);
+    Stage { name, bytes, peak, entries: subject.entries(), parts: subject.breakdown() }
+}
+
+fn print(measured: &Measured) {
+    let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.1}"));
+    for (i, stage) in measured.stages.iter().enumerate() {
+        let name = if i == 0 { measured.label.name } else { "" };
+        println!(
+            "{name:<16}{:>8}{:>12}{:>10}{:>10}{:>14}",
+            stage.name,
+            stage.entries,
+            figure(stage.overhead()),
+            figure(stage.peak_overhead()),
+            stage.bytes / 1024
+        );
+        for (part, bytes) in &stage.parts {
+            let each = (stage.entries > 0).then(|| *bytes as f64 / stage.entries as f64);
+            println!("{:>28}{:>8}{:>10}{:>10}{:>14}", part, "", figure(each), "", bytes / 1024);
+        }
+    }
+    println!("{:<16}{:>8}{:>46}", "", "drop", measured.left_after_drop / 1024);
+}
+
+fn to_json(measured: &Measured) -> Value {
+    let stage = |stage: &Stage| {
+        let parts: serde_json::Map<String, Value> =
+            stage.parts.iter().map(|(name, bytes)| ((*name).to_owned(), json!(bytes))).collect();
+        json!({
+            "stage": stage.name,
+            "entries": stage.entries,
+            "live_bytes": stage.bytes,
+            "peak_bytes": stage.peak,
+            "overhead_per_entry": stage.overhead(),
+            "parts": parts,
+        })
+    };
+    json!({
+        "name": measured.label.name,
+        "lacks": measured.label.lacks,
+        "stages": measured.stages.iter().map(stage).collect::<Vec<_>>(),
+        "left_after_drop": measured.left_after_drop,
+    })
+}
+
+/// A peer that keeps memory is a fact to report; ours doing so is a fault.
+fn verdict(measured: &[Measured]) -> ExitCode {
+    let kept: Vec<&Measured> =
+        measured.iter().filter(|m| m.label.ours && m.left_after_drop > TOLERATED).collect();
+    for one in &kept {
+        eprintln!("{} kept {} bytes after its drop", one.label.name, one.left_after_drop);
+    }
+    if kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,81 @@
+//! A memcached of our own for as long as the benchmark runs: on 127.0.0.1 only, on a port that
+//! was free a moment ago, ended when its handle goes, also by a panic.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often to try another port when somebody else takes the one that was free.
+const TRIES: usize = 5;
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A running memcached.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts one. [`io::ErrorKind::NotFound`] means that it is not installed.
+    pub(crate) fn start() -> io::Result<Server> {
+        let mut last = io::Error::other("memcached was never started");
+        for _ in 0..TRIES {
+            let mut server = Server::spawn(free_port()?)?;
+            match server.wait_until_up() {
+                Ok(()) => return Ok(server),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn spawn(port: u16) -> io::Result<Server> {
+        let child = Command::new("memcached")
+            .args(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"])
+            // Started by root it wants to be told whom to run as; by others it ignores this.
+            .args(["-u", "nobody", "-m", "64", "-t", "1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Server { child, address: (Ipv4Addr::LOCALHOST, port).into() })
+    }
+
+    /// A connection alone would not do: if the port went to another program, ours has ended.
+    fn wait_until_up(&mut self) -> io::Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let up = TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).is_ok();
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("memcached ended early: {status}")));
+            }
+            if up {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "memcached does not accept connections"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

@@ -1,0 +1,162 @@
+//! The command line that all benchmarks share.
+//!
+//! Cargo runs these programs in two ways: `cargo bench` passes `--bench`, `cargo test` over all
+//! targets does not. Without `--bench` a benchmark only shows that it works, as `--quick` does;
+//! nobody wants minutes of measuring out of a test run.
+
+use std::path::PathBuf;
+
+/// What to print for `--help` and beside a wrong option.
+pub const USAGE: &str = "\
+usage: cargo bench -p benches --bench NAME -- [OPTIONS] [TEXT]
+
+  TEXT, --filter TEXT   only cases whose name contains TEXT
+  --rounds N            go round the subjects N times
+  --quick               smoke test: small sizes, few short rounds (the default without --bench)
+  --json FILE           also write the results to FILE
+  --criterion           criterion's groups instead of the interleaved table
+  --bench, --test       passed by cargo: measure in full; smoke test
+";
+
+/// A parsed command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    /// Small sizes and few rounds.
+    pub quick: bool,
+    /// Run criterion's groups.
+    pub criterion: bool,
+    /// Only cases whose name contains this.
+    pub filter: Option<String>,
+    /// How often to go round; each benchmark has its own default.
+    pub rounds: Option<usize>,
+    /// Where to write the results.
+    pub json: Option<PathBuf>,
+    /// Print the usage and stop.
+    pub help: bool,
+    /// A test runner asks for the tests in here: there are none.
+    pub list: bool,
+}
+
+impl Args {
+    /// Reads the options of this process; stops it, with a line saying why, where they make no
+    /// sense or only ask for information.
+    pub fn from_env() -> Args {
+        let args = Args::parse(std::env::args().skip(1)).unwrap_or_else(|wrong| {
+            eprint!("{wrong}\n\n{USAGE}");
+            std::process::exit(2);
+        });
+        if args.help {
+            print!("{USAGE}");
+        }
+        if args.help || args.list {
+            std::process::exit(0);
+        }
+        args
+    }
+
+    /// Reads options; the error names the one that is wrong.
+    pub fn parse(options: impl IntoIterator<Item = String>) -> Result<Args, String> {
+        let mut args = Args::default();
+        let (mut measure, mut smoke) = (false, false);
+        let mut options = options.into_iter();
+        while let Some(option) = options.next() {
+            let mut value = || options.next().ok_or_else(|| format!("{option} needs a value"));
+            match option.as_str() {
+                "--bench" => measure = true,
+                "--quick" | "--test" => smoke = true,
+                "--criterion" => args.criterion = true,
+                "--filter" => args.filter = Some(value()?),
+                "--rounds" => args.rounds = Some(rounds(&value()?)?),
+                "--json" => args.json = Some(value()?.into()),
+                "--help" | "-h" => args.help = true,
+                "--list" => args.list = true,
+                // Output formats of test runners; there is nothing here for them to format.
+                "--format" => drop(value()?),
+                other if other.starts_with('-') => return Err(format!("unknown option {other}")),
+                text => args.filter = Some(text.to_owned()),
+            }
+        }
+        args.quick = smoke || !measure;
+        if args.criterion && args.json.is_some() {
+            return Err("--json goes with the interleaved table; criterion keeps its own JSON \
+                        under target/criterion"
+                .to_owned());
+        }
+        Ok(args)
+    }
+
+    /// Whether a case of this name is to run.
+    pub fn wants(&self, name: &str) -> bool {
+        self.filter.as_ref().is_none_or(|text| name.contains(text.as_str()))
+    }
+
+    /// One of two settings: for the smoke test, in full.
+    pub fn pick<T>(&self, quick: T, full: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// How often to go round, given the benchmark's own default.
+    pub fn rounds_or(&self, full: usize) -> usize {
+        self.rounds.unwrap_or(self.pick(3, full))
+    }
+}
+
+fn rounds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("--rounds takes a number from 1, not {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Args::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn full_only_when_cargo_bench_asks() {
+        assert!(!parse("--bench").unwrap().quick);
+        assert!(parse("").unwrap().quick);
+        assert!(parse("--test").unwrap().quick);
+        assert!(parse("--bench --quick").unwrap().quick);
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let args = parse("--bench --rounds 7 --json out.json --filter zipf/2t").unwrap();
+        assert_eq!((args.rounds, args.rounds_or(31)), (Some(7), 7));
+        assert_eq!(args.json.as_deref(), Some(std::path::Path::new("out.json")));
+        assert!(args.wants("hit/1k/zipf/2t") && !args.wants("hit/1k/zipf/1t"));
+        assert!(parse("--bench --criterion").unwrap().criterion);
+    }
+
+    #[test]
+    fn a_bare_word_filters() {
+        let args = parse("churn --bench").unwrap();
+        assert_eq!(args.filter.as_deref(), Some("churn"));
+        assert!(parse("--bench").unwrap().wants("anything"));
+    }
+
+    #[test]
+    fn defaults_depend_on_quick() {
+        assert_eq!(parse("--bench").unwrap().rounds_or(31), 31);
+        assert_eq!(parse("--bench --quick").unwrap().rounds_or(31), 3);
+        assert_eq!(parse("--quick").unwrap().pick(1, 2), 1);
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        assert!(parse("--rounds").unwrap_err().contains("--rounds"));
+        assert!(parse("--rounds 0").unwrap_err().contains("from 1"));
+        assert!(parse("--speed 9").unwrap_err().contains("--speed"));
+        assert!(parse("--criterion --json x").unwrap_err().contains("--json"));
+    }
+
+    #[test]
+    fn a_test_runner_that_lists_is_tolerated() {
+        assert!(parse("--list --format terse").unwrap().list);
+    }
+}

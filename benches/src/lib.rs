@@ -1,0 +1,21 @@
+//! What the benchmarks beside this crate share: the caches under test, the key streams, and a
+//! harness that compares caches within one run instead of across runs.
+//!
+//! On a machine that other programs use, two runs a minute apart differ by more than the caches
+//! do. So the harness goes round the subjects, a few milliseconds each, again and again; what it
+//! reports is the median of the ratios taken inside each round. Read from the bottom up:
+//!
+//! * [`stats`] medians and ratios; [`keys`] the streams; [`args`] the command line.
+//! * [`subject`] one face for our cache and its peers; [`workload`] what one thread does to one.
+//! * [`lane`] one subject and its threads, timed; [`report`] tables and JSON.
+//! * [`suite`] goes round the lanes of a case, or hands them to criterion.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod keys;
+pub mod lane;
+pub mod report;
+pub mod stats;
+pub mod subject;
+pub mod suite;
+pub mod workload;

@@ -1,0 +1,241 @@
+//! One run of a benchmark: its cases, and how the subjects of a case take turns.
+//!
+//! The rounds go A B C D, A B C D, ...: a slot each. See the crate's head for the reason.
+
+use crate::{
+    args::Args,
+    lane::{Control, Label, Lane, Source, Span},
+    report,
+    stats::{median, median_ratio, spread},
+    workload::{Plan, Tally},
+};
+use criterion::{Criterion, Throughput};
+use std::time::Duration;
+
+/// Measured time of one slot.
+const SLOT: Duration = Duration::from_millis(20);
+
+/// One row of figures: what the subjects are asked to do.
+pub struct Case {
+    /// `bench/size/keys/threads`; filters look at this.
+    pub name: String,
+    /// How many threads work at once.
+    pub threads: usize,
+    /// Operations before the first round, so that what is measured is a cache in use.
+    pub settle: u64,
+    /// Makes the streams; called only if the case is to run.
+    pub plan: Box<dyn Fn() -> Plan>,
+}
+
+impl Case {
+    /// A case without operations before the first round.
+    pub fn new(name: String, threads: usize, plan: impl Fn() -> Plan + 'static) -> Case {
+        Case { name, threads, settle: 0, plan: Box::new(plan) }
+    }
+
+    /// With that many operations before the first round.
+    pub fn after(self, settle: u64) -> Case {
+        Case { settle, ..self }
+    }
+}
+
+/// What one subject did in one case.
+pub struct Series {
+    /// Who.
+    pub label: Label,
+    /// Nanoseconds per operation, one for each round.
+    pub ns: Vec<f64>,
+    /// What its gets found while it was measured.
+    pub tally: Tally,
+}
+
+impl Series {
+    /// The median round.
+    pub fn ns_per_op(&self) -> f64 {
+        median(&self.ns)
+    }
+
+    /// How far rounds stray, see [`spread`].
+    pub fn spread(&self) -> f64 {
+        spread(&self.ns)
+    }
+
+    /// Our time over its time, by round, the median: below 1 we are faster.
+    pub fn ratio_of(&self, ours: &Series) -> f64 {
+        median_ratio(&ours.ns, &self.ns)
+    }
+}
+
+/// A case that has been measured.
+pub struct Outcome {
+    /// The name of the case.
+    pub name: String,
+    /// How many cores its threads had, where there are several.
+    pub cores: Option<f64>,
+    /// One for each subject.
+    pub series: Vec<Series>,
+}
+
+/// Goes round the lanes; `control` is called once in each round, before them.
+pub fn interleave(
+    lanes: &mut [Box<dyn Lane>],
+    rounds: usize,
+    span: Span,
+    mut control: impl FnMut(),
+) -> Vec<Series> {
+    let start = |lane: &mut Box<dyn Lane>| Series {
+        label: lane.label(),
+        ns: Vec::with_capacity(rounds),
+        tally: lane.tally(),
+    };
+    let mut all: Vec<Series> = lanes.iter_mut().map(start).collect();
+    for _ in 0..rounds {
+        control();
+        for (lane, series) in lanes.iter_mut().zip(&mut all) {
+            series.ns.push(lane.slot(span));
+        }
+    }
+    for (lane, series) in lanes.iter().zip(&mut all) {
+        series.tally = lane.tally().since(series.tally);
+    }
+    all
+}
+
+/// A running benchmark.
+pub struct Suite {
+    bench: &'static str,
+    args: Args,
+    rounds: usize,
+    span: Span,
+    criterion: Option<Criterion>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Suite {
+    /// Prints what the tables mean and gets ready.
+    pub fn start(bench: &'static str, args: Args) -> Suite {
+        let (rounds, slot) = (args.rounds_or(31), args.pick(Duration::from_millis(1), SLOT));
+        let criterion = args.criterion.then(|| configure(args.quick));
+        if criterion.is_none() {
+            print!("{}", report::preamble(bench, rounds, slot, args.quick));
+        }
+        let span = Span::measuring(slot);
+        Suite { bench, args, rounds, span, criterion, outcomes: Vec::new() }
+    }
+
+    /// Runs those of the cases that are wanted on one set of subjects, which is made only if
+    /// there are any.
+    pub fn group(&mut self, cases: Vec<Case>, setup: impl FnOnce() -> Vec<Box<dyn Source>>) {
+        let wanted: Vec<Case> = cases.into_iter().filter(|c| self.args.wants(&c.name)).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let sources = setup();
+        for case in wanted {
+            let plan = (case.plan)();
+            let mut lanes: Vec<_> =
+                sources.iter().map(|source| source.lane(&plan, case.threads)).collect();
+            for lane in &mut lanes {
+                lane.iterate(case.settle);
+            }
+            self.run(&case, lanes);
+        }
+    }
+
+    fn run(&mut self, case: &Case, mut lanes: Vec<Box<dyn Lane>>) {
+        if let Some(criterion) = &mut self.criterion {
+            with_criterion(criterion, &case.name, lanes);
+            return;
+        }
+        let mut control = Control::new(case.threads, Span::measuring(self.span.measured / 4));
+        let series = interleave(&mut lanes, self.rounds, self.span, || control.slot());
+        let cores = control.cores();
+        let outcome = Outcome { name: case.name.clone(), cores, series };
+        print!("{}", report::table(&outcome));
+        self.outcomes.push(outcome);
+    }
+
+    /// Prints the legend and writes the JSON file, if one was asked for.
+    pub fn finish(self) {
+        if self.criterion.is_some() {
+            return;
+        }
+        if self.outcomes.is_empty() {
+            println!("no case matches the filter");
+            return;
+        }
+        print!("{}", report::legend(&self.outcomes));
+        if let Some(path) = &self.args.json {
+            report::write_json(path, &report::json(self.bench, self.args.quick, &self.outcomes));
+        }
+    }
+}
+
+fn configure(quick: bool) -> Criterion {
+    let criterion = Criterion::default().without_plots();
+    if quick {
+        let ms = Duration::from_millis;
+        return criterion.sample_size(10).warm_up_time(ms(10)).measurement_time(ms(10));
+    }
+    criterion
+}
+
+/// The same lanes as a criterion group; criterion finishes with one before it begins the next.
+fn with_criterion(criterion: &mut Criterion, name: &str, lanes: Vec<Box<dyn Lane>>) {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(1));
+    for mut lane in lanes {
+        group.bench_function(lane.label().name, |b| b.iter_custom(|ops| lane.iterate(ops)));
+    }
+    group.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::RefCell, rc::Rc};
+
+    struct Noted {
+        name: &'static str,
+        log: Rc<RefCell<String>>,
+        ns: f64,
+    }
+
+    impl Lane for Noted {
+        fn label(&self) -> Label {
+            Label { name: self.name, lacks: "", ours: self.name == "a" }
+        }
+        fn slot(&mut self, _: Span) -> f64 {
+            self.log.borrow_mut().push_str(self.name);
+            self.ns
+        }
+        fn iterate(&mut self, _: u64) -> Duration {
+            Duration::ZERO
+        }
+        fn tally(&self) -> Tally {
+            Tally { gets: self.log.borrow().len() as u64, hits: 0 }
+        }
+    }
+
+    #[test]
+    fn rounds_alternate_between_subjects() {
+        let log = Rc::new(RefCell::new(String::new()));
+        let lane = |name, ns| Box::new(Noted { name, log: Rc::clone(&log), ns }) as Box<dyn Lane>;
+        let mut lanes = vec![lane("a", 1.0), lane("b", 4.0)];
+        let series =
+            interleave(&mut lanes, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));
+        assert_eq!(*log.borrow(), "|ab|ab|ab");
+        assert_eq!(series[1].ns, [4.0; 3]);
+        assert_eq!(series[1].ratio_of(&series[0]), 0.25);
+        assert_eq!(series[0].tally.gets, 9);
+    }
+
+    #[test]
+    fn an_unwanted_group_is_never_set_up() {
+        let args = Args { quick: true, filter: Some("none".to_owned()), ..Args::default() };
+        let mut suite = Suite::start("test", args);
+        let case = Case::new("test/1k".to_owned(), 1, || Plan::Churn);
+        suite.group(vec![case], || panic!("set up for nothing"));
+        suite.finish();
+    }
+}

@@ -1,0 +1,141 @@
+//! What can be learnt of a return type.
+//!
+//! An attribute sees names, not types. It takes a return type for a `Result` or an `Option` by
+//! the last word of its path, and these traits hold it to that: [`Fallible`] and [`Optional`]
+//! give the value inside, so `io::Result<T>` and other aliases of that name just work, and a
+//! foreign type that is merely called `Result` is an error with a remedy. The other way round,
+//! an alias of another name, is found by [`Probe`].
+//!
+//! [`Probe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
+//! compiler prefers an inherent item to one of a trait, and a method found without another
+//! reference to one found with it. The name of that method is no ordinary one, lest a trait of the
+//! user have it too. In generic code they see only what the bounds say.
+
+use crate::{CloneError, KeepError};
+use std::marker::PhantomData;
+
+/// `Result`, under whatever name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called a `Result` but is none",
+    label = "not `core::result::Result`",
+    note = "return it under another name, or wrapped in `Arc`, to have it cached as it is"
+)]
+pub trait Fallible {
+    /// What is cached.
+    type Value;
+    /// What is never cached.
+    type Error;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Value = T;
+    type Error = E;
+}
+
+/// `Option`, under whatever name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called an `Option` but is none",
+    label = "not `core::option::Option`",
+    note = "return it under another name, or wrapped in `Arc`, to have it cached as it is"
+)]
+pub trait Optional {
+    /// What is cached.
+    type Value;
+}
+
+impl<T> Optional for Option<T> {
+    type Value = T;
+}
+
+/// Tells at compile time what a type is: an inherent constant, where there is one, hides the
+/// constant of the trait.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T, E> Probe<Result<T, E>> {
+    /// It is a `Result`.
+    pub const IS_RESULT: bool = true;
+}
+
+impl<T> Probe<Option<T>> {
+    /// It is an `Option`.
+    pub const IS_OPTION: bool = true;
+}
+
+/// The answer of [`Probe`] for all that is no `Result`.
+pub trait NotResult {
+    /// It is no `Result`.
+    const IS_RESULT: bool = false;
+}
+
+impl<T> NotResult for Probe<T> {}
+
+/// The answer of [`Probe`] for all that is no `Option`.
+pub trait NotOptional {
+    /// It is no `Option`.
+    const IS_OPTION: bool = false;
+}
+
+impl<T> NotOptional for Probe<T> {}
+
+/// Stands for the error type of a function, to ask how waiters may share an error:
+/// `(&error_of::<Result<T, E>>()).share_for_cached()`.
+#[derive(Debug)]
+pub struct ErrorOf<E>(PhantomData<fn() -> E>);
+
+/// The error type of `R`.
+#[must_use]
+pub const fn error_of<R: Fallible>() -> ErrorOf<R::Error> {
+    ErrorOf(PhantomData)
+}
+
+/// Waiters get clones: the first choice, found without a further reference.
+pub trait CloneShared {
+    /// How the error is shared.
+    fn share_for_cached(&self) -> CloneError;
+}
+
+impl<E: Clone + Send + Sync + 'static> CloneShared for ErrorOf<E> {
+    fn share_for_cached(&self) -> CloneError {
+        CloneError
+    }
+}
+
+/// Only the caller that loaded gets the error: the second choice.
+pub trait KeepOwn {
+    /// How the error is shared: not at all.
+    fn share_for_cached(&self) -> KeepError;
+}
+
+impl<E> KeepOwn for &ErrorOf<E> {
+    fn share_for_cached(&self) -> KeepError {
+        KeepError
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NotClone;
+
+    #[test]
+    fn probe_sees_through_aliases() {
+        type Alias = Result<u8, NotClone>;
+        const {
+            assert!(Probe::<Alias>::IS_RESULT && !Probe::<Alias>::IS_OPTION);
+            assert!(Probe::<Option<u8>>::IS_OPTION && !Probe::<Option<u8>>::IS_RESULT);
+            assert!(!Probe::<u8>::IS_RESULT && !Probe::<u8>::IS_OPTION);
+        }
+    }
+
+    /// Compiles only if the choice is the right one.
+    #[test]
+    #[allow(clippy::needless_borrow, reason = "the reference of the expansion, which decides")]
+    fn errors_that_clone_are_shared_and_others_kept() {
+        let _: CloneError = (&error_of::<Result<u8, String>>()).share_for_cached();
+        let _: KeepError = (&error_of::<Result<u8, NotClone>>()).share_for_cached();
+        // `Clone` alone is not enough to cross threads.
+        let _: KeepError = (&error_of::<Result<u8, std::rc::Rc<u8>>>()).share_for_cached();
+    }
+}

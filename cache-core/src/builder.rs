@@ -1,0 +1,236 @@
+//! Configuring a cache.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, ClockSource, MonotonicClock};
+use crate::store::{Config, Listener, Store, Weigher};
+use crate::{BuildError, Cache, RandomState, RemovalCause};
+
+/// Configures a [`Cache`]; made by [`Cache::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::Cache;
+///
+/// let prices: Cache<String, f64> = Cache::builder()
+///     .name("prices")
+///     .max_capacity(10_000)
+///     .time_to_live(Duration::from_secs(60))
+///     .build();
+/// prices.insert("tea".to_owned(), 4.5);
+/// assert_eq!(prices.get("tea"), Some(4.5));
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct CacheBuilder<K, V> {
+    name: Option<String>,
+    max_capacity: Option<u64>,
+    initial_capacity: usize,
+    weigher: Option<Weigher<K, V>>,
+    time_to_live: Option<Duration>,
+    listener: Option<Listener<K, V>>,
+    record_stats: bool,
+    clock: ClockSource,
+}
+
+impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("name", &self.name)
+            .field("max_capacity", &self.max_capacity)
+            .field("initial_capacity", &self.initial_capacity)
+            .field("time_to_live", &self.time_to_live)
+            .field("weigher", &self.weigher.is_some())
+            .field("eviction_listener", &self.listener.is_some())
+            .field("record_stats", &self.record_stats)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Default for CacheBuilder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> CacheBuilder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new() -> Self {
+        CacheBuilder {
+            name: None,
+            max_capacity: None,
+            initial_capacity: 0,
+            weigher: None,
+            time_to_live: None,
+            listener: None,
+            record_stats: false,
+            clock: ClockSource::new(MonotonicClock::new()),
+        }
+    }
+
+    /// A name for reports: [`Cache::name`].
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The most the cache holds: entries, or with a [`weigher`](Self::weigher) the sum of their
+    /// weights. The bound holds at every instant, seen from any thread. Without it the cache grows
+    /// as far as memory goes.
+    pub fn max_capacity(mut self, max_capacity: u64) -> Self {
+        self.max_capacity = Some(max_capacity);
+        self
+    }
+
+    /// Has room for so many entries from the start, so that they come without the short pauses of
+    /// growth. Memory for slots is taken as entries come, all the same.
+    pub fn initial_capacity(mut self, entries: usize) -> Self {
+        self.initial_capacity = entries;
+        self
+    }
+
+    /// Weighs each value once, when it is stored; the unit is the caller's, bytes for instance.
+    /// Runs on the storing thread, without a lock. An entry of weight 0 takes no room from the
+    /// bound.
+    ///
+    /// # Panics
+    /// A panic of the weigher goes to the caller who wanted to store; nothing is stored.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// How long an entry lives after it was stored, by the cache's [`clock`](Self::clock). Each
+    /// store, an update too, begins it anew. A look-up at or after the deadline is a miss, exactly;
+    /// the memory is freed in small steps by later writes, or by [`Cache::run_pending_tasks`]. A
+    /// duration past what the clock counts (584 years) means "never".
+    pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
+        self.time_to_live = Some(time_to_live);
+        self
+    }
+
+    /// Called for every entry that leaves the cache, promptly, on the thread whose call removed it,
+    /// after that call has released its locks and before it returns. It may call the cache again.
+    ///
+    /// # Panics
+    /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); it is called
+    /// again the next time.
+    ///
+    /// [`Stats::listener_panics`]: crate::Stats::listener_panics
+    pub fn eviction_listener(
+        mut self,
+        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Counts hits, misses, loads and removals: [`Cache::stats`]. Costs a hit less than a
+    /// nanosecond: each thread counts on its own.
+    pub fn record_stats(mut self) -> Self {
+        self.record_stats = true;
+        self
+    }
+
+    /// The clock that deadlines are kept by; [`MonotonicClock`] if none is given. See
+    /// [`TickingClock`](crate::TickingClock) for faster hits and [`FakeClock`](crate::FakeClock)
+    /// for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = ClockSource::new(clock);
+        self
+    }
+
+    /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
+    ///
+    /// # Panics
+    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    pub fn build(self) -> Cache<K, V> {
+        self.build_with_hasher(RandomState::new())
+    }
+
+    /// Builds the cache with any hasher.
+    ///
+    /// # Panics
+    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
+    where
+        S: BuildHasher + Clone + Send + Sync + 'static,
+    {
+        self.try_build_with_hasher(hasher).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Builds the cache.
+    ///
+    /// # Errors
+    /// If an option has a value that no cache can have: the error names it and says what to do.
+    pub fn try_build(self) -> Result<Cache<K, V>, BuildError> {
+        self.try_build_with_hasher(RandomState::new())
+    }
+
+    /// Builds the cache with any hasher.
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_with_hasher<S>(self, hasher: S) -> Result<Cache<K, V, S>, BuildError>
+    where
+        S: BuildHasher + Clone + Send + Sync + 'static,
+    {
+        self.check()?;
+        let config = Config {
+            name: self.name,
+            max_capacity: self.max_capacity.unwrap_or(u64::MAX),
+            initial_capacity: self.initial_capacity,
+            weigher: self.weigher,
+            time_to_live: self.time_to_live,
+            listener: self.listener,
+            record_stats: self.record_stats,
+        };
+        Ok(Cache::from_store(Store::new(config, self.clock), hasher))
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        if self.max_capacity == Some(0) {
+            return Err(BuildError::new(
+                "max_capacity",
+                "a cache of capacity 0 could hold nothing; give at least 1, or do without a cache",
+            ));
+        }
+        if self.weigher.is_none()
+            && self.max_capacity.is_some_and(|max| max > MOST_ENTRIES)
+            && self.max_capacity != Some(u64::MAX)
+        {
+            return Err(BuildError::new(
+                "max_capacity",
+                format!(
+                    "a cache holds at most {MOST_ENTRIES} entries; give less, or leave \
+                     max_capacity out for a cache without a bound"
+                ),
+            ));
+        }
+        if self.initial_capacity as u64 > MOST_ENTRIES {
+            return Err(BuildError::new(
+                "initial_capacity",
+                format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
+            ));
+        }
+        if self.time_to_live == Some(Duration::ZERO) {
+            return Err(BuildError::new(
+                "time_to_live",
+                "entries would be dead on arrival; give more than zero, or leave it out for \
+                 entries that do not expire",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Slots are numbered in 32 bits, and some wait for readers.
+const MOST_ENTRIES: u64 = 4_000_000_000;

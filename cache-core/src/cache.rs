@@ -1,0 +1,485 @@
+//! The cache, as its users see it: thin methods over the store.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::iter::Iter;
+use crate::load::{NeverFails, Nothing, ShareArc, ShareError};
+use crate::policy_view::Policy;
+use crate::stats::Stats;
+use crate::store::Store;
+use crate::{CacheBuilder, Equivalent, RandomState, RemovalCause};
+
+/// A bounded, concurrent, in-process cache from `K` to `V`.
+///
+/// It is a handle: cloning it gives another handle to the same cache, which lives as long as its
+/// last handle. All methods take `&self` and may be called from any thread.
+///
+/// A hit takes no lock and allocates nothing; a thread that waits for a lock is always one that
+/// writes. Lookups accept any form of the key that is [`Equivalent`] to it: `&str` for `String`.
+///
+/// ```
+/// use cache_core::Cache;
+///
+/// let cache: Cache<String, u32> = Cache::new(1_000);
+/// cache.insert("a".to_owned(), 1);
+/// assert_eq!(cache.get("a"), Some(1));
+/// assert_eq!(cache.get_with("b".to_owned(), || 2), 2);
+/// assert_eq!(cache.remove("a"), Some(1));
+/// assert_eq!(cache.get("a"), None);
+/// ```
+///
+/// # The user's code
+/// `Hash` and `Eq` of keys, `Clone` of values, loaders, listeners, the weigher and the clock run
+/// without any lock of the cache held. They may panic, be slow, or call the cache again. Values
+/// are dropped by the thread of some later write, or of [`run_pending_tasks`](Self::run_pending_tasks),
+/// at the latest with the last handle.
+///
+/// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
+/// runs, memory of entries removed meanwhile is not reused.
+pub struct Cache<K, V, S = RandomState> {
+    inner: Arc<Inner<K, V, S>>,
+}
+
+pub(crate) struct Inner<K, V, S> {
+    pub(crate) store: Store<K, V>,
+    hasher: S,
+}
+
+impl<K, V, S> Clone for Cache<K, V, S> {
+    /// Another handle to the same cache.
+    fn clone(&self) -> Self {
+        Cache { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K, V, S> fmt::Debug for Cache<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("name", &self.inner.store.config.name)
+            .field("weighted_size", &self.inner.store.budget.used())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A cache of at most so many entries, which do not expire.
+    ///
+    /// # Panics
+    /// If `max_capacity` is 0.
+    #[must_use]
+    pub fn new(max_capacity: u64) -> Self {
+        Self::builder().max_capacity(max_capacity).build()
+    }
+
+    /// Configures a cache.
+    pub fn builder() -> CacheBuilder<K, V> {
+        CacheBuilder::new()
+    }
+}
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    pub(crate) fn from_store(store: Store<K, V>, hasher: S) -> Self {
+        Cache { inner: Arc::new(Inner { store, hasher }) }
+    }
+
+    #[inline]
+    fn store(&self) -> &Store<K, V> {
+        &self.inner.store
+    }
+
+    #[inline]
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        crate::key::hash(&self.inner.hasher, key)
+    }
+
+    /// Looks a key up and lets `see` look at the value, if it is there. Counts a use and a hit or
+    /// miss.
+    #[inline]
+    fn look<Q, R>(&self, key: &Q, hash: u64, see: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let store = self.store();
+        let pinned = store.table.pin();
+        let found = store.find(&pinned, hash, move |other| key.equivalent(other));
+        if store.config.record_stats {
+            let counters = pinned.counters();
+            if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
+        }
+        let entry = found?;
+        entry.touch();
+        Some(see(entry.value()))
+    }
+
+    /// A clone of the key's value, if it is there and its time is not over.
+    ///
+    /// No lock, no allocation (but what `V::clone` does). O(1).
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
+    /// cache.insert("a".to_owned(), 1);
+    /// assert_eq!(cache.get("a"), Some(1));
+    /// assert_eq!(cache.get("b"), None);
+    /// ```
+    #[inline]
+    #[must_use = "to test for a key without counting a use, there is `contains_key`"]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.look(key, self.hash(key), V::clone)
+    }
+
+    /// Shows the key's value to `see` without cloning it. Counts as a use, like
+    /// [`get`](Self::get).
+    ///
+    /// No lock, no allocation: `see` may take its time and may call the cache again, whatever
+    /// other threads do to the entry. Memory of entries removed meanwhile is not reused before it
+    /// returns.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, Vec<u8>> = cache_core::Cache::new(10);
+    /// cache.insert(1, vec![1, 2, 3]);
+    /// assert_eq!(cache.view(&1, |bytes| bytes.len()), Some(3));
+    /// ```
+    #[inline]
+    pub fn view<Q, R>(&self, key: &Q, see: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.look(key, self.hash(key), see)
+    }
+
+    /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the
+    /// statistics.
+    #[inline]
+    #[must_use = "a peek changes nothing"]
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pinned = self.store().table.pin();
+        let found = self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other));
+        found.map(|entry| entry.value().clone())
+    }
+
+    /// Is there a live value for this key? Not a use, nor a hit or miss. No lock.
+    #[inline]
+    #[must_use = "asking changes nothing"]
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pinned = self.store().table.pin();
+        self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other)).is_some()
+    }
+
+    /// Stores a value, in the place of the one that is there. Its time to live begins anew.
+    ///
+    /// A load of the key that is running gives its value to those who asked for it before, and does
+    /// not overwrite this one. A value heavier than the whole cache is not stored: what was there
+    /// is removed, and the listener is told of both.
+    ///
+    /// Takes the lock of the key's shard. O(1) amortised; evicts as much as it needs room for.
+    pub fn insert(&self, key: K, value: V) {
+        let hash = self.hash(&key);
+        self.store().insert(hash, key, value, None);
+    }
+
+    /// As [`insert`](Self::insert), with a time to live of its own. The time given counts, be it
+    /// longer or shorter than [`time_to_live`](CacheBuilder::time_to_live). With zero, the value is
+    /// dead on arrival: what was there is removed, and nothing is stored.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert_eq!(cache.get(&1), Some(10));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
+        let hash = self.hash(&key);
+        self.store().insert(hash, key, value, Some(ttl));
+    }
+
+    /// Removes a key's entry and gives a clone of its value (others may be reading the original).
+    /// A load of the key that is running will not be stored. Takes the lock of the key's shard.
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.store().remove_as(
+            hash,
+            RemovalCause::Explicit,
+            move |other| key.equivalent(other),
+            V::clone,
+        )
+    }
+
+    /// Removes a key's entry. A load of the key that is running gives its value to those who asked
+    /// before, and it will not be stored. Takes the lock of the key's shard.
+    pub fn invalidate<Q>(&self, key: &Q)
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.store().remove_as(
+            hash,
+            RemovalCause::Explicit,
+            move |other| key.equivalent(other),
+            |_| (),
+        );
+    }
+
+    /// Empties the cache. No load that began before is stored after.
+    ///
+    /// Takes each shard's lock, one at a time and for a moment only; telling the listener of each
+    /// entry and dropping the values, which takes time in proportion to their number, is done by
+    /// this call without a lock.
+    pub fn invalidate_all(&self) {
+        self.store().remove_all();
+    }
+
+    /// Removes every entry that `condemned` picks, and says how many they were. Entries stored
+    /// while it runs may or may not be looked at. No load that began before is stored after.
+    ///
+    /// `condemned` runs without a lock, on all entries: O(n).
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// for n in 0..6 {
+    ///     cache.insert(n, n * n);
+    /// }
+    /// assert_eq!(cache.invalidate_entries_if(|key, _| key % 2 == 0), 3);
+    /// ```
+    pub fn invalidate_entries_if(&self, condemned: impl FnMut(&K, &V) -> bool) -> u64 {
+        self.store().remove_if(condemned)
+    }
+
+    /// Copies of the live entries. Weakly consistent: an entry that stays throughout is given once;
+    /// one that comes or goes meanwhile may be given or not. No lock; see [`Iter`] for memory.
+    pub fn iter(&self) -> Iter<K, V, S>
+    where
+        K: Clone,
+    {
+        Iter::new(Arc::clone(&self.inner))
+    }
+
+    /// How many entries the cache holds, those included that have expired and are not freed yet.
+    /// Without a weigher it is exact and never above the bound. O(1); with a weigher O(shards),
+    /// taking their locks one at a time.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.store().entry_count()
+    }
+
+    /// What the entries weigh together; without a weigher, how many they are. Exact, and never above
+    /// the bound. O(1).
+    #[must_use]
+    pub fn weighted_size(&self) -> u64 {
+        self.store().budget.used()
+    }
+
+    /// Frees all entries that have expired, and all memory that no reader holds any more. Never
+    /// needed for correctness: a cache that is written to does this by small steps.
+    pub fn run_pending_tasks(&self) {
+        self.store().run_pending_tasks();
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let config = &self.store().config;
+        Policy {
+            max_capacity: (config.max_capacity != u64::MAX).then_some(config.max_capacity),
+            time_to_live: config.time_to_live,
+            shards: self.store().table.shards(),
+        }
+    }
+
+    /// The name given to the builder.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.store().config.name.as_deref()
+    }
+
+    /// What the cache has counted, if it was built with
+    /// [`record_stats`](CacheBuilder::record_stats). O(threads).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.store().stats()
+    }
+
+    /// The key's value; if there is none, `init` makes it, and it is stored.
+    ///
+    /// However many threads ask for a missing key at once, one of them runs `init` and the others
+    /// wait for its value. If `init` panics, the panic goes to its caller, and one of those who
+    /// wait runs his own. A call for the same key from inside `init` runs its own `init` at once.
+    ///
+    /// A hit takes no lock. `init` runs without any lock held.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, String> = cache_core::Cache::new(10);
+    /// assert_eq!(cache.get_with(1, || "one".to_owned()), "one");
+    /// assert_eq!(cache.get_with(1, || unreachable!()), "one");
+    /// ```
+    pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
+        let hash = self.hash(&key);
+        match self.look(&key, hash, V::clone) {
+            Some(value) => value,
+            None => self.load_infallibly(hash, key, init),
+        }
+    }
+
+    /// As [`get_with`](Self::get_with); the key is only made if it is missing.
+    pub fn get_with_by_ref<Q>(&self, key: &Q, init: impl FnOnce() -> V) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        match self.look(key, hash, V::clone) {
+            Some(value) => value,
+            None => self.load_infallibly(hash, key.to_owned(), init),
+        }
+    }
+
+    fn load_infallibly(&self, hash: u64, key: K, init: impl FnOnce() -> V) -> V {
+        match self.store().load(hash, key, || Ok::<V, Infallible>(init()), NeverFails) {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`get_with`](Self::get_with), for an `init` that may fail: an error is not stored. Those
+    /// who wait share it, if their calls have the same error type; who waits with another type runs
+    /// his own `init`, at once.
+    ///
+    /// # Errors
+    /// What `init` gave, its own or that of the call it waited for.
+    pub fn try_get_with<E>(&self, key: K, init: impl FnOnce() -> Result<V, E>) -> Result<V, Arc<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let hash = self.hash(&key);
+        match self.look(&key, hash, V::clone) {
+            Some(value) => Ok(value),
+            None => self.store().load(hash, key, || init().map_err(Arc::new), ShareArc),
+        }
+    }
+
+    /// As [`try_get_with`](Self::try_get_with); the key is only made if it is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_get_with_by_ref<Q, E>(
+        &self,
+        key: &Q,
+        init: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+    {
+        let hash = self.hash(key);
+        match self.look(key, hash, V::clone) {
+            Some(value) => Ok(value),
+            None => self.store().load(hash, key.to_owned(), || init().map_err(Arc::new), ShareArc),
+        }
+    }
+
+    /// As [`get_with`](Self::get_with), for an `init` that may find nothing: nothing is then
+    /// stored, and those who wait are given nothing too.
+    pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
+        let hash = self.hash(&key);
+        self.look(&key, hash, V::clone).or_else(|| self.load_option(hash, key, init))
+    }
+
+    /// As [`optionally_get_with`](Self::optionally_get_with); the key is only made if it is
+    /// missing.
+    pub fn optionally_get_with_by_ref<Q>(
+        &self,
+        key: &Q,
+        init: impl FnOnce() -> Option<V>,
+    ) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        self.look(key, hash, V::clone).or_else(|| self.load_option(hash, key.to_owned(), init))
+    }
+
+    fn load_option(&self, hash: u64, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
+        self.store().load(hash, key, || init().ok_or(Nothing), crate::load::CloneError).ok()
+    }
+
+    /// For the macros, after their own look-up: loads without looking (and counting) first.
+    #[doc(hidden)]
+    pub fn __load(&self, key: K, init: impl FnOnce() -> V) -> V {
+        self.load_infallibly(self.hash(&key), key, init)
+    }
+
+    /// As `__load`.
+    #[doc(hidden)]
+    pub fn __load_option(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
+        self.load_option(self.hash(&key), key, init)
+    }
+
+    /// As `__load`.
+    #[doc(hidden)]
+    pub fn __load_result<E>(
+        &self,
+        key: K,
+        init: impl FnOnce() -> Result<V, E>,
+        share: impl ShareError<E>,
+    ) -> Result<V, E> {
+        self.store().load(self.hash(&key), key, init, share)
+    }
+
+    /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
+    /// place, unless the key was written or the cache flushed since the load began.
+    #[doc(hidden)]
+    pub fn __refresh<R>(
+        &self,
+        key: K,
+        init: impl FnOnce() -> R,
+        kept: impl FnOnce(&R) -> Option<&V>,
+    ) -> R {
+        self.store().reload(self.hash(&key), key, init, kept)
+    }
+
+    /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the
+    /// cache, with no other thread writing.
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    #[doc(hidden)]
+    pub fn __validate(&self) {
+        self.store().validate();
+    }
+
+    /// Bytes held, by part, for the memory benchmark.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn __memory(&self) -> Vec<(&'static str, usize)> {
+        self.store().memory()
+    }
+}

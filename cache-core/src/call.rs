@@ -1,0 +1,113 @@
+//! One call that writes: what it holds from its first lock to its last.
+//!
+//! A call may need several locks, but holds one at a time. Between them it keeps the weight it has
+//! reserved and the list of what it has removed. When it ends, also by a panic in the user's code,
+//! what is left of the reservation goes back and the listener is told of all that was removed.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::budget::Reservation;
+use crate::shard::{EXPIRE_STEP, Place, Removed, Shard};
+use crate::store::{Pin, Store};
+
+/// See the module's head.
+pub(crate) struct Call<'s, 'p, K, V> {
+    pub(crate) store: &'s Store<K, V>,
+    pub(crate) pinned: &'p Pin<'p, K, V>,
+    /// The time at which the call began, by the cache's clock.
+    pub(crate) now: u64,
+    pub(crate) room: Reservation<'s>,
+    pub(crate) removed: Removed<'p, K, V>,
+    /// Garbage was sealed: a step of collection is due when the thread is no longer pinned.
+    pub(crate) sealed: bool,
+}
+
+impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
+    pub(crate) fn new(store: &'s Store<K, V>, pinned: &'p Pin<'p, K, V>, now: u64) -> Self {
+        let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
+        let room = Reservation::new(&store.budget);
+        Call { store, pinned, now, room, removed, sealed: false }
+    }
+
+    /// Locks a key's shard with room for a value of this weight reserved. Says where it goes.
+    pub(crate) fn lock_with_room(
+        &mut self,
+        hash: u64,
+        weight: u32,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Shard<'p, K, V>, Place) {
+        let mut ghost = None;
+        let mut insist = false;
+        loop {
+            let (mut shard, found) = self.pinned.lock_key(hash, eq);
+            let need = loop {
+                let place = match found {
+                    Some(id) if shard.is_live(id) => Place::Of(id),
+                    _ => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
+                };
+                let need = shard.need(place, weight);
+                if !shard.make_room(&mut self.room, need, insist, self.now, &mut self.removed) {
+                    break need;
+                }
+                match place {
+                    // The very entry it was to replace was evicted to make room: it needs more.
+                    Place::Of(id) if !shard.is_live(id) => {}
+                    place => return (shard, place),
+                }
+            };
+            self.sealed |= shard.unlock();
+            self.make_room_elsewhere(need);
+            insist = true;
+        }
+    }
+
+    /// Evicts from other shards until `need` is reserved, or nothing is to be had: first from those
+    /// that hold more than their share, then from any.
+    #[cold]
+    fn make_room_elsewhere(&mut self, need: u64) {
+        let shards = self.store.table.shards();
+        for may_have_less in [false, true] {
+            for _ in 0..shards {
+                if self.room.grow_to(need) {
+                    return;
+                }
+                let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
+                let Some(mut shard) = self.pinned.try_lock(index) else { continue };
+                while (may_have_less || shard.state().0.is_over_its_share())
+                    && shard.evict(&mut self.room, self.now, &mut self.removed)
+                    && !self.room.grow_to(need)
+                {}
+                self.sealed |= shard.unlock();
+            }
+        }
+        // All that can be had is reserved by calls that are about to use it, or by several that
+        // each hold a part of what they need. Those would wait for each other for ever: so whoever
+        // comes here lets go of his part, and then reserves all at one stroke or nothing.
+        self.room.give_back();
+        std::thread::yield_now();
+    }
+
+    /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and
+    /// gives back what the call has not used.
+    pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
+        if self.now > 0 {
+            shard.expire_some(self.now, EXPIRE_STEP, &mut self.room, &mut self.removed);
+        }
+        self.unlock(shard);
+    }
+
+    /// As `expire_and_unlock`, freeing nothing.
+    pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
+        self.sealed |= shard.unlock();
+        self.room.give_back();
+    }
+}
+
+impl<K, V> Drop for Call<'_, '_, K, V> {
+    fn drop(&mut self) {
+        self.room.give_back();
+        for (entry, cause) in self.removed.entries.drain(..) {
+            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Walking over a cache.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::vec;
+
+use crate::cache::Inner;
+
+/// Copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
+///
+/// Entries are copied one shard at a time, when the walk comes to it: the copies of a shard (at
+/// most some 32,000 entries, in caches bounded by count) are held until they are handed out.
+pub struct Iter<K, V, S> {
+    inner: Arc<Inner<K, V, S>>,
+    next_shard: usize,
+    copied: vec::IntoIter<(K, V)>,
+}
+
+impl<K, V, S> Iter<K, V, S> {
+    pub(crate) fn new(inner: Arc<Inner<K, V, S>>) -> Self {
+        Iter { inner, next_shard: 0, copied: Vec::new().into_iter() }
+    }
+}
+
+impl<K, V, S> std::fmt::Debug for Iter<K, V, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone, S> Iterator for Iter<K, V, S> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some(entry) = self.copied.next() {
+                return Some(entry);
+            }
+            let store = &self.inner.store;
+            if self.next_shard == store.table.shards() {
+                return None;
+            }
+            let mut copies = Vec::new();
+            let pinned = store.table.pin();
+            pinned.for_each(self.next_shard, |entry| {
+                if store.is_fresh(entry) {
+                    copies.push((entry.key().clone(), entry.value().clone()));
+                }
+            });
+            self.next_shard += 1;
+            self.copied = copies.into_iter();
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone, S> std::iter::FusedIterator for Iter<K, V, S> {}

@@ -1,0 +1,65 @@
+//! An embeddable, in-process, bounded, concurrent cache with expiry and memoization.
+//!
+//! A hit takes no lock, allocates nothing, and costs little more than a look-up in a bare hash map.
+//! The bound is never exceeded, an expired value is never served, and a value whose load began
+//! before an invalidation of its key is never given to a call that began after it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use cache_core::Cache;
+//!
+//! let cache: Cache<String, usize> =
+//!     Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build();
+//! let length = cache.get_with_by_ref("some key", || "an expensive result".len());
+//! assert_eq!(cache.get("some key"), Some(length));
+//! ```
+//!
+//! # Reading the code
+//! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
+//! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
+//! (timers); `shard`, all that happens under one lock; `store`, `call`, `flight` and `load`, what
+//! happens around the locks; and the face: `cache`, `builder`, `iter`. A file uses only what stands
+//! below it. Each begins with what it is, what it costs and why it is so.
+#![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
+
+mod budget;
+mod builder;
+mod cache;
+mod call;
+mod clock;
+mod error;
+mod flight;
+mod iter;
+mod key;
+mod load;
+mod policy;
+mod policy_view;
+mod removal;
+mod shard;
+mod stats;
+mod store;
+mod sync;
+mod table;
+mod thread_index;
+mod wheel;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use ahash::RandomState;
+#[cfg(feature = "macros")]
+pub use cache_macros::cached;
+pub use equivalent::Equivalent;
+
+pub use crate::builder::CacheBuilder;
+pub use crate::cache::Cache;
+pub use crate::clock::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
+pub use crate::error::BuildError;
+pub use crate::iter::Iter;
+#[doc(hidden)]
+pub use crate::load::{CloneError, KeepError, ShareError};
+pub use crate::policy_view::Policy;
+pub use crate::removal::RemovalCause;
+pub use crate::stats::Stats;

@@ -1,0 +1,426 @@
+use super::{
+    GATE_STEPS, Policy, SCAN_BOUND,
+    ghost::{Counts, Ghosts, LIFETIME},
+};
+use crate::table::{MAX_USES, Meta, Nodes, Queue, Uses};
+use std::collections::{HashMap, VecDeque};
+
+/// Slots with a weight each.
+struct Slots {
+    metas: Vec<Meta>,
+    uses: Vec<Uses>,
+    weights: Vec<u32>,
+}
+
+impl Slots {
+    fn new(len: u32) -> Self {
+        let slots = Slots {
+            metas: (0..len).map(|_| Meta::new()).collect(),
+            uses: (0..len).map(|_| Uses::new()).collect(),
+            weights: vec![1; len as usize],
+        };
+        (0..len).for_each(|id| slots.meta(id).set_hash(hash(id)));
+        slots
+    }
+}
+
+impl Nodes for Slots {
+    fn meta(&self, id: u32) -> &Meta {
+        &self.metas[id as usize]
+    }
+
+    fn uses(&self, id: u32) -> &Uses {
+        &self.uses[id as usize]
+    }
+
+    fn weight(&self, id: u32) -> u32 {
+        self.weights[id as usize]
+    }
+}
+
+fn hash(key: u32) -> u32 {
+    (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (((self.0 >> 32) * u64::from(bound)) >> 32) as u32
+    }
+}
+
+/// A cache of unit weights around the policy, each key with a slot of its own.
+struct Toy {
+    slots: Slots,
+    policy: Policy,
+    capacity: usize,
+}
+
+impl Toy {
+    fn new(capacity: usize, keys: u32) -> Self {
+        Toy { slots: Slots::new(keys), policy: Policy::new(capacity as u64), capacity }
+    }
+
+    fn queue(&self, key: u32) -> Queue {
+        self.slots.meta(key).queue()
+    }
+
+    /// Whether it was a hit, and who had to go.
+    fn access(&mut self, key: u32) -> (bool, Option<u32>) {
+        if self.queue(key) != Queue::None {
+            self.slots.uses(key).add();
+            return (true, None);
+        }
+        let ghost = self.policy.miss(hash(key), 1);
+        let full = self.policy.len() >= self.capacity;
+        let victim = if full { self.policy.victim(&self.slots) } else { None };
+        self.policy.admit(&self.slots, key, ghost);
+        (false, victim)
+    }
+
+    fn access_all(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
+        keys.into_iter().filter(|&key| self.access(key).0).count()
+    }
+
+    fn order(&self) -> (Vec<u32>, Vec<u32>) {
+        (order(&self.slots, &self.policy.small), order(&self.slots, &self.policy.main))
+    }
+}
+
+/// Oldest first.
+fn order(slots: &Slots, list: &super::List) -> Vec<u32> {
+    let first = list.oldest();
+    let next = |&id: &u32| Some(slots.meta(id).next()).filter(|&next| Some(next) != first);
+    std::iter::successors(first, next).collect()
+}
+
+#[test]
+fn random_operations_keep_every_invariant() {
+    const WEIGHTS: [u32; 6] = [1, 1, 0, 7, 1 << 20, u32::MAX];
+    for (seed, capacity) in (1..).zip([0, 1, 2, 10, 100, 1 << 40, u64::MAX]) {
+        let mut random = Random(seed << 32 | 0x1234_5679);
+        let mut slots = Slots::new(300);
+        let mut policy = Policy::new(capacity);
+        let mut inside = Vec::new();
+        for _ in 0..6000 {
+            let id = random.below(300);
+            let place = inside.iter().position(|&x| x == id);
+            match (random.below(40), place) {
+                (0, _) => {
+                    policy.clear();
+                    inside.drain(..).for_each(|id| slots.meta(id).set_queue(Queue::None));
+                }
+                (1, _) => policy.set_capacity(capacity / 2 + u64::from(random.below(50))),
+                (2..6, Some(place)) => {
+                    policy.remove(&slots, inside.swap_remove(place));
+                    policy.remove(&slots, id);
+                }
+                (6..20, Some(_)) => slots.uses(id).add(),
+                (_, Some(_)) => {
+                    let victim = policy.victim(&slots).expect("not empty");
+                    let place = inside.iter().position(|&x| x == victim).expect("it was inside");
+                    inside.swap_remove(place);
+                }
+                (choice, None) => {
+                    slots.weights[id as usize] = WEIGHTS[random.below(6) as usize];
+                    if choice < 10 && !inside.is_empty() {
+                        let place = random.below(inside.len() as u32) as usize;
+                        policy.replace(&slots, std::mem::replace(&mut inside[place], id), id);
+                    } else {
+                        let ghost = policy.miss(hash(id), slots.weight(id));
+                        policy.admit(&slots, id, ghost);
+                        inside.push(id);
+                    }
+                }
+            }
+            policy.validate(&slots);
+            assert_eq!(policy.len(), inside.len());
+            let weight = inside.iter().map(|&id| u64::from(slots.weight(id))).sum::<u64>();
+            assert_eq!(policy.weight(), weight);
+        }
+        while policy.victim(&slots).is_some() {
+            policy.validate(&slots);
+        }
+        assert_eq!((policy.len(), policy.weight()), (0, 0));
+    }
+}
+
+/// The same rules in the plainest form: unit weights, no ghosts and hence a fixed window.
+struct Naive {
+    small: VecDeque<(u32, u8)>,
+    main: VecDeque<(u32, u8)>,
+    window: usize,
+}
+
+impl Naive {
+    fn touch(&mut self, key: u32) -> bool {
+        let mut all = self.small.iter_mut().chain(&mut self.main);
+        let found = all.find(|entry| entry.0 == key);
+        found.map(|entry| entry.1 = (entry.1 + 1).min(MAX_USES)).is_some()
+    }
+
+    fn admit(&mut self, key: u32) {
+        self.small.push_back((key, 0));
+        while self.small.len() > self.window {
+            let (key, _) = self.small.pop_front().unwrap();
+            self.main.push_back((key, 0));
+        }
+    }
+
+    fn victim(&mut self) -> u32 {
+        let mut steps = 16;
+        while self.small.len() >= self.window || self.main.is_empty() {
+            let (key, uses) = self.small.pop_front().unwrap();
+            if uses < 2 || steps == 0 {
+                return key;
+            }
+            steps -= 1;
+            self.main.push_back((key, 0));
+        }
+        loop {
+            let (key, uses) = self.main.pop_front().unwrap();
+            if uses == 0 || steps == 0 {
+                return key;
+            }
+            steps -= 1;
+            self.main.push_back((key, uses - 1));
+        }
+    }
+}
+
+#[test]
+fn without_ghosts_the_order_is_that_of_the_naive_model() {
+    for (seed, capacity) in (1..).zip([1, 2, 10, 40, 100]) {
+        let mut random = Random(seed << 32 | 0x9876_5433);
+        let (slots, mut policy) = (Slots::new(300), Policy::new(capacity));
+        let mut naive = Naive {
+            small: VecDeque::new(),
+            main: VecDeque::new(),
+            window: (capacity / 20).max(1) as usize,
+        };
+        for _ in 0..20_000 {
+            let key = random.below(random.0 as u32 % 300 + 1);
+            if naive.touch(key) {
+                slots.uses(key).add();
+                continue;
+            }
+            if policy.weight() == capacity {
+                assert_eq!(policy.victim(&slots), Some(naive.victim()));
+            }
+            policy.admit(&slots, key, None);
+            naive.admit(key);
+            let keys = |list: &VecDeque<(u32, u8)>| list.iter().map(|e| e.0).collect::<Vec<_>>();
+            assert_eq!(order(&slots, &policy.small), keys(&naive.small));
+            assert_eq!(order(&slots, &policy.main), keys(&naive.main));
+        }
+    }
+}
+
+#[test]
+fn replace_keeps_place_uses_and_stamp() {
+    for place in 0..100 {
+        let mut toy = Toy::new(100, 200);
+        toy.access_all(0..100);
+        toy.slots.weights[150] = 9;
+        toy.slots.uses(place).set(2);
+        let stamp = toy.slots.meta(place).stamp();
+        let (small, main) = toy.order();
+        toy.policy.replace(&toy.slots, place, 150);
+        let swap = |ids: Vec<u32>| -> Vec<u32> {
+            ids.into_iter().map(|id| if id == place { 150 } else { id }).collect()
+        };
+        assert_eq!(toy.order(), (swap(small), swap(main)));
+        assert_eq!((toy.slots.uses(150).get(), toy.slots.meta(150).stamp()), (2, stamp));
+        assert_eq!(toy.queue(place), Queue::None);
+        assert_eq!(toy.policy.weight(), 108);
+        toy.policy.validate(&toy.slots);
+    }
+}
+
+#[test]
+fn remove_takes_from_every_place() {
+    for place in 0..40 {
+        let mut toy = Toy::new(40, 40);
+        toy.access_all(0..40);
+        toy.policy.remove(&toy.slots, place);
+        toy.policy.validate(&toy.slots);
+        assert_eq!((toy.policy.len(), toy.queue(place)), (39, Queue::None));
+        let (small, main) = toy.order();
+        let rest: Vec<u32> = main.into_iter().chain(small).collect();
+        assert_eq!(rest, (0..40).filter(|&id| id != place).collect::<Vec<_>>());
+        // It left no ghost either.
+        assert_eq!(toy.policy.miss(hash(place), 1), None);
+    }
+}
+
+#[test]
+fn two_uses_promote_and_one_does_not() {
+    for (uses, queue) in [(0, Queue::None), (1, Queue::None), (2, Queue::Main)] {
+        let mut toy = Toy::new(100, 300);
+        toy.access_all(0..110);
+        let oldest = toy.order().0[0];
+        toy.access_all(std::iter::repeat_n(oldest, uses));
+        toy.access(200);
+        assert_eq!(toy.queue(oldest), queue, "after {uses} uses");
+    }
+}
+
+#[test]
+fn a_key_that_returns_while_main_idles_enters_main() {
+    let mut toy = Toy::new(100, 2000);
+    toy.access_all(0..1000);
+    let (_, gone) = toy.access(1000);
+    let gone = gone.unwrap();
+    toy.access_all(1001..1010);
+    toy.access(gone);
+    assert_eq!(toy.queue(gone), Queue::Main);
+}
+
+#[test]
+fn a_key_that_returns_to_a_main_in_use_stays_out_of_it() {
+    let mut toy = Toy::new(100, 2000);
+    toy.access_all(0..100);
+    let (_, gone) = toy.access(1000);
+    let main = toy.order().1;
+    for key in main {
+        toy.access_all([key, key, key]);
+    }
+    toy.access(gone.unwrap());
+    assert_eq!(toy.queue(gone.unwrap()), Queue::Small);
+    let worn = toy.order().1.iter().filter(|&&id| toy.slots.uses(id).get() < 3).count();
+    assert_eq!(worn as u32, SCAN_BOUND + GATE_STEPS);
+}
+
+#[test]
+fn young_ghosts_move_the_window() {
+    let mut toy = Toy::new(100, 2000);
+    toy.access_all(0..200);
+    let before = toy.policy.window;
+    let (_, gone) = toy.access(1000);
+    toy.access(gone.unwrap());
+    assert_eq!(toy.policy.window, before + 1);
+    // Now the small queue is below its window, and main has to give.
+    let (_, gone) = toy.access(1001);
+    toy.access(gone.unwrap());
+    assert_eq!(toy.policy.window, before);
+    toy.policy.set_capacity(1000);
+    assert_eq!(toy.policy.window, before * 10);
+    toy.policy.validate(&toy.slots);
+}
+
+#[test]
+fn a_loop_larger_than_the_cache_still_hits() {
+    for capacity in [10, 100, 1000] {
+        let length = capacity + capacity / 2;
+        let mut toy = Toy::new(capacity as usize, length);
+        toy.access_all(0..length);
+        let hits = (0..20).map(|_| toy.access_all(0..length)).sum::<usize>();
+        let ratio = hits as f64 / f64::from(20 * length);
+        assert!(ratio > 0.5, "{ratio} at {capacity}, where 0.67 is possible and LRU has 0");
+    }
+}
+
+#[test]
+fn an_eviction_passes_over_a_bounded_number_of_entries() {
+    let mut toy = Toy::new(1000, 2000);
+    toy.access_all(0..1000);
+    for window in [1, 1000] {
+        toy.policy.window = window;
+        (0..1000).for_each(|id| toy.slots.uses(id).set(MAX_USES));
+        let (small, main) = toy.order();
+        let oldest = if window == 1 { small } else { main };
+        let victim = toy.policy.victim(&toy.slots).unwrap();
+        let passed = (0..1000).filter(|&id| toy.slots.uses(id).get() != MAX_USES).count();
+        assert_eq!((victim, passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
+    }
+}
+
+#[test]
+fn ghosts_take_ten_bytes_an_entry_from_the_first_eviction_on() {
+    for capacity in [1000, 10_000] {
+        let mut toy = Toy::new(capacity, 20_000);
+        toy.access_all(0..capacity as u32);
+        assert_eq!(toy.policy.heap_bytes(), 0);
+        toy.access_all(0..20_000);
+        let bytes = toy.policy.heap_bytes();
+        assert!((capacity * 10..capacity * 10 + 64).contains(&bytes), "{bytes}");
+        toy.policy.clear();
+        assert_eq!(toy.policy.heap_bytes(), 0);
+    }
+}
+
+#[test]
+fn the_ghosts_of_weighted_entries_follow_their_number() {
+    let mut slots = Slots::new(2000);
+    let mut policy = Policy::new(1 << 40);
+    slots.weights.fill(1 << 20);
+    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    policy.victim(&slots);
+    assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than twice what is there");
+    (100..1000).for_each(|id| policy.admit(&slots, id, None));
+    policy.victim(&slots);
+    assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
+}
+
+#[test]
+fn a_shard_below_its_share_evicts_from_the_small_queue() {
+    // The budget is spent elsewhere: this shard has to give at half of its share, again and again.
+    let (slots, mut policy) = (Slots::new(2000), Policy::new(200));
+    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    for id in 100..2000 {
+        assert!(policy.victim(&slots).unwrap() >= 90, "a scan reached main");
+        policy.admit(&slots, id, None);
+    }
+}
+
+fn counts(small: u32, main: u32) -> Counts {
+    Counts { small, main }
+}
+
+#[test]
+fn a_ghost_lives_as_long_as_it_should() {
+    for start in [0, 100, 127, u32::MAX - 10] {
+        for (age, main) in [0, 1, 8, 63, 64, 65, 100, 127].into_iter().zip([false, true].repeat(4))
+        {
+            let mut ghosts = Ghosts::new();
+            ghosts.size_for(10);
+            ghosts.push(hash(7), main, 200, counts(start, start));
+            let later = start.wrapping_add(age);
+            let now = if main { counts(start, later) } else { counts(later, start) };
+            let ghost = ghosts.take(hash(7), now);
+            assert_eq!(ghost.map(|g| (g.main, g.age, g.used)).is_some(), age <= LIFETIME);
+            assert!(ghost.is_none_or(|g| (g.main, g.age, g.used) == (main, age, 200)));
+            assert_eq!(ghosts.take(hash(7), now), None, "it is taken once");
+        }
+    }
+}
+
+#[test]
+fn ghosts_are_seldom_mistaken_for_another_key() {
+    let mut ghosts = Ghosts::new();
+    ghosts.size_for(100_000);
+    let now = counts(0, 0);
+    (0..250_000).for_each(|key| ghosts.push(hash(key), key % 5 == 0, 0, now));
+    let false_hits = (250_000..350_000).filter(|&key| ghosts.take(hash(key), now).is_some());
+    assert!(false_hits.count() < 50);
+    let found = (0..250_000).filter(|&key| ghosts.take(hash(key), now).is_some()).count();
+    assert!(found > 200_000, "{found}: the buckets fill unevenly");
+}
+
+#[test]
+fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
+    let mut ghosts = Ghosts::new();
+    ghosts.size_for(1);
+    (0..20).for_each(|count| ghosts.push(hash(1), false, count as u8, counts(count, 0)));
+    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used, 19);
+    assert_eq!(ghosts.take(hash(1), counts(20, 0)), None);
+    let keys: HashMap<u32, u8> = (0..8).map(|key| (key, key as u8 + 50)).collect();
+    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), true, used, counts(20, 0)));
+    for (key, used) in keys {
+        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used), Some(used));
+    }
+}

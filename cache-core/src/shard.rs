@@ -1,0 +1,272 @@
+//! One shard, single-threaded: what happens when an entry comes, changes or goes.
+//!
+//! The shard is a table's [`Locked`] half together with [`ShardState`]: the eviction policy, the
+//! timers and the register of loads. Time is an argument (`now`), what leaves goes into a buffer
+//! of the caller's ([`Removed`]), and no user code runs: listeners and drops come after the
+//! unlocking.
+//!
+//! Timers are kept per block of 64 slots, at the earliest deadline of the entries in it; see
+//! `wheel.rs` for why.
+
+use crate::RemovalCause;
+use crate::budget::Reservation;
+use crate::flight::Register;
+use crate::policy::{Ghost, Policy};
+use crate::stats::Counters;
+use crate::table::{Entry, Locked, NEVER, Nodes};
+use crate::wheel::Wheel;
+
+/// Expired entries that one write frees at most.
+pub(crate) const EXPIRE_STEP: usize = 16;
+
+/// Timers moved by one write at most.
+const WHEEL_STEP: usize = 16;
+
+/// What stands beside a shard of the table, under its lock.
+pub(crate) struct ShardState<V> {
+    pub(crate) policy: Policy,
+    pub(crate) wheel: Wheel,
+    pub(crate) loads: Register<V>,
+    /// What this shard is meant to hold: its part of the capacity.
+    pub(crate) share: u64,
+}
+
+impl<V> ShardState<V> {
+    pub(crate) fn new(share: u64) -> Self {
+        ShardState {
+            policy: Policy::new(share),
+            wheel: Wheel::new(),
+            loads: Register::new(),
+            share,
+        }
+    }
+}
+
+impl<V> ShardState<V> {
+    pub(crate) fn is_over_its_share(&self) -> bool {
+        self.policy.weight() > self.share
+    }
+}
+
+/// A shard whose lock is held.
+pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
+
+/// What a call removed, for the listener to be told after the unlocking.
+pub(crate) struct Removed<'p, K, V> {
+    pub(crate) entries: Vec<(Entry<'p, K, V>, RemovalCause)>,
+    listening: bool,
+    counters: Option<&'p Counters>,
+}
+
+impl<'p, K, V> Removed<'p, K, V> {
+    pub(crate) fn new(listening: bool, counters: Option<&'p Counters>) -> Self {
+        Removed { entries: Vec::new(), listening, counters }
+    }
+
+    fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
+        if let Some(counters) = self.counters {
+            counters.removed(cause).add(1);
+        }
+        if self.listening {
+            self.entries.push((entry, cause));
+        }
+    }
+}
+
+/// A new value with all that had to be found out about it before the lock was taken.
+pub(crate) struct Arrival<V> {
+    pub(crate) value: V,
+    pub(crate) weight: u32,
+    pub(crate) deadline: u64,
+}
+
+/// Where a new value goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// Into the place of a live entry with the same key.
+    Of(u32),
+    /// Its key is new to the cache, but perhaps not to the policy.
+    New(Option<Ghost>),
+}
+
+impl<'p, K, V> Shard<'p, K, V> {
+    /// The weight of the shard's entries.
+    pub(crate) fn weight(&mut self) -> u64 {
+        self.state().0.policy.weight()
+    }
+
+    /// Evicts entries of this shard until the reservation holds `need`. False if it cannot: the
+    /// shard is empty, or holds less than its share so that others should give (unless
+    /// `whatever_it_holds`).
+    pub(crate) fn make_room(
+        &mut self,
+        room: &mut Reservation<'_>,
+        need: u64,
+        whatever_it_holds: bool,
+        now: u64,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        while !room.grow_to(need) {
+            let state = self.state().0;
+            let meant_to_hold = state.share - state.share / 8;
+            let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
+            if short || !self.evict(room, now, removed) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Evicts one entry and hands its weight to the reservation; false if there is none.
+    pub(crate) fn evict(
+        &mut self,
+        room: &mut Reservation<'_>,
+        now: u64,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        let (state, nodes) = self.state();
+        let Some(id) = state.policy.victim(nodes) else { return false };
+        let weight = nodes.weight(id);
+        let entry = self.unlink(id);
+        room.take_over(u64::from(weight));
+        removed.push(entry, cause_or_expired(entry, RemovalCause::Size, now));
+        true
+    }
+
+    /// What storing a value of this weight needs beyond what the entry in its place holds.
+    pub(crate) fn need(&mut self, place: Place, weight: u32) -> u64 {
+        let held = match place {
+            Place::Of(old) => self.state().1.weight(old),
+            Place::New(_) => 0,
+        };
+        u64::from(weight.saturating_sub(held))
+    }
+
+    /// Tells the policy that a key is about to be stored anew, before room is made for it.
+    pub(crate) fn miss(&mut self, hash: u64, weight: u32) -> Option<Ghost> {
+        self.state().0.policy.miss(hash as u32, weight)
+    }
+
+    /// Stores a value under the key of a reserved slot, in the place of `old` if that is given
+    /// (then it must be live), else with what the policy remembers of the key. The room for it has
+    /// been made.
+    pub(crate) fn store(
+        &mut self,
+        id: u32,
+        place: Place,
+        arrival: Arrival<V>,
+        room: &mut Reservation<'_>,
+        now: u64,
+        removed: &mut Removed<'p, K, V>,
+    ) {
+        let need = self.need(place, arrival.weight);
+        let Arrival { value, weight, deadline } = arrival;
+        self.complete(id, value, weight, deadline);
+        room.spend(need);
+        match place {
+            Place::Of(old) => {
+                let (state, nodes) = self.state();
+                let surplus = nodes.weight(old).saturating_sub(weight);
+                state.policy.replace(nodes, old, id);
+                let entry = self.replace(old, id);
+                room.take_over(u64::from(surplus));
+                removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
+            }
+            Place::New(ghost) => {
+                let (state, nodes) = self.state();
+                state.policy.admit(nodes, id, ghost);
+                self.publish(id);
+            }
+        }
+        self.arm(id, deadline);
+    }
+
+    /// Makes sure that the timer of the slot's block is due no later than this deadline.
+    pub(crate) fn arm(&mut self, id: u32, deadline: u64) {
+        if deadline != NEVER {
+            let block = self.block_of(id);
+            let wheel = &mut self.state().0.wheel;
+            if deadline < wheel.deadline(block) {
+                wheel.schedule(block, deadline);
+            }
+        }
+    }
+
+    /// Removes an entry, for a reason other than want of room, and hands its weight to the
+    /// reservation.
+    pub(crate) fn remove(
+        &mut self,
+        id: u32,
+        cause: RemovalCause,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> Entry<'p, K, V> {
+        let (state, nodes) = self.state();
+        state.policy.remove(nodes, id);
+        room.take_over(u64::from(nodes.weight(id)));
+        let entry = self.unlink(id);
+        removed.push(entry, cause);
+        entry
+    }
+
+    /// Frees entries whose time is over: some if `steps` says so, and looks at one block of slots
+    /// at most. Answers whether there may be more.
+    pub(crate) fn expire_some(
+        &mut self,
+        now: u64,
+        mut steps: usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        let wheel = &mut self.state().0.wheel;
+        if wheel.next_due() > now {
+            return false;
+        }
+        let mut moves = WHEEL_STEP;
+        let Some(block) = wheel.pop_due(now, &mut moves) else {
+            // Nothing is due after all, unless the moves ran out before that was certain.
+            return moves == 0;
+        };
+        let mut earliest = NEVER;
+        for id in self.live_in(block) {
+            let deadline = self.state().1.deadline(id);
+            if deadline > now || steps == 0 {
+                earliest = earliest.min(deadline);
+                continue;
+            }
+            steps -= 1;
+            self.remove(id, RemovalCause::Expired, room, removed);
+        }
+        if earliest != NEVER {
+            self.state().0.wheel.schedule(block, earliest);
+        }
+        self.state().0.wheel.next_due() <= now
+    }
+
+    /// Checks every invariant of the shard; panics where one is broken.
+    pub(crate) fn validate_shard(&mut self) {
+        self.validate();
+        let entries = self.entries();
+        let (state, nodes) = self.state();
+        state.policy.validate(nodes);
+        state.wheel.validate();
+        assert_eq!(state.policy.len(), entries, "the policy knows every entry");
+        for block in 0..self.blocks() as u32 {
+            for id in self.live_in(block) {
+                let (state, nodes) = self.state();
+                let deadline = nodes.deadline(id);
+                let timer = state.wheel.deadline(block);
+                assert!(timer <= deadline, "an entry due at {deadline} has its timer at {timer}");
+            }
+        }
+    }
+}
+
+/// An entry that is removed after its deadline has expired, whatever the occasion.
+pub(crate) fn cause_or_expired<K, V>(
+    entry: Entry<'_, K, V>,
+    cause: RemovalCause,
+    now: u64,
+) -> RemovalCause {
+    if entry.deadline() <= now { RemovalCause::Expired } else { cause }
+}

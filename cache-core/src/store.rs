@@ -1,0 +1,359 @@
+//! The shards together: what a call does before it takes a lock, across shards, and after.
+//!
+//! A writing call goes through the same steps each time. *Before the lock*: the user's weigher and
+//! clock run, the key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`.
+//! *After it*: the listener is told, with references that the pin keeps valid; the pin is released;
+//! then a step of garbage collection drops what nobody can reach any more.
+//!
+//! # How many shards
+//! Shards exist for writers only, and each is a lock, a queue of garbage, a policy and a wheel.
+//! There are four for each core, so that writers seldom meet, and enough to keep each under 32,768
+//! entries, so that the growth of a region is a pause of well under a millisecond; but at least 64
+//! entries each, because a policy cannot know much about fewer.
+//!
+//! # Room
+//! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
+//! its share. A shard in need of room evicts its own entries if it holds its share, give or take an
+//! eighth; one that holds less lets go of its lock, and evicts from a shard that holds more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::RemovalCause;
+use crate::budget::Budget;
+use crate::call::Call;
+use crate::clock::ClockSource;
+use crate::shard::{Arrival, ShardState, cause_or_expired};
+use crate::stats::{Counters, Stats};
+use crate::table::{Entry, NEVER, Pinned, Plan, Table};
+
+/// Entries that a shard should not exceed, so that growing it stays a short pause.
+const SHARD_MOST: u64 = 32_768;
+/// Entries below which a shard is too small for its policy.
+const SHARD_LEAST: u64 = 64;
+
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
+
+/// What the builder decided.
+pub(crate) struct Config<K, V> {
+    pub(crate) name: Option<String>,
+    /// `u64::MAX`: none given.
+    pub(crate) max_capacity: u64,
+    pub(crate) initial_capacity: usize,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) record_stats: bool,
+}
+
+/// See the module's head.
+pub(crate) struct Store<K, V> {
+    pub(crate) table: Table<K, V, ShardState<V>>,
+    pub(crate) clock: ClockSource,
+    pub(crate) config: Config<K, V>,
+    pub(crate) budget: Budget,
+    /// Some entry has had a deadline: writers must look at the clock.
+    timed: AtomicBool,
+    /// Where the search for a shard with too much begins next.
+    pub(crate) next_donor: AtomicUsize,
+}
+
+pub(crate) type Pin<'s, K, V> = Pinned<'s, K, V, ShardState<V>>;
+
+fn shards_for(max_capacity: u64, weighted: bool, initial: usize) -> usize {
+    let threads = expected_threads() as u64;
+    // How many entries a weight will be is unknown: say that one weighs 64 at least.
+    let entries = if weighted { max_capacity / 64 } else { max_capacity };
+    let entries = entries.min(1 << 25).max(initial as u64);
+    let for_pauses = entries.div_ceil(SHARD_MOST);
+    let most = (entries / SHARD_LEAST).max(1);
+    let shards = (4 * threads).max(for_pauses).next_power_of_two();
+    shards.min(1 << most.ilog2()) as usize
+}
+
+fn expected_threads() -> usize {
+    std::thread::available_parallelism().map_or(8, usize::from)
+}
+
+impl<K, V> Store<K, V> {
+    pub(crate) fn new(config: Config<K, V>, clock: ClockSource) -> Self {
+        let weighted = config.weigher.is_some();
+        let max = config.max_capacity;
+        let shards = shards_for(max, weighted, config.initial_capacity);
+        let bounded = max != u64::MAX;
+        let plan = Plan {
+            shards,
+            entries: (!weighted && bounded).then_some(max),
+            weight: weighted.then_some(max),
+            initial: config.initial_capacity.min(usize::try_from(max).unwrap_or(usize::MAX)),
+            threads: (2 * expected_threads()).max(8),
+        };
+        let share = max.div_ceil(shards as u64);
+        Store {
+            table: Table::new(plan, |_| ShardState::new(share)),
+            clock,
+            budget: Budget::new(max),
+            timed: AtomicBool::new(config.time_to_live.is_some()),
+            next_donor: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// The calling thread's counters, if the cache counts.
+    pub(crate) fn counting<'p>(&self, pinned: &'p Pin<'_, K, V>) -> Option<&'p Counters> {
+        self.config.record_stats.then(|| pinned.counters())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
+    }
+
+    /// The live value of a key, without a lock. Misses never read the clock; nor do hits on
+    /// entries that have no deadline.
+    #[inline]
+    pub(crate) fn find<'p>(
+        &self,
+        pinned: &'p Pin<'_, K, V>,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Option<Entry<'p, K, V>> {
+        pinned.find(hash, eq).filter(|entry| self.is_fresh(*entry))
+    }
+
+    #[inline]
+    pub(crate) fn is_fresh(&self, entry: Entry<'_, K, V>) -> bool {
+        let deadline = entry.deadline();
+        deadline == NEVER || self.clock.now() < deadline
+    }
+
+    /// The time, where any entry can expire; else 0, which nothing compares with.
+    pub(crate) fn now(&self) -> u64 {
+        if self.timed.load(Relaxed) { self.clock.now() } else { 0 }
+    }
+
+    /// Finds out all that must be known of a value before the lock is taken. Runs the weigher and
+    /// the clock.
+    pub(crate) fn receive(&self, key: &K, value: V, ttl: Option<Duration>) -> (Arrival<V>, u64) {
+        let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
+        let Some(ttl) = ttl.or(self.config.time_to_live) else {
+            return (Arrival { value, weight, deadline: NEVER }, self.now());
+        };
+        if !self.timed.load(Relaxed) {
+            self.timed.store(true, Relaxed);
+        }
+        let now = self.clock.now();
+        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(NEVER);
+        (Arrival { value, weight, deadline: now.saturating_add(nanos) }, now)
+    }
+
+    /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
+    pub(crate) fn insert(&self, hash: u64, key: K, value: V, ttl: Option<Duration>)
+    where
+        K: Eq,
+    {
+        let (arrival, now) = self.receive(&key, value, ttl);
+        let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.deadline > now;
+        if !stored {
+            return self.turn_away(hash, &key, arrival, now);
+        }
+        self.write(now, |call| {
+            let (mut shard, place) =
+                call.lock_with_room(hash, arrival.weight, |other| *other == key);
+            let id = shard.reserve(hash, key);
+            shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);
+            shard.state().0.loads.overtake(hash);
+            call.expire_and_unlock(shard);
+        });
+    }
+
+    /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
+    /// what was there goes all the same, and the listener is told of both.
+    fn turn_away(&self, hash: u64, key: &K, arrival: Arrival<V>, now: u64)
+    where
+        K: Eq,
+    {
+        let dead = arrival.deadline <= now;
+        let cause = if dead { RemovalCause::Expired } else { RemovalCause::Size };
+        self.remove_as(hash, RemovalCause::Replaced, |other| other == key, |_| ());
+        self.turned_away(&self.table.pin(), key, &arrival.value, cause);
+    }
+
+    /// Counts and tells of a value that was not stored.
+    pub(crate) fn turned_away(
+        &self,
+        pinned: &Pin<'_, K, V>,
+        key: &K,
+        value: &V,
+        cause: RemovalCause,
+    ) {
+        if let Some(counters) = self.counting(pinned) {
+            counters.removed(cause).add(1);
+        }
+        self.tell(pinned, key, value, cause);
+    }
+
+    /// Removes a key's entry, and gives what `see` makes of it if it was fresh. `see` runs without
+    /// the lock.
+    pub(crate) fn remove_as<R>(
+        &self,
+        hash: u64,
+        cause: RemovalCause,
+        eq: impl Fn(&K) -> bool + Copy,
+        see: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        let now = self.now();
+        self.write(now, |call| {
+            let (mut shard, found) = call.pinned.lock_key(hash, eq);
+            let removed = found.map(|id| {
+                let cause = cause_or_expired(shard.entry(id), cause, now);
+                shard.remove(id, cause, &mut call.room, &mut call.removed)
+            });
+            shard.state().0.loads.overtake(hash);
+            call.expire_and_unlock(shard);
+            removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
+        })
+    }
+
+    /// Empties the cache. Each shard is emptied at one stroke, under its lock; its entries are then
+    /// shown to the listener and dropped by this call, without it.
+    pub(crate) fn remove_all(&self) {
+        let now = self.now();
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            let mut shard = pinned.lock(index);
+            let state = shard.state().0;
+            self.budget.release(state.policy.weight());
+            state.policy.clear();
+            state.wheel.clear();
+            state.loads.overtake_all();
+            let detached = shard.detach();
+            let counters = self.counting(&pinned);
+            detached.finish(|entry| {
+                let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
+                if let Some(counters) = counters {
+                    counters.removed(cause).add(1);
+                }
+                self.tell(&pinned, entry.key(), entry.value(), cause);
+            });
+            drop(pinned);
+            self.table.collect_some();
+        }
+        self.table.collect_all();
+    }
+
+    /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
+    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64 {
+        let now = self.now();
+        let mut count = 0;
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            // Loads that run now may bring what the condition is about: they began before.
+            pinned.lock(index).state().0.loads.overtake_all();
+            let mut picked = Vec::new();
+            pinned.for_each(index, |entry| {
+                if self.is_fresh(entry) && condemned(entry.key(), entry.value()) {
+                    picked.push(entry.id());
+                }
+            });
+            for some in picked.chunks(64) {
+                let mut call = Call::new(self, &pinned, now);
+                let mut shard = pinned.lock(index);
+                for &id in some {
+                    // Gone or replaced since it was picked: then it is not what was condemned.
+                    if shard.is_live(id) {
+                        shard.remove(id, RemovalCause::Explicit, &mut call.room, &mut call.removed);
+                        count += 1;
+                    }
+                }
+                call.unlock(shard);
+            }
+            drop(pinned);
+            self.table.collect_some();
+        }
+        count
+    }
+
+    /// Frees everything that is expired or unreachable.
+    pub(crate) fn run_pending_tasks(&self) {
+        let now = self.now();
+        for index in 0..self.table.shards() {
+            let free_some = |call: &mut Call<'_, '_, K, V>| {
+                let mut shard = call.pinned.lock(index);
+                let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
+                call.unlock(shard);
+                more
+            };
+            while self.write(now, free_some) {}
+        }
+        self.table.collect_all();
+    }
+
+    /// Tells the listener. A panic of his is caught and counted.
+    pub(crate) fn tell(&self, pinned: &Pin<'_, K, V>, key: &K, value: &V, cause: RemovalCause) {
+        let Some(listener) = &self.config.listener else { return };
+        let told = catch_unwind(AssertUnwindSafe(|| listener(key, value, cause)));
+        if told.is_err() {
+            pinned.counters().listener_panics.add(1);
+        }
+    }
+
+    /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
+    /// the pin), the thread is unpinned, garbage is dropped (which could not be freed before).
+    pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
+        let pinned = self.table.pin();
+        let mut call = Call::new(self, &pinned, now);
+        let result = work(&mut call);
+        let sealed = call.sealed;
+        drop(call);
+        drop(pinned);
+        if sealed {
+            self.table.collect_some();
+        }
+        result
+    }
+
+    pub(crate) fn entry_count(&self) -> u64 {
+        if self.config.weigher.is_none() {
+            return self.budget.used();
+        }
+        let pinned = self.table.pin();
+        (0..self.table.shards()).map(|index| pinned.lock(index).entries() as u64).sum()
+    }
+
+    /// Bytes held, by part.
+    pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
+        let table = self.table.bytes();
+        let (mut ghosts, mut timers) = (0, 0);
+        let pinned = self.table.pin();
+        for index in 0..self.table.shards() {
+            let mut shard = pinned.lock(index);
+            let state = shard.state().0;
+            ghosts += state.policy.heap_bytes();
+            timers += state.wheel.heap_bytes();
+        }
+        vec![
+            ("slots", table.slots),
+            ("table", table.regions),
+            ("ghosts", ghosts),
+            ("timers", timers),
+            ("blocks and garbage queues", table.bookkeeping),
+            ("shards", table.shards),
+            ("lines of threads", table.threads),
+        ]
+    }
+
+    pub(crate) fn validate(&self) {
+        let mut weight = 0;
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            let mut shard = pinned.lock(index);
+            shard.validate_shard();
+            weight += shard.weight();
+        }
+        assert_eq!(weight, self.budget.used(), "the budget is what the entries weigh");
+        assert!(weight <= self.budget.max());
+    }
+}

@@ -1,0 +1,125 @@
+//! Zeroed arrays: aligned, big, lazily touched.
+//!
+//! The table's arrays are taken zeroed from the allocator, which for large ones passes on untouched
+//! pages of the operating system: an array costs memory only as far as it is used, and taking it
+//! is no pause. The standard library does so for ordinary alignments only (for larger ones it
+//! writes the zeros itself), so alignment is made here, with the start of the allocation noted in
+//! the word before the array.
+//!
+//! Arrays of several megabytes are offered to the kernel for huge pages. Entries are visited at
+//! random; with pages of 4 KiB the translation of their addresses costs as much as fetching them.
+//! docs/benchmarks.md has the figures.
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// # Safety
+/// A value of all zero bytes must be valid, and equal to what `zeroed` answers.
+pub(super) unsafe trait Zeroed: Sized {
+    /// loom's atomics are not plain memory; under loom arrays are filled one by one.
+    #[cfg(loom)]
+    fn zeroed() -> Self;
+}
+
+/// What allocators align to without being asked.
+const ORDINARY: usize = align_of::<usize>();
+
+fn layout<T>(len: usize, align: usize) -> Layout {
+    let bytes = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(align));
+    bytes
+        .and_then(|bytes| Layout::from_size_align(bytes + ORDINARY, ORDINARY).ok())
+        .unwrap_or_else(|| panic!("an array of {len} entries is larger than the address space"))
+}
+
+/// Allocates `len` zeroed values, aligned to `align`, a power of two of at least the alignment of
+/// `T` and of a word.
+pub(super) fn allocate<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
+    assert!(align.is_power_of_two() && align >= align_of::<T>().max(ORDINARY));
+    let layout = layout::<T>(len, align);
+    // SAFETY: the layout's size is not 0.
+    let start = unsafe { std::alloc::alloc_zeroed(layout) };
+    if start.is_null() {
+        handle_alloc_error(layout);
+    }
+    let room_for_note = start.wrapping_add(ORDINARY);
+    let array = room_for_note.map_addr(|address| address.next_multiple_of(align));
+    // SAFETY: there is at least a word between `start` and `array`, at most `align + ORDINARY`
+    // bytes; the rest of the allocation is the array's. All three are aligned to a word.
+    let array = unsafe {
+        array.cast::<*mut u8>().sub(1).write(start);
+        NonNull::new_unchecked(array)
+    };
+    huge_pages::suggest(array, len * size_of::<T>());
+    let array = array.cast::<T>();
+    #[cfg(loom)]
+    for i in 0..len {
+        // SAFETY: in bounds of the array, which nobody else knows yet.
+        unsafe { array.add(i).write(T::zeroed()) };
+    }
+    array
+}
+
+/// Frees what [`allocate`] gave, without dropping the values.
+///
+/// # Safety
+/// `array` came from `allocate` with the same `len` and `align`, and nobody uses it any more.
+pub(super) unsafe fn free<T>(array: NonNull<T>, len: usize, align: usize) {
+    // SAFETY: `allocate` noted the start in the word before the array, and the caller promises
+    // that the layout is the same.
+    unsafe {
+        let start = array.as_ptr().cast::<*mut u8>().sub(1).read();
+        std::alloc::dealloc(start, layout::<T>(len, align));
+    }
+}
+
+#[cfg(all(target_os = "linux", not(loom), not(miri)))]
+mod huge_pages {
+    use std::ptr::NonNull;
+
+    use rustix::mm::{Advice, madvise};
+
+    const HUGE: usize = 2 << 20;
+    const PAGE: usize = 4096;
+
+    /// Offers the whole pages of an array to the kernel for huge pages, if huge ones fit in. Only a
+    /// hint: it is right to ignore an error.
+    pub(super) fn suggest(array: NonNull<u8>, bytes: usize) {
+        if bytes < 2 * HUGE {
+            return;
+        }
+        let first = array.as_ptr().map_addr(|address| address.next_multiple_of(PAGE));
+        let skipped = first.addr() - array.as_ptr().addr();
+        let len = (bytes - skipped) / PAGE * PAGE;
+        // SAFETY: the range lies in an allocation of ours; this advice changes no contents.
+        let _ = unsafe { madvise(first.cast(), len, Advice::LinuxHugepage) };
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
+mod huge_pages {
+    pub(super) fn suggest(_: std::ptr::NonNull<u8>, _: usize) {}
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    struct Line(#[expect(dead_code, reason = "only its size matters")] [u8; 24]);
+    // SAFETY: zero bytes are bytes.
+    unsafe impl Zeroed for Line {}
+
+    #[test]
+    fn arrays_are_aligned_zeroed_and_freed() {
+        for (len, align) in [(1, 8), (3, 64), (1000, 128), (300_000, 64)] {
+            let array = allocate::<Line>(len, align);
+            assert_eq!(array.as_ptr().addr() % align, 0);
+            // SAFETY: the array is ours and that long.
+            unsafe {
+                let bytes = std::slice::from_raw_parts(array.as_ptr().cast::<u8>(), len * 24);
+                assert!(bytes.iter().all(|byte| *byte == 0));
+                array.as_ptr().cast::<u8>().write_bytes(0xff, len * 24);
+                free(array, len, align);
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Twelve lanes of the table in one cache line.
+//!
+//! A lane is a *tag*, eight bits of the key's hash (0 for an empty lane), and the index of a slot
+//! in the slab. All twelve tags are compared at once, with two atomic loads and a handful of SSE2
+//! instructions (or the same on plain words), so that a look-up touches this line, and then with
+//! probability 0.96 only the one slot it wants. The four bytes left count the entries that found
+//! this group full and went on to the next: a look-up ends at the first group where none did.
+//!
+//! ```text
+//! byte  0           8       12              16                              64
+//!       | tags 0-7  | 8-11  | overflow u32  | slot index of lanes 0..12 u32 |
+//!       `- word 0 --'--- word 1 ------------'
+//! ```
+//!
+//! One writer, the holder of the shard's lock; any number of readers. The order of its stores is
+//! what readers rely on:
+//! * a lane is filled index first, then tag (`Release`): who sees the tag sees the index;
+//! * a lane is emptied tag and index both before its slot is retired: who pins after that finds
+//!   neither;
+//! * an update stores a new index into the same lane and touches no tag. **A key never changes its
+//!   lane while it stays in the table**, so a look-up cannot pass the new place too early and the
+//!   old one too late: if it answers "absent", there was an instant during it when the key was
+//!   absent. No version needs to be checked.
+
+use super::alloc::Zeroed;
+use super::meta::NIL;
+use crate::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Lanes in a group.
+pub(super) const LANES: usize = 12;
+
+const OVERFLOW_ONE: u64 = 1 << 32;
+
+/// See the module's head.
+#[repr(C, align(64))]
+pub(super) struct Group {
+    words: [AtomicU64; 2],
+    slots: [AtomicU32; LANES],
+}
+
+// SAFETY: zero words are twelve empty lanes without overflow; the index of an empty lane is never
+// used.
+unsafe impl Zeroed for Group {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Group {
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+            slots: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+}
+
+/// A copy of a group's tags and overflow count.
+#[derive(Clone, Copy)]
+pub(super) struct Tags([u64; 2]);
+
+/// The lanes that matched, as bits 0 to 11; iterates from the lowest.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes(u32);
+
+impl Iterator for Lanes {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let lane = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(lane)
+    }
+}
+
+/// The tag of a key: the low byte of its hash, 0 being taken.
+#[inline]
+pub(super) fn tag(hash: u32) -> u8 {
+    let byte = hash as u8;
+    if byte == 0 { 1 } else { byte }
+}
+
+impl Tags {
+    /// Lanes with this tag.
+    #[inline]
+    pub(super) fn matching(self, tag: u8) -> Lanes {
+        Lanes(equal_bytes(self.0, tag) & ((1 << LANES) - 1))
+    }
+
+    /// Lanes without an entry.
+    #[inline]
+    pub(super) fn empty(self) -> Lanes {
+        self.matching(0)
+    }
+
+    /// Lanes with an entry.
+    pub(super) fn full(self) -> Lanes {
+        Lanes(!self.empty().0 & ((1 << LANES) - 1))
+    }
+
+    /// Did any entry in the table find this group full?
+    #[inline]
+    pub(super) fn overflowed(self) -> bool {
+        self.0[1] >= OVERFLOW_ONE
+    }
+
+    pub(super) fn overflow(self) -> u32 {
+        (self.0[1] >> 32) as u32
+    }
+}
+
+/// Bit i is set where byte i of the 16 equals `byte`.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn equal_bytes(words: [u64; 2], byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+    // SAFETY: SSE2 is a part of x86-64.
+    unsafe {
+        let bytes = _mm_set_epi64x(words[1].cast_signed(), words[0].cast_signed());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()))).cast_unsigned()
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
+fn equal_bytes(words: [u64; 2], byte: u8) -> u32 {
+    equal_bytes_in_words(words, byte)
+}
+
+/// The same on any machine: exact, no carry runs from one byte into the next.
+#[cfg_attr(all(target_arch = "x86_64", not(miri), not(test)), allow(dead_code))]
+fn equal_bytes_in_words(words: [u64; 2], byte: u8) -> u32 {
+    const LOW_7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mask = |word: u64| {
+        let differing = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
+        let zero = !(((differing & LOW_7) + LOW_7) | differing | LOW_7);
+        ((zero >> 7).wrapping_mul(GATHER) >> 56) as u32
+    };
+    mask(words[0]) | (mask(words[1]) << 8)
+}
+
+impl Group {
+    /// Acquire: pairs with the stores of `fill`, so that a lane whose tag is seen has its index.
+    #[inline]
+    pub(super) fn tags(&self) -> Tags {
+        Tags([self.words[0].load(Acquire), self.words[1].load(Acquire)])
+    }
+
+    /// The slot of a lane, or NIL. Acquire: pairs with the Release of `fill` and `swap`, after
+    /// which the slot's contents are not written any more.
+    #[inline]
+    pub(super) fn slot(&self, lane: usize) -> u32 {
+        self.slots[lane].load(Acquire)
+    }
+
+    /// Makes an empty lane stand for a slot.
+    pub(super) fn fill(&self, lane: usize, tag: u8, slot: u32) {
+        self.slots[lane].store(slot, Release);
+        self.set_tag(lane, tag);
+    }
+
+    /// Makes a full lane stand for another slot of the same key.
+    pub(super) fn swap(&self, lane: usize, slot: u32) {
+        self.slots[lane].store(slot, Release);
+    }
+
+    /// Empties a lane.
+    pub(super) fn clear(&self, lane: usize) {
+        self.set_tag(lane, 0);
+        self.slots[lane].store(NIL, Release);
+    }
+
+    fn set_tag(&self, lane: usize, tag: u8) {
+        let word = &self.words[lane / 8];
+        let shift = lane % 8 * 8;
+        let others = word.load(Relaxed) & !(0xff << shift);
+        word.store(others | (u64::from(tag) << shift), Release);
+    }
+
+    pub(super) fn overflow_add(&self) {
+        let word = self.words[1].load(Relaxed);
+        self.words[1].store(word + OVERFLOW_ONE, Release);
+    }
+
+    pub(super) fn overflow_sub(&self) {
+        let word = self.words[1].load(Relaxed);
+        debug_assert!(word >= OVERFLOW_ONE, "an entry left a group it never overflowed");
+        self.words[1].store(word - OVERFLOW_ONE, Release);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn group() -> Group {
+        Group { words: Default::default(), slots: Default::default() }
+    }
+
+    #[test]
+    fn a_group_is_one_cache_line() {
+        assert_eq!(size_of::<Group>(), 64);
+        assert_eq!(align_of::<Group>(), 64);
+    }
+
+    #[test]
+    fn matching_finds_exactly_the_lanes_filled_with_the_tag() {
+        let group = group();
+        for (lane, tag) in [(0, 7), (3, 200), (7, 7), (8, 7), (11, 1)] {
+            group.fill(lane, tag, lane as u32 * 10);
+        }
+        assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7, 8]);
+        assert_eq!(group.tags().matching(200).collect::<Vec<_>>(), [3]);
+        assert_eq!(group.tags().matching(9).count(), 0);
+        assert_eq!(group.tags().empty().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 9, 10]);
+        assert_eq!(group.tags().full().collect::<Vec<_>>(), [0, 3, 7, 8, 11]);
+        assert_eq!(group.slot(8), 80);
+        group.clear(8);
+        assert_eq!(group.slot(8), NIL);
+        assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7]);
+    }
+
+    #[test]
+    fn overflow_counts_beside_the_tags() {
+        let group = group();
+        group.fill(11, 255, 1);
+        assert!(!group.tags().overflowed());
+        for _ in 0..1000 {
+            group.overflow_add();
+        }
+        assert_eq!(group.tags().overflow(), 1000);
+        assert_eq!(group.tags().matching(255).collect::<Vec<_>>(), [11]);
+        for _ in 0..1000 {
+            group.overflow_sub();
+        }
+        assert!(!group.tags().overflowed());
+    }
+
+    #[test]
+    fn both_byte_compares_agree() {
+        let mut x: u64 = 0x1234_5678_9abc_def1;
+        let mut next = || {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            x
+        };
+        for _ in 0..20_000 {
+            // Few distinct bytes, neighbours of each other, so that matches and near misses abound.
+            let words = [next() & 0x0101_0101_0181_0101, next() & 0x8181_0101_8101_0101];
+            for byte in [0, 1, 0x80, 0x81, 0xff] {
+                assert_eq!(equal_bytes(words, byte), equal_bytes_in_words(words, byte));
+            }
+        }
+    }
+
+    #[test]
+    fn tag_is_never_the_empty_one() {
+        assert!((0..=255).all(|hash| tag(hash) != 0));
+    }
+}

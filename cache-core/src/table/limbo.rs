@@ -1,0 +1,112 @@
+//! Garbage between its unlinking and its reuse.
+//!
+//! Whoever retires a slot adds it to his shard's open batch, under the lock he holds anyway. A full
+//! batch is sealed with an epoch's stamp and queued here. Then two things have to happen, and
+//! neither may make one unlucky call pay for all the others:
+//! * now and then somebody finds out which stamps are free ([`Epoch::advance`], which may have to
+//!   interrupt other cores): once per `threshold` sealed slots, or per sixteenth of the cache's
+//!   weight, or right away where no other thread uses the cache;
+//! * what is free is dropped and given back: at most [`STEP`] batches by each call that sealed one,
+//!   after it has released its locks, so that the queue shrinks faster than it grows.
+
+use std::collections::VecDeque;
+
+use super::epoch::Epoch;
+use super::region::Region;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Batches that one call drops at most.
+const STEP: usize = 2;
+
+/// Fewer sealed slots than this are not worth interrupting other cores for.
+const LEAST: u64 = 16;
+/// More than this need not be waited for: the interruption is then paid for by 1024 removals.
+const MOST: u64 = 1024;
+
+/// Something that no reader can reach any more once its stamp is free.
+pub(super) enum Garbage {
+    /// Slots of one shard, with what they hold.
+    Slots { shard: usize, ids: Vec<u32> },
+    /// A region that was outgrown or emptied.
+    Region(Region),
+}
+
+/// See the module's head.
+pub(super) struct Limbo {
+    queue: Mutex<VecDeque<(u64, Garbage)>>,
+    /// Slots sealed since the last advance, and their weight.
+    sealed: AtomicUsize,
+    weight: AtomicU64,
+    threshold: usize,
+    weight_threshold: u64,
+}
+
+impl Limbo {
+    /// For a cache of so many entries, or of so much weight.
+    pub(super) fn new(entries: Option<u64>, weight: Option<u64>) -> Self {
+        Limbo {
+            queue: Mutex::new(VecDeque::new()),
+            sealed: AtomicUsize::new(0),
+            weight: AtomicU64::new(0),
+            threshold: entries.map_or(MOST, |entries| (entries / 8).clamp(LEAST, MOST)) as usize,
+            weight_threshold: weight.map_or(u64::MAX, |weight| weight / 16),
+        }
+    }
+
+    /// Queues garbage that was unlinked before; begins a new epoch for it.
+    pub(super) fn seal(&self, epoch: &Epoch, garbage: Garbage, weight: u64) {
+        let slots = match &garbage {
+            Garbage::Slots { ids, .. } => ids.len(),
+            Garbage::Region(_) => 0,
+        };
+        let mut queue = self.queue.lock();
+        queue.push_back((epoch.stamp(), garbage));
+        drop(queue);
+        self.sealed.fetch_add(slots, Relaxed);
+        self.weight.fetch_add(weight, Relaxed);
+    }
+
+    /// Advances the epoch if enough has been sealed since the last time.
+    pub(super) fn advance_if_due(&self, epoch: &Epoch) {
+        let due = self.sealed.load(Relaxed) >= self.threshold
+            || self.weight.load(Relaxed) >= self.weight_threshold;
+        if due || epoch.is_alone() {
+            self.advance(epoch);
+        }
+    }
+
+    pub(super) fn advance(&self, epoch: &Epoch) {
+        self.sealed.store(0, Relaxed);
+        self.weight.store(0, Relaxed);
+        epoch.advance();
+    }
+
+    /// Takes a few pieces of garbage that are free.
+    pub(super) fn take_free(&self, epoch: &Epoch) -> Vec<Garbage> {
+        let mut queue = self.queue.lock();
+        let free = queue.iter().take(STEP).take_while(|(stamp, _)| epoch.is_free(*stamp)).count();
+        queue.drain(..free).map(|(_, garbage)| garbage).collect()
+    }
+
+    /// Takes everything, free or not: for a cache that nobody uses any more.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
+        std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
+    }
+
+    /// Pieces of garbage queued.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queue.lock().len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let queue = self.queue.lock();
+        let piece = |garbage: &Garbage| match garbage {
+            Garbage::Slots { ids, .. } => ids.capacity() * size_of::<u32>(),
+            Garbage::Region(region) => region.bytes(),
+        };
+        queue.capacity() * size_of::<(u64, Garbage)>()
+            + queue.iter().map(|(_, garbage)| piece(garbage)).sum::<usize>()
+    }
+}

@@ -1,0 +1,185 @@
+//! What is known of a slot beside its key, value and deadline: 17 bytes.
+//!
+//! It stands in arrays of its own, so that a look-up touches as little memory as can be: the slot
+//! itself, and the one byte of [`Uses`], of which 64 share a line. [`Meta`] is the writer's:
+//! eviction and updates walk over it without disturbing the lines that readers read.
+//!
+//! Every field is an atomic so that this file and everything that works on it stays free of
+//! `unsafe`. But for the state, Meta is read and written by the holder of the shard's lock alone,
+//! and the `Relaxed` accesses compile to plain moves. What makes a freshly written slot visible to
+//! a reader is the `Release` store of its index in the table, not anything here.
+
+use crate::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// "No slot": ends a list, marks an empty lane.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// The tick that never comes: the deadline of an entry that does not expire.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// A use counter stops here, so that a hot entry is not written by its readers any more.
+pub(crate) const MAX_USES: u8 = 3;
+
+/// What a slot is at present. Written under the shard's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Holds nothing.
+    Free = 0,
+    /// Holds a key alone: a load of it is running.
+    Pending = 1,
+    /// Holds a key and a value and stands in the table.
+    Live = 2,
+    /// Left the table, its key gone from the cache; key and value wait for the last reader.
+    Removed = 3,
+    /// Left the table because [`Meta::next`] took its lane; key and value wait for the last reader.
+    Replaced = 4,
+    /// A load that was not published: a key alone waits for the last reader.
+    Abandoned = 5,
+}
+
+/// The queue of the eviction policy a live slot stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Queue {
+    /// In none.
+    None = 0,
+    /// The small FIFO for newcomers.
+    Small = 1,
+    /// The main CLOCK.
+    Main = 2,
+}
+
+/// See the module's head.
+pub(crate) struct Meta {
+    hash: AtomicU32,
+    prev: AtomicU32,
+    next: AtomicU32,
+    stamp: AtomicU16,
+    state: AtomicU8,
+    queue: AtomicU8,
+}
+
+impl Meta {
+    #[cfg(any(test, loom))]
+    pub(crate) fn new() -> Self {
+        Meta {
+            hash: AtomicU32::new(0),
+            prev: AtomicU32::new(NIL),
+            next: AtomicU32::new(NIL),
+            stamp: AtomicU16::new(0),
+            state: AtomicU8::new(State::Free as u8),
+            queue: AtomicU8::new(Queue::None as u8),
+        }
+    }
+
+    /// The low half of the key's hash: growth, ghosts and the search for a lane run on it, so that
+    /// the user's `Hash` never runs under a lock.
+    #[inline]
+    pub(crate) fn hash(&self) -> u32 {
+        self.hash.load(Relaxed)
+    }
+
+    pub(crate) fn set_hash(&self, hash: u32) {
+        self.hash.store(hash, Relaxed);
+    }
+
+    /// The neighbour nearer to the oldest end of the queue.
+    pub(crate) fn prev(&self) -> u32 {
+        self.prev.load(Relaxed)
+    }
+
+    pub(crate) fn set_prev(&self, id: u32) {
+        self.prev.store(id, Relaxed);
+    }
+
+    /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
+    /// that took its lane.
+    pub(crate) fn next(&self) -> u32 {
+        self.next.load(Relaxed)
+    }
+
+    pub(crate) fn set_next(&self, id: u32) {
+        self.next.store(id, Relaxed);
+    }
+
+    /// When the policy last gave the entry its place, in quanta of the policy's clock.
+    pub(crate) fn stamp(&self) -> u16 {
+        self.stamp.load(Relaxed)
+    }
+
+    pub(crate) fn set_stamp(&self, stamp: u16) {
+        self.stamp.store(stamp, Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with the Release in `set_state`; who compares his key with that of a
+        // running load learns of the slot under the lock but reads it without.
+        match self.state.load(Acquire) {
+            0 => State::Free,
+            1 => State::Pending,
+            2 => State::Live,
+            3 => State::Removed,
+            4 => State::Replaced,
+            _ => State::Abandoned,
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Release);
+    }
+
+    pub(crate) fn queue(&self) -> Queue {
+        match self.queue.load(Relaxed) {
+            0 => Queue::None,
+            1 => Queue::Small,
+            _ => Queue::Main,
+        }
+    }
+
+    pub(crate) fn set_queue(&self, queue: Queue) {
+        self.queue.store(queue as u8, Relaxed);
+    }
+}
+
+/// How often an entry was used since the policy last looked, saturating at [`MAX_USES`]. A byte of
+/// its own, because readers store to it blindly.
+pub(crate) struct Uses(AtomicU8);
+
+impl Uses {
+    #[cfg(any(test, loom))]
+    pub(crate) fn new() -> Self {
+        Uses(AtomicU8::new(0))
+    }
+
+    pub(crate) fn get(&self) -> u8 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, uses: u8) {
+        self.0.store(uses, Relaxed);
+    }
+
+    /// A reader counts its use. Not a read-modify-write: two readers at once may count one, which
+    /// the policy does not mind, and a saturated counter is not written at all.
+    #[inline]
+    pub(crate) fn add(&self) {
+        let uses = self.0.load(Relaxed);
+        if uses < MAX_USES {
+            self.0.store(uses + 1, Relaxed);
+        }
+    }
+}
+
+/// Slots by their id, as the eviction policy sees them.
+pub(crate) trait Nodes {
+    /// The slot's fields.
+    fn meta(&self, id: u32) -> &Meta;
+    /// The slot's use counter.
+    fn uses(&self, id: u32) -> &Uses;
+    /// The weight it was stored with; 1 for each entry where no weigher is set.
+    fn weight(&self, id: u32) -> u32;
+}

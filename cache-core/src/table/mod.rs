@@ -1,0 +1,413 @@
+//! The table: the only part of the cache that many threads use at once without a lock, and the
+//! only one with `unsafe` code.
+//!
+//! # Idea
+//! A key's hash leads to a shard's *region*, in it to a *group* of twelve tags in one cache line,
+//! from a matching tag to the *slot* with the key and the value. A look-up is these three steps
+//! and a comparison of keys: it takes no lock, writes nothing shared and allocates nothing. All
+//! changes to a shard are made by the holder of its lock ([`Locked`]), with plain stores in an
+//! order that readers can live with at any instant.
+//!
+//! # Why a look-up is right without a lock
+//! 1. *It reads only initialised memory.* A slot is written before its index is stored (`Release`)
+//!    and the reader loads the index (`Acquire`). No slot is written again before a grace period
+//!    has passed since its unlinking, and the reader is pinned (see `epoch.rs`).
+//! 2. *An entry never moves.* Growth rebuilds tags and indices; keys and values stay where they
+//!    were written (see `slab.rs`), so a value with a lock or an atomic inside exists once.
+//! 3. *No false miss.* A key keeps its lane from its insertion to its removal; an update stores
+//!    the new slot's index into that lane. So every lane on a present key's way, and every
+//!    overflow count, says "go on" for as long as it is present, and a reader that answers
+//!    "absent" overlapped an instant when it was. A reader still in an outgrown region sees the
+//!    instant of the switch, which its call overlaps too. (Versions to be checked again before a
+//!    miss is answered are thus not needed.)
+//! 4. *Unwinding.* User code that may panic (`Eq`, `Clone`, a `view` closure) runs with nothing
+//!    held but the pin, which its guard releases.
+//!
+//! # How a writer finds a key without running `Eq` under the lock
+//! [`Pinned::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
+//! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already judged need no
+//! second look: the pin guarantees that their indices mean the same entries. A slot that was
+//! replaced names its successor, which has the same key. Only a slot with the same 32 bits of hash
+//! that appeared in between makes it let go of the lock, compare, and come back; so it loops only
+//! when another writer made progress, and hardly ever.
+//!
+//! # Files
+//! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots ·
+//! `meta.rs` what a slot holds beside key and value · `epoch.rs` when memory is free ·
+//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `alloc.rs` zeroed arrays.
+#![allow(unsafe_code)]
+
+mod alloc;
+mod epoch;
+mod group;
+mod limbo;
+mod locked;
+#[cfg(all(test, loom))]
+mod loom_tests;
+mod meta;
+mod region;
+mod slab;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use self::epoch::Epoch;
+pub(crate) use self::epoch::Pin;
+use self::limbo::{Garbage, Limbo};
+pub(crate) use self::locked::Locked;
+use self::locked::{Core, Writer};
+use self::meta::State;
+#[cfg(test)]
+pub(crate) use self::meta::{MAX_USES, Uses};
+pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
+use self::region::{Class, Region, RegionWord, Visit};
+use self::slab::{Slab, Slot};
+use crate::stats::Counters;
+use crate::sync::{Mutex, Padded};
+
+/// How large a table is to become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// A power of two.
+    pub(crate) shards: usize,
+    /// The most entries there will be, where that is known.
+    pub(crate) entries: Option<u64>,
+    /// The most weight there will be, where entries have weights.
+    pub(crate) weight: Option<u64>,
+    /// Entries to have room for from the start.
+    pub(crate) initial: usize,
+    /// Threads for which a pin is fastest.
+    pub(crate) threads: usize,
+}
+
+/// See the module's head. `X` is what the floors above keep beside each shard, under its lock.
+pub(crate) struct Table<K, V, X> {
+    epoch: Epoch,
+    slab: Slab<K, V>,
+    /// Apart from the locks: readers of a region's word should not feel writers taking the lock.
+    regions: Box<[RegionWord]>,
+    shards: Box<[Padded<Mutex<Core<X>>>]>,
+    limbo: Limbo,
+}
+
+impl<K, V, X> Table<K, V, X> {
+    pub(crate) fn new(plan: Plan, mut state: impl FnMut(usize) -> X) -> Self {
+        assert!(plan.shards.is_power_of_two());
+        let share = plan.entries.map(|entries| entries.div_ceil(plan.shards as u64));
+        // A shard holds its share give or take the chance of hashing: some four deviations.
+        let expected = share.map(|share| share + 4 * share.isqrt());
+        // Every shard keeps a block that is partly used, two or three batches of garbage, and some
+        // slots from when it held more than it does.
+        let slack = |share: u64| (256 + share.isqrt() / 2) * plan.shards as u64;
+        let planned = plan.entries.zip(share).map(|(entries, share)| entries + slack(share));
+        let class = Class::for_entries(expected.unwrap_or(0) as usize);
+        let initial = Class::for_entries(plan.initial.div_ceil(plan.shards));
+        let batch = share.map_or(64, |share| (share / 16).clamp(1, 64)) as usize;
+        let shards = (0..plan.shards)
+            .map(|index| Padded(Mutex::new(Core::new(Writer::new(class, batch), state(index)))))
+            .collect();
+        Table {
+            epoch: Epoch::new(plan.threads),
+            slab: Slab::new(planned, plan.weight.is_some()),
+            regions: (0..plan.shards).map(|_| RegionWord::new(Region::allocate(initial))).collect(),
+            shards,
+            limbo: Limbo::new(plan.entries, plan.weight),
+        }
+    }
+
+    /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
+    #[inline]
+    pub(crate) fn pin(&self) -> Pinned<'_, K, V, X> {
+        Pinned { table: self, pin: self.epoch.pin() }
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The shard a key with this hash belongs to. The low half of the hash is left for the group,
+    /// the tag and the ghosts.
+    #[inline]
+    pub(crate) fn shard_of(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.regions.len() - 1)
+    }
+
+    /// The counters of all threads that have used this table.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.epoch.readers().map(|reader| &reader.counters)
+    }
+
+    /// A step of garbage collection, after a call that sealed some. Runs the user's `Drop`, so the
+    /// caller holds no lock; takes the lock of one shard at a time.
+    ///
+    /// # Panics
+    /// If a `Drop` does, after everything else has been dropped and given back.
+    pub(crate) fn collect_some(&self) {
+        self.limbo.advance_if_due(&self.epoch);
+        self.recycle(self.limbo.take_free(&self.epoch));
+    }
+
+    /// Collects all garbage that no reader can reach. As `collect_some`.
+    pub(crate) fn collect_all(&self) {
+        for shard in 0..self.shards() {
+            let mut core = self.shards[shard].lock();
+            core.writer.seal(self, shard);
+        }
+        self.limbo.advance(&self.epoch);
+        loop {
+            let free = self.limbo.take_free(&self.epoch);
+            if free.is_empty() {
+                return;
+            }
+            self.recycle(free);
+        }
+    }
+
+    /// Drops garbage that is free and gives its slots back to their shards.
+    fn recycle(&self, garbage: Vec<Garbage>) {
+        let mut panicked = None;
+        for garbage in garbage {
+            match garbage {
+                // SAFETY: the garbage is free: no reader can reach the region.
+                Garbage::Region(region) => unsafe { region.free() },
+                Garbage::Slots { shard, ids } => {
+                    if std::mem::needs_drop::<(K, V)>() {
+                        for &id in &ids {
+                            let slot = self.slab.slot(id);
+                            let state = self.slab.meta(id).state();
+                            // SAFETY: the garbage is free and was taken from the queue: the slot
+                            // is ours alone. It was retired once, so it is dropped once.
+                            let drop = || unsafe { slot.drop_contents(state) };
+                            if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
+                                panicked.get_or_insert(panic);
+                            }
+                        }
+                    }
+                    self.shards[shard].lock().writer.give_back(&self.slab, &ids);
+                }
+            }
+        }
+        // A second panic would abort the program: while one is under way, this one is dropped.
+        if let Some(panic) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Memory held, by part: slots, what stands beside them, regions, garbage queues and the
+    /// lists of free slots.
+    pub(crate) fn bytes(&self) -> TableBytes {
+        let (slots, columns) = self.slab.bytes();
+        let mut writers = 0;
+        for shard in &self.shards {
+            writers += shard.lock().writer.bytes();
+        }
+        TableBytes {
+            slots,
+            regions: self.regions.iter().map(|word| word.load().bytes()).sum(),
+            bookkeeping: columns + writers + self.limbo.bytes(),
+            shards: self.shards.len() * size_of::<Padded<Mutex<Core<X>>>>(),
+            threads: self.epoch.readers().count() * size_of::<epoch::Reader>(),
+        }
+    }
+
+    /// Pieces of garbage waiting.
+    #[cfg(test)]
+    pub(crate) fn garbage(&self) -> usize {
+        self.limbo.len()
+    }
+}
+
+/// See [`Table::bytes`].
+pub(crate) struct TableBytes {
+    pub(crate) slots: usize,
+    pub(crate) regions: usize,
+    pub(crate) bookkeeping: usize,
+    pub(crate) shards: usize,
+    pub(crate) threads: usize,
+}
+
+impl<K, V, X> Drop for Table<K, V, X> {
+    fn drop(&mut self) {
+        // Nobody uses the table any more: all its slots are ours.
+        for garbage in self.limbo.take_all() {
+            if let Garbage::Region(region) = garbage {
+                // SAFETY: as above.
+                unsafe { region.free() };
+            }
+        }
+        for word in &self.regions {
+            // SAFETY: as above; a region is published in one word or queued, never both.
+            unsafe { word.load().free() };
+        }
+        if !std::mem::needs_drop::<(K, V)>() {
+            return;
+        }
+        let mut panicked = None;
+        for shard in &mut self.shards {
+            for id in shard.get_mut().writer.taken() {
+                let slot = self.slab.slot(id);
+                let state = self.slab.meta(id).state();
+                // SAFETY: as above; each slot is visited once, and its state says what it holds.
+                let drop = || unsafe { slot.drop_contents(state) };
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
+                    panicked.get_or_insert(panic);
+                }
+            }
+        }
+        if let Some(panic) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// A table in the hands of a pinned thread.
+pub(crate) struct Pinned<'t, K, V, X> {
+    table: &'t Table<K, V, X>,
+    pin: Pin<'t>,
+}
+
+impl<K, V, X> Pinned<'_, K, V, X> {
+    /// The calling thread's counters.
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.pin.reader.counters
+    }
+
+    /// The entry whose key `eq` accepts. No lock; `eq` runs on the keys of the same tag.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Option<Entry<'_, K, V>> {
+        // SAFETY: a shard's number is below the number of shards, and there is a region for each.
+        let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
+        let region = word.load();
+        let slab = &self.table.slab;
+        // SAFETY: the region was published to a pinned thread.
+        unsafe {
+            region.search(hash as u32, move |id, _| {
+                // SAFETY: the index was in a published region, so its slot exists, was filled
+                // before, and is not reused while this thread is pinned.
+                let slot = slab.slot_unchecked(id);
+                if eq(slot.key()) { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
+            })
+        }
+    }
+
+    /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
+    pub(crate) fn for_each(&self, shard: usize, mut visit: impl FnMut(Entry<'_, K, V>)) {
+        let region = self.table.regions[shard].load();
+        let slab = &self.table.slab;
+        // SAFETY: the region was published to a pinned thread.
+        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) }
+    }
+
+    /// Takes a shard's lock.
+    pub(crate) fn lock(&self, shard: usize) -> Locked<'_, K, V, X> {
+        Locked::new(self, shard, self.table.shards[shard].lock())
+    }
+
+    /// Takes a shard's lock if nobody has it.
+    pub(crate) fn try_lock(&self, shard: usize) -> Option<Locked<'_, K, V, X>> {
+        Some(Locked::new(self, shard, self.table.shards[shard].try_lock()?))
+    }
+
+    /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
+    /// without the lock. See the module's head.
+    pub(crate) fn lock_key(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        // Slots that `eq` has judged. Their indices stay theirs, because this thread is pinned.
+        let mut different: Vec<u32> = Vec::new();
+        let mut equal = self.find(hash, eq).map(|entry| entry.id);
+        loop {
+            let locked = self.lock(self.table.shard_of(hash));
+            equal = equal.map(|id| locked.newest(id));
+            if let Some(id) = equal
+                && locked.is_live(id)
+            {
+                return (locked, Some(id));
+            }
+            let Some(unknown) = locked.unjudged(hash as u32, &different) else {
+                return (locked, None);
+            };
+            drop(locked);
+            // SAFETY: the slot was live under the lock while this thread was pinned.
+            if eq(unsafe { self.table.slab.slot(unknown).key() }) {
+                equal = Some(unknown);
+            } else {
+                different.push(unknown);
+            }
+        }
+    }
+}
+
+impl<K, V, X> Pinned<'_, K, V, X> {
+    /// The key of a slot that was [reserved](Locked::reserve): by the caller, who has not published
+    /// or abandoned it, or by somebody whose reservation the caller learnt of under the shard's
+    /// lock since he was pinned.
+    ///
+    /// # Panics
+    /// If the slot is free.
+    pub(crate) fn reserved_key(&self, id: u32) -> &K {
+        let slot = self.table.slab.slot(id);
+        assert!(self.table.slab.meta(id).state() != State::Free, "slot {id} is not reserved");
+        // SAFETY: the state was read with Acquire, and who sets it writes the key before
+        // (Release). What happens to the slot meanwhile, the pin keeps its key.
+        unsafe { slot.key() }
+    }
+}
+
+/// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
+pub(crate) struct Entry<'p, K, V> {
+    id: u32,
+    slot: &'p Slot<K, V>,
+    slab: &'p Slab<K, V>,
+}
+
+impl<K, V> Clone for Entry<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Entry<'_, K, V> {}
+
+impl<'p, K, V> Entry<'p, K, V> {
+    pub(crate) fn id(self) -> u32 {
+        self.id
+    }
+
+    /// Counts a use.
+    #[inline]
+    pub(crate) fn touch(self) {
+        // SAFETY: the slot exists, and this thread was told its index by the table.
+        unsafe { self.slab.uses_unchecked(self.id) }.add();
+    }
+
+    /// The tick at which it expires, or [`NEVER`].
+    #[inline]
+    pub(crate) fn deadline(self) -> u64 {
+        self.slot.deadline()
+    }
+
+    #[inline]
+    pub(crate) fn key(self) -> &'p K {
+        // SAFETY: the thread is pinned for 'p and saw the entry published.
+        unsafe { self.slot.key() }
+    }
+
+    #[inline]
+    pub(crate) fn value(self) -> &'p V {
+        // SAFETY: as for `key`.
+        unsafe { self.slot.value() }
+    }
+}

@@ -1,0 +1,473 @@
+//! One shard's part of the table: an array of groups behind one word.
+//!
+//! A key's groups are visited in an order of its own: the first by multiply-shift of its hash, the
+//! further ones by a step of its own (double hashing), so that keys whose first group is full do
+//! not crowd the same neighbours. Every entry that passes a full group on its way counts up that
+//! group's overflow, and counts it down when it leaves: a look-up stops at the first group that
+//! nobody had to pass.
+//!
+//! # The word
+//! A shard's region is published as a single pointer whose low seven bits (regions are aligned to
+//! 128 bytes) tell its size, so that one load gives a reader both and it can never see the pointer
+//! of one region with the size of another. Sizes are `m << k` groups with `m` from 4 to 7: steps of
+//! 14 to 25 %, because doubling would leave a table half empty after each growth.
+//!
+//! # Growth
+//! The holder of the lock builds a larger region from the slots' stored hashes (the user's `Hash`
+//! never runs), publishes it with one store and retires the old one. Slots do not move. A reader
+//! still in the old region sees the state of the moment of the switch, which lies within its call.
+//! The pause falls on writers of one shard, and shards are kept to some 32,000 entries (see
+//! `store.rs`).
+
+use std::ptr::NonNull;
+
+use super::alloc;
+use super::group::{Group, LANES, Tags, tag};
+use super::meta::NIL;
+use crate::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
+
+const ALIGN: usize = 128;
+const CLASS: usize = ALIGN - 1;
+
+/// Entries per group up to which a region is filled before it grows: three quarters.
+const FILL: usize = 9;
+
+/// A region's size: with `c` its number, `(4 + c % 4) << (c / 4)` groups.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Class(u8);
+
+impl Class {
+    pub(super) const SMALLEST: Class = Class(0);
+
+    #[inline]
+    fn groups(self) -> usize {
+        (4 + usize::from(self.0 & 3)) << (self.0 >> 2)
+    }
+
+    /// How many entries it holds before it should grow.
+    pub(super) fn entries(self) -> usize {
+        self.groups() * FILL
+    }
+
+    /// The smallest class for so many entries.
+    pub(super) fn for_entries(entries: usize) -> Class {
+        let mut class = Class::SMALLEST;
+        while class.entries() < entries {
+            class = class.next();
+        }
+        class
+    }
+
+    pub(super) fn next(self) -> Class {
+        assert!(usize::from(self.0) < CLASS, "a region of more than 2^31 groups");
+        Class(self.0 + 1)
+    }
+
+    /// The class a region of this one grows to, when `planned` is the class the shard is expected
+    /// to end in: twice the size while that is not past the plan, else the plan, else a small step.
+    pub(super) fn grown(self, planned: Class) -> Class {
+        let doubled = Class(self.0.saturating_add(4).min(CLASS as u8));
+        if doubled <= planned { doubled } else { planned.max(self.next()) }
+    }
+}
+
+/// The word a shard's readers load.
+pub(super) struct RegionWord(AtomicPtr<Group>);
+
+impl RegionWord {
+    pub(super) fn new(region: Region) -> Self {
+        RegionWord(AtomicPtr::new(region.pack()))
+    }
+
+    /// Acquire: pairs with the Release of `publish`; who sees a region sees what was built in it.
+    #[inline]
+    pub(super) fn load(&self) -> Region {
+        Region::unpack(self.0.load(Acquire))
+    }
+
+    pub(super) fn publish(&self, region: Region) {
+        self.0.store(region.pack(), Release);
+    }
+}
+
+/// A region's address and size. Whoever holds one may use it only while it is published to him (a
+/// pinned reader, the holder of the lock) or his own.
+#[derive(Clone, Copy)]
+pub(super) struct Region {
+    groups: NonNull<Group>,
+    class: Class,
+}
+
+// SAFETY: a Region is an address; groups are made of atomics.
+unsafe impl Send for Region {}
+
+/// What a search does with a lane whose tag matches.
+pub(super) enum Visit<T> {
+    Continue,
+    Stop(T),
+}
+
+/// A lane's place.
+#[derive(Clone, Copy)]
+pub(super) struct Lane {
+    group: usize,
+    lane: usize,
+}
+
+/// The order in which a key visits groups.
+struct Probe {
+    hash: u32,
+    group: u32,
+    step: u32,
+    groups: u32,
+}
+
+impl Probe {
+    fn new(hash: u32, groups: usize) -> Probe {
+        Probe { hash, group: first_group(hash, groups), step: 0, groups: groups as u32 }
+    }
+
+    /// To the next group.
+    #[inline]
+    fn advance(&mut self) {
+        if self.step == 0 {
+            self.step = step(self.hash, self.groups);
+        }
+        // No overflow: a class has fewer than 2^31 groups.
+        let next = self.group + self.step;
+        self.group = if next >= self.groups { next - self.groups } else { next };
+    }
+}
+
+/// The high bits of the hash, scaled to the number of groups (Lemire, "Fast random integer
+/// generation in an interval", 2019).
+#[inline]
+fn first_group(hash: u32, groups: usize) -> u32 {
+    ((u64::from(hash) * groups as u64) >> 32) as u32
+}
+
+/// How far apart the groups are that a key visits. Computed only for a key that finds its first
+/// group full.
+///
+/// Steps are 1 more than a multiple of 210 = 2 * 3 * 5 * 7, so they share no factor with any
+/// region's size, m << k with m <= 7, and reach each group once in a round.
+#[cold]
+#[inline(never)]
+fn step(hash: u32, groups: u32) -> u32 {
+    let mixed = hash.wrapping_mul(0x9e37_79b1).rotate_left(16);
+    let choices = u64::from(groups / 210);
+    210 * ((u64::from(mixed) * choices) >> 32) as u32 + 1
+}
+
+impl Region {
+    pub(super) fn allocate(class: Class) -> Region {
+        assert!(class.groups() < 1 << 31, "a region of more than 2^31 groups");
+        Region { groups: alloc::allocate(class.groups(), ALIGN), class }
+    }
+
+    /// # Safety
+    /// Nobody uses the region any more.
+    pub(super) unsafe fn free(self) {
+        // SAFETY: allocated with the same length and alignment; the caller promises the rest.
+        unsafe { alloc::free(self.groups, self.class.groups(), ALIGN) };
+    }
+
+    pub(super) fn bytes(self) -> usize {
+        self.class.groups() * size_of::<Group>()
+    }
+
+    pub(super) fn class(self) -> Class {
+        self.class
+    }
+
+    fn pack(self) -> *mut Group {
+        self.groups.as_ptr().map_addr(|address| address | usize::from(self.class.0))
+    }
+
+    #[inline]
+    fn unpack(word: *mut Group) -> Region {
+        let class = Class((word.addr() & CLASS) as u8);
+        let groups = word.map_addr(|address| address & !CLASS);
+        // SAFETY: `pack` stored a non-null address aligned to more than CLASS.
+        Region { groups: unsafe { NonNull::new_unchecked(groups) }, class }
+    }
+
+    /// # Safety
+    /// `group < self.class.groups()`, and the region is in use as the type's documentation says.
+    #[inline]
+    unsafe fn group<'r>(self, group: usize) -> &'r Group {
+        debug_assert!(group < self.class.groups());
+        // SAFETY: the caller's promise.
+        unsafe { self.groups.add(group).as_ref() }
+    }
+
+    /// Visits the slots of the lanes whose tag is this hash's, in probing order, until `visit`
+    /// stops it or no further group can hold the key. Expected cost: one group, one slot.
+    ///
+    /// # Safety
+    /// The region is in use as the type's documentation says.
+    #[inline]
+    pub(super) unsafe fn search<T>(
+        self,
+        hash: u32,
+        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+    ) -> Option<T> {
+        let first = first_group(hash, self.class.groups());
+        // SAFETY: probes stay below the number of groups; the caller promises the rest.
+        let (found, tags) = unsafe { self.search_group(first, hash, visit) };
+        if found.is_none() && tags.overflowed() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.search_further(hash, visit) };
+        }
+        found
+    }
+
+    /// The groups after the first. Apart, and given copies of all it needs, so that the usual
+    /// look-up is short code on registers: the fewer instructions a look-up takes, the more of them
+    /// the processor overlaps while it waits for memory.
+    #[cold]
+    #[inline(never)]
+    unsafe fn search_further<T>(
+        self,
+        hash: u32,
+        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+    ) -> Option<T> {
+        let mut probe = Probe::new(hash, self.class.groups());
+        for _ in 1..self.class.groups() {
+            probe.advance();
+            // SAFETY: as in `search`.
+            let (found, tags) = unsafe { self.search_group(probe.group, hash, visit) };
+            if found.is_some() || !tags.overflowed() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// # Safety
+    /// As for `search`, with `index` below the number of groups.
+    #[inline(always)]
+    unsafe fn search_group<T>(
+        self,
+        index: u32,
+        hash: u32,
+        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+    ) -> (Option<T>, Tags) {
+        let index = index as usize;
+        // SAFETY: the caller's promise.
+        let group = unsafe { self.group(index) };
+        let tags = group.tags();
+        for lane in tags.matching(tag(hash)) {
+            let slot = group.slot(lane);
+            // NIL: emptied since the tags were read.
+            if slot != NIL
+                && let Visit::Stop(found) = visit(slot, Lane { group: index, lane })
+            {
+                return (Some(found), tags);
+            }
+        }
+        (None, tags)
+    }
+
+    /// Puts a slot into the first free lane on its hash's way. There must be one, and the slot's
+    /// key must not be in the region.
+    ///
+    /// # Safety
+    /// As for `search`; the caller is the region's one writer.
+    pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+        let mut probe = Probe::new(hash, self.class.groups());
+        for _ in 0..self.class.groups() {
+            // SAFETY: probes stay below the number of groups.
+            let group = unsafe { self.group(probe.group as usize) };
+            if let Some(lane) = group.tags().empty().next() {
+                group.fill(lane, tag(hash), slot);
+                return;
+            }
+            group.overflow_add();
+            probe.advance();
+        }
+        unreachable!("a region is never filled beyond three quarters");
+    }
+
+    /// Makes the lane stand for another slot of the same key.
+    ///
+    /// # Safety
+    /// As for `insert`.
+    pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
+        // SAFETY: a Lane comes from `search` in the same region.
+        unsafe { self.group(lane.group) }.swap(lane.lane, slot);
+    }
+
+    /// Empties the lane of a slot with this hash.
+    ///
+    /// # Safety
+    /// As for `insert`.
+    pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
+        // SAFETY: a Lane comes from `search` in the same region.
+        unsafe { self.group(lane.group) }.clear(lane.lane);
+        let mut probe = Probe::new(hash, self.class.groups());
+        while probe.group as usize != lane.group {
+            // SAFETY: probes stay below the number of groups.
+            unsafe { self.group(probe.group as usize) }.overflow_sub();
+            probe.advance();
+        }
+    }
+
+    /// Where a slot with this hash stands, if it does.
+    ///
+    /// # Safety
+    /// As for `search`.
+    pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.search(
+                hash,
+                move |other, lane| {
+                    if other == slot { Visit::Stop(lane) } else { Visit::Continue }
+                },
+            )
+        }
+    }
+
+    /// Visits the slots of all lanes that are full.
+    ///
+    /// # Safety
+    /// As for `search`.
+    pub(super) unsafe fn for_each(self, mut visit: impl FnMut(u32)) {
+        for group in 0..self.class.groups() {
+            // SAFETY: in bounds.
+            let group = unsafe { self.group(group) };
+            for lane in group.tags().full() {
+                let slot = group.slot(lane);
+                if slot != NIL {
+                    visit(slot);
+                }
+            }
+        }
+    }
+
+    /// Checks the overflow counts against the hashes of the slots: the sum over all groups must be
+    /// the number of groups that all entries passed. Answers the number of entries.
+    ///
+    /// # Safety
+    /// As for `search`, with no writer at work.
+    pub(super) unsafe fn validate(self, hash_of: impl Fn(u32) -> u32) -> usize {
+        let mut expected = vec![0u32; self.class.groups()];
+        let mut entries = 0;
+        for index in 0..self.class.groups() {
+            // SAFETY: in bounds.
+            let group = unsafe { self.group(index) };
+            let tags: Tags = group.tags();
+            for lane in tags.full() {
+                let hash = hash_of(group.slot(lane));
+                assert!(
+                    tags.matching(tag(hash)).any(|matching| matching == lane),
+                    "a lane's tag is its slot's"
+                );
+                let mut probe = Probe::new(hash, self.class.groups());
+                while probe.group as usize != index {
+                    expected[probe.group as usize] += 1;
+                    probe.advance();
+                }
+                entries += 1;
+            }
+        }
+        for (index, expected) in expected.into_iter().enumerate() {
+            // SAFETY: in bounds.
+            let overflow = unsafe { self.group(index) }.tags().overflow();
+            assert_eq!(overflow, expected, "overflow of group {index}");
+        }
+        assert!(entries <= self.class.groups() * LANES);
+        entries
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_grow_in_steps_of_a_quarter_at_most_and_reach_any_size() {
+        let mut class = Class::SMALLEST;
+        for _ in 0..60 {
+            let next = class.next();
+            assert!(next.groups() > class.groups());
+            assert!(next.groups() * 4 <= class.groups() * 5);
+            class = next;
+        }
+        for entries in [0, 1, 36, 37, 1000, 31_250, 1 << 20] {
+            assert!(Class::for_entries(entries).entries() >= entries);
+        }
+    }
+
+    #[test]
+    fn growth_ends_in_the_planned_class() {
+        let planned = Class::for_entries(31_875);
+        let mut class = Class::SMALLEST;
+        let mut steps = 0;
+        while class < planned {
+            class = class.grown(planned);
+            steps += 1;
+        }
+        assert_eq!(class, planned);
+        assert!(steps <= 12, "{steps} steps");
+        assert_eq!(class.grown(planned), planned.next());
+    }
+
+    #[test]
+    fn every_probe_reaches_every_group() {
+        for class in (0..40).map(Class) {
+            let groups = class.groups();
+            for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
+                let mut seen = vec![false; groups];
+                let mut probe = Probe::new(hash, groups);
+                for _ in 0..groups {
+                    assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
+                    probe.advance();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn entries_are_found_after_overflow_and_removal() {
+        let region = Region::allocate(Class::for_entries(300));
+        // All with the same first group: hashes that differ in the low bits only.
+        let hashes: Vec<u32> = (0..100).collect();
+        // SAFETY: the region is this test's own.
+        unsafe {
+            for (slot, &hash) in hashes.iter().enumerate() {
+                region.insert(hash, slot as u32);
+            }
+            assert_eq!(region.validate(|slot| hashes[slot as usize]), 100);
+            for slot in (0..100u32).step_by(2) {
+                let lane = region.lane_of(hashes[slot as usize], slot).unwrap();
+                region.remove(hashes[slot as usize], lane);
+                region.validate(|slot| hashes[slot as usize]);
+            }
+            for slot in 0..100u32 {
+                let found = region.lane_of(hashes[slot as usize], slot).is_some();
+                assert_eq!(found, slot % 2 == 1);
+            }
+            let mut left = 0;
+            region.for_each(|_| left += 1);
+            assert_eq!(left, 50);
+            region.free();
+        }
+    }
+
+    #[test]
+    fn a_word_carries_address_and_size() {
+        for class in [Class(0), Class(1), Class(2), Class(3), Class(17), Class(22)] {
+            let region = Region::allocate(class);
+            let word = RegionWord::new(region);
+            assert_eq!(word.load().groups, region.groups);
+            assert_eq!(word.load().class, class);
+            // SAFETY: the region is this test's own.
+            unsafe { region.free() };
+        }
+    }
+}

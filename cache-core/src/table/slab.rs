@@ -1,0 +1,431 @@
+//! Slots: where keys and values live, at an address that never changes.
+//!
+//! The table holds 32-bit indices, the slab the slots they name. An entry is written into a free
+//! slot before its index is published and stays there until no reader can reach it: it is never
+//! copied, so a value with interior mutability exists once, whatever the table around it does.
+//!
+//! Slots come in segments of 64, 128, 256, ...: the position of an index's highest bit names
+//! its segment, and the pointers to all segments fit into a small fixed array, so that finding a
+//! slot needs no directory that could grow. Segments are never freed before the cache is. The last
+//! segments of a cache with a known capacity are allocated no longer than the plan demands; an
+//! index range left out this way is simply never given out.
+//!
+//! Shards take slots in blocks of 64 and keep them: giving out and taking back a slot is the
+//! shard's own affair.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use super::alloc::{self, Zeroed};
+use super::meta::{Meta, Nodes, State, Uses};
+use crate::sync::Mutex;
+use crate::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Slots in a block, and in the first segment.
+pub(super) const BLOCK: u32 = if cfg!(loom) { 4 } else { 64 };
+const FIRST_BITS: u32 = BLOCK.ilog2();
+const SEGMENTS: usize = (32 - FIRST_BITS) as usize;
+
+/// One entry's memory, as far as readers read it. Its state says which of key and value are there.
+pub(super) struct Slot<K, V> {
+    /// Nanoseconds of the cache's clock, or NEVER.
+    deadline: AtomicU64,
+    key: UnsafeCell<MaybeUninit<K>>,
+    value: UnsafeCell<MaybeUninit<V>>,
+}
+
+// SAFETY: zero is a valid number, and MaybeUninit needs nothing.
+unsafe impl<K, V> Zeroed for Slot<K, V> {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Slot {
+            deadline: AtomicU64::new(0),
+            key: UnsafeCell::new(MaybeUninit::uninit()),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+// SAFETY: its fields are numbers, for which zero is valid.
+unsafe impl Zeroed for Meta {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Meta::new()
+    }
+}
+
+// SAFETY: zero is a valid number.
+unsafe impl Zeroed for Uses {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Uses::new()
+    }
+}
+
+// SAFETY: zero is a valid number.
+unsafe impl Zeroed for AtomicU32 {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        AtomicU32::new(0)
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    #[inline]
+    pub(super) fn deadline(&self) -> u64 {
+        // Acquire: pairs with the Release in `set_deadline`, so that a reader who sees a deadline
+        // that was moved also sees what the mover did before.
+        self.deadline.load(Acquire)
+    }
+
+    pub(super) fn set_deadline(&self, tick: u64) {
+        self.deadline.store(tick, Release);
+    }
+
+    /// # Safety
+    /// The slot holds a key, and goes on holding it for `'s`.
+    #[inline]
+    pub(super) unsafe fn key(&self) -> &K {
+        // SAFETY: the caller's promise; a key is not written while the slot is published.
+        unsafe { (*self.key.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    /// The slot holds a value, and goes on holding it for `'s`.
+    #[inline]
+    pub(super) unsafe fn value(&self) -> &V {
+        // SAFETY: the caller's promise; a value is not written while the slot is published.
+        unsafe { (*self.value.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    /// The slot is the caller's alone and holds no key.
+    pub(super) unsafe fn write_key(&self, key: K) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.key.get()).write(key) };
+    }
+
+    /// # Safety
+    /// No reader reads the slot's value yet, the caller is the only writer, and it holds no value.
+    pub(super) unsafe fn write_value(&self, value: V) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.value.get()).write(value) };
+    }
+
+    /// Drops what the slot holds. Runs the user's `Drop`, which may panic: then the other of the
+    /// two is dropped all the same.
+    ///
+    /// # Safety
+    /// The slot is the caller's alone, `state` is its state, and he will not read its key or value
+    /// any more.
+    pub(super) unsafe fn drop_contents(&self, state: State) {
+        struct DropKey<'s, K, V>(&'s Slot<K, V>);
+        impl<K, V> Drop for DropKey<'_, K, V> {
+            fn drop(&mut self) {
+                // SAFETY: as promised by the caller of `drop_contents`; the slot holds a key.
+                unsafe { (*self.0.key.get()).assume_init_drop() };
+            }
+        }
+        let _drop_key = (state != State::Free).then_some(DropKey(self));
+        if matches!(state, State::Live | State::Removed | State::Replaced) {
+            // SAFETY: as promised by the caller; these states hold a value.
+            unsafe { (*self.value.get()).assume_init_drop() };
+        }
+    }
+}
+
+/// An array that grows by segments and never moves.
+struct Segments<T> {
+    starts: [AtomicPtr<T>; SEGMENTS],
+    lens: [AtomicU32; SEGMENTS],
+}
+
+impl<T: Zeroed> Segments<T> {
+    fn new() -> Self {
+        Segments {
+            starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            lens: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+
+    /// Segment and offset of an index.
+    #[inline]
+    fn place(index: u32) -> (usize, usize) {
+        // No overflow: the last index given out is below 2^32 - BLOCK.
+        let biased = index.wrapping_add(BLOCK);
+        // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
+        let bits = (biased | 1).ilog2();
+        ((bits - FIRST_BITS) as usize, (biased ^ (1 << bits)) as usize)
+    }
+
+    /// The index of a segment's first element.
+    fn first_of(segment: usize) -> u32 {
+        (BLOCK << segment) - BLOCK
+    }
+
+    fn add_segment(&self, segment: usize, len: u32) {
+        let start = alloc::allocate::<T>(len as usize, 64);
+        self.lens[segment].store(len, Relaxed);
+        // Release: pairs with the Acquire in `get`.
+        self.starts[segment].store(start.as_ptr(), Release);
+    }
+
+    /// # Safety
+    /// The index lies in a segment that was added, and the caller learnt it from someone who knew
+    /// that (so that the segment's pointer is visible to him).
+    #[inline]
+    unsafe fn get_unchecked(&self, index: u32) -> &T {
+        let (segment, offset) = Self::place(index);
+        // SAFETY: the index's segment was added, so it is below SEGMENTS, its start is not null
+        // and the offset lies in it.
+        unsafe {
+            // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
+            // with.
+            let start = self.starts.get_unchecked(segment).load(Relaxed);
+            NonNull::new_unchecked(start).add(offset).as_ref()
+        }
+    }
+
+    fn get(&self, index: u32) -> &T {
+        let (segment, offset) = Self::place(index);
+        let start = self.starts[segment].load(Acquire);
+        assert!(!start.is_null() && offset < self.lens[segment].load(Relaxed) as usize);
+        // SAFETY: just checked; elements are shared from the start and valid when zero.
+        unsafe { &*start.add(offset) }
+    }
+
+    fn bytes(&self) -> usize {
+        self.lens.iter().map(|len| len.load(Relaxed) as usize * size_of::<T>()).sum()
+    }
+}
+
+impl<T> Drop for Segments<T> {
+    fn drop(&mut self) {
+        for (start, len) in self.starts.iter().zip(&self.lens) {
+            if let Some(start) = NonNull::new(start.load(Relaxed)) {
+                // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
+                unsafe { alloc::free(start, len.load(Relaxed) as usize, 64) };
+            }
+        }
+    }
+}
+
+/// All slots of a cache.
+pub(crate) struct Slab<K, V> {
+    slots: Segments<Slot<K, V>>,
+    uses: Segments<Uses>,
+    metas: Segments<Meta>,
+    /// The weight of each slot's entry; there only in a cache with a weigher.
+    weights: Option<Box<Segments<AtomicU32>>>,
+    /// For each block, its number within the shard that has it.
+    owners: Segments<AtomicU32>,
+    growth: Mutex<Growth>,
+}
+
+struct Growth {
+    /// Segments that exist.
+    segments: usize,
+    /// What is left of the last one.
+    next: u32,
+    end: u32,
+    /// Slots in all segments.
+    total: u64,
+    /// How many slots the cache is expected to need at most.
+    planned: u64,
+    /// Segments added beyond that.
+    past_plan: u32,
+    owner_segments: usize,
+}
+
+// SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
+// and Sync of both; the rest is atomics. That no slot is written while it is read is the table's
+// protocol (see `table/mod.rs`).
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Slab<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
+
+impl<K, V> Slab<K, V> {
+    pub(super) fn new(planned: Option<u64>, weighted: bool) -> Self {
+        Slab {
+            slots: Segments::new(),
+            uses: Segments::new(),
+            metas: Segments::new(),
+            weights: weighted.then(|| Box::new(Segments::new())),
+            owners: Segments::new(),
+            growth: Mutex::new(Growth {
+                segments: 0,
+                next: 0,
+                end: 0,
+                total: 0,
+                planned: planned.unwrap_or(u64::MAX),
+                past_plan: 0,
+                owner_segments: 0,
+            }),
+        }
+    }
+
+    /// Gives out a block of slots that nobody has: the index of its first. Takes the slab's own
+    /// lock, under which no user code runs.
+    pub(super) fn take_block(&self, owner: u32) -> u32 {
+        let mut growth = self.growth.lock();
+        if growth.next == growth.end {
+            self.add_segment(&mut growth);
+        }
+        let first = growth.next;
+        growth.next += BLOCK;
+        let block = first / BLOCK;
+        if growth.owner_segments == 0
+            || block >= Segments::<AtomicU32>::first_of(growth.owner_segments)
+        {
+            let segment = growth.owner_segments;
+            self.owners.add_segment(segment, BLOCK << segment);
+            growth.owner_segments += 1;
+        }
+        self.owners.get(block).store(owner, Relaxed);
+        first
+    }
+
+    fn add_segment(&self, growth: &mut Growth) {
+        let segment = growth.segments;
+        assert!(segment < SEGMENTS, "a cache holds at most 2^32 - 64 entries");
+        let nominal = BLOCK << segment;
+        let missing = growth.planned.saturating_sub(growth.total);
+        let wanted = if missing > 0 {
+            missing
+        } else {
+            // Past the plan: readers keep garbage pinned, or shards are unevenly filled. By a
+            // small step at first. Each step uses up a segment number, so they must grow: a reader
+            // that is pinned for ever may cost memory, never progress.
+            growth.past_plan += 1;
+            (growth.total << growth.past_plan.min(20) >> 7).max(1)
+        };
+        // The nominal length is a multiple of the block's.
+        let len = (wanted.min(u64::from(nominal)) as u32).next_multiple_of(BLOCK);
+        if let Some(weights) = &self.weights {
+            weights.add_segment(segment, len);
+        }
+        self.uses.add_segment(segment, len);
+        self.metas.add_segment(segment, len);
+        self.slots.add_segment(segment, len);
+        growth.segments += 1;
+        growth.total += u64::from(len);
+        growth.next = Segments::<Slot<K, V>>::first_of(segment);
+        growth.end = growth.next + len;
+    }
+
+    /// # Safety
+    /// The index came from the table, read by a pinned thread or under the lock.
+    #[inline]
+    pub(super) unsafe fn slot_unchecked(&self, id: u32) -> &Slot<K, V> {
+        // SAFETY: the table holds indices of slots that exist.
+        unsafe { self.slots.get_unchecked(id) }
+    }
+
+    /// # Safety
+    /// As for `slot_unchecked`.
+    #[inline]
+    pub(super) unsafe fn uses_unchecked(&self, id: u32) -> &Uses {
+        // SAFETY: the table holds indices of slots that exist.
+        unsafe { self.uses.get_unchecked(id) }
+    }
+
+    /// When the entry in this slot expires.
+    pub(crate) fn deadline(&self, id: u32) -> u64 {
+        self.slot(id).deadline()
+    }
+
+    pub(super) fn slot(&self, id: u32) -> &Slot<K, V> {
+        self.slots.get(id)
+    }
+
+    pub(super) fn set_weight(&self, id: u32, weight: u32) {
+        match &self.weights {
+            Some(weights) => weights.get(id).store(weight, Relaxed),
+            None => debug_assert_eq!(weight, 1),
+        }
+    }
+
+    /// The number of the block this slot belongs to, within its shard.
+    pub(super) fn owner(&self, id: u32) -> u32 {
+        self.owners.get(id / BLOCK).load(Relaxed)
+    }
+
+    /// Memory for slots, and for what stands beside them.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
+        let slots = self.slots.bytes() + self.metas.bytes() + self.uses.bytes();
+        (slots, weights + self.owners.bytes())
+    }
+}
+
+impl<K, V> Nodes for Slab<K, V> {
+    fn meta(&self, id: u32) -> &Meta {
+        self.metas.get(id)
+    }
+
+    fn uses(&self, id: u32) -> &Uses {
+        self.uses.get(id)
+    }
+
+    fn weight(&self, id: u32) -> u32 {
+        self.weights.as_ref().map_or(1, |weights| weights.get(id).load(Relaxed))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_costs_25_bytes_beside_key_and_value() {
+        assert_eq!(size_of::<Slot<u64, u64>>(), 16 + 8);
+        assert_eq!(size_of::<Slot<String, [u8; 3]>>(), 24 + 8 + 8);
+        assert_eq!(size_of::<Meta>() + size_of::<Uses>(), 17);
+    }
+
+    #[test]
+    fn blocks_do_not_overlap_and_all_their_slots_exist() {
+        let slab = Slab::<u64, u64>::new(Some(1000), true);
+        let mut firsts: Vec<u32> = (0..100).map(|owner| slab.take_block(owner)).collect();
+        for (owner, &first) in firsts.iter().enumerate() {
+            for id in first..first + BLOCK {
+                assert_eq!(slab.owner(id), owner as u32);
+                slab.set_weight(id, id);
+                slab.meta(id).set_hash(id);
+            }
+        }
+        for &first in &firsts {
+            for id in first..first + BLOCK {
+                assert_eq!((slab.weight(id), slab.meta(id).hash()), (id, id));
+            }
+        }
+        firsts.sort_unstable();
+        assert!(firsts.windows(2).all(|pair| pair[0] + BLOCK <= pair[1]));
+    }
+
+    #[test]
+    fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
+        let slab = Slab::<u64, u64>::new(Some(10_000), false);
+        for owner in 0..10_000u32.div_ceil(BLOCK) {
+            slab.take_block(owner);
+        }
+        assert_eq!(slab.growth.lock().total, 10_048);
+        slab.take_block(0);
+        assert!(slab.growth.lock().total <= 10_048 + 10_048 / 64 + 64);
+    }
+
+    #[test]
+    fn a_slab_goes_on_growing_however_far_past_its_plan() {
+        let slab = Slab::<(), ()>::new(Some(64), false);
+        for owner in 0..(1 << 20) / BLOCK {
+            slab.take_block(owner);
+        }
+        let growth = slab.growth.lock();
+        assert!(growth.segments < SEGMENTS - 6, "{} segments", growth.segments);
+        assert!(growth.total < 3 << 20);
+    }
+}

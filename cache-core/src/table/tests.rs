@@ -1,0 +1,314 @@
+//! The table alone: against a naive map, with hostile hashes, under threads.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+
+use super::*;
+
+type Small<K, V> = Table<K, V, ()>;
+
+fn plan(shards: usize) -> Plan {
+    Plan { shards, entries: None, weight: None, initial: 0, threads: 4 }
+}
+
+/// A hash that depends on the key only as far as `bits` says.
+fn hash_of(key: u64, bits: u32) -> u64 {
+    let spread =
+        key.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    if bits == 64 { spread } else { spread & ((1 << bits) - 1) }
+}
+
+fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
+    let sealed = {
+        let pinned = table.pin();
+        let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
+        let id = shard.reserve(hash, key);
+        shard.complete(id, value, 1, NEVER);
+        match found {
+            Some(old) => {
+                shard.replace(old, id);
+            }
+            None => shard.publish(id),
+        }
+        shard.unlock()
+    };
+    if sealed {
+        table.collect_some();
+    }
+}
+
+fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+    let pinned = table.pin();
+    let (mut shard, found) = pinned.lock_key(hash, |other| other == key);
+    let value = found.map(|id| shard.unlink(id).value().clone());
+    let sealed = shard.unlock();
+    drop(pinned);
+    if sealed {
+        table.collect_some();
+    }
+    value
+}
+
+fn look<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+    table.pin().find(hash, |other| other == key).map(|entry| entry.value().clone())
+}
+
+fn validate<K, V>(table: &Small<K, V>) {
+    let pinned = table.pin();
+    (0..table.shards()).for_each(|shard| pinned.lock(shard).validate());
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+/// Counts how many of it are alive.
+#[derive(Debug)]
+struct Counted<'a>(&'a AtomicI64, u64);
+
+impl<'a> Counted<'a> {
+    fn new(alive: &'a AtomicI64, value: u64) -> Self {
+        alive.fetch_add(1, Relaxed);
+        Counted(alive, value)
+    }
+}
+
+impl Clone for Counted<'_> {
+    fn clone(&self) -> Self {
+        Counted::new(self.0, self.1)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl PartialEq for Counted<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+}
+
+impl Eq for Counted<'_> {}
+
+#[test]
+fn answers_are_those_of_a_map_whatever_the_hash() {
+    for (bits, shards, keys) in [(64, 4, 3000), (64, 1, 40), (8, 1, 300), (0, 1, 60), (40, 2, 500)]
+    {
+        let alive = AtomicI64::new(0);
+        let table: Small<Counted<'_>, Counted<'_>> = Table::new(plan(shards), |_| ());
+        let mut model = HashMap::new();
+        let mut random = Random(0x1234_5678_9abc_def1 + u64::from(bits));
+        for step in 0..20_000 {
+            let key = random.below(keys);
+            let hash = hash_of(key, bits);
+            let by = Counted::new(&alive, key);
+            match random.below(10) {
+                0..4 => {
+                    put(&table, hash, by, Counted::new(&alive, step));
+                    model.insert(key, step);
+                }
+                4..7 => {
+                    assert_eq!(take(&table, hash, &by).map(|v| v.1), model.remove(&key));
+                }
+                _ => assert_eq!(look(&table, hash, &by).map(|v| v.1), model.get(&key).copied()),
+            }
+            if step % 997 == 0 {
+                validate(&table);
+            }
+        }
+        validate(&table);
+        table.collect_all();
+        assert_eq!(table.garbage(), 0);
+        assert_eq!(alive.load(Relaxed), 2 * model.len() as i64, "a key and a value for each entry");
+        drop(table);
+        assert_eq!(alive.load(Relaxed), 0, "nothing leaks, nothing is dropped twice");
+    }
+}
+
+#[test]
+fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
+    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    for key in 0..1000 {
+        put(&table, hash_of(key, 64), key, key);
+    }
+    let pinned = table.pin();
+    let seen_before = pinned.find(hash_of(7, 64), |key| *key == 7).expect("it is there");
+    let detached = pinned.lock(0).detach();
+    assert_eq!(pinned.lock(0).entries(), 0);
+    assert_eq!(look(&table, hash_of(7, 64), &7), None);
+    put(&table, hash_of(7, 64), 7, 700);
+    let mut shown = Vec::new();
+    detached.finish(|entry| shown.push(*entry.key()));
+    shown.sort_unstable();
+    assert_eq!(shown, (0..1000).collect::<Vec<_>>());
+    assert_eq!(*seen_before.value(), 7, "the pin keeps what it has seen");
+    drop(pinned);
+    validate(&table);
+    table.collect_all();
+    assert_eq!(look(&table, hash_of(7, 64), &7), Some(700));
+    assert_eq!(table.pin().lock(0).entries(), 1);
+}
+
+#[test]
+fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
+    let alive = AtomicI64::new(0);
+    let table: Small<u64, Counted<'_>> = Table::new(plan(1), |_| ());
+    for key in 0..100 {
+        put(&table, hash_of(key, 64), key, Counted::new(&alive, key));
+    }
+    let pinned = table.pin();
+    drop(pinned.lock(0).detach());
+    drop(pinned);
+    table.collect_all();
+    assert_eq!(alive.load(Relaxed), 0);
+    validate(&table);
+}
+
+#[test]
+fn a_pinned_reader_delays_memory_and_nobody() {
+    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    put(&table, hash_of(1, 64), 1, 1);
+    let pinned = table.pin();
+    let entry = pinned.find(hash_of(1, 64), |key| *key == 1).expect("it is there");
+    for value in 0..10_000 {
+        put(&table, hash_of(1, 64), 1, value);
+    }
+    table.collect_all();
+    assert_eq!((*entry.key(), *entry.value()), (1, 1));
+    assert!(table.garbage() > 0);
+    drop(pinned);
+    table.collect_all();
+    assert_eq!(table.garbage(), 0);
+    validate(&table);
+}
+
+#[test]
+fn slots_are_reused_once_nobody_is_pinned() {
+    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    for value in 0..100_000 {
+        put(&table, hash_of(value % 50, 64), value % 50, value);
+    }
+    table.collect_all();
+    let slots = table.bytes().slots / size_of::<Slot<u64, u64>>();
+    assert!(slots <= 1024, "{slots} slots for 50 entries");
+}
+
+#[test]
+fn eq_that_panics_leaves_everything_whole() {
+    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    for key in 0..50 {
+        put(&table, 5, key, key);
+    }
+    for fuse in 0..50 {
+        let left = Cell::new(fuse);
+        let fussy = |other: &u64| {
+            assert!(left.get() > 0, "enough of comparing");
+            left.set(left.get() - 1);
+            *other == 1000
+        };
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            let pinned = table.pin();
+            let _ = pinned.lock_key(5, fussy).1;
+        }));
+        assert!(attempt.is_err());
+        validate(&table);
+    }
+    let stamp = table.epoch.stamp();
+    table.epoch.advance();
+    assert!(table.epoch.is_free(stamp), "no pin was left behind");
+}
+
+#[test]
+fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
+    struct Bomb<'a>(#[expect(dead_code, reason = "it counts")] Counted<'a>, bool);
+    impl Drop for Bomb<'_> {
+        fn drop(&mut self) {
+            assert!(!self.1, "boom");
+        }
+    }
+    let alive = AtomicI64::new(0);
+    let table: Table<u64, Bomb<'_>, ()> = Table::new(plan(1), |_| ());
+    for key in 0..64 {
+        let pinned = table.pin();
+        let (mut shard, _) = pinned.lock_key(hash_of(key, 64), |other| *other == key);
+        let id = shard.reserve(hash_of(key, 64), key);
+        shard.complete(id, Bomb(Counted::new(&alive, key), key % 7 == 0), 1, NEVER);
+        shard.publish(id);
+        shard.unlink(id);
+        let _ = shard.unlock();
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| table.collect_all())).is_err());
+    assert_eq!(alive.load(Relaxed), 0);
+    validate_any(&table);
+    table.collect_all();
+    assert_eq!(table.pin().lock(0).entries(), 0);
+}
+
+fn validate_any<V>(table: &Table<u64, V, ()>) {
+    table.pin().lock(0).validate();
+}
+
+#[test]
+fn a_present_key_is_never_missed_while_everything_around_it_changes() {
+    let table: Small<u64, [u64; 4]> = Table::new(plan(2), |_| ());
+    // Few bits of hash: long probes, full groups, overflow counts that rise and fall.
+    let hash = |key: u64| hash_of(key, 64) & 0x1_ff00_00ff;
+    for key in 0..20 {
+        put(&table, hash(key), key, [0; 4]);
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 1..3 {
+            let (table, stop) = (&table, &stop);
+            scope.spawn(move || {
+                let mut random = Random(seed * 0x9e37_79b9);
+                let mut newest = [0; 20];
+                while !stop.load(Relaxed) {
+                    let key = random.below(20);
+                    let value = look(table, hash(key), &key).expect("it is always there");
+                    assert!(value.iter().all(|part| *part == value[0]), "a torn value");
+                    assert!(value[0] >= newest[key as usize], "an older value than before");
+                    newest[key as usize] = value[0];
+                }
+            });
+        }
+        let updater = scope.spawn(|| {
+            let mut random = Random(77);
+            for version in 1..40_000 {
+                let key = random.below(20);
+                put(&table, hash(key), key, [version; 4]);
+            }
+        });
+        let churner = scope.spawn(|| {
+            let mut random = Random(99);
+            for round in 0..40_000u64 {
+                let key = 100 + random.below(if round % 1000 < 500 { 2000 } else { 50 });
+                if random.below(2) == 0 {
+                    put(&table, hash(key), key, [round; 4]);
+                } else {
+                    take(&table, hash(key), &key);
+                }
+                if round % 10_000 == 9_999 {
+                    let pinned = table.pin();
+                    pinned.for_each(0, |entry| assert!(*entry.key() < 3000));
+                }
+            }
+        });
+        updater.join().unwrap();
+        churner.join().unwrap();
+        stop.store(true, Relaxed);
+    });
+    validate(&table);
+}

@@ -1,0 +1,98 @@
+//! A small dense number for each live thread.
+//!
+//! Each cache keeps one line of memory per thread that uses it (its epoch announcement and its
+//! share of the statistics). The number says which line. Numbers are process-wide, given out
+//! smallest first and returned when their thread ends, so that they stay as small as the number of
+//! threads alive at once; a cache needs to know nothing of threads that come and go.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use parking_lot::Mutex;
+
+/// What [`current`] answers for a thread that has no number (yet, or any more).
+pub(crate) const NONE: usize = usize::MAX;
+
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { returned: BinaryHeap::new(), next: 0 });
+
+struct Numbers {
+    returned: BinaryHeap<Reverse<usize>>,
+    next: usize,
+}
+
+thread_local! {
+    // Const-initialised and without a destructor: a read is one move relative to the thread's
+    // base register, and stays possible while the thread's other locals are being destroyed.
+    static CURRENT: Cell<usize> = const { Cell::new(NONE) };
+    static RETURN: ReturnAtExit = const { ReturnAtExit };
+}
+
+struct ReturnAtExit;
+
+impl Drop for ReturnAtExit {
+    fn drop(&mut self) {
+        let number = CURRENT.replace(NONE);
+        if number != NONE {
+            give_back(number);
+        }
+    }
+}
+
+/// The calling thread's number, or [`NONE`]. No lock.
+#[inline]
+pub(crate) fn current() -> usize {
+    CURRENT.get()
+}
+
+/// Gives the calling thread a number that it keeps until it ends; [`NONE`] when it is already
+/// ending, in which case the caller must [`take`] one for the moment and [`give_back`] it.
+#[cold]
+pub(crate) fn register() -> usize {
+    if current() == NONE && RETURN.try_with(|_| ()).is_ok() {
+        CURRENT.set(take());
+    }
+    current()
+}
+
+/// Takes the smallest free number.
+pub(crate) fn take() -> usize {
+    let mut numbers = NUMBERS.lock();
+    if let Some(Reverse(number)) = numbers.returned.pop() {
+        return number;
+    }
+    numbers.next += 1;
+    numbers.next - 1
+}
+
+/// Returns a number. The lock orders what its holder did before what the next holder does.
+pub(crate) fn give_back(number: usize) {
+    NUMBERS.lock().returned.push(Reverse(number));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_distinct_while_held_and_reused_after() {
+        let (a, b) = (take(), take());
+        assert_ne!(a, b);
+        give_back(a);
+        give_back(b);
+        let again: Vec<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let number = register();
+                        assert_eq!(number, current());
+                        assert_eq!(number, register());
+                        number
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(again.iter().all(|&number| number != NONE));
+    }
+}

@@ -1,0 +1,360 @@
+//! When keys and values live and die: slow readers, destructors that use the cache, threads that
+//! come and go, many caches.
+
+mod common;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+
+use cache_core::{Cache, RandomState};
+use common::{Census, Constant, Numbers, TestHasher, Token, must_end};
+
+/// A key with a token, told apart by its number.
+#[derive(Clone)]
+struct Key(u64, Token);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.1.look();
+        other.1.look();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+#[test]
+fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
+    const INSERTS: u64 = 200_000;
+    must_end(|| {
+        let census = Census::default();
+        let cache = Cache::<u64, (u64, Token)>::new(1000);
+        cache.insert(u64::MAX, (77, census.token()));
+        thread::scope(|scope| {
+            let (entered, is_in) = channel();
+            let (leave, may_leave) = channel::<()>();
+            let cache = &cache;
+            let reader = scope.spawn(move || {
+                cache.view(&u64::MAX, |(number, token)| {
+                    entered.send(()).unwrap();
+                    may_leave.recv().unwrap();
+                    token.look();
+                    *number
+                })
+            });
+            is_in.recv().unwrap();
+            for half in 0..2 {
+                let census = census.clone();
+                let writer = scope.spawn(move || {
+                    for n in 0..INSERTS / 2 {
+                        cache.insert(2 * n + half, (n, census.token()));
+                    }
+                });
+                writer.join().expect("writers do not wait for the reader");
+            }
+            cache.invalidate(&u64::MAX);
+            cache.run_pending_tasks();
+            assert!(cache.peek(&u64::MAX).is_none());
+            leave.send(()).unwrap();
+            assert_eq!(reader.join().unwrap(), Some(77));
+        });
+        cache.run_pending_tasks();
+        assert_eq!(census.alive(), 1000, "what the view held back is freed");
+        cache.__validate();
+        // And used again: as much room is taken by as many inserts once more, without a reader.
+        let held = |cache: &Cache<_, _>| cache.__memory().iter().map(|part| part.1).sum::<usize>();
+        let before = held(&cache);
+        for n in 0..INSERTS {
+            cache.insert(n, (n, census.token()));
+        }
+        assert!(held(&cache) <= before + before / 10);
+    });
+}
+
+#[test]
+fn view_may_use_the_cache_it_is_in() {
+    fn nested(cache: &Cache<u64, u64>, depth: u64) {
+        let seen = cache.view(&depth, |value| {
+            cache.insert(depth, value + 1);
+            assert_eq!(cache.get(&depth), Some(value + 1));
+            cache.insert(depth + 1, 0);
+            if depth < 100 {
+                nested(cache, depth + 1);
+            }
+            match depth % 4 {
+                0 => cache.invalidate_all(),
+                1 => assert!(cache.remove(&depth).is_none_or(|removed| removed == value + 1)),
+                2 => cache.run_pending_tasks(),
+                _ => drop(cache.invalidate_entries_if(|key, _| key % 2 == 0)),
+            }
+            assert_eq!(cache.get_with(depth + 500, || depth), depth);
+            *value
+        });
+        assert_eq!(seen, Some(0), "what is viewed does not change");
+    }
+    must_end(|| {
+        for cache in [Cache::builder().build(), Cache::new(1000)] {
+            cache.insert(0, 0);
+            nested(&cache, 0);
+            cache.__validate();
+            cache.invalidate_all();
+            assert_eq!(cache.entry_count(), 0);
+        }
+    });
+}
+
+fn everything_dies_once<S: TestHasher>(max: u64, keys: u64, operations: u64) {
+    let census = Census::default();
+    let cache: Cache<Key, Token, S> =
+        Cache::builder().max_capacity(max).build_with_hasher(S::default());
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            let (cache, census) = (&cache, &census);
+            scope.spawn(move || {
+                let mut numbers = Numbers::seeded(seed + 1);
+                for _ in 0..operations {
+                    let key = Key(numbers.below(keys), census.token());
+                    match numbers.below(12) {
+                        0..=3 => cache.insert(key, census.token()),
+                        4 => cache.get_with(key, || census.token()).look(),
+                        5 => cache.invalidate(&key),
+                        6 => drop(cache.remove(&key)),
+                        7 if numbers.below(40) == 0 => cache.invalidate_all(),
+                        8 if numbers.below(40) == 0 => {
+                            cache.iter().for_each(|(key, value)| (key.1.look(), value.look()).0);
+                        }
+                        9 => {
+                            if let Ok(value) = cache.try_get_with(key, || Err::<Token, _>(())) {
+                                value.look();
+                            }
+                        }
+                        _ => drop(cache.view(&key, Token::look)),
+                    }
+                }
+            });
+        }
+    });
+    cache.__validate();
+    cache.run_pending_tasks();
+    assert_eq!(census.alive() as u64, 2 * cache.entry_count(), "a key and a value for each entry");
+    let other = cache.clone();
+    drop(cache);
+    assert_eq!(census.alive() as u64, 2 * other.entry_count());
+    other.insert(Key(0, census.token()), census.token());
+    drop(other);
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn keys_and_values_are_dropped_exactly_once() {
+    must_end(|| {
+        everything_dies_once::<RandomState>(10, 30, 8000);
+        everything_dies_once::<RandomState>(500, 2000, 8000);
+        everything_dies_once::<RandomState>(u64::MAX, 2000, 4000);
+        everything_dies_once::<Constant>(10, 30, 2000);
+    });
+}
+
+/// Calls the cache that it was in when it is dropped.
+struct CallsBack(u64, Weak<Holder>, Token);
+
+type Holder = Mutex<Option<Cache<u64, Arc<CallsBack>>>>;
+
+impl Drop for CallsBack {
+    fn drop(&mut self) {
+        let Some(holder) = self.1.upgrade() else { return };
+        // A clone of the handle, so that nothing is locked while the cache is called.
+        let cache = holder.lock().unwrap().clone();
+        let Some(cache) = cache else { return };
+        let _ = cache.get(&self.0);
+        cache.invalidate(&(self.0 + 1));
+        cache.run_pending_tasks();
+        if self.0.is_multiple_of(4) {
+            // A value that ends the chain: its own drop finds no cache.
+            cache.insert(self.0 + 2, Arc::new(CallsBack(1, Weak::new(), self.2.clone())));
+        }
+    }
+}
+
+#[test]
+fn values_may_call_the_cache_when_they_are_dropped() {
+    must_end(|| {
+        for max in [3, 1000] {
+            let census = Census::default();
+            let holder = Arc::new(Mutex::new(Some(Cache::new(max))));
+            let cache = holder.lock().unwrap().clone().unwrap();
+            thread::scope(|scope| {
+                for seed in 0..3 {
+                    let (cache, holder, census) = (&cache, &holder, &census);
+                    scope.spawn(move || {
+                        let mut numbers = Numbers::seeded(seed + 1);
+                        for n in 0..2000 {
+                            let key = numbers.below(50);
+                            let value = CallsBack(key, Arc::downgrade(holder), census.token());
+                            cache.insert(key, Arc::new(value));
+                            if n % 500 == 0 {
+                                cache.invalidate_all();
+                            }
+                        }
+                    });
+                }
+            });
+            cache.__validate();
+            drop(holder.lock().unwrap().take());
+            drop(cache);
+            assert_eq!(census.alive(), 0);
+        }
+    });
+}
+
+#[test]
+fn values_written_to_by_readers_keep_every_write_while_the_table_grows() {
+    must_end(|| {
+        let cache: Cache<u64, Arc<Mutex<Vec<u64>>>> = Cache::new(60_000);
+        let counter: Cache<u64, Arc<AtomicU64>> = Cache::new(60_000);
+        cache.insert(0, Arc::default());
+        counter.insert(0, Arc::default());
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (cache, counter) = (&cache, &counter);
+                scope.spawn(move || {
+                    for n in 0..4000 {
+                        let number = thread * 4000 + n;
+                        cache.view(&0, |log| log.lock().unwrap().push(number)).unwrap();
+                        counter.view(&0, |count| count.fetch_add(1, SeqCst)).unwrap();
+                        cache.insert(1 + number, Arc::default());
+                        counter.insert(1 + number, Arc::default());
+                    }
+                });
+            }
+        });
+        let mut log = cache.view(&0, |log| log.lock().unwrap().clone()).unwrap();
+        log.sort_unstable();
+        assert_eq!(log, (0..16_000).collect::<Vec<_>>());
+        assert_eq!(counter.view(&0, |count| count.load(SeqCst)), Some(16_000));
+    });
+}
+
+thread_local! {
+    static AT_EXIT: RefCell<Option<UsesCache>> = const { RefCell::new(None) };
+}
+
+/// Uses a cache from a destructor of a thread that is ending.
+struct UsesCache(Cache<u64, Token>, u64, Arc<AtomicUsize>);
+
+impl Drop for UsesCache {
+    fn drop(&mut self) {
+        let UsesCache(cache, number, destroyed) = self;
+        cache.view(number, Token::look);
+        cache.view(&u64::MAX, |token| {
+            cache.insert(*number + 1_000_000, token.clone());
+            cache.view(&u64::MAX, Token::look)
+        });
+        cache.invalidate(number);
+        cache.get_with(*number + 2_000_000, || Census::default().token()).look();
+        destroyed.fetch_add(1, SeqCst);
+    }
+}
+
+/// `before`: the thread-local is made before the thread's first use of the cache, so that it is
+/// destroyed after whatever the cache keeps for the thread.
+fn short_threads(before: bool) {
+    let census = Census::default();
+    let destroyed = Arc::new(AtomicUsize::new(0));
+    let cache = Cache::<u64, Token>::builder().max_capacity(100).record_stats().build();
+    cache.insert(u64::MAX, census.token());
+    for batch in 0..125 {
+        thread::scope(|scope| {
+            for n in 0..8 {
+                let (cache, census, destroyed) = (cache.clone(), &census, Arc::clone(&destroyed));
+                scope.spawn(move || {
+                    let number = batch * 8 + n;
+                    let leave = || AT_EXIT.set(Some(UsesCache(cache.clone(), number, destroyed)));
+                    if before {
+                        leave();
+                        cache.insert(number, census.token());
+                    } else {
+                        cache.insert(number, census.token());
+                        leave();
+                    }
+                });
+            }
+        });
+    }
+    common::wait_until(|| destroyed.load(SeqCst) == 1000);
+    assert!(cache.entry_count() <= 100);
+    // The threads have dropped their handles once the destructors are through.
+    cache.__validate();
+    assert!(cache.stats().requests() >= 3000, "what threads have counted outlives them");
+    cache.invalidate_all();
+    cache.run_pending_tasks();
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn threads_that_come_and_go_may_use_the_cache_to_their_very_end() {
+    must_end(|| {
+        short_threads(true);
+        short_threads(false);
+    });
+}
+
+#[test]
+fn many_caches_at_once_do_not_mix() {
+    must_end(|| {
+        let census = Census::default();
+        let slots: Vec<Mutex<Cache<u64, (u64, Token)>>> =
+            (0..100).map(|_| Mutex::new(Cache::new(20))).collect();
+        thread::scope(|scope| {
+            for seed in 0..4 {
+                let (slots, census) = (&slots, &census);
+                scope.spawn(move || {
+                    let mut numbers = Numbers::seeded(seed + 5);
+                    for _ in 0..8000 {
+                        let number = numbers.below(100);
+                        let slot = &slots[number as usize];
+                        let cache = slot.lock().unwrap().clone();
+                        let key = numbers.below(40);
+                        match numbers.below(20) {
+                            0 => *slot.lock().unwrap() = Cache::new(1 + key),
+                            1 => cache.invalidate_all(),
+                            2 => cache.invalidate(&key),
+                            3..=12 => cache.insert(key, (number, census.token())),
+                            _ => {
+                                cache.view(&key, |(owner, token)| {
+                                    token.look();
+                                    assert_eq!(*owner, number, "another cache's value");
+                                });
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        slots.iter().for_each(|slot| slot.lock().unwrap().__validate());
+        drop(slots);
+        assert_eq!(census.alive(), 0);
+    });
+}
+
+#[test]
+fn iter_outlives_the_last_handle() {
+    let census = Census::default();
+    let cache = Cache::<u64, Token>::new(5000);
+    (0..1000).for_each(|key| cache.insert(key, census.token()));
+    let mut iter = cache.iter();
+    assert!(iter.next().is_some());
+    drop(cache);
+    assert_eq!(iter.by_ref().map(|(_, token)| token.look()).count(), 999);
+    drop(iter);
+    assert_eq!(census.alive(), 0);
+}

@@ -1,0 +1,313 @@
+//! Random sequences of operations, against a map that does the same in the simplest way.
+//!
+//! Where the cache has room for all keys, each answer has to be the model's. Where it has not, an
+//! entry may be missing, but what is there has to be right and the bound has to hold.
+
+mod common;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cache_core::Cache;
+use cache_core::{FakeClock, RandomState};
+use common::{Constant, Identity, TestHasher};
+use proptest::prelude::*;
+
+const TTL: u64 = 1000;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Get(u8),
+    View(u8),
+    Peek(u8),
+    Contains(u8),
+    Insert(u8, u32),
+    InsertWithTtl(u8, u32, u64),
+    Remove(u8),
+    Invalidate(u8),
+    InvalidateAll,
+    InvalidateIf(u32),
+    GetWith(u8, u32),
+    TryGetWith(u8, Result<u32, u8>),
+    OptionallyGetWith(u8, Option<u32>),
+    Iterate,
+    Tick(u64),
+    RunPendingTasks,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let ttl = prop_oneof![Just(0), 1..3000u64, 1..100_000u64, Just(u64::MAX)];
+    let step = prop_oneof![
+        4 => any::<u8>().prop_map(Step::Get),
+        1 => any::<u8>().prop_map(Step::View),
+        1 => any::<u8>().prop_map(Step::Peek),
+        1 => any::<u8>().prop_map(Step::Contains),
+        8 => (any::<u8>(), any::<u32>()).prop_map(|(k, v)| Step::Insert(k, v)),
+        3 => (any::<u8>(), any::<u32>(), ttl).prop_map(|(k, v, t)| Step::InsertWithTtl(k, v, t)),
+        2 => any::<u8>().prop_map(Step::Remove),
+        1 => any::<u8>().prop_map(Step::Invalidate),
+        1 => Just(Step::InvalidateAll),
+        1 => (1..5u32).prop_map(Step::InvalidateIf),
+        2 => (any::<u8>(), any::<u32>()).prop_map(|(k, v)| Step::GetWith(k, v)),
+        1 => (any::<u8>(), any::<Result<u32, u8>>()).prop_map(|(k, v)| Step::TryGetWith(k, v)),
+        1 => (any::<u8>(), any::<Option<u32>>()).prop_map(|(k, v)| Step::OptionallyGetWith(k, v)),
+        1 => Just(Step::Iterate),
+        2 => prop_oneof![0..50u64, 0..2000u64, 0..200_000u64].prop_map(Step::Tick),
+        1 => Just(Step::RunPendingTasks),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// What the cache should be: values with their deadlines.
+#[derive(Default)]
+struct Model {
+    entries: HashMap<u8, (u32, Option<u64>)>,
+    now: u64,
+}
+
+impl Model {
+    fn get(&self, key: u8) -> Option<u32> {
+        let &(value, deadline) = self.entries.get(&key)?;
+        deadline.is_none_or(|deadline| self.now < deadline).then_some(value)
+    }
+
+    fn insert(&mut self, key: u8, value: u32, ttl: Option<u64>) {
+        self.entries.insert(key, (value, ttl.and_then(|ttl| self.now.checked_add(ttl))));
+    }
+
+    fn remove(&mut self, key: u8) -> Option<u32> {
+        let value = self.get(key);
+        self.entries.remove(&key);
+        value
+    }
+
+    fn live(&self) -> HashMap<u8, u32> {
+        self.entries.keys().filter_map(|&key| Some((key, self.get(key)?))).collect()
+    }
+}
+
+/// A cache beside its model.
+struct Pair<S> {
+    cache: Cache<u8, u32, S>,
+    model: Model,
+    clock: FakeClock,
+    ttl: Option<u64>,
+    /// Nothing is ever evicted.
+    exact: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Bound {
+    max: Option<u64>,
+    weigher: Option<fn(&u8, &u32) -> u32>,
+    exact: bool,
+}
+
+impl<S: TestHasher> Pair<S> {
+    fn new(bound: Bound, ttl: Option<u64>) -> Self {
+        let clock = FakeClock::new();
+        let mut builder = Cache::builder().clock(clock.clone());
+        if let Some(max) = bound.max {
+            builder = builder.max_capacity(max);
+        }
+        if let Some(weigher) = bound.weigher {
+            builder = builder.weigher(weigher);
+        }
+        if let Some(ttl) = ttl {
+            builder = builder.time_to_live(Duration::from_nanos(ttl));
+        }
+        let cache = builder.build_with_hasher(S::default());
+        Pair { cache, model: Model::default(), clock, ttl, exact: bound.exact }
+    }
+
+    /// The cache's answer is the model's, or nothing where the entry may have been evicted; then
+    /// the model forgets it too.
+    fn agree(&mut self, key: u8, answer: Option<u32>) {
+        let expected = self.model.get(key);
+        if answer.is_none() && !self.exact {
+            self.model.entries.remove(&key);
+        } else {
+            assert_eq!(answer, expected, "key {key}");
+        }
+    }
+
+    fn look(&mut self, step: &Step) {
+        let (key, answer) = match *step {
+            Step::Get(key) => (key, self.cache.get(&key)),
+            Step::View(key) => (key, self.cache.view(&key, |value| *value)),
+            Step::Peek(key) => (key, self.cache.peek(&key)),
+            Step::Contains(key) => {
+                let there = self.cache.contains_key(&key);
+                (key, if there { self.model.get(key).or(Some(0)) } else { None })
+            }
+            _ => unreachable!("not a look-up"),
+        };
+        self.agree(key, answer);
+    }
+
+    /// A load: `given` is what the cache answered, `loaded` what its loader would have.
+    fn load(&mut self, key: u8, given: Option<u32>, loaded: Option<u32>, ran: bool) {
+        let before = self.model.get(key);
+        if self.exact {
+            assert_eq!(ran, before.is_none(), "the loader of key {key}");
+        }
+        assert_eq!(given, if ran { loaded } else { before }, "key {key}");
+        if let (true, Some(value)) = (ran, loaded) {
+            self.model.insert(key, value, self.ttl);
+        } else if ran {
+            self.model.entries.remove(&key);
+        }
+    }
+
+    fn write(&mut self, step: &Step) {
+        match *step {
+            Step::Insert(key, value) => {
+                self.cache.insert(key, value);
+                self.model.insert(key, value, self.ttl);
+            }
+            Step::InsertWithTtl(key, value, ttl) => {
+                self.cache.insert_with_ttl(key, value, Duration::from_nanos(ttl));
+                self.model.insert(key, value, Some(ttl));
+            }
+            Step::Remove(key) => {
+                let answer = self.cache.remove(&key);
+                self.agree(key, answer);
+                self.model.remove(key);
+            }
+            Step::Invalidate(key) => {
+                self.cache.invalidate(&key);
+                self.model.remove(key);
+            }
+            Step::InvalidateAll => {
+                self.cache.invalidate_all();
+                self.model.entries.clear();
+                assert_eq!(self.cache.entry_count(), 0);
+            }
+            Step::InvalidateIf(n) => {
+                let count = self.cache.invalidate_entries_if(|_, value| value % n == 0);
+                let condemned = self.model.live().into_values().filter(|v| v % n == 0).count();
+                self.model.entries.retain(|_, (value, _)| *value % n != 0);
+                assert!(count == condemned as u64 || (!self.exact && count < condemned as u64));
+            }
+            _ => unreachable!("not a write"),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let mut ran = false;
+        match *step {
+            Step::GetWith(key, value) => {
+                let load = || {
+                    ran = true;
+                    value
+                };
+                let given = self.cache.get_with(key, load);
+                self.load(key, Some(given), Some(value), ran);
+            }
+            Step::TryGetWith(key, result) => {
+                let load = || {
+                    ran = true;
+                    result
+                };
+                let given = self.cache.try_get_with(key, load);
+                self.load(key, given.ok(), result.ok(), ran);
+            }
+            Step::OptionallyGetWith(key, option) => {
+                let load = || {
+                    ran = true;
+                    option
+                };
+                let given = self.cache.optionally_get_with_by_ref(&key, load);
+                self.load(key, given, option, ran);
+            }
+            Step::Iterate => {
+                let entries: Vec<_> = self.cache.iter().collect();
+                let live = self.model.live();
+                assert!(entries.iter().all(|(key, value)| live.get(key) == Some(value)));
+                let distinct = entries.iter().map(|entry| entry.0).collect::<Vec<_>>();
+                assert!(common::occurrences(distinct).values().all(|&times| times == 1));
+                assert!(entries.len() == live.len() || (!self.exact && entries.len() < live.len()));
+            }
+            Step::Tick(by) => {
+                self.clock.advance(Duration::from_nanos(by));
+                self.model.now += by;
+            }
+            Step::RunPendingTasks => {
+                self.cache.run_pending_tasks();
+                let live = self.model.live().len() as u64;
+                let count = self.cache.entry_count();
+                assert!(count == live || (!self.exact && count < live));
+            }
+            Step::Get(_) | Step::View(_) | Step::Peek(_) | Step::Contains(_) => self.look(step),
+            _ => self.write(step),
+        }
+        self.cache.__validate();
+    }
+}
+
+fn run<S: TestHasher>(steps: &[Step], bound: Bound) {
+    for ttl in [None, Some(TTL)] {
+        let mut pair = Pair::<S>::new(bound, ttl);
+        for step in steps {
+            pair.step(step);
+            let (count, size) = (pair.cache.entry_count(), pair.cache.weighted_size());
+            let max = bound.max.unwrap_or(u64::MAX);
+            assert!(size <= max);
+            assert!(bound.weigher.is_some() || count == size);
+        }
+        for key in 0..=u8::MAX {
+            pair.step(&Step::Get(key));
+        }
+    }
+}
+
+fn by_value(_: &u8, value: &u32) -> u32 {
+    value % 40
+}
+
+/// A bound that is never reached.
+fn far(max: u64) -> Bound {
+    Bound { max: Some(max), weigher: None, exact: true }
+}
+
+/// A bound that is.
+fn near(max: u64) -> Bound {
+    Bound { max: Some(max), weigher: None, exact: false }
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn answers_are_exact_without_a_bound_in_reach(steps in steps()) {
+        run::<RandomState>(&steps, far(5000));
+        run::<Identity>(&steps, far(256));
+        run::<Constant>(&steps, far(300));
+        run::<RandomState>(&steps, Bound { weigher: Some(by_value), ..far(10_000) });
+    }
+
+    #[test]
+    fn hits_are_right_and_the_bound_holds_in_small_caches(steps in steps()) {
+        for max in [1, 2, 10, 50] {
+            run::<RandomState>(&steps, near(max));
+            run::<Constant>(&steps, near(max));
+        }
+        for max in [1, 30, 100, 1000] {
+            run::<Identity>(&steps, Bound { weigher: Some(by_value), ..near(max) });
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(4))]
+
+    /// Few cases: an unbounded cache has many shards to check after each step.
+    #[test]
+    fn answers_are_exact_in_an_unbounded_cache(steps in steps()) {
+        run::<RandomState>(&steps, Bound { max: None, weigher: None, exact: true });
+    }
+}

@@ -1,0 +1,125 @@
+//! Values whose `Drop` panics, each of them: the others are dropped all the same, and whatever was
+//! under way is done.
+
+mod common;
+
+use std::time::Duration;
+
+use cache_core::{Cache, FakeClock};
+use common::{Census, Token, panics};
+
+/// Panics when it is dropped, unless that would end the program.
+struct Bomb(u64, #[allow(dead_code, reason = "it counts its own drop")] Token);
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        unreachable!("nobody asks for a copy")
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 % 10 == 3 && !std::thread::panicking() {
+            panic!("on purpose");
+        }
+    }
+}
+
+const MANY: u64 = 10_000;
+
+struct Armed {
+    cache: Cache<u64, Bomb>,
+    census: Census,
+    clock: FakeClock,
+}
+
+/// A cache of many shards, filled.
+fn armed() -> Armed {
+    let (census, clock) = (Census::default(), FakeClock::new());
+    let cache = Cache::builder()
+        .max_capacity(100_000)
+        .time_to_live(Duration::from_secs(1))
+        .clock(clock.clone())
+        .build();
+    (0..MANY).for_each(|n| cache.insert(n, Bomb(n, census.token())));
+    Armed { cache, census, clock }
+}
+
+/// Calls until nothing panics any more.
+fn until_it_is_done(call: impl Fn()) {
+    let mut calls = 0;
+    while panics(&call) {
+        calls += 1;
+        assert!(calls <= MANY, "each bomb goes off once");
+    }
+}
+
+#[test]
+fn invalidate_all_removes_everything_although_drops_panic() {
+    let Armed { cache, census, .. } = armed();
+    assert!(panics(|| cache.invalidate_all()), "the caller hears of it");
+    assert_eq!(cache.entry_count(), 0);
+    cache.__validate();
+    until_it_is_done(|| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn invalidate_entries_if_removes_all_it_picks_although_drops_panic() {
+    let Armed { cache, census, .. } = armed();
+    let _ = panics(|| cache.invalidate_entries_if(|key, _| *key >= 100));
+    assert_eq!(cache.entry_count(), 100);
+    cache.__validate();
+    until_it_is_done(|| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 100);
+}
+
+#[test]
+fn run_pending_tasks_frees_all_that_expired_although_drops_panic() {
+    let Armed { cache, census, clock } = armed();
+    clock.advance(Duration::from_secs(1));
+    let _ = panics(|| cache.run_pending_tasks());
+    assert_eq!(cache.entry_count(), 0);
+    cache.__validate();
+    until_it_is_done(|| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn writes_go_through_although_drops_of_others_panic() {
+    let census = Census::default();
+    let cache = Cache::<u64, Bomb>::new(100);
+    for n in 0..MANY {
+        let _ = panics(|| cache.insert(n, Bomb(n, census.token())));
+        assert!(cache.contains_key(&n), "{n} is stored");
+        assert!(cache.entry_count() <= 100);
+    }
+    cache.__validate();
+    until_it_is_done(|| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 100);
+    until_it_is_done(|| cache.invalidate_all());
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn the_last_handle_drops_everything_although_drops_panic() {
+    let Armed { cache, census, .. } = armed();
+    (0..MANY / 2).for_each(|n| _ = panics(|| cache.invalidate(&n)));
+    assert!(panics(|| drop(cache)));
+    assert_eq!(census.alive(), 0);
+}
+
+/// A panic during a panic ends the program, so the second must not leave the cache.
+#[test]
+fn a_load_that_panics_while_drops_panic_ends_in_one_panic() {
+    let census = Census::default();
+    let cache = Cache::<u64, Bomb>::new(4);
+    for n in 0..200 {
+        let _ = panics(|| cache.insert(3 + 10 * n, Bomb(3, census.token())));
+        assert!(panics(|| cache.get_with(1, || panic!("on purpose"))));
+    }
+    until_it_is_done(|| cache.invalidate_all());
+    until_it_is_done(|| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 0);
+    cache.__validate();
+}

@@ -1,0 +1,349 @@
+//! Panics in the user's code, one at a time and at every moment of every operation: the panic
+//! reaches its caller, and the cache stays whole, keeps its capacity and leaks nothing.
+
+mod common;
+
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use cache_core::{Cache, Clock, RandomState, Tick};
+use common::{Census, Constant, TestHasher, Token, must_end, panics};
+
+/// What may panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spot {
+    Hash,
+    Eq,
+    CloneKey,
+    CloneValue,
+    DropKey,
+    DropValue,
+    Weigher,
+    Listener,
+    Clock,
+}
+
+const SPOTS: [Spot; 9] = [
+    Spot::Hash,
+    Spot::Eq,
+    Spot::CloneKey,
+    Spot::CloneValue,
+    Spot::DropKey,
+    Spot::DropValue,
+    Spot::Weigher,
+    Spot::Listener,
+    Spot::Clock,
+];
+
+thread_local! {
+    /// The spot that is to panic and how many times it is passed before. Each case runs on one
+    /// thread.
+    static FUSE: Cell<Option<(Spot, u32)>> = const { Cell::new(None) };
+}
+
+/// The user's code at this spot runs.
+fn pass(spot: Spot) {
+    match FUSE.get() {
+        Some((armed, 0)) if armed == spot => {
+            FUSE.set(None);
+            panic!("on purpose: {spot:?}");
+        }
+        Some((armed, left)) if armed == spot => FUSE.set(Some((spot, left - 1))),
+        _ => {}
+    }
+}
+
+struct Key(u32, Token);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        pass(Spot::Hash);
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.1.look();
+        other.1.look();
+        pass(Spot::Eq);
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        pass(Spot::CloneKey);
+        Key(self.0, self.1.clone())
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        pass(Spot::DropKey);
+    }
+}
+
+struct Value(u32, Token);
+
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        pass(Spot::CloneValue);
+        Value(self.0, self.1.clone())
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        pass(Spot::DropValue);
+    }
+}
+
+#[derive(Clone, Default)]
+struct FragileClock(Arc<AtomicU64>);
+
+impl Clock for FragileClock {
+    fn now(&self) -> Tick {
+        pass(Spot::Clock);
+        Tick::from_nanos(self.0.load(SeqCst))
+    }
+}
+
+const ROOM: u32 = 10;
+const FILLED: u32 = 8;
+
+struct Fragile<S> {
+    cache: Cache<Key, Value, S>,
+    census: Census,
+    time: FragileClock,
+}
+
+impl<S: TestHasher> Fragile<S> {
+    /// A cache with keys 0 to 7, and room for two more.
+    fn new() -> Self {
+        let (census, time) = (Census::default(), FragileClock::default());
+        time.0.store(5, SeqCst);
+        let cache = Cache::builder()
+            .max_capacity(u64::from(3 * ROOM))
+            .weigher(|_, _| {
+                pass(Spot::Weigher);
+                3
+            })
+            .time_to_live(Duration::from_nanos(1000))
+            .clock(time.clone())
+            .eviction_listener(|_, value: &Value, _| {
+                value.1.look();
+                pass(Spot::Listener);
+            })
+            .record_stats()
+            .build_with_hasher(S::default());
+        let fragile = Fragile { cache, census, time };
+        (0..FILLED).for_each(|n| fragile.insert(n));
+        fragile
+    }
+
+    fn key(&self, n: u32) -> Key {
+        Key(n, self.census.token())
+    }
+
+    fn value(&self, n: u32) -> Value {
+        Value(n, self.census.token())
+    }
+
+    fn insert(&self, n: u32) {
+        self.cache.insert(self.key(n), self.value(n));
+    }
+
+    /// A look-up's key outlives the look-up, and its end is no part of the test.
+    fn borrowed<R>(&self, n: u32, call: impl FnOnce(&Key) -> R) -> R {
+        let key = std::mem::ManuallyDrop::new(self.key(n));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(&key)));
+        let fuse = FUSE.replace(None);
+        drop(std::mem::ManuallyDrop::into_inner(key));
+        FUSE.set(fuse);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    fn check_whole(&self) {
+        self.cache.__validate();
+        self.cache.iter().for_each(|(key, value)| assert_eq!(key.0, value.0));
+        self.cache.run_pending_tasks();
+        assert_eq!(self.cache.entry_count(), self.cache.iter().count() as u64);
+    }
+
+    /// The cache works as ever and holds as much as ever.
+    fn check_works(&self) {
+        self.check_whole();
+        for n in 100..100 + 2 * ROOM {
+            self.insert(n);
+            assert_eq!(self.cache.view(&self.key(n), |value| value.0), Some(n));
+        }
+        assert_eq!(self.cache.entry_count(), u64::from(ROOM), "no capacity is lost");
+        for n in 0..ROOM {
+            // No load is left behind that this would wait for.
+            assert_eq!(self.cache.get_with(self.key(n), || self.value(n)).0, n);
+        }
+        self.cache.invalidate_all();
+        assert_eq!((self.cache.entry_count(), self.cache.weighted_size()), (0, 0));
+        self.check_whole();
+    }
+}
+
+type Operation<S> = (&'static str, fn(&Fragile<S>));
+
+fn operations<S: TestHasher>() -> Vec<Operation<S>> {
+    vec![
+        ("get", |f| f.borrowed(3, |key| drop(f.cache.get(key)))),
+        ("get nothing", |f| f.borrowed(50, |key| drop(f.cache.get(key)))),
+        ("view", |f| f.borrowed(3, |key| _ = f.cache.view(key, |value| value.0))),
+        ("contains_key", |f| f.borrowed(3, |key| _ = f.cache.contains_key(key))),
+        ("peek", |f| f.borrowed(3, |key| drop(f.cache.peek(key)))),
+        ("insert anew", |f| f.insert(50)),
+        ("update", |f| f.insert(3)),
+        ("insert until full", |f| (50..60).for_each(|n| f.insert(n))),
+        ("insert dead on arrival", |f| {
+            f.cache.insert_with_ttl(f.key(3), f.value(3), Duration::ZERO);
+        }),
+        ("remove", |f| f.borrowed(3, |key| drop(f.cache.remove(key)))),
+        ("remove nothing", |f| f.borrowed(50, |key| drop(f.cache.remove(key)))),
+        ("invalidate", |f| f.borrowed(3, |key| f.cache.invalidate(key))),
+    ]
+}
+
+fn wide_operations<S: TestHasher>() -> Vec<Operation<S>> {
+    vec![
+        ("invalidate_all", |f| f.cache.invalidate_all()),
+        ("invalidate_entries_if", |f| {
+            f.cache.invalidate_entries_if(|key, _| key.0 % 2 == 0);
+        }),
+        ("iter", |f| f.cache.iter().for_each(drop)),
+        ("run_pending_tasks", |f| f.cache.run_pending_tasks()),
+        ("expiry", |f| {
+            f.time.0.store(1005, SeqCst);
+            f.cache.run_pending_tasks();
+        }),
+        ("update of what has expired", |f| {
+            f.time.0.store(1005, SeqCst);
+            f.insert(3);
+        }),
+        ("load of what has expired", |f| {
+            f.time.0.store(1005, SeqCst);
+            drop(f.cache.get_with(f.key(3), || f.value(3)));
+        }),
+    ]
+}
+
+fn loads<S: TestHasher>() -> Vec<Operation<S>> {
+    vec![
+        ("get_with, a hit", |f| drop(f.cache.get_with(f.key(3), || unreachable!()))),
+        ("get_with, a load", |f| drop(f.cache.get_with(f.key(50), || f.value(50)))),
+        ("get_with_by_ref", |f| {
+            f.borrowed(50, |key| drop(f.cache.get_with_by_ref(key, || f.value(50))));
+        }),
+        ("try_get_with, a failure", |f| {
+            assert!(f.cache.try_get_with(f.key(50), || Err(())).is_err());
+        }),
+        ("optionally_get_with, nothing", |f| {
+            assert!(f.cache.optionally_get_with(f.key(50), || None).is_none());
+        }),
+        ("a load within the load", |f| {
+            f.cache.get_with(f.key(50), || f.cache.get_with(f.key(50), || f.value(50)));
+        }),
+        ("a load that is overtaken", |f| {
+            drop(f.cache.get_with(f.key(50), || {
+                f.insert(50);
+                f.value(50)
+            }));
+        }),
+    ]
+}
+
+/// Lets one operation panic at one spot; false if it did not come by there so often.
+fn one_case<S: TestHasher>(operation: Operation<S>, spot: Spot, passes: u32) -> bool {
+    let fragile = Fragile::<S>::new();
+    let before = fragile.cache.stats().listener_panics;
+    FUSE.set(Some((spot, passes)));
+    let panicked = panics(|| operation.1(&fragile));
+    let burnt = FUSE.replace(None).is_none();
+    let case = format!("{}, {spot:?} after {passes}", operation.0);
+    // A listener's panic is kept from the caller and counted; any other reaches him.
+    assert_eq!(panicked, burnt && spot != Spot::Listener, "{case}");
+    let counted = u64::from(burnt && spot == Spot::Listener);
+    assert_eq!(fragile.cache.stats().listener_panics - before, counted, "{case}");
+    fragile.check_works();
+    let Fragile { cache, census, .. } = fragile;
+    drop(cache);
+    assert_eq!(census.alive(), usize::from(lost_by_the_language(&case)), "leaked: {case}");
+    burnt
+}
+
+/// A function's result is leaked if dropping one of its arguments panics (rust-lang/rust#47949).
+fn lost_by_the_language(case: &str) -> bool {
+    case == "get_with, a hit, DropKey after 0"
+}
+
+fn every_case<S: TestHasher>() {
+    let mut burnt = 0;
+    let operations = [operations::<S>(), wide_operations(), loads()].concat();
+    for operation in operations {
+        for spot in SPOTS {
+            for passes in 0.. {
+                if !one_case(operation, spot, passes) {
+                    break;
+                }
+                burnt += 1;
+            }
+        }
+    }
+    assert!(burnt > 200, "most operations come by many spots: {burnt}");
+}
+
+#[test]
+fn a_panic_anywhere_leaves_the_cache_whole() {
+    must_end(every_case::<RandomState>);
+}
+
+/// All keys have one hash, so that keys are compared in every operation.
+#[test]
+fn a_panic_anywhere_leaves_the_cache_whole_where_all_hashes_collide() {
+    must_end(every_case::<Constant>);
+}
+
+#[test]
+fn view_that_panics_leaves_the_entry() {
+    let cache = Cache::<u32, String>::new(10);
+    cache.insert(1, "one".to_owned());
+    for _ in 0..1000 {
+        assert!(panics(|| cache.view(&1, |_| panic!("on purpose"))));
+    }
+    assert_eq!(cache.get(&1).as_deref(), Some("one"));
+    cache.insert(1, "two".to_owned());
+    cache.__validate();
+}
+
+#[test]
+fn invalidate_entries_if_that_panics_removes_no_more_than_it_was_told_to() {
+    for at in 0..50 {
+        let census = Census::default();
+        let cache = Cache::<u32, Token>::builder().max_capacity(5000).build();
+        (0..50).for_each(|n| cache.insert(n, census.token()));
+        let mut seen = Vec::new();
+        assert!(panics(|| cache.invalidate_entries_if(|key, _| {
+            assert!(seen.len() < at, "on purpose");
+            seen.push(*key);
+            true
+        })));
+        assert!((0..50).all(|n| cache.contains_key(&n) || seen.contains(&n)));
+        cache.__validate();
+        let left = cache.entry_count();
+        assert!(left >= 50 - at as u64);
+        assert_eq!(cache.invalidate_entries_if(|_, _| true), left);
+        cache.run_pending_tasks();
+        assert_eq!(census.alive(), 0);
+    }
+}

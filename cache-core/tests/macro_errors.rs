@@ -1,0 +1,11 @@
+//! Each wrong use of `#[cached]` is one clear error at the right place, saying the remedy.
+//!
+//! The expected texts hold those of the compiler too, so they belong to the toolchain of the
+//! project; `TRYBUILD=overwrite` writes them anew.
+
+#![cfg(feature = "macros")]
+
+#[test]
+fn wrong_uses_are_explained() {
+    trybuild::TestCases::new().compile_fail("tests/ui/*/*.rs");
+}

@@ -1,0 +1,245 @@
+//! The expansion meets no name and no lint of those who use it: this file compiles under every
+//! lint, with the names of the prelude taken, and works all the same.
+
+#![cfg(feature = "macros")]
+#![deny(
+    warnings,
+    missing_docs,
+    unsafe_code,
+    unused,
+    unused_qualifications,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::all,
+    clippy::pedantic
+)]
+
+/// Names of the standard library, all meaning something else.
+pub mod shadowed {
+    #![allow(
+        dead_code,
+        non_camel_case_types,
+        non_upper_case_globals,
+        unused_macros,
+        reason = "they only stand in the way"
+    )]
+
+    use cache_core::cached;
+
+    /// Not the crate.
+    mod core {}
+    /// Not the crate.
+    mod std {}
+    /// Not the crate.
+    mod cache_core_private {}
+    struct Option;
+    struct Result;
+    struct Some;
+    struct None;
+    struct Ok;
+    struct Err;
+    struct String;
+    struct Duration;
+    struct Cache;
+    struct View;
+    struct bool;
+    trait Clone {}
+    trait ToOwned {}
+    const CACHE: u8 = 0;
+    const cache: u8 = 0;
+    const hit: u8 = 0;
+    const key: u8 = 0;
+    const value: u8 = 0;
+    const some: u8 = 0;
+    const fresh: u8 = 0;
+    const argument_0: u8 = 0;
+
+    macro_rules! concat {
+        () => {};
+    }
+    macro_rules! assert {
+        () => {};
+    }
+
+    /// Every kind of argument at once.
+    #[cached(ttl = "1m30s")]
+    #[must_use]
+    pub fn all(
+        text: &str,
+        number: u64,
+        maybe: ::std::option::Option<&str>,
+        pair: (&str, ::std::option::Option<&&u8>),
+    ) -> usize {
+        text.len() + maybe.map_or(0, str::len) + pair.0.len() + usize::from(number == 0)
+    }
+
+    /// A `Result` that is the real one.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is no number.
+    #[cached]
+    pub fn parse(text: &str) -> ::std::result::Result<u64, ::std::num::ParseIntError> {
+        text.parse()
+    }
+
+    /// An `Option` that is the real one.
+    #[cached]
+    #[must_use]
+    pub fn first(text: &str) -> ::std::option::Option<char> {
+        text.chars().next()
+    }
+
+    /// Arguments called like the variables of the expansion.
+    #[cached(companion = Clash)]
+    #[must_use]
+    pub fn clash(cached_hit: u8, cached: u8, (view, __cached): (u8, u8)) -> u8 {
+        cached_hit + cached + view + __cached
+    }
+
+    pub(super) use all as imported;
+}
+
+/// Lints of the body and of the signature are the user's business, wherever they show.
+mod lints {
+    use cache_core::cached;
+
+    /// An allowance for the body.
+    #[cached]
+    #[allow(clippy::cast_possible_truncation, reason = "the test")]
+    pub(super) fn allowed(number: u64) -> u8 {
+        number as u8
+    }
+
+    /// An expectation of the body is met once.
+    #[cached]
+    #[expect(clippy::cast_possible_truncation, reason = "the test")]
+    pub(super) fn expected(number: u64) -> u8 {
+        number as u8
+    }
+
+    /// An expectation about use is met outside.
+    #[cached]
+    #[expect(dead_code, reason = "the test")]
+    fn unused(number: u64) -> u64 {
+        number
+    }
+
+    /// More arguments than clippy likes.
+    #[cached]
+    #[allow(clippy::too_many_arguments, reason = "the test")]
+    pub(super) fn many(aa: u8, bb: u8, cc: u8, dd: u8, ee: u8, ff: u8, gg: u8, hh: u8) -> u8 {
+        aa + bb + cc + dd + ee + ff + gg + hh
+    }
+
+    /// An argument that is only part of the key.
+    #[cached]
+    pub(super) fn underscore(_part: u8) -> u8 {
+        1
+    }
+
+    /// Takes by value what the body uses up.
+    #[cached]
+    pub(super) fn owned(text: String) -> Vec<u8> {
+        text.into_bytes()
+    }
+
+    /// A deprecated function does not complain of itself.
+    #[cached]
+    #[deprecated(note = "the test")]
+    #[inline]
+    pub(super) fn old(number: u64) -> u64 {
+        number
+    }
+}
+
+/// Conditional functions: no item of one that is off may be left over.
+mod conditional {
+    use cache_core::cached;
+
+    /// Off.
+    #[cached]
+    #[cfg(not(test))]
+    pub fn which(_n: NoSuchType) -> NoSuchType {
+        no_such_function()
+    }
+
+    /// On.
+    #[cached]
+    #[cfg(test)]
+    pub(super) fn which(n: u64) -> u64 {
+        n
+    }
+
+    /// Off, with everything inside of it.
+    #[cached(companion = false)]
+    #[cfg(not(test))]
+    pub fn hidden(_n: NoSuchType) -> NoSuchType {
+        no_such_function()
+    }
+}
+
+/// `use` brings the companion along, also under another name and through a glob.
+mod imported {
+    use super::shadowed::*;
+
+    pub(super) fn call() -> (u64, Option<u64>) {
+        let parsed = parse("12").unwrap_or_default();
+        (parsed, parse::get("12"))
+    }
+}
+
+#[test]
+fn shadowed_names_do_not_matter() {
+    use shadowed::{clash, first, imported, parse};
+    assert_eq!(imported("a", 1, Some("b"), ("c", Some(&&1))), 3);
+    assert_eq!(imported::get("a", 1, Some("b"), ("c", Some(&&1))), Some(3));
+    assert_eq!(parse("1"), Ok(1));
+    assert!(parse("x").is_err());
+    assert_eq!((first("ab"), first("")), (Some('a'), None));
+    assert_eq!(clash(1, 2, (3, 4)), 10);
+    assert_eq!(shadowed::Clash::get(1, 2, (3, 4)), Some(10));
+}
+
+#[test]
+fn lint_attributes_stay_in_force() {
+    assert_eq!((lints::allowed(257), lints::expected(257)), (1, 1));
+    assert_eq!(lints::many(1, 1, 1, 1, 1, 1, 1, 1), 8);
+    assert_eq!(lints::underscore(3), 1);
+    assert_eq!(lints::owned("a".to_owned()), b"a");
+    #[allow(deprecated, reason = "the test")]
+    let old = lints::old(1);
+    assert_eq!(old, 1);
+}
+
+#[test]
+fn cfg_goes_to_every_item() {
+    assert_eq!(conditional::which(1), 1);
+    assert_eq!(conditional::which::get(1), Some(1));
+}
+
+#[test]
+fn companion_is_imported_with_the_function() {
+    assert_eq!(imported::call(), (12, Some(12)));
+}
+
+#[test]
+fn functions_in_functions_see_their_neighbours() {
+    use cache_core::cached;
+    struct Local(u64);
+    const ADDED: u64 = 1;
+    const fn add(local: &Local) -> u64 {
+        local.0 + ADDED
+    }
+    #[cached(key(id: u64 = local.0), ttl = 2 * HOUR)]
+    fn inner(local: &Local) -> u64 {
+        #[cached]
+        fn innermost(n: u64) -> u64 {
+            if n == 0 { 0 } else { innermost(n - 1) + 1 }
+        }
+        innermost(add(local))
+    }
+    const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
+    assert_eq!(inner(&Local(4)), 5);
+    assert_eq!(inner::get(&Local(4)), Some(5));
+}

@@ -1,0 +1,22 @@
+//! Lints about what the user wrote are not lost.
+
+#![deny(warnings)]
+
+use cache_core::cached;
+
+#[cached]
+fn unused_inside(n: u64) -> u64 {
+    let nothing = n;
+    n
+}
+
+#[cached]
+#[must_use]
+fn important(n: u64) -> u64 {
+    n
+}
+
+fn main() {
+    unused_inside(1);
+    important(1);
+}

@@ -1,0 +1,25 @@
+//! Names that are nearly right, from elsewhere, or not there yet.
+
+use cache_core::cached;
+
+#[cached(tll = 60)]
+fn near(n: u64) -> u64 {
+    n
+}
+
+#[cached(size = 60)]
+fn elsewhere(n: u64) -> u64 {
+    n
+}
+
+#[cached(tti = 60)]
+fn later(n: u64) -> u64 {
+    n
+}
+
+#[cached(frobnicate)]
+fn nothing_alike(n: u64) -> u64 {
+    n
+}
+
+fn main() {}

@@ -1,0 +1,42 @@
+//! All errors of one attribute, told together.
+//!
+//! A step that finds something wrong notes it here and goes on where it can, so that a user sees
+//! every mistake in one compilation.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use std::fmt::Display;
+
+/// The errors found so far.
+#[derive(Default)]
+pub(crate) struct Errors(Option<syn::Error>);
+
+impl Errors {
+    /// Notes an error that spans `at`.
+    pub(crate) fn push(&mut self, at: impl ToTokens, message: impl Display) {
+        self.push_error(syn::Error::new_spanned(at, message));
+    }
+
+    /// Notes an error at one place.
+    pub(crate) fn push_span(&mut self, at: Span, message: impl Display) {
+        self.push_error(syn::Error::new(at, message));
+    }
+
+    /// Notes an error found by the parser.
+    pub(crate) fn push_error(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(all) => all.combine(error),
+            none => *none = Some(error),
+        }
+    }
+
+    /// Notes the error of a step; what it made, if it made something.
+    pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+        result.map_err(|error| self.push_error(error)).ok()
+    }
+
+    /// The errors as `compile_error!` calls; nothing if there are none.
+    pub(crate) fn into_tokens(self) -> Option<TokenStream> {
+        self.0.map(syn::Error::into_compile_error)
+    }
+}

@@ -1,0 +1,258 @@
+//! What an argument is as a part of the key: how it is borrowed to look up, what is kept.
+
+use syn::visit::{self, Visit};
+use syn::{GenericArgument, Lifetime, PathArguments, Type, TypePath};
+
+/// How one part of the key is looked at and kept.
+pub(crate) enum Kind {
+    /// A value, kept as a clone.
+    Value(Type),
+    /// A reference, `&T` or `&&T`, kept as what `T` makes of itself when owned.
+    Reference { depth: usize, target: Type },
+    /// `Cow<'_, T>`, kept like a reference.
+    Cow(Type),
+    /// An `Option` of something borrowed.
+    Option(Box<Self>),
+    /// A tuple with something borrowed.
+    Tuple(Vec<Self>),
+}
+
+/// Sorts a type into its kind.
+///
+/// Input: `Option<&str>`. Output: an option of a reference, depth 1, to `str`.
+/// Input: `&mut u8`. Output: an error; `who` is the argument, to say how to leave it out.
+pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
+    match ty {
+        Type::Group(group) => return classify(&group.elem, who),
+        Type::Paren(paren) => return classify(&paren.elem, who),
+        Type::Reference(_) => return reference(ty, who),
+        Type::ImplTrait(_) => {
+            return Err(refuse(ty, "an `impl Trait` argument cannot be part of a cache key", who));
+        }
+        _ => {}
+    }
+    if let Some(float) = float(ty) {
+        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), who));
+    }
+    if !borrows(ty) {
+        return Ok(Kind::Value(ty.clone()));
+    }
+    match ty {
+        Type::Tuple(tuple) => tuple
+            .elems
+            .iter()
+            .map(|elem| classify(elem, who))
+            .collect::<syn::Result<_>>()
+            .map(Kind::Tuple),
+        Type::Path(path) => match last(path) {
+            (name, inner) if name == "Option" && inner.len() == 1 => {
+                Ok(Kind::Option(Box::new(classify(inner[0], who)?)))
+            }
+            (name, inner) if name == "Cow" && inner.len() == 1 && !borrows(inner[0]) => {
+                Ok(Kind::Cow(inner[0].clone()))
+            }
+            _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
+        },
+        _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
+    }
+}
+
+/// Input: `&&str`. Output: a reference, depth 2, to `str`.
+fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
+    let mut depth = 0;
+    let mut target = ty;
+    loop {
+        target = match target {
+            Type::Reference(reference) if reference.mutability.is_some() => {
+                let what = "a `&mut` argument cannot be part of a cache key: a hit would leave \
+                            it as it is";
+                return Err(refuse(ty, what, who));
+            }
+            Type::Reference(reference) => {
+                depth += 1;
+                &reference.elem
+            }
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            _ => break,
+        };
+    }
+    if let Some(float) = float(target) {
+        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), who));
+    }
+    match target {
+        Type::ImplTrait(_) => {
+            return Err(refuse(ty, "an `impl Trait` argument cannot be part of a cache key", who));
+        }
+        Type::TraitObject(_) => {
+            return Err(refuse(ty, "a `dyn Trait` argument cannot be part of a cache key", who));
+        }
+        _ => {}
+    }
+    if borrows(target) {
+        return Err(refuse(ty, "a type that borrows cannot be part of a cache key", who));
+    }
+    Ok(Kind::Reference { depth, target: target.clone() })
+}
+
+/// An error that says the two ways out.
+fn refuse(ty: &Type, what: &str, who: &str) -> syn::Error {
+    let message = format!(
+        "{what}\n  = note: leave it out with `skip({who})`, or say with `key(name: Type = \
+         expression)` what the result depends on"
+    );
+    syn::Error::new_spanned(ty, message)
+}
+
+/// Whether a type holds something that may live shorter than `'static`, as far as its text says.
+pub(crate) fn borrows(ty: &Type) -> bool {
+    struct Search(bool);
+    impl<'ast> Visit<'ast> for Search {
+        fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
+            self.0 |= lifetime.ident != "static";
+        }
+        fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
+            self.0 |= reference.lifetime.is_none() || reference.mutability.is_some();
+            visit::visit_type_reference(self, reference);
+        }
+        // The one well-known type whose lifetime is often left out, which says that it borrows.
+        fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+            self.0 |= segment.ident == "Cow" && !has_lifetime(&segment.arguments);
+            visit::visit_path_segment(self, segment);
+        }
+        // What a function pointer takes it does not hold.
+        fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+    }
+    let mut search = Search(false);
+    search.visit_type(ty);
+    search.0
+}
+
+/// Whether a lifetime is written among generic arguments.
+fn has_lifetime(arguments: &PathArguments) -> bool {
+    match arguments {
+        PathArguments::AngleBracketed(list) => {
+            list.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+        }
+        _ => false,
+    }
+}
+
+/// The float in a type that hashes like what it holds; a wrapper that makes floats hash is not
+/// looked into.
+fn float(ty: &Type) -> Option<&'static str> {
+    const TRANSPARENT: [&str; 6] = ["Option", "Vec", "Box", "Arc", "Rc", "Cow"];
+    match ty {
+        Type::Group(group) => float(&group.elem),
+        Type::Paren(paren) => float(&paren.elem),
+        Type::Reference(reference) => float(&reference.elem),
+        Type::Slice(slice) => float(&slice.elem),
+        Type::Array(array) => float(&array.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(float),
+        Type::Path(path) if path.path.is_ident("f64") => Some("f64"),
+        Type::Path(path) if path.path.is_ident("f32") => Some("f32"),
+        Type::Path(path) => {
+            let (name, inner) = last(path);
+            let transparent = TRANSPARENT.contains(&name.as_str());
+            if transparent { inner.into_iter().find_map(float) } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// The last word of a path and its type arguments.
+///
+/// Input: `std::borrow::Cow<'_, str>`. Output: `Cow` and `[str]`.
+pub(crate) fn last(path: &TypePath) -> (String, Vec<&Type>) {
+    let Some(segment) = path.path.segments.last() else { return (String::new(), Vec::new()) };
+    let inner = match &segment.arguments {
+        PathArguments::AngleBracketed(list) => list
+            .args
+            .iter()
+            .filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    (segment.ident.to_string(), inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::ToTokens;
+    use syn::parse_quote;
+
+    /// The kind in a few letters.
+    fn shape(kind: &Kind) -> String {
+        match kind {
+            Kind::Value(ty) => format!("value {}", ty.to_token_stream()),
+            Kind::Reference { depth, target } => {
+                format!("ref{depth} {}", target.to_token_stream())
+            }
+            Kind::Cow(target) => format!("cow {}", target.to_token_stream()),
+            Kind::Option(inner) => format!("option({})", shape(inner)),
+            Kind::Tuple(parts) => {
+                let parts: Vec<String> = parts.iter().map(shape).collect();
+                format!("tuple({})", parts.join(", "))
+            }
+        }
+    }
+
+    fn classified(ty: &Type) -> String {
+        classify(ty, "x").map_or_else(|error| error.to_string(), |kind| shape(&kind))
+    }
+
+    #[test]
+    fn classify_borrowed_shapes_keep_what_is_owned() {
+        assert_eq!(classified(&parse_quote!(u64)), "value u64");
+        assert_eq!(classified(&parse_quote!(&str)), "ref1 str");
+        assert_eq!(classified(&parse_quote!(&&'a std::path::Path)), "ref2 std :: path :: Path");
+        assert_eq!(classified(&parse_quote!(Option<&str>)), "option(ref1 str)");
+        assert_eq!(classified(&parse_quote!((u8, &[u8]))), "tuple(value u8, ref1 [u8])");
+        assert_eq!(classified(&parse_quote!(std::borrow::Cow<'_, str>)), "cow str");
+        assert_eq!(classified(&parse_quote!(Option<Cow<str>>)), "option(cow str)");
+        assert_eq!(
+            classified(&parse_quote!(Vec<Cow<'static, str>>)),
+            "value Vec < Cow < 'static , str > >"
+        );
+        assert_eq!(classified(&parse_quote!(Option<(u8, u8)>)), "value Option < (u8 , u8) >");
+        assert_eq!(classified(&parse_quote!(&'static str)), "ref1 str");
+        assert_eq!(classified(&parse_quote!(fn(&str) -> u8)), "value fn (& str) -> u8");
+    }
+
+    #[test]
+    fn classify_what_cannot_be_a_key_is_refused() {
+        for ty in [
+            parse_quote!(&mut u8),
+            parse_quote!(&&mut u8),
+            parse_quote!(Option<&mut u8>),
+            parse_quote!(Vec<&str>),
+            parse_quote!(&[&str]),
+            parse_quote!(Parser<'_>),
+            parse_quote!(impl Fn(u8)),
+            parse_quote!(&impl Fn(u8)),
+            parse_quote!(&dyn Fn(u8)),
+            parse_quote!(Vec<Cow<str>>),
+        ] {
+            assert!(classified(&ty).contains("skip(x)"), "{}", ty.to_token_stream());
+        }
+    }
+
+    #[test]
+    fn classify_float_is_found_in_what_hashes_its_parts() {
+        for ty in [
+            parse_quote!(f64),
+            parse_quote!(&f64),
+            parse_quote!((u8, f64)),
+            parse_quote!(Option<&f64>),
+            parse_quote!(Vec<Option<f64>>),
+            parse_quote!([f64; 3]),
+        ] {
+            assert!(classified(&ty).starts_with("`f64`"), "{}", ty.to_token_stream());
+        }
+        assert!(classified(&parse_quote!(OrderedFloat<f64>)).starts_with("value"));
+    }
+}

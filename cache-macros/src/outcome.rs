@@ -1,0 +1,134 @@
+//! What of a return value is kept in the cache.
+
+use crate::args::Options;
+use crate::errors::Errors;
+use crate::key::{borrows, last};
+use syn::{GenericParam, Generics, Ident, Type, TypePath, visit::Visit};
+
+/// What is kept.
+pub(crate) enum Kept {
+    /// The value as returned.
+    Whole,
+    /// The value of `Ok`, of this type where the text shows it.
+    Ok(Option<Type>),
+    /// The value of `Some`, of this type where the text shows it.
+    Some(Option<Type>),
+}
+
+/// What the compiler is asked to confirm of a return type of which the macro knows only the name.
+pub(crate) enum Claim {
+    /// It is neither `Result` nor `Option`.
+    Plain,
+    /// It is a `Result`, under whatever name.
+    Result,
+    /// It is an `Option`, under whatever name.
+    Option,
+}
+
+/// The return type, decided.
+pub(crate) struct Outcome {
+    pub(crate) kept: Kept,
+    pub(crate) claim: Option<Claim>,
+}
+
+/// Decides what is kept.
+///
+/// Input: `Result<u64, E>`. Output: the `u64` of `Ok`.
+/// Input: `Price`. Output: all of it, with the claim that it is no alias of `Result`.
+pub(crate) fn decide(
+    ty: &Type,
+    options: &Options,
+    generics: &Generics,
+    errors: &mut Errors,
+) -> Outcome {
+    refuse(ty, errors);
+    let word = path(ty).map(|path| last(path).0).unwrap_or_default();
+    if word == "Result"
+        && let Some(at) = options.cache_none
+    {
+        errors.push_span(at, "`cache_none` is for functions that return an `Option`");
+    }
+    if word == "Option"
+        && let Some(at) = options.cache_errors
+    {
+        errors.push_span(at, "`cache_errors` is for functions that return a `Result`");
+    }
+    let kept = match word.as_str() {
+        "Result" if options.cache_errors.is_none() => Kept::Ok(inner(ty, 2)),
+        "Option" if options.cache_none.is_none() => Kept::Some(inner(ty, 1)),
+        _ => Kept::Whole,
+    };
+    let claim = match word.as_str() {
+        "Result" | "Option" => None,
+        _ if options.cache_errors.is_some() => Some(Claim::Result),
+        _ if options.cache_none.is_some() => Some(Claim::Option),
+        _ if path(ty).is_none() || well_known(&word) => None,
+        _ => Some(Claim::Plain),
+    };
+    // A constant outside of the function cannot name its type parameters.
+    let claim = claim.filter(|_| !mentions(ty, generics));
+    Outcome { kept, claim }
+}
+
+/// Return types that no cache can keep.
+fn refuse(ty: &Type, errors: &mut Errors) {
+    let word = path(ty).map(|path| last(path).0).unwrap_or_default();
+    if let Type::ImplTrait(_) = ty {
+        errors.push(ty, "an `impl Trait` return value cannot be cached: name its type");
+    } else if word == "Pin" || word == "BoxFuture" {
+        errors.push(
+            ty,
+            "a boxed future cannot be cached\n  = note: where another attribute turned an \
+             `async fn` into this, put `#[cached]` on a plain function that it calls",
+        );
+    } else if borrows(ty) {
+        errors.push(
+            ty,
+            "a return value that borrows cannot be cached: it would outlive what it points to\n  \
+             = note: return an owned value, such as `String` or `Arc<str>`",
+        );
+    }
+}
+
+/// The type as a path, out of the groups in which a `macro_rules!` macro hands it over.
+fn path(ty: &Type) -> Option<&TypePath> {
+    match ty {
+        Type::Path(path) => Some(path),
+        Type::Group(group) => path(&group.elem),
+        Type::Paren(paren) => path(&paren.elem),
+        _ => None,
+    }
+}
+
+/// The first type argument, where all `count` of them are written out: with fewer it is an alias,
+/// of which only the compiler knows what it stands for.
+fn inner(ty: &Type, count: usize) -> Option<Type> {
+    let (_, arguments) = last(path(ty)?);
+    if arguments.len() == count { Some(arguments[0].clone()) } else { None }
+}
+
+/// Names that nobody gives to an alias of `Result`; a shorter expansion for common types.
+fn well_known(word: &str) -> bool {
+    const NAMES: [&str; 21] = [
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
+        "i128", "isize", "f32", "f64", "String", "Vec", "Arc", "Box", "HashMap",
+    ];
+    NAMES.contains(&word)
+}
+
+/// Whether a type names a type or const parameter.
+fn mentions(ty: &Type, generics: &Generics) -> bool {
+    struct Search<'a>(&'a Generics, bool);
+    impl<'ast> Visit<'ast> for Search<'_> {
+        fn visit_ident(&mut self, ident: &'ast Ident) {
+            self.1 |= self.0.params.iter().any(|param| match param {
+                GenericParam::Type(param) => param.ident == *ident,
+                GenericParam::Const(param) => param.ident == *ident,
+                GenericParam::Lifetime(_) => false,
+            });
+        }
+    }
+    let mut search = Search(generics, false);
+    search.visit_type(ty);
+    search.1
+}

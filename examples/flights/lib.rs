@@ -1,0 +1,128 @@
+//! Flights: a year of air traffic, enriched through cached functions.
+//!
+//! For each of the 336,776 flights that left New York in 2013 three questions are asked: which plane
+//! was it, what was the weather, how much of the way was dark. Two are answered by a database, one
+//! by computing, and all three are ordinary functions with `#[cached]` on them (see [`enrich`]). The
+//! program shows what that one line is worth: it does the job through the caches, then part of it
+//! again without, and prints both speeds.
+//!
+//! This is a library so that the tests can call it; the program around it is `main.rs`.
+
+pub mod cli;
+pub mod data;
+pub mod database;
+pub mod enrich;
+pub mod hour;
+pub mod input;
+pub mod lines;
+pub mod output;
+pub mod pipeline;
+pub mod problem;
+pub mod progress;
+pub mod report;
+pub mod sample;
+pub mod track;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use cli::Options;
+use enrich::Mode;
+use input::Source;
+use output::Output;
+use pipeline::{Job, Pass};
+use problem::Problem;
+use progress::Progress;
+use report::{Kind, Report};
+use sample::Sample;
+
+/// Does what the options say and tells about it in `out`.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Problem> {
+    refuse_overwriting(options)?;
+    enrich::set_capacity(options.capacity);
+    let mut output = Output::create(&options.output)?;
+    if database::ensure(&options.database)? {
+        let content = database::describe(&options.database)?;
+        print(out, &format!("built {} with {content}\n\n", options.database.display()))?;
+    }
+    let mode = if options.cache { Mode::Cached } else { Mode::Uncached };
+    let mut sample = Sample::new(if options.cache { options.baseline_rows } else { 0 });
+    let job = Job {
+        source: options.source.clone(),
+        database: &options.database,
+        mode,
+        threads: options.threads,
+        limit: options.limit,
+    };
+    let progress = Progress::on_terminal("enriching");
+    let main = pipeline::run(&job, &mut sample, &progress, &mut |text| output.write(text))?;
+    output.finish()?;
+    let kind = match mode {
+        Mode::Uncached => Kind::Uncached,
+        Mode::Cached => {
+            let counters = enrich::counters().to_vec();
+            Kind::Cached { counters, baseline: baseline(&job, &sample)? }
+        }
+    };
+    let report = Report {
+        input: options.source.label(),
+        output: options.output.clone(),
+        threads: options.threads,
+        main,
+        kind,
+    };
+    print(out, &report.text())
+}
+
+/// Times the sampled rows without the caches, by the same code on the same number of threads, and
+/// makes sure that the answers are those of the caches. The main pass has the harder part: it also
+/// unpacks its input and writes to a file.
+fn baseline(job: &Job<'_>, sample: &Sample) -> Result<Option<Pass>, Problem> {
+    if sample.rows().next().is_none() {
+        return Ok(None);
+    }
+    let text = sample.csv()?;
+    let again = |mode, progress| -> Result<(Pass, Vec<u8>), Problem> {
+        let source = Source::Memory(Arc::from(text.as_slice()));
+        let job = Job { source, mode, limit: None, ..job.clone() };
+        let mut bytes = Vec::new();
+        let pass = pipeline::run(&job, &mut Sample::new(0), &progress, &mut |text| {
+            bytes.extend_from_slice(text);
+            Ok(())
+        })?;
+        Ok((pass, bytes))
+    };
+    let (pass, uncached) = again(Mode::Uncached, Progress::on_terminal("without cache"))?;
+    let (_, cached) = again(Mode::Cached, Progress::hidden())?;
+    if cached != uncached {
+        return Err(Problem::new("cached and uncached answers differ; that is a bug, report it"));
+    }
+    Ok(Some(pass))
+}
+
+/// The output must not take the place of what is read.
+fn refuse_overwriting(options: &Options) -> Result<(), Problem> {
+    let same = |a: &Path, b: &Path| {
+        a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    };
+    let refuse = |what: &str| {
+        let what = format!("is {what} and cannot be the output as well");
+        Err(Problem::in_file(&options.output, what, "name another file with --output"))
+    };
+    match &options.source {
+        Source::File(input) if same(&options.output, input) => refuse("the input"),
+        _ if same(&options.output, &options.database) => refuse("the database"),
+        _ => Ok(()),
+    }
+}
+
+/// Prints; a reader that has gone away (`flights | head -1`) has seen what it wanted.
+pub fn print(out: &mut dyn Write, text: &str) -> Result<(), Problem> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Problem::new(format!("the report cannot be printed ({error})")))
+        }
+        _ => Ok(()),
+    }
+}
