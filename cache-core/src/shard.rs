@@ -229,7 +229,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         };
         let mut earliest = NEVER;
         for id in self.live_in(block) {
-            let deadline = self.state().1.deadline(id);
+            let deadline = self.state().1.meta(id).deadline();
             if deadline > now || steps == 0 {
                 earliest = earliest.min(deadline);
                 continue;
@@ -254,7 +254,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         for block in 0..self.blocks() as u32 {
             for id in self.live_in(block) {
                 let (state, nodes) = self.state();
-                let deadline = nodes.deadline(id);
+                let deadline = nodes.meta(id).deadline();
                 let timer = state.wheel.deadline(block);
                 assert!(timer <= deadline, "an entry due at {deadline} has its timer at {timer}");
             }

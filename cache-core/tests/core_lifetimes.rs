@@ -80,34 +80,45 @@ fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
     });
 }
 
+/// Views within views, each of which writes, removes and has freed what the outer ones look at.
+fn nested_views(cache: &Cache<u64, (u64, Token)>, census: &Census, depth: u64) {
+    let value = |number| (number, census.token());
+    let seen = cache.view(&depth, |(number, token)| {
+        cache.insert(depth, value(7000 + depth));
+        assert_eq!(cache.peek(&depth).map(|value| value.0), Some(7000 + depth));
+        cache.insert(depth + 1, value(8000 + depth + 1));
+        if depth < 60 {
+            nested_views(cache, census, depth + 1);
+        }
+        match depth % 4 {
+            0 => cache.invalidate_all(),
+            1 => drop(cache.remove(&depth)),
+            2 => cache.run_pending_tasks(),
+            _ => drop(cache.invalidate_entries_if(|key, _| key % 2 == 0)),
+        }
+        assert_eq!(cache.get_with(depth + 500, || value(depth)).0, depth);
+        // What may be freed is freed by these, and its memory used again.
+        (0..200).for_each(|n| cache.insert(9000 + n % 20, value(n)));
+        cache.run_pending_tasks();
+        token.look();
+        *number
+    });
+    assert_eq!(seen, Some(8000 + depth), "what is viewed does not change");
+}
+
 #[test]
 fn view_may_use_the_cache_it_is_in() {
-    fn nested(cache: &Cache<u64, u64>, depth: u64) {
-        let seen = cache.view(&depth, |value| {
-            cache.insert(depth, value + 1);
-            assert_eq!(cache.get(&depth), Some(value + 1));
-            cache.insert(depth + 1, 0);
-            if depth < 100 {
-                nested(cache, depth + 1);
-            }
-            match depth % 4 {
-                0 => cache.invalidate_all(),
-                1 => assert!(cache.remove(&depth).is_none_or(|removed| removed == value + 1)),
-                2 => cache.run_pending_tasks(),
-                _ => drop(cache.invalidate_entries_if(|key, _| key % 2 == 0)),
-            }
-            assert_eq!(cache.get_with(depth + 500, || depth), depth);
-            *value
-        });
-        assert_eq!(seen, Some(0), "what is viewed does not change");
-    }
     must_end(|| {
-        for cache in [Cache::builder().build(), Cache::new(1000)] {
-            cache.insert(0, 0);
-            nested(&cache, 0);
+        for cache in [Cache::builder().build(), Cache::new(1000), Cache::new(50)] {
+            let census = Census::default();
+            // Another thread has used the cache: its memory is freed with more care.
+            thread::scope(|scope| drop(scope.spawn(|| cache.contains_key(&0))));
+            cache.insert(0, (8000, census.token()));
+            nested_views(&cache, &census, 0);
             cache.__validate();
             cache.invalidate_all();
-            assert_eq!(cache.entry_count(), 0);
+            cache.run_pending_tasks();
+            assert_eq!((cache.entry_count(), census.alive()), (0, 0));
         }
     });
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use std::cell::Cell;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -346,4 +346,61 @@ fn invalidate_entries_if_that_panics_removes_no_more_than_it_was_told_to() {
         cache.run_pending_tasks();
         assert_eq!(census.alive(), 0);
     }
+}
+
+/// One hash for each thousand of keys.
+#[derive(Clone, Default)]
+struct ByThousand(u64);
+
+impl BuildHasher for ByThousand {
+    type Hasher = ByThousand;
+    fn build_hasher(&self) -> ByThousand {
+        ByThousand(0)
+    }
+}
+
+impl Hasher for ByThousand {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u32(&mut self, n: u32) {
+        self.0 = u64::from(n / 1000);
+    }
+}
+
+/// A shard with little in it makes room in another one, without its own lock, and then compares
+/// keys again. If that panics, the room is given back.
+#[test]
+fn insert_that_panics_after_it_made_room_elsewhere_gives_the_room_back() {
+    let mut panicked_with_room = 0;
+    // Some of these thousands stand in another shard than the first does.
+    for other in 1..8 {
+        for passes in 0.. {
+            let cache = Cache::<Key, u32, _>::builder()
+                .max_capacity(8192)
+                .weigher(|_, weight| *weight)
+                .build_with_hasher(ByThousand(0));
+            let census = Census::default();
+            let fill = || {
+                (0..4).for_each(|n| cache.insert(Key(n, census.token()), 512));
+                (0..12).for_each(|n| cache.insert(Key(other * 1000 + n, census.token()), 512));
+            };
+            fill();
+            FUSE.set(Some((Spot::Eq, passes)));
+            let panicked = panics(|| cache.insert(Key(100, census.token()), 2048));
+            let burnt = FUSE.replace(None).is_none();
+            assert_eq!(panicked, burnt);
+            cache.__validate();
+            panicked_with_room += u32::from(burnt && cache.entry_count() < 16);
+            cache.invalidate_all();
+            assert_eq!(cache.weighted_size(), 0);
+            fill();
+            assert_eq!((cache.entry_count(), cache.weighted_size()), (16, 8192));
+            if !burnt {
+                break;
+            }
+        }
+    }
+    assert!(panicked_with_room > 0, "no shard made room in another");
 }

@@ -1,10 +1,10 @@
-//! A queue of slots: a ring threaded through the `prev` and `next` of [`Meta`].
+//! A queue of slots: a ring threaded through their [`Links`].
 //!
 //! The list itself knows the oldest slot alone; the newest is the one before it. Being a ring makes
 //! the commonest step of a CLOCK, "the oldest becomes the newest", a move of that one index: no
 //! neighbour is written, and no neighbour's cache line is fetched.
 
-use crate::table::{Meta, NIL, Nodes, Queue};
+use crate::table::{Links, NIL, Nodes, Queue};
 
 pub(super) struct List {
     /// NIL when empty. Toward `next` the slots get newer, until the newest leads back to here.
@@ -38,17 +38,17 @@ impl List {
     }
 
     pub(super) fn push_newest(&mut self, nodes: &impl Nodes, id: u32) {
-        let meta = nodes.meta(id);
+        let links = nodes.links(id);
         if self.oldest == NIL {
             self.oldest = id;
-            link(meta, id, meta, id);
+            link(links, id, links, id);
         } else {
-            let oldest = nodes.meta(self.oldest);
+            let oldest = nodes.links(self.oldest);
             let newest = oldest.prev();
-            link(nodes.meta(newest), newest, meta, id);
-            link(meta, id, oldest, self.oldest);
+            link(nodes.links(newest), newest, links, id);
+            link(links, id, oldest, self.oldest);
         }
-        meta.set_queue(self.mark);
+        nodes.meta(id).set_queue(self.mark);
         self.len += 1;
         self.weight += u64::from(nodes.weight(id));
     }
@@ -56,7 +56,7 @@ impl List {
     /// The oldest becomes the newest.
     pub(super) fn rotate(&mut self, nodes: &impl Nodes) {
         if self.oldest != NIL {
-            self.oldest = nodes.meta(self.oldest).next();
+            self.oldest = nodes.links(self.oldest).next();
         }
     }
 
@@ -64,11 +64,11 @@ impl List {
     pub(super) fn unlink(&mut self, nodes: &impl Nodes, id: u32) {
         let meta = nodes.meta(id);
         debug_assert_eq!(meta.queue(), self.mark);
-        let (prev, next) = (meta.prev(), meta.next());
+        let (prev, next) = (nodes.links(id).prev(), nodes.links(id).next());
         if next == id {
             self.oldest = NIL;
         } else {
-            link(nodes.meta(prev), prev, nodes.meta(next), next);
+            link(nodes.links(prev), prev, nodes.links(next), next);
             if self.oldest == id {
                 self.oldest = next;
             }
@@ -82,12 +82,13 @@ impl List {
     pub(super) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
         let (gone, meta) = (nodes.meta(old), nodes.meta(new));
         debug_assert_eq!(gone.queue(), self.mark);
-        let (prev, next) = (gone.prev(), gone.next());
+        let (prev, next) = (nodes.links(old).prev(), nodes.links(old).next());
+        let links = nodes.links(new);
         if next == old {
-            link(meta, new, meta, new);
+            link(links, new, links, new);
         } else {
-            link(nodes.meta(prev), prev, meta, new);
-            link(meta, new, nodes.meta(next), next);
+            link(nodes.links(prev), prev, links, new);
+            link(links, new, nodes.links(next), next);
         }
         if self.oldest == old {
             self.oldest = new;
@@ -102,9 +103,9 @@ impl List {
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
         while id != NIL {
             let meta = nodes.meta(id);
-            let next = meta.next();
+            let next = nodes.links(id).next();
             assert_eq!(meta.queue(), self.mark, "slot {id} stands in a queue it is not marked for");
-            assert_eq!(nodes.meta(next).prev(), id, "slot {next} does not lead back to slot {id}");
+            assert_eq!(nodes.links(next).prev(), id, "slot {next} does not lead back to slot {id}");
             len += 1;
             weight += u64::from(nodes.weight(id));
             assert!(len <= self.len, "more than {} slots in {:?}", self.len, self.mark);
@@ -115,7 +116,7 @@ impl List {
     }
 }
 
-fn link(older: &Meta, older_id: u32, newer: &Meta, newer_id: u32) {
+fn link(older: &Links, older_id: u32, newer: &Links, newer_id: u32) {
     older.set_next(newer_id);
     newer.set_prev(older_id);
 }

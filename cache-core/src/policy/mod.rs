@@ -212,7 +212,7 @@ impl Policy {
     /// Queues a slot once there is room for it. Its hash and weight are set.
     pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
         let to_main = ghost.is_some_and(|ghost| self.gate(nodes, id, ghost));
-        nodes.uses(id).set(0);
+        nodes.meta(id).uses().set(0);
         nodes.meta(id).set_stamp(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(nodes, id);
@@ -236,19 +236,19 @@ impl Policy {
         let idle =
             now.wrapping_sub(nodes.meta(oldest).stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
         let away = (now as u8).wrapping_sub(ghost.used);
-        nodes.uses(oldest).get() == 0 && u16::from(away) < idle
+        nodes.meta(oldest).uses().get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used got another round.
     fn oldest_unused(&mut self, nodes: &impl Nodes, steps: &mut u32) -> Option<u32> {
         loop {
             let oldest = self.main.oldest()?;
-            let uses = nodes.uses(oldest).get();
+            let uses = nodes.meta(oldest).uses().get();
             if uses == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            nodes.uses(oldest).set(uses - 1);
+            nodes.meta(oldest).uses().set(uses - 1);
             nodes.meta(oldest).set_stamp(self.now());
             self.main.rotate(nodes);
         }
@@ -265,7 +265,7 @@ impl Policy {
             if self.small.weight() < self.window && self.main.len() > 0 {
                 break;
             }
-            let uses = nodes.uses(oldest).get();
+            let uses = nodes.meta(oldest).uses().get();
             let moves_on = uses >= PROMOTION || self.overflows(nodes, oldest);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
@@ -289,7 +289,7 @@ impl Policy {
     /// From small to the newest end of main.
     fn promote(&mut self, nodes: &impl Nodes, id: u32) {
         self.small.unlink(nodes, id);
-        nodes.uses(id).set(0);
+        nodes.meta(id).uses().set(0);
         nodes.meta(id).set_stamp(self.now());
         self.main.push_newest(nodes, id);
     }
@@ -327,7 +327,7 @@ impl Policy {
     pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
         if let Some(list) = self.list_of(nodes, old) {
             list.replace(nodes, old, new);
-            nodes.uses(new).set(nodes.uses(old).get());
+            nodes.meta(new).uses().set(nodes.meta(old).uses().get());
             nodes.meta(new).set_stamp(nodes.meta(old).stamp());
         }
     }

@@ -2,13 +2,13 @@ use super::{
     GATE_STEPS, Policy, SCAN_BOUND,
     ghost::{Counts, Ghosts, LIFETIME},
 };
-use crate::table::{MAX_USES, Meta, Nodes, Queue, Uses};
+use crate::table::{Links, MAX_USES, Meta, Nodes, Queue};
 use std::collections::{HashMap, VecDeque};
 
 /// Slots with a weight each.
 struct Slots {
     metas: Vec<Meta>,
-    uses: Vec<Uses>,
+    links: Vec<Links>,
     weights: Vec<u32>,
 }
 
@@ -16,7 +16,7 @@ impl Slots {
     fn new(len: u32) -> Self {
         let slots = Slots {
             metas: (0..len).map(|_| Meta::new()).collect(),
-            uses: (0..len).map(|_| Uses::new()).collect(),
+            links: (0..len).map(|_| Links::new()).collect(),
             weights: vec![1; len as usize],
         };
         (0..len).for_each(|id| slots.meta(id).set_hash(hash(id)));
@@ -29,8 +29,8 @@ impl Nodes for Slots {
         &self.metas[id as usize]
     }
 
-    fn uses(&self, id: u32) -> &Uses {
-        &self.uses[id as usize]
+    fn links(&self, id: u32) -> &Links {
+        &self.links[id as usize]
     }
 
     fn weight(&self, id: u32) -> u32 {
@@ -72,7 +72,7 @@ impl Toy {
     /// Whether it was a hit, and who had to go.
     fn access(&mut self, key: u32) -> (bool, Option<u32>) {
         if self.queue(key) != Queue::None {
-            self.slots.uses(key).add();
+            self.slots.meta(key).uses().add();
             return (true, None);
         }
         let ghost = self.policy.miss(hash(key), 1);
@@ -94,7 +94,7 @@ impl Toy {
 /// Oldest first.
 fn order(slots: &Slots, list: &super::List) -> Vec<u32> {
     let first = list.oldest();
-    let next = |&id: &u32| Some(slots.meta(id).next()).filter(|&next| Some(next) != first);
+    let next = |&id: &u32| Some(slots.links(id).next()).filter(|&next| Some(next) != first);
     std::iter::successors(first, next).collect()
 }
 
@@ -119,7 +119,7 @@ fn random_operations_keep_every_invariant() {
                     policy.remove(&slots, inside.swap_remove(place));
                     policy.remove(&slots, id);
                 }
-                (6..20, Some(_)) => slots.uses(id).add(),
+                (6..20, Some(_)) => slots.meta(id).uses().add(),
                 (_, Some(_)) => {
                     let victim = policy.victim(&slots).expect("not empty");
                     let place = inside.iter().position(|&x| x == victim).expect("it was inside");
@@ -205,7 +205,7 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
         for _ in 0..20_000 {
             let key = random.below(random.0 as u32 % 300 + 1);
             if naive.touch(key) {
-                slots.uses(key).add();
+                slots.meta(key).uses().add();
                 continue;
             }
             if policy.weight() == capacity {
@@ -226,7 +226,7 @@ fn replace_keeps_place_uses_and_stamp() {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
-        toy.slots.uses(place).set(2);
+        toy.slots.meta(place).uses().set(2);
         let stamp = toy.slots.meta(place).stamp();
         let (small, main) = toy.order();
         toy.policy.replace(&toy.slots, place, 150);
@@ -234,7 +234,7 @@ fn replace_keeps_place_uses_and_stamp() {
             ids.into_iter().map(|id| if id == place { 150 } else { id }).collect()
         };
         assert_eq!(toy.order(), (swap(small), swap(main)));
-        assert_eq!((toy.slots.uses(150).get(), toy.slots.meta(150).stamp()), (2, stamp));
+        assert_eq!((toy.slots.meta(150).uses().get(), toy.slots.meta(150).stamp()), (2, stamp));
         assert_eq!(toy.queue(place), Queue::None);
         assert_eq!(toy.policy.weight(), 108);
         toy.policy.validate(&toy.slots);
@@ -291,7 +291,7 @@ fn a_key_that_returns_to_a_main_in_use_stays_out_of_it() {
     }
     toy.access(gone.unwrap());
     assert_eq!(toy.queue(gone.unwrap()), Queue::Small);
-    let worn = toy.order().1.iter().filter(|&&id| toy.slots.uses(id).get() < 3).count();
+    let worn = toy.order().1.iter().filter(|&&id| toy.slots.meta(id).uses().get() < 3).count();
     assert_eq!(worn as u32, SCAN_BOUND + GATE_STEPS);
 }
 
@@ -330,11 +330,11 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
     toy.access_all(0..1000);
     for window in [1, 1000] {
         toy.policy.window = window;
-        (0..1000).for_each(|id| toy.slots.uses(id).set(MAX_USES));
+        (0..1000).for_each(|id| toy.slots.meta(id).uses().set(MAX_USES));
         let (small, main) = toy.order();
         let oldest = if window == 1 { small } else { main };
         let victim = toy.policy.victim(&toy.slots).unwrap();
-        let passed = (0..1000).filter(|&id| toy.slots.uses(id).get() != MAX_USES).count();
+        let passed = (0..1000).filter(|&id| toy.slots.meta(id).uses().get() != MAX_USES).count();
         assert_eq!((victim, passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
     }
 }

@@ -190,7 +190,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             if meta.state() != State::Replaced {
                 return id;
             }
-            id = meta.next();
+            id = self.slab().links(id).next();
         }
     }
 
@@ -205,7 +205,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// If it is not in the shard.
     pub(crate) fn entry(&self, id: u32) -> Entry<'p, K, V> {
         assert!(self.is_live(id), "slot {id} is not in the shard");
-        Entry { id, slot: self.slab().slot(id), slab: self.slab() }
+        Entry { id, slot: self.slab().slot(id) }
     }
 
     /// A slot in the shard with this hash that is none of those known to hold other keys.
@@ -249,7 +249,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // yet; we hold the lock.
         unsafe { slot.write_value(value) };
         slab.set_weight(id, weight);
-        slot.set_deadline(deadline);
+        slot.meta.set_deadline(deadline);
         slab.meta(id).set_state(State::Live);
     }
 
@@ -269,7 +269,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// readable while the thread is pinned.
     pub(crate) fn replace(&mut self, old: u32, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
-        let entry = self.entry(old);
+        let entry = Entry { id: old, slot: slab.slot(old) };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
@@ -278,7 +278,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         }
         self.core.writer.set_live(slab, old, false);
         self.core.writer.set_live(slab, id, true);
-        slab.meta(old).set_next(id);
+        slab.links(old).set_next(id);
         slab.meta(old).set_state(State::Replaced);
         self.retire(old);
         entry
@@ -287,15 +287,15 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Takes an entry out of the region and retires it. The answer stays readable while the thread
     /// is pinned.
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
-        let entry = self.entry(id);
-        let hash = self.slab().meta(id).hash();
+        let slab = self.slab();
+        let entry = Entry { id, slot: slab.slot(id) };
+        let hash = slab.meta(id).hash();
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
             let lane = region.lane_of(hash, id).expect("a live slot has a lane");
             region.remove(hash, lane);
         }
-        let slab = self.slab();
         self.core.writer.set_live(slab, id, false);
         slab.meta(id).set_state(State::Removed);
         self.retire(id);
@@ -412,7 +412,7 @@ impl<K, V, X> Detached<'_, K, V, X> {
         let slab = &self.pinned.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
         // sealed it yet: nobody frees or changes it.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) };
+        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id) })) };
         self.retire();
     }
 

@@ -1,16 +1,18 @@
-//! What is known of a slot beside its key, value and deadline: 17 bytes.
+//! What is known of a slot beside its key and value: 24 bytes.
 //!
-//! It stands in arrays of its own, so that a look-up touches as little memory as can be: the slot
-//! itself, and the one byte of [`Uses`], of which 64 share a line. [`Meta`] is the writer's:
-//! eviction and updates walk over it without disturbing the lines that readers read.
+//! Sixteen of them, [`Meta`], stand in the slot itself, next to the key and the value: with keys and
+//! values of 8 bytes a slot is half a cache line and a hit reads that line alone. The links of the
+//! eviction queues, [`Links`], stand in an array of their own: an update or an eviction writes those
+//! of its neighbours, whose slots' lines readers should not lose for that.
 //!
 //! Every field is an atomic so that this file and everything that works on it stays free of
-//! `unsafe`. But for the state, Meta is read and written by the holder of the shard's lock alone,
-//! and the `Relaxed` accesses compile to plain moves. What makes a freshly written slot visible to
-//! a reader is the `Release` store of its index in the table, not anything here.
+//! `unsafe`. Readers share the deadline, the use counter and the state; the rest is read and
+//! written by the holder of the shard's lock alone, and its `Relaxed` accesses compile to plain
+//! moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
+//! in the table, not anything here.
 
 use crate::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU32,
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -35,7 +37,7 @@ pub(crate) enum State {
     Live = 2,
     /// Left the table, its key gone from the cache; key and value wait for the last reader.
     Removed = 3,
-    /// Left the table because [`Meta::next`] took its lane; key and value wait for the last reader.
+    /// Left the table because [`Links::next`] took its lane; key and value wait for the last reader.
     Replaced = 4,
     /// A load that was not published: a key alone waits for the last reader.
     Abandoned = 5,
@@ -55,36 +57,105 @@ pub(crate) enum Queue {
 
 /// See the module's head.
 pub(crate) struct Meta {
+    deadline: AtomicU64,
     hash: AtomicU32,
-    prev: AtomicU32,
-    next: AtomicU32,
     stamp: AtomicU16,
+    /// State in the low nibble, queue in the high one.
     state: AtomicU8,
-    queue: AtomicU8,
+    uses: Uses,
 }
 
 impl Meta {
     #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
         Meta {
+            deadline: AtomicU64::new(NEVER),
             hash: AtomicU32::new(0),
-            prev: AtomicU32::new(NIL),
-            next: AtomicU32::new(NIL),
             stamp: AtomicU16::new(0),
             state: AtomicU8::new(State::Free as u8),
-            queue: AtomicU8::new(Queue::None as u8),
+            uses: Uses(AtomicU8::new(0)),
         }
+    }
+
+    /// Nanoseconds of the cache's clock, or [`NEVER`].
+    #[inline]
+    pub(crate) fn deadline(&self) -> u64 {
+        // Acquire: pairs with the Release in `set_deadline`, so that a reader who sees a deadline
+        // that was moved also sees what the mover did before.
+        self.deadline.load(Acquire)
+    }
+
+    pub(crate) fn set_deadline(&self, tick: u64) {
+        self.deadline.store(tick, Release);
     }
 
     /// The low half of the key's hash: growth, ghosts and the search for a lane run on it, so that
     /// the user's `Hash` never runs under a lock.
-    #[inline]
     pub(crate) fn hash(&self) -> u32 {
         self.hash.load(Relaxed)
     }
 
     pub(crate) fn set_hash(&self, hash: u32) {
         self.hash.store(hash, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// When the policy last gave the entry its place, in quanta of the policy's clock.
+    pub(crate) fn stamp(&self) -> u16 {
+        self.stamp.load(Relaxed)
+    }
+
+    pub(crate) fn set_stamp(&self, stamp: u16) {
+        self.stamp.store(stamp, Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with the Release in `set_state`; who compares his key with that of a
+        // running load learns of the slot under the lock but reads it without.
+        match self.state.load(Acquire) & 0x0f {
+            0 => State::Free,
+            1 => State::Pending,
+            2 => State::Live,
+            3 => State::Removed,
+            4 => State::Replaced,
+            _ => State::Abandoned,
+        }
+    }
+
+    /// Also takes the slot's mark of a queue away.
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Release);
+    }
+
+    pub(crate) fn queue(&self) -> Queue {
+        match self.state.load(Relaxed) >> 4 {
+            0 => Queue::None,
+            1 => Queue::Small,
+            _ => Queue::Main,
+        }
+    }
+
+    pub(crate) fn set_queue(&self, queue: Queue) {
+        let state = self.state.load(Relaxed) & 0x0f;
+        // Release: a reader of the state may see this store instead of that of `set_state`.
+        self.state.store(state | ((queue as u8) << 4), Release);
+    }
+}
+
+/// A slot's neighbours in its queue.
+pub(crate) struct Links {
+    prev: AtomicU32,
+    next: AtomicU32,
+}
+
+impl Links {
+    #[cfg(any(test, loom))]
+    pub(crate) fn new() -> Self {
+        Links { prev: AtomicU32::new(NIL), next: AtomicU32::new(NIL) }
     }
 
     /// The neighbour nearer to the oldest end of the queue.
@@ -105,44 +176,6 @@ impl Meta {
     pub(crate) fn set_next(&self, id: u32) {
         self.next.store(id, Relaxed);
     }
-
-    /// When the policy last gave the entry its place, in quanta of the policy's clock.
-    pub(crate) fn stamp(&self) -> u16 {
-        self.stamp.load(Relaxed)
-    }
-
-    pub(crate) fn set_stamp(&self, stamp: u16) {
-        self.stamp.store(stamp, Relaxed);
-    }
-
-    pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with the Release in `set_state`; who compares his key with that of a
-        // running load learns of the slot under the lock but reads it without.
-        match self.state.load(Acquire) {
-            0 => State::Free,
-            1 => State::Pending,
-            2 => State::Live,
-            3 => State::Removed,
-            4 => State::Replaced,
-            _ => State::Abandoned,
-        }
-    }
-
-    pub(crate) fn set_state(&self, state: State) {
-        self.state.store(state as u8, Release);
-    }
-
-    pub(crate) fn queue(&self) -> Queue {
-        match self.queue.load(Relaxed) {
-            0 => Queue::None,
-            1 => Queue::Small,
-            _ => Queue::Main,
-        }
-    }
-
-    pub(crate) fn set_queue(&self, queue: Queue) {
-        self.queue.store(queue as u8, Relaxed);
-    }
 }
 
 /// How often an entry was used since the policy last looked, saturating at [`MAX_USES`]. A byte of
@@ -150,11 +183,6 @@ impl Meta {
 pub(crate) struct Uses(AtomicU8);
 
 impl Uses {
-    #[cfg(any(test, loom))]
-    pub(crate) fn new() -> Self {
-        Uses(AtomicU8::new(0))
-    }
-
     pub(crate) fn get(&self) -> u8 {
         self.0.load(Relaxed)
     }
@@ -178,8 +206,8 @@ impl Uses {
 pub(crate) trait Nodes {
     /// The slot's fields.
     fn meta(&self, id: u32) -> &Meta;
-    /// The slot's use counter.
-    fn uses(&self, id: u32) -> &Uses;
+    /// The slot's place in its queue.
+    fn links(&self, id: u32) -> &Links;
     /// The weight it was stored with; 1 for each entry where no weigher is set.
     fn weight(&self, id: u32) -> u32;
 }

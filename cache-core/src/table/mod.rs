@@ -57,10 +57,10 @@ pub(crate) use self::epoch::Pin;
 use self::limbo::{Garbage, Limbo};
 pub(crate) use self::locked::Locked;
 use self::locked::{Core, Writer};
-use self::meta::State;
 #[cfg(test)]
-pub(crate) use self::meta::{MAX_USES, Uses};
-pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
+pub(crate) use self::meta::MAX_USES;
+use self::meta::State;
+pub(crate) use self::meta::{Links, Meta, NEVER, NIL, Nodes, Queue};
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
 use crate::stats::Counters;
@@ -175,10 +175,9 @@ impl<K, V, X> Table<K, V, X> {
                     if std::mem::needs_drop::<(K, V)>() {
                         for &id in &ids {
                             let slot = self.slab.slot(id);
-                            let state = self.slab.meta(id).state();
                             // SAFETY: the garbage is free and was taken from the queue: the slot
                             // is ours alone. It was retired once, so it is dropped once.
-                            let drop = || unsafe { slot.drop_contents(state) };
+                            let drop = || unsafe { slot.drop_contents() };
                             if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
                                 panicked.get_or_insert(panic);
                             }
@@ -249,9 +248,8 @@ impl<K, V, X> Drop for Table<K, V, X> {
         for shard in &mut self.shards {
             for id in shard.get_mut().writer.taken() {
                 let slot = self.slab.slot(id);
-                let state = self.slab.meta(id).state();
                 // SAFETY: as above; each slot is visited once, and its state says what it holds.
-                let drop = || unsafe { slot.drop_contents(state) };
+                let drop = || unsafe { slot.drop_contents() };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
                     panicked.get_or_insert(panic);
                 }
@@ -295,7 +293,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
                 let slot = slab.slot_unchecked(id);
-                if eq(slot.key()) { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
+                if eq(slot.key()) { Visit::Stop(Entry { id, slot }) } else { Visit::Continue }
             })
         }
     }
@@ -305,7 +303,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let region = self.table.regions[shard].load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) }
+        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id) })) }
     }
 
     /// Takes a shard's lock.
@@ -370,7 +368,6 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 pub(crate) struct Entry<'p, K, V> {
     id: u32,
     slot: &'p Slot<K, V>,
-    slab: &'p Slab<K, V>,
 }
 
 impl<K, V> Clone for Entry<'_, K, V> {
@@ -389,14 +386,13 @@ impl<'p, K, V> Entry<'p, K, V> {
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
-        // SAFETY: the slot exists, and this thread was told its index by the table.
-        unsafe { self.slab.uses_unchecked(self.id) }.add();
+        self.slot.meta.uses().add();
     }
 
     /// The tick at which it expires, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.deadline()
+        self.slot.meta.deadline()
     }
 
     #[inline]

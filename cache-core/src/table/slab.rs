@@ -18,10 +18,10 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use super::alloc::{self, Zeroed};
-use super::meta::{Meta, Nodes, State, Uses};
+use super::meta::{Links, Meta, Nodes, State};
 use crate::sync::Mutex;
 use crate::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicU64,
+    AtomicPtr, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -30,20 +30,20 @@ pub(super) const BLOCK: u32 = if cfg!(loom) { 4 } else { 64 };
 const FIRST_BITS: u32 = BLOCK.ilog2();
 const SEGMENTS: usize = (32 - FIRST_BITS) as usize;
 
-/// One entry's memory, as far as readers read it. Its state says which of key and value are there.
+/// One entry's memory. Its state says which of key and value are there.
+#[repr(C)]
 pub(super) struct Slot<K, V> {
-    /// Nanoseconds of the cache's clock, or NEVER.
-    deadline: AtomicU64,
+    pub(super) meta: Meta,
     key: UnsafeCell<MaybeUninit<K>>,
     value: UnsafeCell<MaybeUninit<V>>,
 }
 
-// SAFETY: zero is a valid number, and MaybeUninit needs nothing.
+// SAFETY: zero is a valid Meta (its fields are numbers), and MaybeUninit needs nothing.
 unsafe impl<K, V> Zeroed for Slot<K, V> {
     #[cfg(loom)]
     fn zeroed() -> Self {
         Slot {
-            deadline: AtomicU64::new(0),
+            meta: Meta::new(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
         }
@@ -51,18 +51,10 @@ unsafe impl<K, V> Zeroed for Slot<K, V> {
 }
 
 // SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for Meta {
+unsafe impl Zeroed for Links {
     #[cfg(loom)]
     fn zeroed() -> Self {
-        Meta::new()
-    }
-}
-
-// SAFETY: zero is a valid number.
-unsafe impl Zeroed for Uses {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        Uses::new()
+        Links::new()
     }
 }
 
@@ -75,17 +67,6 @@ unsafe impl Zeroed for AtomicU32 {
 }
 
 impl<K, V> Slot<K, V> {
-    #[inline]
-    pub(super) fn deadline(&self) -> u64 {
-        // Acquire: pairs with the Release in `set_deadline`, so that a reader who sees a deadline
-        // that was moved also sees what the mover did before.
-        self.deadline.load(Acquire)
-    }
-
-    pub(super) fn set_deadline(&self, tick: u64) {
-        self.deadline.store(tick, Release);
-    }
-
     /// # Safety
     /// The slot holds a key, and goes on holding it for `'s`.
     #[inline]
@@ -120,9 +101,8 @@ impl<K, V> Slot<K, V> {
     /// two is dropped all the same.
     ///
     /// # Safety
-    /// The slot is the caller's alone, `state` is its state, and he will not read its key or value
-    /// any more.
-    pub(super) unsafe fn drop_contents(&self, state: State) {
+    /// The slot is the caller's alone, and he will not read its key or value any more.
+    pub(super) unsafe fn drop_contents(&self) {
         struct DropKey<'s, K, V>(&'s Slot<K, V>);
         impl<K, V> Drop for DropKey<'_, K, V> {
             fn drop(&mut self) {
@@ -130,6 +110,7 @@ impl<K, V> Slot<K, V> {
                 unsafe { (*self.0.key.get()).assume_init_drop() };
             }
         }
+        let state = self.meta.state();
         let _drop_key = (state != State::Free).then_some(DropKey(self));
         if matches!(state, State::Live | State::Removed | State::Replaced) {
             // SAFETY: as promised by the caller; these states hold a value.
@@ -169,9 +150,9 @@ impl<T: Zeroed> Segments<T> {
 
     fn add_segment(&self, segment: usize, len: u32) {
         let start = alloc::allocate::<T>(len as usize, 64);
-        self.lens[segment].store(len, Relaxed);
-        // Release: pairs with the Acquire in `get`.
-        self.starts[segment].store(start.as_ptr(), Release);
+        self.starts[segment].store(start.as_ptr(), Relaxed);
+        // Release: pairs with the Acquire in `get`; who sees the length sees the start.
+        self.lens[segment].store(len, Release);
     }
 
     /// # Safety
@@ -190,12 +171,17 @@ impl<T: Zeroed> Segments<T> {
         }
     }
 
+    /// # Panics
+    /// If there is no such element.
+    #[inline]
     fn get(&self, index: u32) -> &T {
         let (segment, offset) = Self::place(index);
-        let start = self.starts[segment].load(Acquire);
-        assert!(!start.is_null() && offset < self.lens[segment].load(Relaxed) as usize);
-        // SAFETY: just checked; elements are shared from the start and valid when zero.
-        unsafe { &*start.add(offset) }
+        if offset >= self.lens[segment].load(Acquire) as usize {
+            no_such_slot(index);
+        }
+        // SAFETY: the segment was added and is longer than the offset; elements are valid when
+        // zero, and shared from the start.
+        unsafe { &*self.starts.get_unchecked(segment).load(Relaxed).add(offset) }
     }
 
     fn bytes(&self) -> usize {
@@ -214,11 +200,16 @@ impl<T> Drop for Segments<T> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn no_such_slot(index: u32) -> ! {
+    panic!("there is no slot {index}")
+}
+
 /// All slots of a cache.
 pub(crate) struct Slab<K, V> {
     slots: Segments<Slot<K, V>>,
-    uses: Segments<Uses>,
-    metas: Segments<Meta>,
+    links: Segments<Links>,
     /// The weight of each slot's entry; there only in a cache with a weigher.
     weights: Option<Box<Segments<AtomicU32>>>,
     /// For each block, its number within the shard that has it.
@@ -252,8 +243,7 @@ impl<K, V> Slab<K, V> {
     pub(super) fn new(planned: Option<u64>, weighted: bool) -> Self {
         Slab {
             slots: Segments::new(),
-            uses: Segments::new(),
-            metas: Segments::new(),
+            links: Segments::new(),
             weights: weighted.then(|| Box::new(Segments::new())),
             owners: Segments::new(),
             growth: Mutex::new(Growth {
@@ -308,8 +298,7 @@ impl<K, V> Slab<K, V> {
         if let Some(weights) = &self.weights {
             weights.add_segment(segment, len);
         }
-        self.uses.add_segment(segment, len);
-        self.metas.add_segment(segment, len);
+        self.links.add_segment(segment, len);
         self.slots.add_segment(segment, len);
         growth.segments += 1;
         growth.total += u64::from(len);
@@ -323,19 +312,6 @@ impl<K, V> Slab<K, V> {
     pub(super) unsafe fn slot_unchecked(&self, id: u32) -> &Slot<K, V> {
         // SAFETY: the table holds indices of slots that exist.
         unsafe { self.slots.get_unchecked(id) }
-    }
-
-    /// # Safety
-    /// As for `slot_unchecked`.
-    #[inline]
-    pub(super) unsafe fn uses_unchecked(&self, id: u32) -> &Uses {
-        // SAFETY: the table holds indices of slots that exist.
-        unsafe { self.uses.get_unchecked(id) }
-    }
-
-    /// When the entry in this slot expires.
-    pub(crate) fn deadline(&self, id: u32) -> u64 {
-        self.slot(id).deadline()
     }
 
     pub(super) fn slot(&self, id: u32) -> &Slot<K, V> {
@@ -357,18 +333,18 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
-        let slots = self.slots.bytes() + self.metas.bytes() + self.uses.bytes();
+        let slots = self.slots.bytes() + self.links.bytes();
         (slots, weights + self.owners.bytes())
     }
 }
 
 impl<K, V> Nodes for Slab<K, V> {
     fn meta(&self, id: u32) -> &Meta {
-        self.metas.get(id)
+        &self.slots.get(id).meta
     }
 
-    fn uses(&self, id: u32) -> &Uses {
-        self.uses.get(id)
+    fn links(&self, id: u32) -> &Links {
+        self.links.get(id)
     }
 
     fn weight(&self, id: u32) -> u32 {
@@ -381,10 +357,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_costs_25_bytes_beside_key_and_value() {
-        assert_eq!(size_of::<Slot<u64, u64>>(), 16 + 8);
-        assert_eq!(size_of::<Slot<String, [u8; 3]>>(), 24 + 8 + 8);
-        assert_eq!(size_of::<Meta>() + size_of::<Uses>(), 17);
+    fn a_slot_costs_24_bytes_beside_key_and_value() {
+        assert_eq!(size_of::<Slot<u64, u64>>(), 16 + 16);
+        assert_eq!(size_of::<Slot<String, [u8; 3]>>(), 24 + 8 + 16);
+        assert_eq!(size_of::<Links>(), 8);
     }
 
     #[test]
