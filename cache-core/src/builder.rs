@@ -92,6 +92,9 @@ where
 
     /// Has room for so many entries from the start, so that they come without the short pauses of
     /// growth. Memory for slots is taken as entries come, all the same.
+    ///
+    /// With a [`weigher`](Self::weigher), it also says how many entries to expect: a few heavy ones
+    /// are kept in fewer shards than many light ones.
     pub fn initial_capacity(mut self, entries: usize) -> Self {
         self.initial_capacity = entries;
         self

@@ -29,17 +29,23 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         Call { store, pinned, now, room, removed, sealed: false }
     }
 
-    /// Locks a key's shard with room for a value of this weight reserved. Says where it goes.
+    /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
+    /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
+    /// given the entry that is there.
     pub(crate) fn lock_with_room(
         &mut self,
         hash: u64,
         weight: u32,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> (Shard<'p, K, V>, Place) {
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+    ) -> (Shard<'p, K, V>, Option<Place>) {
         let mut ghost = None;
         let mut insist = false;
         loop {
             let (mut shard, found) = self.pinned.lock_key(hash, eq);
+            if !wanted(&mut shard, found) {
+                return (shard, None);
+            }
             let need = loop {
                 let place = match found {
                     Some(id) if shard.is_live(id) => Place::Of(id),
@@ -52,7 +58,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 match place {
                     // The very entry it was to replace was evicted to make room: it needs more.
                     Place::Of(id) if !shard.is_live(id) => {}
-                    place => return (shard, place),
+                    place => return (shard, Some(place)),
                 }
             };
             self.sealed |= shard.unlock();

@@ -142,6 +142,10 @@ impl<V> Register<V> {
         place.map(|place| self.flights.swap_remove(place)).is_some()
     }
 
+    pub(crate) fn has(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.flights.iter().any(|(_, other)| Arc::ptr_eq(other, flight))
+    }
+
     /// A write to a key with this hash: its flights must not be joined or published any more. Each
     /// is held by its leader until he has unregistered it, so none is dropped here.
     #[inline]

@@ -34,6 +34,7 @@ mod flight;
 mod iter;
 mod key;
 mod load;
+mod panics;
 mod policy;
 mod policy_view;
 mod removal;

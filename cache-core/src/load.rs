@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::RemovalCause;
 use crate::call::Call;
 use crate::flight::{Flight, Outcome};
-use crate::shard::{Place, Shard};
+use crate::shard::Shard;
 use crate::store::Store;
 
 /// How the failure of one load reaches those who waited for it.
@@ -258,15 +258,16 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
                 *ended = true;
                 return call.abandon(*hash, flight);
             }
-            let (mut shard, place) =
-                call.lock_with_room(*hash, arrival.weight, |other| other == key);
-            let registered = shard.state().0.loads.remove(flight);
-            let vacant = match place {
-                Place::Of(old) => *replaces || shard.entry(old).deadline() <= now,
-                Place::New(_) => true,
+            // Still registered, and nothing fresh there (unless that is to be replaced)?
+            let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
+                let vacant = found.is_none_or(|id| *replaces || shard.entry(id).deadline() <= now);
+                vacant && shard.state().0.loads.has(flight)
             };
+            let (mut shard, place) =
+                call.lock_with_room(*hash, arrival.weight, |other| other == key, wanted);
+            shard.state().0.loads.remove(flight);
             *ended = true;
-            if registered && vacant {
+            if let Some(place) = place {
                 shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
                 call.expire_and_unlock(shard);
             } else {

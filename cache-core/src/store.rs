@@ -9,7 +9,8 @@
 //! Shards exist for writers only, and each is a lock, a queue of garbage, a policy and a wheel.
 //! There are four for each core, so that writers seldom meet, and enough to keep each under 32,768
 //! entries, so that the growth of a region is a pause of well under a millisecond; but at least 64
-//! entries each, because a policy cannot know much about fewer.
+//! entries each, because a policy cannot know much about fewer. Where entries have weights, their
+//! number is what `initial_capacity` says, or unknown.
 //!
 //! # Room
 //! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
@@ -25,6 +26,7 @@ use crate::RemovalCause;
 use crate::budget::Budget;
 use crate::call::Call;
 use crate::clock::ClockSource;
+use crate::panics::Panics;
 use crate::shard::{Arrival, ShardState, cause_or_expired};
 use crate::stats::{Counters, Stats};
 use crate::table::{Entry, NEVER, Pinned, Plan, Table};
@@ -33,6 +35,9 @@ use crate::table::{Entry, NEVER, Pinned, Plan, Table};
 const SHARD_MOST: u64 = 32_768;
 /// Entries below which a shard is too small for its policy.
 const SHARD_LEAST: u64 = 64;
+
+/// Entries that a cache without a bound is laid out for.
+const UNBOUNDED: u64 = 1 << 20;
 
 pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
@@ -64,13 +69,19 @@ pub(crate) struct Store<K, V> {
 pub(crate) type Pin<'s, K, V> = Pinned<'s, K, V, ShardState<V>>;
 
 fn shards_for(max_capacity: u64, weighted: bool, initial: usize) -> usize {
-    let threads = expected_threads() as u64;
-    // How many entries a weight will be is unknown: say that one weighs 64 at least.
-    let entries = if weighted { max_capacity / 64 } else { max_capacity };
-    let entries = entries.min(1 << 25).max(initial as u64);
+    let at_least = 4 * expected_threads() as u64;
+    let initial = initial as u64;
+    let entries = match (weighted, initial) {
+        (false, _) if max_capacity == u64::MAX => initial.max(UNBOUNDED),
+        (false, _) => max_capacity,
+        // How many entries a weight will be, nobody knows. Many light ones would like many shards;
+        // a few heavy ones in as many would each be a shard's only one.
+        (true, 0) => (max_capacity / 64).min(at_least * SHARD_LEAST),
+        (true, _) => initial.min(max_capacity),
+    };
     let for_pauses = entries.div_ceil(SHARD_MOST);
     let most = (entries / SHARD_LEAST).max(1);
-    let shards = (4 * threads).max(for_pauses).next_power_of_two();
+    let shards = at_least.max(for_pauses).next_power_of_two();
     shards.min(1 << most.ilog2()) as usize
 }
 
@@ -131,7 +142,12 @@ impl<K, V> Store<K, V> {
 
     /// The time, where any entry can expire; else 0, which nothing compares with.
     pub(crate) fn now(&self) -> u64 {
-        if self.timed.load(Relaxed) { self.clock.now() } else { 0 }
+        if self.timed.load(Relaxed) { self.read_clock() } else { 0 }
+    }
+
+    /// The clock, whose last tick is kept for "never".
+    fn read_clock(&self) -> u64 {
+        self.clock.now().min(NEVER - 1)
     }
 
     /// Finds out all that must be known of a value before the lock is taken. Runs the weigher and
@@ -144,7 +160,7 @@ impl<K, V> Store<K, V> {
         if !self.timed.load(Relaxed) {
             self.timed.store(true, Relaxed);
         }
-        let now = self.clock.now();
+        let now = self.read_clock();
         let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(NEVER);
         (Arrival { value, weight, deadline: now.saturating_add(nanos) }, now)
     }
@@ -161,7 +177,8 @@ impl<K, V> Store<K, V> {
         }
         self.write(now, |call| {
             let (mut shard, place) =
-                call.lock_with_room(hash, arrival.weight, |other| *other == key);
+                call.lock_with_room(hash, arrival.weight, |other| *other == key, |_, _| true);
+            let place = place.expect("an insert is always wanted");
             let id = shard.reserve(hash, key);
             shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);
             shard.state().0.loads.overtake(hash);
@@ -221,15 +238,18 @@ impl<K, V> Store<K, V> {
     /// shown to the listener and dropped by this call, without it.
     pub(crate) fn remove_all(&self) {
         let now = self.now();
+        let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let pinned = self.table.pin();
             let mut shard = pinned.lock(index);
             let state = shard.state().0;
-            self.budget.release(state.policy.weight());
+            let weight = state.policy.weight();
             state.policy.clear();
             state.wheel.clear();
             state.loads.overtake_all();
             let detached = shard.detach();
+            // Not before nobody can find the entries any more.
+            self.budget.release(weight);
             let counters = self.counting(&pinned);
             detached.finish(|entry| {
                 let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
@@ -239,15 +259,17 @@ impl<K, V> Store<K, V> {
                 self.tell(&pinned, entry.key(), entry.value(), cause);
             });
             drop(pinned);
-            self.table.collect_some();
+            self.table.collect_some(&mut panics);
         }
-        self.table.collect_all();
+        self.table.collect_all(&mut panics);
+        panics.resume();
     }
 
     /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
     pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64 {
         let now = self.now();
         let mut count = 0;
+        let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let pinned = self.table.pin();
             // Loads that run now may bring what the condition is about: they began before.
@@ -271,14 +293,16 @@ impl<K, V> Store<K, V> {
                 call.unlock(shard);
             }
             drop(pinned);
-            self.table.collect_some();
+            self.table.collect_some(&mut panics);
         }
+        panics.resume();
         count
     }
 
     /// Frees everything that is expired or unreachable.
     pub(crate) fn run_pending_tasks(&self) {
         let now = self.now();
+        let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let free_some = |call: &mut Call<'_, '_, K, V>| {
                 let mut shard = call.pinned.lock(index);
@@ -286,9 +310,10 @@ impl<K, V> Store<K, V> {
                 call.unlock(shard);
                 more
             };
-            while self.write(now, free_some) {}
+            while self.write_and_catch(now, free_some, &mut panics) {}
         }
-        self.table.collect_all();
+        self.table.collect_all(&mut panics);
+        panics.resume();
     }
 
     /// Tells the listener. A panic of his is caught and counted.
@@ -303,6 +328,18 @@ impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
     /// the pin), the thread is unpinned, garbage is dropped (which could not be freed before).
     pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
+        let mut panics = Panics::default();
+        let result = self.write_and_catch(now, work, &mut panics);
+        panics.resume();
+        result
+    }
+
+    fn write_and_catch<R>(
+        &self,
+        now: u64,
+        work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
+        panics: &mut Panics,
+    ) -> R {
         let pinned = self.table.pin();
         let mut call = Call::new(self, &pinned, now);
         let result = work(&mut call);
@@ -310,7 +347,7 @@ impl<K, V> Store<K, V> {
         drop(call);
         drop(pinned);
         if sealed {
-            self.table.collect_some();
+            self.table.collect_some(panics);
         }
         result
     }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
@@ -68,7 +68,9 @@ fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
             assert_eq!(reader.join().unwrap(), Some(77));
         });
         cache.run_pending_tasks();
-        assert_eq!(census.alive(), 1000, "what the view held back is freed");
+        // What was viewed may have been evicted before it was invalidated, or not.
+        assert!((999..=1000).contains(&cache.entry_count()));
+        assert_eq!(census.alive() as u64, cache.entry_count(), "what the view held back is freed");
         cache.__validate();
         // And used again: as much room is taken by as many inserts once more, without a reader.
         let held = |cache: &Cache<_, _>| cache.__memory().iter().map(|part| part.1).sum::<usize>();
@@ -175,13 +177,72 @@ fn keys_and_values_are_dropped_exactly_once() {
     });
 }
 
-/// Calls the cache that it was in when it is dropped.
-struct CallsBack(u64, Weak<Holder>, Token);
+thread_local! {
+    /// How many drops are under way on this thread, one within the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
 
-type Holder = Mutex<Option<Cache<u64, Arc<CallsBack>>>>;
+/// Counts itself into `DEPTH`, and says what it comes to.
+struct Nested(usize);
+
+impl Nested {
+    fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Nested(DEPTH.get())
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        DEPTH.set(self.0 - 1);
+    }
+}
+
+/// Has the cache collect what it can when it is dropped.
+struct Collects(Weak<Holder<Collects>>, Arc<AtomicUsize>);
+
+/// Where values find the cache they are in, while there is one.
+type Holder<V> = Mutex<Option<Cache<u64, Arc<V>>>>;
+
+impl Drop for Collects {
+    fn drop(&mut self) {
+        let nested = Nested::enter();
+        self.1.fetch_max(nested.0, SeqCst);
+        let Some(holder) = self.0.upgrade() else { return };
+        let cache = holder.lock().unwrap().clone();
+        if let Some(cache) = cache {
+            cache.run_pending_tasks();
+            cache.invalidate(&u64::MAX);
+        }
+    }
+}
+
+/// However much has piled up, drops that call the cache need no more stack than one does: each
+/// would otherwise free the next from within, and a long row of them overflow the stack.
+#[test]
+fn drops_that_call_the_cache_do_not_nest_without_end() {
+    let deepest = Arc::new(AtomicUsize::new(0));
+    let holder = Arc::new(Mutex::new(Some(Cache::new(3))));
+    let cache = holder.lock().unwrap().clone().unwrap();
+    let value = || Arc::new(Collects(Arc::downgrade(&holder), Arc::clone(&deepest)));
+    cache.insert(0, value());
+    cache.view(&0, |_| (0..200).for_each(|n| cache.insert(n, value()))).unwrap();
+    cache.run_pending_tasks();
+    assert!(deepest.load(SeqCst) >= 1, "some were dropped");
+    assert!(deepest.load(SeqCst) <= 10, "{} drops within each other", deepest.load(SeqCst));
+    drop(holder.lock().unwrap().take());
+}
+
+/// Calls the cache that it was in when it is dropped.
+struct CallsBack(u64, Weak<Holder<CallsBack>>, Token);
 
 impl Drop for CallsBack {
     fn drop(&mut self) {
+        let nested = Nested::enter();
+        // How deep it goes is the affair of another test.
+        if nested.0 > 4 {
+            return;
+        }
         let Some(holder) = self.1.upgrade() else { return };
         // A clone of the handle, so that nothing is locked while the cache is called.
         let cache = holder.lock().unwrap().clone();

@@ -72,6 +72,9 @@ fn invalidate_entries_if_removes_all_it_picks_although_drops_panic() {
     cache.__validate();
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 100);
+    // The last handle drops the rest, and passes on that they panicked.
+    assert!(panics(|| drop(cache)));
+    assert_eq!(census.alive(), 0);
 }
 
 #[test]

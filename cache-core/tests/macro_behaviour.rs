@@ -571,3 +571,17 @@ fn panicking_body_reaches_its_caller_and_leaves_the_cache_whole() {
     assert_eq!((first_fails(1), first_fails(1)), (1, 1));
     assert_eq!(runs(), 2);
 }
+
+#[test]
+fn refresh_overtaken_by_an_invalidation_is_not_kept() {
+    #[cached]
+    fn invalidated_meanwhile(n: u64) -> u64 {
+        invalidated_meanwhile::invalidate(n);
+        n + 1
+    }
+    assert_eq!(invalidated_meanwhile::refresh(1), 2);
+    assert_eq!(invalidated_meanwhile::get(1), None);
+    invalidated_meanwhile::insert(1, 5);
+    assert_eq!(invalidated_meanwhile::refresh(1), 2);
+    assert_eq!(invalidated_meanwhile::get(1), None);
+}

@@ -39,7 +39,7 @@ use std::sync::OnceLock;
 use crate::stats::Counters;
 use crate::sync::Padded;
 use crate::sync::atomic::{
-    AtomicU64,
+    AtomicBool, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
@@ -61,6 +61,8 @@ const DEPTH: u64 = LEASED - 1;
 pub(crate) struct Reader {
     announced: AtomicU64,
     pub(crate) counters: Counters,
+    /// The thread is dropping garbage of this cache.
+    collecting: AtomicBool,
     number: usize,
 }
 
@@ -69,6 +71,7 @@ impl Reader {
         let line = |number| Reader {
             announced: AtomicU64::new(UNUSED),
             counters: Counters::default(),
+            collecting: AtomicBool::new(false),
             number,
         };
         (first..first + count).map(line).collect()
@@ -260,6 +263,28 @@ impl Pin<'_> {
             self.reader.announced.store(IDLE, Release);
             thread_index::give_back(self.reader.number);
         }
+    }
+}
+
+/// While it lives, its thread does not begin to drop garbage of the same cache again: what a
+/// `Drop` does to the cache leaves garbage for later, instead of drops nested without end.
+pub(crate) struct Collecting<'e>(&'e Reader);
+
+impl Epoch {
+    /// Nothing if the calling thread is dropping garbage of this cache already.
+    pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
+        let reader = self.pin().reader;
+        let already = reader.collecting.load(Relaxed);
+        (!already).then(|| {
+            reader.collecting.store(true, Relaxed);
+            Collecting(reader)
+        })
+    }
+}
+
+impl Drop for Collecting<'_> {
+    fn drop(&mut self) {
+        self.0.collecting.store(false, Relaxed);
     }
 }
 

@@ -208,13 +208,18 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         Entry { id, slot: self.slab().slot(id) }
     }
 
-    /// A slot in the shard with this hash that is none of those known to hold other keys.
+    /// A slot in the shard with this hash that is none of those known to hold other keys, which are
+    /// given in order.
     pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
             self.region().search(hash, |id, _| {
                 let same = self.slab().meta(id).hash() == hash;
-                if same && !different.contains(&id) { Visit::Stop(id) } else { Visit::Continue }
+                if same && different.binary_search(&id).is_err() {
+                    Visit::Stop(id)
+                } else {
+                    Visit::Continue
+                }
             })
         }
     }

@@ -50,19 +50,20 @@ mod slab;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::cell::RefCell;
 
 use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
 use self::limbo::{Garbage, Limbo};
 pub(crate) use self::locked::Locked;
 use self::locked::{Core, Writer};
-#[cfg(test)]
-pub(crate) use self::meta::MAX_USES;
 use self::meta::State;
-pub(crate) use self::meta::{Links, Meta, NEVER, NIL, Nodes, Queue};
+pub(crate) use self::meta::{Links, NEVER, NIL, Nodes, Queue};
+#[cfg(test)]
+pub(crate) use self::meta::{MAX_USES, Meta};
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
+use crate::panics::Panics;
 use crate::stats::Counters;
 use crate::sync::{Mutex, Padded};
 
@@ -139,59 +140,54 @@ impl<K, V, X> Table<K, V, X> {
     }
 
     /// A step of garbage collection, after a call that sealed some. Runs the user's `Drop`, so the
-    /// caller holds no lock; takes the lock of one shard at a time.
-    ///
-    /// # Panics
-    /// If a `Drop` does, after everything else has been dropped and given back.
-    pub(crate) fn collect_some(&self) {
+    /// caller holds no lock; takes the lock of one shard at a time. Does nothing if called from such
+    /// a `Drop`.
+    pub(crate) fn collect_some(&self, panics: &mut Panics) {
+        let Some(_collecting) = self.epoch.begin_collecting() else { return };
         self.limbo.advance_if_due(&self.epoch);
-        self.recycle(self.limbo.take_free(&self.epoch));
+        self.recycle(self.limbo.take_free(&self.epoch), panics);
     }
 
     /// Collects all garbage that no reader can reach. As `collect_some`.
-    pub(crate) fn collect_all(&self) {
+    pub(crate) fn collect_all(&self, panics: &mut Panics) {
         for shard in 0..self.shards() {
             let mut core = self.shards[shard].lock();
             core.writer.seal(self, shard);
         }
+        let Some(_collecting) = self.epoch.begin_collecting() else { return };
         self.limbo.advance(&self.epoch);
         loop {
             let free = self.limbo.take_free(&self.epoch);
             if free.is_empty() {
                 return;
             }
-            self.recycle(free);
+            self.recycle(free, panics);
         }
     }
 
     /// Drops garbage that is free and gives its slots back to their shards.
-    fn recycle(&self, garbage: Vec<Garbage>) {
-        let mut panicked = None;
+    fn recycle(&self, garbage: Vec<Garbage>, panics: &mut Panics) {
         for garbage in garbage {
             match garbage {
                 // SAFETY: the garbage is free: no reader can reach the region.
                 Garbage::Region(region) => unsafe { region.free() },
                 Garbage::Slots { shard, ids } => {
-                    if std::mem::needs_drop::<(K, V)>() {
-                        for &id in &ids {
-                            let slot = self.slab.slot(id);
-                            // SAFETY: the garbage is free and was taken from the queue: the slot
-                            // is ours alone. It was retired once, so it is dropped once.
-                            let drop = || unsafe { slot.drop_contents() };
-                            if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
-                                panicked.get_or_insert(panic);
-                            }
-                        }
-                    }
+                    self.drop_contents(ids.iter().copied(), panics);
                     self.shards[shard].lock().writer.give_back(&self.slab, &ids);
                 }
             }
         }
-        // A second panic would abort the program: while one is under way, this one is dropped.
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
+    }
+
+    /// Drops what slots hold that are this thread's alone (free garbage, taken from the queue, or
+    /// those of a table that nobody uses any more), each once.
+    fn drop_contents(&self, ids: impl Iterator<Item = u32>, panics: &mut Panics) {
+        if std::mem::needs_drop::<(K, V)>() {
+            for id in ids {
+                let slot = self.slab.slot(id);
+                // SAFETY: as said above; the slot's state says what it holds.
+                panics.catch(|| unsafe { slot.drop_contents() });
+            }
         }
     }
 
@@ -241,25 +237,12 @@ impl<K, V, X> Drop for Table<K, V, X> {
             // SAFETY: as above; a region is published in one word or queued, never both.
             unsafe { word.load().free() };
         }
-        if !std::mem::needs_drop::<(K, V)>() {
-            return;
+        let mut panics = Panics::default();
+        for shard in 0..self.shards.len() {
+            let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken().collect();
+            self.drop_contents(taken.into_iter(), &mut panics);
         }
-        let mut panicked = None;
-        for shard in &mut self.shards {
-            for id in shard.get_mut().writer.taken() {
-                let slot = self.slab.slot(id);
-                // SAFETY: as above; each slot is visited once, and its state says what it holds.
-                let drop = || unsafe { slot.drop_contents() };
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(drop)) {
-                    panicked.get_or_insert(panic);
-                }
-            }
-        }
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
+        panics.resume();
     }
 }
 
@@ -323,9 +306,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        // Slots that `eq` has judged. Their indices stay theirs, because this thread is pinned.
-        let mut different: Vec<u32> = Vec::new();
-        let mut equal = self.find(hash, eq).map(|entry| entry.id);
+        let (mut equal, mut different) = self.judge(hash, eq);
         loop {
             let locked = self.lock(self.table.shard_of(hash));
             equal = equal.map(|id| locked.newest(id));
@@ -342,9 +323,36 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             if eq(unsafe { self.table.slab.slot(unknown).key() }) {
                 equal = Some(unknown);
             } else {
-                different.push(unknown);
+                let place = different.partition_point(|&id| id < unknown);
+                different.insert(place, unknown);
             }
         }
+    }
+
+    /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
+    /// others. What is said of a slot stays true, because this thread is pinned.
+    fn judge(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+        let different = RefCell::new(Vec::new());
+        let (slab, different_ref) = (&self.table.slab, &different);
+        let region = self.table.regions[self.table.shard_of(hash)].load();
+        // SAFETY: the region was published to a pinned thread.
+        let equal = unsafe {
+            region.search(hash as u32, |id, _| {
+                // SAFETY: as in `find`.
+                let slot = slab.slot_unchecked(id);
+                if slot.meta.hash() != hash as u32 {
+                    return Visit::Continue;
+                }
+                if eq(slot.key()) {
+                    return Visit::Stop(id);
+                }
+                different_ref.borrow_mut().push(id);
+                Visit::Continue
+            })
+        };
+        let mut different = different.into_inner();
+        different.sort_unstable();
+        (equal, different)
     }
 }
 

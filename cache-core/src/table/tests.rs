@@ -35,7 +35,7 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
         shard.unlock()
     };
     if sealed {
-        table.collect_some();
+        table.collect_some(&mut Panics::default());
     }
 }
 
@@ -46,7 +46,7 @@ fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
     let sealed = shard.unlock();
     drop(pinned);
     if sealed {
-        table.collect_some();
+        table.collect_some(&mut Panics::default());
     }
     value
 }
@@ -129,7 +129,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
             }
         }
         validate(&table);
-        table.collect_all();
+        table.collect_all(&mut Panics::default());
         assert_eq!(table.garbage(), 0);
         assert_eq!(alive.load(Relaxed), 2 * model.len() as i64, "a key and a value for each entry");
         drop(table);
@@ -156,7 +156,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     assert_eq!(*seen_before.value(), 7, "the pin keeps what it has seen");
     drop(pinned);
     validate(&table);
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     assert_eq!(look(&table, hash_of(7, 64), &7), Some(700));
     assert_eq!(table.pin().lock(0).entries(), 1);
 }
@@ -171,7 +171,7 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
     let pinned = table.pin();
     drop(pinned.lock(0).detach());
     drop(pinned);
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     assert_eq!(alive.load(Relaxed), 0);
     validate(&table);
 }
@@ -185,11 +185,11 @@ fn a_pinned_reader_delays_memory_and_nobody() {
     for value in 0..10_000 {
         put(&table, hash_of(1, 64), 1, value);
     }
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     assert_eq!((*entry.key(), *entry.value()), (1, 1));
     assert!(table.garbage() > 0);
     drop(pinned);
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     assert_eq!(table.garbage(), 0);
     validate(&table);
 }
@@ -200,7 +200,7 @@ fn slots_are_reused_once_nobody_is_pinned() {
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     let slots = table.bytes().slots / size_of::<Slot<u64, u64>>();
     assert!(slots <= 1024, "{slots} slots for 50 entries");
 }
@@ -249,10 +249,12 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
         shard.unlink(id);
         let _ = shard.unlock();
     }
-    assert!(catch_unwind(AssertUnwindSafe(|| table.collect_all())).is_err());
+    let mut panics = Panics::default();
+    table.collect_all(&mut panics);
+    assert!(catch_unwind(AssertUnwindSafe(|| panics.resume())).is_err());
     assert_eq!(alive.load(Relaxed), 0);
     validate_any(&table);
-    table.collect_all();
+    table.collect_all(&mut Panics::default());
     assert_eq!(table.pin().lock(0).entries(), 0);
 }
 
