@@ -114,14 +114,18 @@ where
     {
         let store = self.store();
         let pinned = store.table.pin();
-        let found = store.find(&pinned, hash, move |other| key.equivalent(other));
-        if store.config.record_stats {
-            let counters = pinned.counters();
-            if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
+        if let Some(entry) = store.find(&pinned, hash, move |other| key.equivalent(other)) {
+            entry.touch();
+            if store.config.record_stats {
+                pinned.counters().hits.add(1);
+            }
+            Some(see(entry.value()))
+        } else {
+            if store.config.record_stats {
+                pinned.counters().misses.add(1);
+            }
+            None
         }
-        let entry = found?;
-        entry.touch();
-        Some(see(entry.value()))
     }
 
     /// A clone of the key's value, if it is there and its time is not over.

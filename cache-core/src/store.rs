@@ -7,10 +7,12 @@
 //!
 //! # How many shards
 //! Shards exist for writers only, and each is a lock, a queue of garbage, a policy and a wheel.
-//! There are four for each core, so that writers seldom meet, and enough to keep each under 32,768
-//! entries, so that the growth of a region is a pause of well under a millisecond; but at least 64
-//! entries each, because a policy cannot know much about fewer. Where entries have weights, their
-//! number is what `initial_capacity` says, or unknown.
+//! There are four for each core, so that writers seldom meet; as many more as it takes for each to
+//! fit a region of 4096 groups, so that the growth of a region, which happens under the shard's
+//! lock, is a pause of well under a millisecond, and so that large caches fill their regions to the
+//! three quarters they are meant for; but at least 64 entries each, because a policy cannot know
+//! much about fewer. Where entries have weights, their number is what `initial_capacity` says, or
+//! unknown.
 //!
 //! # Room
 //! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
@@ -29,10 +31,14 @@ use crate::clock::ClockSource;
 use crate::panics::Panics;
 use crate::shard::{Arrival, ShardState, cause_or_expired};
 use crate::stats::{Counters, Stats};
-use crate::table::{Entry, NEVER, Pinned, Plan, Table};
+use crate::table::{Entry, NEVER, Pinned, Plan, Table, entries_for_groups};
 
-/// Entries that a shard should not exceed, so that growing it stays a short pause.
-const SHARD_MOST: u64 = 32_768;
+/// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
+/// more.
+const SHARD_MOST: u64 = {
+    let most = entries_for_groups(4096) as u64;
+    most - 4 * most.isqrt()
+};
 /// Entries below which a shard is too small for its policy.
 const SHARD_LEAST: u64 = 64;
 
@@ -81,8 +87,7 @@ fn shards_for(max_capacity: u64, weighted: bool, initial: usize) -> usize {
     };
     let for_pauses = entries.div_ceil(SHARD_MOST);
     let most = (entries / SHARD_LEAST).max(1);
-    let shards = at_least.max(for_pauses).next_power_of_two();
-    shards.min(1 << most.ilog2()) as usize
+    at_least.max(for_pauses).min(most) as usize
 }
 
 fn expected_threads() -> usize {

@@ -80,25 +80,34 @@ impl Reader {
 
 /// See the module's head.
 pub(crate) struct Epoch {
-    /// The current epoch; starts at 1.
+    /// The current epoch, in the form of an announcement of depth 1.
     current: Padded<AtomicU64>,
     /// Garbage stamped at most this is free.
     safe: Padded<AtomicU64>,
     asymmetric: bool,
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
+    /// The threads, by number, that may announce without a fence: those with a line in `first`, or
+    /// none at all where a fence is needed.
+    fenceless: usize,
     /// Line `number` stands in `more[b]` with `b = log2(number / first.len())`, which holds
     /// `first.len() << b` lines.
     more: [OnceLock<Box<[Reader]>>; 24],
 }
 
+/// From one epoch to the next.
+const EPOCH_ONE: u64 = 1 << LOW_BITS;
+
 impl Epoch {
     pub(crate) fn new(expected_threads: usize) -> Self {
+        let first = Reader::lines(0, expected_threads.next_power_of_two());
+        let asymmetric = barrier::asymmetric();
         Epoch {
-            current: Padded(AtomicU64::new(1)),
+            current: Padded(AtomicU64::new(EPOCH_ONE | 1)),
             safe: Padded(AtomicU64::new(0)),
-            asymmetric: barrier::asymmetric(),
-            first: Reader::lines(0, expected_threads.next_power_of_two()),
+            asymmetric,
+            fenceless: if asymmetric { first.len() } else { 0 },
+            first,
             more: [const { OnceLock::new() }; 24],
         }
     }
@@ -108,21 +117,24 @@ impl Epoch {
     #[inline]
     pub(crate) fn pin(&self) -> Pin<'_> {
         let number = thread_index::current();
-        match self.first.get(number) {
-            Some(reader) if reader.announced.load(Relaxed) == IDLE => {
-                self.announce(reader, 1);
-                Pin { reader, here: PhantomData }
+        if number < self.fenceless {
+            // SAFETY: `fenceless` is at most the length of `first`.
+            let reader = unsafe { self.first.get_unchecked(number) };
+            if reader.announced.load(Relaxed) == IDLE {
+                // As in `announce`, for depth 1 and without a fence.
+                reader.announced.store(self.current.load(Acquire), Relaxed);
+                barrier::compiler_only();
+                return Pin { reader, here: PhantomData };
             }
-            _ => self.pin_slowly(number),
         }
+        self.pin_slowly(number)
     }
 
-    #[inline]
     fn announce(&self, reader: &Reader, low: u64) {
         // Acquire: pairs with the AcqRel in `stamp`. Who reads an epoch sees all that was unlinked
         // before that epoch began, which is why garbage stamped with it does not concern him.
-        let epoch = self.current.load(Acquire);
-        reader.announced.store((epoch << LOW_BITS) | low, Relaxed);
+        let epoch = self.current.load(Acquire) & !LOW;
+        reader.announced.store(epoch | low, Relaxed);
         // Pairs with the heavy barrier in `advance`.
         if self.asymmetric {
             barrier::compiler_only();
@@ -190,7 +202,7 @@ impl Epoch {
     pub(crate) fn stamp(&self) -> u64 {
         // AcqRel: the unlinking comes before the new epoch can be seen (see `announce`), and each
         // stamp comes after those before it.
-        self.current.fetch_add(1, AcqRel) + 1
+        (self.current.fetch_add(EPOCH_ONE, AcqRel) >> LOW_BITS) + 1
     }
 
     /// Is garbage with this stamp free?
@@ -202,7 +214,7 @@ impl Epoch {
 
     /// Finds out up to which stamp garbage is free. Pays the heavy barrier.
     pub(crate) fn advance(&self) {
-        let mut safe = self.current.load(Acquire);
+        let mut safe = self.current.load(Acquire) >> LOW_BITS;
         // Orders the unlinking of all that is stamped up to `safe` before the loads below; enough
         // for lines that no other thread has used, see `pin_line`.
         fence(SeqCst);
@@ -246,22 +258,22 @@ impl Drop for Pin<'_> {
             // Release: pairs with the Acquire in `advance`; what the reader read, it read before.
             self.reader.announced.store(IDLE, Release);
         } else {
-            self.unpin_slowly(announced);
+            self.reader.unpin_slowly(announced);
         }
     }
 }
 
-impl Pin<'_> {
+impl Reader {
     /// One of several pins, or a leased number.
     #[cold]
     #[inline(never)]
     fn unpin_slowly(&self, announced: u64) {
         if announced & DEPTH > 1 {
-            self.reader.announced.store(announced - 1, Relaxed);
+            self.announced.store(announced - 1, Relaxed);
         } else {
             // Release: as in `drop`. Before the number is another thread's.
-            self.reader.announced.store(IDLE, Release);
-            thread_index::give_back(self.reader.number);
+            self.announced.store(IDLE, Release);
+            thread_index::give_back(self.number);
         }
     }
 }
@@ -325,9 +337,8 @@ mod barrier {
         false
     }
 
-    pub(super) fn compiler_only() {
-        unreachable!("only an asymmetric epoch binds the compiler alone")
-    }
+    /// Never reached: without an asymmetric barrier, no thread is fenceless.
+    pub(super) fn compiler_only() {}
 
     pub(super) fn heavy() {
         unreachable!("only an asymmetric epoch has a heavy side")

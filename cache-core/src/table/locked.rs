@@ -46,14 +46,13 @@ pub(super) struct Writer {
     /// Slots retired and not yet sealed, and their weight.
     open: Vec<u32>,
     open_weight: u64,
-    /// Slots in a full batch.
+    /// Slots in a full batch, and weight that makes one full with fewer.
     batch: usize,
-    /// The region's size when the shard holds what it is expected to hold at most.
-    planned: Class,
+    batch_weight: u64,
 }
 
 impl Writer {
-    pub(super) fn new(planned: Class, batch: usize) -> Self {
+    pub(super) fn new(batch: usize, batch_weight: u64) -> Self {
         Writer {
             blocks: Vec::new(),
             with_free: Vec::new(),
@@ -61,7 +60,7 @@ impl Writer {
             open: Vec::new(),
             open_weight: 0,
             batch,
-            planned,
+            batch_weight,
         }
     }
 
@@ -312,7 +311,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         let writer = &mut self.core.writer;
         writer.open.push(id);
         writer.open_weight += u64::from(table.slab.weight(id));
-        if writer.open.len() >= writer.batch {
+        if writer.open.len() >= writer.batch || writer.open_weight >= writer.batch_weight {
             writer.seal(table, self.shard);
             self.sealed = true;
         }
@@ -322,7 +321,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[cold]
     fn grow(&mut self, old: Region) -> Region {
         let slab = self.slab();
-        let new = Region::allocate(old.class().grown(self.core.writer.planned));
+        let new = Region::allocate(old.class().next());
         // SAFETY: the new region is ours; the old one is published and we hold the lock.
         unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
         self.swap_region(new, old);

@@ -1,1 +1,574 @@
+//! Small models of the lock-free parts, run by loom through every interleaving and every value that
+//! the memory model lets a load see.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release -p cache-core --lib loom_tests
+//! ```
+//! What is modelled is the code itself, not a copy of it: `epoch.rs` with the fence on both sides
+//! (loom knows no `membarrier`), and the table with one shard, blocks of four slots and tiny
+//! regions. Keys and values hold a [`Tracked`] cell, read as user code would read them and written
+//! when they are dropped: loom reports any read that is not ordered before the drop, or after the
+//! creation, of what it reads. Regions tell loom in the same way when they are freed.
+//!
+//! Threads are switched where they need not be at most five times in a run, unless the environment says
+//! otherwise (`LOOM_MAX_PREEMPTIONS`).
 
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, Release, SeqCst},
+    fence,
+};
+use loom::thread;
+
+use super::epoch::Epoch;
+use super::{Class, Entry, NEVER, Pinned, Plan, Table};
+use crate::panics::Panics;
+use crate::thread_index;
+
+fn model(body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(5));
+    builder.max_branches = 100_000;
+    builder.check(move || {
+        thread_index::set(0);
+        body();
+    });
+}
+
+/// Runs `body` on another thread, whose number this is.
+fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        thread_index::set(number);
+        body();
+    })
+}
+
+const ENDED: u64 = u64::MAX;
+
+/// A number that loom watches.
+struct Tracked(UnsafeCell<u64>);
+
+// SAFETY: all accesses go through loom, which fails the test where two of them race.
+unsafe impl Sync for Tracked {}
+
+impl Tracked {
+    fn new(number: u64) -> Self {
+        Tracked(UnsafeCell::new(number))
+    }
+
+    fn get(&self) -> u64 {
+        // SAFETY: the pointer is valid for as long as the cell is borrowed.
+        let number = self.0.with(|number| unsafe { *number });
+        assert_ne!(number, ENDED, "read after its end");
+        number
+    }
+
+    fn end(&self) {
+        // SAFETY: as above, and loom fails the test if anybody else reads or writes.
+        self.0.with_mut(|number| unsafe { *number = ENDED });
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A place that names one of two cells, as a lane names a slot.
+struct Lane {
+    epoch: Epoch,
+    named: AtomicUsize,
+    cells: [Tracked; 2],
+}
+
+impl Lane {
+    fn new(epoch: Epoch) -> Arc<Self> {
+        let cells = [Tracked::new(10), Tracked::new(11)];
+        Arc::new(Lane { epoch, named: AtomicUsize::new(0), cells })
+    }
+
+    /// With the lines of these threads used before.
+    fn used_by(numbers: &[usize]) -> Arc<Self> {
+        let lane = Lane::new(Epoch::new(4));
+        for &number in numbers {
+            thread_index::set(number);
+            drop(lane.epoch.pin());
+        }
+        thread_index::set(0);
+        lane
+    }
+
+    fn read(&self) {
+        let named = self.named.load(Acquire);
+        assert_eq!(self.cells[named].get(), 10 + named as u64);
+    }
+
+    fn pin_and_read(&self) {
+        let pin = self.epoch.pin();
+        self.read();
+        drop(pin);
+    }
+
+    /// Unlinks the first cell; writes it if it is free, and says whether it is.
+    fn reuse(&self) -> bool {
+        self.named.store(1, Release);
+        let stamp = self.epoch.stamp();
+        self.epoch.advance();
+        let free = self.epoch.is_free(stamp);
+        if free {
+            self.cells[0].end();
+        }
+        free
+    }
+}
+
+/// Runs a reader, or two, beside the reuse of what they read.
+fn reuse_beside(used: &'static [usize], readers: usize, read: fn(&Lane)) {
+    model(move || {
+        let lane = Lane::used_by(used);
+        let readers: Vec<_> = (1..=readers)
+            .map(|number| {
+                let lane = Arc::clone(&lane);
+                spawn(number, move || read(&lane))
+            })
+            .collect();
+        let free = lane.reuse();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert!(free || lane.reuse(), "with no reader left all is free");
+    });
+}
+
+#[test]
+fn epoch_protects_what_a_reader_reads() {
+    reuse_beside(&[1], 1, Lane::pin_and_read);
+}
+
+#[test]
+fn epoch_protects_the_first_read_of_a_thread() {
+    reuse_beside(&[], 1, Lane::pin_and_read);
+}
+
+#[test]
+fn epoch_protects_two_readers() {
+    reuse_beside(&[1], 2, Lane::pin_and_read);
+}
+
+/// The second announcement must carry with it that the first read is over.
+#[test]
+fn epoch_knows_that_the_read_before_is_over() {
+    reuse_beside(&[1], 1, |lane| {
+        lane.pin_and_read();
+        lane.pin_and_read();
+    });
+}
+
+/// And so must each change of depth.
+#[test]
+fn epoch_protects_nested_pins() {
+    reuse_beside(&[1], 1, |lane| {
+        lane.pin_and_read();
+        let outer = lane.epoch.pin();
+        let inner = lane.epoch.pin();
+        drop(outer);
+        lane.read();
+        drop(inner);
+    });
+}
+
+/// The unlinking and the reuse are different threads' affairs.
+#[test]
+fn epoch_advanced_by_another_than_who_unlinked() {
+    model(|| {
+        let lane = Lane::used_by(&[1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let stamp = Arc::new(AtomicUsize::new(0));
+        let unlinker = {
+            let (lane, stamp) = (Arc::clone(&lane), Arc::clone(&stamp));
+            spawn(2, move || {
+                lane.named.store(1, Release);
+                stamp.store(lane.epoch.stamp() as usize, Release);
+            })
+        };
+        lane.epoch.advance();
+        let stamp = stamp.load(Acquire);
+        if stamp > 0 && lane.epoch.is_free(stamp as u64) {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+        unlinker.join().unwrap();
+    });
+}
+
+/// The announcements are one thread's affair, and the reuse another's.
+#[test]
+fn epoch_advanced_for_another() {
+    model(|| {
+        let lane = Lane::used_by(&[1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let collector = {
+            let lane = Arc::clone(&lane);
+            spawn(2, move || lane.epoch.advance())
+        };
+        lane.named.store(1, Release);
+        let stamp = lane.epoch.stamp();
+        if lane.epoch.is_free(stamp) {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+        collector.join().unwrap();
+    });
+}
+
+/// Readers without a fence of their own, where the heavy side is skipped: by a collector that finds
+/// itself alone while another thread comes to the cache for the first time. What `advance` does in
+/// that case is repeated here, because loom cannot run what it does in the other.
+#[test]
+fn epoch_alone_until_the_first_read_of_another() {
+    model(|| {
+        let lane = Lane::new(Epoch::new(4).with_light_readers());
+        drop(lane.epoch.pin());
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        lane.named.store(1, Release);
+        fence(SeqCst);
+        if lane.epoch.is_alone() {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+    });
+}
+
+/// A key or a value of the table.
+type Word = Tracked;
+type Tested = Table<Word, Word, ()>;
+
+/// A table that holds these keys, each with ten times itself as its value.
+fn table(keys: &[u64]) -> Arc<Tested> {
+    table_of(1, keys)
+}
+
+fn table_of(shards: usize, keys: &[u64]) -> Arc<Tested> {
+    let plan = Plan { shards, entries: Some(8), weight: None, initial: 1, threads: 4 };
+    let table = Arc::new(Table::new(plan, |_| ()));
+    let pinned = table.pin();
+    for &key in keys {
+        store(&pinned, key, 10 * key);
+    }
+    drop(pinned);
+    table
+}
+
+/// All keys have one tag, and the same way through the groups.
+const HASH: u64 = 7;
+
+fn value_of(entry: Entry<'_, Word, Word>) -> u64 {
+    entry.touch();
+    entry.value().get()
+}
+
+fn find(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+    find_at(pinned, HASH, key)
+}
+
+fn find_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64) -> Option<u64> {
+    pinned.find(hash, |other| other.get() == key).map(value_of)
+}
+
+fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
+    store_at(pinned, HASH, key, value);
+}
+
+fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
+    let (mut locked, found) = pinned.lock_key(hash, |other| other.get() == key);
+    let id = locked.reserve(hash, Word::new(key));
+    locked.complete(id, Word::new(value), 1, NEVER);
+    match found {
+        Some(old) => drop(locked.replace(old, id)),
+        None => locked.publish(id),
+    }
+    let _ = locked.unlock();
+}
+
+fn remove(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+    let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == key);
+    let entry = found.map(|id| locked.unlink(id));
+    let _ = locked.unlock();
+    entry.map(value_of)
+}
+
+fn collect(table: &Tested) {
+    table.collect_all(&mut Panics::default());
+}
+
+/// Runs `reads` on one thread beside `writes` on another, after which the garbage is collected.
+fn beside(keys: &'static [u64], reads: fn(&Pinned<'_, Word, Word, ()>), writes: fn(&Tested)) {
+    model(move || {
+        let table = table(keys);
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || reads(&table.pin()))
+        };
+        writes(&table);
+        collect(&table);
+        reader.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0, "with no reader left all is free");
+        table.pin().lock(0).validate();
+    });
+}
+
+/// An index that was never stored is no slot's: least of all that of slot 0, another shard's.
+#[test]
+fn table_first_entry_of_a_second_shard() {
+    const OTHER: u64 = HASH | 1 << 32;
+    model(|| {
+        let table = table_of(2, &[1]);
+        assert_eq!(remove(&table.pin(), 1), Some(10));
+        collect(&table);
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || assert!(matches!(find_at(&table.pin(), OTHER, 2), None | Some(20))))
+        };
+        store_at(&table.pin(), OTHER, 2, 20);
+        reader.join().unwrap();
+        assert_eq!(find_at(&table.pin(), OTHER, 2), Some(20));
+    });
+}
+
+/// A reader sees an index only with the segment and the slot behind it.
+#[test]
+fn table_first_entry_against_a_reader() {
+    beside(
+        &[],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10) | None)),
+        |table| store(&table.pin(), 1, 10),
+    );
+}
+
+#[test]
+fn table_update_is_never_a_miss() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+#[test]
+fn table_updates_are_seen_in_their_order() {
+    beside(
+        &[1],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 1));
+            assert!(matches!(values, (Some(10), Some(10 | 11)) | (Some(11), Some(11))));
+        },
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+/// The slot of the value that was replaced is used again, for another key.
+#[test]
+fn table_slots_are_reused_behind_readers() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |table| {
+            store(&table.pin(), 1, 11);
+            collect(table);
+            store(&table.pin(), 2, 20);
+        },
+    );
+}
+
+#[test]
+fn table_remove_against_a_reader() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert_eq!(find(pinned, 2), Some(20), "its neighbour stays");
+        },
+        |table| assert_eq!(remove(&table.pin(), 1), Some(10)),
+    );
+}
+
+/// Of a key that is removed and stored again, a reader may see first the new value, through the
+/// old tag and the new index, then for a moment nothing: the tag comes last. That is one miss more
+/// than a map would answer; what was there before never comes back.
+#[test]
+fn table_remove_and_store_again() {
+    beside(
+        &[1],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 1));
+            assert!(matches!(
+                values,
+                (Some(10), Some(10 | 11) | None) | (None | Some(11), Some(11) | None)
+            ));
+        },
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            store(&table.pin(), 1, 11);
+        },
+    );
+}
+
+/// The lane and the slot become another key's while a reader is between tag and index.
+#[test]
+fn table_lane_and_slot_become_another_keys() {
+    beside(
+        &[1],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert!(matches!(find(pinned, 2), Some(20) | None));
+        },
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            store(&table.pin(), 2, 20);
+        },
+    );
+}
+
+#[test]
+fn table_grows_behind_a_reader() {
+    // As many as the smallest region takes before it grows.
+    const KEYS: [u64; 4] = [1, 2, 3, 4];
+    assert_eq!(KEYS.len(), Class::SMALLEST.entries());
+    beside(
+        &KEYS,
+        |pinned| assert_eq!(find(pinned, KEYS.len() as u64), Some(10 * KEYS.len() as u64)),
+        |table| store(&table.pin(), 100, 1000),
+    );
+}
+
+#[test]
+fn table_is_emptied_behind_a_reader() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 2));
+            assert!(matches!(values, (Some(10), Some(20) | None) | (None, None)));
+        },
+        |table| {
+            let pinned = table.pin();
+            let mut left = 0;
+            pinned.lock(0).detach().finish(|entry| left += value_of(entry));
+            assert_eq!(left, 30);
+            assert_eq!(find(&pinned, 1), None);
+        },
+    );
+}
+
+#[test]
+fn table_walk_against_an_update() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            let mut sum = 0;
+            pinned.for_each(0, |entry| sum += value_of(entry));
+            assert!(matches!(sum, 30 | 31));
+        },
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+/// Runs two threads that write, and checks what they leave.
+fn both(keys: &'static [u64], writes: [fn(&Tested); 2], left: fn(Option<u64>)) {
+    model(move || {
+        let table = table(keys);
+        let other = {
+            let table = Arc::clone(&table);
+            spawn(1, move || writes[0](&table))
+        };
+        writes[1](&table);
+        other.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0);
+        let pinned = table.pin();
+        left(find(&pinned, 1));
+        let locked = pinned.lock(0);
+        locked.validate();
+        assert!(locked.entries() <= 1, "one key has one entry");
+    });
+}
+
+#[test]
+fn table_two_writers_insert_one_key() {
+    both(&[], [|table| store(&table.pin(), 1, 11), |table| store(&table.pin(), 1, 12)], |value| {
+        assert!(matches!(value, Some(11 | 12)))
+    });
+}
+
+/// One of them finds a slot that the other replaces, and collects, before it has the lock.
+#[test]
+fn table_two_writers_update_one_key() {
+    both(
+        &[1],
+        [
+            |table| store(&table.pin(), 1, 11),
+            |table| {
+                store(&table.pin(), 1, 12);
+                collect(table);
+            },
+        ],
+        |value| assert!(matches!(value, Some(11 | 12))),
+    );
+}
+
+#[test]
+fn table_update_against_remove() {
+    both(
+        &[1],
+        [
+            |table| store(&table.pin(), 1, 11),
+            |table| {
+                assert!(matches!(remove(&table.pin(), 1), Some(10 | 11)));
+                collect(table);
+            },
+        ],
+        |value| assert!(matches!(value, Some(11) | None)),
+    );
+}
+
+/// The key of a running load is compared without the lock while its leader gives it up.
+#[test]
+fn table_reserved_key_outlives_its_reservation() {
+    model(|| {
+        let table = table(&[]);
+        let id = table.pin().lock(0).reserve(HASH, Word::new(1));
+        let reserved = Arc::new(loom::sync::Mutex::new(Some(id)));
+        let other = {
+            let (table, reserved) = (Arc::clone(&table), Arc::clone(&reserved));
+            spawn(1, move || {
+                let pinned = table.pin();
+                let known = *reserved.lock().unwrap();
+                if let Some(id) = known {
+                    assert_eq!(pinned.reserved_key(id).get(), 1);
+                }
+            })
+        };
+        let pinned = table.pin();
+        let mut locked = pinned.lock(0);
+        *reserved.lock().unwrap() = None;
+        locked.abandon(id);
+        let _ = locked.unlock();
+        drop(pinned);
+        collect(&table);
+        other.join().unwrap();
+    });
+}

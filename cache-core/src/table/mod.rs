@@ -61,6 +61,7 @@ use self::meta::State;
 pub(crate) use self::meta::{Links, NEVER, NIL, Nodes, Queue};
 #[cfg(test)]
 pub(crate) use self::meta::{MAX_USES, Meta};
+pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
 use crate::panics::Panics;
@@ -70,7 +71,6 @@ use crate::sync::{Mutex, Padded};
 /// How large a table is to become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// A power of two.
     pub(crate) shards: usize,
     /// The most entries there will be, where that is known.
     pub(crate) entries: Option<u64>,
@@ -94,19 +94,20 @@ pub(crate) struct Table<K, V, X> {
 
 impl<K, V, X> Table<K, V, X> {
     pub(crate) fn new(plan: Plan, mut state: impl FnMut(usize) -> X) -> Self {
-        assert!(plan.shards.is_power_of_two());
         let share = plan.entries.map(|entries| entries.div_ceil(plan.shards as u64));
-        // A shard holds its share give or take the chance of hashing: some four deviations.
-        let expected = share.map(|share| share + 4 * share.isqrt());
         // Every shard keeps a block that is partly used, two or three batches of garbage, and some
         // slots from when it held more than it does.
         let slack = |share: u64| (256 + share.isqrt() / 2) * plan.shards as u64;
         let planned = plan.entries.zip(share).map(|(entries, share)| entries + slack(share));
-        let class = Class::for_entries(expected.unwrap_or(0) as usize);
         let initial = Class::for_entries(plan.initial.div_ceil(plan.shards));
         let batch = share.map_or(64, |share| (share / 16).clamp(1, 64)) as usize;
+        // Garbage of heavy entries must not weigh as much again as the cache.
+        let weight = plan.weight.unwrap_or(u64::MAX);
+        let batch_weight = (weight / (16 * plan.shards as u64)).max(1);
         let shards = (0..plan.shards)
-            .map(|index| Padded(Mutex::new(Core::new(Writer::new(class, batch), state(index)))))
+            .map(|index| {
+                Padded(Mutex::new(Core::new(Writer::new(batch, batch_weight), state(index))))
+            })
             .collect();
         Table {
             epoch: Epoch::new(plan.threads),
@@ -131,7 +132,7 @@ impl<K, V, X> Table<K, V, X> {
     /// the tag and the ghosts.
     #[inline]
     pub(crate) fn shard_of(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.regions.len() - 1)
+        (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
     }
 
     /// The counters of all threads that have used this table.

@@ -7,10 +7,12 @@
 //! nobody had to pass.
 //!
 //! # The word
-//! A shard's region is published as a single pointer whose low seven bits (regions are aligned to
-//! 128 bytes) tell its size, so that one load gives a reader both and it can never see the pointer
-//! of one region with the size of another. Sizes are `m << k` groups with `m` from 4 to 7: steps of
-//! 14 to 25 %, because doubling would leave a table half empty after each growth.
+//! A shard's region is published as a single pointer whose low bits (groups are aligned to 64
+//! bytes) tell its size, so that one load gives a reader both and it can never see the pointer of
+//! one region with the size of another. Sizes are powers of two, so that the way from that word to
+//! a key's group is one shift: it stands on the path of every look-up. That a region of a power of
+//! two is not left half empty is seen to elsewhere: the number of shards is chosen so that their
+//! shares fill it (see `store.rs`).
 //!
 //! # Growth
 //! The holder of the lock builds a larger region from the slots' stored hashes (the user's `Hash`
@@ -29,27 +31,33 @@ use crate::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-const ALIGN: usize = 128;
-const CLASS: usize = ALIGN - 1;
+const ALIGN: usize = align_of::<Group>();
+const LOW: usize = ALIGN - 1;
 
 /// Entries per group up to which a region is filled before it grows: three quarters.
 const FILL: usize = 9;
 
-/// A region's size: with `c` its number, `(4 + c % 4) << (c / 4)` groups.
+/// The entries that a region of so many groups, a power of two, holds before it should grow.
+pub(crate) const fn entries_for_groups(groups: usize) -> usize {
+    groups * FILL
+}
+
+/// A region's size: 2 to the power of this many groups.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Class(u8);
 
 impl Class {
-    pub(super) const SMALLEST: Class = Class(0);
+    /// Two groups: a shift of a hash by 32 bits would not be one.
+    pub(super) const SMALLEST: Class = Class(1);
 
     #[inline]
     fn groups(self) -> usize {
-        (4 + usize::from(self.0 & 3)) << (self.0 >> 2)
+        1 << self.0
     }
 
     /// How many entries it holds before it should grow.
     pub(super) fn entries(self) -> usize {
-        self.groups() * FILL
+        entries_for_groups(self.groups())
     }
 
     /// The smallest class for so many entries.
@@ -62,15 +70,8 @@ impl Class {
     }
 
     pub(super) fn next(self) -> Class {
-        assert!(usize::from(self.0) < CLASS, "a region of more than 2^31 groups");
+        assert!(self.0 < 31, "a region of more than 2^31 groups");
         Class(self.0 + 1)
-    }
-
-    /// The class a region of this one grows to, when `planned` is the class the shard is expected
-    /// to end in: twice the size while that is not past the plan, else the plan, else a small step.
-    pub(super) fn grown(self, planned: Class) -> Class {
-        let doubled = Class(self.0.saturating_add(4).min(CLASS as u8));
-        if doubled <= planned { doubled } else { planned.max(self.next()) }
     }
 }
 
@@ -119,52 +120,31 @@ pub(super) struct Lane {
 
 /// The order in which a key visits groups.
 struct Probe {
-    hash: u32,
     group: u32,
     step: u32,
-    groups: u32,
+    mask: u32,
 }
 
 impl Probe {
-    fn new(hash: u32, groups: usize) -> Probe {
-        Probe { hash, group: first_group(hash, groups), step: 0, groups: groups as u32 }
+    fn new(hash: u32, class: Class) -> Probe {
+        // Odd, so it shares no factor with a power of two and reaches each group once in a round.
+        let step = hash.wrapping_mul(0x9e37_79b1).rotate_left(16) | 1;
+        Probe { group: first_group(hash, class) as u32, step, mask: (class.groups() - 1) as u32 }
     }
 
-    /// To the next group.
-    #[inline]
     fn advance(&mut self) {
-        if self.step == 0 {
-            self.step = step(self.hash, self.groups);
-        }
-        // No overflow: a class has fewer than 2^31 groups.
-        let next = self.group + self.step;
-        self.group = if next >= self.groups { next - self.groups } else { next };
+        self.group = self.group.wrapping_add(self.step) & self.mask;
     }
 }
 
-/// The high bits of the hash, scaled to the number of groups (Lemire, "Fast random integer
-/// generation in an interval", 2019).
+/// The high bits of the hash.
 #[inline]
-fn first_group(hash: u32, groups: usize) -> u32 {
-    ((u64::from(hash) * groups as u64) >> 32) as u32
-}
-
-/// How far apart the groups are that a key visits. Computed only for a key that finds its first
-/// group full.
-///
-/// Steps are 1 more than a multiple of 210 = 2 * 3 * 5 * 7, so they share no factor with any
-/// region's size, m << k with m <= 7, and reach each group once in a round.
-#[cold]
-#[inline(never)]
-fn step(hash: u32, groups: u32) -> u32 {
-    let mixed = hash.wrapping_mul(0x9e37_79b1).rotate_left(16);
-    let choices = u64::from(groups / 210);
-    210 * ((u64::from(mixed) * choices) >> 32) as u32 + 1
+fn first_group(hash: u32, class: Class) -> usize {
+    (hash >> (32 - u32::from(class.0))) as usize
 }
 
 impl Region {
     pub(super) fn allocate(class: Class) -> Region {
-        assert!(class.groups() < 1 << 31, "a region of more than 2^31 groups");
         Region { groups: alloc::allocate(class.groups(), ALIGN), class }
     }
 
@@ -189,9 +169,9 @@ impl Region {
 
     #[inline]
     fn unpack(word: *mut Group) -> Region {
-        let class = Class((word.addr() & CLASS) as u8);
-        let groups = word.map_addr(|address| address & !CLASS);
-        // SAFETY: `pack` stored a non-null address aligned to more than CLASS.
+        let class = Class((word.addr() & LOW) as u8);
+        let groups = word.map_addr(|address| address & !LOW);
+        // SAFETY: `pack` stored a non-null address with its low bits clear.
         Region { groups: unsafe { NonNull::new_unchecked(groups) }, class }
     }
 
@@ -215,7 +195,7 @@ impl Region {
         hash: u32,
         visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
     ) -> Option<T> {
-        let first = first_group(hash, self.class.groups());
+        let first = first_group(hash, self.class);
         // SAFETY: probes stay below the number of groups; the caller promises the rest.
         let (found, tags) = unsafe { self.search_group(first, hash, visit) };
         if found.is_none() && tags.overflowed() {
@@ -235,11 +215,11 @@ impl Region {
         hash: u32,
         visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
     ) -> Option<T> {
-        let mut probe = Probe::new(hash, self.class.groups());
+        let mut probe = Probe::new(hash, self.class);
         for _ in 1..self.class.groups() {
             probe.advance();
             // SAFETY: as in `search`.
-            let (found, tags) = unsafe { self.search_group(probe.group, hash, visit) };
+            let (found, tags) = unsafe { self.search_group(probe.group as usize, hash, visit) };
             if found.is_some() || !tags.overflowed() {
                 return found;
             }
@@ -252,11 +232,10 @@ impl Region {
     #[inline(always)]
     unsafe fn search_group<T>(
         self,
-        index: u32,
+        index: usize,
         hash: u32,
         visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
     ) -> (Option<T>, Tags) {
-        let index = index as usize;
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
         let tags = group.tags();
@@ -278,7 +257,7 @@ impl Region {
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
     pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
-        let mut probe = Probe::new(hash, self.class.groups());
+        let mut probe = Probe::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
             let group = unsafe { self.group(probe.group as usize) };
@@ -308,7 +287,7 @@ impl Region {
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
         unsafe { self.group(lane.group) }.clear(lane.lane);
-        let mut probe = Probe::new(hash, self.class.groups());
+        let mut probe = Probe::new(hash, self.class);
         while probe.group as usize != lane.group {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(probe.group as usize) }.overflow_sub();
@@ -367,7 +346,7 @@ impl Region {
                     tags.matching(tag(hash)).any(|matching| matching == lane),
                     "a lane's tag is its slot's"
                 );
-                let mut probe = Probe::new(hash, self.class.groups());
+                let mut probe = Probe::new(hash, self.class);
                 while probe.group as usize != index {
                     expected[probe.group as usize] += 1;
                     probe.advance();
@@ -390,41 +369,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_grow_in_steps_of_a_quarter_at_most_and_reach_any_size() {
-        let mut class = Class::SMALLEST;
-        for _ in 0..60 {
-            let next = class.next();
-            assert!(next.groups() > class.groups());
-            assert!(next.groups() * 4 <= class.groups() * 5);
-            class = next;
+    fn a_class_is_the_smallest_for_its_entries() {
+        assert_eq!(Class::for_entries(0), Class::SMALLEST);
+        for entries in [1, 18, 19, 1000, 36_864, 36_865, 1 << 20] {
+            let class = Class::for_entries(entries);
+            assert!(class.entries() >= entries);
+            assert!(class == Class::SMALLEST || class.entries() / 2 < entries);
         }
-        for entries in [0, 1, 36, 37, 1000, 31_250, 1 << 20] {
-            assert!(Class::for_entries(entries).entries() >= entries);
-        }
-    }
-
-    #[test]
-    fn growth_ends_in_the_planned_class() {
-        let planned = Class::for_entries(31_875);
-        let mut class = Class::SMALLEST;
-        let mut steps = 0;
-        while class < planned {
-            class = class.grown(planned);
-            steps += 1;
-        }
-        assert_eq!(class, planned);
-        assert!(steps <= 12, "{steps} steps");
-        assert_eq!(class.grown(planned), planned.next());
     }
 
     #[test]
     fn every_probe_reaches_every_group() {
-        for class in (0..40).map(Class) {
-            let groups = class.groups();
+        for class in (1..12).map(Class) {
             for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
-                let mut seen = vec![false; groups];
-                let mut probe = Probe::new(hash, groups);
-                for _ in 0..groups {
+                let mut seen = vec![false; class.groups()];
+                let mut probe = Probe::new(hash, class);
+                for _ in 0..class.groups() {
                     assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
                     probe.advance();
                 }
@@ -461,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_word_carries_address_and_size() {
-        for class in [Class(0), Class(1), Class(2), Class(3), Class(17), Class(22)] {
+        for class in [Class(1), Class(2), Class(3), Class(7), Class(12)] {
             let region = Region::allocate(class);
             let word = RegionWord::new(region);
             assert_eq!(word.load().groups, region.groups);
