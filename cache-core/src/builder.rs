@@ -236,4 +236,4 @@ where
 }
 
 /// Slots are numbered in 32 bits, and some wait for readers.
-const MOST_ENTRIES: u64 = 4_000_000_000;
+const MOST_ENTRIES: u64 = 2_000_000_000;

@@ -24,7 +24,7 @@ fn fold(hash: u64) -> u64 {
     folded.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::hash::{BuildHasherDefault, Hasher};

@@ -21,6 +21,7 @@ struct Numbers {
     next: usize,
 }
 
+#[cfg(not(loom))]
 thread_local! {
     // Const-initialised and without a destructor: a read is one move relative to the thread's
     // base register, and stays possible while the thread's other locals are being destroyed.
@@ -28,8 +29,22 @@ thread_local! {
     static RETURN: ReturnAtExit = const { ReturnAtExit };
 }
 
+// loom's threads share one thread of the system. A model tells each its number.
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<usize> = Cell::new(NONE);
+}
+
+/// Makes this number the calling thread's.
+#[cfg(all(test, loom))]
+pub(crate) fn set(number: usize) {
+    CURRENT.with(|current| current.set(number));
+}
+
+#[cfg(not(loom))]
 struct ReturnAtExit;
 
+#[cfg(not(loom))]
 impl Drop for ReturnAtExit {
     fn drop(&mut self) {
         let number = CURRENT.replace(NONE);
@@ -42,16 +57,23 @@ impl Drop for ReturnAtExit {
 /// The calling thread's number, or [`NONE`]. No lock.
 #[inline]
 pub(crate) fn current() -> usize {
-    CURRENT.get()
+    CURRENT.with(Cell::get)
 }
 
 /// Gives the calling thread a number that it keeps until it ends; [`NONE`] when it is already
 /// ending, in which case the caller must [`take`] one for the moment and [`give_back`] it.
+#[cfg(not(loom))]
 #[cold]
 pub(crate) fn register() -> usize {
     if current() == NONE && RETURN.try_with(|_| ()).is_ok() {
         CURRENT.set(take());
     }
+    current()
+}
+
+/// As for a thread that is ending, where a model told it no number.
+#[cfg(loom)]
+pub(crate) fn register() -> usize {
     current()
 }
 
@@ -70,7 +92,7 @@ pub(crate) fn give_back(number: usize) {
     NUMBERS.lock().returned.push(Reverse(number));
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -372,5 +372,5 @@ fn mask_from(level: usize) -> u64 {
     NEVER.checked_shl(level as u32 * DIGIT_BITS).unwrap_or(0)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -113,7 +113,7 @@ impl<E> KeepOwn for &ErrorOf<E> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -114,7 +114,7 @@ impl Node {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::panic::catch_unwind;

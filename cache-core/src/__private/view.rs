@@ -117,7 +117,7 @@ pub fn key_of<P: Part>(view: View<P>) -> P::Key {
     view.0.to_key()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::borrow::Cow;

@@ -8,7 +8,7 @@
 //!
 //! Arrays of several megabytes are offered to the kernel for huge pages. Entries are visited at
 //! random; with pages of 4 KiB the translation of their addresses costs as much as fetching them.
-//! docs/benchmarks.md has the figures.
+//! docs/design.md has the figures.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;

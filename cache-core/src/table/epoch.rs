@@ -122,7 +122,7 @@ impl Epoch {
             let reader = unsafe { self.first.get_unchecked(number) };
             if reader.announced.load(Relaxed) == IDLE {
                 // As in `announce`, for depth 1 and without a fence.
-                reader.announced.store(self.current.load(Acquire), Relaxed);
+                reader.announced.store(self.current.load(Acquire), Release);
                 barrier::compiler_only();
                 return Pin { reader, here: PhantomData };
             }
@@ -134,7 +134,10 @@ impl Epoch {
         // Acquire: pairs with the AcqRel in `stamp`. Who reads an epoch sees all that was unlinked
         // before that epoch began, which is why garbage stamped with it does not concern him.
         let epoch = self.current.load(Acquire) & !LOW;
-        reader.announced.store(epoch | low, Relaxed);
+        // Release, like every store to the line after the first: pairs with the Acquire in
+        // `advance`. A collector that sees this announcement, but not the withdrawal before it,
+        // must still know that what was read before is over.
+        reader.announced.store(epoch | low, Release);
         // Pairs with the heavy barrier in `advance`.
         if self.asymmetric {
             barrier::compiler_only();
@@ -169,7 +172,7 @@ impl Epoch {
             }
             announced => {
                 assert!(announced & DEPTH != DEPTH, "a cache is viewed within 32,767 views of it");
-                reader.announced.store(announced + 1, Relaxed);
+                reader.announced.store(announced + 1, Release);
             }
         }
         Pin { reader, here: PhantomData }
@@ -269,7 +272,7 @@ impl Reader {
     #[inline(never)]
     fn unpin_slowly(&self, announced: u64) {
         if announced & DEPTH > 1 {
-            self.announced.store(announced - 1, Relaxed);
+            self.announced.store(announced - 1, Release);
         } else {
             // Release: as in `drop`. Before the number is another thread's.
             self.announced.store(IDLE, Release);

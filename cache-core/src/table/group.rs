@@ -39,6 +39,9 @@ const OVERFLOW_ONE: u64 = 1 << 32;
 pub(super) struct Group {
     words: [AtomicU64; 2],
     slots: [AtomicU32; LANES],
+    /// Tells loom of a look at a group whose region was freed.
+    #[cfg(loom)]
+    pub(super) life: loom::cell::UnsafeCell<()>,
 }
 
 // SAFETY: zero words are twelve empty lanes without overflow; the index of an empty lane is never
@@ -49,6 +52,7 @@ unsafe impl Zeroed for Group {
         Group {
             words: std::array::from_fn(|_| AtomicU64::new(0)),
             slots: std::array::from_fn(|_| AtomicU32::new(0)),
+            life: loom::cell::UnsafeCell::new(()),
         }
     }
 }

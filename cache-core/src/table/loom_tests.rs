@@ -5,12 +5,12 @@
 //! RUSTFLAGS="--cfg loom" cargo test --release -p cache-core --lib loom_tests
 //! ```
 //! What is modelled is the code itself, not a copy of it: `epoch.rs` with the fence on both sides
-//! (loom knows no `membarrier`), and the table with one shard, blocks of four slots and tiny
-//! regions. Keys and values hold a [`Tracked`] cell, read as user code would read them and written
-//! when they are dropped: loom reports any read that is not ordered before the drop, or after the
-//! creation, of what it reads. Regions tell loom in the same way when they are freed.
+//! (loom knows no `membarrier`), and the table with blocks of four slots and tiny regions. Keys and
+//! values hold a [`Tracked`] cell, read as user code would read them and written when they are
+//! dropped: loom reports any read that is not ordered before the drop, or after the creation, of
+//! what it reads. Regions tell loom in the same way when they are freed.
 //!
-//! Threads are switched where they need not be at most five times in a run, unless the environment says
+//! A running thread is interrupted at most five times in a run, unless the environment says
 //! otherwise (`LOOM_MAX_PREEMPTIONS`).
 
 use loom::cell::UnsafeCell;
@@ -257,11 +257,11 @@ type Tested = Table<Word, Word, ()>;
 
 /// A table that holds these keys, each with ten times itself as its value.
 fn table(keys: &[u64]) -> Arc<Tested> {
-    table_of(1, keys)
+    table_of(1, 1, keys)
 }
 
-fn table_of(shards: usize, keys: &[u64]) -> Arc<Tested> {
-    let plan = Plan { shards, entries: Some(8), weight: None, initial: 1, threads: 4 };
+fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
+    let plan = Plan { shards, entries: Some(8), weight: None, initial, threads: 4 };
     let table = Arc::new(Table::new(plan, |_| ()));
     let pinned = table.pin();
     for &key in keys {
@@ -335,7 +335,7 @@ fn beside(keys: &'static [u64], reads: fn(&Pinned<'_, Word, Word, ()>), writes: 
 fn table_first_entry_of_a_second_shard() {
     const OTHER: u64 = HASH | 1 << 32;
     model(|| {
-        let table = table_of(2, &[1]);
+        let table = table_of(2, 1, &[1]);
         assert_eq!(remove(&table.pin(), 1), Some(10));
         collect(&table);
         let reader = {
@@ -346,6 +346,48 @@ fn table_first_entry_of_a_second_shard() {
         reader.join().unwrap();
         assert_eq!(find_at(&table.pin(), OTHER, 2), Some(20));
     });
+}
+
+/// With a full group, which later entries of the same hash pass by.
+fn beside_in_a_full_group(
+    keys: std::ops::RangeInclusive<u64>,
+    reads: fn(&Pinned<'_, Word, Word, ()>),
+    writes: fn(&Tested),
+) {
+    model(move || {
+        let table = table_of(1, 16, &keys.clone().collect::<Vec<_>>());
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || reads(&table.pin()))
+        };
+        writes(&table);
+        reader.join().unwrap();
+        table.pin().lock(0).validate();
+    });
+}
+
+#[test]
+fn table_group_fills_and_overflows_behind_a_reader() {
+    beside_in_a_full_group(
+        1..=11,
+        |pinned| assert!(matches!(find(pinned, 12), None | Some(120))),
+        |table| {
+            store(&table.pin(), 12, 120);
+            store(&table.pin(), 13, 130);
+        },
+    );
+}
+
+#[test]
+fn table_overflow_is_counted_down_behind_a_reader() {
+    beside_in_a_full_group(
+        1..=14,
+        |pinned| assert_eq!(find(pinned, 14), Some(140)),
+        |table| {
+            remove(&table.pin(), 13);
+            remove(&table.pin(), 1);
+        },
+    );
 }
 
 /// A reader sees an index only with the segment and the slot behind it.
@@ -446,13 +488,13 @@ fn table_lane_and_slot_become_another_keys() {
 
 #[test]
 fn table_grows_behind_a_reader() {
+    const KEYS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
     // As many as the smallest region takes before it grows.
-    const KEYS: [u64; 4] = [1, 2, 3, 4];
-    assert_eq!(KEYS.len(), Class::SMALLEST.entries());
+    let keys = &KEYS[..Class::SMALLEST.entries()];
     beside(
-        &KEYS,
-        |pinned| assert_eq!(find(pinned, KEYS.len() as u64), Some(10 * KEYS.len() as u64)),
-        |table| store(&table.pin(), 100, 1000),
+        keys,
+        |pinned| assert_eq!(find(pinned, 1), Some(10)),
+        |table| store(&table.pin(), 9, 90),
     );
 }
 

@@ -120,27 +120,32 @@ impl<K, V> Slot<K, V> {
 }
 
 /// An array that grows by segments and never moves.
+///
+/// An index plus [`BLOCK`], its *position*, has its highest bit where its segment begins. So the
+/// segment's array is kept as if it began at position 0, and is indexed by the position itself.
 struct Segments<T> {
-    starts: [AtomicPtr<T>; SEGMENTS],
-    lens: [AtomicU32; SEGMENTS],
+    /// Where each segment's array would begin. Only to be offset by positions below `ends`.
+    origins: [AtomicPtr<T>; SEGMENTS],
+    /// The position after each segment's last; 0 while the segment does not exist.
+    ends: [AtomicU32; SEGMENTS],
 }
 
 impl<T: Zeroed> Segments<T> {
     fn new() -> Self {
         Segments {
-            starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-            lens: std::array::from_fn(|_| AtomicU32::new(0)),
+            origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            ends: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 
-    /// Segment and offset of an index.
+    /// Position and segment of an index.
     #[inline]
     fn place(index: u32) -> (usize, usize) {
         // No overflow: the last index given out is below 2^32 - BLOCK.
-        let biased = index.wrapping_add(BLOCK);
+        let position = index.wrapping_add(BLOCK);
         // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
-        let bits = (biased | 1).ilog2();
-        ((bits - FIRST_BITS) as usize, (biased ^ (1 << bits)) as usize)
+        let bits = (position | 1).ilog2();
+        (position as usize, (bits - FIRST_BITS) as usize)
     }
 
     /// The index of a segment's first element.
@@ -149,25 +154,27 @@ impl<T: Zeroed> Segments<T> {
     }
 
     fn add_segment(&self, segment: usize, len: u32) {
+        let first = BLOCK << segment;
         let start = alloc::allocate::<T>(len as usize, 64);
-        self.starts[segment].store(start.as_ptr(), Relaxed);
-        // Release: pairs with the Acquire in `get`; who sees the length sees the start.
-        self.lens[segment].store(len, Release);
+        let origin = start.as_ptr().wrapping_sub(first as usize);
+        self.origins[segment].store(origin, Relaxed);
+        // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
+        self.ends[segment].store(first.wrapping_add(len), Release);
     }
 
     /// # Safety
     /// The index lies in a segment that was added, and the caller learnt it from someone who knew
-    /// that (so that the segment's pointer is visible to him).
+    /// that (so that the segment's origin is visible to him).
     #[inline]
     unsafe fn get_unchecked(&self, index: u32) -> &T {
-        let (segment, offset) = Self::place(index);
-        // SAFETY: the index's segment was added, so it is below SEGMENTS, its start is not null
-        // and the offset lies in it.
+        let (position, segment) = Self::place(index);
+        // SAFETY: the index's segment was added, so it is below SEGMENTS, and the position lies in
+        // its array.
         unsafe {
             // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
             // with.
-            let start = self.starts.get_unchecked(segment).load(Relaxed);
-            NonNull::new_unchecked(start).add(offset).as_ref()
+            let origin = self.origins.get_unchecked(segment).load(Relaxed);
+            &*origin.wrapping_add(position)
         }
     }
 
@@ -175,26 +182,35 @@ impl<T: Zeroed> Segments<T> {
     /// If there is no such element.
     #[inline]
     fn get(&self, index: u32) -> &T {
-        let (segment, offset) = Self::place(index);
-        if offset >= self.lens[segment].load(Acquire) as usize {
+        let (position, segment) = Self::place(index);
+        if position >= self.ends[segment].load(Acquire) as usize {
             no_such_slot(index);
         }
-        // SAFETY: the segment was added and is longer than the offset; elements are valid when
-        // zero, and shared from the start.
-        unsafe { &*self.starts.get_unchecked(segment).load(Relaxed).add(offset) }
+        // SAFETY: the segment was added and ends after the position; elements are valid when zero,
+        // and shared from the start.
+        unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 
     fn bytes(&self) -> usize {
-        self.lens.iter().map(|len| len.load(Relaxed) as usize * size_of::<T>()).sum()
+        (0..SEGMENTS).map(|segment| self.len(segment) * size_of::<T>()).sum()
+    }
+}
+
+impl<T> Segments<T> {
+    fn len(&self, segment: usize) -> usize {
+        (self.ends[segment].load(Relaxed) as usize).saturating_sub((BLOCK as usize) << segment)
     }
 }
 
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
-        for (start, len) in self.starts.iter().zip(&self.lens) {
-            if let Some(start) = NonNull::new(start.load(Relaxed)) {
+        for segment in 0..SEGMENTS {
+            let len = self.len(segment);
+            if len > 0 {
+                let origin = self.origins[segment].load(Relaxed);
+                let start = origin.wrapping_add((BLOCK as usize) << segment);
                 // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
-                unsafe { alloc::free(start, len.load(Relaxed) as usize, 64) };
+                unsafe { alloc::free(NonNull::new_unchecked(start), len, 64) };
             }
         }
     }
@@ -281,7 +297,8 @@ impl<K, V> Slab<K, V> {
 
     fn add_segment(&self, growth: &mut Growth) {
         let segment = growth.segments;
-        assert!(segment < SEGMENTS, "a cache holds at most 2^32 - 64 entries");
+        // The end of the last segment would be no 32-bit position.
+        assert!(segment < SEGMENTS - 1, "a cache holds at most 2^31 - 64 entries");
         let nominal = BLOCK << segment;
         let missing = growth.planned.saturating_sub(growth.total);
         let wanted = if missing > 0 {
