@@ -51,7 +51,7 @@ trait Function: Clone + Send + 'static {
     /// For the names of cases.
     const NAME: &'static str;
     /// What its cache has as key.
-    type Key: Send + Sync;
+    type Key: Clone + Send + Sync;
 
     /// The key of a rank.
     fn key(rank: u64) -> Self::Key;

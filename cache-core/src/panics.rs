@@ -17,7 +17,13 @@ pub(crate) struct Panics {
 impl Panics {
     pub(crate) fn catch(&mut self, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-            self.first.get_or_insert(panic);
+            if self.first.is_none() {
+                self.first = Some(panic);
+            } else {
+                // Not dropped: what a panic carries may panic when it is dropped, and would unwind
+                // from here, between the dropping of slots and their return.
+                std::mem::forget(panic);
+            }
         }
     }
 

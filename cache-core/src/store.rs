@@ -325,7 +325,9 @@ impl<K, V> Store<K, V> {
     pub(crate) fn tell(&self, pinned: &Pin<'_, K, V>, key: &K, value: &V, cause: RemovalCause) {
         let Some(listener) = &self.config.listener else { return };
         let told = catch_unwind(AssertUnwindSafe(|| listener(key, value, cause)));
-        if told.is_err() {
+        if let Err(panic) = told {
+            // Not dropped: see `panics.rs`.
+            std::mem::forget(panic);
             pinned.counters().listener_panics.add(1);
         }
     }

@@ -3,8 +3,8 @@
 
 mod common;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use cache_core::{Cache, CacheBuilder, FakeClock, RandomState};
@@ -256,12 +256,13 @@ fn unique_values(cache: &Cache<u64, u64>, next: &AtomicU64, clock: &FakeClock, s
 }
 
 fn each_entry_is_told_once(configure: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>) {
-    let told: &'static Mutex<Vec<u64>> = Box::leak(Box::default());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&told);
     let clock = FakeClock::new();
     let builder = Cache::builder()
         .clock(clock.clone())
         .record_stats()
-        .eviction_listener(|_, value, _| told.lock().unwrap().push(*value));
+        .eviction_listener(move |_, value, _| listener.lock().unwrap().push(*value));
     let cache = configure(builder).build();
     let next = AtomicU64::new(0);
     thread::scope(|scope| {

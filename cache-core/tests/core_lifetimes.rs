@@ -430,3 +430,17 @@ fn iter_outlives_the_last_handle() {
     drop(iter);
     assert_eq!(census.alive(), 0);
 }
+
+#[test]
+fn values_may_ask_for_any_alignment() {
+    #[derive(Clone)]
+    #[repr(align(256))]
+    struct Wide(u8);
+    let cache: Cache<u32, Wide> = Cache::new(64);
+    for key in 0..100 {
+        cache.insert(key, Wide(key as u8));
+        let aligned = cache.view(&key, |wide| std::ptr::from_ref(wide).addr() % 256 == 0);
+        assert_eq!(aligned, Some(true));
+        assert_eq!(cache.get(&key).map(|wide| wide.0), Some(key as u8));
+    }
+}

@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, FakeClock};
@@ -125,4 +129,44 @@ fn a_load_that_panics_while_drops_panic_ends_in_one_panic() {
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 0);
     cache.__validate();
+}
+
+/// What the panics of `Awkward` carry: it panics in turn when it is dropped.
+struct Payload;
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        assert!(thread::panicking(), "on purpose, of a payload");
+    }
+}
+
+/// Panics when it is dropped, with a payload that does too. Counts its drops.
+#[derive(Clone)]
+struct Awkward(Arc<AtomicUsize>, Arc<AtomicBool>);
+
+impl Drop for Awkward {
+    fn drop(&mut self) {
+        if self.1.load(SeqCst) {
+            self.0.fetch_add(1, SeqCst);
+            panic_any(Payload);
+        }
+    }
+}
+
+#[test]
+fn panics_that_panic_again_when_dropped_make_nobody_drop_twice() {
+    let (drops, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let cache: Cache<u64, Awkward> = Cache::new(64);
+    for key in 0..8 {
+        cache.insert(key, Awkward(Arc::clone(&drops), Arc::clone(&armed)));
+    }
+    armed.store(true, SeqCst);
+    for attempt in [catch(|| cache.invalidate_all()), catch(|| drop(cache))] {
+        attempt.map_or_else(std::mem::forget, |()| ());
+    }
+    assert_eq!(drops.load(SeqCst), 8);
+}
+
+fn catch(work: impl FnOnce()) -> thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(work))
 }

@@ -584,4 +584,5 @@ fn refresh_overtaken_by_an_invalidation_is_not_kept() {
     invalidated_meanwhile::insert(1, 5);
     assert_eq!(invalidated_meanwhile::refresh(1), 2);
     assert_eq!(invalidated_meanwhile::get(1), None);
+    assert_eq!(invalidated_meanwhile(1), 2);
 }

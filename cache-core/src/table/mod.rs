@@ -19,7 +19,9 @@
 //!    overflow count, says "go on" for as long as it is present, and a reader that answers
 //!    "absent" overlapped an instant when it was. A reader still in an outgrown region sees the
 //!    instant of the switch, which its call overlaps too. (Versions to be checked again before a
-//!    miss is answered are thus not needed.)
+//!    miss is answered are thus not needed. While a key is removed and stored anew by another
+//!    thread, a reader may find it, not find it, and find it again: the lane's index is seen before
+//!    its tag. It never finds a value older than one it has found.)
 //! 4. *Unwinding.* User code that may panic (`Eq`, `Clone`, a `view` closure) runs with nothing
 //!    held but the pin, which its guard releases.
 //!

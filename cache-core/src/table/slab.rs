@@ -111,12 +111,19 @@ impl<K, V> Slot<K, V> {
             }
         }
         let state = self.meta.state();
+        // First, so that nothing that goes wrong below makes anybody drop it again.
+        self.meta.set_state(State::Free);
         let _drop_key = (state != State::Free).then_some(DropKey(self));
         if matches!(state, State::Live | State::Removed | State::Replaced) {
             // SAFETY: as promised by the caller; these states hold a value.
             unsafe { (*self.value.get()).assume_init_drop() };
         }
     }
+}
+
+/// Segments begin with a cache line, or as their elements ask.
+const fn align<T>() -> usize {
+    if align_of::<T>() > 64 { align_of::<T>() } else { 64 }
 }
 
 /// An array that grows by segments and never moves.
@@ -155,7 +162,7 @@ impl<T: Zeroed> Segments<T> {
 
     fn add_segment(&self, segment: usize, len: u32) {
         let first = BLOCK << segment;
-        let start = alloc::allocate::<T>(len as usize, 64);
+        let start = alloc::allocate::<T>(len as usize, align::<T>());
         let origin = start.as_ptr().wrapping_sub(first as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
@@ -210,7 +217,7 @@ impl<T> Drop for Segments<T> {
                 let origin = self.origins[segment].load(Relaxed);
                 let start = origin.wrapping_add((BLOCK as usize) << segment);
                 // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
-                unsafe { alloc::free(NonNull::new_unchecked(start), len, 64) };
+                unsafe { alloc::free(NonNull::new_unchecked(start), len, align::<T>()) };
             }
         }
     }
