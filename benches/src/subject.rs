@@ -90,6 +90,9 @@ impl Subject for Ours {
     fn clear(&mut self) {
         self.0.invalidate_all();
     }
+    fn breakdown(&self) -> Vec<(&'static str, u64)> {
+        self.0.__memory().into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
+    }
     fn settle(&self) {
         self.0.run_pending_tasks();
     }
@@ -121,6 +124,9 @@ impl Subject for OursTicking {
     }
     fn clear(&mut self) {
         self.0.invalidate_all();
+    }
+    fn breakdown(&self) -> Vec<(&'static str, u64)> {
+        self.0.__memory().into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
     }
     fn settle(&self) {
         self.0.run_pending_tasks();
