@@ -170,12 +170,13 @@ impl Region {
     }
 
     fn pack(self) -> *mut Group {
-        self.groups.as_ptr().map_addr(|address| address | usize::from(self.class.0))
+        self.groups.as_ptr().map_addr(|address| address | usize::from(32 - self.class.0))
     }
 
     #[inline]
     fn unpack(word: *mut Group) -> Region {
-        let class = Class((word.addr() & LOW) as u8);
+        // As the number of bits to shift a hash by: what a look-up wants of it.
+        let class = Class(32 - (word.addr() & LOW) as u8);
         let groups = word.map_addr(|address| address & !LOW);
         // SAFETY: `pack` stored a non-null address with its low bits clear.
         Region { groups: unsafe { NonNull::new_unchecked(groups) }, class }
