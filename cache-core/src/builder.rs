@@ -235,5 +235,25 @@ where
     }
 }
 
+impl<K, V> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A cache of at most so many entries, which do not expire.
+    ///
+    /// # Panics
+    /// If `max_capacity` is 0.
+    #[must_use]
+    pub fn new(max_capacity: u64) -> Self {
+        Self::builder().max_capacity(max_capacity).build()
+    }
+
+    /// Configures a cache.
+    pub fn builder() -> CacheBuilder<K, V> {
+        CacheBuilder::new()
+    }
+}
+
 /// Slots are numbered in 32 bits, and some wait for readers.
 const MOST_ENTRIES: u64 = 2_000_000_000;

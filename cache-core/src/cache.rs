@@ -6,12 +6,11 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::iter::Iter;
 use crate::load::{NeverFails, Nothing, ShareArc, ShareError};
 use crate::policy_view::Policy;
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::{CacheBuilder, Equivalent, RandomState, RemovalCause};
+use crate::{Equivalent, RandomState, RemovalCause};
 
 /// A bounded, concurrent, in-process cache from `K` to `V`.
 ///
@@ -41,7 +40,7 @@ use crate::{CacheBuilder, Equivalent, RandomState, RemovalCause};
 /// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
 /// runs, memory of entries removed meanwhile is not reused.
 pub struct Cache<K, V, S = RandomState> {
-    inner: Arc<Inner<K, V, S>>,
+    pub(crate) inner: Arc<Inner<K, V, S>>,
 }
 
 pub(crate) struct Inner<K, V, S> {
@@ -62,26 +61,6 @@ impl<K, V, S> fmt::Debug for Cache<K, V, S> {
             .field("name", &self.inner.store.config.name)
             .field("weighted_size", &self.inner.store.budget.used())
             .finish_non_exhaustive()
-    }
-}
-
-impl<K, V> Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    /// A cache of at most so many entries, which do not expire.
-    ///
-    /// # Panics
-    /// If `max_capacity` is 0.
-    #[must_use]
-    pub fn new(max_capacity: u64) -> Self {
-        Self::builder().max_capacity(max_capacity).build()
-    }
-
-    /// Configures a cache.
-    pub fn builder() -> CacheBuilder<K, V> {
-        CacheBuilder::new()
     }
 }
 
@@ -204,7 +183,7 @@ where
     }
 
     /// As [`insert`](Self::insert), with a time to live of its own. The time given counts, be it
-    /// longer or shorter than [`time_to_live`](CacheBuilder::time_to_live). With zero, the value is
+    /// longer or shorter than [`time_to_live`](crate::CacheBuilder::time_to_live). With zero, the value is
     /// dead on arrival: what was there is removed, and nothing is stored.
     ///
     /// ```
@@ -279,15 +258,6 @@ where
         self.store().remove_if(condemned)
     }
 
-    /// Copies of the live entries. Weakly consistent: an entry that stays throughout is given once;
-    /// one that comes or goes meanwhile may be given or not. No lock; see [`Iter`] for memory.
-    pub fn iter(&self) -> Iter<K, V, S>
-    where
-        K: Clone,
-    {
-        Iter::new(Arc::clone(&self.inner))
-    }
-
     /// How many entries the cache holds, those included that have expired and are not freed yet.
     /// Without a weigher it is exact and never above the bound. O(1); with a weigher O(shards),
     /// taking their locks one at a time.
@@ -327,7 +297,7 @@ where
     }
 
     /// What the cache has counted, if it was built with
-    /// [`record_stats`](CacheBuilder::record_stats). O(threads).
+    /// [`record_stats`](crate::CacheBuilder::record_stats). O(threads).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.store().stats()

@@ -1,10 +1,26 @@
 //! Walking over a cache.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::vec;
 
-use crate::cache::Inner;
+use crate::cache::{Cache, Inner};
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Copies of the live entries. Weakly consistent: an entry that stays throughout is given once;
+    /// one that comes or goes meanwhile may be given or not. No lock; see [`Iter`] for memory.
+    pub fn iter(&self) -> Iter<K, V, S>
+    where
+        K: Clone,
+    {
+        Iter::new(Arc::clone(&self.inner))
+    }
+}
 
 /// Copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
 ///

@@ -17,8 +17,8 @@
 //! # Reading the code
 //! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
 //! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
-//! (timers); `shard`, all that happens under one lock; `store`, `call`, `flight` and `load`, what
-//! happens around the locks; and the face: `cache`, `builder`, `iter`. A file uses only what stands
+//! (timers); `shard`, all that happens under one lock; `store`, `call`, `write`, `flight` and `load`,
+//! what happens around the locks; and the face: `cache`, `builder`, `iter`. A file uses only what stands
 //! below it. Each begins with what it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
@@ -45,6 +45,7 @@ mod sync;
 mod table;
 mod thread_index;
 mod wheel;
+mod write;
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,0 +1,180 @@
+//! Writing: what a call does before it takes a lock, and after.
+//!
+//! A writing call goes through the same steps each time. *Before the lock*: the user's weigher and
+//! clock run, the key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`.
+//! *After it*: the listener is told, with references that the pin keeps valid; the pin is released;
+//! then a step of garbage collection drops what nobody can reach any more.
+
+use std::time::Duration;
+
+use crate::RemovalCause;
+use crate::call::Call;
+use crate::panics::Panics;
+use crate::shard::{Arrival, cause_or_expired};
+use crate::store::Store;
+
+impl<K, V> Store<K, V> {
+    /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
+    /// the pin), the thread is unpinned, garbage is dropped (which could not be freed before).
+    pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
+        let mut panics = Panics::default();
+        let result = self.write_and_catch(now, work, &mut panics);
+        panics.resume();
+        result
+    }
+
+    fn write_and_catch<R>(
+        &self,
+        now: u64,
+        work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
+        panics: &mut Panics,
+    ) -> R {
+        let pinned = self.table.pin();
+        let mut call = Call::new(self, &pinned, now);
+        let result = work(&mut call);
+        let sealed = call.sealed;
+        drop(call);
+        drop(pinned);
+        if sealed {
+            self.table.collect_some(panics);
+        }
+        result
+    }
+
+    /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
+    pub(crate) fn insert(&self, hash: u64, key: K, value: V, ttl: Option<Duration>)
+    where
+        K: Eq,
+    {
+        let (arrival, now) = self.receive(&key, value, ttl);
+        let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.deadline > now;
+        if !stored {
+            return self.turn_away(hash, &key, arrival, now);
+        }
+        self.write(now, |call| {
+            let (mut shard, place) =
+                call.lock_with_room(hash, arrival.weight, |other| *other == key, |_, _| true);
+            let place = place.expect("an insert is always wanted");
+            let id = shard.reserve(hash, key);
+            shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);
+            shard.state().0.loads.overtake(hash);
+            call.expire_and_unlock(shard);
+        });
+    }
+
+    /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
+    /// what was there goes all the same, and the listener is told of both.
+    fn turn_away(&self, hash: u64, key: &K, arrival: Arrival<V>, now: u64)
+    where
+        K: Eq,
+    {
+        let dead = arrival.deadline <= now;
+        let cause = if dead { RemovalCause::Expired } else { RemovalCause::Size };
+        self.remove_as(hash, RemovalCause::Replaced, |other| other == key, |_| ());
+        self.turned_away(&self.table.pin(), key, &arrival.value, cause);
+    }
+
+    /// Removes a key's entry, and gives what `see` makes of it if it was fresh. `see` runs without
+    /// the lock.
+    pub(crate) fn remove_as<R>(
+        &self,
+        hash: u64,
+        cause: RemovalCause,
+        eq: impl Fn(&K) -> bool + Copy,
+        see: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        let now = self.now();
+        self.write(now, |call| {
+            let (mut shard, found) = call.pinned.lock_key(hash, eq);
+            let removed = found.map(|id| {
+                let cause = cause_or_expired(shard.entry(id), cause, now);
+                shard.remove(id, cause, &mut call.room, &mut call.removed)
+            });
+            shard.state().0.loads.overtake(hash);
+            call.expire_and_unlock(shard);
+            removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
+        })
+    }
+
+    /// Empties the cache. Each shard is emptied at one stroke, under its lock; its entries are then
+    /// shown to the listener and dropped by this call, without it.
+    pub(crate) fn remove_all(&self) {
+        let now = self.now();
+        let mut panics = Panics::default();
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            let mut shard = pinned.lock(index);
+            let state = shard.state().0;
+            let weight = state.policy.weight();
+            state.policy.clear();
+            state.wheel.clear();
+            state.loads.overtake_all();
+            let detached = shard.detach();
+            // Not before nobody can find the entries any more.
+            self.budget.release(weight);
+            let counters = self.counting(&pinned);
+            detached.finish(|entry| {
+                let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
+                if let Some(counters) = counters {
+                    counters.removed(cause).add(1);
+                }
+                self.tell(&pinned, entry.key(), entry.value(), cause);
+            });
+            drop(pinned);
+            self.table.collect_some(&mut panics);
+        }
+        self.table.collect_all(&mut panics);
+        panics.resume();
+    }
+
+    /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
+    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64 {
+        let now = self.now();
+        let mut count = 0;
+        let mut panics = Panics::default();
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            // Loads that run now may bring what the condition is about: they began before.
+            pinned.lock(index).state().0.loads.overtake_all();
+            let mut picked = Vec::new();
+            pinned.for_each(index, |entry| {
+                if self.is_fresh(entry) && condemned(entry.key(), entry.value()) {
+                    picked.push(entry.id());
+                }
+            });
+            for some in picked.chunks(64) {
+                let mut call = Call::new(self, &pinned, now);
+                let mut shard = pinned.lock(index);
+                for &id in some {
+                    // Gone or replaced since it was picked: then it is not what was condemned.
+                    if shard.is_live(id) {
+                        shard.remove(id, RemovalCause::Explicit, &mut call.room, &mut call.removed);
+                        count += 1;
+                    }
+                }
+                call.unlock(shard);
+            }
+            drop(pinned);
+            self.table.collect_some(&mut panics);
+        }
+        panics.resume();
+        count
+    }
+
+    /// Frees everything that is expired or unreachable.
+    pub(crate) fn run_pending_tasks(&self) {
+        let now = self.now();
+        let mut panics = Panics::default();
+        for index in 0..self.table.shards() {
+            let free_some = |call: &mut Call<'_, '_, K, V>| {
+                let mut shard = call.pinned.lock(index);
+                let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
+                call.unlock(shard);
+                more
+            };
+            while self.write_and_catch(now, free_some, &mut panics) {}
+        }
+        self.table.collect_all(&mut panics);
+        panics.resume();
+    }
+}
