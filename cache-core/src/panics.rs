@@ -14,15 +14,25 @@ pub(crate) struct Panics {
     first: Option<Box<dyn Any + Send>>,
 }
 
+/// Drops what a panic carries. That may panic in turn, which must not unwind from here: between the
+/// dropping of slots and their return, or through a listener's caller. What goes on panicking is
+/// given up in the end.
+pub(crate) fn dispose(mut panic: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            Ok(()) => return,
+            Err(again) => panic = again,
+        }
+    }
+    std::mem::forget(panic);
+}
+
 impl Panics {
     pub(crate) fn catch(&mut self, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-            if self.first.is_none() {
-                self.first = Some(panic);
-            } else {
-                // Not dropped: what a panic carries may panic when it is dropped, and would unwind
-                // from here, between the dropping of slots and their return.
-                std::mem::forget(panic);
+            match self.first {
+                None => self.first = Some(panic),
+                Some(_) => dispose(panic),
             }
         }
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::RemovalCause;
 use crate::budget::Budget;
 use crate::clock::ClockSource;
+use crate::panics::dispose;
 use crate::shard::{Arrival, ShardState};
 use crate::stats::{Counters, Stats};
 use crate::table::{Entry, NEVER, Pinned, Plan, Table, entries_for_groups};
@@ -187,8 +188,7 @@ impl<K, V> Store<K, V> {
         let Some(listener) = &self.config.listener else { return };
         let told = catch_unwind(AssertUnwindSafe(|| listener(key, value, cause)));
         if let Err(panic) = told {
-            // Not dropped: see `panics.rs`.
-            std::mem::forget(panic);
+            dispose(panic);
             pinned.counters().listener_panics.add(1);
         }
     }

@@ -135,6 +135,9 @@ struct Segments<T> {
     origins: [AtomicPtr<T>; SEGMENTS],
     /// The position after each segment's last; 0 while the segment does not exist.
     ends: [AtomicU32; SEGMENTS],
+    /// Where the arrays do begin. (An origin lies outside of its array, so that a leak checker would
+    /// not know it for a pointer to it.)
+    starts: [AtomicPtr<T>; SEGMENTS],
 }
 
 impl<T: Zeroed> Segments<T> {
@@ -142,6 +145,7 @@ impl<T: Zeroed> Segments<T> {
         Segments {
             origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             ends: std::array::from_fn(|_| AtomicU32::new(0)),
+            starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
         }
     }
 
@@ -163,6 +167,7 @@ impl<T: Zeroed> Segments<T> {
     fn add_segment(&self, segment: usize, len: u32) {
         let first = BLOCK << segment;
         let start = alloc::allocate::<T>(len as usize, align::<T>());
+        self.starts[segment].store(start.as_ptr(), Relaxed);
         let origin = start.as_ptr().wrapping_sub(first as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
@@ -212,12 +217,9 @@ impl<T> Segments<T> {
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
         for segment in 0..SEGMENTS {
-            let len = self.len(segment);
-            if len > 0 {
-                let origin = self.origins[segment].load(Relaxed);
-                let start = origin.wrapping_add((BLOCK as usize) << segment);
+            if let Some(start) = NonNull::new(self.starts[segment].load(Relaxed)) {
                 // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
-                unsafe { alloc::free(NonNull::new_unchecked(start), len, align::<T>()) };
+                unsafe { alloc::free(start, self.len(segment), align::<T>()) };
             }
         }
     }
