@@ -6,7 +6,7 @@
 //! writes the zeros itself), so alignment is made here, with the start of the allocation noted in
 //! the word before the array.
 //!
-//! Arrays of several megabytes are offered to the kernel for huge pages. Entries are visited at
+//! Arrays of megabytes are offered to the kernel for huge pages. Entries are visited at
 //! random; with pages of 4 KiB the translation of their addresses costs as much as fetching them.
 //! docs/design.md has the figures.
 
@@ -81,16 +81,19 @@ mod huge_pages {
     const HUGE: usize = 2 << 20;
     const PAGE: usize = 4096;
 
-    /// Offers the whole pages of an array to the kernel for huge pages, if huge ones fit in. Only a
-    /// hint: it is right to ignore an error.
+    /// Offers an array to the kernel for huge pages, if one fits in. Only a hint: it is right to
+    /// ignore an error.
     pub(super) fn suggest(array: NonNull<u8>, bytes: usize) {
-        if bytes < 2 * HUGE {
+        if bytes < HUGE {
             return;
         }
-        let first = array.as_ptr().map_addr(|address| address.next_multiple_of(PAGE));
-        let skipped = first.addr() - array.as_ptr().addr();
-        let len = (bytes - skipped) / PAGE * PAGE;
-        // SAFETY: the range lies in an allocation of ours; this advice changes no contents.
+        // From the beginning of the first page, which holds the allocator's note on the array too:
+        // a large allocation is a mapping of its own, which the kernel aligns to huge pages, and
+        // the first of these would be lost with the first small one.
+        let first = array.as_ptr().map_addr(|address| address & !(PAGE - 1));
+        let len = (array.as_ptr().addr() + bytes - first.addr()) / PAGE * PAGE;
+        // SAFETY: the pages hold an allocation of ours and perhaps others of this process; the
+        // advice changes no contents.
         let _ = unsafe { madvise(first.cast(), len, Advice::LinuxHugepage) };
     }
 }
