@@ -70,3 +70,26 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Iterator for Iter<K, V, S> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone, S> std::iter::FusedIterator for Iter<K, V, S> {}
+
+impl<K, V, S> IntoIterator for &Cache<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    type Item = (K, V);
+    type IntoIter = Iter<K, V, S>;
+
+    /// As [`Cache::iter`].
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// cache.insert(1, 10);
+    /// for (key, value) in &cache {
+    ///     assert_eq!((key, value), (1, 10));
+    /// }
+    /// ```
+    fn into_iter(self) -> Iter<K, V, S> {
+        self.iter()
+    }
+}
