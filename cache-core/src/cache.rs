@@ -224,13 +224,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
-        self.store().remove_as(
-            hash,
-            RemovalCause::Explicit,
-            move |other| key.equivalent(other),
-            |_| (),
-        );
+        self.__invalidate(key);
     }
 
     /// Empties the cache. No load that began before is stored after.
@@ -426,6 +420,17 @@ where
         share: impl ShareError<E>,
     ) -> Result<V, E> {
         self.store().load(self.hash(&key), key, init, share)
+    }
+
+    /// For the macros: as `invalidate`; says whether there was a live value.
+    #[doc(hidden)]
+    pub fn __invalidate<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let equal = move |other: &K| key.equivalent(other);
+        self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
     }
 
     /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its

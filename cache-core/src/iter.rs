@@ -25,7 +25,7 @@ where
 /// Copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
 ///
 /// Entries are copied one shard at a time, when the walk comes to it: the copies of a shard (at
-/// most some 32,000 entries, in caches bounded by count) are held until they are handed out.
+/// most some 36,000 entries, in caches bounded by count) are held until they are handed out.
 pub struct Iter<K, V, S> {
     inner: Arc<Inner<K, V, S>>,
     next_shard: usize,

@@ -40,9 +40,7 @@ impl<V> ShardState<V> {
             share,
         }
     }
-}
 
-impl<V> ShardState<V> {
     pub(crate) fn is_over_its_share(&self) -> bool {
         self.policy.weight() > self.share
     }
@@ -182,7 +180,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Makes sure that the timer of the slot's block is due no later than this deadline.
-    pub(crate) fn arm(&mut self, id: u32, deadline: u64) {
+    fn arm(&mut self, id: u32, deadline: u64) {
         if deadline != NEVER {
             let block = self.block_of(id);
             let wheel = &mut self.state().0.wheel;

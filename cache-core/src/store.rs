@@ -6,7 +6,7 @@
 //! Shards exist for writers only, and each is a lock, a queue of garbage, a policy and a wheel.
 //! There are four for each core, so that writers seldom meet; as many more as it takes for each to
 //! fit a region of 4096 groups, so that the growth of a region, which happens under the shard's
-//! lock, is a pause of well under a millisecond, and so that large caches fill their regions to the
+//! lock, is a pause of about half a millisecond, and so that large caches fill their regions to the
 //! three quarters they are meant for; but at least 64 entries each, because a policy cannot know
 //! much about fewer. Where entries have weights, their number is what `initial_capacity` says, or
 //! unknown.

@@ -128,7 +128,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// `f::invalidate(..)`: whether there was an entry.
     fn invalidate<P: Part<Key: Key>>(cache: &Cache<P::Key, Self>, view: View<P>) -> bool {
-        cache.remove(&view).is_some()
+        cache.__invalidate(&view)
     }
 
     /// `f::refresh(..)`: runs the body and keeps the part of its result that `kept` picks.

@@ -5,10 +5,6 @@
 //! is no pause. The standard library does so for ordinary alignments only (for larger ones it
 //! writes the zeros itself), so alignment is made here, with the start of the allocation noted in
 //! the word before the array.
-//!
-//! Arrays of megabytes are offered to the kernel for huge pages. Entries are visited at
-//! random; with pages of 4 KiB the translation of their addresses costs as much as fetching them.
-//! docs/design.md has the figures.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
@@ -49,7 +45,6 @@ pub(super) fn allocate<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
         array.cast::<*mut u8>().sub(1).write(start);
         NonNull::new_unchecked(array)
     };
-    huge_pages::suggest(array, len * size_of::<T>());
     let array = array.cast::<T>();
     #[cfg(loom)]
     for i in 0..len {
@@ -70,37 +65,6 @@ pub(super) unsafe fn free<T>(array: NonNull<T>, len: usize, align: usize) {
         let start = array.as_ptr().cast::<*mut u8>().sub(1).read();
         std::alloc::dealloc(start, layout::<T>(len, align));
     }
-}
-
-#[cfg(all(target_os = "linux", not(loom), not(miri)))]
-mod huge_pages {
-    use std::ptr::NonNull;
-
-    use rustix::mm::{Advice, madvise};
-
-    const HUGE: usize = 2 << 20;
-    const PAGE: usize = 4096;
-
-    /// Offers an array to the kernel for huge pages, if one fits in. Only a hint: it is right to
-    /// ignore an error.
-    pub(super) fn suggest(array: NonNull<u8>, bytes: usize) {
-        if bytes < HUGE {
-            return;
-        }
-        // From the beginning of the first page, which holds the allocator's note on the array too:
-        // a large allocation is a mapping of its own, which the kernel aligns to huge pages, and
-        // the first of these would be lost with the first small one.
-        let first = array.as_ptr().map_addr(|address| address & !(PAGE - 1));
-        let len = (array.as_ptr().addr() + bytes - first.addr()) / PAGE * PAGE;
-        // SAFETY: the pages hold an allocation of ours and perhaps others of this process; the
-        // advice changes no contents.
-        let _ = unsafe { madvise(first.cast(), len, Advice::LinuxHugepage) };
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
-mod huge_pages {
-    pub(super) fn suggest(_: std::ptr::NonNull<u8>, _: usize) {}
 }
 
 #[cfg(all(test, not(loom)))]

@@ -12,8 +12,8 @@
 //! # Why it is right
 //! The reader stores its announcement and then loads from the table; the collector's side unlinks
 //! and then loads the announcements. If both could miss each other's store, memory in use would be
-//! freed. Two full barriers rule that out, one between the reader's store and its loads (`light`),
-//! one between the unlinking and the collector's loads (`heavy`): either the reader sees the
+//! freed. Two full barriers rule that out, one between the reader's store and its loads, one between
+//! the unlinking and the collector's loads: either the reader sees the
 //! unlinking, or the collector sees the announcement.
 //!
 //! # Cost

@@ -18,7 +18,7 @@
 //! The holder of the lock builds a larger region from the slots' stored hashes (the user's `Hash`
 //! never runs), publishes it with one store and retires the old one. Slots do not move. A reader
 //! still in the old region sees the state of the moment of the switch, which lies within its call.
-//! The pause falls on writers of one shard, and shards are kept to some 32,000 entries (see
+//! The pause falls on writers of one shard, and shards are kept to some 36,000 entries (see
 //! `store.rs`).
 
 use std::ptr::NonNull;
