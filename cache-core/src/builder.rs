@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, ClockSource, MonotonicClock};
 use crate::store::{Config, Listener, Store, Weigher};
-use crate::{BuildError, Cache, RandomState, RemovalCause};
+use crate::{BuildError, Cache, LoadingCache, RandomState, RemovalCause};
 
 /// Configures a [`Cache`]; made by [`Cache::builder`].
 ///
@@ -31,6 +31,7 @@ pub struct CacheBuilder<K, V> {
     time_to_live: Option<Duration>,
     listener: Option<Listener<K, V>>,
     record_stats: bool,
+    coalesce_timeout: Duration,
     clock: ClockSource,
 }
 
@@ -44,6 +45,7 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
             .field("weigher", &self.weigher.is_some())
             .field("eviction_listener", &self.listener.is_some())
             .field("record_stats", &self.record_stats)
+            .field("coalesce_timeout", &self.coalesce_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -72,6 +74,7 @@ where
             time_to_live: None,
             listener: None,
             record_stats: false,
+            coalesce_timeout: DEFAULT_PATIENCE,
             clock: ClockSource::new(MonotonicClock::new()),
         }
     }
@@ -143,6 +146,28 @@ where
         self
     }
 
+    /// How long a caller waits for another caller's load of the same key before it loads by itself; a
+    /// minute, if nothing else is said. [`Duration::MAX`] is "for ever".
+    ///
+    /// Loads that would wait for each other are found out and do not wait, as far as the waiting goes
+    /// through caches. What a cache cannot see is a wait for something else: a loader that waits for
+    /// the latch of a thread pool whose threads wait for that load; a future that is never polled again
+    /// and not dropped. This time puts an end to those.
+    ///
+    /// It is also how long a load may take before it is given up on by those who wait: the first of
+    /// them then begins another, which the others join. Who has lost patience a second time loads
+    /// alone. So give more than the slowest load takes. A computation ([`EntrySelector`]) that has
+    /// waited so long for another of the same key panics: two cannot run at once.
+    ///
+    /// Real time, whatever the cache's clock. Threads wait by themselves; for tasks that wait there
+    /// is one thread for the process, `cache-alarm`, which ends when it is not needed.
+    ///
+    /// [`EntrySelector`]: crate::EntrySelector
+    pub fn coalesce_timeout(mut self, patience: Duration) -> Self {
+        self.coalesce_timeout = patience;
+        self
+    }
+
     /// The clock that deadlines are kept by; [`MonotonicClock`] if none is given. See
     /// [`TickingClock`](crate::TickingClock) for faster hits and [`FakeClock`](crate::FakeClock)
     /// for tests.
@@ -195,8 +220,38 @@ where
             time_to_live: self.time_to_live,
             listener: self.listener,
             record_stats: self.record_stats,
+            coalesce_timeout: self.coalesce_timeout,
         };
         Ok(Cache::from_store(Store::new(config, self.clock), hasher))
+    }
+
+    /// Builds a cache that loads what is missing with this function. For another hasher there is
+    /// [`LoadingCache::new`].
+    ///
+    /// # Panics
+    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    pub fn build_with_loader<E>(
+        self,
+        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
+    ) -> LoadingCache<K, V, E>
+    where
+        E: Send + Sync + 'static,
+    {
+        LoadingCache::new(self.build(), loader)
+    }
+
+    /// As [`build_with_loader`](Self::build_with_loader).
+    ///
+    /// # Errors
+    /// As [`try_build`](Self::try_build).
+    pub fn try_build_with_loader<E>(
+        self,
+        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
+    ) -> Result<LoadingCache<K, V, E>, BuildError>
+    where
+        E: Send + Sync + 'static,
+    {
+        Ok(LoadingCache::new(self.try_build()?, loader))
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -231,6 +286,13 @@ where
                  entries that do not expire",
             ));
         }
+        if self.coalesce_timeout == Duration::ZERO {
+            return Err(BuildError::new(
+                "coalesce_timeout",
+                "no caller would wait for another's load, and each would load by itself; give more \
+                 than zero",
+            ));
+        }
         Ok(())
     }
 }
@@ -257,3 +319,6 @@ where
 
 /// Slots are numbered in 32 bits, and some wait for readers.
 const MOST_ENTRIES: u64 = 2_000_000_000;
+
+/// More than most loads take, and less than it takes to give a program up for dead.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);

@@ -1,12 +1,15 @@
-//! The cache, as its users see it: thin methods over the store.
+//! The cache, as its users see it: thin methods over the store. Those that load stand in files of
+//! their own.
 
-use std::convert::Infallible;
+mod loads;
+mod loads_async;
+mod many;
+
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::load::{NeverFails, Nothing, ShareArc, ShareError};
 use crate::policy_view::Policy;
 use crate::stats::Stats;
 use crate::store::Store;
@@ -45,7 +48,7 @@ pub struct Cache<K, V, S = RandomState> {
 
 pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
-    hasher: S,
+    pub(crate) hasher: S,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -75,19 +78,19 @@ where
     }
 
     #[inline]
-    fn store(&self) -> &Store<K, V> {
+    pub(crate) fn store(&self) -> &Store<K, V> {
         &self.inner.store
     }
 
     #[inline]
-    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         crate::key::hash(&self.inner.hasher, key)
     }
 
     /// Looks a key up and lets `see` look at the value, if it is there. Counts a use and a hit or
     /// miss.
     #[inline]
-    fn look<Q, R>(&self, key: &Q, hash: u64, see: impl FnOnce(&V) -> R) -> Option<R>
+    pub(crate) fn look<Q, R>(&self, key: &Q, hash: u64, see: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -297,131 +300,6 @@ where
         self.store().stats()
     }
 
-    /// The key's value; if there is none, `init` makes it, and it is stored.
-    ///
-    /// However many threads ask for a missing key at once, one of them runs `init` and the others
-    /// wait for its value. If `init` panics, the panic goes to its caller, and one of those who
-    /// wait runs his own. A call for the same key from inside `init` runs its own `init` at once.
-    ///
-    /// A hit takes no lock. `init` runs without any lock held.
-    ///
-    /// ```
-    /// # let cache: cache_core::Cache<u32, String> = cache_core::Cache::new(10);
-    /// assert_eq!(cache.get_with(1, || "one".to_owned()), "one");
-    /// assert_eq!(cache.get_with(1, || unreachable!()), "one");
-    /// ```
-    pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
-        let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => value,
-            None => self.load_infallibly(hash, key, init),
-        }
-    }
-
-    /// As [`get_with`](Self::get_with); the key is only made if it is missing.
-    pub fn get_with_by_ref<Q>(&self, key: &Q, init: impl FnOnce() -> V) -> V
-    where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    {
-        let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => value,
-            None => self.load_infallibly(hash, key.to_owned(), init),
-        }
-    }
-
-    fn load_infallibly(&self, hash: u64, key: K, init: impl FnOnce() -> V) -> V {
-        match self.store().load(hash, key, || Ok::<V, Infallible>(init()), NeverFails) {
-            Ok(value) => value,
-            Err(never) => match never {},
-        }
-    }
-
-    /// As [`get_with`](Self::get_with), for an `init` that may fail: an error is not stored. Those
-    /// who wait share it, if their calls have the same error type; who waits with another type runs
-    /// his own `init`, at once.
-    ///
-    /// # Errors
-    /// What `init` gave, its own or that of the call it waited for.
-    pub fn try_get_with<E>(&self, key: K, init: impl FnOnce() -> Result<V, E>) -> Result<V, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
-        let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.store().load(hash, key, || init().map_err(Arc::new), ShareArc),
-        }
-    }
-
-    /// As [`try_get_with`](Self::try_get_with); the key is only made if it is missing.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn try_get_with_by_ref<Q, E>(
-        &self,
-        key: &Q,
-        init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, Arc<E>>
-    where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        E: Send + Sync + 'static,
-    {
-        let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.store().load(hash, key.to_owned(), || init().map_err(Arc::new), ShareArc),
-        }
-    }
-
-    /// As [`get_with`](Self::get_with), for an `init` that may find nothing: nothing is then
-    /// stored, and those who wait are given nothing too.
-    pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        let hash = self.hash(&key);
-        self.look(&key, hash, V::clone).or_else(|| self.load_option(hash, key, init))
-    }
-
-    /// As [`optionally_get_with`](Self::optionally_get_with); the key is only made if it is
-    /// missing.
-    pub fn optionally_get_with_by_ref<Q>(
-        &self,
-        key: &Q,
-        init: impl FnOnce() -> Option<V>,
-    ) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    {
-        let hash = self.hash(key);
-        self.look(key, hash, V::clone).or_else(|| self.load_option(hash, key.to_owned(), init))
-    }
-
-    fn load_option(&self, hash: u64, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        self.store().load(hash, key, || init().ok_or(Nothing), crate::load::CloneError).ok()
-    }
-
-    /// For the macros, after their own look-up: loads without looking (and counting) first.
-    #[doc(hidden)]
-    pub fn __load(&self, key: K, init: impl FnOnce() -> V) -> V {
-        self.load_infallibly(self.hash(&key), key, init)
-    }
-
-    /// As `__load`.
-    #[doc(hidden)]
-    pub fn __load_option(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        self.load_option(self.hash(&key), key, init)
-    }
-
-    /// As `__load`.
-    #[doc(hidden)]
-    pub fn __load_result<E>(
-        &self,
-        key: K,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
-    ) -> Result<V, E> {
-        self.store().load(self.hash(&key), key, init, share)
-    }
-
     /// For the macros: as `invalidate`; says whether there was a live value.
     #[doc(hidden)]
     pub fn __invalidate<Q>(&self, key: &Q) -> bool
@@ -431,18 +309,6 @@ where
         let hash = self.hash(key);
         let equal = move |other: &K| key.equivalent(other);
         self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
-    }
-
-    /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
-    /// place, unless the key was written or the cache flushed since the load began.
-    #[doc(hidden)]
-    pub fn __refresh<R>(
-        &self,
-        key: K,
-        init: impl FnOnce() -> R,
-        kept: impl FnOnce(&R) -> Option<&V>,
-    ) -> R {
-        self.store().reload(self.hash(&key), key, init, kept)
     }
 
     /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the

@@ -1,6 +1,7 @@
-//! What can be wrong with a configuration.
+//! What can be wrong: with a configuration, with a load.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A configuration that no cache can be built from. Its text names the option and says what to do;
 /// [`build`](crate::CacheBuilder::build) panics with the same text.
@@ -29,3 +30,46 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+/// Why a [`LoadingCache`](crate::LoadingCache) has no value for a key.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader failed. Those who waited for the same load share its error.
+    Failed(Arc<E>),
+}
+
+impl<E> LoadError<E> {
+    /// What the loader gave.
+    #[must_use]
+    pub fn failure(&self) -> Option<&E> {
+        match self {
+            LoadError::Failed(error) => Some(error),
+        }
+    }
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            LoadError::Failed(error) => LoadError::Failed(Arc::clone(error)),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for LoadError<E> {
+    /// The text is that of the loader's error, so what comes next is its source.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoadError::Failed(error) => error.source(),
+        }
+    }
+}

@@ -1,38 +1,58 @@
 //! A flight: one load of one key, and those who wait for it.
 //!
 //! ```text
-//!             registered                 unregistered
-//!   lead ──▶ ┌─────────┐ publish ──────▶ ┌────────┐
-//!            │ running │ a write to the  │ landed │──▶ waiters are woken
-//!            │         │ key, a flush ─▶ │   or   │
-//!            └─────────┘ (still running, │ failed │
-//!                 │       but nobody may │   or   │
-//!                 │       join or publish)│ abandoned
-//!                 └── panic ────────────▶└────────┘
+//!                    registered                      unregistered
+//!
+//!            ┌───────────┐   publish, fail   ┌────────────────────────────────┐
+//!   lead ──▶ │  running  │ ────────────────▶ │ landed: Value, Failed, Unshared│──▶ those who
+//!            │           │                   └────────────────────────────────┘    wait take it
+//!            │ may be    │   panic, cancel,  ┌────────────────────────────────┐
+//!            │ joined    │ ────────────────▶ │ landed: LookAgain              │──▶ one of them
+//!            └───────────┘   a compute ends  └────────────────────────────────┘    leads the next
+//!              │       │                                    ▲        ▲
+//!     somebody │       │ a write to the key,                │        │
+//!     lost     │       │ a flush                            │        │ as above
+//!     patience │       ▼                                    │        │
+//!              │     ┌───────────────────────────┐          │        │
+//!              │     │ overtaken: still running, │──────────│────────┘
+//!              │     │ not joined, not published │          │
+//!              │     └───────────────────────────┘          │ as above
+//!              ▼                                            │
+//!            ┌───────────────────────────┐                  │
+//!            │ alone: running, not       │──────────────────┘
+//!            │ joined, may be published  │
+//!            └───────────────────────────┘
 //! ```
 //! While a load runs, its flight is *registered* with the key's shard, under the shard's lock.
 //! **Registered means: nothing was written to this key and nothing was flushed since the load
 //! began.** Whoever writes the key or flushes the shard takes the flight off the register; so a
 //! later caller finds none to join and begins a load of his own, and the leader, when he comes to
 //! publish under the same lock, finds himself unregistered and gives the value only to those who
-//! had joined. No generation has to be counted or compared.
+//! had joined. No generation has to be counted or compared: being on the register is the
+//! generation, one bit wide and kept for each load.
 //!
 //! The register knows flights by the full hash of their key, so that a writer need not run `Eq`
 //! under the lock; two keys with one hash may take each other's flight off the register, which
 //! costs a load and is never wrong. Who wants to *join* compares the keys, without the lock: the
 //! flight's key waits in its reserved slot.
 //!
-//! The leader holds a guard ([`Leader`](crate::load::Leader)); dropping it, by a panic too, lands
-//! the flight as abandoned, and one of the waiters leads the next.
+//! There are three kinds, see [`Kind`]: loads that may be joined; loads that run beside another of
+//! the same key because their caller cannot wait for it; and computations of the entry interface,
+//! which others wait for but learn nothing from.
+//!
+//! The leader holds a guard ([`Leader`](crate::lead::Leader)); dropping it, by a panic or with a
+//! future that is not polled to its end, lands the flight, and one of those who wait leads the next.
+//! So whoever waits is woken; see `wait.rs` for waiting.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Wake, Waker};
-use std::thread::{self, Thread, ThreadId};
+use std::task::Waker;
 
-use parking_lot::Mutex;
+use crate::nesting::{self, Nest, Running};
+use crate::sync::Mutex;
 
-/// How a load ended.
+/// How a flight ended.
 pub(crate) enum Outcome<V> {
     /// With a value.
     Value(V),
@@ -40,90 +60,155 @@ pub(crate) enum Outcome<V> {
     Failed(Arc<dyn Any + Send + Sync>),
     /// With nothing that could be given to a waiter: he loads by himself, at once.
     Unshared,
-    /// The leader panicked or gave up: one of the waiters leads the next flight.
-    Abandoned,
+    /// The leader panicked or gave up, or has computed something: who waits looks at the cache
+    /// again, and leads the next flight if nobody else does.
+    LookAgain,
+}
+
+/// What a flight is to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A load: others with the same key join it.
+    Shared,
+    /// A load whose caller could not join another, or whom somebody has lost patience with. Nobody
+    /// joins it, and its value is stored only if nothing fresh is there and no computation runs.
+    Alone,
+    /// A computation of the entry interface: others wait for it, and then look again.
+    Compute,
 }
 
 /// See the module's head.
 pub(crate) struct Flight<V> {
-    /// The reserved slot that holds the key.
-    slot: u32,
-    leader: ThreadId,
-    /// May others wait for it? A load that its thread runs beside another of the same key
-    /// registers only to be published.
-    joinable: bool,
+    nest: Nest,
+    compute: bool,
+    /// The thread that polled the load last, if its loader is a future; otherwise 0.
+    polled_by: AtomicUsize,
     outcome: OnceLock<Outcome<V>>,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiting>,
+}
+
+struct Waiting {
+    next_ticket: u64,
+    calls: Vec<Call>,
+}
+
+/// A call that waits.
+struct Call {
+    ticket: u64,
+    waker: Waker,
+    /// The load that the call was made inside of.
+    inside: Option<Arc<dyn Running>>,
+}
+
+impl<V: Send + Sync> Running for Flight<V> {
+    fn nest(&self) -> &Nest {
+        &self.nest
+    }
+
+    fn each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
+        self.waiting.lock().calls.iter().filter_map(|call| call.inside.as_ref()).for_each(visit);
+    }
 }
 
 impl<V> Flight<V> {
-    pub(crate) fn new(slot: u32, joinable: bool) -> Self {
+    pub(crate) fn new(nest: Nest, compute: bool) -> Self {
         Flight {
-            slot,
-            leader: thread::current().id(),
-            joinable,
+            nest,
+            compute,
+            polled_by: AtomicUsize::new(0),
             outcome: OnceLock::new(),
-            waiting: Mutex::new(Vec::new()),
+            waiting: Mutex::new(Waiting { next_ticket: 0, calls: Vec::new() }),
         }
     }
 
+    /// The reserved slot that holds the key.
     pub(crate) fn slot(&self) -> u32 {
-        self.slot
+        self.nest.slot
     }
 
-    pub(crate) fn is_led_here(&self) -> bool {
-        self.leader == thread::current().id()
+    /// The hash of the key.
+    pub(crate) fn hash(&self) -> u64 {
+        self.nest.hash
+    }
+
+    pub(crate) fn is_compute(&self) -> bool {
+        self.compute
+    }
+
+    /// Notes that the calling thread polls the loader, which is a future.
+    pub(crate) fn polled_here(&self) {
+        // Relaxed: read for a comparison with the reader's own number only, which he finds here
+        // if it was he who stored it.
+        self.polled_by.store(nesting::thread_number(), Relaxed);
+    }
+
+    /// Is the loader a future that the calling thread was the last to poll? Then that thread must
+    /// not block until it is ready: on a runtime of one thread it would never be polled again.
+    pub(crate) fn was_polled_here(&self) -> bool {
+        self.polled_by.load(Relaxed) == nesting::thread_number()
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
+        self.outcome.get()
     }
 
     /// Ends the flight and wakes all who wait.
     pub(crate) fn land(&self, outcome: Outcome<V>) {
         // A flight lands once; if it did not, the first outcome stands.
         let _ = self.outcome.set(outcome);
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting.into_iter().for_each(Waker::wake);
+        let waiting = std::mem::take(&mut self.waiting.lock().calls);
+        waiting.into_iter().for_each(|call| call.waker.wake());
     }
 
-    /// Leaves a waker to be called at the landing; false if the flight has landed.
-    pub(crate) fn wake_later(&self, waker: &Waker) -> bool {
+    /// Leaves a waker to be called at the landing. The ticket is for [`rewait`](Self::rewait) and
+    /// [`leave`](Self::leave). If the flight has landed, the waker comes back.
+    pub(crate) fn await_landing(
+        &self,
+        waker: Waker,
+        inside: Option<Arc<dyn Running>>,
+    ) -> Result<u64, Waker> {
         let mut waiting = self.waiting.lock();
         // Looked at under the lock that `land` takes after setting the outcome: either it finds
-        // this waker, or this call finds the outcome.
+        // this call, or this call finds the outcome.
         if self.outcome.get().is_some() {
-            return false;
+            return Err(waker);
         }
-        waiting.push(waker.clone());
-        true
+        let ticket = waiting.next_ticket;
+        waiting.next_ticket += 1;
+        waiting.calls.push(Call { ticket, waker, inside });
+        Ok(ticket)
     }
 
-    /// Blocks the calling thread until the flight has landed.
-    pub(crate) fn wait(&self) -> &Outcome<V> {
-        loop {
-            if let Some(outcome) = self.outcome.get() {
-                return outcome;
-            }
-            let waker = Waker::from(Arc::new(Unpark(thread::current())));
-            if self.wake_later(&waker) {
-                while self.outcome.get().is_none() {
-                    thread::park();
-                }
-            }
-        }
+    /// A task that waits is polled again, perhaps with another waker. False if the flight has landed.
+    pub(crate) fn rewait(&self, ticket: u64, waker: &Waker) -> bool {
+        // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
+        let mut waker = waker.clone();
+        let mut waiting = self.waiting.lock();
+        let call = waiting.calls.iter_mut().find(|call| call.ticket == ticket);
+        let waits = call.map(|call| std::mem::swap(&mut call.waker, &mut waker)).is_some();
+        drop(waiting);
+        waits
+    }
+
+    /// Does not wait any more.
+    pub(crate) fn leave(&self, ticket: u64) {
+        let mut waiting = self.waiting.lock();
+        let place = waiting.calls.iter().position(|call| call.ticket == ticket);
+        let _left = place.map(|place| waiting.calls.swap_remove(place));
+        drop(waiting);
     }
 }
 
-/// Wakes a thread that is parked: a waiting thread is a task like any other.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// The flights of one shard that are registered.
+/// The flights of one shard that are registered, in the order in which they began.
 pub(crate) struct Register<V> {
     /// Few at any time (one for each load running in this shard), so a list.
-    flights: Vec<(u64, Arc<Flight<V>>)>,
+    flights: Vec<Registered<V>>,
+}
+
+struct Registered<V> {
+    hash: u64,
+    kind: Kind,
+    flight: Arc<Flight<V>>,
 }
 
 impl<V> Register<V> {
@@ -131,19 +216,34 @@ impl<V> Register<V> {
         Register { flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, hash: u64, flight: Arc<Flight<V>>) {
-        self.flights.push((hash, flight));
+    pub(crate) fn add(&mut self, kind: Kind, flight: Arc<Flight<V>>) {
+        self.flights.push(Registered { hash: flight.hash(), kind, flight });
+    }
+
+    fn place(&self, flight: &Arc<Flight<V>>) -> Option<usize> {
+        self.flights.iter().position(|other| Arc::ptr_eq(&other.flight, flight))
     }
 
     /// Takes this flight off the register: true if it was on it. What comes off is the caller's,
     /// who holds another handle, so that nothing of the user's is dropped under the lock.
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
-        let place = self.flights.iter().position(|(_, other)| Arc::ptr_eq(other, flight));
-        place.map(|place| self.flights.swap_remove(place)).is_some()
+        self.place(flight).map(|place| self.flights.remove(place)).is_some()
     }
 
-    pub(crate) fn has(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.flights.iter().any(|(_, other)| Arc::ptr_eq(other, flight))
+    /// May the value of this flight be stored, as far as other flights go?
+    pub(crate) fn may_publish(&self, flight: &Arc<Flight<V>>) -> bool {
+        let Some(place) = self.place(flight) else { return false };
+        let Registered { hash, kind, .. } = self.flights[place];
+        // A computation has read what is there and is about to decide: none but it may change it.
+        let computing = |other: &Registered<V>| other.kind == Kind::Compute && other.hash == hash;
+        kind != Kind::Alone || !self.flights.iter().any(computing)
+    }
+
+    /// Nobody joins this flight any more.
+    pub(crate) fn set_alone(&mut self, flight: &Arc<Flight<V>>) {
+        if let Some(place) = self.place(flight) {
+            self.flights[place].kind = Kind::Alone;
+        }
     }
 
     /// A write to a key with this hash: its flights must not be joined or published any more. Each
@@ -151,8 +251,19 @@ impl<V> Register<V> {
     #[inline]
     pub(crate) fn overtake(&mut self, hash: u64) {
         if !self.flights.is_empty() {
-            self.flights.retain(|(other, _)| *other != hash);
+            self.flights.retain(|other| other.hash != hash);
         }
+    }
+
+    /// The value of this flight is written over what is there: older flights of its key must not
+    /// undo that.
+    pub(crate) fn overtake_older(&mut self, flight: &Arc<Flight<V>>) {
+        let mut older = self.place(flight).unwrap_or(0);
+        self.flights.retain(|other| {
+            let is_older = older > 0;
+            older = older.saturating_sub(1);
+            !is_older || other.hash != flight.hash()
+        });
     }
 
     /// As `overtake`, for all keys.
@@ -160,13 +271,14 @@ impl<V> Register<V> {
         self.flights.clear();
     }
 
-    /// A flight with this hash that may be joined and is none of those judged to be for other keys.
-    pub(crate) fn joinable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
-        let found = self.flights.iter().find(|(other, flight)| {
-            *other == hash
-                && flight.joinable
-                && !others.iter().any(|judged| Arc::ptr_eq(judged, flight))
+    /// A flight with this hash that others wait for, and that is none of those judged to be for
+    /// other keys.
+    pub(crate) fn awaitable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
+        let found = self.flights.iter().find(|other| {
+            other.hash == hash
+                && other.kind != Kind::Alone
+                && !others.iter().any(|judged| Arc::ptr_eq(judged, &other.flight))
         });
-        found.map(|(_, flight)| Arc::clone(flight))
+        found.map(|other| Arc::clone(&other.flight))
     }
 }

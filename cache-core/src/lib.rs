@@ -17,33 +17,44 @@
 //! # Reading the code
 //! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
 //! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
-//! (timers); `shard`, all that happens under one lock; `store`, `call`, `write`, `flight` and `load`,
-//! what happens around the locks; and the face: `cache`, `builder`, `iter`. A file uses only what stands
-//! below it. Each begins with what it is, what it costs and why it is so.
+//! (timers); `shard`, all that happens under one lock; `store`, `call` and `write`, what happens around
+//! the locks; `flight`, `nesting`, `wait`, `lead`, `load`, `batch` and `compute`, the loads; and the
+//! face: `cache`, `selector`, `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
+mod alarm;
+mod batch;
 mod budget;
 mod builder;
 mod cache;
 mod call;
 mod clock;
+mod compute;
+mod entry;
 mod error;
 mod flight;
 mod iter;
 mod key;
+mod lead;
 mod load;
+mod loading;
+mod nesting;
 mod panics;
 mod policy;
 mod policy_view;
 mod removal;
+mod selector;
 mod shard;
+mod share;
 mod stats;
+mod status;
 mod store;
 mod sync;
 mod table;
 mod thread_index;
+mod wait;
 mod wheel;
 mod write;
 
@@ -58,10 +69,14 @@ pub use equivalent::Equivalent;
 pub use crate::builder::CacheBuilder;
 pub use crate::cache::Cache;
 pub use crate::clock::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
-pub use crate::error::BuildError;
+pub use crate::entry::{CompResult, Entry, Op};
+pub use crate::error::{BuildError, LoadError};
 pub use crate::iter::Iter;
-#[doc(hidden)]
-pub use crate::load::{CloneError, KeepError, ShareError};
+pub use crate::loading::LoadingCache;
 pub use crate::policy_view::Policy;
 pub use crate::removal::RemovalCause;
+pub use crate::selector::EntrySelector;
+#[doc(hidden)]
+pub use crate::share::{CloneError, KeepError, ShareError};
 pub use crate::stats::Stats;
+pub use crate::status::Status;

@@ -1,350 +1,259 @@
-//! One load: who runs the loader, who waits, and whether the value is stored.
+//! One load: who runs the loader, who waits, and what each is given.
 //!
 //! A caller who finds no live value takes the key's shard's lock and either *joins* the flight that
 //! is registered for the key or *leads* one of his own: puts the key into a reserved slot and
 //! registers. The loader runs with nothing held: no lock, no pin. See `flight.rs` for why being
-//! registered is all that a publish has to check.
+//! registered is all that a publish has to check, and `lead.rs` for the leader.
 //!
-//! Whoever leads holds a [`Leader`]; dropping it takes everything back. A thread that asks for a
-//! key that it is already loading leads a second flight beside the first, which nobody can join: it
-//! cannot wait for itself. So does a waiter who cannot be given the leader's error: at once and in
-//! parallel with others like him, not one after another.
+//! # Threads and tasks
+//! There is one code for both, written as futures. A task's loader is a future and its waiting is
+//! pending; a thread's loader is a closure and its waiting blocks, inside the poll, so that its
+//! future is ready at the first poll ([`ready`]).
+//!
+//! # Who cannot wait
+//! loads *alone*: leads a second flight beside the first, which nobody can join. It runs at once, and
+//! in parallel with others like it, not one after another. That is so for
+//! * a call from inside a load of the same key, and any that would close a ring of loads that wait
+//!   for each other (`nesting.rs`);
+//! * a thread that would block until a future is ready which it was itself the last to poll;
+//! * a waiter who cannot be given the leader's error;
+//! * a waiter who has lost patience. The first to do so takes the stuck flight's place: later
+//!   callers join his. Who loses it twice loads alone.
 
 use std::any::Any;
-use std::convert::Infallible;
-use std::hash::Hash;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::RemovalCause;
-use crate::call::Call;
-use crate::flight::{Flight, Outcome};
+use crate::Status;
+use crate::flight::{Flight, Kind, Outcome};
+use crate::lead::Leader;
+use crate::nesting::{self, Running};
 use crate::shard::Shard;
-use crate::store::Store;
+use crate::share::ShareError;
+use crate::store::{Pin, Store};
+use crate::table::Entry;
+use crate::wait::{Caller, Waited};
 
-/// How the failure of one load reaches those who waited for it.
-#[doc(hidden)]
-pub trait ShareError<E> {
-    /// What waiters are given; nothing if they cannot be given anything.
-    fn share(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
-    /// The error made of what the leader shared; nothing if it is of another type.
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
-}
+/// How often a load may run inside itself. With a stack of 2 MiB, the least that Rust gives its
+/// threads, that leaves each level 16 KiB.
+pub(crate) const MOST_LEVELS: usize = 128;
 
-/// Shares a clone of the error.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct CloneError;
-
-impl<E: Clone + Send + Sync + 'static> ShareError<E> for CloneError {
-    fn share(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>> {
-        Some(Arc::new(error.clone()))
-    }
-
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E> {
-        shared.downcast_ref::<E>().cloned()
-    }
-}
-
-/// Shares nothing: every waiter loads by himself.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct KeepError;
-
-impl<E> ShareError<E> for KeepError {
-    fn share(&self, _: &E) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
-    }
-
-    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<E> {
-        None
-    }
-}
-
-/// For errors that are in an `Arc` already.
-pub(crate) struct ShareArc;
-
-impl<E: Send + Sync + 'static> ShareError<Arc<E>> for ShareArc {
-    fn share(&self, error: &Arc<E>) -> Option<Arc<dyn Any + Send + Sync>> {
-        Some(Arc::clone(error) as Arc<dyn Any + Send + Sync>)
-    }
-
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Arc<E>> {
-        Arc::clone(shared).downcast().ok()
-    }
-}
-
-/// The "error" of a load that found nothing.
-#[derive(Clone, Copy)]
-pub(crate) struct Nothing;
-
-/// For loads that cannot fail.
-pub(crate) struct NeverFails;
-
-impl ShareError<Infallible> for NeverFails {
-    fn share(&self, error: &Infallible) -> Option<Arc<dyn Any + Send + Sync>> {
-        match *error {}
-    }
-
-    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<Infallible> {
-        None
+/// The output of a future that a thread's load is: it never waits but by blocking.
+#[inline]
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    let future = pin!(future);
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a thread waits by blocking"),
     }
 }
 
 /// What a caller is to do about a key.
-enum Role<'s, K: Hash + Eq, V: Clone> {
+pub(crate) enum Role<'s, K: Eq, V: Clone> {
     /// It is there by now.
     Hit(V),
-    Join(Arc<Flight<V>>),
+    /// Somebody else is at it. The key comes back.
+    Join(Arc<Flight<V>>, K),
     Lead(Leader<'s, K, V>),
 }
 
-impl<K: Hash + Eq, V: Clone> Store<K, V> {
-    /// Loads a key that was just found missing. `init` runs at most once, on this thread.
-    pub(crate) fn load<E>(
+/// What a caller finds under the lock of a key's shard.
+pub(crate) enum Met<'p, K, V> {
+    /// A fresh entry, if that was looked for.
+    Entry(Entry<'p, K, V>),
+    /// A flight to wait for.
+    Flight(Arc<Flight<V>>),
+    /// Neither. The lock is held; there may be an entry.
+    Nobody(Shard<'p, K, V>, Option<u32>),
+}
+
+/// What to look for, see [`Met`].
+#[derive(Clone, Copy)]
+pub(crate) struct Seek {
+    pub(crate) entry: bool,
+    pub(crate) flight: bool,
+}
+
+/// How a caller goes on after he has waited.
+pub(crate) enum Next<'f, V> {
+    Take(&'f V),
+    Fail(&'f Arc<dyn Any + Send + Sync>),
+    LoadAlone,
+    LookAgain,
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Loads a key that was just found missing. The loader runs at most once, inside this call.
+    pub(crate) async fn load<E>(
         &self,
-        hash: u64,
-        key: K,
-        init: impl FnOnce() -> Result<V, E>,
+        caller: Caller,
+        (hash, mut key): (u64, K),
+        loader: impl Future<Output = Result<V, E>>,
         share: impl ShareError<E>,
-    ) -> Result<V, E> {
-        let mut key = key;
-        let mut may_join = true;
+    ) -> Result<(V, Status), E> {
+        let (mut may_join, mut waited, mut timed_out) = (true, false, false);
         loop {
-            let flight = match self.take_role(hash, key, may_join) {
-                (Role::Hit(value), _) => return Ok(value),
-                (Role::Lead(leader), _) => return leader.run(init, &share),
-                (Role::Join(flight), given_back) => {
-                    key = given_back.expect("a key is kept by a leader only");
+            let flight = match self.take_role(hash, key, may_join, nesting::innermost()) {
+                Role::Hit(value) => {
+                    return Ok((value, if waited { Status::Coalesced } else { Status::Hit }));
+                }
+                Role::Lead(leader) => {
+                    let loaded = leader.load(caller, loader, &share).await;
+                    return loaded.map(|value| (value, Status::Loaded));
+                }
+                Role::Join(flight, given_back) => {
+                    key = given_back;
                     flight
                 }
             };
-            match flight.wait() {
-                Outcome::Value(value) => return Ok(value.clone()),
-                Outcome::Failed(shared) => match share.adopt(shared) {
+            waited = true;
+            match self.wait_for(caller, &flight, self.patience(), &mut timed_out).await {
+                Next::Take(value) => return Ok((value.clone(), Status::Coalesced)),
+                Next::Fail(shared) => match share.adopt(shared) {
                     Some(error) => return Err(error),
                     None => may_join = false,
                 },
-                Outcome::Unshared => may_join = false,
-                Outcome::Abandoned => {}
+                Next::LoadAlone => may_join = false,
+                Next::LookAgain => {}
             }
         }
     }
 
     /// Loads a key whatever is stored under it; what `kept` picks of the result takes its place.
-    pub(crate) fn reload<R>(
+    pub(crate) async fn reload<R>(
         &self,
-        hash: u64,
-        key: K,
-        init: impl FnOnce() -> R,
-        kept: impl FnOnce(&R) -> Option<&V>,
+        caller: Caller,
+        (hash, key): (u64, K),
+        loader: impl Future<Output = R>,
+        kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
     ) -> R {
+        self.check_levels(hash, &key);
         let leader = {
             let pinned = self.table.pin();
             let shard = pinned.lock(self.table.shard_of(hash));
-            self.lead(shard, hash, key, Manner { joinable: false, replaces: true })
+            self.lead(shard, (hash, key), Kind::Shared, nesting::innermost()).replacing()
         };
-        let timer = LoadTimer::start(self);
-        let result = init();
-        let value = kept(&result).cloned();
-        timer.stop(value.is_some());
-        match value {
-            Some(value) => drop(leader.publish(value)),
-            None => leader.fail(Outcome::Unshared),
+        let timer = self.start_timer();
+        let result = leader.run(caller, loader).await;
+        let kept = kept(&result);
+        timer.stop(kept.is_ok());
+        match kept {
+            Ok(value) => drop(leader.publish(value)),
+            Err(outcome) => leader.end(outcome),
         }
         result
     }
 
-    /// Registers a flight of one's own, and lets go of the lock.
-    fn lead(
+    /// Joins or leads.
+    pub(crate) fn take_role(
         &self,
-        mut shard: Shard<'_, K, V>,
         hash: u64,
         key: K,
-        manner: Manner,
-    ) -> Leader<'_, K, V> {
-        let slot = shard.reserve(hash, key);
-        let flight = Arc::new(Flight::new(slot, manner.joinable));
-        shard.state().0.loads.add(hash, Arc::clone(&flight));
-        let _ = shard.unlock();
-        Leader { store: self, hash, flight, replaces: manner.replaces, ended: false }
+        may_join: bool,
+        outer: Option<Arc<dyn Running>>,
+    ) -> Role<'_, K, V> {
+        self.check_levels(hash, &key);
+        let pinned = self.table.pin();
+        match self.meet(&pinned, (hash, &key), Seek { entry: true, flight: may_join }) {
+            Met::Entry(entry) => Role::Hit(entry.value().clone()),
+            Met::Flight(flight) => Role::Join(flight, key),
+            Met::Nobody(shard, _) => {
+                let kind = if may_join { Kind::Shared } else { Kind::Alone };
+                Role::Lead(self.lead(shard, (hash, key), kind, outer))
+            }
+        }
     }
 
-    /// Joins or leads. Gives the key back unless it was put into a slot.
-    fn take_role(&self, hash: u64, key: K, may_join: bool) -> (Role<'_, K, V>, Option<K>) {
+    /// Takes the lock of a key's shard, unless there is something to be had or to wait for.
+    pub(crate) fn meet<'p>(
+        &self,
+        pinned: &'p Pin<'_, K, V>,
+        (hash, key): (u64, &K),
+        seek: Seek,
+    ) -> Met<'p, K, V> {
         // Read before the lock is taken: the clock may be the user's.
         let now = self.now();
-        let pinned = self.table.pin();
         let mut for_other_keys: Vec<Arc<Flight<V>>> = Vec::new();
-        let mut joinable = may_join;
         loop {
-            let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
-            if let Some(entry) = found.map(|id| shard.entry(id))
+            let (mut shard, found) = pinned.lock_key(hash, |other| other == key);
+            if seek.entry
+                && let Some(entry) = found.map(|id| shard.entry(id))
                 && entry.deadline() > now
             {
                 let _ = shard.unlock();
-                return (Role::Hit(entry.value().clone()), Some(key));
+                return Met::Entry(entry);
             }
-            let running =
-                if joinable { shard.state().0.loads.joinable(hash, &for_other_keys) } else { None };
-            let Some(flight) = running else {
-                let manner = Manner { joinable, replaces: false };
-                return (Role::Lead(self.lead(shard, hash, key, manner)), None);
+            let running = match seek.flight {
+                true => shard.state().0.loads.awaitable(hash, &for_other_keys),
+                false => None,
             };
+            let Some(flight) = running else { return Met::Nobody(shard, found) };
             let _ = shard.unlock();
-            if *pinned.reserved_key(flight.slot()) != key {
-                for_other_keys.push(flight);
-            } else if flight.is_led_here() {
-                joinable = false;
-            } else {
-                return (Role::Join(flight), Some(key));
+            if pinned.reserved_key(flight.slot()) == key {
+                return Met::Flight(flight);
             }
+            for_other_keys.push(flight);
         }
     }
-}
 
-/// The duty to land a flight. Dropped without having done so, it lands it as abandoned.
-pub(crate) struct Leader<'s, K: Hash + Eq, V: Clone> {
-    store: &'s Store<K, V>,
-    hash: u64,
-    flight: Arc<Flight<V>>,
-    replaces: bool,
-    ended: bool,
-}
+    /// Until when a caller waits who begins to wait now.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.config.coalesce_timeout)
+    }
 
-/// How a flight differs from others.
-#[derive(Clone, Copy)]
-struct Manner {
-    /// May others wait for it?
-    joinable: bool,
-    /// May its value take the place of one that is fresh?
-    replaces: bool,
-}
-
-impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
-    fn run<E>(
-        self,
-        init: impl FnOnce() -> Result<V, E>,
-        share: &impl ShareError<E>,
-    ) -> Result<V, E> {
-        let timer = LoadTimer::start(self.store);
-        let loaded = init();
-        timer.stop(loaded.is_ok());
-        match loaded {
-            Ok(value) => Ok(self.publish(value)),
-            Err(error) => {
-                let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
-                self.fail(outcome);
-                Err(error)
+    /// Waits for a flight. `timed_out` says, and is told, whether this caller has lost patience.
+    pub(crate) async fn wait_for<'f>(
+        &self,
+        caller: Caller,
+        flight: &'f Arc<Flight<V>>,
+        deadline: Option<Instant>,
+        timed_out: &mut bool,
+    ) -> Next<'f, V> {
+        match flight.wait(caller, deadline).await {
+            Waited::Ring => return Next::LoadAlone,
+            Waited::TimedOut => {
+                let again = std::mem::replace(timed_out, true);
+                if again || flight.is_compute() {
+                    return Next::LoadAlone;
+                }
+                self.set_alone(flight);
+                return Next::LookAgain;
             }
+            Waited::Landed => {}
+        }
+        match flight.outcome().expect("it has landed") {
+            Outcome::Value(value) => Next::Take(value),
+            Outcome::Failed(error) => Next::Fail(error),
+            Outcome::Unshared => Next::LoadAlone,
+            Outcome::LookAgain => Next::LookAgain,
         }
     }
 
-    /// Stores the value, if the flight is still registered and the key still absent, and gives it
-    /// to those who wait.
-    fn publish(mut self, value: V) -> V {
-        let store = self.store;
-        let slot = self.flight.slot();
-        let (arrival, now) = {
-            let pinned = store.table.pin();
-            store.receive(pinned.reserved_key(slot), value.clone(), None)
-        };
-        let fits = u64::from(arrival.weight) <= store.budget.max();
-        let Leader { hash, flight, ended, replaces, .. } = &mut self;
-        store.write(now, |call| {
-            let key = call.pinned.reserved_key(slot);
-            if !fits {
-                store.turned_away(call.pinned, key, &arrival.value, RemovalCause::Size);
-                *ended = true;
-                return call.abandon(*hash, flight);
-            }
-            // Still registered, and nothing fresh there (unless that is to be replaced)?
-            let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
-                let vacant = found.is_none_or(|id| *replaces || shard.entry(id).deadline() <= now);
-                vacant && shard.state().0.loads.has(flight)
-            };
-            let (mut shard, place) =
-                call.lock_with_room(*hash, arrival.weight, |other| other == key, wanted);
-            shard.state().0.loads.remove(flight);
-            *ended = true;
-            if let Some(place) = place {
-                shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
-                call.expire_and_unlock(shard);
-            } else {
-                shard.abandon(slot);
-                call.unlock(shard);
-            }
-        });
-        self.land_with(&value);
-        value
+    /// Lets nobody join a flight any more.
+    pub(crate) fn set_alone(&self, flight: &Arc<Flight<V>>) {
+        let pinned = self.table.pin();
+        let mut shard = pinned.lock(self.table.shard_of(flight.hash()));
+        shard.state().0.loads.set_alone(flight);
+        let _ = shard.unlock();
     }
 
-    /// Lands with a clone of the value, if anybody waits. Nobody can have begun to since the flight
-    /// left the register, and who has holds a handle to it.
-    fn land_with(&self, value: &V) {
-        if Arc::strong_count(&self.flight) > 1 {
-            self.flight.land(Outcome::Value(value.clone()));
+    /// Ends a recursion that has no end in a panic that says so, rather than with the stack.
+    fn check_levels(&self, hash: u64, key: &K) {
+        if nesting::depth() < MOST_LEVELS {
+            return;
         }
-    }
-
-    fn fail(mut self, outcome: Outcome<V>) {
-        self.unregister();
-        self.flight.land(outcome);
-    }
-
-    fn unregister(&mut self) {
-        self.ended = true;
-        self.store.write(0, |call| call.abandon(self.hash, &self.flight));
-    }
-}
-
-impl<K: Hash + Eq, V: Clone> Drop for Leader<'_, K, V> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.unregister();
-        }
-        // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
-        if Arc::strong_count(&self.flight) > 1 {
-            self.flight.land(Outcome::Abandoned);
-        }
-    }
-}
-
-impl<K, V> Call<'_, '_, K, V> {
-    /// Takes a flight off the register and retires its slot.
-    fn abandon(&mut self, hash: u64, flight: &Arc<Flight<V>>) {
-        let mut shard = self.pinned.lock(self.store.table.shard_of(hash));
-        shard.state().0.loads.remove(flight);
-        shard.abandon(flight.slot());
-        self.unlock(shard);
-    }
-}
-
-/// Counts a load, also one that panics.
-struct LoadTimer<'s, K, V> {
-    store: &'s Store<K, V>,
-    began: Option<Instant>,
-    succeeded: bool,
-}
-
-impl<'s, K, V> LoadTimer<'s, K, V> {
-    fn start(store: &'s Store<K, V>) -> Self {
-        let began = store.config.record_stats.then(Instant::now);
-        LoadTimer { store, began, succeeded: false }
-    }
-
-    fn stop(mut self, succeeded: bool) {
-        self.succeeded = succeeded;
-    }
-}
-
-impl<K, V> Drop for LoadTimer<'_, K, V> {
-    fn drop(&mut self) {
-        let Some(began) = self.began else { return };
-        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let pinned = self.store.table.pin();
-        let counters = pinned.counters();
-        if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
-        counters.load_nanos.add(nanos);
+        let slots = nesting::slots_of(self.address(), hash);
+        let pinned = self.table.pin();
+        // The leaders of those loads are on this thread's stack, so their slots hold their keys.
+        let levels = slots.iter().filter(|&&slot| pinned.reserved_key(slot) == key).count();
+        assert!(
+            levels < MOST_LEVELS,
+            "{}: a load of a key runs inside itself, {levels} levels deep: its loader asks the cache, \
+             perhaps through other functions, for the key that it is loading",
+            self.title()
+        );
     }
 }

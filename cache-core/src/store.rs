@@ -57,6 +57,7 @@ pub(crate) struct Config<K, V> {
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) record_stats: bool,
+    pub(crate) coalesce_timeout: Duration,
 }
 
 /// See the module's head.
@@ -115,6 +116,11 @@ impl<K, V> Store<K, V> {
             next_donor: AtomicUsize::new(0),
             config,
         }
+    }
+
+    /// What to call the cache in a message.
+    pub(crate) fn title(&self) -> String {
+        self.config.name.as_ref().map_or("a cache".to_owned(), |name| format!("cache `{name}`"))
     }
 
     /// The calling thread's counters, if the cache counts.

@@ -1,26 +1,43 @@
 //! The one place that says whose synchronisation primitives the core runs on: the standard
-//! library's and parking_lot's, or loom's under `--cfg loom`.
+//! library's and parking_lot's; loom's under `--cfg loom`, for models of the table; or shuttle's
+//! under `--cfg shuttle`, for models of the whole cache and its loads.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
-#[cfg(not(loom))]
-pub(crate) use parking_lot::{Mutex, MutexGuard};
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::atomic;
 
-#[cfg(loom)]
-pub(crate) use self::model::{Mutex, MutexGuard};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use std::thread_local;
 
-/// loom's mutex with the face of parking_lot's: no poison.
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::model::{Condvar, Mutex, MutexGuard, wait_until};
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local;
 #[cfg(loom)]
+pub(crate) use std::thread_local;
+
+/// The mutex and the condition variable of the model checker, with the face of parking_lot's: no
+/// poison.
+#[cfg(any(loom, shuttle))]
 mod model {
-    pub(crate) use loom::sync::MutexGuard;
+    #[cfg(loom)]
+    use loom::sync as checker;
+    #[cfg(shuttle)]
+    use shuttle::sync as checker;
 
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) use checker::MutexGuard;
+    use std::time::Instant;
+
+    pub(crate) struct Mutex<T>(checker::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex(loom::sync::Mutex::new(value))
+            Mutex(checker::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -35,6 +52,47 @@ mod model {
             self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
         }
     }
+
+    pub(crate) struct Condvar(checker::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Condvar(checker::Condvar::new())
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(super) fn wait<'m, T>(&self, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
+            self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+    }
+
+    /// As the other `wait_until`. The checkers know no time, so the deadline never comes.
+    pub(crate) fn wait_until<'m, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'m, T>,
+        _: Option<Instant>,
+    ) -> (MutexGuard<'m, T>, bool) {
+        (condvar.wait(guard), false)
+    }
+}
+
+/// Blocks until the condition variable is notified, perhaps without a reason; or until the
+/// deadline has come, which it says.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn wait_until<'m, T>(
+    condvar: &Condvar,
+    mut guard: MutexGuard<'m, T>,
+    deadline: Option<std::time::Instant>,
+) -> (MutexGuard<'m, T>, bool) {
+    let Some(deadline) = deadline else {
+        condvar.wait(&mut guard);
+        return (guard, false);
+    };
+    let timed_out = condvar.wait_until(&mut guard, deadline).timed_out();
+    (guard, timed_out)
 }
 
 /// Keeps what different cores write on different cache lines. 128 and not 64 bytes: the

@@ -1,0 +1,148 @@
+//! Wakers that are called at a given time: what bounds the waiting of tasks, without a runtime.
+//!
+//! A thread that waits can say how long. A task cannot: somebody must wake it, and a cache that
+//! works on every runtime has no timer of theirs. So there is one thread for the process, started by
+//! the first alarm, with all alarms in a map ordered by time. It sleeps until the earliest, and
+//! ends when there has been none for [`LINGER`]. Setting and cancelling an alarm take O(log n) and
+//! one lock, for moments; wakers are called, cloned and dropped without it.
+//!
+//! Only tasks that wait for a load of another caller set alarms, and these are hardly ever left to
+//! go off. If the system cannot start a thread, alarms do not go off, and the wait is without bound.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// How long the thread stays when there is nothing to wait for.
+const LINGER: Duration = Duration::from_secs(10);
+
+static ALARMS: Mutex<Alarms> =
+    Mutex::new(Alarms { by_time: BTreeMap::new(), next: 0, running: false });
+/// An alarm was set that is earlier than all others.
+static EARLIER: Condvar = Condvar::new();
+
+struct Alarms {
+    /// The number tells alarms of one instant apart.
+    by_time: BTreeMap<(Instant, u64), Waker>,
+    next: u64,
+    /// There is a thread.
+    running: bool,
+}
+
+/// An alarm that is set. Dropping it cancels it.
+#[must_use]
+pub(crate) struct Alarm {
+    at: (Instant, u64),
+}
+
+/// Has `waker` called at this time, or a little later.
+pub(crate) fn set(at: Instant, waker: Waker) -> Alarm {
+    let mut alarms = ALARMS.lock();
+    let at = (at, alarms.next);
+    alarms.next += 1;
+    alarms.by_time.insert(at, waker);
+    if !alarms.running {
+        let thread = thread::Builder::new().name("cache-alarm".into());
+        alarms.running = thread.spawn(run).is_ok();
+    } else if alarms.by_time.first_key_value().is_some_and(|(first, _)| *first == at) {
+        EARLIER.notify_one();
+    }
+    Alarm { at }
+}
+
+impl Alarm {
+    /// Has another waker called instead. Nothing happens if the alarm has gone off.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        let mut waker = waker.clone();
+        let mut alarms = ALARMS.lock();
+        if let Some(old) = alarms.by_time.get_mut(&self.at) {
+            std::mem::swap(old, &mut waker);
+        }
+        drop(alarms);
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let cancelled = ALARMS.lock().by_time.remove(&self.at);
+        drop(cancelled);
+    }
+}
+
+/// The thread. It is never joined: it holds nothing, and ends by itself.
+fn run() {
+    let mut alarms = ALARMS.lock();
+    let mut idle_until: Option<Instant> = None;
+    loop {
+        let now = Instant::now();
+        if let Some(due) = alarms.by_time.first_entry().filter(|first| first.key().0 <= now) {
+            let waker = due.remove();
+            parking_lot::MutexGuard::unlocked(&mut alarms, || {
+                // A waker that panics is its runtime's trouble and must not stop the others.
+                let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+                woken.unwrap_or_else(crate::panics::dispose);
+            });
+            continue;
+        }
+        let until = match alarms.by_time.first_key_value() {
+            Some(((at, _), _)) => {
+                idle_until = None;
+                *at
+            }
+            None => *idle_until.get_or_insert(now + LINGER),
+        };
+        if idle_until.is_some_and(|end| end <= now) {
+            alarms.running = false;
+            return;
+        }
+        EARLIER.wait_until(&mut alarms, until);
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+    use std::task::Wake;
+
+    struct Tell(Sender<u32>, u32);
+
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            // A test that has ended does not listen any more.
+            let _ = self.0.send(self.1);
+        }
+    }
+
+    struct Trap;
+
+    impl Wake for Trap {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose")
+        }
+    }
+
+    fn soon(millis: u64) -> Instant {
+        Instant::now() + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn alarms_go_off_in_the_order_of_their_times_unless_cancelled() {
+        let (tell, told) = channel();
+        let set = |millis, name| set(soon(millis), Arc::new(Tell(tell.clone(), name)).into());
+        let far = set(3_600_000, 0);
+        let _second = set(20, 2);
+        let _first = set(10, 1);
+        drop(set(5, 9));
+        let _trap = super::set(soon(12), Arc::new(Trap).into());
+        assert_eq!((told.recv(), told.recv()), (Ok(1), Ok(2)));
+        let changed = set(30, 8);
+        changed.set_waker(&Arc::new(Tell(tell.clone(), 3)).into());
+        assert_eq!(told.recv(), Ok(3));
+        drop((far, changed));
+    }
+}

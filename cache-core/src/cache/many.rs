@@ -1,0 +1,99 @@
+//! Several keys at once.
+
+use std::future::{Future, ready};
+use std::hash::{BuildHasher, Hash};
+
+use super::Cache;
+use crate::Equivalent;
+use crate::batch::Batch;
+use crate::wait::Caller;
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// As [`get`](Self::get) for each of the keys, in their order.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
+    /// cache.insert("a".to_owned(), 1);
+    /// assert_eq!(cache.get_many(["a", "b"]), [Some(1), None]);
+    /// ```
+    #[must_use = "to test for keys without counting a use, there is `contains_key`"]
+    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Vec<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized + 'q,
+    {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// The values of the keys, in their order. Those that are missing are loaded together: `init` is
+    /// given the missing keys, each once, and answers with pairs of keys and values, in any order.
+    /// They are stored. A key that it does not answer is missing, which is no error.
+    ///
+    /// Each missing key has a load of its own, as in [`get_with`](Self::get_with): keys that somebody
+    /// else is loading are waited for and not given to `init`; who asks for one of these keys
+    /// meanwhile waits for this call. What is loaded here is stored before anything is waited for, so
+    /// batches with the same keys do not wait for each other in a ring. A write to one of the keys
+    /// overtakes the load of that key alone.
+    ///
+    /// `init` runs once, or not at all if no key is missing; a further time for keys whose load by
+    /// another caller came to nothing. Pairs with keys that it was not asked for are ignored. If it
+    /// panics, the panic goes to the caller, and nothing is stored.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with).
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// cache.insert(1, 10);
+    /// let squares = cache.get_many_with(&[1, 2, 3], |missing| {
+    ///     assert_eq!(missing, [2, 3]);
+    ///     vec![(2, 20)]
+    /// });
+    /// assert_eq!(squares, [Some(10), Some(20), None]);
+    /// ```
+    pub fn get_many_with(
+        &self,
+        keys: &[K],
+        mut init: impl FnMut(&[K]) -> Vec<(K, V)>,
+    ) -> Vec<Option<V>>
+    where
+        K: Clone,
+    {
+        let init = |missing: Vec<K>| ready(init(&missing));
+        crate::load::ready(self.batch(keys).load(self.store(), Caller::Thread, init))
+    }
+
+    /// As [`get_many_with`](Self::get_many_with), with a future to load the missing keys. See
+    /// [`get_with_async`](Self::get_with_async).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// let load = |missing: Vec<u32>| async { missing.into_iter().map(|n| (n, n * n)).collect() };
+    /// assert_eq!(cache.get_many_with_async(&[3, 4], load).await, [Some(9), Some(16)]);
+    /// # });
+    /// ```
+    pub async fn get_many_with_async<F>(
+        &self,
+        keys: &[K],
+        init: impl FnMut(Vec<K>) -> F,
+    ) -> Vec<Option<V>>
+    where
+        K: Clone,
+        F: Future<Output = Vec<(K, V)>>,
+    {
+        self.batch(keys).load(self.store(), Caller::Task, init).await
+    }
+
+    fn batch<'k>(&self, keys: &'k [K]) -> Batch<'k, K, V>
+    where
+        K: Clone,
+    {
+        let hasher = self.inner.hasher.clone();
+        Batch::new(keys, self.get_many(keys), hasher, |key| self.hash(key))
+    }
+}

@@ -1,0 +1,272 @@
+//! The leader of a flight: runs the loader, and stores what it gives.
+//!
+//! Whoever leads holds a [`Leader`]; dropping it takes everything back: the flight leaves the
+//! register, its slot is given back, and those who wait look again. That covers panics of the loader
+//! and futures that are dropped halfway, with no code for either.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::RemovalCause;
+use crate::call::Call;
+use crate::flight::{Flight, Kind, Outcome};
+use crate::nesting::{self, Nest, Running};
+use crate::shard::{Arrival, Shard, cause_or_expired};
+use crate::share::ShareError;
+use crate::store::Store;
+use crate::wait::Caller;
+
+/// The duty to land a flight. Dropped without having done so, it lands it with
+/// [`Outcome::LookAgain`].
+pub(crate) struct Leader<'s, K: Eq, V: Clone> {
+    store: &'s Store<K, V>,
+    flight: Arc<Flight<V>>,
+    /// May its value take the place of one that is fresh?
+    replaces: bool,
+    /// It is off the register, and its slot is published or given back.
+    ended: bool,
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Registers a flight of one's own, and lets go of the lock. `outer` is the load that it is
+    /// begun inside of.
+    pub(crate) fn lead(
+        &self,
+        mut shard: Shard<'_, K, V>,
+        (hash, key): (u64, K),
+        kind: Kind,
+        outer: Option<Arc<dyn Running>>,
+    ) -> Leader<'_, K, V> {
+        let slot = shard.reserve(hash, key);
+        let nest = Nest { outer, cache: self.address(), hash, slot };
+        let flight = Arc::new(Flight::new(nest, kind == Kind::Compute));
+        shard.state().0.loads.add(kind, Arc::clone(&flight));
+        let _ = shard.unlock();
+        Leader { store: self, flight, replaces: kind == Kind::Compute, ended: false }
+    }
+
+    /// Tells this cache from others.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Counts a load until it is stopped or dropped.
+    pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
+        let began = self.config.record_stats.then(Instant::now);
+        LoadTimer { store: self, began, succeeded: false }
+    }
+}
+
+impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
+    /// As [`Kind::Compute`], but a load: it replaces what is there.
+    pub(crate) fn replacing(self) -> Self {
+        let mut leader = self;
+        leader.replaces = true;
+        leader
+    }
+
+    /// The flight as one that others may be begun inside of.
+    pub(crate) fn running(&self) -> Arc<dyn Running> {
+        Arc::clone(&self.flight) as Arc<dyn Running>
+    }
+
+    /// Runs user code as the loader of this flight: calls that it makes know what they are inside
+    /// of.
+    pub(crate) async fn run<T>(&self, caller: Caller, loader: impl Future<Output = T>) -> T {
+        let mut loader = pin!(loader);
+        poll_fn(move |context| {
+            self.note_poll(caller);
+            let _entered = nesting::enter(self.running());
+            loader.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// If the loader is a future: notes that the calling thread polls it.
+    pub(crate) fn note_poll(&self, caller: Caller) {
+        if caller == Caller::Task {
+            self.flight.polled_here();
+        }
+    }
+
+    /// Runs the loader, and stores its value or shares its error.
+    pub(crate) async fn load<E>(
+        self,
+        caller: Caller,
+        loader: impl Future<Output = Result<V, E>>,
+        share: &impl ShareError<E>,
+    ) -> Result<V, E> {
+        let timer = self.store.start_timer();
+        let loaded = self.run(caller, loader).await;
+        timer.stop(loaded.is_ok());
+        match loaded {
+            Ok(value) => Ok(self.publish(value)),
+            Err(error) => {
+                let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
+                self.end(outcome);
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores the value, if the flight is still registered and the key still absent (or to be
+    /// replaced), and gives it to those who wait.
+    pub(crate) fn publish(mut self, value: V) -> V {
+        let (store, slot) = (self.store, self.flight.slot());
+        let (arrival, now) = {
+            let pinned = store.table.pin();
+            store.receive(pinned.reserved_key(slot), value.clone(), None)
+        };
+        let Leader { flight, ended, replaces, .. } = &mut self;
+        store.write(now, |call| {
+            if u64::from(arrival.weight) <= store.budget.max() {
+                call.publish(flight, *replaces, arrival, ended);
+            } else {
+                let key = call.pinned.reserved_key(slot);
+                store.turned_away(call.pinned, key, &arrival.value, RemovalCause::Size);
+                // What the value was to replace is out of date all the same.
+                call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), ended);
+            }
+        });
+        self.land_with(&value);
+        value
+    }
+
+    /// Removes the key's entry, unless the key was written since the flight began.
+    pub(crate) fn remove(mut self) {
+        let Leader { store, flight, ended, .. } = &mut self;
+        store.write(store.now(), |call| {
+            call.withdraw(flight, Some(RemovalCause::Explicit), ended);
+        });
+        self.flight.land(Outcome::LookAgain);
+    }
+
+    /// Ends the flight without a value.
+    pub(crate) fn end(mut self, outcome: Outcome<V>) {
+        self.unregister();
+        self.flight.land(outcome);
+    }
+
+    /// Lands with a clone of the value, if anybody waits. Nobody can have begun to since the flight
+    /// left the register, and who has holds a handle to it.
+    fn land_with(&self, value: &V) {
+        if Arc::strong_count(&self.flight) > 1 {
+            self.flight.land(if self.flight.is_compute() {
+                Outcome::LookAgain
+            } else {
+                Outcome::Value(value.clone())
+            });
+        }
+    }
+}
+
+impl<K: Eq, V: Clone> Leader<'_, K, V> {
+    fn unregister(&mut self) {
+        let Leader { store, flight, ended, .. } = self;
+        store.write(0, |call| call.withdraw(flight, None, ended));
+    }
+}
+
+impl<K: Eq, V: Clone> Drop for Leader<'_, K, V> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.unregister();
+        }
+        // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
+        if Arc::strong_count(&self.flight) > 1 {
+            self.flight.land(Outcome::LookAgain);
+        }
+    }
+}
+
+impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+    /// Takes a flight off the register, and stores its value if that is still wanted.
+    fn publish(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        replaces: bool,
+        arrival: Arrival<V>,
+        ended: &mut bool,
+    ) {
+        let (now, slot) = (self.now, flight.slot());
+        let key = self.pinned.reserved_key(slot);
+        let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
+            let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
+            vacant && shard.state().0.loads.may_publish(flight)
+        };
+        let (mut shard, place) =
+            self.lock_with_room(flight.hash(), arrival.weight, |other| other == key, wanted);
+        let loads = &mut shard.state().0.loads;
+        if place.is_some() && flight.is_compute() {
+            loads.overtake(flight.hash());
+        } else {
+            if place.is_some() && replaces {
+                loads.overtake_older(flight);
+            }
+            loads.remove(flight);
+        }
+        *ended = true;
+        if let Some(place) = place {
+            shard.store(slot, place, arrival, &mut self.room, now, &mut self.removed);
+            self.expire_and_unlock(shard);
+        } else {
+            shard.abandon(slot);
+            self.unlock(shard);
+        }
+    }
+
+    /// Takes a flight off the register and gives its slot back. If nothing was written to its key
+    /// since it began, also removes the entry that is there, for the reason given if one is given.
+    fn withdraw(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        remove: Option<RemovalCause>,
+        ended: &mut bool,
+    ) {
+        let (now, hash, slot) = (self.now, flight.hash(), flight.slot());
+        let (mut shard, found) = match remove {
+            None => (self.pinned.lock(self.store.table.shard_of(hash)), None),
+            Some(_) => {
+                let key = self.pinned.reserved_key(slot);
+                self.pinned.lock_key(hash, |other| other == key)
+            }
+        };
+        let in_time = shard.state().0.loads.remove(flight);
+        *ended = true;
+        if let (Some(cause), true) = (remove, in_time) {
+            shard.state().0.loads.overtake(hash);
+            if let Some(id) = found {
+                let cause = cause_or_expired(shard.entry(id), cause, now);
+                shard.remove(id, cause, &mut self.room, &mut self.removed);
+            }
+        }
+        shard.abandon(slot);
+        self.unlock(shard);
+    }
+}
+
+/// Counts a load, also one that panics.
+pub(crate) struct LoadTimer<'s, K, V> {
+    store: &'s Store<K, V>,
+    began: Option<Instant>,
+    succeeded: bool,
+}
+
+impl<K, V> LoadTimer<'_, K, V> {
+    pub(crate) fn stop(mut self, succeeded: bool) {
+        self.succeeded = succeeded;
+    }
+}
+
+impl<K, V> Drop for LoadTimer<'_, K, V> {
+    fn drop(&mut self) {
+        let Some(began) = self.began else { return };
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let pinned = self.store.table.pin();
+        let counters = pinned.counters();
+        if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
+        counters.load_nanos.add(nanos);
+    }
+}

@@ -1,0 +1,166 @@
+//! Loads inside loads: who is inside whom, who waits for whom, and which wait would never end.
+//!
+//! # The question
+//! A loader may ask for other keys, of this cache or another, and so wait for loads on other
+//! threads, which may wait in turn. A loads B while B loads A: if both waited, neither would end.
+//! So before a call that is made inside a load begins to wait, it asks whether the load it would wait
+//! for can end at all without it ([`would_wait_for_itself`]). If not, it does not wait, but loads by
+//! itself.
+//!
+//! # Idea
+//! A graph whose nodes are the loads that run in the process. A load cannot end before
+//! * the load *inside* it has ended: [`Nest::outer`], fixed when it begins;
+//! * a load that it *waits* for has ended: each load knows the calls that wait for it, and from
+//!   inside which load they were made.
+//!
+//! The call looks for the load it would wait for among all that cannot end before the caller does:
+//! from its own loads outwards, and from each load to those who wait for it. Edges of waiting are
+//! added under one lock of the process ([`lock_graph`]), together with the search; so of several calls
+//! that would close a ring between them, the last one sees it. Calls that are not made inside a load
+//! close no ring and do not take that lock.
+//!
+//! The cost of a search is the number of loads found, usually one or two.
+//!
+//! # Whose loads are the caller's
+//! A thread keeps a stack of the loads whose loaders it is running ([`enter`]). A loader that is a
+//! future is on the stack only while it is polled. So the stack is what the present call is inside
+//! of, for threads and tasks alike. A thread pool that runs other jobs while one waits is covered as
+//! well: whatever stands below on the stack cannot go on before this call returns.
+//!
+//! # What it cannot see
+//! Waiting that does not go through a cache: for the latch of a thread pool, a channel, a lock. Such
+//! rings are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::sync::thread_local;
+
+/// A load that runs.
+pub(crate) trait Running: Send + Sync {
+    /// Its place among others.
+    fn nest(&self) -> &Nest;
+    /// Shows the loads that wait for it, as seen from inside which the waiting calls were made.
+    fn each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn Running>));
+}
+
+/// What is known of a load from the moment it begins.
+pub(crate) struct Nest {
+    /// The innermost load that it was begun inside of.
+    pub(crate) outer: Option<Arc<dyn Running>>,
+    /// The cache, by its address, the hash of the key, and the slot that holds the key.
+    pub(crate) cache: usize,
+    pub(crate) hash: u64,
+    pub(crate) slot: u32,
+}
+
+thread_local! {
+    /// Tells the calling thread from others, where it has asked before. Without a destructor, so that
+    /// it can be read as long as the thread lives.
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+    /// See the module's head. Borrowed for moments, never while user code runs.
+    static ENTERED: RefCell<Vec<Arc<dyn Running>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A number of the calling thread's own, never 0.
+pub(crate) fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            // Relaxed: only that no two get the same counts.
+            number.set(NEXT.fetch_add(1, Relaxed));
+        }
+        number.get()
+    })
+}
+
+/// Calls `work` with the thread's stack; with an empty one where the thread is ending and has none
+/// any more.
+fn with_stack<R>(work: impl FnOnce(&mut Vec<Arc<dyn Running>>) -> R) -> R {
+    let mut work = Some(work);
+    let done = ENTERED.try_with(|stack| {
+        let work = work.take().expect("called once");
+        work(&mut stack.borrow_mut())
+    });
+    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Vec::new()))
+}
+
+/// The thread runs the loader of a load until the guard drops.
+pub(crate) struct Entered(());
+
+/// Puts a load on the calling thread's stack.
+pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
+    with_stack(|stack| stack.push(load));
+    Entered(())
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Guards are dropped in the reverse order of their making: they live in nested calls. What
+        // comes off the stack is dropped here, not inside the borrow.
+        let _left = with_stack(Vec::pop);
+    }
+}
+
+/// The load whose loader the calling thread is running, if any.
+pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
+    with_stack(|stack| stack.last().map(Arc::clone))
+}
+
+/// How many loads the calling thread is inside of.
+pub(crate) fn depth() -> usize {
+    with_stack(|stack| stack.len())
+}
+
+/// The slots of those loads the calling thread is inside of whose key, in this cache, has this hash.
+/// The slots are reserved for as long as the calling function is on the thread's stack.
+pub(crate) fn slots_of(cache: usize, hash: u64) -> Vec<u32> {
+    let is_same = |nest: &Nest| nest.cache == cache && nest.hash == hash;
+    with_stack(|stack| {
+        let nests = stack.iter().map(|load| load.nest()).filter(|nest| is_same(nest));
+        nests.map(|nest| nest.slot).collect()
+    })
+}
+
+/// Held by who adds an edge, from the search to the adding.
+#[cfg(not(shuttle))]
+pub(crate) fn lock_graph() -> impl Drop {
+    static GRAPH: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    GRAPH.lock()
+}
+
+/// As above, for models: a lock that the checker knows, and makes anew in each run.
+#[cfg(shuttle)]
+pub(crate) fn lock_graph() -> impl Drop {
+    shuttle::lazy_static::lazy_static! {
+        static ref GRAPH: crate::sync::Mutex<()> = crate::sync::Mutex::new(());
+    }
+    GRAPH.lock()
+}
+
+/// Can `target` not end before the calling thread's present loads do? Then waiting for it from
+/// inside them would never end. The caller holds the graph's lock.
+pub(crate) fn would_wait_for_itself(target: &Arc<dyn Running>) -> bool {
+    let mut found: Vec<Arc<dyn Running>> = with_stack(|stack| stack.clone());
+    let mut known: HashSet<usize> = found.iter().map(address).collect();
+    while let Some(load) = found.pop() {
+        if address(&load) == address(target) {
+            return true;
+        }
+        let mut add = |load: &Arc<dyn Running>| {
+            if known.insert(address(load)) {
+                found.push(Arc::clone(load));
+            }
+        };
+        load.nest().outer.iter().for_each(&mut add);
+        load.each_dependent(&mut add);
+    }
+    false
+}
+
+/// What tells one load from another. The address alone: one type's vtable may exist several times.
+fn address(load: &Arc<dyn Running>) -> usize {
+    Arc::as_ptr(load).cast::<()>() as usize
+}

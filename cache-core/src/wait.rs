@@ -1,0 +1,158 @@
+//! Waiting for a flight, as a thread or as a task.
+//!
+//! Both leave a [`Waker`] with the flight. A task leaves that of its executor and is polled again; a
+//! thread leaves one that unparks it ([`Signal`]) and blocks. A thread could also block in
+//! `std::thread::park`, but must not: a token meant for an executor below it on the stack, which
+//! parks the same thread, would be taken by this wait and be missing there.
+//!
+//! A wait ends when the flight has landed; at once if it could never end, as far as the cache can
+//! know (see `nesting.rs`); and when the caller's patience is over.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use crate::alarm::{self, Alarm};
+use crate::flight::Flight;
+use crate::nesting::{self, Running};
+use crate::sync::{Condvar, Mutex, wait_until};
+
+/// Who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A thread, which blocks.
+    Thread,
+    /// A task, which is polled.
+    Task,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The flight has an outcome.
+    Landed,
+    /// It takes longer than the caller wants to wait.
+    TimedOut,
+    /// It cannot end before the caller does.
+    Ring,
+}
+
+/// A place among those who wait for a flight, given up when it drops.
+struct Place<'f, V> {
+    flight: &'f Flight<V>,
+    ticket: u64,
+}
+
+impl<V> Drop for Place<'_, V> {
+    fn drop(&mut self) {
+        self.flight.leave(self.ticket);
+    }
+}
+
+impl<V: Send + Sync + 'static> Flight<V> {
+    /// A place among those who wait, or why there is nothing to wait for.
+    fn take_place(self: &Arc<Self>, waker: Waker) -> Result<Place<'_, V>, Waited> {
+        let inside = nesting::innermost();
+        let placed = if inside.is_none() {
+            self.await_landing(waker, None)
+        } else {
+            let target = Arc::clone(self) as Arc<dyn Running>;
+            let graph = nesting::lock_graph();
+            if nesting::would_wait_for_itself(&target) {
+                drop(graph);
+                return Err(Waited::Ring);
+            }
+            self.await_landing(waker, inside)
+        };
+        match placed {
+            Ok(ticket) => Ok(Place { flight: self, ticket }),
+            Err(_waker) => Err(Waited::Landed),
+        }
+    }
+
+    /// Waits until the flight has landed, at most until `deadline`. As a thread it blocks and is
+    /// ready at the first poll.
+    pub(crate) async fn wait(
+        self: &Arc<Self>,
+        caller: Caller,
+        deadline: Option<Instant>,
+    ) -> Waited {
+        match caller {
+            Caller::Thread => self.block(deadline),
+            Caller::Task => {
+                let mut wait = Wait { flight: self, deadline, place: None, alarm: None };
+                poll_fn(move |context| wait.poll(context)).await
+            }
+        }
+    }
+
+    fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
+        if self.outcome().is_none() && self.was_polled_here() {
+            return Waited::Ring;
+        }
+        let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
+        match self.take_place(Waker::from(Arc::clone(&signal))) {
+            Err(waited) => waited,
+            Ok(_place) => {
+                signal.block_until(deadline);
+                if self.outcome().is_some() { Waited::Landed } else { Waited::TimedOut }
+            }
+        }
+    }
+}
+
+/// A task that waits.
+struct Wait<'f, V> {
+    flight: &'f Arc<Flight<V>>,
+    deadline: Option<Instant>,
+    place: Option<Place<'f, V>>,
+    alarm: Option<Alarm>,
+}
+
+impl<V: Send + Sync + 'static> Wait<'_, V> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
+        match &self.place {
+            None => match self.flight.take_place(context.waker().clone()) {
+                Ok(place) => self.place = Some(place),
+                Err(waited) => return Poll::Ready(waited),
+            },
+            Some(place) => {
+                if !self.flight.rewait(place.ticket, context.waker()) {
+                    return Poll::Ready(Waited::Landed);
+                }
+            }
+        }
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        if Instant::now() >= deadline {
+            return Poll::Ready(Waited::TimedOut);
+        }
+        match &self.alarm {
+            None => self.alarm = Some(alarm::set(deadline, context.waker().clone())),
+            Some(alarm) => alarm.set_waker(context.waker()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Unblocks the thread that waits for it.
+struct Signal {
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Signal {
+    fn block_until(&self, deadline: Option<Instant>) {
+        let (mut woken, mut timed_out) = (self.woken.lock(), false);
+        while !*woken && !timed_out {
+            (woken, timed_out) = wait_until(&self.wake, woken, deadline);
+        }
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        *self.woken.lock() = true;
+        self.wake.notify_one();
+    }
+}
