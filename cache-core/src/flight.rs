@@ -40,7 +40,7 @@
 //! the same key because their caller cannot wait for it; and computations of the entry interface,
 //! which others wait for but learn nothing from.
 //!
-//! The leader holds a guard ([`Leader`](crate::lead::Leader)); dropping it, by a panic or with a
+//! The register stands in `register.rs`. The leader holds a guard ([`Leader`](crate::lead::Leader)); dropping it, by a panic or with a
 //! future that is not polled to its end, lands the flight, and one of those who wait leads the next.
 //! So whoever waits is woken; see `wait.rs` for waiting.
 
@@ -196,89 +196,5 @@ impl<V> Flight<V> {
         let place = waiting.calls.iter().position(|call| call.ticket == ticket);
         let _left = place.map(|place| waiting.calls.swap_remove(place));
         drop(waiting);
-    }
-}
-
-/// The flights of one shard that are registered, in the order in which they began.
-pub(crate) struct Register<V> {
-    /// Few at any time (one for each load running in this shard), so a list.
-    flights: Vec<Registered<V>>,
-}
-
-struct Registered<V> {
-    hash: u64,
-    kind: Kind,
-    flight: Arc<Flight<V>>,
-}
-
-impl<V> Register<V> {
-    pub(crate) fn new() -> Self {
-        Register { flights: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, kind: Kind, flight: Arc<Flight<V>>) {
-        self.flights.push(Registered { hash: flight.hash(), kind, flight });
-    }
-
-    fn place(&self, flight: &Arc<Flight<V>>) -> Option<usize> {
-        self.flights.iter().position(|other| Arc::ptr_eq(&other.flight, flight))
-    }
-
-    /// Takes this flight off the register: true if it was on it. What comes off is the caller's,
-    /// who holds another handle, so that nothing of the user's is dropped under the lock.
-    pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
-        self.place(flight).map(|place| self.flights.remove(place)).is_some()
-    }
-
-    /// May the value of this flight be stored, as far as other flights go?
-    pub(crate) fn may_publish(&self, flight: &Arc<Flight<V>>) -> bool {
-        let Some(place) = self.place(flight) else { return false };
-        let Registered { hash, kind, .. } = self.flights[place];
-        // A computation has read what is there and is about to decide: none but it may change it.
-        let computing = |other: &Registered<V>| other.kind == Kind::Compute && other.hash == hash;
-        kind != Kind::Alone || !self.flights.iter().any(computing)
-    }
-
-    /// Nobody joins this flight any more.
-    pub(crate) fn set_alone(&mut self, flight: &Arc<Flight<V>>) {
-        if let Some(place) = self.place(flight) {
-            self.flights[place].kind = Kind::Alone;
-        }
-    }
-
-    /// A write to a key with this hash: its flights must not be joined or published any more. Each
-    /// is held by its leader until he has unregistered it, so none is dropped here.
-    #[inline]
-    pub(crate) fn overtake(&mut self, hash: u64) {
-        if !self.flights.is_empty() {
-            self.flights.retain(|other| other.hash != hash);
-        }
-    }
-
-    /// The value of this flight is written over what is there: older flights of its key must not
-    /// undo that.
-    pub(crate) fn overtake_older(&mut self, flight: &Arc<Flight<V>>) {
-        let mut older = self.place(flight).unwrap_or(0);
-        self.flights.retain(|other| {
-            let is_older = older > 0;
-            older = older.saturating_sub(1);
-            !is_older || other.hash != flight.hash()
-        });
-    }
-
-    /// As `overtake`, for all keys.
-    pub(crate) fn overtake_all(&mut self) {
-        self.flights.clear();
-    }
-
-    /// A flight with this hash that others wait for, and that is none of those judged to be for
-    /// other keys.
-    pub(crate) fn awaitable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
-        let found = self.flights.iter().find(|other| {
-            other.hash == hash
-                && other.kind != Kind::Alone
-                && !others.iter().any(|judged| Arc::ptr_eq(judged, &other.flight))
-        });
-        found.map(|other| Arc::clone(&other.flight))
     }
 }

@@ -18,7 +18,7 @@
 //! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
 //! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
 //! (timers); `shard`, all that happens under one lock; `store`, `call` and `write`, what happens around
-//! the locks; `flight`, `nesting`, `wait`, `lead`, `load`, `batch` and `compute`, the loads; and the
+//! the locks; `flight`, `register`, `nesting`, `wait`, `lead`, `load`, `batch` and `compute`, the loads; and the
 //! face: `cache`, `selector`, `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
@@ -44,6 +44,7 @@ mod nesting;
 mod panics;
 mod policy;
 mod policy_view;
+mod register;
 mod removal;
 mod selector;
 mod shard;

@@ -25,7 +25,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Status;
 use crate::flight::{Flight, Kind, Outcome};
@@ -201,7 +201,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Until when a caller waits who begins to wait now.
     pub(crate) fn patience(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.config.coalesce_timeout)
+        let patience = self.config.coalesce_timeout;
+        // For ever is said without a clock, which not every platform has.
+        if patience == Duration::MAX { None } else { Instant::now().checked_add(patience) }
     }
 
     /// Waits for a flight. `timed_out` says, and is told, whether this caller has lost patience.
@@ -225,7 +227,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             Waited::Landed => {}
         }
         match flight.outcome().expect("it has landed") {
-            Outcome::Value(value) => Next::Take(value),
+            Outcome::Value(value) => {
+                if let Some(counters) = self.counting(&self.table.pin()) {
+                    counters.coalesced.add(1);
+                }
+                Next::Take(value)
+            }
             Outcome::Failed(error) => Next::Fail(error),
             Outcome::Unshared => Next::LoadAlone,
             Outcome::LookAgain => Next::LookAgain,

@@ -10,8 +10,8 @@
 
 use crate::RemovalCause;
 use crate::budget::Reservation;
-use crate::flight::Register;
 use crate::policy::{Ghost, Policy};
+use crate::register::Register;
 use crate::stats::Counters;
 use crate::table::{Entry, Locked, NEVER, Nodes};
 use crate::wheel::Wheel;

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) loads: Counter,
     pub(crate) load_failures: Counter,
     pub(crate) load_nanos: Counter,
+    pub(crate) coalesced: Counter,
     pub(crate) expired: Counter,
     pub(crate) explicit: Counter,
     pub(crate) replaced: Counter,
@@ -61,10 +62,12 @@ pub struct Stats {
     pub hits: u64,
     /// Look-ups that found none.
     pub misses: u64,
-    /// Loads that gave a value.
+    /// Loads that gave a value; a batch of keys counts as one load.
     pub loads: u64,
     /// Loads that gave an error, nothing, or panicked.
     pub load_failures: u64,
+    /// Calls that were given the value of another call's load, for which they waited.
+    pub coalesced: u64,
     /// Time spent in loads, failed ones included, summed over threads.
     pub load_time: Duration,
     /// Entries freed because their time was over.
@@ -107,6 +110,7 @@ impl Stats {
             sum.misses += line.misses.get();
             sum.loads += line.loads.get();
             sum.load_failures += line.load_failures.get();
+            sum.coalesced += line.coalesced.get();
             nanos = nanos.saturating_add(line.load_nanos.get());
             sum.removed_expired += line.expired.get();
             sum.removed_explicit += line.explicit.get();
