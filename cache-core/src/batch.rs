@@ -9,19 +9,18 @@
 //! a batch cannot be given) is led in another round, so the loader may be called again, for those
 //! keys. A round waits for each flight once, so there are as many rounds as a key has bad luck.
 //!
-//! The flights that a batch leads are nested into each other, as if each were begun inside the one
-//! before: none of them ends before the loader does, which is all that `nesting.rs` has to know.
+//! Calls that the loader makes are inside of all flights that the batch leads ([`Together`]): none of
+//! them ends before the loader does.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::pin::pin;
 use std::sync::Arc;
 
 use crate::flight::{Flight, Outcome};
 use crate::lead::Leader;
 use crate::load::{Next, Role};
-use crate::nesting;
+use crate::nesting::{self, Running, Together};
 use crate::share::{CloneError, Nothing, ShareError};
 use crate::store::Store;
 use crate::wait::Caller;
@@ -79,15 +78,17 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     {
         while !self.wanted.is_empty() {
             let (led, joined) = self.take_roles(store);
-            if let Some((_, innermost)) = led.last() {
+            if !led.is_empty() {
+                let running = led.iter().map(|(_, leader)| leader.running()).collect();
+                let running: Arc<dyn Running> = Arc::new(Together(running));
                 let keys = led.iter().map(|(wanted, _)| self.keys[wanted.place].clone()).collect();
                 let timer = store.start_timer();
                 let loading = {
                     // The loader may be a closure that does its work when it is called.
-                    let _entered = nesting::enter(innermost.running());
+                    let _entered = nesting::enter(Arc::clone(&running));
                     loader(keys)
                 };
-                let pairs = innermost.run(caller, noting_polls(&led, caller, loading)).await;
+                let pairs = nesting::run(running, caller == Caller::Task, loading).await;
                 timer.stop(!pairs.is_empty());
                 self.publish(led, pairs);
             }
@@ -106,16 +107,13 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         store: &'s Store<K, V>,
     ) -> (Vec<(Wanted, Leader<'s, K, V>)>, Vec<(Wanted, Arc<Flight<V>>)>) {
         let (mut led, mut joined) = (Vec::new(), Vec::new());
-        let mut outer = nesting::innermost();
+        let outer = nesting::innermost();
         for wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
             match store.take_role(wanted.hash, key, wanted.may_join, outer.clone()) {
                 Role::Hit(value) => self.values[wanted.place] = Some(value),
                 Role::Join(flight, _) => joined.push((wanted, flight)),
-                Role::Lead(leader) => {
-                    outer = Some(leader.running());
-                    led.push((wanted, leader));
-                }
+                Role::Lead(leader) => led.push((wanted, leader)),
             }
         }
         (led, joined)
@@ -166,18 +164,4 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         }
         still_wanted
     }
-}
-
-/// The loader, noting who polls it with each of the flights that it is the loader of.
-async fn noting_polls<K: Eq, V: Clone + Send + Sync + 'static, T>(
-    led: &[(Wanted, Leader<'_, K, V>)],
-    caller: Caller,
-    loading: impl Future<Output = T>,
-) -> T {
-    let mut loading = pin!(loading);
-    poll_fn(move |context| {
-        led.iter().for_each(|(_, leader)| leader.note_poll(caller));
-        loading.as_mut().poll(context)
-    })
-    .await
 }

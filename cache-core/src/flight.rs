@@ -49,7 +49,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use crate::nesting::{self, Nest, Running};
+use crate::nesting::{self, KeyAt, Running};
 use crate::sync::Mutex;
 
 /// How a flight ended.
@@ -79,7 +79,9 @@ pub(crate) enum Kind {
 
 /// See the module's head.
 pub(crate) struct Flight<V> {
-    nest: Nest,
+    key: KeyAt,
+    /// The innermost load that this one was begun inside of.
+    outer: Option<Arc<dyn Running>>,
     compute: bool,
     /// The thread that polled the load last, if its loader is a future; otherwise 0.
     polled_by: AtomicUsize,
@@ -101,19 +103,28 @@ struct Call {
 }
 
 impl<V: Send + Sync> Running for Flight<V> {
-    fn nest(&self) -> &Nest {
-        &self.nest
+    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
+        self.outer.iter().for_each(&mut *visit);
+        self.waiting.lock().calls.iter().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
-    fn each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
-        self.waiting.lock().calls.iter().filter_map(|call| call.inside.as_ref()).for_each(visit);
+    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
+        visit(&self.key);
+    }
+
+    fn note_poll(&self) {
+        // Relaxed: read for a comparison with the reader's own number only, which he finds here
+        // if it was he who stored it.
+        self.polled_by.store(nesting::thread_number(), Relaxed);
     }
 }
 
 impl<V> Flight<V> {
-    pub(crate) fn new(nest: Nest, compute: bool) -> Self {
+    /// `outer` is the load that this one is begun inside of.
+    pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn Running>>, compute: bool) -> Self {
         Flight {
-            nest,
+            key,
+            outer,
             compute,
             polled_by: AtomicUsize::new(0),
             outcome: OnceLock::new(),
@@ -123,23 +134,16 @@ impl<V> Flight<V> {
 
     /// The reserved slot that holds the key.
     pub(crate) fn slot(&self) -> u32 {
-        self.nest.slot
+        self.key.slot
     }
 
     /// The hash of the key.
     pub(crate) fn hash(&self) -> u64 {
-        self.nest.hash
+        self.key.hash
     }
 
     pub(crate) fn is_compute(&self) -> bool {
         self.compute
-    }
-
-    /// Notes that the calling thread polls the loader, which is a future.
-    pub(crate) fn polled_here(&self) {
-        // Relaxed: read for a comparison with the reader's own number only, which he finds here
-        // if it was he who stored it.
-        self.polled_by.store(nesting::thread_number(), Relaxed);
     }
 
     /// Is the loader a future that the calling thread was the last to poll? Then that thread must

@@ -4,15 +4,14 @@
 //! register, its slot is given back, and those who wait look again. That covers panics of the loader
 //! and futures that are dropped halfway, with no code for either.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::RemovalCause;
 use crate::call::Call;
 use crate::flight::{Flight, Kind, Outcome};
-use crate::nesting::{self, Nest, Running};
+use crate::nesting::{self, KeyAt, Running};
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
 use crate::store::Store;
@@ -40,8 +39,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         outer: Option<Arc<dyn Running>>,
     ) -> Leader<'_, K, V> {
         let slot = shard.reserve(hash, key);
-        let nest = Nest { outer, cache: self.address(), hash, slot };
-        let flight = Arc::new(Flight::new(nest, kind == Kind::Compute));
+        let key = KeyAt { cache: self.address(), hash, slot };
+        let flight = Arc::new(Flight::new(key, outer, kind == Kind::Compute));
         shard.state().0.loads.add(kind, Arc::clone(&flight));
         let _ = shard.unlock();
         Leader { store: self, flight, replaces: kind == Kind::Compute, ended: false }
@@ -72,23 +71,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         Arc::clone(&self.flight) as Arc<dyn Running>
     }
 
-    /// Runs user code as the loader of this flight: calls that it makes know what they are inside
-    /// of.
+    /// Runs user code as the loader of this flight.
     pub(crate) async fn run<T>(&self, caller: Caller, loader: impl Future<Output = T>) -> T {
-        let mut loader = pin!(loader);
-        poll_fn(move |context| {
-            self.note_poll(caller);
-            let _entered = nesting::enter(self.running());
-            loader.as_mut().poll(context)
-        })
-        .await
-    }
-
-    /// If the loader is a future: notes that the calling thread polls it.
-    pub(crate) fn note_poll(&self, caller: Caller) {
-        if caller == Caller::Task {
-            self.flight.polled_here();
-        }
+        nesting::run(self.running(), caller == Caller::Task, loader).await
     }
 
     /// Runs the loader, and stores its value or shares its error.

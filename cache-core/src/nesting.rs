@@ -9,7 +9,7 @@
 //!
 //! # Idea
 //! A graph whose nodes are the loads that run in the process. A load cannot end before
-//! * the load *inside* it has ended: [`Nest::outer`], fixed when it begins;
+//! * the load *inside* it has ended: each load knows the one that it was begun inside of;
 //! * a load that it *waits* for has ended: each load knows the calls that wait for it, and from
 //!   inside which load they were made.
 //!
@@ -33,27 +33,49 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::sync::thread_local;
 
-/// A load that runs.
+/// A load that runs, or several that have one loader.
 pub(crate) trait Running: Send + Sync {
-    /// Its place among others.
-    fn nest(&self) -> &Nest;
-    /// Shows the loads that wait for it, as seen from inside which the waiting calls were made.
-    fn each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn Running>));
+    /// Shows the loads that cannot end before this one has: the one that it is inside of, and those
+    /// that wait for it.
+    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>));
+    /// Shows what is loaded.
+    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt));
+    /// Notes that the calling thread polls the loader, which is a future.
+    fn note_poll(&self);
 }
 
-/// What is known of a load from the moment it begins.
-pub(crate) struct Nest {
-    /// The innermost load that it was begun inside of.
-    pub(crate) outer: Option<Arc<dyn Running>>,
-    /// The cache, by its address, the hash of the key, and the slot that holds the key.
+/// A key that is being loaded.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyAt {
+    /// The cache, by its address.
     pub(crate) cache: usize,
     pub(crate) hash: u64,
+    /// The slot that holds the key.
     pub(crate) slot: u32,
+}
+
+/// Loads that one call of a loader serves. Whoever is inside of it is inside of them all.
+pub(crate) struct Together(pub(crate) Vec<Arc<dyn Running>>);
+
+impl Running for Together {
+    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
+        self.0.iter().for_each(visit);
+    }
+
+    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
+        self.0.iter().for_each(|load| load.each_key(visit));
+    }
+
+    fn note_poll(&self) {
+        self.0.iter().for_each(|load| load.note_poll());
+    }
 }
 
 thread_local! {
@@ -117,11 +139,31 @@ pub(crate) fn depth() -> usize {
 /// The slots of those loads the calling thread is inside of whose key, in this cache, has this hash.
 /// The slots are reserved for as long as the calling function is on the thread's stack.
 pub(crate) fn slots_of(cache: usize, hash: u64) -> Vec<u32> {
-    let is_same = |nest: &Nest| nest.cache == cache && nest.hash == hash;
-    with_stack(|stack| {
-        let nests = stack.iter().map(|load| load.nest()).filter(|nest| is_same(nest));
-        nests.map(|nest| nest.slot).collect()
+    let mut slots = Vec::new();
+    let mut add = |key: &KeyAt| {
+        if key.cache == cache && key.hash == hash {
+            slots.push(key.slot);
+        }
+    };
+    with_stack(|stack| stack.iter().for_each(|load| load.each_key(&mut add)));
+    slots
+}
+
+/// Runs user code as the loader of a load: calls that it makes know what they are inside of.
+pub(crate) async fn run<T>(
+    load: Arc<dyn Running>,
+    is_future: bool,
+    loader: impl Future<Output = T>,
+) -> T {
+    let mut loader = pin!(loader);
+    poll_fn(move |context| {
+        if is_future {
+            load.note_poll();
+        }
+        let _entered = enter(Arc::clone(&load));
+        loader.as_mut().poll(context)
     })
+    .await
 }
 
 /// Held by who adds an edge, from the search to the adding.
@@ -154,8 +196,7 @@ pub(crate) fn would_wait_for_itself(target: &Arc<dyn Running>) -> bool {
                 found.push(Arc::clone(load));
             }
         };
-        load.nest().outer.iter().for_each(&mut add);
-        load.each_dependent(&mut add);
+        load.each_held_up(&mut add);
     }
     false
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
 use std::thread;
@@ -114,66 +115,29 @@ fn who_asks_for_a_key_of_a_batch_waits_for_it() {
 /// The answer for a key that another call did not bring must not be "nothing": nobody has looked.
 #[test]
 fn a_batch_loads_by_itself_what_another_load_did_not_bring() {
-    let outcomes: [fn(&Cache<u64, u64>, &Gate); 3] = [
-        |cache, gate| drop(Polled::pending(cache.get_with_async(1, wait(gate, 0)))),
-        |cache, gate| {
-            let failing = async {
-                gate.passed().await;
-                Err::<u64, &str>("no")
-            };
-            let mut leader = Polled::pending(cache.try_get_with_async(1, failing));
-            gate.open();
-            assert!(leader.poll().unwrap().is_err());
-        },
-        |cache, gate| {
-            let panicking = async {
-                gate.passed().await;
-                panic!("on purpose")
-            };
-            let mut leader = Polled::pending(cache.get_with_async(1, panicking));
-            gate.open();
-            assert!(panics(|| leader.poll()));
-        },
-    ];
-    for outcome in outcomes {
+    for ending in ["dropped", "failed", "panicked"] {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
-        let batch_gate = Gate::default();
-        let first = cache.get_many_with_async(&[2], |_| async {
-            batch_gate.passed().await;
-            vec![(2, 2)]
-        });
-        let mut first = Polled::pending(first);
-        // Begins a load of 1, lets the batch join it, and ends it without a value.
+        let mut leader = Polled::pending(cache.try_get_with_async(1, async {
+            gate.passed().await;
+            assert_eq!(ending, "failed");
+            Err::<u64, &str>("no")
+        }));
         let asked = Mutex::new(Vec::new());
-        let batch = cache.get_many_with_async(&[0, 1, 2], |missing| {
+        let mut batch = Polled::pending(cache.get_many_with_async(&[0, 1], |missing| {
             asked.lock().unwrap().push(missing.clone());
-            async { squares(&missing) }
-        });
-        let mut batch = Polled::new(batch);
-        let joined = std::cell::Cell::new(false);
-        let between = Gate::default();
-        let leader = cache.get_with_async(1, wait(&between, 0));
-        let leader = Polled::pending(leader);
-        assert!(batch.poll().is_none());
-        joined.set(true);
-        drop(leader);
-        outcome(&cache, &gate);
-        batch_gate.open();
-        assert!(first.poll().is_some());
-        let values = loop {
-            if let Some(values) = batch.poll() {
-                break values;
-            }
-        };
-        assert_eq!(values, [Some(0), Some(1), Some(2)]);
-        assert_eq!(*asked.lock().unwrap(), [vec![0], vec![1]]);
+            ready(squares(&missing))
+        }));
+        assert_eq!(*asked.lock().unwrap(), [[0]], "it waits for the other");
+        gate.open();
+        match ending {
+            "dropped" => drop(leader),
+            "failed" => assert!(leader.finish().is_err()),
+            _ => assert!(panics(|| leader.poll())),
+        }
+        assert_eq!(batch.poll(), Some(vec![Some(0), Some(1)]), "{ending}");
+        assert_eq!(*asked.lock().unwrap(), [[0], [1]]);
         cache.__validate();
     }
-}
-
-async fn wait(gate: &Gate, value: u64) -> u64 {
-    gate.passed().await;
-    value
 }
 
 #[test]
