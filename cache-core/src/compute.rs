@@ -5,9 +5,10 @@
 //! nothing was written to the key since. Its closure runs without a lock. Other computations and
 //! loads of the key wait for it, and it waits for them, so of all these one runs at a time.
 //! `insert`, `remove` and their kin do not wait. They take the computation off the register, and
-//! what it decides is then not carried out: it counts as carried out just before that write, which
-//! was the first since it read the entry. So the answers are always those of some order of all calls.
-//! (Eviction and expiry may still come in between, as they may at any time.)
+//! what it decides is then not carried out: it counts as made just before that write, which was the
+//! first since it read the entry, and as overwritten before anybody has seen it. So the answers are
+//! always those of some order of all calls (`tests/load_histories.rs` looks for one). Eviction and
+//! expiry may still come in between, as they may at any time.
 //!
 //! A computation cannot run beside another, as a load can. If one would have to wait for itself
 //! (because its closure, or a loader that it is inside of, computes the same key) it panics.

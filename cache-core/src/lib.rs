@@ -22,7 +22,11 @@
 //! face: `cache`, `selector`, `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
-#![cfg_attr(loom, allow(dead_code, unused_imports))]
+#![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
+
+// Models of the whole cache share code with the tests of its users' side.
+#[cfg(all(test, shuttle))]
+extern crate self as cache_core;
 
 mod alarm;
 mod batch;
@@ -49,6 +53,8 @@ mod removal;
 mod selector;
 mod shard;
 mod share;
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;
 mod stats;
 mod status;
 mod store;

@@ -89,13 +89,15 @@ thread_local! {
 /// A number of the calling thread's own, never 0.
 pub(crate) fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    NUMBER.with(|number| {
+    let number = NUMBER.try_with(|number| {
         if number.get() == 0 {
             // Relaxed: only that no two get the same counts.
             number.set(NEXT.fetch_add(1, Relaxed));
         }
         number.get()
-    })
+    });
+    // It is always there, but for a thread of a model that is ending.
+    number.unwrap_or(usize::MAX)
 }
 
 /// Calls `work` with the thread's stack; with an empty one where the thread is ending and has none

@@ -1,12 +1,11 @@
 //! The one place that says whose synchronisation primitives the core runs on: the standard
-//! library's and parking_lot's; loom's under `--cfg loom`, for models of the table; or shuttle's
-//! under `--cfg shuttle`, for models of the whole cache and its loads.
+//! library's and parking_lot's; loom's under `--cfg loom`, for models of the table, with atomics and
+//! memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and its loads,
+//! with locks only: between them it goes from call to call, and what is atomic is one step.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
-#[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(loom))]
 pub(crate) use std::sync::atomic;
 
 #[cfg(not(any(loom, shuttle)))]

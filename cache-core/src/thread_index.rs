@@ -22,11 +22,11 @@ struct Numbers {
 }
 
 #[cfg(not(loom))]
-thread_local! {
+crate::sync::thread_local! {
     // Const-initialised and without a destructor: a read is one move relative to the thread's
     // base register, and stays possible while the thread's other locals are being destroyed.
     static CURRENT: Cell<usize> = const { Cell::new(NONE) };
-    static RETURN: ReturnAtExit = const { ReturnAtExit };
+    static RETURN: ReturnAtExit = const { ReturnAtExit(Cell::new(NONE)) };
 }
 
 // loom's threads share one thread of the system. A model tells each its number.
@@ -41,14 +41,16 @@ pub(crate) fn set(number: usize) {
     CURRENT.with(|current| current.set(number));
 }
 
+/// Holds the number a second time, for when it is dropped.
 #[cfg(not(loom))]
-struct ReturnAtExit;
+struct ReturnAtExit(Cell<usize>);
 
 #[cfg(not(loom))]
 impl Drop for ReturnAtExit {
     fn drop(&mut self) {
-        let number = CURRENT.replace(NONE);
+        let number = self.0.get();
         if number != NONE {
+            let _ = CURRENT.try_with(|current| current.set(NONE));
             give_back(number);
         }
     }
@@ -57,7 +59,8 @@ impl Drop for ReturnAtExit {
 /// The calling thread's number, or [`NONE`]. No lock.
 #[inline]
 pub(crate) fn current() -> usize {
-    CURRENT.with(Cell::get)
+    // Always there, but for a thread of a model that is ending.
+    CURRENT.try_with(Cell::get).unwrap_or(NONE)
 }
 
 /// Gives the calling thread a number that it keeps until it ends; [`NONE`] when it is already
@@ -65,8 +68,11 @@ pub(crate) fn current() -> usize {
 #[cfg(not(loom))]
 #[cold]
 pub(crate) fn register() -> usize {
-    if current() == NONE && RETURN.try_with(|_| ()).is_ok() {
-        CURRENT.set(take());
+    if current() == NONE {
+        let _ = RETURN.try_with(|at_exit| {
+            at_exit.0.set(take());
+            CURRENT.with(|current| current.set(at_exit.0.get()));
+        });
     }
     current()
 }

@@ -1,0 +1,282 @@
+//! Models of the loads: the real cache, its threads under a scheduler that tries many orders.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test --release -p cache-core --lib --target-dir target/shuttle shuttle_tests
+//! ```
+//! shuttle decides at each lock, and wherever a model yields, which thread goes on: at random, or by
+//! priorities that change a few times in a run (Burckhardt and others, "A randomized scheduler with
+//! probabilistic guarantees of finding bugs", ASPLOS 2010). A run in which all threads wait is
+//! reported as a deadlock. A failure prints a schedule that `shuttle::replay` repeats.
+//!
+//! Histories are checked as in `tests/load_histories.rs`, by the same code.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use shuttle::future::block_on;
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::thread;
+
+use self::history::{Action, History};
+use crate::{Cache, Op};
+
+#[path = "../tests/common/history.rs"]
+mod history;
+
+const RUNS: usize = 3_000;
+
+/// Tries a model in many orders.
+fn model(body: fn()) {
+    shuttle::check_random(body, RUNS);
+    for depth in [2, 4] {
+        shuttle::check_pct(body, RUNS, depth);
+    }
+}
+
+/// Without a bound, so that nothing is lost; and without an end to patience, which no model has.
+fn cache() -> Cache<u64, u64> {
+    Cache::builder().max_capacity(u64::MAX).coalesce_timeout(Duration::MAX).build()
+}
+
+fn together<const N: usize>(bodies: [Box<dyn FnOnce() + Send>; N]) {
+    let threads = bodies.map(|body| thread::spawn(body));
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// A number that only rises. What a load brings is the number as it was when the load began.
+#[derive(Clone, Default)]
+struct Source(Arc<AtomicU64>);
+
+impl Source {
+    fn read(&self) -> u64 {
+        let value = self.0.fetch_add(1, SeqCst);
+        thread::yield_now();
+        value
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+}
+
+/// A leader, two who wait, and one who invalidates and then asks.
+#[test]
+fn who_asks_after_an_invalidation_is_given_nothing_older() {
+    model(|| {
+        let (cache, source) = (cache(), Source::default());
+        let load = || -> Box<dyn FnOnce() + Send> {
+            let (cache, source) = (cache.clone(), source.clone());
+            Box::new(move || _ = cache.get_with(1, || source.read()))
+        };
+        let (flushed, flushing) = (source.clone(), cache.clone());
+        let invalidate = Box::new(move || {
+            // Loads that have read less began before the invalidation.
+            let floor = flushed.now();
+            if thread_rng().gen_bool(0.5) {
+                flushing.invalidate(&1);
+            } else {
+                flushing.invalidate_all();
+            }
+            assert!(flushing.get(&1).is_none_or(|value| value >= floor));
+            assert!(flushing.get_with(1, || flushed.read()) >= floor);
+        });
+        together([load(), load(), load(), invalidate]);
+        cache.__validate();
+    });
+}
+
+#[test]
+fn callers_of_one_key_load_it_once() {
+    model(|| {
+        let (cache, loads) = (cache(), Arc::new(AtomicUsize::new(0)));
+        let load = |as_task: bool| -> Box<dyn FnOnce() + Send> {
+            let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+            let init = move || {
+                thread::yield_now();
+                loads.fetch_add(1, SeqCst) as u64
+            };
+            Box::new(move || {
+                let value = match as_task {
+                    true => block_on(cache.get_with_async(1, async {
+                        shuttle::future::yield_now().await;
+                        init()
+                    })),
+                    false => cache.get_with(1, init),
+                };
+                assert_eq!(value, 0);
+            })
+        };
+        together([load(false), load(true), load(false), load(true)]);
+        assert_eq!(loads.load(SeqCst), 1);
+    });
+}
+
+/// A leader that is cancelled (dropped while it waits) or panics, two who wait, and an invalidation.
+#[test]
+fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
+    model(|| {
+        let cache = cache();
+        let cancelled = cache.clone();
+        let leader: Box<dyn FnOnce() + Send> = if thread_rng().gen_bool(0.5) {
+            Box::new(move || {
+                block_on(async move {
+                    let mut load = Box::pin(cancelled.get_with_async(1, std::future::pending()));
+                    let once = std::future::poll_fn(|context| {
+                        let _ = load.as_mut().poll(context);
+                        std::task::Poll::Ready(())
+                    });
+                    once.await;
+                    shuttle::future::yield_now().await;
+                });
+            })
+        } else {
+            Box::new(move || {
+                let call = || cancelled.get_with(1, || std::panic::resume_unwind(Box::new(())));
+                // Whoever leads panics; here, or not at all if another has led.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+            })
+        };
+        let wait = |value| -> Box<dyn FnOnce() + Send> {
+            let cache = cache.clone();
+            Box::new(move || assert!([1, 2].contains(&cache.get_with(1, || value))))
+        };
+        let invalidated = cache.clone();
+        let invalidate = Box::new(move || invalidated.invalidate(&1));
+        together([leader, wait(1), wait(2), invalidate]);
+        cache.run_pending_tasks();
+        cache.__validate();
+    });
+}
+
+/// shuttle reports the deadlock that this would be.
+#[test]
+fn loads_that_want_each_other_end() {
+    model(|| {
+        let cache = cache();
+        let load = |own: u64, others: [u64; 2]| -> Box<dyn FnOnce() + Send> {
+            let cache = cache.clone();
+            Box::new(move || {
+                cache.get_with(own, || {
+                    let asked = others.map(|other| cache.get_with(other, || other));
+                    asked.into_iter().sum()
+                });
+            })
+        };
+        together([load(1, [2, 3]), load(2, [3, 1]), load(3, [1, 2])]);
+        cache.__validate();
+    });
+}
+
+#[test]
+fn batches_and_loads_that_want_each_other_end() {
+    model(|| {
+        let cache = cache();
+        let batch = |keys: [u64; 3], inner: u64| -> Box<dyn FnOnce() + Send> {
+            let cache = cache.clone();
+            Box::new(move || {
+                let values = cache.get_many_with(&keys, |missing| {
+                    cache.get_with(inner, || inner);
+                    missing.iter().map(|&key| (key, key)).collect()
+                });
+                assert!(values.iter().all(Option::is_some));
+            })
+        };
+        together([batch([1, 2, 3], 4), batch([4, 3, 2], 1)]);
+        cache.__validate();
+    });
+}
+
+#[test]
+fn computations_lose_nothing() {
+    model(|| {
+        let cache = cache();
+        let upsert = || -> Box<dyn FnOnce() + Send> {
+            let cache = cache.clone();
+            Box::new(move || {
+                for _ in 0..2 {
+                    cache.entry(1).and_upsert_with(|old| {
+                        thread::yield_now();
+                        old.map_or(1, |old| old.value() + 1)
+                    });
+                }
+            })
+        };
+        let loading = cache.clone();
+        let load = Box::new(move || _ = loading.get_with(1, || 0));
+        together([upsert(), upsert(), load]);
+        assert!(cache.get(&1).is_some_and(|count| count == 4));
+        cache.__validate();
+    });
+}
+
+/// Three threads, a few calls each, of all kinds: see `history.rs`.
+fn histories(actions: fn(u64) -> Action) {
+    let (cache, history) = (cache(), Arc::new(History::default()));
+    let calls = |thread: u64| -> Box<dyn FnOnce() + Send> {
+        let (cache, history) = (cache.clone(), Arc::clone(&history));
+        Box::new(move || {
+            for call in 0..3 {
+                let action = actions(10_000_000 * (thread + 1) + 100_000 * (call + 1));
+                history.perform(&cache, 1, action, thread::yield_now);
+                thread::yield_now();
+            }
+        })
+    };
+    together([calls(0), calls(1), calls(2)]);
+    cache.__validate();
+    Arc::into_inner(history).expect("all have ended").check();
+}
+
+#[test]
+fn every_history_is_that_of_some_order() {
+    model(|| {
+        histories(|value| match thread_rng().gen_range(0..10) {
+            0 => Action::Get,
+            1 => Action::Insert(value),
+            2 => Action::Invalidate,
+            3 => Action::Remove,
+            4 => Action::InvalidateAll,
+            5 => Action::Refresh(value),
+            6 => Action::Upsert(value),
+            7 => Action::TakeAway,
+            n => Action::Load { value, as_batch: n == 8 },
+        });
+    });
+}
+
+#[test]
+fn every_history_of_computations_and_refreshes_is_that_of_some_order() {
+    model(|| {
+        histories(|value| match thread_rng().gen_range(0..4) {
+            0 => Action::Get,
+            1 => Action::Upsert(value),
+            2 => Action::Refresh(value),
+            _ => Action::Load { value, as_batch: false },
+        });
+    });
+}
+
+/// What is decided is decided while nobody else decides.
+#[test]
+fn a_computation_is_alone() {
+    model(|| {
+        let (cache, inside) = (cache(), Arc::new(AtomicUsize::new(0)));
+        let compute = || -> Box<dyn FnOnce() + Send> {
+            let (cache, inside) = (cache.clone(), Arc::clone(&inside));
+            Box::new(move || {
+                cache.entry(1).and_compute_with(|old| {
+                    assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                    thread::yield_now();
+                    inside.fetch_sub(1, SeqCst);
+                    if old.is_some() { Op::Remove } else { Op::Put(1) }
+                });
+            })
+        };
+        together([compute(), compute(), compute()]);
+        assert_eq!(cache.get(&1), Some(1));
+        cache.__validate();
+    });
+}
