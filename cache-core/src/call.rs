@@ -31,18 +31,18 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 
     /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
     /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
-    /// given the entry that is there.
+    /// given the entry that is there. `lock` takes the lock, and says which entry that is.
     pub(crate) fn lock_with_room(
         &mut self,
         hash: u64,
         weight: u32,
-        eq: impl Fn(&K) -> bool + Copy,
+        lock: impl Fn() -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Place>) {
         let mut ghost = None;
         let mut insist = false;
         loop {
-            let (mut shard, found) = self.pinned.lock_key(hash, eq);
+            let (mut shard, found) = lock();
             if !wanted(&mut shard, found) {
                 return (shard, None);
             }

@@ -4,6 +4,7 @@
 //! register, its slot is given back, and those who wait look again. That covers panics of the loader
 //! and futures that are dropped halfway, with no code for either.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,11 +30,11 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Registers a flight of one's own, and lets go of the lock. `outer` is the load that it is
-    /// begun inside of.
+    /// Registers a flight of one's own, and lets go of the lock. `vacant`: the key has no entry.
+    /// `outer` is the load that it is begun inside of.
     pub(crate) fn lead(
         &self,
-        mut shard: Shard<'_, K, V>,
+        (mut shard, vacant): (Shard<'_, K, V>, bool),
         (hash, key): (u64, K),
         kind: Kind,
         outer: Option<Arc<dyn Running>>,
@@ -41,7 +42,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let slot = shard.reserve(hash, key);
         let key = KeyAt { cache: self.address(), hash, slot };
         let flight = Arc::new(Flight::new(key, outer, kind == Kind::Compute));
-        shard.state().0.loads.add(kind, Arc::clone(&flight));
+        shard.state().0.loads.add(kind, vacant, Arc::clone(&flight));
         let _ = shard.unlock();
         Leader { store: self, flight, replaces: kind == Kind::Compute, ended: false }
     }
@@ -177,20 +178,37 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     ) {
         let (now, slot) = (self.now, flight.slot());
         let key = self.pinned.reserved_key(slot);
+        let certain = Cell::new(false);
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
+            if certain.get() {
+                return true;
+            }
             let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
             vacant && shard.state().0.loads.may_publish(flight)
         };
-        let (mut shard, place) =
-            self.lock_with_room(flight.hash(), arrival.weight, |other| other == key, wanted);
+        let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
+        let pinned = self.pinned;
+        let lock = || {
+            let mut shard = pinned.lock(number);
+            certain.set(shard.state().0.loads.is_vacant(flight));
+            if certain.get() {
+                return (shard, None);
+            }
+            let _ = shard.unlock();
+            pinned.lock_key(hash, |other| other == key)
+        };
+        let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
         let loads = &mut shard.state().0.loads;
         if place.is_some() && flight.is_compute() {
-            loads.overtake(flight.hash());
+            loads.overtake(hash);
         } else {
             if place.is_some() && replaces {
                 loads.overtake_older(flight);
             }
             loads.remove(flight);
+            if place.is_some() {
+                loads.occupy(hash);
+            }
         }
         *ended = true;
         if let Some(place) = place {

@@ -134,7 +134,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let leader = {
             let pinned = self.table.pin();
             let shard = pinned.lock(self.table.shard_of(hash));
-            self.lead(shard, (hash, key), Kind::Shared, nesting::innermost()).replacing()
+            let own = (hash, key);
+            self.lead((shard, false), own, Kind::Shared, nesting::innermost()).replacing()
         };
         let timer = self.start_timer();
         let result = leader.run(caller, loader).await;
@@ -160,9 +161,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         match self.meet(&pinned, (hash, &key), Seek { entry: true, flight: may_join }) {
             Met::Entry(entry) => Role::Hit(entry.value().clone()),
             Met::Flight(flight) => Role::Join(flight, key),
-            Met::Nobody(shard, _) => {
+            Met::Nobody(shard, found) => {
                 let kind = if may_join { Kind::Shared } else { Kind::Alone };
-                Role::Lead(self.lead(shard, (hash, key), kind, outer))
+                Role::Lead(self.lead((shard, found.is_none()), (hash, key), kind, outer))
             }
         }
     }
@@ -174,17 +175,21 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         (hash, key): (u64, &K),
         seek: Seek,
     ) -> Met<'p, K, V> {
-        // Read before the lock is taken: the clock may be the user's.
-        let now = self.now();
+        // Read only if there is an entry, and then without the lock: the clock may be the user's.
+        let mut now = None;
         let mut for_other_keys: Vec<Arc<Flight<V>>> = Vec::new();
         loop {
-            let (mut shard, found) = pinned.lock_key(hash, |other| other == key);
+            let (mut shard, found) = pinned.lock_missing(hash, |other| other == key);
             if seek.entry
                 && let Some(entry) = found.map(|id| shard.entry(id))
-                && entry.deadline() > now
+                && now.is_none_or(|now| entry.deadline() > now)
             {
                 let _ = shard.unlock();
-                return Met::Entry(entry);
+                if now.is_some() {
+                    return Met::Entry(entry);
+                }
+                now = Some(self.now());
+                continue;
             }
             let running = match seek.flight {
                 true => shard.state().0.loads.awaitable(hash, &for_other_keys),

@@ -120,6 +120,14 @@ pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
     Entered(())
 }
 
+impl Entered {
+    /// Takes the load off the stack and gives it back.
+    fn leave(self) -> Option<Arc<dyn Running>> {
+        std::mem::forget(self);
+        with_stack(Vec::pop)
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
@@ -158,12 +166,19 @@ pub(crate) async fn run<T>(
     loader: impl Future<Output = T>,
 ) -> T {
     let mut loader = pin!(loader);
+    let mut load = Some(load);
     poll_fn(move |context| {
-        if is_future {
-            load.note_poll();
-        }
-        let _entered = enter(Arc::clone(&load));
-        loader.as_mut().poll(context)
+        // From here to the stack and back, rather than a copy for each poll. It does not come back
+        // where the thread is ending and has no stack any more.
+        let entered = load.take().map(|load| {
+            if is_future {
+                load.note_poll();
+            }
+            enter(load)
+        });
+        let polled = loader.as_mut().poll(context);
+        load = entered.and_then(Entered::leave);
+        polled
     })
     .await
 }

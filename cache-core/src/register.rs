@@ -26,6 +26,8 @@ struct Registered<V> {
     kind: Kind,
     /// Counts the flights of the shard: the younger, the larger.
     began: u64,
+    /// No entry of the key was there when it began, and none was stored since.
+    vacant: bool,
     flight: Arc<Flight<V>>,
 }
 
@@ -38,9 +40,10 @@ impl<V> Register<V> {
         self.first.is_empty() && self.more.is_empty()
     }
 
-    pub(crate) fn add(&mut self, kind: Kind, flight: Arc<Flight<V>>) {
+    /// `vacant`: there is no entry of its key, not even an expired one.
+    pub(crate) fn add(&mut self, kind: Kind, vacant: bool, flight: Arc<Flight<V>>) {
         self.began += 1;
-        let registered = Registered { kind, began: self.began, flight };
+        let registered = Registered { kind, began: self.began, vacant, flight };
         let hash = registered.flight.hash();
         match self.first.entry(hash) {
             Entry::Vacant(place) => _ = place.insert(registered),
@@ -68,16 +71,26 @@ impl<V> Register<V> {
         if !self.more.is_empty() {
             self.more.retain(|other| other.flight.hash() != hash || keep(other));
         }
-        if self.first.capacity() > KEPT && self.is_empty() {
-            *self = Register { began: self.began, ..Register::new() };
-        }
+        self.shrink();
     }
 
     /// Takes this flight off the register: true if it was on it.
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
-        let registered = self.find(flight).is_some();
-        self.retain(flight.hash(), |other| !Arc::ptr_eq(&other.flight, flight));
-        registered
+        if let Entry::Occupied(first) = self.first.entry(flight.hash())
+            && Arc::ptr_eq(&first.get().flight, flight)
+        {
+            first.remove();
+            self.shrink();
+            return true;
+        }
+        let place = self.more.iter().position(|other| Arc::ptr_eq(&other.flight, flight));
+        place.map(|place| self.more.swap_remove(place)).is_some()
+    }
+
+    fn shrink(&mut self) {
+        if self.first.capacity() > KEPT && self.is_empty() {
+            *self = Register { began: self.began, ..Register::new() };
+        }
     }
 
     /// May the value of this flight be stored, as far as other flights go?
@@ -86,6 +99,20 @@ impl<V> Register<V> {
         // A computation has read what is there and is about to decide: none but it may change it.
         found.kind != Kind::Alone
             || self.with_hash(flight.hash()).all(|other| other.kind != Kind::Compute)
+    }
+
+    /// Is the flight registered, and is it certain that there is no entry of its key? Being
+    /// registered, it knows of all that was written; of what other loads have stored, it was told.
+    pub(crate) fn is_vacant(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.find(flight).is_some_and(|found| found.vacant && found.kind == Kind::Shared)
+    }
+
+    /// An entry with this hash is stored by a load.
+    pub(crate) fn occupy(&mut self, hash: u64) {
+        if !self.is_empty() {
+            self.first.get_mut(&hash).into_iter().for_each(|other| other.vacant = false);
+            self.more.iter_mut().for_each(|other| other.vacant = false);
+        }
     }
 
     /// Nobody joins this flight any more.

@@ -52,8 +52,9 @@ impl<K, V> Store<K, V> {
             return self.turn_away(hash, &key, arrival, now);
         }
         self.write(now, |call| {
-            let (mut shard, place) =
-                call.lock_with_room(hash, arrival.weight, |other| *other == key, |_, _| true);
+            let pinned = call.pinned;
+            let lock = || pinned.lock_key(hash, |other| *other == key);
+            let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
             let id = shard.reserve(hash, key);
             shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);

@@ -332,6 +332,21 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         }
     }
 
+    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has its
+    /// hash under the lock, there is nothing to compare it with.
+    pub(crate) fn lock_missing(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        let locked = self.lock(self.table.shard_of(hash));
+        if locked.unjudged(hash as u32, &[]).is_none() {
+            return (locked, None);
+        }
+        drop(locked);
+        self.lock_key(hash, eq)
+    }
+
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
     /// others. What is said of a slot stays true, because this thread is pinned.
     fn judge(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
