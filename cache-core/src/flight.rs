@@ -132,6 +132,18 @@ impl<V> Flight<V> {
         }
     }
 
+    /// A flight that has ended, for another load. It must be a [plain](Self::is_plain) one.
+    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn Running>>, compute: bool) {
+        debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
+        (self.key, self.outer, self.compute) = (key, outer, compute);
+        *self.polled_by.get_mut() = 0;
+    }
+
+    /// Does it hold nothing of the user's, nor another flight, so that it may be let go anywhere?
+    pub(crate) fn is_plain(&self) -> bool {
+        self.outer.is_none() && self.outcome.get().is_none()
+    }
+
     /// The reserved slot that holds the key.
     pub(crate) fn slot(&self) -> u32 {
         self.key.slot

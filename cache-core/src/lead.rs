@@ -25,8 +25,16 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone> {
     flight: Arc<Flight<V>>,
     /// May its value take the place of one that is fresh?
     replaces: bool,
-    /// It is off the register, and its slot is published or given back.
-    ended: bool,
+    state: LeaderState,
+}
+
+/// How far a leader has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LeaderState {
+    /// The flight's slot is reserved; it is registered, or overtaken.
+    Leading,
+    /// It is off the register, and its slot is published or given back. Does anybody wait for it?
+    Ended { awaited: bool },
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -41,10 +49,18 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Leader<'_, K, V> {
         let slot = shard.reserve(hash, key);
         let key = KeyAt { cache: self.address(), hash, slot };
-        let flight = Arc::new(Flight::new(key, outer, kind == Kind::Compute));
-        shard.state().0.loads.add(kind, vacant, Arc::clone(&flight));
+        let (loads, compute) = (&mut shard.state().0.loads, kind == Kind::Compute);
+        let flight = match loads.take_spare() {
+            None => Arc::new(Flight::new(key, outer, compute)),
+            Some(mut spare) => {
+                let flight = Arc::get_mut(&mut spare).expect("a spare flight is nobody else's");
+                flight.reuse(key, outer, compute);
+                spare
+            }
+        };
+        loads.add(kind, vacant, Arc::clone(&flight));
         let _ = shard.unlock();
-        Leader { store: self, flight, replaces: kind == Kind::Compute, ended: false }
+        Leader { store: self, flight, replaces: compute, state: LeaderState::Leading }
     }
 
     /// Tells this cache from others.
@@ -101,19 +117,21 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     /// replaced), and gives it to those who wait.
     pub(crate) fn publish(mut self, value: V) -> V {
         let (store, slot) = (self.store, self.flight.slot());
-        let (arrival, now) = {
+        let (arrival, now) = if store.config.weigher.is_none() {
+            store.receive_unweighed(value.clone())
+        } else {
             let pinned = store.table.pin();
             store.receive(pinned.reserved_key(slot), value.clone(), None)
         };
-        let Leader { flight, ended, replaces, .. } = &mut self;
+        let Leader { flight, state, replaces, .. } = &mut self;
         store.write(now, |call| {
             if u64::from(arrival.weight) <= store.budget.max() {
-                call.publish(flight, *replaces, arrival, ended);
+                call.publish(flight, *replaces, arrival, state);
             } else {
                 let key = call.pinned.reserved_key(slot);
                 store.turned_away(call.pinned, key, &arrival.value, RemovalCause::Size);
                 // What the value was to replace is out of date all the same.
-                call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), ended);
+                call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), state);
             }
         });
         self.land_with(&value);
@@ -122,23 +140,23 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
 
     /// Removes the key's entry, unless the key was written since the flight began.
     pub(crate) fn remove(mut self) {
-        let Leader { store, flight, ended, .. } = &mut self;
+        let Leader { store, flight, state, .. } = &mut self;
         store.write(store.now(), |call| {
-            call.withdraw(flight, Some(RemovalCause::Explicit), ended);
+            call.withdraw(flight, Some(RemovalCause::Explicit), state);
         });
-        self.flight.land(Outcome::LookAgain);
     }
 
     /// Ends the flight without a value.
     pub(crate) fn end(mut self, outcome: Outcome<V>) {
         self.unregister();
-        self.flight.land(outcome);
+        if self.is_awaited() {
+            self.flight.land(outcome);
+        }
     }
 
-    /// Lands with a clone of the value, if anybody waits. Nobody can have begun to since the flight
-    /// left the register, and who has holds a handle to it.
+    /// Lands with a clone of the value, if anybody waits.
     fn land_with(&self, value: &V) {
-        if Arc::strong_count(&self.flight) > 1 {
+        if self.is_awaited() {
             self.flight.land(if self.flight.is_compute() {
                 Outcome::LookAgain
             } else {
@@ -149,19 +167,24 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
 }
 
 impl<K: Eq, V: Clone> Leader<'_, K, V> {
+    /// Does anybody wait, or is about to? Nobody can begin to, once it is off the register.
+    fn is_awaited(&self) -> bool {
+        self.state != LeaderState::Ended { awaited: false }
+    }
+
     fn unregister(&mut self) {
-        let Leader { store, flight, ended, .. } = self;
-        store.write(0, |call| call.withdraw(flight, None, ended));
+        let Leader { store, flight, state, .. } = self;
+        store.write(0, |call| call.withdraw(flight, None, state));
     }
 }
 
 impl<K: Eq, V: Clone> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.state == LeaderState::Leading {
             self.unregister();
         }
         // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
-        if Arc::strong_count(&self.flight) > 1 {
+        if self.is_awaited() {
             self.flight.land(Outcome::LookAgain);
         }
     }
@@ -174,10 +197,9 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         flight: &Arc<Flight<V>>,
         replaces: bool,
         arrival: Arrival<V>,
-        ended: &mut bool,
+        state: &mut LeaderState,
     ) {
-        let (now, slot) = (self.now, flight.slot());
-        let key = self.pinned.reserved_key(slot);
+        let (now, slot, pinned) = (self.now, flight.slot(), self.pinned);
         let certain = Cell::new(false);
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
@@ -187,7 +209,6 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             vacant && shard.state().0.loads.may_publish(flight)
         };
         let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
-        let pinned = self.pinned;
         let lock = || {
             let mut shard = pinned.lock(number);
             certain.set(shard.state().0.loads.is_vacant(flight));
@@ -195,23 +216,20 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 return (shard, None);
             }
             let _ = shard.unlock();
+            let key = pinned.reserved_key(slot);
             pinned.lock_key(hash, |other| other == key)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
         let loads = &mut shard.state().0.loads;
-        if place.is_some() && flight.is_compute() {
-            loads.overtake(hash);
-        } else {
-            if place.is_some() && replaces {
-                loads.overtake_older(flight);
-            }
-            loads.remove(flight);
-            if place.is_some() {
-                loads.occupy(hash);
-            }
+        if place.is_some() && replaces && !flight.is_compute() {
+            loads.overtake_older(flight);
         }
-        *ended = true;
+        *state = ended(flight, loads.remove(flight));
         if let Some(place) = place {
+            if flight.is_compute() {
+                loads.overtake(hash);
+            }
+            loads.occupy(hash);
             shard.store(slot, place, arrival, &mut self.room, now, &mut self.removed);
             self.expire_and_unlock(shard);
         } else {
@@ -226,7 +244,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         &mut self,
         flight: &Arc<Flight<V>>,
         remove: Option<RemovalCause>,
-        ended: &mut bool,
+        state: &mut LeaderState,
     ) {
         let (now, hash, slot) = (self.now, flight.hash(), flight.slot());
         let (mut shard, found) = match remove {
@@ -236,9 +254,9 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 self.pinned.lock_key(hash, |other| other == key)
             }
         };
-        let in_time = shard.state().0.loads.remove(flight);
-        *ended = true;
-        if let (Some(cause), true) = (remove, in_time) {
+        let removed = shard.state().0.loads.remove(flight);
+        *state = ended(flight, removed);
+        if let (Some(cause), Some(_)) = (remove, removed) {
             shard.state().0.loads.overtake(hash);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
@@ -248,6 +266,12 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         shard.abandon(slot);
         self.unlock(shard);
     }
+}
+
+/// The state of a leader whose flight is off the register: either it was taken off just now, which
+/// told whether others hold it, or somebody had done so before.
+fn ended<V>(flight: &Arc<Flight<V>>, removed: Option<bool>) -> LeaderState {
+    LeaderState::Ended { awaited: removed.unwrap_or_else(|| Arc::strong_count(flight) > 1) }
 }
 
 /// Counts a load, also one that panics.

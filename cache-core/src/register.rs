@@ -1,25 +1,28 @@
 //! The flights of one shard that are registered: see `flight.rs` for what that means.
 //!
-//! Usually there are none, or one for each thread that is loading. But a batch may register
-//! thousands, and so may tasks that wait for a slow source; so they are found by their hash, in O(1).
-//! Two flights with one hash (a load that runs beside another of its key; keys that collide) are
-//! rare. The second and further ones stand in a list.
+//! Usually there are none, or one for each thread that is loading: then this is a list. But a batch
+//! may register thousands, and so may tasks that wait for a slow source. So there are as many lists as
+//! it takes to keep each short, and the hash of the key says which: a hash table with chains, whose
+//! usual size is one.
+//!
+//! A flight that nobody has joined can be used again for the next load of the shard, so that a miss
+//! takes no memory from the allocator ([`Register::take_spare`]).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::flight::{Flight, Kind};
 
-/// A register that has held more than this gives its memory back when it is empty.
-const KEPT: usize = 64;
+/// Flights in a list before there are twice as many lists.
+const SHORT: usize = 8;
 
 /// See the module's head.
 pub(crate) struct Register<V> {
-    first: HashMap<u64, Registered<V>, BuildHasherDefault<Spread>>,
-    more: Vec<Registered<V>>,
+    /// A power of two.
+    lists: Vec<Vec<Registered<V>>>,
+    registered: usize,
+    /// Flights that have been registered, ever.
     began: u64,
+    spare: Option<Arc<Flight<V>>>,
 }
 
 struct Registered<V> {
@@ -31,65 +34,97 @@ struct Registered<V> {
     flight: Arc<Flight<V>>,
 }
 
+impl<V> Registered<V> {
+    fn is(&self, flight: &Arc<Flight<V>>) -> bool {
+        Arc::ptr_eq(&self.flight, flight)
+    }
+}
+
 impl<V> Register<V> {
     pub(crate) fn new() -> Self {
-        Register { first: HashMap::default(), more: Vec::new(), began: 0 }
+        Register { lists: vec![Vec::new()], registered: 0, began: 0, spare: None }
     }
 
-    fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.more.is_empty()
+    /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
+    /// there is one.
+    pub(crate) fn take_spare(&mut self) -> Option<Arc<Flight<V>>> {
+        let spare = self.spare.as_mut()?;
+        // Its last leader may still be about to let go of it.
+        Arc::get_mut(spare).is_some().then(|| self.spare.take()).flatten()
     }
 
     /// `vacant`: there is no entry of its key, not even an expired one.
     pub(crate) fn add(&mut self, kind: Kind, vacant: bool, flight: Arc<Flight<V>>) {
+        if self.registered == SHORT * self.lists.len() {
+            self.spread();
+        }
         self.began += 1;
+        self.registered += 1;
         let registered = Registered { kind, began: self.began, vacant, flight };
         let hash = registered.flight.hash();
-        match self.first.entry(hash) {
-            Entry::Vacant(place) => _ = place.insert(registered),
-            Entry::Occupied(_) => self.more.push(registered),
+        self.list_mut(hash).push(registered);
+    }
+
+    /// Twice as many lists.
+    #[cold]
+    fn spread(&mut self) {
+        let twice = 2 * self.lists.len();
+        let old = std::mem::replace(&mut self.lists, (0..twice).map(|_| Vec::new()).collect());
+        for registered in old.into_iter().flatten() {
+            let hash = registered.flight.hash();
+            self.list_mut(hash).push(registered);
         }
+    }
+
+    /// The list of a hash. Its upper half says the shard, so the lower one has the variety.
+    fn list(&self, hash: u64) -> &Vec<Registered<V>> {
+        &self.lists[hash as usize & (self.lists.len() - 1)]
+    }
+
+    fn list_mut(&mut self, hash: u64) -> &mut Vec<Registered<V>> {
+        let list = hash as usize & (self.lists.len() - 1);
+        &mut self.lists[list]
     }
 
     /// All flights with this hash.
     fn with_hash(&self, hash: u64) -> impl Iterator<Item = &Registered<V>> {
-        let more = self.more.iter().filter(move |other| other.flight.hash() == hash);
-        self.first.get(&hash).into_iter().chain(more)
+        self.list(hash).iter().filter(move |other| other.flight.hash() == hash)
     }
 
     fn find(&self, flight: &Arc<Flight<V>>) -> Option<&Registered<V>> {
-        self.with_hash(flight.hash()).find(|other| Arc::ptr_eq(&other.flight, flight))
+        self.list(flight.hash()).iter().find(|other| other.is(flight))
     }
 
     /// Takes off the register what `keep` does not want of the flights with a hash. What comes off
     /// is held by its leader until he has unregistered it, so nothing of the user's is dropped here,
     /// under the lock.
     fn retain(&mut self, hash: u64, keep: impl Fn(&Registered<V>) -> bool) {
-        if self.first.get(&hash).is_some_and(|first| !keep(first)) {
-            self.first.remove(&hash);
-        }
-        if !self.more.is_empty() {
-            self.more.retain(|other| other.flight.hash() != hash || keep(other));
-        }
+        let list = self.list_mut(hash);
+        let before = list.len();
+        list.retain(|other| other.flight.hash() != hash || keep(other));
+        self.registered -= before - self.list(hash).len();
         self.shrink();
     }
 
-    /// Takes this flight off the register: true if it was on it.
-    pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
-        if let Entry::Occupied(first) = self.first.entry(flight.hash())
-            && Arc::ptr_eq(&first.get().flight, flight)
-        {
-            first.remove();
-            self.shrink();
-            return true;
+    /// Takes this flight off the register: nothing if it was not on it, else whether others than its
+    /// leader hold it, who have joined it or are about to.
+    pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> Option<bool> {
+        let list = self.list_mut(flight.hash());
+        let place = list.iter().position(|other| other.is(flight))?;
+        let removed = list.swap_remove(place).flight;
+        self.registered -= 1;
+        self.shrink();
+        let joined = Arc::strong_count(&removed) > 2;
+        if !joined && removed.is_plain() {
+            // One that was there stays: it is not known whether it may be dropped here.
+            self.spare.get_or_insert(removed);
         }
-        let place = self.more.iter().position(|other| Arc::ptr_eq(&other.flight, flight));
-        place.map(|place| self.more.swap_remove(place)).is_some()
+        Some(joined)
     }
 
     fn shrink(&mut self) {
-        if self.first.capacity() > KEPT && self.is_empty() {
-            *self = Register { began: self.began, ..Register::new() };
+        if self.registered == 0 && self.lists.len() > 1 {
+            self.lists = vec![Vec::new()];
         }
     }
 
@@ -109,17 +144,16 @@ impl<V> Register<V> {
 
     /// An entry with this hash is stored by a load.
     pub(crate) fn occupy(&mut self, hash: u64) {
-        if !self.is_empty() {
-            self.first.get_mut(&hash).into_iter().for_each(|other| other.vacant = false);
-            self.more.iter_mut().for_each(|other| other.vacant = false);
+        if self.registered > 0 {
+            let same = |other: &&mut Registered<V>| other.flight.hash() == hash;
+            self.list_mut(hash).iter_mut().filter(same).for_each(|other| other.vacant = false);
         }
     }
 
     /// Nobody joins this flight any more.
     pub(crate) fn set_alone(&mut self, flight: &Arc<Flight<V>>) {
-        let first = self.first.get_mut(&flight.hash()).into_iter();
-        let mut all = first.chain(&mut self.more);
-        if let Some(found) = all.find(|other| Arc::ptr_eq(&other.flight, flight)) {
+        if let Some(found) = self.list_mut(flight.hash()).iter_mut().find(|other| other.is(flight))
+        {
             found.kind = Kind::Alone;
         }
     }
@@ -127,7 +161,7 @@ impl<V> Register<V> {
     /// A write to a key with this hash: its flights must not be joined or published any more.
     #[inline]
     pub(crate) fn overtake(&mut self, hash: u64) {
-        if !self.is_empty() {
+        if self.registered > 0 {
             self.retain(hash, |_| false);
         }
     }
@@ -142,37 +176,19 @@ impl<V> Register<V> {
 
     /// As `overtake`, for all keys.
     pub(crate) fn overtake_all(&mut self) {
-        *self = Register { began: self.began, ..Register::new() };
+        self.registered = 0;
+        self.lists = vec![Vec::new()];
     }
 
     /// A flight with this hash that others wait for, and that is none of those judged to be for
     /// other keys.
     pub(crate) fn awaitable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
-        if self.is_empty() {
+        if self.registered == 0 {
             return None;
         }
         let judged = |flight| others.iter().any(|judged| Arc::ptr_eq(judged, flight));
         let mut all = self.with_hash(hash);
         let found = all.find(|other| other.kind != Kind::Alone && !judged(&other.flight));
         found.map(|other| Arc::clone(&other.flight))
-    }
-}
-
-/// Makes a hash of a hash. The upper half says the shard, so in one shard it is much the same
-/// everywhere; the map wants variety at both ends.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only `u64` is hashed");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash ^ hash.rotate_left(32);
     }
 }

@@ -164,7 +164,16 @@ impl<K, V> Store<K, V> {
     /// the clock.
     pub(crate) fn receive(&self, key: &K, value: V, ttl: Option<Duration>) -> (Arrival<V>, u64) {
         let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
-        let Some(ttl) = ttl.or(self.config.time_to_live) else {
+        self.date(value, weight, ttl.or(self.config.time_to_live))
+    }
+
+    /// As `receive`, where there is no weigher, which would want to see the key.
+    pub(crate) fn receive_unweighed(&self, value: V) -> (Arrival<V>, u64) {
+        self.date(value, 1, self.config.time_to_live)
+    }
+
+    fn date(&self, value: V, weight: u32, ttl: Option<Duration>) -> (Arrival<V>, u64) {
+        let Some(ttl) = ttl else {
             return (Arrival { value, weight, deadline: NEVER }, self.now());
         };
         if !self.timed.load(Relaxed) {
