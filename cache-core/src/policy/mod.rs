@@ -61,7 +61,7 @@
 //! bucket, half a cache line. `admit`: the new slot and its two neighbours, which the last and the
 //! next eviction touch anyway. `victim`: the slot evicted, its neighbour, and a bucket; besides, it
 //! passes over 0.0 to 1.7 entries on average, by trace, and 16 at most, after which the oldest goes
-//! whatever its count. Turning main's ring writes no links. `miss` + `victim` + `admit` of new keys,
+//! whatever its count. `miss` + `victim` + `admit` of new keys,
 //! one after the other, take about 42 ns at 1000 entries, 47 at 100 000 and 80 at 1 000 000, where
 //! the bucket and the slots come from memory; while the cache fills up, 12 (one core of a virtual
 //! machine).
@@ -104,7 +104,7 @@
 
 use self::{
     ghost::{Counts, Ghosts},
-    list::List,
+    list::{List, Node},
 };
 use crate::table::{Nodes, Queue};
 
@@ -155,9 +155,13 @@ impl Meter {
     fn add(&mut self, weight: u32, ticks_per_capacity: u64, capacity: u64) {
         self.rest += u64::from(weight) * ticks_per_capacity;
         if self.rest >= capacity {
-            self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
-            self.rest %= capacity;
+            self.carry(capacity);
         }
+    }
+
+    fn carry(&mut self, capacity: u64) {
+        self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
+        self.rest %= capacity;
     }
 }
 
@@ -211,45 +215,55 @@ impl Policy {
 
     /// Queues a slot once there is room for it. Its hash and weight are set.
     pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
-        let to_main = ghost.is_some_and(|ghost| self.gate(nodes, id, ghost));
-        nodes.meta(id).uses().set(0);
-        nodes.meta(id).set_stamp(self.now());
+        let node = Node::of(nodes, id);
+        let to_main = ghost.is_some_and(|ghost| self.gate(nodes, &node, ghost));
+        node.meta.uses().set(0);
+        node.meta.set_stamp(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
-        list.push_newest(nodes, id);
+        list.push_newest(nodes, &node);
+        if self.small.weight() >= self.window {
+            self.overflow(nodes);
+        }
+    }
+
+    /// Passes on to main what small holds beyond its window, a few entries at most.
+    fn overflow(&mut self, nodes: &impl Nodes) {
         for _ in 0..OVERFLOW_STEPS {
-            match self.small.oldest() {
-                Some(oldest) if self.overflows(nodes, oldest) => self.promote(nodes, oldest),
-                _ => break,
+            let Some(oldest) = self.small.oldest() else { return };
+            let oldest = Node::of(nodes, oldest);
+            if !self.overflows(&oldest) {
+                return;
             }
+            self.promote(nodes, &oldest);
         }
     }
 
     /// Whether a key with a ghost goes straight to main.
-    fn gate(&mut self, nodes: &impl Nodes, id: u32, ghost: Ghost) -> bool {
-        if self.small.weight() + u64::from(nodes.weight(id)) > self.window {
+    fn gate(&mut self, nodes: &impl Nodes, node: &Node<'_>, ghost: Ghost) -> bool {
+        if self.small.weight() + u64::from(node.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
         let mut steps = GATE_STEPS;
         let Some(oldest) = self.oldest_unused(nodes, &mut steps) else { return true };
         let now = self.now() >> USED_SHIFT;
-        let idle =
-            now.wrapping_sub(nodes.meta(oldest).stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
+        let idle = now.wrapping_sub(oldest.meta.stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
         let away = (now as u8).wrapping_sub(ghost.used);
-        nodes.meta(oldest).uses().get() == 0 && u16::from(away) < idle
+        oldest.meta.uses().get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used got another round.
-    fn oldest_unused(&mut self, nodes: &impl Nodes, steps: &mut u32) -> Option<u32> {
+    #[inline]
+    fn oldest_unused<'n>(&mut self, nodes: &'n impl Nodes, steps: &mut u32) -> Option<Node<'n>> {
         loop {
-            let oldest = self.main.oldest()?;
-            let uses = nodes.meta(oldest).uses().get();
+            let oldest = Node::of(nodes, self.main.oldest()?);
+            let uses = oldest.meta.uses().get();
             if uses == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            nodes.meta(oldest).uses().set(uses - 1);
-            nodes.meta(oldest).set_stamp(self.now());
+            oldest.meta.uses().set(uses - 1);
+            oldest.meta.set_stamp(self.now());
             self.main.rotate(nodes);
         }
     }
@@ -265,45 +279,47 @@ impl Policy {
             if self.small.weight() < self.window && self.main.len() > 0 {
                 break;
             }
-            let uses = nodes.meta(oldest).uses().get();
-            let moves_on = uses >= PROMOTION || self.overflows(nodes, oldest);
+            let oldest = Node::of(nodes, oldest);
+            let uses = oldest.meta.uses().get();
+            let moves_on = uses >= PROMOTION || self.overflows(&oldest);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
-                let used = if uses == 0 { nodes.meta(oldest).stamp() } else { self.now() };
-                self.evict(nodes, oldest, false, used);
-                return Some(oldest);
+                let used = if uses == 0 { oldest.meta.stamp() } else { self.now() };
+                return Some(self.evict(nodes, &oldest, false, used));
             }
             steps -= 1;
-            self.promote(nodes, oldest);
+            self.promote(nodes, &oldest);
         }
         let oldest = self.oldest_unused(nodes, &mut steps)?;
-        self.evict(nodes, oldest, true, self.now());
-        Some(oldest)
+        Some(self.evict(nodes, &oldest, true, self.now()))
     }
 
     /// Whether small is full even without its oldest.
-    fn overflows(&self, nodes: &impl Nodes, oldest: u32) -> bool {
-        self.small.weight() - u64::from(nodes.weight(oldest)) >= self.window
+    #[inline]
+    fn overflows(&self, oldest: &Node<'_>) -> bool {
+        self.small.weight() - u64::from(oldest.weight) >= self.window
     }
 
     /// From small to the newest end of main.
-    fn promote(&mut self, nodes: &impl Nodes, id: u32) {
-        self.small.unlink(nodes, id);
-        nodes.meta(id).uses().set(0);
-        nodes.meta(id).set_stamp(self.now());
-        self.main.push_newest(nodes, id);
+    fn promote(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
+        self.small.unlink(nodes, node);
+        node.meta.uses().set(0);
+        node.meta.set_stamp(self.now());
+        self.main.push_newest(nodes, node);
     }
 
-    fn evict(&mut self, nodes: &impl Nodes, id: u32, main: bool, used: u16) {
+    #[inline]
+    fn evict(&mut self, nodes: &impl Nodes, node: &Node<'_>, main: bool, used: u16) -> u32 {
         let (list, count, ticks) = if main {
             (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
         } else {
             (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
         };
-        list.unlink(nodes, id);
-        count.add(nodes.weight(id), ticks, self.capacity);
+        list.unlink(nodes, node);
+        count.add(node.weight, ticks, self.capacity);
         let counts = self.counts();
-        self.ghosts.push(nodes.meta(id).hash(), main, (used >> USED_SHIFT) as u8, counts);
+        self.ghosts.push(node.meta.hash(), main, (used >> USED_SHIFT) as u8, counts);
+        node.id
     }
 
     /// Ghosts for as many entries as a full share holds if the others are like those here; for at
@@ -318,22 +334,25 @@ impl Policy {
     /// The entry leaves for another reason: it was removed, or it expired. No ghost. A slot that
     /// stands in no queue is left as it is.
     pub(crate) fn remove(&mut self, nodes: &impl Nodes, id: u32) {
-        if let Some(list) = self.list_of(nodes, id) {
-            list.unlink(nodes, id);
+        let node = Node::of(nodes, id);
+        if let Some(list) = self.list_of(&node) {
+            list.unlink(nodes, &node);
         }
     }
 
     /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
     pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
-        if let Some(list) = self.list_of(nodes, old) {
-            list.replace(nodes, old, new);
-            nodes.meta(new).uses().set(nodes.meta(old).uses().get());
-            nodes.meta(new).set_stamp(nodes.meta(old).stamp());
+        let (old, new) = (Node::of(nodes, old), Node::of(nodes, new));
+        if let Some(list) = self.list_of(&old) {
+            list.replace(nodes, &old, &new);
+            new.meta.uses().set(old.meta.uses().get());
+            new.meta.set_stamp(old.meta.stamp());
         }
     }
 
-    fn list_of(&mut self, nodes: &impl Nodes, id: u32) -> Option<&mut List> {
-        match nodes.meta(id).queue() {
+    #[inline]
+    fn list_of(&mut self, node: &Node<'_>) -> Option<&mut List> {
+        match node.meta.queue() {
             Queue::None => None,
             Queue::Small => Some(&mut self.small),
             Queue::Main => Some(&mut self.main),

@@ -93,9 +93,8 @@ impl Toy {
 
 /// Oldest first.
 fn order(slots: &Slots, list: &super::List) -> Vec<u32> {
-    let first = list.oldest();
-    let next = |&id: &u32| Some(slots.links(id).next()).filter(|&next| Some(next) != first);
-    std::iter::successors(first, next).collect()
+    let next = |&id: &u32| (Some(id) != list.newest()).then(|| slots.links(id).next());
+    std::iter::successors(list.oldest(), next).collect()
 }
 
 #[test]

@@ -60,9 +60,9 @@ use self::limbo::{Garbage, Limbo};
 pub(crate) use self::locked::Locked;
 use self::locked::{Core, Writer};
 use self::meta::State;
-pub(crate) use self::meta::{Links, NEVER, NIL, Nodes, Queue};
 #[cfg(test)]
-pub(crate) use self::meta::{MAX_USES, Meta};
+pub(crate) use self::meta::{Links, MAX_USES};
+pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
