@@ -57,6 +57,7 @@ impl Class {
     }
 
     /// How many entries it holds before it should grow.
+    #[inline]
     pub(super) fn entries(self) -> usize {
         entries_for_groups(self.groups())
     }
@@ -165,6 +166,7 @@ impl Region {
         self.class.groups() * size_of::<Group>()
     }
 
+    #[inline]
     pub(super) fn class(self) -> Class {
         self.class
     }
@@ -266,7 +268,20 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
+    #[inline]
     pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+        // SAFETY: a first group is below the number of groups; the caller promises the rest.
+        let group = unsafe { self.group(first_group(hash, self.class)) };
+        match group.tags().empty().next() {
+            Some(lane) => group.fill(lane, tag(hash), slot),
+            // SAFETY: the caller's promise.
+            None => unsafe { self.insert_further(hash, slot) },
+        }
+    }
+
+    /// As `insert`, where the first group is full.
+    #[cold]
+    unsafe fn insert_further(self, hash: u32, slot: u32) {
         let mut probe = Probe::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
@@ -285,6 +300,7 @@ impl Region {
     ///
     /// # Safety
     /// As for `insert`.
+    #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
         // SAFETY: a Lane comes from `search` in the same region.
         unsafe { self.group(lane.group) }.swap(lane.lane, slot);
@@ -294,9 +310,19 @@ impl Region {
     ///
     /// # Safety
     /// As for `insert`.
+    #[inline]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
         unsafe { self.group(lane.group) }.clear(lane.lane);
+        if lane.group != first_group(hash, self.class) {
+            // SAFETY: the caller's promise.
+            unsafe { self.uncount(hash, lane) };
+        }
+    }
+
+    /// Takes an entry out of the overflow of the groups that it passed.
+    #[cold]
+    unsafe fn uncount(self, hash: u32, lane: Lane) {
         let mut probe = Probe::new(hash, self.class);
         while probe.group as usize != lane.group {
             // SAFETY: probes stay below the number of groups.
@@ -309,6 +335,7 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`.
+    #[inline]
     pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
         // SAFETY: the caller's promise.
         unsafe {
