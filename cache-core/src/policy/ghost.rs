@@ -27,6 +27,8 @@
 //! A full bucket gives up the ghost that has used up the largest part of its life. The two queues
 //! count in units of their own, so that 64 is the end of either, and nothing need be scaled.
 
+use std::array::from_fn;
+
 const SLOTS: usize = 8;
 /// Words in a bucket.
 const BUCKET: usize = size_of::<Bucket>() / size_of::<u16>();
@@ -104,15 +106,11 @@ impl Ghosts {
     pub(super) fn take(&mut self, hash: u32, now: Counts) -> Option<Ghost> {
         let (bucket, tag) = self.locate(hash)?;
         let (tags, rest) = halves(bucket);
-        // All eight compared at once. (A search that stops at the first would be a branch each.)
-        let mut found = 0u32;
-        for (place, &of) in tags.iter().enumerate() {
-            found |= u32::from(of == tag) << place;
-        }
-        if found == 0 {
+        // All eight compared at once; a search that stops at the first would be a branch each.
+        if !tags.iter().fold(false, |any, &of| any | (of == tag)) {
             return None;
         }
-        let place = found.trailing_zeros() as usize % SLOTS;
+        let place = tags.iter().position(|&of| of == tag)?;
         tags[place] = 0;
         let rest = rest[place];
         let age = u32::from(age(rest, now.small as u16, now.main as u16));
@@ -124,24 +122,11 @@ impl Ghosts {
     pub(super) fn push(&mut self, hash: u32, main: bool, used: u8, now: Counts) {
         let Some((bucket, tag)) = self.locate(hash) else { return };
         let (tags, rest) = halves(bucket);
-        let (small_count, main_count) = (now.small as u16, now.main as u16);
-        // What has lived its life goes, an earlier ghost of the same key with it. Of the rest, how
-        // much life is left, with the number of the place in the low bits. No branches, and 16 bits
-        // throughout: this compiles to a few instructions on vectors of eight.
-        let mut left = [0i16; SLOTS];
-        for place in 0..SLOTS {
-            let (age, of) = (age(rest[place], small_count, main_count), tags[place]);
-            let over = (age > LIFETIME as u16) | (of == tag) | (of == 0);
-            let kept = if over { 0 } else { u16::MAX };
-            tags[place] = of & kept;
-            let life = (1 + LIFETIME as u16).wrapping_sub(age) & kept;
-            left[place] = (life * SLOTS as u16 + place as u16) as i16;
-        }
-        // A free place, else the one nearest to its end.
-        let least = left.into_iter().fold(i16::MAX, i16::min) as usize % SLOTS;
-        let (origin, count) = if main { (MAIN, main_count) } else { (0, small_count) };
-        tags[least] = tag;
-        rest[least] = origin | (count & AGE_MASK) << 8 | u16::from(used);
+        let (small, main_count) = (now.small as u16, now.main as u16);
+        let place = make_place(tags, rest, tag, small, main_count);
+        let (origin, count) = if main { (MAIN, main_count) } else { (0, small) };
+        tags[place] = tag;
+        rest[place] = origin | (count & AGE_MASK) << 8 | u16::from(used);
     }
 
     #[inline]
@@ -160,6 +145,35 @@ fn halves(bucket: &mut Bucket) -> (&mut [u16; SLOTS], &mut [u16; SLOTS]) {
     let halves = (tags.first_chunk_mut(), rest.first_chunk_mut());
     let (Some(tags), Some(rest)) = halves else { unreachable!("a bucket is two halves") };
     (tags, rest)
+}
+
+/// The place in a bucket for a ghost with this tag: a free one, else that of the ghost nearest to its
+/// end. What has lived its life goes, and an earlier ghost of the same key with it.
+///
+/// No branches, 16 bits throughout, and array by array: so it is some fifty instructions, mostly on
+/// vectors of eight. Not inlined, for the optimiser then loses sight of the vectors.
+#[inline(never)]
+fn make_place(
+    tags: &mut [u16; SLOTS],
+    rest: &[u16; SLOTS],
+    tag: u16,
+    small: u16,
+    main: u16,
+) -> usize {
+    let old = *tags;
+    let ages = rest.map(|rest| age(rest, small, main));
+    let kept: [u16; SLOTS] = from_fn(|place| {
+        let (age, of) = (ages[place], old[place]);
+        let over = (age > LIFETIME as u16) | (of == tag) | (of == 0);
+        if over { 0 } else { u16::MAX }
+    });
+    *tags = from_fn(|place| old[place] & kept[place]);
+    // How much life is left, with the number of the place in the low bits.
+    let left: [i16; SLOTS] = from_fn(|place| {
+        let life = (1 + LIFETIME as u16).wrapping_sub(ages[place]) & kept[place];
+        (life << 3 | place as u16) as i16
+    });
+    left.into_iter().fold(i16::MAX, Ord::min) as usize % SLOTS
 }
 
 #[inline]
