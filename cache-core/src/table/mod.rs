@@ -304,7 +304,31 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
     /// without the lock. See the module's head.
+    #[inline]
     pub(crate) fn lock_key(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        let found = self.find_hash(hash);
+        // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
+        if found.is_none_or(|entry| eq(entry.key())) {
+            let locked = self.lock(self.table.shard_of(hash));
+            let settled = match found {
+                Some(entry) => locked.is_live(entry.id),
+                None => locked.unjudged(hash as u32, &[]).is_none(),
+            };
+            if settled {
+                return (locked, found.map(|entry| entry.id));
+            }
+        }
+        self.lock_key_slowly(hash, eq)
+    }
+
+    /// `lock_key`, whatever there is of the key's hash and whoever comes between.
+    #[cold]
+    #[inline(never)]
+    fn lock_key_slowly(
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
@@ -356,6 +380,23 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let mut different = different.into_inner();
         different.sort_unstable();
         (equal, different)
+    }
+
+    /// The first entry with this hash on its way. No lock, no `eq`.
+    #[inline]
+    fn find_hash(&self, hash: u64) -> Option<Entry<'_, K, V>> {
+        // SAFETY: as in `find`.
+        let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
+        let (region, slab) = (word.load(), &self.table.slab);
+        // SAFETY: the region was published to a pinned thread.
+        unsafe {
+            region.search(hash as u32, move |id, _| {
+                // SAFETY: as in `find`.
+                let slot = slab.slot_unchecked(id);
+                let same = slot.meta.hash() == hash as u32;
+                if same { Visit::Stop(Entry { id, slot }) } else { Visit::Continue }
+            })
+        }
     }
 }
 
