@@ -23,6 +23,7 @@ pub(crate) struct Call<'s, 'p, K, V> {
 }
 
 impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
+    #[inline]
     pub(crate) fn new(store: &'s Store<K, V>, pinned: &'p Pin<'p, K, V>, now: u64) -> Self {
         let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
         let room = Reservation::new(&store.budget);
@@ -42,24 +43,25 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         let mut ghost = None;
         let mut insist = false;
         loop {
-            let (mut shard, found) = self.pinned.lock_key(hash, eq);
+            let (mut shard, mut found) = self.pinned.lock_key(hash, eq);
             if !wanted(&mut shard, found) {
                 return (shard, None);
             }
             let need = loop {
                 let place = match found {
-                    Some(id) if shard.is_live(id) => Place::Of(id),
-                    _ => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
+                    Some(id) => Place::Of(id),
+                    None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
                 };
                 let need = shard.need(place, weight);
+                if self.room.grow_to(need) {
+                    return (shard, Some(place));
+                }
                 if !shard.make_room(&mut self.room, need, insist, self.now, &mut self.removed) {
                     break need;
                 }
-                match place {
-                    // The very entry it was to replace was evicted to make room: it needs more.
-                    Place::Of(id) if !shard.is_live(id) => {}
-                    place => return (shard, Some(place)),
-                }
+                // The very entry it was to replace may have been evicted to make room: then it
+                // needs more.
+                found = found.filter(|&id| shard.is_live(id));
             };
             self.sealed |= shard.unlock();
             self.make_room_elsewhere(need);
@@ -95,6 +97,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 
     /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and
     /// gives back what the call has not used.
+    #[inline]
     pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
         if self.now > 0 {
             shard.expire_some(self.now, EXPIRE_STEP, &mut self.room, &mut self.removed);
@@ -102,7 +105,16 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         self.unlock(shard);
     }
 
+    /// Tells the listener of all that was removed.
+    #[cold]
+    fn tell_all(&mut self) {
+        for (entry, cause) in self.removed.entries.drain(..) {
+            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
+        }
+    }
+
     /// As `expire_and_unlock`, freeing nothing.
+    #[inline]
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
         self.sealed |= shard.unlock();
         self.room.give_back();
@@ -112,8 +124,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 impl<K, V> Drop for Call<'_, '_, K, V> {
     fn drop(&mut self) {
         self.room.give_back();
-        for (entry, cause) in self.removed.entries.drain(..) {
-            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
+        if !self.removed.entries.is_empty() {
+            self.tell_all();
         }
     }
 }

@@ -61,6 +61,7 @@ impl<'p, K, V> Removed<'p, K, V> {
         Removed { entries: Vec::new(), listening, counters }
     }
 
+    #[inline]
     fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
         if let Some(counters) = self.counters {
             counters.removed(cause).add(1);
@@ -116,6 +117,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Evicts one entry and hands its weight to the reservation; false if there is none.
+    #[inline]
     pub(crate) fn evict(
         &mut self,
         room: &mut Reservation<'_>,
@@ -132,6 +134,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// What storing a value of this weight needs beyond what the entry in its place holds.
+    #[inline]
     pub(crate) fn need(&mut self, place: Place, weight: u32) -> u64 {
         let held = match place {
             Place::Of(old) => self.state().1.weight(old),
@@ -161,28 +164,29 @@ impl<'p, K, V> Shard<'p, K, V> {
         let Arrival { value, weight, deadline } = arrival;
         self.complete(id, value, weight, deadline);
         room.spend(need);
-        match place {
+        let block = match place {
             Place::Of(old) => {
                 let (state, nodes) = self.state();
                 let surplus = nodes.weight(old).saturating_sub(weight);
                 state.policy.replace(nodes, old, id);
-                let entry = self.replace(old, id);
+                let (entry, block) = self.replace(old, id);
                 room.take_over(u64::from(surplus));
                 removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
+                block
             }
             Place::New(ghost) => {
                 let (state, nodes) = self.state();
                 state.policy.admit(nodes, id, ghost);
-                self.publish(id);
+                self.publish(id)
             }
-        }
-        self.arm(id, deadline);
+        };
+        self.arm(block, deadline);
     }
 
-    /// Makes sure that the timer of the slot's block is due no later than this deadline.
-    fn arm(&mut self, id: u32, deadline: u64) {
+    /// Makes sure that the timer of a block is due no later than this deadline.
+    #[inline]
+    fn arm(&mut self, block: u32, deadline: u64) {
         if deadline != NEVER {
-            let block = self.block_of(id);
             let wheel = &mut self.state().0.wheel;
             if deadline < wheel.deadline(block) {
                 wheel.schedule(block, deadline);
@@ -209,7 +213,19 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Frees entries whose time is over: some if `steps` says so, and looks at one block of slots
     /// at most. Answers whether there may be more.
+    #[inline]
     pub(crate) fn expire_some(
+        &mut self,
+        now: u64,
+        steps: usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        self.state().0.wheel.next_due() <= now && self.expire_due(now, steps, room, removed)
+    }
+
+    #[cold]
+    fn expire_due(
         &mut self,
         now: u64,
         mut steps: usize,
@@ -217,9 +233,6 @@ impl<'p, K, V> Shard<'p, K, V> {
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
         let wheel = &mut self.state().0.wheel;
-        if wheel.next_due() > now {
-            return false;
-        }
         let mut moves = WHEEL_STEP;
         let Some(block) = wheel.pop_due(now, &mut moves) else {
             // Nothing is due after all, unless the moves ran out before that was certain.
@@ -261,6 +274,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 }
 
 /// An entry that is removed after its deadline has expired, whatever the occasion.
+#[inline]
 pub(crate) fn cause_or_expired<K, V>(
     entry: Entry<'_, K, V>,
     cause: RemovalCause,

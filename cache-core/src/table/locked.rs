@@ -64,13 +64,12 @@ impl Writer {
         }
     }
 
+    #[inline]
     fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = self.with_free.last().copied().unwrap_or_else(|| {
-            let number = self.blocks.len() as u32;
-            self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
-            self.with_free.push(number);
-            number
-        });
+        let number = match self.with_free.last() {
+            Some(&number) => number,
+            None => self.take_block(slab),
+        };
         let block = &mut self.blocks[number as usize];
         let offset = block.free.trailing_zeros();
         block.free &= block.free - 1;
@@ -78,6 +77,14 @@ impl Writer {
             self.with_free.pop();
         }
         block.first + offset
+    }
+
+    #[cold]
+    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
+        let number = self.blocks.len() as u32;
+        self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
+        self.with_free.push(number);
+        number
     }
 
     /// Makes slots of this shard free, whose contents are dropped.
@@ -94,8 +101,11 @@ impl Writer {
         }
     }
 
-    fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) {
-        let block = &mut self.blocks[slab.owner(id) as usize];
+    /// Answers the number of the slot's block.
+    #[inline]
+    fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) -> u32 {
+        let number = slab.owner(id);
+        let block = &mut self.blocks[number as usize];
         let bit = 1 << (id - block.first);
         debug_assert_eq!(block.live & bit == 0, live);
         if live {
@@ -105,8 +115,10 @@ impl Writer {
             block.live &= !bit;
             self.entries -= 1;
         }
+        number
     }
 
+    #[inline]
     fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
         let block = &self.blocks[slab.owner(id) as usize];
         block.live & (1 << (id - block.first)) != 0
@@ -144,6 +156,7 @@ pub(crate) struct Locked<'p, K, V, X> {
 }
 
 impl<'p, K, V, X> Locked<'p, K, V, X> {
+    #[inline]
     pub(super) fn new(
         pinned: &'p Pinned<'p, K, V, X>,
         shard: usize,
@@ -152,26 +165,31 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         Locked { pinned, shard, core, sealed: false }
     }
 
+    #[inline]
     fn table(&self) -> &'p Table<K, V, X> {
         self.pinned.table
     }
 
+    #[inline]
     fn slab(&self) -> &'p Slab<K, V> {
         &self.pinned.table.slab
     }
 
+    #[inline]
     fn region(&self) -> Region {
         self.table().regions[self.shard].load()
     }
 
     /// Lets go of the lock. If true, the caller calls [`Table::collect_some`] when it is no longer
     /// pinned.
+    #[inline]
     #[must_use]
     pub(crate) fn unlock(self) -> bool {
         self.sealed
     }
 
     /// What the floors above keep beside the shard, and the slots they refer to.
+    #[inline]
     pub(crate) fn state(&mut self) -> (&mut X, &'p Slab<K, V>) {
         let slab = self.slab();
         (&mut self.core.state, slab)
@@ -194,6 +212,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     }
 
     /// Is this slot in the shard?
+    #[inline]
     pub(crate) fn is_live(&self, id: u32) -> bool {
         self.core.writer.is_live(self.slab(), id)
     }
@@ -209,6 +228,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// A slot in the shard with this hash that is none of those known to hold other keys, which are
     /// given in order.
+    #[inline]
     pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
@@ -225,14 +245,15 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Takes a slot and puts a key into it, for a value that [`publish`](Self::publish) or
     /// [`replace`](Self::replace) brings.
+    #[inline]
     pub(crate) fn reserve(&mut self, hash: u64, key: K) -> u32 {
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: it is ours, and holds no key.
         unsafe { slot.write_key(key) };
-        slab.meta(id).set_hash(hash as u32);
-        slab.meta(id).set_state(State::Pending);
+        slot.meta.set_hash(hash as u32);
+        slot.meta.set_state(State::Pending);
         id
     }
 
@@ -245,55 +266,61 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
     /// [`replace`](Self::replace).
+    #[inline]
     pub(crate) fn complete(&mut self, id: u32, value: V, weight: u32, deadline: u64) {
         let slab = self.slab();
         let slot = slab.slot(id);
-        assert!(slab.meta(id).state() == State::Pending, "slot {id} is not reserved");
+        assert!(slot.meta.state() == State::Pending, "slot {id} is not reserved");
         // SAFETY: a pending slot is in no region, so nobody reads its value, which is not there
         // yet; we hold the lock.
         unsafe { slot.write_value(value) };
         slab.set_weight(id, weight);
         slot.meta.set_deadline(deadline);
-        slab.meta(id).set_state(State::Live);
+        slot.meta.set_state(State::Live);
     }
 
-    /// Puts a completed slot into the region, which must not hold its key.
-    pub(crate) fn publish(&mut self, id: u32) {
+    /// Puts a completed slot into the region, which must not hold its key. Answers the number of its
+    /// block.
+    #[inline]
+    pub(crate) fn publish(&mut self, id: u32) -> u32 {
         let mut region = self.region();
         if self.core.writer.entries >= region.class().entries() {
             region = self.grow(region);
         }
         let slab = self.slab();
-        self.core.writer.set_live(slab, id, true);
         // SAFETY: the holder of the lock; the key is absent, and the region has room.
         unsafe { region.insert(slab.meta(id).hash(), id) };
+        self.core.writer.set_live(slab, id, true)
     }
 
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
-    /// readable while the thread is pinned.
-    pub(crate) fn replace(&mut self, old: u32, id: u32) -> Entry<'p, K, V> {
+    /// readable while the thread is pinned. Answers it, and the number of the new slot's block.
+    #[inline]
+    pub(crate) fn replace(&mut self, old: u32, id: u32) -> (Entry<'p, K, V>, u32) {
         let slab = self.slab();
         let entry = Entry { id: old, slot: slab.slot(old) };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
-            let lane = region.lane_of(slab.meta(old).hash(), old).expect("a live slot has a lane");
+            let hash = entry.slot.meta.hash();
+            let lane = region.lane_of(hash, old).expect("a live slot has a lane");
             region.swap(lane, id);
         }
         self.core.writer.set_live(slab, old, false);
-        self.core.writer.set_live(slab, id, true);
+        let block = self.core.writer.set_live(slab, id, true);
         slab.links(old).set_next(id);
-        slab.meta(old).set_state(State::Replaced);
+        entry.slot.meta.set_state(State::Replaced);
         self.retire(old);
-        entry
+        (entry, block)
     }
 
     /// Takes an entry out of the region and retires it. The answer stays readable while the thread
     /// is pinned.
+    #[inline]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
         let entry = Entry { id, slot: slab.slot(id) };
-        let hash = slab.meta(id).hash();
+        let hash = entry.slot.meta.hash();
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
@@ -301,20 +328,27 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             region.remove(hash, lane);
         }
         self.core.writer.set_live(slab, id, false);
-        slab.meta(id).set_state(State::Removed);
+        entry.slot.meta.set_state(State::Removed);
         self.retire(id);
         entry
     }
 
+    #[inline]
     fn retire(&mut self, id: u32) {
-        let table = self.table();
+        let slab = self.slab();
         let writer = &mut self.core.writer;
         writer.open.push(id);
-        writer.open_weight += u64::from(table.slab.weight(id));
+        writer.open_weight += u64::from(slab.weight(id));
         if writer.open.len() >= writer.batch || writer.open_weight >= writer.batch_weight {
-            writer.seal(table, self.shard);
-            self.sealed = true;
+            self.seal();
         }
+    }
+
+    #[cold]
+    fn seal(&mut self) {
+        let table = self.table();
+        self.core.writer.seal(table, self.shard);
+        self.sealed = true;
     }
 
     /// Replaces the region by a larger one.
@@ -352,11 +386,6 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// How many blocks the shard has: they are numbered from 0.
     pub(crate) fn blocks(&self) -> usize {
         self.core.writer.blocks.len()
-    }
-
-    /// The number of the block that a slot of this shard stands in.
-    pub(crate) fn block_of(&self, id: u32) -> u32 {
-        self.slab().owner(id)
     }
 
     /// The live slots of a block, as of now.

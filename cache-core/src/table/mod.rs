@@ -310,9 +310,10 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        let found = self.find_hash(hash);
         // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
-        if found.is_none_or(|entry| eq(entry.key())) {
+        let found = self.find_hash(hash);
+        let equal = found.is_some_and(|entry| eq(entry.key()));
+        if equal || found.is_none() {
             let locked = self.lock(self.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => locked.is_live(entry.id),
@@ -322,18 +323,23 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 return (locked, found.map(|entry| entry.id));
             }
         }
-        self.lock_key_slowly(hash, eq)
+        self.lock_key_slowly(hash, eq, found.map(|entry| (entry.id, equal)))
     }
 
-    /// `lock_key`, whatever there is of the key's hash and whoever comes between.
+    /// `lock_key`, whatever there is of the key's hash and whoever comes between. One slot may have
+    /// been judged already.
     #[cold]
     #[inline(never)]
     fn lock_key_slowly(
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
+        judged: Option<(u32, bool)>,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        let (mut equal, mut different) = self.judge(hash, eq);
+        let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
+            Some((known, answer)) if known == id => answer,
+            _ => eq(key),
+        });
         loop {
             let locked = self.lock(self.table.shard_of(hash));
             equal = equal.map(|id| locked.newest(id));
@@ -358,7 +364,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
     /// others. What is said of a slot stays true, because this thread is pinned.
-    fn judge(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+    fn judge(&self, hash: u64, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
         let different = RefCell::new(Vec::new());
         let (slab, different_ref) = (&self.table.slab, &different);
         let region = self.table.regions[self.table.shard_of(hash)].load();
@@ -370,7 +376,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 if slot.meta.hash() != hash as u32 {
                     return Visit::Continue;
                 }
-                if eq(slot.key()) {
+                if eq(id, slot.key()) {
                     return Visit::Stop(id);
                 }
                 different_ref.borrow_mut().push(id);
