@@ -10,7 +10,7 @@
 //! whole clears them, 64 at a time, and need not visit the slots.
 
 use super::limbo::Garbage;
-use super::meta::{Nodes, State};
+use super::meta::{NIL, Nodes, State};
 use super::region::{Class, Region, Visit};
 use super::slab::{BLOCK, Slab};
 use super::{Entry, Pinned, Table};
@@ -46,6 +46,8 @@ pub(super) struct Writer {
     /// Slots retired and not yet sealed, and their weight.
     open: Vec<u32>,
     open_weight: u64,
+    /// What the next batch is gathered in: the list of one that was given back.
+    spare: Vec<u32>,
     /// Slots in a full batch, and weight that makes one full with fewer.
     batch: usize,
     batch_weight: u64,
@@ -59,6 +61,7 @@ impl Writer {
             entries: 0,
             open: Vec::new(),
             open_weight: 0,
+            spare: Vec::new(),
             batch,
             batch_weight,
         }
@@ -88,10 +91,14 @@ impl Writer {
     }
 
     /// Makes slots of this shard free, whose contents are dropped.
-    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, ids: &[u32]) {
-        for &id in ids {
+    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, mut ids: Vec<u32>) {
+        // Slots retired one after the other often stand in one block.
+        let (mut place, mut number) = (NIL, 0);
+        for id in ids.drain(..) {
             slab.meta(id).set_state(State::Free);
-            let number = slab.owner(id);
+            if id / BLOCK != place {
+                (place, number) = (id / BLOCK, slab.owner(id));
+            }
             let block = &mut self.blocks[number as usize];
             debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
             if block.free == 0 {
@@ -99,6 +106,7 @@ impl Writer {
             }
             block.free |= 1 << (id - block.first);
         }
+        self.spare = ids;
     }
 
     /// Answers the number of the slot's block.
@@ -127,7 +135,7 @@ impl Writer {
     /// Seals the open batch, if anything is in it.
     pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>, shard: usize) {
         if !self.open.is_empty() {
-            let ids = std::mem::replace(&mut self.open, Vec::with_capacity(self.batch));
+            let ids = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
             let weight = std::mem::take(&mut self.open_weight);
             table.limbo.seal(&table.epoch, Garbage::Slots { shard, ids }, weight);
         }
@@ -142,7 +150,8 @@ impl Writer {
 
     pub(super) fn bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity() + self.open.capacity()) * size_of::<u32>()
+            + (self.with_free.capacity() + self.open.capacity() + self.spare.capacity())
+                * size_of::<u32>()
     }
 }
 

@@ -161,7 +161,7 @@ impl<K, V, X> Table<K, V, X> {
         self.limbo.advance(&self.epoch);
         loop {
             let free = self.limbo.take_free(&self.epoch);
-            if free.is_empty() {
+            if free[0].is_none() {
                 return;
             }
             self.recycle(free, panics);
@@ -169,14 +169,14 @@ impl<K, V, X> Table<K, V, X> {
     }
 
     /// Drops garbage that is free and gives its slots back to their shards.
-    fn recycle(&self, garbage: Vec<Garbage>, panics: &mut Panics) {
-        for garbage in garbage {
+    fn recycle(&self, garbage: impl IntoIterator<Item = Option<Garbage>>, panics: &mut Panics) {
+        for garbage in garbage.into_iter().flatten() {
             match garbage {
                 // SAFETY: the garbage is free: no reader can reach the region.
                 Garbage::Region(region) => unsafe { region.free() },
                 Garbage::Slots { shard, ids } => {
                     self.drop_contents(ids.iter().copied(), panics);
-                    self.shards[shard].lock().writer.give_back(&self.slab, &ids);
+                    self.shards[shard].lock().writer.give_back(&self.slab, ids);
                 }
             }
         }
