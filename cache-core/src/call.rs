@@ -33,6 +33,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
     /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
     /// given the entry that is there.
+    #[inline]
     pub(crate) fn lock_with_room(
         &mut self,
         hash: u64,
@@ -40,32 +41,62 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Place>) {
-        let mut ghost = None;
+        let (mut shard, found) = self.pinned.lock_key(hash, eq);
+        if !wanted(&mut shard, found) {
+            return (shard, None);
+        }
+        // Nearly always the key is new, and one entry leaves for it, or nothing need leave.
+        let place = match found {
+            Some(id) => Place::Of(id),
+            None => Place::New(shard.miss(hash, weight)),
+        };
+        let need = shard.need(place, weight);
+        let has_room = self.room.grow_to(need)
+            || found.is_none()
+                && shard.make_room(need, false, self.now, &mut self.room, &mut self.removed);
+        if has_room {
+            return (shard, Some(place));
+        }
+        self.lock_with_room_slowly(shard, place, (hash, weight), eq, wanted)
+    }
+
+    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
+    #[cold]
+    #[inline(never)]
+    fn lock_with_room_slowly(
+        &mut self,
+        mut shard: Shard<'p, K, V>,
+        mut place: Place,
+        (hash, weight): (u64, u32),
+        eq: impl Fn(&K) -> bool + Copy,
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+    ) -> (Shard<'p, K, V>, Option<Place>) {
+        let (mut ghost, mut found) = match place {
+            Place::Of(id) => (None, Some(id)),
+            Place::New(ghost) => (Some(ghost), None),
+        };
         let mut insist = false;
         loop {
-            let (mut shard, mut found) = self.pinned.lock_key(hash, eq);
-            if !wanted(&mut shard, found) {
-                return (shard, None);
-            }
-            let need = loop {
-                let place = match found {
-                    Some(id) => Place::Of(id),
-                    None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
-                };
-                let need = shard.need(place, weight);
-                if self.room.grow_to(need) {
+            let need = shard.need(place, weight);
+            if shard.make_room(need, insist, self.now, &mut self.room, &mut self.removed) {
+                // Was the very entry evicted that it was to replace? Then it needs more.
+                found = found.filter(|&id| shard.is_live(id));
+                if found.is_some() == matches!(place, Place::Of(_)) {
                     return (shard, Some(place));
                 }
-                if !shard.make_room(&mut self.room, need, insist, self.now, &mut self.removed) {
-                    break need;
+            } else {
+                self.sealed |= shard.unlock();
+                self.make_room_elsewhere(need);
+                insist = true;
+                (shard, found) = self.pinned.lock_key(hash, eq);
+                if !wanted(&mut shard, found) {
+                    return (shard, None);
                 }
-                // The very entry it was to replace may have been evicted to make room: then it
-                // needs more.
-                found = found.filter(|&id| shard.is_live(id));
+            }
+            place = match found {
+                Some(id) => Place::Of(id),
+                None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
             };
-            self.sealed |= shard.unlock();
-            self.make_room_elsewhere(need);
-            insist = true;
         }
     }
 

@@ -99,10 +99,10 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// `whatever_it_holds`).
     pub(crate) fn make_room(
         &mut self,
-        room: &mut Reservation<'_>,
         need: u64,
         whatever_it_holds: bool,
         now: u64,
+        room: &mut Reservation<'_>,
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
         while !room.grow_to(need) {
@@ -144,6 +144,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Tells the policy that a key is about to be stored anew, before room is made for it.
+    #[inline]
     pub(crate) fn miss(&mut self, hash: u64, weight: u32) -> Option<Ghost> {
         self.state().0.policy.miss(hash as u32, weight)
     }

@@ -197,6 +197,7 @@ impl Policy {
 
     /// A key that is not here arrives, to weigh so much. Takes its ghost, moves the clock and the
     /// window.
+    #[inline]
     pub(crate) fn miss(&mut self, hash: u32, weight: u32) -> Option<Ghost> {
         let ghost = self.ghosts.take(hash, self.counts());
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
@@ -214,6 +215,7 @@ impl Policy {
     }
 
     /// Queues a slot once there is room for it. Its hash and weight are set.
+    #[inline]
     pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
         let node = Node::of(nodes, id);
         let to_main = ghost.is_some_and(|ghost| self.gate(nodes, &node, ghost));
@@ -269,6 +271,7 @@ impl Policy {
     }
 
     /// The entry to evict, taken out of its queue; `None` if there is none.
+    #[inline]
     pub(crate) fn victim(&mut self, nodes: &impl Nodes) -> Option<u32> {
         let len = self.len();
         if len > 0 && self.ghosts.is_small_for(len) {
@@ -301,6 +304,7 @@ impl Policy {
     }
 
     /// From small to the newest end of main.
+    #[inline]
     fn promote(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
         self.small.unlink(nodes, node);
         node.meta.uses().set(0);

@@ -4,174 +4,25 @@
 //! the order that `mod.rs` and `group.rs` promise to readers. No user code runs in any of them.
 //! What a method retires goes into the shard's open batch of garbage; the caller, once it has let
 //! go of the lock, calls [`Table::collect_some`] if [`Locked::unlock`] says so.
-//!
-//! Every shard owns blocks of 64 slots, with two bits a slot: *free* (nobody has it) and *live* (it
-//! stands in the region). The live bits are the truth about what is in the shard: emptying it
-//! whole clears them, 64 at a time, and need not visit the slots.
 
 use super::limbo::Garbage;
-use super::meta::{NIL, Nodes, State};
+use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
 use super::slab::{BLOCK, Slab};
+use super::writer::Core;
 use super::{Entry, Pinned, Table};
 use crate::sync::MutexGuard;
-
-const FULL: u64 = if BLOCK == 64 { u64::MAX } else { (1 << (BLOCK % 64)) - 1 };
-
-/// What a shard's lock guards.
-pub(crate) struct Core<X> {
-    pub(super) writer: Writer,
-    state: X,
-}
-
-impl<X> Core<X> {
-    pub(super) fn new(writer: Writer, state: X) -> Self {
-        Core { writer, state }
-    }
-}
-
-struct Block {
-    first: u32,
-    free: u64,
-    live: u64,
-}
-
-/// The table's own part of a shard.
-pub(super) struct Writer {
-    blocks: Vec<Block>,
-    /// The blocks that have free slots.
-    with_free: Vec<u32>,
-    /// Entries in the region.
-    entries: usize,
-    /// Slots retired and not yet sealed, and their weight.
-    open: Vec<u32>,
-    open_weight: u64,
-    /// What the next batch is gathered in: the list of one that was given back.
-    spare: Vec<u32>,
-    /// Slots in a full batch, and weight that makes one full with fewer.
-    batch: usize,
-    batch_weight: u64,
-}
-
-impl Writer {
-    pub(super) fn new(batch: usize, batch_weight: u64) -> Self {
-        Writer {
-            blocks: Vec::new(),
-            with_free: Vec::new(),
-            entries: 0,
-            open: Vec::new(),
-            open_weight: 0,
-            spare: Vec::new(),
-            batch,
-            batch_weight,
-        }
-    }
-
-    #[inline]
-    fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = match self.with_free.last() {
-            Some(&number) => number,
-            None => self.take_block(slab),
-        };
-        let block = &mut self.blocks[number as usize];
-        let offset = block.free.trailing_zeros();
-        block.free &= block.free - 1;
-        if block.free == 0 {
-            self.with_free.pop();
-        }
-        block.first + offset
-    }
-
-    #[cold]
-    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = self.blocks.len() as u32;
-        self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
-        self.with_free.push(number);
-        number
-    }
-
-    /// Makes slots of this shard free, whose contents are dropped.
-    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, mut ids: Vec<u32>) {
-        // Slots retired one after the other often stand in one block.
-        let (mut place, mut number) = (NIL, 0);
-        for id in ids.drain(..) {
-            slab.meta(id).set_state(State::Free);
-            if id / BLOCK != place {
-                (place, number) = (id / BLOCK, slab.owner(id));
-            }
-            let block = &mut self.blocks[number as usize];
-            debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
-            if block.free == 0 {
-                self.with_free.push(number);
-            }
-            block.free |= 1 << (id - block.first);
-        }
-        self.spare = ids;
-    }
-
-    /// Answers the number of the slot's block.
-    #[inline]
-    fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) -> u32 {
-        let number = slab.owner(id);
-        let block = &mut self.blocks[number as usize];
-        let bit = 1 << (id - block.first);
-        debug_assert_eq!(block.live & bit == 0, live);
-        if live {
-            block.live |= bit;
-            self.entries += 1;
-        } else {
-            block.live &= !bit;
-            self.entries -= 1;
-        }
-        number
-    }
-
-    #[inline]
-    fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
-        let block = &self.blocks[slab.owner(id) as usize];
-        block.live & (1 << (id - block.first)) != 0
-    }
-
-    /// Seals the open batch, if anything is in it.
-    pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>, shard: usize) {
-        if !self.open.is_empty() {
-            let ids = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
-            let weight = std::mem::take(&mut self.open_weight);
-            table.limbo.seal(&table.epoch, Garbage::Slots { shard, ids }, weight);
-        }
-    }
-
-    /// All slots that are not free.
-    pub(super) fn taken(&self) -> impl Iterator<Item = u32> {
-        self.blocks.iter().flat_map(|block| {
-            (0..BLOCK).filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
-        })
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity() + self.open.capacity() + self.spare.capacity())
-                * size_of::<u32>()
-    }
-}
 
 /// See the module's head.
 pub(crate) struct Locked<'p, K, V, X> {
     pinned: &'p Pinned<'p, K, V, X>,
-    shard: usize,
     core: MutexGuard<'p, Core<X>>,
-    /// A batch was sealed under this lock.
-    sealed: bool,
 }
 
 impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[inline]
-    pub(super) fn new(
-        pinned: &'p Pinned<'p, K, V, X>,
-        shard: usize,
-        core: MutexGuard<'p, Core<X>>,
-    ) -> Self {
-        Locked { pinned, shard, core, sealed: false }
+    pub(super) fn new(pinned: &'p Pinned<'p, K, V, X>, core: MutexGuard<'p, Core<X>>) -> Self {
+        Locked { pinned, core }
     }
 
     #[inline]
@@ -186,15 +37,15 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     #[inline]
     fn region(&self) -> Region {
-        self.table().regions[self.shard].load()
+        self.core.writer.region
     }
 
     /// Lets go of the lock. If true, the caller calls [`Table::collect_some`] when it is no longer
     /// pinned.
     #[inline]
     #[must_use]
-    pub(crate) fn unlock(self) -> bool {
-        self.sealed
+    pub(crate) fn unlock(mut self) -> bool {
+        std::mem::take(&mut self.core.writer.sealed)
     }
 
     /// What the floors above keep beside the shard, and the slots they refer to.
@@ -239,10 +90,11 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// given in order.
     #[inline]
     pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
+        let slab = self.slab();
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
-            self.region().search(hash, |id, _| {
-                let same = self.slab().meta(id).hash() == hash;
+            self.region().search(hash, move |id, _| {
+                let same = slab.meta(id).hash() == hash;
                 if same && different.binary_search(&id).is_err() {
                     Visit::Stop(id)
                 } else {
@@ -356,8 +208,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[cold]
     fn seal(&mut self) {
         let table = self.table();
-        self.core.writer.seal(table, self.shard);
-        self.sealed = true;
+        self.core.writer.seal(table);
     }
 
     /// Replaces the region by a larger one.
@@ -367,15 +218,17 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         let new = Region::allocate(old.class().next());
         // SAFETY: the new region is ours; the old one is published and we hold the lock.
         unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
-        self.swap_region(new, old);
+        self.publish_region(new);
+        let table = self.table();
+        table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
+        self.core.writer.sealed = true;
         new
     }
 
-    fn swap_region(&mut self, new: Region, old: Region) {
-        let table = self.table();
-        table.regions[self.shard].publish(new);
-        table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
-        self.sealed = true;
+    fn publish_region(&mut self, new: Region) {
+        let writer = &mut self.core.writer;
+        writer.region = new;
+        self.pinned.table.regions[writer.shard].publish(new);
     }
 
     /// Empties the shard at once, by publishing an empty region, and lets go of the lock. The
@@ -383,13 +236,13 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// slot.
     pub(crate) fn detach(mut self) -> Detached<'p, K, V, X> {
         let region = self.region();
-        self.table().regions[self.shard].publish(Region::allocate(Class::SMALLEST));
+        self.publish_region(Region::allocate(Class::SMALLEST));
         let writer = &mut self.core.writer;
         writer.entries = 0;
         for block in &mut writer.blocks {
             block.live = 0;
         }
-        Detached { pinned: self.pinned, shard: self.shard, region: Some(region) }
+        Detached { pinned: self.pinned, shard: self.core.writer.shard, region: Some(region) }
     }
 
     /// How many blocks the shard has: they are numbered from 0.
@@ -413,6 +266,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         let (slab, writer) = (self.slab(), &self.core.writer);
         let live: u32 = writer.blocks.iter().map(|block| block.live.count_ones()).sum();
         assert_eq!(live as usize, writer.entries, "live bits and entries");
+        assert!(self.table().regions[writer.shard].load() == writer.region, "readers' region");
         // SAFETY: the holder of the lock; the region is published.
         let in_region = unsafe { self.region().validate(|id| slab.meta(id).hash()) };
         assert_eq!(in_region, writer.entries, "lanes and entries");

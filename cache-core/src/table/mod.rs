@@ -36,7 +36,8 @@
 //! # Files
 //! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots ·
 //! `meta.rs` what a slot holds beside key and value · `epoch.rs` when memory is free ·
-//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `alloc.rs` zeroed arrays.
+//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
+//! `alloc.rs` zeroed arrays.
 #![allow(unsafe_code)]
 
 mod alloc;
@@ -51,6 +52,7 @@ mod region;
 mod slab;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod writer;
 
 use std::cell::RefCell;
 
@@ -58,7 +60,6 @@ use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
 use self::limbo::{Garbage, Limbo};
 pub(crate) use self::locked::Locked;
-use self::locked::{Core, Writer};
 use self::meta::State;
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
@@ -66,6 +67,7 @@ pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
+use self::writer::{Core, Writer};
 use crate::panics::Panics;
 use crate::stats::Counters;
 use crate::sync::{Mutex, Padded};
@@ -106,15 +108,17 @@ impl<K, V, X> Table<K, V, X> {
         // Garbage of heavy entries must not weigh as much again as the cache.
         let weight = plan.weight.unwrap_or(u64::MAX);
         let batch_weight = (weight / (16 * plan.shards as u64)).max(1);
-        let shards = (0..plan.shards)
-            .map(|index| {
-                Padded(Mutex::new(Core::new(Writer::new(batch, batch_weight), state(index))))
-            })
-            .collect();
+        let all_regions: Vec<Region> =
+            (0..plan.shards).map(|_| Region::allocate(initial)).collect();
+        let shard = |(index, &region)| {
+            let writer = Writer::new(index, region, batch, batch_weight);
+            Padded(Mutex::new(Core::new(writer, state(index))))
+        };
+        let shards = all_regions.iter().enumerate().map(shard).collect();
         Table {
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.weight.is_some()),
-            regions: (0..plan.shards).map(|_| RegionWord::new(Region::allocate(initial))).collect(),
+            regions: all_regions.into_iter().map(RegionWord::new).collect(),
             shards,
             limbo: Limbo::new(plan.entries, plan.weight),
         }
@@ -154,8 +158,7 @@ impl<K, V, X> Table<K, V, X> {
     /// Collects all garbage that no reader can reach. As `collect_some`.
     pub(crate) fn collect_all(&self, panics: &mut Panics) {
         for shard in 0..self.shards() {
-            let mut core = self.shards[shard].lock();
-            core.writer.seal(self, shard);
+            self.shards[shard].lock().writer.seal(self);
         }
         let Some(_collecting) = self.epoch.begin_collecting() else { return };
         self.limbo.advance(&self.epoch);
@@ -294,12 +297,12 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Takes a shard's lock.
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_, K, V, X> {
-        Locked::new(self, shard, self.table.shards[shard].lock())
+        Locked::new(self, self.table.shards[shard].lock())
     }
 
     /// Takes a shard's lock if nobody has it.
     pub(crate) fn try_lock(&self, shard: usize) -> Option<Locked<'_, K, V, X>> {
-        Some(Locked::new(self, shard, self.table.shards[shard].try_lock()?))
+        Some(Locked::new(self, self.table.shards[shard].try_lock()?))
     }
 
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs

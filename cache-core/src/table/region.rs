@@ -98,7 +98,7 @@ impl RegionWord {
 
 /// A region's address and size. Whoever holds one may use it only while it is published to him (a
 /// pinned reader, the holder of the lock) or his own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
     class: Class,
