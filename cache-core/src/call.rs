@@ -78,7 +78,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         let mut insist = false;
         loop {
             let need = shard.need(place, weight);
-            if shard.make_room(need, insist, self.now, &mut self.room, &mut self.removed) {
+            let (room, removed) = (&mut self.room, &mut self.removed);
+            if room.grow_to(need) || shard.make_room(need, insist, self.now, room, removed) {
                 // Was the very entry evicted that it was to replace? Then it needs more.
                 found = found.filter(|&id| shard.is_live(id));
                 if found.is_some() == matches!(place, Place::Of(_)) {

@@ -94,8 +94,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state().0.policy.weight()
     }
 
-    /// Evicts entries of this shard until the reservation holds `need`. False if it cannot: the
-    /// shard is empty, or holds less than its share so that others should give (unless
+    /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
+    /// cannot: the shard is empty, or holds less than its share so that others should give (unless
     /// `whatever_it_holds`).
     pub(crate) fn make_room(
         &mut self,
@@ -105,15 +105,17 @@ impl<'p, K, V> Shard<'p, K, V> {
         room: &mut Reservation<'_>,
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
-        while !room.grow_to(need) {
+        loop {
             let state = self.state().0;
             let meant_to_hold = state.share - state.share / 8;
             let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
             if short || !self.evict(room, now, removed) {
                 return false;
             }
+            if room.grow_to(need) {
+                return true;
+            }
         }
-        true
     }
 
     /// Evicts one entry and hands its weight to the reservation; false if there is none.

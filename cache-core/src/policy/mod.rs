@@ -223,20 +223,13 @@ impl Policy {
         node.meta.set_stamp(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(nodes, &node);
-        if self.small.weight() >= self.window {
-            self.overflow(nodes);
-        }
-    }
-
-    /// Passes on to main what small holds beyond its window, a few entries at most.
-    fn overflow(&mut self, nodes: &impl Nodes) {
         for _ in 0..OVERFLOW_STEPS {
-            let Some(oldest) = self.small.oldest() else { return };
-            let oldest = Node::of(nodes, oldest);
-            if !self.overflows(&oldest) {
-                return;
+            match self.small.oldest() {
+                Some(oldest) if self.overflows(nodes.weight(oldest)) => {
+                    self.promote(nodes, &Node::of(nodes, oldest));
+                }
+                _ => break,
             }
-            self.promote(nodes, &oldest);
         }
     }
 
@@ -277,6 +270,22 @@ impl Policy {
         if len > 0 && self.ghosts.is_small_for(len) {
             self.size_ghosts();
         }
+        let (node, main, used) = self.choose(nodes)?;
+        let (list, count, ticks) = if main {
+            (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
+        } else {
+            (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
+        };
+        list.unlink(nodes, &node);
+        count.add(node.weight, ticks, self.capacity);
+        let counts = self.counts();
+        self.ghosts.push(node.meta.hash(), main, (used >> USED_SHIFT) as u8, counts);
+        Some(node.id)
+    }
+
+    /// The entry to evict, whether it stands in main, and when it may last have been used.
+    #[inline]
+    fn choose<'n>(&mut self, nodes: &'n impl Nodes) -> Option<(Node<'n>, bool, u16)> {
         let mut steps = SCAN_BOUND;
         while let Some(oldest) = self.small.oldest() {
             if self.small.weight() < self.window && self.main.len() > 0 {
@@ -284,46 +293,31 @@ impl Policy {
             }
             let oldest = Node::of(nodes, oldest);
             let uses = oldest.meta.uses().get();
-            let moves_on = uses >= PROMOTION || self.overflows(&oldest);
+            let moves_on = uses >= PROMOTION || self.overflows(oldest.weight);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
                 let used = if uses == 0 { oldest.meta.stamp() } else { self.now() };
-                return Some(self.evict(nodes, &oldest, false, used));
+                return Some((oldest, false, used));
             }
             steps -= 1;
             self.promote(nodes, &oldest);
         }
         let oldest = self.oldest_unused(nodes, &mut steps)?;
-        Some(self.evict(nodes, &oldest, true, self.now()))
+        Some((oldest, true, self.now()))
     }
 
-    /// Whether small is full even without its oldest.
+    /// Whether small is full even without its oldest, which weighs so much.
     #[inline]
-    fn overflows(&self, oldest: &Node<'_>) -> bool {
-        self.small.weight() - u64::from(oldest.weight) >= self.window
+    fn overflows(&self, oldest: u32) -> bool {
+        self.small.weight() - u64::from(oldest) >= self.window
     }
 
     /// From small to the newest end of main.
-    #[inline]
     fn promote(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
         self.small.unlink(nodes, node);
         node.meta.uses().set(0);
         node.meta.set_stamp(self.now());
         self.main.push_newest(nodes, node);
-    }
-
-    #[inline]
-    fn evict(&mut self, nodes: &impl Nodes, node: &Node<'_>, main: bool, used: u16) -> u32 {
-        let (list, count, ticks) = if main {
-            (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
-        } else {
-            (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
-        };
-        list.unlink(nodes, node);
-        count.add(node.weight, ticks, self.capacity);
-        let counts = self.counts();
-        self.ghosts.push(node.meta.hash(), main, (used >> USED_SHIFT) as u8, counts);
-        node.id
     }
 
     /// Ghosts for as many entries as a full share holds if the others are like those here; for at
