@@ -28,6 +28,7 @@
 //! count in units of their own, so that 64 is the end of either, and nothing need be scaled.
 
 use std::array::from_fn;
+use std::num::NonZeroU32;
 
 const SLOTS: usize = 8;
 /// Words in a bucket.
@@ -43,15 +44,34 @@ const AGE_MASK: u16 = 0x7f;
 /// half for what main does.
 const PER_ENTRY: (usize, usize) = (5, 2);
 
-/// What a returning key left behind.
+/// What a returning key left behind. In one word, because it goes through many hands on the way from
+/// `miss` to `admit`: `used`, `age`, `main`, and a bit that is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ghost {
+pub(crate) struct Ghost(NonZeroU32);
+
+impl Ghost {
+    #[inline]
+    fn new(main: bool, age: u16, used: u8) -> Ghost {
+        Ghost(NonZeroU32::MIN | u32::from(main) << 1 | u32::from(age) << 8 | u32::from(used) << 24)
+    }
+
     /// It was evicted from the main queue.
-    pub(super) main: bool,
+    #[inline]
+    pub(super) fn main(self) -> bool {
+        self.0.get() & 2 != 0
+    }
+
     /// Evictions from that queue since, in its units.
-    pub(super) age: u32,
+    #[inline]
+    pub(super) fn age(self) -> u32 {
+        self.0.get() >> 8 & u32::from(AGE_MASK)
+    }
+
     /// See the module's head.
-    pub(super) used: u8,
+    #[inline]
+    pub(super) fn used(self) -> u8 {
+        (self.0.get() >> 24) as u8
+    }
 }
 
 /// The counts of evictions so far, of the small queue and of main.
@@ -113,8 +133,8 @@ impl Ghosts {
         let place = tags.iter().position(|&of| of == tag)?;
         tags[place] = 0;
         let rest = rest[place];
-        let age = u32::from(age(rest, now.small as u16, now.main as u16));
-        (age <= LIFETIME).then_some(Ghost { main: rest & MAIN != 0, age, used: rest as u8 })
+        let age = age(rest, now.small as u16, now.main as u16);
+        (u32::from(age) <= LIFETIME).then(|| Ghost::new(rest & MAIN != 0, age, rest as u8))
     }
 
     /// Remembers a key evicted just now.

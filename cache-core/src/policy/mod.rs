@@ -202,14 +202,12 @@ impl Policy {
         let ghost = self.ghosts.take(hash, self.counts());
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
         let step = u64::from(weight);
-        match ghost {
-            Some(Ghost { main: false, age, .. }) if age < YOUNG_SMALL => {
+        if let Some(ghost) = ghost {
+            if ghost.main() && ghost.age() < YOUNG_MAIN {
+                self.window = self.window.saturating_sub(step).max(1);
+            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
                 self.window = self.window.saturating_add(step).min(self.capacity);
             }
-            Some(Ghost { main: true, age, .. }) if age < YOUNG_MAIN => {
-                self.window = self.window.saturating_sub(step).max(1);
-            }
-            _ => {}
         }
         ghost
     }
@@ -243,7 +241,7 @@ impl Policy {
         let Some(oldest) = self.oldest_unused(nodes, &mut steps) else { return true };
         let now = self.now() >> USED_SHIFT;
         let idle = now.wrapping_sub(oldest.meta.stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used);
+        let away = (now as u8).wrapping_sub(ghost.used());
         oldest.meta.uses().get() == 0 && u16::from(away) < idle
     }
 

@@ -86,9 +86,21 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         Entry { id, slot: self.slab().slot(id) }
     }
 
+    /// Is there a slot with this hash in the shard?
+    #[inline]
+    pub(super) fn has_hash(&self, hash: u32) -> bool {
+        let slab = self.slab();
+        // SAFETY: the holder of the lock; the region is published.
+        let found = unsafe {
+            self.region().search(hash, move |id, _| {
+                if slab.meta(id).hash() == hash { Visit::Stop(()) } else { Visit::Continue }
+            })
+        };
+        found.is_some()
+    }
+
     /// A slot in the shard with this hash that is none of those known to hold other keys, which are
     /// given in order.
-    #[inline]
     pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
         let slab = self.slab();
         // SAFETY: the holder of the lock; the region is published.

@@ -320,7 +320,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             let locked = self.lock(self.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => locked.is_live(entry.id),
-                None => locked.unjudged(hash as u32, &[]).is_none(),
+                None => !locked.has_hash(hash as u32),
             };
             if settled {
                 return (locked, found.map(|entry| entry.id));

@@ -113,11 +113,26 @@ pub(super) enum Visit<T> {
     Stop(T),
 }
 
-/// A lane's place.
+/// A lane's place: group and lane in a word, that it may be handed on in a register.
 #[derive(Clone, Copy)]
-pub(super) struct Lane {
-    group: usize,
-    lane: usize,
+pub(super) struct Lane(u64);
+
+impl Lane {
+    #[inline]
+    fn new(group: usize, lane: usize) -> Lane {
+        Lane((group as u64) << 4 | lane as u64)
+    }
+
+    #[inline]
+    fn group(self) -> usize {
+        (self.0 >> 4) as usize
+    }
+
+    /// In the group.
+    #[inline]
+    fn lane(self) -> usize {
+        self.0 as usize % 16
+    }
 }
 
 /// The order in which a key visits groups.
@@ -255,7 +270,7 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != NIL
-                && let Visit::Stop(found) = visit(slot, Lane { group: index, lane })
+                && let Visit::Stop(found) = visit(slot, Lane::new(index, lane))
             {
                 return (Some(found), tags);
             }
@@ -303,7 +318,7 @@ impl Region {
     #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.swap(lane.lane, slot);
+        unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
     }
 
     /// Empties the lane of a slot with this hash.
@@ -313,8 +328,8 @@ impl Region {
     #[inline]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.clear(lane.lane);
-        if lane.group != first_group(hash, self.class) {
+        unsafe { self.group(lane.group()) }.clear(lane.lane());
+        if lane.group() != first_group(hash, self.class) {
             // SAFETY: the caller's promise.
             unsafe { self.uncount(hash, lane) };
         }
@@ -324,7 +339,7 @@ impl Region {
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
         let mut probe = Probe::new(hash, self.class);
-        while probe.group as usize != lane.group {
+        while probe.group as usize != lane.group() {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(probe.group as usize) }.overflow_sub();
             probe.advance();
