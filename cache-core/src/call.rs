@@ -154,9 +154,11 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 }
 
 impl<K, V> Drop for Call<'_, '_, K, V> {
+    #[inline]
     fn drop(&mut self) {
-        self.room.give_back();
+        // What is reserved goes back with `room`; if there is a listener, before he is told.
         if !self.removed.entries.is_empty() {
+            self.room.give_back();
             self.tell_all();
         }
     }

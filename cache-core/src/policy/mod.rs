@@ -197,7 +197,7 @@ impl Policy {
 
     /// A key that is not here arrives, to weigh so much. Takes its ghost, moves the clock and the
     /// window.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn miss(&mut self, hash: u32, weight: u32) -> Option<Ghost> {
         let ghost = self.ghosts.take(hash, self.counts());
         self.clock.add(weight, CLOCK_TICKS, self.capacity);

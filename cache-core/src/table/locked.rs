@@ -189,7 +189,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Takes an entry out of the region and retires it. The answer stays readable while the thread
     /// is pinned.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
         let entry = Entry { id, slot: slab.slot(id) };

@@ -416,9 +416,10 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     ///
     /// # Panics
     /// If the slot is free.
+    #[inline]
     pub(crate) fn reserved_key(&self, id: u32) -> &K {
         let slot = self.table.slab.slot(id);
-        assert!(self.table.slab.meta(id).state() != State::Free, "slot {id} is not reserved");
+        assert!(slot.meta.state() != State::Free, "slot {id} is not reserved");
         // SAFETY: the state was read with Acquire, and who sets it writes the key before
         // (Release). What happens to the slot meanwhile, the pin keeps its key.
         unsafe { slot.key() }
