@@ -101,7 +101,9 @@ impl List {
             if node.id == self.newest {
                 self.newest = prev;
             } else {
-                link(nodes, prev, links.next());
+                let next = links.next();
+                nodes.links(prev).set_next(next);
+                nodes.links(next).set_prev(prev);
             }
         }
         node.meta.set_queue(Queue::None);
@@ -110,18 +112,22 @@ impl List {
     }
 
     /// Puts `new`, which stands in no list, exactly where `old` stands, and takes `old` out.
+    #[inline]
     pub(super) fn replace(&mut self, nodes: &impl Nodes, old: &Node<'_>, new: &Node<'_>) {
         debug_assert_eq!(old.meta.queue(), self.mark);
-        let (prev, next) = (nodes.links(old.id).prev(), nodes.links(old.id).next());
+        let (gone, links) = (nodes.links(old.id), nodes.links(new.id));
+        let (prev, next) = (gone.prev(), gone.next());
+        links.set_prev(prev);
+        links.set_next(next);
         if self.oldest == old.id {
             self.oldest = new.id;
         } else {
-            link(nodes, prev, new.id);
+            nodes.links(prev).set_next(new.id);
         }
         if self.newest == old.id {
             self.newest = new.id;
         } else {
-            link(nodes, new.id, next);
+            nodes.links(next).set_prev(new.id);
         }
         new.meta.set_queue(self.mark);
         old.meta.set_queue(Queue::None);
@@ -149,10 +155,4 @@ impl List {
         assert_eq!(len, self.len, "length of {:?}", self.mark);
         assert_eq!(weight, self.weight, "weight of {:?}", self.mark);
     }
-}
-
-#[inline]
-fn link(nodes: &impl Nodes, older: u32, newer: u32) {
-    nodes.links(older).set_next(newer);
-    nodes.links(newer).set_prev(older);
 }

@@ -337,6 +337,7 @@ impl Policy {
     }
 
     /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
+    #[inline]
     pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
         let (old, new) = (Node::of(nodes, old), Node::of(nodes, new));
         if let Some(list) = self.list_of(&old) {
