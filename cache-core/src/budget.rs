@@ -21,6 +21,7 @@ impl Budget {
         Budget { max, used: Padded(AtomicU64::new(0)) }
     }
 
+    #[inline]
     pub(crate) fn max(&self) -> u64 {
         self.max
     }
@@ -30,6 +31,7 @@ impl Budget {
     }
 
     /// Reserves so much, if there is room. In a full cache this only reads.
+    #[inline]
     fn try_reserve(&self, weight: u64) -> bool {
         // AcqRel: who gets what another gave back comes after his unlinking.
         self.used
@@ -40,6 +42,7 @@ impl Budget {
     }
 
     /// Gives back what an unlinked entry, or an unused reservation, held.
+    #[inline]
     pub(crate) fn release(&self, weight: u64) {
         if weight > 0 {
             self.used.fetch_sub(weight, AcqRel);
@@ -59,6 +62,7 @@ impl<'b> Reservation<'b> {
     }
 
     /// Holds at least so much afterwards, or answers false.
+    #[inline]
     pub(crate) fn grow_to(&mut self, weight: u64) -> bool {
         let missing = weight.saturating_sub(self.held);
         if missing > 0 && !self.budget.try_reserve(missing) {
@@ -69,11 +73,13 @@ impl<'b> Reservation<'b> {
     }
 
     /// Takes over what an unlinked entry held.
+    #[inline]
     pub(crate) fn take_over(&mut self, weight: u64) {
         self.held += weight;
     }
 
     /// An entry now holds so much of it.
+    #[inline]
     pub(crate) fn spend(&mut self, weight: u64) {
         debug_assert!(weight <= self.held);
         self.held -= weight;
@@ -82,12 +88,14 @@ impl<'b> Reservation<'b> {
 
 impl Reservation<'_> {
     /// Gives back what no entry took over.
+    #[inline]
     pub(crate) fn give_back(&mut self) {
         self.budget.release(std::mem::take(&mut self.held));
     }
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.give_back();
     }

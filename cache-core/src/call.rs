@@ -23,6 +23,7 @@ pub(crate) struct Call<'s, 'p, K, V> {
 }
 
 impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
+    #[inline]
     pub(crate) fn new(store: &'s Store<K, V>, pinned: &'p Pin<'p, K, V>, now: u64) -> Self {
         let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
         let room = Reservation::new(&store.budget);
@@ -32,6 +33,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
     /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
     /// given the entry that is there. `lock` takes the lock, and says which entry that is.
+    #[inline]
     pub(crate) fn lock_with_room(
         &mut self,
         hash: u64,
@@ -39,31 +41,63 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         lock: impl Fn() -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Place>) {
-        let mut ghost = None;
+        let (mut shard, found) = lock();
+        if !wanted(&mut shard, found) {
+            return (shard, None);
+        }
+        // Nearly always the key is new, and one entry leaves for it, or nothing need leave.
+        let place = match found {
+            Some(id) => Place::Of(id),
+            None => Place::New(shard.miss(hash, weight)),
+        };
+        let need = shard.need(place, weight);
+        let has_room = self.room.grow_to(need)
+            || found.is_none()
+                && shard.make_room(need, false, self.now, &mut self.room, &mut self.removed);
+        if has_room {
+            return (shard, Some(place));
+        }
+        self.lock_with_room_slowly(shard, place, (hash, weight), lock, wanted)
+    }
+
+    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
+    #[cold]
+    #[inline(never)]
+    fn lock_with_room_slowly(
+        &mut self,
+        mut shard: Shard<'p, K, V>,
+        mut place: Place,
+        (hash, weight): (u64, u32),
+        lock: impl Fn() -> (Shard<'p, K, V>, Option<u32>),
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+    ) -> (Shard<'p, K, V>, Option<Place>) {
+        let (mut ghost, mut found) = match place {
+            Place::Of(id) => (None, Some(id)),
+            Place::New(ghost) => (Some(ghost), None),
+        };
         let mut insist = false;
         loop {
-            let (mut shard, found) = lock();
-            if !wanted(&mut shard, found) {
-                return (shard, None);
+            let need = shard.need(place, weight);
+            let (room, removed) = (&mut self.room, &mut self.removed);
+            if room.grow_to(need) || shard.make_room(need, insist, self.now, room, removed) {
+                // Was the very entry evicted that it was to replace? Then it needs more.
+                found = found.filter(|&id| shard.is_live(id));
+                if found.is_some() == matches!(place, Place::Of(_)) {
+                    return (shard, Some(place));
+                }
+            } else {
+                self.sealed |= shard.unlock();
+                self.make_room_elsewhere(need);
+                insist = true;
+                (shard, found) = lock();
+                if !wanted(&mut shard, found) {
+                    return (shard, None);
+                }
             }
-            let need = loop {
-                let place = match found {
-                    Some(id) if shard.is_live(id) => Place::Of(id),
-                    _ => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
-                };
-                let need = shard.need(place, weight);
-                if !shard.make_room(&mut self.room, need, insist, self.now, &mut self.removed) {
-                    break need;
-                }
-                match place {
-                    // The very entry it was to replace was evicted to make room: it needs more.
-                    Place::Of(id) if !shard.is_live(id) => {}
-                    place => return (shard, Some(place)),
-                }
+            place = match found {
+                Some(id) => Place::Of(id),
+                None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
             };
-            self.sealed |= shard.unlock();
-            self.make_room_elsewhere(need);
-            insist = true;
         }
     }
 
@@ -95,6 +129,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 
     /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and
     /// gives back what the call has not used.
+    #[inline]
     pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
         if self.now > 0 {
             shard.expire_some(self.now, EXPIRE_STEP, &mut self.room, &mut self.removed);
@@ -102,7 +137,16 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         self.unlock(shard);
     }
 
+    /// Tells the listener of all that was removed.
+    #[cold]
+    fn tell_all(&mut self) {
+        for (entry, cause) in self.removed.entries.drain(..) {
+            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
+        }
+    }
+
     /// As `expire_and_unlock`, freeing nothing.
+    #[inline]
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
         self.sealed |= shard.unlock();
         self.room.give_back();
@@ -110,10 +154,12 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 }
 
 impl<K, V> Drop for Call<'_, '_, K, V> {
+    #[inline]
     fn drop(&mut self) {
-        self.room.give_back();
-        for (entry, cause) in self.removed.entries.drain(..) {
-            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
+        // What is reserved goes back with `room`; if there is a listener, before he is told.
+        if !self.removed.entries.is_empty() {
+            self.room.give_back();
+            self.tell_all();
         }
     }
 }

@@ -39,6 +39,7 @@ impl Panics {
 
     /// Lets the panic go on, if there was one; not while another is under way, which would abort
     /// the program.
+    #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.first
             && !std::thread::panicking()

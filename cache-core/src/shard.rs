@@ -61,6 +61,7 @@ impl<'p, K, V> Removed<'p, K, V> {
         Removed { entries: Vec::new(), listening, counters }
     }
 
+    #[inline]
     fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
         if let Some(counters) = self.counters {
             counters.removed(cause).add(1);
@@ -93,29 +94,32 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state().0.policy.weight()
     }
 
-    /// Evicts entries of this shard until the reservation holds `need`. False if it cannot: the
-    /// shard is empty, or holds less than its share so that others should give (unless
+    /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
+    /// cannot: the shard is empty, or holds less than its share so that others should give (unless
     /// `whatever_it_holds`).
     pub(crate) fn make_room(
         &mut self,
-        room: &mut Reservation<'_>,
         need: u64,
         whatever_it_holds: bool,
         now: u64,
+        room: &mut Reservation<'_>,
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
-        while !room.grow_to(need) {
+        loop {
             let state = self.state().0;
             let meant_to_hold = state.share - state.share / 8;
             let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
             if short || !self.evict(room, now, removed) {
                 return false;
             }
+            if room.grow_to(need) {
+                return true;
+            }
         }
-        true
     }
 
     /// Evicts one entry and hands its weight to the reservation; false if there is none.
+    #[inline]
     pub(crate) fn evict(
         &mut self,
         room: &mut Reservation<'_>,
@@ -132,6 +136,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// What storing a value of this weight needs beyond what the entry in its place holds.
+    #[inline]
     pub(crate) fn need(&mut self, place: Place, weight: u32) -> u64 {
         let held = match place {
             Place::Of(old) => self.state().1.weight(old),
@@ -141,6 +146,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Tells the policy that a key is about to be stored anew, before room is made for it.
+    #[inline]
     pub(crate) fn miss(&mut self, hash: u64, weight: u32) -> Option<Ghost> {
         self.state().0.policy.miss(hash as u32, weight)
     }
@@ -161,28 +167,29 @@ impl<'p, K, V> Shard<'p, K, V> {
         let Arrival { value, weight, deadline } = arrival;
         self.complete(id, value, weight, deadline);
         room.spend(need);
-        match place {
+        let block = match place {
             Place::Of(old) => {
                 let (state, nodes) = self.state();
                 let surplus = nodes.weight(old).saturating_sub(weight);
                 state.policy.replace(nodes, old, id);
-                let entry = self.replace(old, id);
+                let (entry, block) = self.replace(old, id);
                 room.take_over(u64::from(surplus));
                 removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
+                block
             }
             Place::New(ghost) => {
                 let (state, nodes) = self.state();
                 state.policy.admit(nodes, id, ghost);
-                self.publish(id);
+                self.publish(id)
             }
-        }
-        self.arm(id, deadline);
+        };
+        self.arm(block, deadline);
     }
 
-    /// Makes sure that the timer of the slot's block is due no later than this deadline.
-    fn arm(&mut self, id: u32, deadline: u64) {
+    /// Makes sure that the timer of a block is due no later than this deadline.
+    #[inline]
+    fn arm(&mut self, block: u32, deadline: u64) {
         if deadline != NEVER {
-            let block = self.block_of(id);
             let wheel = &mut self.state().0.wheel;
             if deadline < wheel.deadline(block) {
                 wheel.schedule(block, deadline);
@@ -209,7 +216,19 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Frees entries whose time is over: some if `steps` says so, and looks at one block of slots
     /// at most. Answers whether there may be more.
+    #[inline]
     pub(crate) fn expire_some(
+        &mut self,
+        now: u64,
+        steps: usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        self.state().0.wheel.next_due() <= now && self.expire_due(now, steps, room, removed)
+    }
+
+    #[cold]
+    fn expire_due(
         &mut self,
         now: u64,
         mut steps: usize,
@@ -217,9 +236,6 @@ impl<'p, K, V> Shard<'p, K, V> {
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
         let wheel = &mut self.state().0.wheel;
-        if wheel.next_due() > now {
-            return false;
-        }
         let mut moves = WHEEL_STEP;
         let Some(block) = wheel.pop_due(now, &mut moves) else {
             // Nothing is due after all, unless the moves ran out before that was certain.
@@ -261,6 +277,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 }
 
 /// An entry that is removed after its deadline has expired, whatever the occasion.
+#[inline]
 pub(crate) fn cause_or_expired<K, V>(
     entry: Entry<'_, K, V>,
     cause: RemovalCause,

@@ -30,10 +30,10 @@ impl<K, V> Store<K, V> {
         panics: &mut Panics,
     ) -> R {
         let pinned = self.table.pin();
-        let mut call = Call::new(self, &pinned, now);
-        let result = work(&mut call);
-        let sealed = call.sealed;
-        drop(call);
+        let (result, sealed) = {
+            let mut call = Call::new(self, &pinned, now);
+            (work(&mut call), call.sealed)
+        };
         drop(pinned);
         if sealed {
             self.table.collect_some(panics);

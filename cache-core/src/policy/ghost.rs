@@ -3,12 +3,13 @@
 //! ```text
 //!   31            16  15  14       8 7           0
 //!  +----------------+---+-----------+-------------+
-//!  |      tag       | M | evictions |    used     |      0 = no ghost
+//!  |      tag       | M | evictions |    used     |      tag 0 = no ghost
 //!  +----------------+---+-----------+-------------+
 //! ```
 //!
-//! * `tag`: 16 bits of the mixed hash, never 0. Eight ghosts form a bucket, half a cache line; other
-//!   bits of the hash choose the bucket. A tag compared within one bucket errs once in some 8000
+//! * `tag`: 16 bits of the mixed hash, never 0. Eight ghosts form a bucket, half a cache line: first
+//!   all tags, then all other halves, so that each is one vector register. Other bits of the hash
+//!   choose the bucket. A tag compared within one bucket errs once in some 8000
 //!   look-ups; the same 16 bits compared with the whole table would err nearly always.
 //! * `M`: evicted from the main queue, not from the small one.
 //! * `evictions`: how much had been evicted from that queue by then, modulo 128, in units of which a
@@ -26,27 +27,51 @@
 //! A full bucket gives up the ghost that has used up the largest part of its life. The two queues
 //! count in units of their own, so that 64 is the end of either, and nothing need be scaled.
 
+use std::array::from_fn;
+use std::num::NonZeroU32;
+
 const SLOTS: usize = 8;
+/// Words in a bucket.
+const BUCKET: usize = size_of::<Bucket>() / size_of::<u16>();
 
 /// A ghost of this age, in units of its queue's count, is forgotten.
 pub(super) const LIFETIME: u32 = 64;
 
-const MAIN: u32 = 1 << 15;
-const AGE_MASK: u32 = 0x7f;
+const MAIN: u16 = 1 << 15;
+const AGE_MASK: u16 = 0x7f;
 
 /// Ghosts for each entry, as a fraction: 2 for what the small queue evicts in a ghost's life, and one
 /// half for what main does.
 const PER_ENTRY: (usize, usize) = (5, 2);
 
-/// What a returning key left behind.
+/// What a returning key left behind. In one word, because it goes through many hands on the way from
+/// `miss` to `admit`: `used`, `age`, `main`, and a bit that is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ghost {
+pub(crate) struct Ghost(NonZeroU32);
+
+impl Ghost {
+    #[inline]
+    fn new(main: bool, age: u16, used: u8) -> Ghost {
+        Ghost(NonZeroU32::MIN | u32::from(main) << 1 | u32::from(age) << 8 | u32::from(used) << 24)
+    }
+
     /// It was evicted from the main queue.
-    pub(super) main: bool,
+    #[inline]
+    pub(super) fn main(self) -> bool {
+        self.0.get() & 2 != 0
+    }
+
     /// Evictions from that queue since, in its units.
-    pub(super) age: u32,
+    #[inline]
+    pub(super) fn age(self) -> u32 {
+        self.0.get() >> 8 & u32::from(AGE_MASK)
+    }
+
     /// See the module's head.
-    pub(super) used: u8,
+    #[inline]
+    pub(super) fn used(self) -> u8 {
+        (self.0.get() >> 24) as u8
+    }
 }
 
 /// The counts of evictions so far, of the small queue and of main.
@@ -56,13 +81,14 @@ pub(super) struct Counts {
     pub(super) main: u32,
 }
 
-type Bucket = [u32; SLOTS];
+/// The tags, then the rest of each.
+type Bucket = [u16; 2 * SLOTS];
 
 /// The table, empty until the first eviction.
 pub(super) struct Ghosts {
     /// The buckets, from `offset` on: that keeps a bucket within a cache line. Plain words, because
     /// these the allocator hands out zeroed: a large table costs no pause when it is made.
-    words: Vec<u32>,
+    words: Vec<u16>,
     offset: usize,
     buckets: usize,
     /// The table is enlarged when the shard holds this many entries.
@@ -75,7 +101,7 @@ impl Ghosts {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.words.capacity() * size_of::<u32>()
+        self.words.capacity() * size_of::<u16>()
     }
 
     /// Whether `len` entries have outgrown the table.
@@ -90,55 +116,90 @@ impl Ghosts {
     pub(super) fn size_for(&mut self, entries: usize) {
         let ghosts = entries.max(1).saturating_mul(PER_ENTRY.0) / PER_ENTRY.1;
         self.buckets = ghosts.div_ceil(SLOTS);
-        self.words = vec![0; (self.buckets + 1) * SLOTS];
-        self.offset = self.words.as_ptr().align_offset(size_of::<Bucket>()).min(SLOTS);
+        self.words = vec![0; (self.buckets + 1) * BUCKET];
+        self.offset = self.words.as_ptr().align_offset(size_of::<Bucket>()).min(BUCKET);
         self.enlarge_at = entries.max(1).saturating_mul(2);
     }
 
     /// Takes out the ghost of a key that returns.
+    #[inline]
     pub(super) fn take(&mut self, hash: u32, now: Counts) -> Option<Ghost> {
         let (bucket, tag) = self.locate(hash)?;
-        let found = bucket.iter().position(|&ghost| ghost >> 16 == tag)?;
-        let ghost = std::mem::take(&mut bucket[found]);
-        let age = age(ghost, now);
-        (age <= LIFETIME).then_some(Ghost { main: ghost & MAIN != 0, age, used: ghost as u8 })
+        let (tags, rest) = halves(bucket);
+        // All eight compared at once; a search that stops at the first would be a branch each.
+        if !tags.iter().fold(false, |any, &of| any | (of == tag)) {
+            return None;
+        }
+        let place = tags.iter().position(|&of| of == tag)?;
+        tags[place] = 0;
+        let rest = rest[place];
+        let age = age(rest, now.small as u16, now.main as u16);
+        (u32::from(age) <= LIFETIME).then(|| Ghost::new(rest & MAIN != 0, age, rest as u8))
     }
 
     /// Remembers a key evicted just now.
+    #[inline]
     pub(super) fn push(&mut self, hash: u32, main: bool, used: u8, now: Counts) {
         let Some((bucket, tag)) = self.locate(hash) else { return };
-        // What has lived its life goes, an earlier ghost of the same key with it. Of the rest, how
-        // much life is left, with the number of the place in the low bits. No branches: this
-        // compiles to a few vector instructions.
-        let mut left = [0; SLOTS];
-        for (place, ghost) in bucket.iter_mut().enumerate() {
-            let (age, of) = (age(*ghost, now), *ghost >> 16);
-            let over = (age > LIFETIME) | (of == tag) | (of == 0);
-            *ghost = if over { 0 } else { *ghost };
-            let life = if over { 0 } else { 1 + LIFETIME - age };
-            left[place] = life * SLOTS as u32 + place as u32;
-        }
-        // A free place, else the one nearest to its end.
-        let least = left.into_iter().fold(u32::MAX, u32::min);
-        let (origin, count) = if main { (MAIN, now.main) } else { (0, now.small) };
-        bucket[least as usize % SLOTS] =
-            tag << 16 | origin | (count & AGE_MASK) << 8 | u32::from(used);
+        let (tags, rest) = halves(bucket);
+        let (small, main_count) = (now.small as u16, now.main as u16);
+        let place = make_place(tags, rest, tag, small, main_count);
+        let (origin, count) = if main { (MAIN, main_count) } else { (0, small) };
+        tags[place] = tag;
+        rest[place] = origin | (count & AGE_MASK) << 8 | u16::from(used);
     }
 
     #[inline]
-    fn locate(&mut self, hash: u32) -> Option<(&mut Bucket, u32)> {
+    fn locate(&mut self, hash: u32) -> Option<(&mut Bucket, u16)> {
         let mixed = mix(hash);
         let bucket = (u64::from(mixed) * self.buckets as u64) >> 32;
-        let tag = (mixed & 0xffff).max(1);
-        let words = self.words.get_mut(self.offset + bucket as usize * SLOTS..)?;
+        let tag = (mixed as u16).max(1);
+        let words = self.words.get_mut(self.offset + bucket as usize * BUCKET..)?;
         Some((words.first_chunk_mut()?, tag))
     }
 }
 
 #[inline]
-fn age(ghost: u32, now: Counts) -> u32 {
-    let count = if ghost & MAIN != 0 { now.main } else { now.small };
-    count.wrapping_sub(ghost >> 8) & AGE_MASK
+fn halves(bucket: &mut Bucket) -> (&mut [u16; SLOTS], &mut [u16; SLOTS]) {
+    let (tags, rest) = bucket.split_at_mut(SLOTS);
+    let halves = (tags.first_chunk_mut(), rest.first_chunk_mut());
+    let (Some(tags), Some(rest)) = halves else { unreachable!("a bucket is two halves") };
+    (tags, rest)
+}
+
+/// The place in a bucket for a ghost with this tag: a free one, else that of the ghost nearest to its
+/// end. What has lived its life goes, and an earlier ghost of the same key with it.
+///
+/// No branches, 16 bits throughout, and array by array: so it is some fifty instructions, mostly on
+/// vectors of eight. Not inlined, for the optimiser then loses sight of the vectors.
+#[inline(never)]
+fn make_place(
+    tags: &mut [u16; SLOTS],
+    rest: &[u16; SLOTS],
+    tag: u16,
+    small: u16,
+    main: u16,
+) -> usize {
+    let old = *tags;
+    let ages = rest.map(|rest| age(rest, small, main));
+    let kept: [u16; SLOTS] = from_fn(|place| {
+        let (age, of) = (ages[place], old[place]);
+        let over = (age > LIFETIME as u16) | (of == tag) | (of == 0);
+        if over { 0 } else { u16::MAX }
+    });
+    *tags = from_fn(|place| old[place] & kept[place]);
+    // How much life is left, with the number of the place in the low bits.
+    let left: [i16; SLOTS] = from_fn(|place| {
+        let life = (1 + LIFETIME as u16).wrapping_sub(ages[place]) & kept[place];
+        (life << 3 | place as u16) as i16
+    });
+    left.into_iter().fold(i16::MAX, Ord::min) as usize % SLOTS
+}
+
+#[inline]
+fn age(rest: u16, small: u16, main: u16) -> u16 {
+    let count = if rest & MAIN != 0 { main } else { small };
+    count.wrapping_sub(rest >> 8) & AGE_MASK
 }
 
 /// A bijection of 32 bits whose high and low bits each depend on all bits of the hash: the table

@@ -1,14 +1,31 @@
-//! A queue of slots: a ring threaded through their [`Links`].
+//! A queue of slots, threaded through the slots' links.
 //!
-//! The list itself knows the oldest slot alone; the newest is the one before it. Being a ring makes
-//! the commonest step of a CLOCK, "the oldest becomes the newest", a move of that one index: no
-//! neighbour is written, and no neighbour's cache line is fetched.
+//! The list knows its oldest slot and its newest. What the links of these two say *outward* means
+//! nothing and is not kept up: so taking the oldest out writes no neighbour, and fetches no
+//! neighbour's cache line. That is the commonest way to leave. A step of a CLOCK, "the oldest
+//! becomes the newest", writes the links of both, which lie in the cache: the one is being looked
+//! at, the other was in the last step.
 
-use crate::table::{Links, NIL, Nodes, Queue};
+use crate::table::{Meta, NIL, Nodes, Queue};
+
+/// A slot whose place in memory was looked up, once for all that is to be done with it.
+pub(super) struct Node<'n> {
+    pub(super) id: u32,
+    pub(super) meta: &'n Meta,
+    pub(super) weight: u32,
+}
+
+impl<'n> Node<'n> {
+    #[inline]
+    pub(super) fn of(nodes: &'n impl Nodes, id: u32) -> Node<'n> {
+        Node { id, meta: nodes.meta(id), weight: nodes.weight(id) }
+    }
+}
 
 pub(super) struct List {
-    /// NIL when empty. Toward `next` the slots get newer, until the newest leads back to here.
+    /// NIL when empty. Toward `next` the slots get newer.
     oldest: u32,
+    newest: u32,
     len: usize,
     weight: u64,
     /// The mark a slot carries while it stands in this list.
@@ -17,7 +34,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn new(mark: Queue) -> Self {
-        List { oldest: NIL, len: 0, weight: 0, mark }
+        List { oldest: NIL, newest: NIL, len: 0, weight: 0, mark }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -28,8 +45,14 @@ impl List {
         self.weight
     }
 
+    #[inline]
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NIL).then_some(self.oldest)
+    }
+
+    #[cfg(test)]
+    pub(super) fn newest(&self) -> Option<u32> {
+        (self.newest != NIL).then_some(self.newest)
     }
 
     /// Forgets all slots without visiting them.
@@ -37,86 +60,99 @@ impl List {
         *self = List::new(self.mark);
     }
 
-    pub(super) fn push_newest(&mut self, nodes: &impl Nodes, id: u32) {
-        let links = nodes.links(id);
+    #[inline]
+    pub(super) fn push_newest(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
+        self.link_newest(nodes, node.id);
+        node.meta.set_queue(self.mark);
+        self.len += 1;
+        self.weight += u64::from(node.weight);
+    }
+
+    #[inline]
+    fn link_newest(&mut self, nodes: &impl Nodes, id: u32) {
         if self.oldest == NIL {
             self.oldest = id;
-            link(links, id, links, id);
         } else {
-            let oldest = nodes.links(self.oldest);
-            let newest = oldest.prev();
-            link(nodes.links(newest), newest, links, id);
-            link(links, id, oldest, self.oldest);
+            nodes.links(self.newest).set_next(id);
+            nodes.links(id).set_prev(self.newest);
         }
-        nodes.meta(id).set_queue(self.mark);
-        self.len += 1;
-        self.weight += u64::from(nodes.weight(id));
+        self.newest = id;
     }
 
     /// The oldest becomes the newest.
+    #[inline]
     pub(super) fn rotate(&mut self, nodes: &impl Nodes) {
-        if self.oldest != NIL {
-            self.oldest = nodes.links(self.oldest).next();
+        if self.oldest != self.newest {
+            let oldest = self.oldest;
+            self.oldest = nodes.links(oldest).next();
+            self.link_newest(nodes, oldest);
         }
     }
 
     /// Takes a slot out, wherever it stands. Its own links are left as they are.
-    pub(super) fn unlink(&mut self, nodes: &impl Nodes, id: u32) {
-        let meta = nodes.meta(id);
-        debug_assert_eq!(meta.queue(), self.mark);
-        let (prev, next) = (nodes.links(id).prev(), nodes.links(id).next());
-        if next == id {
-            self.oldest = NIL;
+    #[inline]
+    pub(super) fn unlink(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
+        debug_assert_eq!(node.meta.queue(), self.mark);
+        if node.id == self.oldest {
+            self.oldest = if node.id == self.newest { NIL } else { nodes.links(node.id).next() };
         } else {
-            link(nodes.links(prev), prev, nodes.links(next), next);
-            if self.oldest == id {
-                self.oldest = next;
+            let links = nodes.links(node.id);
+            let prev = links.prev();
+            if node.id == self.newest {
+                self.newest = prev;
+            } else {
+                let next = links.next();
+                nodes.links(prev).set_next(next);
+                nodes.links(next).set_prev(prev);
             }
         }
-        meta.set_queue(Queue::None);
+        node.meta.set_queue(Queue::None);
         self.len -= 1;
-        self.weight -= u64::from(nodes.weight(id));
+        self.weight -= u64::from(node.weight);
     }
 
     /// Puts `new`, which stands in no list, exactly where `old` stands, and takes `old` out.
-    pub(super) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
-        let (gone, meta) = (nodes.meta(old), nodes.meta(new));
-        debug_assert_eq!(gone.queue(), self.mark);
-        let (prev, next) = (nodes.links(old).prev(), nodes.links(old).next());
-        let links = nodes.links(new);
-        if next == old {
-            link(links, new, links, new);
+    #[inline]
+    pub(super) fn replace(&mut self, nodes: &impl Nodes, old: &Node<'_>, new: &Node<'_>) {
+        debug_assert_eq!(old.meta.queue(), self.mark);
+        let (gone, links) = (nodes.links(old.id), nodes.links(new.id));
+        let (prev, next) = (gone.prev(), gone.next());
+        links.set_prev(prev);
+        links.set_next(next);
+        if self.oldest == old.id {
+            self.oldest = new.id;
         } else {
-            link(nodes.links(prev), prev, links, new);
-            link(links, new, nodes.links(next), next);
+            nodes.links(prev).set_next(new.id);
         }
-        if self.oldest == old {
-            self.oldest = new;
+        if self.newest == old.id {
+            self.newest = new.id;
+        } else {
+            nodes.links(next).set_prev(new.id);
         }
-        meta.set_queue(self.mark);
-        gone.set_queue(Queue::None);
-        self.weight = self.weight - u64::from(nodes.weight(old)) + u64::from(nodes.weight(new));
+        new.meta.set_queue(self.mark);
+        old.meta.set_queue(Queue::None);
+        self.weight = self.weight - u64::from(old.weight) + u64::from(new.weight);
     }
 
-    /// Panics unless the ring is closed in both directions and its marks and sums are right.
+    /// Panics unless the list leads from its oldest slot to its newest and back, and its marks and
+    /// sums are right.
     pub(super) fn validate(&self, nodes: &impl Nodes) {
+        assert_eq!(self.oldest == NIL, self.len == 0, "length of {:?}", self.mark);
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
         while id != NIL {
-            let meta = nodes.meta(id);
-            let next = nodes.links(id).next();
-            assert_eq!(meta.queue(), self.mark, "slot {id} stands in a queue it is not marked for");
-            assert_eq!(nodes.links(next).prev(), id, "slot {next} does not lead back to slot {id}");
+            let node = Node::of(nodes, id);
+            assert_eq!(node.meta.queue(), self.mark, "slot {id} is not marked for its queue");
             len += 1;
-            weight += u64::from(nodes.weight(id));
+            weight += u64::from(node.weight);
             assert!(len <= self.len, "more than {} slots in {:?}", self.len, self.mark);
-            id = if next == self.oldest { NIL } else { next };
+            if id == self.newest {
+                break;
+            }
+            let next = nodes.links(id).next();
+            assert_eq!(nodes.links(next).prev(), id, "slot {next} does not lead back to slot {id}");
+            id = next;
         }
         assert_eq!(len, self.len, "length of {:?}", self.mark);
         assert_eq!(weight, self.weight, "weight of {:?}", self.mark);
     }
-}
-
-fn link(older: &Links, older_id: u32, newer: &Links, newer_id: u32) {
-    older.set_next(newer_id);
-    newer.set_prev(older_id);
 }

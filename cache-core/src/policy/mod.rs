@@ -58,13 +58,12 @@
 //! # Cost
 //!
 //! A hit: one relaxed load, and a relaxed store unless the counter is full. `miss`: the ghost's
-//! bucket, half a cache line. `admit`: the new slot and its two neighbours, which the last and the
-//! next eviction touch anyway. `victim`: the slot evicted, its neighbour, and a bucket; besides, it
-//! passes over 0.0 to 1.7 entries on average, by trace, and 16 at most, after which the oldest goes
-//! whatever its count. Turning main's ring writes no links. `miss` + `victim` + `admit` of new keys,
-//! one after the other, take about 42 ns at 1000 entries, 47 at 100 000 and 80 at 1 000 000, where
-//! the bucket and the slots come from memory; while the cache fills up, 12 (one core of a virtual
-//! machine).
+//! bucket, half a cache line. `admit`: the new slot and the newest, which the last
+//! admission touched. `victim`: the slot evicted, and a bucket; besides, it passes over 0.0 to 1.7
+//! entries on average, by trace, and 16 at most, after which the oldest goes whatever its count.
+//! `miss` + `victim` + `admit` of new keys, one after the other, take about 16 ns at 1000 entries,
+//! 18 at 100 000 and 50 at 1 000 000, where the bucket and the slots come from memory (best of 15
+//! rounds, one core of a virtual machine).
 //!
 //! Allocation: none, except for the table of ghosts at the first eviction and whenever the number of
 //! entries has doubled.
@@ -104,7 +103,7 @@
 
 use self::{
     ghost::{Counts, Ghosts},
-    list::List,
+    list::{List, Node},
 };
 use crate::table::{Nodes, Queue};
 
@@ -155,9 +154,13 @@ impl Meter {
     fn add(&mut self, weight: u32, ticks_per_capacity: u64, capacity: u64) {
         self.rest += u64::from(weight) * ticks_per_capacity;
         if self.rest >= capacity {
-            self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
-            self.rest %= capacity;
+            self.carry(capacity);
         }
+    }
+
+    fn carry(&mut self, capacity: u64) {
+        self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
+        self.rest %= capacity;
     }
 }
 
@@ -193,117 +196,125 @@ impl Policy {
 
     /// A key that is not here arrives, to weigh so much. Takes its ghost, moves the clock and the
     /// window.
+    #[inline(always)]
     pub(crate) fn miss(&mut self, hash: u32, weight: u32) -> Option<Ghost> {
         let ghost = self.ghosts.take(hash, self.counts());
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
         let step = u64::from(weight);
-        match ghost {
-            Some(Ghost { main: false, age, .. }) if age < YOUNG_SMALL => {
+        if let Some(ghost) = ghost {
+            if ghost.main() && ghost.age() < YOUNG_MAIN {
+                self.window = self.window.saturating_sub(step).max(1);
+            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
                 self.window = self.window.saturating_add(step).min(self.capacity);
             }
-            Some(Ghost { main: true, age, .. }) if age < YOUNG_MAIN => {
-                self.window = self.window.saturating_sub(step).max(1);
-            }
-            _ => {}
         }
         ghost
     }
 
     /// Queues a slot once there is room for it. Its hash and weight are set.
+    #[inline]
     pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
-        let to_main = ghost.is_some_and(|ghost| self.gate(nodes, id, ghost));
-        nodes.meta(id).uses().set(0);
-        nodes.meta(id).set_stamp(self.now());
+        let node = Node::of(nodes, id);
+        let to_main = ghost.is_some_and(|ghost| self.gate(nodes, &node, ghost));
+        node.meta.uses().set(0);
+        node.meta.set_stamp(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
-        list.push_newest(nodes, id);
+        list.push_newest(nodes, &node);
         for _ in 0..OVERFLOW_STEPS {
             match self.small.oldest() {
-                Some(oldest) if self.overflows(nodes, oldest) => self.promote(nodes, oldest),
+                Some(oldest) if self.overflows(nodes.weight(oldest)) => {
+                    self.promote(nodes, &Node::of(nodes, oldest));
+                }
                 _ => break,
             }
         }
     }
 
     /// Whether a key with a ghost goes straight to main.
-    fn gate(&mut self, nodes: &impl Nodes, id: u32, ghost: Ghost) -> bool {
-        if self.small.weight() + u64::from(nodes.weight(id)) > self.window {
+    fn gate(&mut self, nodes: &impl Nodes, node: &Node<'_>, ghost: Ghost) -> bool {
+        if self.small.weight() + u64::from(node.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
         let mut steps = GATE_STEPS;
         let Some(oldest) = self.oldest_unused(nodes, &mut steps) else { return true };
         let now = self.now() >> USED_SHIFT;
-        let idle =
-            now.wrapping_sub(nodes.meta(oldest).stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used);
-        nodes.meta(oldest).uses().get() == 0 && u16::from(away) < idle
+        let idle = now.wrapping_sub(oldest.meta.stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
+        let away = (now as u8).wrapping_sub(ghost.used());
+        oldest.meta.uses().get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used got another round.
-    fn oldest_unused(&mut self, nodes: &impl Nodes, steps: &mut u32) -> Option<u32> {
+    #[inline]
+    fn oldest_unused<'n>(&mut self, nodes: &'n impl Nodes, steps: &mut u32) -> Option<Node<'n>> {
         loop {
-            let oldest = self.main.oldest()?;
-            let uses = nodes.meta(oldest).uses().get();
+            let oldest = Node::of(nodes, self.main.oldest()?);
+            let uses = oldest.meta.uses().get();
             if uses == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            nodes.meta(oldest).uses().set(uses - 1);
-            nodes.meta(oldest).set_stamp(self.now());
+            oldest.meta.uses().set(uses - 1);
+            oldest.meta.set_stamp(self.now());
             self.main.rotate(nodes);
         }
     }
 
     /// The entry to evict, taken out of its queue; `None` if there is none.
+    #[inline]
     pub(crate) fn victim(&mut self, nodes: &impl Nodes) -> Option<u32> {
         let len = self.len();
         if len > 0 && self.ghosts.is_small_for(len) {
             self.size_ghosts();
         }
-        let mut steps = SCAN_BOUND;
-        while let Some(oldest) = self.small.oldest() {
-            if self.small.weight() < self.window && self.main.len() > 0 {
-                break;
-            }
-            let uses = nodes.meta(oldest).uses().get();
-            let moves_on = uses >= PROMOTION || self.overflows(nodes, oldest);
-            if !moves_on || steps == 0 {
-                // When an entry was hit is not recorded: it may have been just now.
-                let used = if uses == 0 { nodes.meta(oldest).stamp() } else { self.now() };
-                self.evict(nodes, oldest, false, used);
-                return Some(oldest);
-            }
-            steps -= 1;
-            self.promote(nodes, oldest);
-        }
-        let oldest = self.oldest_unused(nodes, &mut steps)?;
-        self.evict(nodes, oldest, true, self.now());
-        Some(oldest)
-    }
-
-    /// Whether small is full even without its oldest.
-    fn overflows(&self, nodes: &impl Nodes, oldest: u32) -> bool {
-        self.small.weight() - u64::from(nodes.weight(oldest)) >= self.window
-    }
-
-    /// From small to the newest end of main.
-    fn promote(&mut self, nodes: &impl Nodes, id: u32) {
-        self.small.unlink(nodes, id);
-        nodes.meta(id).uses().set(0);
-        nodes.meta(id).set_stamp(self.now());
-        self.main.push_newest(nodes, id);
-    }
-
-    fn evict(&mut self, nodes: &impl Nodes, id: u32, main: bool, used: u16) {
+        let (node, main, used) = self.choose(nodes)?;
         let (list, count, ticks) = if main {
             (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
         } else {
             (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
         };
-        list.unlink(nodes, id);
-        count.add(nodes.weight(id), ticks, self.capacity);
+        list.unlink(nodes, &node);
+        count.add(node.weight, ticks, self.capacity);
         let counts = self.counts();
-        self.ghosts.push(nodes.meta(id).hash(), main, (used >> USED_SHIFT) as u8, counts);
+        self.ghosts.push(node.meta.hash(), main, (used >> USED_SHIFT) as u8, counts);
+        Some(node.id)
+    }
+
+    /// The entry to evict, whether it stands in main, and when it may last have been used.
+    #[inline]
+    fn choose<'n>(&mut self, nodes: &'n impl Nodes) -> Option<(Node<'n>, bool, u16)> {
+        let mut steps = SCAN_BOUND;
+        while let Some(oldest) = self.small.oldest() {
+            if self.small.weight() < self.window && self.main.len() > 0 {
+                break;
+            }
+            let oldest = Node::of(nodes, oldest);
+            let uses = oldest.meta.uses().get();
+            let moves_on = uses >= PROMOTION || self.overflows(oldest.weight);
+            if !moves_on || steps == 0 {
+                // When an entry was hit is not recorded: it may have been just now.
+                let used = if uses == 0 { oldest.meta.stamp() } else { self.now() };
+                return Some((oldest, false, used));
+            }
+            steps -= 1;
+            self.promote(nodes, &oldest);
+        }
+        let oldest = self.oldest_unused(nodes, &mut steps)?;
+        Some((oldest, true, self.now()))
+    }
+
+    /// Whether small is full even without its oldest, which weighs so much.
+    #[inline]
+    fn overflows(&self, oldest: u32) -> bool {
+        self.small.weight() - u64::from(oldest) >= self.window
+    }
+
+    /// From small to the newest end of main.
+    fn promote(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
+        self.small.unlink(nodes, node);
+        node.meta.uses().set(0);
+        node.meta.set_stamp(self.now());
+        self.main.push_newest(nodes, node);
     }
 
     /// Ghosts for as many entries as a full share holds if the others are like those here; for at
@@ -318,22 +329,26 @@ impl Policy {
     /// The entry leaves for another reason: it was removed, or it expired. No ghost. A slot that
     /// stands in no queue is left as it is.
     pub(crate) fn remove(&mut self, nodes: &impl Nodes, id: u32) {
-        if let Some(list) = self.list_of(nodes, id) {
-            list.unlink(nodes, id);
+        let node = Node::of(nodes, id);
+        if let Some(list) = self.list_of(&node) {
+            list.unlink(nodes, &node);
         }
     }
 
     /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
+    #[inline]
     pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
-        if let Some(list) = self.list_of(nodes, old) {
-            list.replace(nodes, old, new);
-            nodes.meta(new).uses().set(nodes.meta(old).uses().get());
-            nodes.meta(new).set_stamp(nodes.meta(old).stamp());
+        let (old, new) = (Node::of(nodes, old), Node::of(nodes, new));
+        if let Some(list) = self.list_of(&old) {
+            list.replace(nodes, &old, &new);
+            new.meta.uses().set(old.meta.uses().get());
+            new.meta.set_stamp(old.meta.stamp());
         }
     }
 
-    fn list_of(&mut self, nodes: &impl Nodes, id: u32) -> Option<&mut List> {
-        match nodes.meta(id).queue() {
+    #[inline]
+    fn list_of(&mut self, node: &Node<'_>) -> Option<&mut List> {
+        match node.meta.queue() {
             Queue::None => None,
             Queue::Small => Some(&mut self.small),
             Queue::Main => Some(&mut self.main),

@@ -39,7 +39,7 @@ use std::sync::OnceLock;
 use crate::stats::Counters;
 use crate::sync::Padded;
 use crate::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
@@ -85,6 +85,8 @@ pub(crate) struct Epoch {
     /// Garbage stamped at most this is free.
     safe: Padded<AtomicU64>,
     asymmetric: bool,
+    /// Lines that are not unused any more.
+    users: AtomicUsize,
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
     /// The threads, by number, that may announce without a fence: those with a line in `first`, or
@@ -106,6 +108,7 @@ impl Epoch {
             current: Padded(AtomicU64::new(EPOCH_ONE | 1)),
             safe: Padded(AtomicU64::new(0)),
             asymmetric,
+            users: AtomicUsize::new(0),
             fenceless: if asymmetric { first.len() } else { 0 },
             first,
             more: [const { OnceLock::new() }; 24],
@@ -165,7 +168,8 @@ impl Epoch {
             IDLE => self.announce(reader, low),
             UNUSED => {
                 reader.announced.store(IDLE, Relaxed);
-                // Pairs with the fence in `advance`: a collector that took this line for unused
+                self.users.fetch_add(1, Relaxed);
+                // Pairs with the fence in `advance`: a collector that did not count this line
                 // did so before here, and this thread sees all that it had unlinked.
                 fence(SeqCst);
                 self.announce(reader, low);
@@ -221,17 +225,30 @@ impl Epoch {
         // Orders the unlinking of all that is stamped up to `safe` before the loads below; enough
         // for lines that no other thread has used, see `pin_line`.
         fence(SeqCst);
-        if self.asymmetric && !self.is_alone() {
-            barrier::heavy();
-        }
-        for reader in self.readers() {
-            // Acquire: pairs with the Release of the unpinning.
-            let announced = reader.announced.load(Acquire);
-            if announced != IDLE && announced != UNUSED {
-                safe = safe.min(announced >> LOW_BITS);
+        if self.is_alone() {
+            // There is no other line that anybody has used.
+            let mine = self.first.get(thread_index::current());
+            safe = mine.map_or(safe, |mine| mine.hold_back(safe));
+        } else {
+            if self.asymmetric {
+                barrier::heavy();
             }
+            safe = self.readers().fold(safe, |safe, reader| reader.hold_back(safe));
         }
         self.safe.fetch_max(safe, AcqRel);
+    }
+}
+
+impl Reader {
+    /// The last stamp up to `safe` that is free as far as this line is concerned.
+    fn hold_back(&self, safe: u64) -> u64 {
+        // Acquire: pairs with the Release of the unpinning.
+        let announced = self.announced.load(Acquire);
+        if announced == IDLE || announced == UNUSED {
+            safe
+        } else {
+            safe.min(announced >> LOW_BITS)
+        }
     }
 }
 
@@ -239,11 +256,15 @@ impl Epoch {
     /// Has no other thread used this cache yet? A "yes" may be out of date as soon as it is given,
     /// unless the caller put a fence before it, as `advance` does.
     pub(crate) fn is_alone(&self) -> bool {
-        let mine = self.first.get(thread_index::current());
-        self.readers().all(|reader| {
-            mine.is_some_and(|mine| std::ptr::eq(mine, reader))
-                || reader.announced.load(Relaxed) == UNUSED
-        })
+        match self.users.load(Relaxed) {
+            0 => true,
+            // One line, and it is this thread's: its own number leads there.
+            1 => self
+                .first
+                .get(thread_index::current())
+                .is_some_and(|mine| mine.announced.load(Relaxed) != UNUSED),
+            _ => false,
+        }
     }
 }
 

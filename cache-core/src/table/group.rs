@@ -161,22 +161,26 @@ impl Group {
     }
 
     /// Makes an empty lane stand for a slot.
+    #[inline]
     pub(super) fn fill(&self, lane: usize, tag: u8, slot: u32) {
         self.slots[lane].store(slot, Release);
         self.set_tag(lane, tag);
     }
 
     /// Makes a full lane stand for another slot of the same key.
+    #[inline]
     pub(super) fn swap(&self, lane: usize, slot: u32) {
         self.slots[lane].store(slot, Release);
     }
 
     /// Empties a lane.
+    #[inline]
     pub(super) fn clear(&self, lane: usize) {
         self.set_tag(lane, 0);
         self.slots[lane].store(NIL, Release);
     }
 
+    #[inline]
     fn set_tag(&self, lane: usize, tag: u8) {
         let word = &self.words[lane / 8];
         let shift = lane % 8 * 8;

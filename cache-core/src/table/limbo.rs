@@ -62,9 +62,10 @@ impl Limbo {
         };
         let mut queue = self.queue.lock();
         queue.push_back((epoch.stamp(), garbage));
-        drop(queue);
-        self.sealed.fetch_add(slots, Relaxed);
-        self.weight.fetch_add(weight, Relaxed);
+        // Under the lock, so no addition is lost to another. That an `advance` may come between the
+        // load and the store makes the next one come sooner.
+        self.sealed.store(self.sealed.load(Relaxed) + slots, Relaxed);
+        self.weight.store(self.weight.load(Relaxed).saturating_add(weight), Relaxed);
     }
 
     /// Advances the epoch if enough has been sealed since the last time.
@@ -83,10 +84,12 @@ impl Limbo {
     }
 
     /// Takes a few pieces of garbage that are free.
-    pub(super) fn take_free(&self, epoch: &Epoch) -> Vec<Garbage> {
+    pub(super) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; STEP] {
         let mut queue = self.queue.lock();
-        let free = queue.iter().take(STEP).take_while(|(stamp, _)| epoch.is_free(*stamp)).count();
-        queue.drain(..free).map(|(_, garbage)| garbage).collect()
+        std::array::from_fn(|_| {
+            let free = queue.front().is_some_and(|(stamp, _)| epoch.is_free(*stamp));
+            if free { queue.pop_front().map(|(_, garbage)| garbage) } else { None }
+        })
     }
 
     /// Takes everything, free or not: for a cache that nobody uses any more.

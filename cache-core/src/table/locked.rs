@@ -4,174 +4,52 @@
 //! the order that `mod.rs` and `group.rs` promise to readers. No user code runs in any of them.
 //! What a method retires goes into the shard's open batch of garbage; the caller, once it has let
 //! go of the lock, calls [`Table::collect_some`] if [`Locked::unlock`] says so.
-//!
-//! Every shard owns blocks of 64 slots, with two bits a slot: *free* (nobody has it) and *live* (it
-//! stands in the region). The live bits are the truth about what is in the shard: emptying it
-//! whole clears them, 64 at a time, and need not visit the slots.
 
 use super::limbo::Garbage;
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
 use super::slab::{BLOCK, Slab};
+use super::writer::Core;
 use super::{Entry, Pinned, Table};
 use crate::sync::MutexGuard;
-
-const FULL: u64 = if BLOCK == 64 { u64::MAX } else { (1 << (BLOCK % 64)) - 1 };
-
-/// What a shard's lock guards.
-pub(crate) struct Core<X> {
-    pub(super) writer: Writer,
-    state: X,
-}
-
-impl<X> Core<X> {
-    pub(super) fn new(writer: Writer, state: X) -> Self {
-        Core { writer, state }
-    }
-}
-
-struct Block {
-    first: u32,
-    free: u64,
-    live: u64,
-}
-
-/// The table's own part of a shard.
-pub(super) struct Writer {
-    blocks: Vec<Block>,
-    /// The blocks that have free slots.
-    with_free: Vec<u32>,
-    /// Entries in the region.
-    entries: usize,
-    /// Slots retired and not yet sealed, and their weight.
-    open: Vec<u32>,
-    open_weight: u64,
-    /// Slots in a full batch, and weight that makes one full with fewer.
-    batch: usize,
-    batch_weight: u64,
-}
-
-impl Writer {
-    pub(super) fn new(batch: usize, batch_weight: u64) -> Self {
-        Writer {
-            blocks: Vec::new(),
-            with_free: Vec::new(),
-            entries: 0,
-            open: Vec::new(),
-            open_weight: 0,
-            batch,
-            batch_weight,
-        }
-    }
-
-    fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = self.with_free.last().copied().unwrap_or_else(|| {
-            let number = self.blocks.len() as u32;
-            self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
-            self.with_free.push(number);
-            number
-        });
-        let block = &mut self.blocks[number as usize];
-        let offset = block.free.trailing_zeros();
-        block.free &= block.free - 1;
-        if block.free == 0 {
-            self.with_free.pop();
-        }
-        block.first + offset
-    }
-
-    /// Makes slots of this shard free, whose contents are dropped.
-    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, ids: &[u32]) {
-        for &id in ids {
-            slab.meta(id).set_state(State::Free);
-            let number = slab.owner(id);
-            let block = &mut self.blocks[number as usize];
-            debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
-            if block.free == 0 {
-                self.with_free.push(number);
-            }
-            block.free |= 1 << (id - block.first);
-        }
-    }
-
-    fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) {
-        let block = &mut self.blocks[slab.owner(id) as usize];
-        let bit = 1 << (id - block.first);
-        debug_assert_eq!(block.live & bit == 0, live);
-        if live {
-            block.live |= bit;
-            self.entries += 1;
-        } else {
-            block.live &= !bit;
-            self.entries -= 1;
-        }
-    }
-
-    fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
-        let block = &self.blocks[slab.owner(id) as usize];
-        block.live & (1 << (id - block.first)) != 0
-    }
-
-    /// Seals the open batch, if anything is in it.
-    pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>, shard: usize) {
-        if !self.open.is_empty() {
-            let ids = std::mem::replace(&mut self.open, Vec::with_capacity(self.batch));
-            let weight = std::mem::take(&mut self.open_weight);
-            table.limbo.seal(&table.epoch, Garbage::Slots { shard, ids }, weight);
-        }
-    }
-
-    /// All slots that are not free.
-    pub(super) fn taken(&self) -> impl Iterator<Item = u32> {
-        self.blocks.iter().flat_map(|block| {
-            (0..BLOCK).filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
-        })
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity() + self.open.capacity()) * size_of::<u32>()
-    }
-}
 
 /// See the module's head.
 pub(crate) struct Locked<'p, K, V, X> {
     pinned: &'p Pinned<'p, K, V, X>,
-    shard: usize,
     core: MutexGuard<'p, Core<X>>,
-    /// A batch was sealed under this lock.
-    sealed: bool,
 }
 
 impl<'p, K, V, X> Locked<'p, K, V, X> {
-    pub(super) fn new(
-        pinned: &'p Pinned<'p, K, V, X>,
-        shard: usize,
-        core: MutexGuard<'p, Core<X>>,
-    ) -> Self {
-        Locked { pinned, shard, core, sealed: false }
+    #[inline]
+    pub(super) fn new(pinned: &'p Pinned<'p, K, V, X>, core: MutexGuard<'p, Core<X>>) -> Self {
+        Locked { pinned, core }
     }
 
+    #[inline]
     fn table(&self) -> &'p Table<K, V, X> {
         self.pinned.table
     }
 
+    #[inline]
     fn slab(&self) -> &'p Slab<K, V> {
         &self.pinned.table.slab
     }
 
+    #[inline]
     fn region(&self) -> Region {
-        self.table().regions[self.shard].load()
+        self.core.writer.region
     }
 
     /// Lets go of the lock. If true, the caller calls [`Table::collect_some`] when it is no longer
     /// pinned.
+    #[inline]
     #[must_use]
-    pub(crate) fn unlock(self) -> bool {
-        self.sealed
+    pub(crate) fn unlock(mut self) -> bool {
+        std::mem::take(&mut self.core.writer.sealed)
     }
 
     /// What the floors above keep beside the shard, and the slots they refer to.
+    #[inline]
     pub(crate) fn state(&mut self) -> (&mut X, &'p Slab<K, V>) {
         let slab = self.slab();
         (&mut self.core.state, slab)
@@ -194,6 +72,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     }
 
     /// Is this slot in the shard?
+    #[inline]
     pub(crate) fn is_live(&self, id: u32) -> bool {
         self.core.writer.is_live(self.slab(), id)
     }
@@ -207,13 +86,27 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         Entry { id, slot: self.slab().slot(id) }
     }
 
+    /// Is there a slot with this hash in the shard?
+    #[inline]
+    pub(super) fn has_hash(&self, hash: u32) -> bool {
+        let slab = self.slab();
+        // SAFETY: the holder of the lock; the region is published.
+        let found = unsafe {
+            self.region().search(hash, move |id, _| {
+                if slab.meta(id).hash() == hash { Visit::Stop(()) } else { Visit::Continue }
+            })
+        };
+        found.is_some()
+    }
+
     /// A slot in the shard with this hash that is none of those known to hold other keys, which are
     /// given in order.
     pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
+        let slab = self.slab();
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
-            self.region().search(hash, |id, _| {
-                let same = self.slab().meta(id).hash() == hash;
+            self.region().search(hash, move |id, _| {
+                let same = slab.meta(id).hash() == hash;
                 if same && different.binary_search(&id).is_err() {
                     Visit::Stop(id)
                 } else {
@@ -225,14 +118,15 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Takes a slot and puts a key into it, for a value that [`publish`](Self::publish) or
     /// [`replace`](Self::replace) brings.
+    #[inline]
     pub(crate) fn reserve(&mut self, hash: u64, key: K) -> u32 {
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: it is ours, and holds no key.
         unsafe { slot.write_key(key) };
-        slab.meta(id).set_hash(hash as u32);
-        slab.meta(id).set_state(State::Pending);
+        slot.meta.set_hash(hash as u32);
+        slot.meta.set_state(State::Pending);
         id
     }
 
@@ -245,55 +139,61 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
     /// [`replace`](Self::replace).
+    #[inline]
     pub(crate) fn complete(&mut self, id: u32, value: V, weight: u32, deadline: u64) {
         let slab = self.slab();
         let slot = slab.slot(id);
-        assert!(slab.meta(id).state() == State::Pending, "slot {id} is not reserved");
+        assert!(slot.meta.state() == State::Pending, "slot {id} is not reserved");
         // SAFETY: a pending slot is in no region, so nobody reads its value, which is not there
         // yet; we hold the lock.
         unsafe { slot.write_value(value) };
         slab.set_weight(id, weight);
         slot.meta.set_deadline(deadline);
-        slab.meta(id).set_state(State::Live);
+        slot.meta.set_state(State::Live);
     }
 
-    /// Puts a completed slot into the region, which must not hold its key.
-    pub(crate) fn publish(&mut self, id: u32) {
+    /// Puts a completed slot into the region, which must not hold its key. Answers the number of its
+    /// block.
+    #[inline]
+    pub(crate) fn publish(&mut self, id: u32) -> u32 {
         let mut region = self.region();
         if self.core.writer.entries >= region.class().entries() {
             region = self.grow(region);
         }
         let slab = self.slab();
-        self.core.writer.set_live(slab, id, true);
         // SAFETY: the holder of the lock; the key is absent, and the region has room.
         unsafe { region.insert(slab.meta(id).hash(), id) };
+        self.core.writer.set_live(slab, id, true)
     }
 
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
-    /// readable while the thread is pinned.
-    pub(crate) fn replace(&mut self, old: u32, id: u32) -> Entry<'p, K, V> {
+    /// readable while the thread is pinned. Answers it, and the number of the new slot's block.
+    #[inline]
+    pub(crate) fn replace(&mut self, old: u32, id: u32) -> (Entry<'p, K, V>, u32) {
         let slab = self.slab();
         let entry = Entry { id: old, slot: slab.slot(old) };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
-            let lane = region.lane_of(slab.meta(old).hash(), old).expect("a live slot has a lane");
+            let hash = entry.slot.meta.hash();
+            let lane = region.lane_of(hash, old).expect("a live slot has a lane");
             region.swap(lane, id);
         }
         self.core.writer.set_live(slab, old, false);
-        self.core.writer.set_live(slab, id, true);
+        let block = self.core.writer.set_live(slab, id, true);
         slab.links(old).set_next(id);
-        slab.meta(old).set_state(State::Replaced);
+        entry.slot.meta.set_state(State::Replaced);
         self.retire(old);
-        entry
+        (entry, block)
     }
 
     /// Takes an entry out of the region and retires it. The answer stays readable while the thread
     /// is pinned.
+    #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
         let entry = Entry { id, slot: slab.slot(id) };
-        let hash = slab.meta(id).hash();
+        let hash = entry.slot.meta.hash();
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
@@ -301,20 +201,26 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             region.remove(hash, lane);
         }
         self.core.writer.set_live(slab, id, false);
-        slab.meta(id).set_state(State::Removed);
+        entry.slot.meta.set_state(State::Removed);
         self.retire(id);
         entry
     }
 
+    #[inline]
     fn retire(&mut self, id: u32) {
-        let table = self.table();
+        let slab = self.slab();
         let writer = &mut self.core.writer;
         writer.open.push(id);
-        writer.open_weight += u64::from(table.slab.weight(id));
+        writer.open_weight += u64::from(slab.weight(id));
         if writer.open.len() >= writer.batch || writer.open_weight >= writer.batch_weight {
-            writer.seal(table, self.shard);
-            self.sealed = true;
+            self.seal();
         }
+    }
+
+    #[cold]
+    fn seal(&mut self) {
+        let table = self.table();
+        self.core.writer.seal(table);
     }
 
     /// Replaces the region by a larger one.
@@ -324,15 +230,17 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         let new = Region::allocate(old.class().next());
         // SAFETY: the new region is ours; the old one is published and we hold the lock.
         unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
-        self.swap_region(new, old);
+        self.publish_region(new);
+        let table = self.table();
+        table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
+        self.core.writer.sealed = true;
         new
     }
 
-    fn swap_region(&mut self, new: Region, old: Region) {
-        let table = self.table();
-        table.regions[self.shard].publish(new);
-        table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
-        self.sealed = true;
+    fn publish_region(&mut self, new: Region) {
+        let writer = &mut self.core.writer;
+        writer.region = new;
+        self.pinned.table.regions[writer.shard].publish(new);
     }
 
     /// Empties the shard at once, by publishing an empty region, and lets go of the lock. The
@@ -340,23 +248,18 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// slot.
     pub(crate) fn detach(mut self) -> Detached<'p, K, V, X> {
         let region = self.region();
-        self.table().regions[self.shard].publish(Region::allocate(Class::SMALLEST));
+        self.publish_region(Region::allocate(Class::SMALLEST));
         let writer = &mut self.core.writer;
         writer.entries = 0;
         for block in &mut writer.blocks {
             block.live = 0;
         }
-        Detached { pinned: self.pinned, shard: self.shard, region: Some(region) }
+        Detached { pinned: self.pinned, shard: self.core.writer.shard, region: Some(region) }
     }
 
     /// How many blocks the shard has: they are numbered from 0.
     pub(crate) fn blocks(&self) -> usize {
         self.core.writer.blocks.len()
-    }
-
-    /// The number of the block that a slot of this shard stands in.
-    pub(crate) fn block_of(&self, id: u32) -> u32 {
-        self.slab().owner(id)
     }
 
     /// The live slots of a block, as of now.
@@ -375,6 +278,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         let (slab, writer) = (self.slab(), &self.core.writer);
         let live: u32 = writer.blocks.iter().map(|block| block.live.count_ones()).sum();
         assert_eq!(live as usize, writer.entries, "live bits and entries");
+        assert!(self.table().regions[writer.shard].load() == writer.region, "readers' region");
         // SAFETY: the holder of the lock; the region is published.
         let in_region = unsafe { self.region().validate(|id| slab.meta(id).hash()) };
         assert_eq!(in_region, writer.entries, "lanes and entries");

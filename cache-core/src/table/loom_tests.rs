@@ -297,7 +297,7 @@ fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64
     locked.complete(id, Word::new(value), 1, NEVER);
     match found {
         Some(old) => drop(locked.replace(old, id)),
-        None => locked.publish(id),
+        None => drop(locked.publish(id)),
     }
     let _ = locked.unlock();
 }

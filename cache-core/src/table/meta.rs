@@ -85,16 +85,19 @@ impl Meta {
         self.deadline.load(Acquire)
     }
 
+    #[inline]
     pub(crate) fn set_deadline(&self, tick: u64) {
         self.deadline.store(tick, Release);
     }
 
     /// The low half of the key's hash: growth, ghosts and the search for a lane run on it, so that
     /// the user's `Hash` never runs under a lock.
+    #[inline]
     pub(crate) fn hash(&self) -> u32 {
         self.hash.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_hash(&self, hash: u32) {
         self.hash.store(hash, Relaxed);
     }
@@ -105,14 +108,17 @@ impl Meta {
     }
 
     /// When the policy last gave the entry its place, in quanta of the policy's clock.
+    #[inline]
     pub(crate) fn stamp(&self) -> u16 {
         self.stamp.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_stamp(&self, stamp: u16) {
         self.stamp.store(stamp, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> State {
         // Acquire: pairs with the Release in `set_state`; who compares his key with that of a
         // running load learns of the slot under the lock but reads it without.
@@ -127,10 +133,12 @@ impl Meta {
     }
 
     /// Also takes the slot's mark of a queue away.
+    #[inline]
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Release);
     }
 
+    #[inline]
     pub(crate) fn queue(&self) -> Queue {
         match self.state.load(Relaxed) >> 4 {
             0 => Queue::None,
@@ -139,6 +147,7 @@ impl Meta {
         }
     }
 
+    #[inline]
     pub(crate) fn set_queue(&self, queue: Queue) {
         let state = self.state.load(Relaxed) & 0x0f;
         // Release: a reader of the state may see this store instead of that of `set_state`.
@@ -159,20 +168,24 @@ impl Links {
     }
 
     /// The neighbour nearer to the oldest end of the queue.
+    #[inline]
     pub(crate) fn prev(&self) -> u32 {
         self.prev.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_prev(&self, id: u32) {
         self.prev.store(id, Relaxed);
     }
 
     /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
     /// that took its lane.
+    #[inline]
     pub(crate) fn next(&self) -> u32 {
         self.next.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_next(&self, id: u32) {
         self.next.store(id, Relaxed);
     }
@@ -183,10 +196,12 @@ impl Links {
 pub(crate) struct Uses(AtomicU8);
 
 impl Uses {
+    #[inline]
     pub(crate) fn get(&self) -> u8 {
         self.0.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set(&self, uses: u8) {
         self.0.store(uses, Relaxed);
     }

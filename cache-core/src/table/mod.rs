@@ -36,7 +36,8 @@
 //! # Files
 //! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots ·
 //! `meta.rs` what a slot holds beside key and value · `epoch.rs` when memory is free ·
-//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `alloc.rs` zeroed arrays.
+//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
+//! `alloc.rs` zeroed arrays.
 #![allow(unsafe_code)]
 
 mod alloc;
@@ -51,6 +52,7 @@ mod region;
 mod slab;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod writer;
 
 use std::cell::RefCell;
 
@@ -58,14 +60,14 @@ use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
 use self::limbo::{Garbage, Limbo};
 pub(crate) use self::locked::Locked;
-use self::locked::{Core, Writer};
 use self::meta::State;
-pub(crate) use self::meta::{Links, NEVER, NIL, Nodes, Queue};
 #[cfg(test)]
-pub(crate) use self::meta::{MAX_USES, Meta};
+pub(crate) use self::meta::{Links, MAX_USES};
+pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
+use self::writer::{Core, Writer};
 use crate::panics::Panics;
 use crate::stats::Counters;
 use crate::sync::{Mutex, Padded};
@@ -106,15 +108,17 @@ impl<K, V, X> Table<K, V, X> {
         // Garbage of heavy entries must not weigh as much again as the cache.
         let weight = plan.weight.unwrap_or(u64::MAX);
         let batch_weight = (weight / (16 * plan.shards as u64)).max(1);
-        let shards = (0..plan.shards)
-            .map(|index| {
-                Padded(Mutex::new(Core::new(Writer::new(batch, batch_weight), state(index))))
-            })
-            .collect();
+        let all_regions: Vec<Region> =
+            (0..plan.shards).map(|_| Region::allocate(initial)).collect();
+        let shard = |(index, &region)| {
+            let writer = Writer::new(index, region, batch, batch_weight);
+            Padded(Mutex::new(Core::new(writer, state(index))))
+        };
+        let shards = all_regions.iter().enumerate().map(shard).collect();
         Table {
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.weight.is_some()),
-            regions: (0..plan.shards).map(|_| RegionWord::new(Region::allocate(initial))).collect(),
+            regions: all_regions.into_iter().map(RegionWord::new).collect(),
             shards,
             limbo: Limbo::new(plan.entries, plan.weight),
         }
@@ -154,14 +158,13 @@ impl<K, V, X> Table<K, V, X> {
     /// Collects all garbage that no reader can reach. As `collect_some`.
     pub(crate) fn collect_all(&self, panics: &mut Panics) {
         for shard in 0..self.shards() {
-            let mut core = self.shards[shard].lock();
-            core.writer.seal(self, shard);
+            self.shards[shard].lock().writer.seal(self);
         }
         let Some(_collecting) = self.epoch.begin_collecting() else { return };
         self.limbo.advance(&self.epoch);
         loop {
             let free = self.limbo.take_free(&self.epoch);
-            if free.is_empty() {
+            if free[0].is_none() {
                 return;
             }
             self.recycle(free, panics);
@@ -169,14 +172,14 @@ impl<K, V, X> Table<K, V, X> {
     }
 
     /// Drops garbage that is free and gives its slots back to their shards.
-    fn recycle(&self, garbage: Vec<Garbage>, panics: &mut Panics) {
-        for garbage in garbage {
+    fn recycle(&self, garbage: impl IntoIterator<Item = Option<Garbage>>, panics: &mut Panics) {
+        for garbage in garbage.into_iter().flatten() {
             match garbage {
                 // SAFETY: the garbage is free: no reader can reach the region.
                 Garbage::Region(region) => unsafe { region.free() },
                 Garbage::Slots { shard, ids } => {
                     self.drop_contents(ids.iter().copied(), panics);
-                    self.shards[shard].lock().writer.give_back(&self.slab, &ids);
+                    self.shards[shard].lock().writer.give_back(&self.slab, ids);
                 }
             }
         }
@@ -294,22 +297,52 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Takes a shard's lock.
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_, K, V, X> {
-        Locked::new(self, shard, self.table.shards[shard].lock())
+        Locked::new(self, self.table.shards[shard].lock())
     }
 
     /// Takes a shard's lock if nobody has it.
     pub(crate) fn try_lock(&self, shard: usize) -> Option<Locked<'_, K, V, X>> {
-        Some(Locked::new(self, shard, self.table.shards[shard].try_lock()?))
+        Some(Locked::new(self, self.table.shards[shard].try_lock()?))
     }
 
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
     /// without the lock. See the module's head.
+    #[inline]
     pub(crate) fn lock_key(
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        let (mut equal, mut different) = self.judge(hash, eq);
+        // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
+        let found = self.find_hash(hash);
+        let equal = found.is_some_and(|entry| eq(entry.key()));
+        if equal || found.is_none() {
+            let locked = self.lock(self.table.shard_of(hash));
+            let settled = match found {
+                Some(entry) => locked.is_live(entry.id),
+                None => !locked.has_hash(hash as u32),
+            };
+            if settled {
+                return (locked, found.map(|entry| entry.id));
+            }
+        }
+        self.lock_key_slowly(hash, eq, found.map(|entry| (entry.id, equal)))
+    }
+
+    /// `lock_key`, whatever there is of the key's hash and whoever comes between. One slot may have
+    /// been judged already.
+    #[cold]
+    #[inline(never)]
+    fn lock_key_slowly(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        judged: Option<(u32, bool)>,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
+            Some((known, answer)) if known == id => answer,
+            _ => eq(key),
+        });
         loop {
             let locked = self.lock(self.table.shard_of(hash));
             equal = equal.map(|id| locked.newest(id));
@@ -349,7 +382,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
     /// others. What is said of a slot stays true, because this thread is pinned.
-    fn judge(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+    fn judge(&self, hash: u64, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
         let different = RefCell::new(Vec::new());
         let (slab, different_ref) = (&self.table.slab, &different);
         let region = self.table.regions[self.table.shard_of(hash)].load();
@@ -361,7 +394,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 if slot.meta.hash() != hash as u32 {
                     return Visit::Continue;
                 }
-                if eq(slot.key()) {
+                if eq(id, slot.key()) {
                     return Visit::Stop(id);
                 }
                 different_ref.borrow_mut().push(id);
@@ -372,6 +405,23 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         different.sort_unstable();
         (equal, different)
     }
+
+    /// The first entry with this hash on its way. No lock, no `eq`.
+    #[inline]
+    fn find_hash(&self, hash: u64) -> Option<Entry<'_, K, V>> {
+        // SAFETY: as in `find`.
+        let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
+        let (region, slab) = (word.load(), &self.table.slab);
+        // SAFETY: the region was published to a pinned thread.
+        unsafe {
+            region.search(hash as u32, move |id, _| {
+                // SAFETY: as in `find`.
+                let slot = slab.slot_unchecked(id);
+                let same = slot.meta.hash() == hash as u32;
+                if same { Visit::Stop(Entry { id, slot }) } else { Visit::Continue }
+            })
+        }
+    }
 }
 
 impl<K, V, X> Pinned<'_, K, V, X> {
@@ -381,9 +431,10 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     ///
     /// # Panics
     /// If the slot is free.
+    #[inline]
     pub(crate) fn reserved_key(&self, id: u32) -> &K {
         let slot = self.table.slab.slot(id);
-        assert!(self.table.slab.meta(id).state() != State::Free, "slot {id} is not reserved");
+        assert!(slot.meta.state() != State::Free, "slot {id} is not reserved");
         // SAFETY: the state was read with Acquire, and who sets it writes the key before
         // (Release). What happens to the slot meanwhile, the pin keeps its key.
         unsafe { slot.key() }

@@ -57,6 +57,7 @@ impl Class {
     }
 
     /// How many entries it holds before it should grow.
+    #[inline]
     pub(super) fn entries(self) -> usize {
         entries_for_groups(self.groups())
     }
@@ -97,7 +98,7 @@ impl RegionWord {
 
 /// A region's address and size. Whoever holds one may use it only while it is published to him (a
 /// pinned reader, the holder of the lock) or his own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
     class: Class,
@@ -112,11 +113,26 @@ pub(super) enum Visit<T> {
     Stop(T),
 }
 
-/// A lane's place.
+/// A lane's place: group and lane in a word, that it may be handed on in a register.
 #[derive(Clone, Copy)]
-pub(super) struct Lane {
-    group: usize,
-    lane: usize,
+pub(super) struct Lane(u64);
+
+impl Lane {
+    #[inline]
+    fn new(group: usize, lane: usize) -> Lane {
+        Lane((group as u64) << 4 | lane as u64)
+    }
+
+    #[inline]
+    fn group(self) -> usize {
+        (self.0 >> 4) as usize
+    }
+
+    /// In the group.
+    #[inline]
+    fn lane(self) -> usize {
+        self.0 as usize % 16
+    }
 }
 
 /// The order in which a key visits groups.
@@ -165,6 +181,7 @@ impl Region {
         self.class.groups() * size_of::<Group>()
     }
 
+    #[inline]
     pub(super) fn class(self) -> Class {
         self.class
     }
@@ -253,7 +270,7 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != NIL
-                && let Visit::Stop(found) = visit(slot, Lane { group: index, lane })
+                && let Visit::Stop(found) = visit(slot, Lane::new(index, lane))
             {
                 return (Some(found), tags);
             }
@@ -266,7 +283,20 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
+    #[inline]
     pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+        // SAFETY: a first group is below the number of groups; the caller promises the rest.
+        let group = unsafe { self.group(first_group(hash, self.class)) };
+        match group.tags().empty().next() {
+            Some(lane) => group.fill(lane, tag(hash), slot),
+            // SAFETY: the caller's promise.
+            None => unsafe { self.insert_further(hash, slot) },
+        }
+    }
+
+    /// As `insert`, where the first group is full.
+    #[cold]
+    unsafe fn insert_further(self, hash: u32, slot: u32) {
         let mut probe = Probe::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
@@ -285,20 +315,31 @@ impl Region {
     ///
     /// # Safety
     /// As for `insert`.
+    #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.swap(lane.lane, slot);
+        unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
     }
 
     /// Empties the lane of a slot with this hash.
     ///
     /// # Safety
     /// As for `insert`.
+    #[inline]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.clear(lane.lane);
+        unsafe { self.group(lane.group()) }.clear(lane.lane());
+        if lane.group() != first_group(hash, self.class) {
+            // SAFETY: the caller's promise.
+            unsafe { self.uncount(hash, lane) };
+        }
+    }
+
+    /// Takes an entry out of the overflow of the groups that it passed.
+    #[cold]
+    unsafe fn uncount(self, hash: u32, lane: Lane) {
         let mut probe = Probe::new(hash, self.class);
-        while probe.group as usize != lane.group {
+        while probe.group as usize != lane.group() {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(probe.group as usize) }.overflow_sub();
             probe.advance();
@@ -309,6 +350,7 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`.
+    #[inline]
     pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
         // SAFETY: the caller's promise.
         unsafe {

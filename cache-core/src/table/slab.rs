@@ -340,10 +340,12 @@ impl<K, V> Slab<K, V> {
         unsafe { self.slots.get_unchecked(id) }
     }
 
+    #[inline]
     pub(super) fn slot(&self, id: u32) -> &Slot<K, V> {
         self.slots.get(id)
     }
 
+    #[inline]
     pub(super) fn set_weight(&self, id: u32, weight: u32) {
         match &self.weights {
             Some(weights) => weights.get(id).store(weight, Relaxed),
@@ -352,6 +354,7 @@ impl<K, V> Slab<K, V> {
     }
 
     /// The number of the block this slot belongs to, within its shard.
+    #[inline]
     pub(super) fn owner(&self, id: u32) -> u32 {
         self.owners.get(id / BLOCK).load(Relaxed)
     }
@@ -365,14 +368,17 @@ impl<K, V> Slab<K, V> {
 }
 
 impl<K, V> Nodes for Slab<K, V> {
+    #[inline]
     fn meta(&self, id: u32) -> &Meta {
         &self.slots.get(id).meta
     }
 
+    #[inline]
     fn links(&self, id: u32) -> &Links {
         self.links.get(id)
     }
 
+    #[inline]
     fn weight(&self, id: u32) -> u32 {
         self.weights.as_ref().map_or(1, |weights| weights.get(id).load(Relaxed))
     }

@@ -30,7 +30,7 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
             Some(old) => {
                 shard.replace(old, id);
             }
-            None => shard.publish(id),
+            None => drop(shard.publish(id)),
         }
         shard.unlock()
     };

@@ -1,0 +1,161 @@
+//! What a shard's lock guards of the table: its blocks of slots, and the garbage that is being
+//! gathered.
+//!
+//! Every shard owns blocks of 64 slots, with two bits a slot: *free* (nobody has it) and *live* (it
+//! stands in the region). The live bits are the truth about what is in the shard: emptying it
+//! whole clears them, 64 at a time, and need not visit the slots.
+
+use super::Table;
+use super::limbo::Garbage;
+use super::meta::{NIL, Nodes, State};
+use super::region::Region;
+use super::slab::{BLOCK, Slab};
+
+const FULL: u64 = if BLOCK == 64 { u64::MAX } else { (1 << (BLOCK % 64)) - 1 };
+
+/// What a shard's lock guards.
+pub(crate) struct Core<X> {
+    pub(super) writer: Writer,
+    pub(super) state: X,
+}
+
+impl<X> Core<X> {
+    pub(super) fn new(writer: Writer, state: X) -> Self {
+        Core { writer, state }
+    }
+}
+
+pub(super) struct Block {
+    pub(super) first: u32,
+    pub(super) free: u64,
+    pub(super) live: u64,
+}
+
+/// The table's own part of a shard.
+pub(super) struct Writer {
+    /// The shard's number.
+    pub(super) shard: usize,
+    /// What its word holds.
+    pub(super) region: Region,
+    pub(super) blocks: Vec<Block>,
+    /// The blocks that have free slots.
+    pub(super) with_free: Vec<u32>,
+    /// Entries in the region.
+    pub(super) entries: usize,
+    /// Slots retired and not yet sealed, and their weight.
+    pub(super) open: Vec<u32>,
+    pub(super) open_weight: u64,
+    /// What the next batch is gathered in: the list of one that was given back.
+    spare: Vec<u32>,
+    /// A batch was sealed, and nobody has been told yet to collect.
+    pub(super) sealed: bool,
+    /// Slots in a full batch, and weight that makes one full with fewer.
+    pub(super) batch: usize,
+    pub(super) batch_weight: u64,
+}
+
+impl Writer {
+    pub(super) fn new(shard: usize, region: Region, batch: usize, batch_weight: u64) -> Self {
+        Writer {
+            shard,
+            region,
+            blocks: Vec::new(),
+            with_free: Vec::new(),
+            entries: 0,
+            open: Vec::new(),
+            open_weight: 0,
+            spare: Vec::new(),
+            sealed: false,
+            batch,
+            batch_weight,
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
+        let number = match self.with_free.last() {
+            Some(&number) => number,
+            None => self.take_block(slab),
+        };
+        let block = &mut self.blocks[number as usize];
+        let offset = block.free.trailing_zeros();
+        block.free &= block.free - 1;
+        if block.free == 0 {
+            self.with_free.pop();
+        }
+        block.first + offset
+    }
+
+    #[cold]
+    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
+        let number = self.blocks.len() as u32;
+        self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
+        self.with_free.push(number);
+        number
+    }
+
+    /// Makes slots of this shard free, whose contents are dropped.
+    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, mut ids: Vec<u32>) {
+        // Slots retired one after the other often stand in one block.
+        let (mut place, mut number) = (NIL, 0);
+        for id in ids.drain(..) {
+            slab.meta(id).set_state(State::Free);
+            if id / BLOCK != place {
+                (place, number) = (id / BLOCK, slab.owner(id));
+            }
+            let block = &mut self.blocks[number as usize];
+            debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
+            if block.free == 0 {
+                self.with_free.push(number);
+            }
+            block.free |= 1 << (id - block.first);
+        }
+        self.spare = ids;
+    }
+
+    /// Answers the number of the slot's block.
+    #[inline]
+    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) -> u32 {
+        let number = slab.owner(id);
+        let block = &mut self.blocks[number as usize];
+        let bit = 1 << (id - block.first);
+        debug_assert_eq!(block.live & bit == 0, live);
+        if live {
+            block.live |= bit;
+            self.entries += 1;
+        } else {
+            block.live &= !bit;
+            self.entries -= 1;
+        }
+        number
+    }
+
+    #[inline]
+    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
+        let block = &self.blocks[slab.owner(id) as usize];
+        block.live & (1 << (id - block.first)) != 0
+    }
+
+    /// Seals the open batch, if anything is in it.
+    pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>) {
+        if !self.open.is_empty() {
+            let ids = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
+            let weight = std::mem::take(&mut self.open_weight);
+            self.sealed = true;
+            table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
+        }
+    }
+
+    /// All slots that are not free.
+    pub(super) fn taken(&self) -> impl Iterator<Item = u32> {
+        self.blocks.iter().flat_map(|block| {
+            (0..BLOCK).filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<Block>()
+            + (self.with_free.capacity() + self.open.capacity() + self.spare.capacity())
+                * size_of::<u32>()
+    }
+}
