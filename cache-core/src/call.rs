@@ -4,9 +4,11 @@
 //! reserved and the list of what it has removed. When it ends, also by a panic in the user's code,
 //! what is left of the reservation goes back and the listener is told of all that was removed.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::budget::Reservation;
+use crate::register::Judged;
 use crate::shard::{EXPIRE_STEP, Place, Removed, Shard};
 use crate::store::{Pin, Store};
 
@@ -28,6 +30,26 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
         let room = Reservation::new(&store.budget);
         Call { store, pinned, now, room, removed, sealed: false }
+    }
+
+    /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
+    /// flights with its hash have been judged. `eq` runs without the lock.
+    #[inline]
+    pub(crate) fn lock_to_write(
+        pinned: &'p Pin<'p, K, V>,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        judged: &RefCell<Judged<V>>,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        loop {
+            let (mut shard, found) = pinned.lock_key(hash, eq);
+            let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
+            let Some(flight) = unjudged else { return (shard, found) };
+            let _ = shard.unlock();
+            // Learnt of under the lock, since the thread was pinned: the slot keeps its key.
+            let is_same_key = eq(pinned.reserved_key(flight.slot()));
+            judged.borrow_mut().add(flight, is_same_key);
+        }
     }
 
     /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;

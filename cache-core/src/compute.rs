@@ -69,7 +69,8 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             Met::Entry(_) => unreachable!("not looked for"),
             Met::Nobody(shard, found) => {
                 let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
-                let leader = self.lead((shard, false), own, Kind::Compute, nesting::innermost());
+                let leader =
+                    self.lead((shard, entry.is_none()), own, Kind::Compute, nesting::innermost());
                 if let Some(counters) = self.counting(&pinned) {
                     if entry.is_some() { &counters.hits } else { &counters.misses }.add(1);
                 }

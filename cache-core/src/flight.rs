@@ -31,10 +31,9 @@
 //! had joined. No generation has to be counted or compared: being on the register is the
 //! generation, one bit wide and kept for each load.
 //!
-//! The register knows flights by the full hash of their key, so that a writer need not run `Eq`
-//! under the lock; two keys with one hash may take each other's flight off the register, which
-//! costs a load and is never wrong. Who wants to *join* compares the keys, without the lock: the
-//! flight's key waits in its reserved slot.
+//! The register knows flights by the hash of their key. Who wants to *join* compares the keys, and so
+//! does who *writes* the key and finds flights of the same hash, without the lock: the flight's key
+//! waits in its reserved slot.
 //!
 //! There are three kinds, see [`Kind`]: loads that may be joined; loads that run beside another of
 //! the same key because their caller cannot wait for it; and computations of the entry interface,

@@ -4,7 +4,7 @@
 //! register, its slot is given back, and those who wait look again. That covers panics of the loader
 //! and futures that are dropped halfway, with no code for either.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use crate::RemovalCause;
 use crate::call::Call;
 use crate::flight::{Flight, Kind, Outcome};
 use crate::nesting::{self, KeyAt, Running};
+use crate::register::Judged;
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
 use crate::store::Store;
@@ -200,7 +201,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         state: &mut LeaderState,
     ) {
         let (now, slot, pinned) = (self.now, flight.slot(), self.pinned);
-        let certain = Cell::new(false);
+        let (certain, judged) = (Cell::new(false), RefCell::new(Judged::by_leader_of(flight)));
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
                 return true;
@@ -217,17 +218,17 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             }
             let _ = shard.unlock();
             let key = pinned.reserved_key(slot);
-            pinned.lock_key(hash, |other| other == key)
+            Call::lock_to_write(pinned, hash, |other| other == key, &judged)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
         let loads = &mut shard.state().0.loads;
         if place.is_some() && replaces && !flight.is_compute() {
-            loads.overtake_older(flight);
+            loads.overtake_older(flight, &judged.borrow());
         }
         *state = ended(flight, loads.remove(flight));
         if let Some(place) = place {
             if flight.is_compute() {
-                loads.overtake(hash);
+                loads.overtake(hash as u32, &judged.borrow());
             }
             loads.occupy(hash);
             shard.store(slot, place, arrival, &mut self.room, now, &mut self.removed);
@@ -247,17 +248,18 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         state: &mut LeaderState,
     ) {
         let (now, hash, slot) = (self.now, flight.hash(), flight.slot());
+        let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
             None => (self.pinned.lock(self.store.table.shard_of(hash)), None),
             Some(_) => {
                 let key = self.pinned.reserved_key(slot);
-                self.pinned.lock_key(hash, |other| other == key)
+                Call::lock_to_write(self.pinned, hash, |other| other == key, &judged)
             }
         };
         let removed = shard.state().0.loads.remove(flight);
         *state = ended(flight, removed);
         if let (Some(cause), Some(_)) = (remove, removed) {
-            shard.state().0.loads.overtake(hash);
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut self.room, &mut self.removed);

@@ -34,7 +34,45 @@ struct Registered<V> {
     flight: Arc<Flight<V>>,
 }
 
+/// What a writer has found out about flights with the hash of his key: by comparing keys, without the
+/// lock.
+pub(crate) struct Judged<V> {
+    same_key: Vec<Arc<Flight<V>>>,
+    other_key: Vec<Arc<Flight<V>>>,
+    /// The writer's own flight, by its address: who holds a flight counts as waiting for it.
+    own: usize,
+}
+
+impl<V> Judged<V> {
+    pub(crate) fn new() -> Self {
+        Judged { same_key: Vec::new(), other_key: Vec::new(), own: 0 }
+    }
+
+    /// For a writer who leads this flight, which needs no judging.
+    pub(crate) fn by_leader_of(flight: &Arc<Flight<V>>) -> Self {
+        Judged { own: Arc::as_ptr(flight) as usize, ..Judged::new() }
+    }
+
+    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
+        if is_same_key { &mut self.same_key } else { &mut self.other_key }.push(flight);
+    }
+
+    fn contains(&self, flight: &Arc<Flight<V>>) -> bool {
+        Arc::as_ptr(flight) as usize == self.own
+            || self.same_key.iter().any(|other| Arc::ptr_eq(other, flight))
+            || self.is_other(flight)
+    }
+
+    fn is_other(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.other_key.iter().any(|other| Arc::ptr_eq(other, flight))
+    }
+}
+
 impl<V> Registered<V> {
+    fn has_hash(&self, low: u32) -> bool {
+        self.flight.hash() as u32 == low
+    }
+
     fn is(&self, flight: &Arc<Flight<V>>) -> bool {
         Arc::ptr_eq(&self.flight, flight)
     }
@@ -98,11 +136,11 @@ impl<V> Register<V> {
     /// Takes off the register what `keep` does not want of the flights with a hash. What comes off
     /// is held by its leader until he has unregistered it, so nothing of the user's is dropped here,
     /// under the lock.
-    fn retain(&mut self, hash: u64, keep: impl Fn(&Registered<V>) -> bool) {
-        let list = self.list_mut(hash);
+    fn retain(&mut self, low: u32, keep: impl Fn(&Registered<V>) -> bool) {
+        let list = self.list_mut(u64::from(low));
         let before = list.len();
-        list.retain(|other| other.flight.hash() != hash || keep(other));
-        self.registered -= before - self.list(hash).len();
+        list.retain(|other| !other.has_hash(low) || keep(other));
+        self.registered -= before - self.list(u64::from(low)).len();
         self.shrink();
     }
 
@@ -158,26 +196,49 @@ impl<V> Register<V> {
         }
     }
 
-    /// A write to a key with this hash: its flights must not be joined or published any more.
+    /// A flight with the lower half of a hash that a writer has not judged yet.
     #[inline]
-    pub(crate) fn overtake(&mut self, hash: u64) {
+    pub(crate) fn unjudged(&self, low: u32, judged: &Judged<V>) -> Option<Arc<Flight<V>>> {
+        if self.registered == 0 {
+            return None;
+        }
+        let mut list = self.list(u64::from(low)).iter();
+        let found = list.find(|other| other.has_hash(low) && !judged.contains(&other.flight));
+        found.map(|other| Arc::clone(&other.flight))
+    }
+
+    /// A write to a key: its flights must not be joined or published any more. All flights with its
+    /// hash have been judged.
+    #[inline]
+    pub(crate) fn overtake(&mut self, low: u32, judged: &Judged<V>) {
         if self.registered > 0 {
-            self.retain(hash, |_| false);
+            self.retain(low, |other| judged.is_other(&other.flight));
         }
     }
 
     /// The value of this flight is written over what is there: older flights of its key must not
     /// undo that.
-    pub(crate) fn overtake_older(&mut self, flight: &Arc<Flight<V>>) {
+    pub(crate) fn overtake_older(&mut self, flight: &Arc<Flight<V>>, judged: &Judged<V>) {
         if let Some(began) = self.find(flight).map(|found| found.began) {
-            self.retain(flight.hash(), |other| other.began >= began);
+            let low = flight.hash() as u32;
+            self.retain(low, |other| other.began >= began || judged.is_other(&other.flight));
         }
     }
 
-    /// As `overtake`, for all keys.
+    /// All keys are written.
     pub(crate) fn overtake_all(&mut self) {
         self.registered = 0;
         self.lists = vec![Vec::new()];
+    }
+
+    /// As `overtake_all`, but for computations that have been shown an entry. Those are overtaken if
+    /// it is removed.
+    pub(crate) fn overtake_loads(&mut self) {
+        for list in &mut self.lists {
+            list.retain(|other| other.kind == Kind::Compute && !other.vacant);
+        }
+        self.registered = self.lists.iter().map(Vec::len).sum();
+        self.shrink();
     }
 
     /// A flight with this hash that others wait for, and that is none of those judged to be for

@@ -5,11 +5,13 @@
 //! *After it*: the listener is told, with references that the pin keeps valid; the pin is released;
 //! then a step of garbage collection drops what nobody can reach any more.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::RemovalCause;
 use crate::call::Call;
 use crate::panics::Panics;
+use crate::register::Judged;
 use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
 
@@ -52,13 +54,13 @@ impl<K, V> Store<K, V> {
             return self.turn_away(hash, &key, arrival, now);
         }
         self.write(now, |call| {
-            let pinned = call.pinned;
-            let lock = || pinned.lock_key(hash, |other| *other == key);
+            let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
+            let lock = || Call::lock_to_write(pinned, hash, |other| *other == key, &judged);
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
             let id = shard.reserve(hash, key);
             shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);
-            shard.state().0.loads.overtake(hash);
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
             call.expire_and_unlock(shard);
         });
     }
@@ -86,12 +88,13 @@ impl<K, V> Store<K, V> {
     ) -> Option<R> {
         let now = self.now();
         self.write(now, |call| {
-            let (mut shard, found) = call.pinned.lock_key(hash, eq);
+            let judged = RefCell::new(Judged::new());
+            let (mut shard, found) = Call::lock_to_write(call.pinned, hash, eq, &judged);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.room, &mut call.removed)
             });
-            shard.state().0.loads.overtake(hash);
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
             call.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
         })
@@ -129,14 +132,17 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
-    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64 {
+    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
+    where
+        K: Eq,
+    {
         let now = self.now();
         let mut count = 0;
         let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let pinned = self.table.pin();
             // Loads that run now may bring what the condition is about: they began before.
-            pinned.lock(index).state().0.loads.overtake_all();
+            pinned.lock(index).state().0.loads.overtake_loads();
             let mut picked = Vec::new();
             pinned.for_each(index, |entry| {
                 if self.is_fresh(entry) && condemned(entry.key(), entry.value()) {
@@ -144,16 +150,7 @@ impl<K, V> Store<K, V> {
                 }
             });
             for some in picked.chunks(64) {
-                let mut call = Call::new(self, &pinned, now);
-                let mut shard = pinned.lock(index);
-                for &id in some {
-                    // Gone or replaced since it was picked: then it is not what was condemned.
-                    if shard.is_live(id) {
-                        shard.remove(id, RemovalCause::Explicit, &mut call.room, &mut call.removed);
-                        count += 1;
-                    }
-                }
-                call.unlock(shard);
+                count += Call::new(self, &pinned, now).remove_picked(index, some);
             }
             drop(pinned);
             self.table.collect_some(&mut panics);
@@ -177,5 +174,34 @@ impl<K, V> Store<K, V> {
         }
         self.table.collect_all(&mut panics);
         panics.resume();
+    }
+}
+
+impl<K: Eq, V> Call<'_, '_, K, V> {
+    /// Removes these entries of a shard, and takes the computations that have been shown one of them
+    /// off the register. Answers how many there still were.
+    fn remove_picked(&mut self, index: usize, ids: &[u32]) -> u64 {
+        let mut count = 0;
+        let mut shard = self.pinned.lock(index);
+        for &id in ids {
+            let mut judged = Judged::new();
+            // Gone or replaced since it was picked: then it is not what was condemned.
+            while shard.is_live(id) {
+                let entry = shard.entry(id);
+                let low = entry.hash();
+                let Some(flight) = shard.state().0.loads.unjudged(low, &judged) else {
+                    shard.state().0.loads.overtake(low, &judged);
+                    shard.remove(id, RemovalCause::Explicit, &mut self.room, &mut self.removed);
+                    count += 1;
+                    break;
+                };
+                self.unlock(shard);
+                let is_same_key = self.pinned.reserved_key(flight.slot()) == entry.key();
+                judged.add(flight, is_same_key);
+                shard = self.pinned.lock(index);
+            }
+        }
+        self.unlock(shard);
+        count
     }
 }

@@ -460,6 +460,11 @@ impl<'p, K, V> Entry<'p, K, V> {
         self.id
     }
 
+    /// The lower half of the key's hash.
+    pub(crate) fn hash(self) -> u32 {
+        self.slot.meta.hash()
+    }
+
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
