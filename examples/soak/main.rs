@@ -71,7 +71,11 @@ fn run(options: Options) -> ExitCode {
         Ok(world) => verify::drop_all(world),
         Err(_) => faults::report("somebody still works".to_owned()),
     }
-    if faults::found().is_empty() { ExitCode::SUCCESS } else { fail(&options) }
+    if !faults::found().is_empty() {
+        return fail(&options);
+    }
+    println!("Nothing was stale, leaked, stuck or lost.");
+    ExitCode::SUCCESS
 }
 
 fn fail(options: &Options) -> ExitCode {
@@ -110,5 +114,4 @@ fn summarize(world: &World, crew: &Crew) {
     }
     let (fewest, name) = crew.watch().fewest();
     println!("\nThe worker with the fewest operations, {name}, got through {fewest}.");
-    println!("Nothing was stale, leaked, stuck or lost.");
 }
