@@ -125,6 +125,11 @@ pub fn bounded(capacity: u64) -> Vec<Box<dyn Source>> {
     ]
 }
 
+/// A lane of tasks that are not of the common kinds, a thread for each.
+pub fn of_tasks<T: Task>(label: Label, tasks: Vec<T>) -> Box<dyn Lane> {
+    Box::new(Threads { label, tasks })
+}
+
 struct Threads<T> {
     label: Label,
     tasks: Vec<T>,

@@ -6,7 +6,7 @@
 //! reports is the median of the ratios taken inside each round. Read from the bottom up:
 //!
 //! * [`stats`] medians and ratios; [`keys`] the streams; [`args`] the command line.
-//! * [`subject`] one face for our cache and its peers; [`workload`] what one thread does to one.
+//! * [`subject`] one face for our cache and its peers; [`loads`] their loading calls; [`workload`] what one thread does to one.
 //! * [`lane`] one subject and its threads, timed; [`report`] tables and JSON.
 //! * [`suite`] goes round the lanes of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@
 pub mod args;
 pub mod keys;
 pub mod lane;
+pub mod loads;
 pub mod report;
 pub mod stats;
 pub mod subject;

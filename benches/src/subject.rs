@@ -10,7 +10,7 @@
 
 use ahash::RandomState;
 use cache_core::{Cache, TickingClock};
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 /// How long entries live where a cache has a time to live: longer than any benchmark, so that
 /// every hit compares deadlines and none has passed.
@@ -43,6 +43,12 @@ pub trait Subject: Clone + Send + 'static {
     fn breakdown(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+}
+
+/// A cache that can load what is missing.
+pub trait Loads: Subject {
+    /// The value of a key; if it is missing, `load` makes it, and it is stored.
+    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64;
 }
 
 /// Puts every key in, each as its own value.
@@ -98,6 +104,13 @@ impl Subject for Ours {
     }
 }
 
+impl Loads for Ours {
+    #[inline]
+    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
+        self.0.get_with(key, load)
+    }
+}
+
 /// Our cache with the clock that a thread advances each millisecond, with a time to live.
 #[derive(Clone)]
 pub struct OursTicking(Cache<u64, u64>);
@@ -133,6 +146,13 @@ impl Subject for OursTicking {
     }
 }
 
+impl Loads for OursTicking {
+    #[inline]
+    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
+        self.0.get_with(key, load)
+    }
+}
+
 /// moka's synchronous cache, with a time to live and ahash.
 #[derive(Clone)]
 pub struct Moka(moka::sync::Cache<u64, u64, RandomState>);
@@ -164,6 +184,13 @@ impl Subject for Moka {
     }
 }
 
+impl Loads for Moka {
+    #[inline]
+    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
+        self.0.get_with(key, load)
+    }
+}
+
 /// quick_cache's synchronous cache with its defaults.
 #[derive(Clone)]
 pub struct QuickCache(Arc<quick_cache::sync::Cache<u64, u64>>);
@@ -188,6 +215,14 @@ impl Subject for QuickCache {
     }
     fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+impl Loads for QuickCache {
+    #[inline]
+    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
+        let Ok(value) = self.0.get_or_insert_with(&key, || Ok::<u64, Infallible>(load()));
+        value
     }
 }
 

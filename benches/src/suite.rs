@@ -10,6 +10,7 @@ use crate::{
     workload::{Plan, Tally},
 };
 use criterion::{Criterion, Throughput};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Measured time of one slot.
@@ -109,6 +110,8 @@ pub struct Suite {
     span: Span,
     criterion: Option<Criterion>,
     outcomes: Vec<Outcome>,
+    /// What was found out without rounds.
+    counted: Vec<Value>,
 }
 
 impl Suite {
@@ -120,7 +123,7 @@ impl Suite {
             print!("{}", report::preamble(bench, rounds, slot, args.quick));
         }
         let span = Span::measuring(slot);
-        Suite { bench, args, rounds, span, criterion, outcomes: Vec::new() }
+        Suite { bench, args, rounds, span, criterion, outcomes: Vec::new(), counted: Vec::new() }
     }
 
     /// Runs those of the cases that are wanted on one set of subjects, which is made only if
@@ -142,6 +145,14 @@ impl Suite {
         }
     }
 
+    /// Finds something out that is counted, not timed in rounds: `count` prints it, and gives it for
+    /// the JSON file.
+    pub fn count(&mut self, name: &str, count: impl FnOnce() -> Value) {
+        if self.criterion.is_none() && self.args.wants(name) {
+            self.counted.push(count());
+        }
+    }
+
     fn run(&mut self, case: &Case, mut lanes: Vec<Box<dyn Lane>>) {
         if let Some(criterion) = &mut self.criterion {
             with_criterion(criterion, &case.name, lanes);
@@ -160,13 +171,19 @@ impl Suite {
         if self.criterion.is_some() {
             return;
         }
-        if self.outcomes.is_empty() {
+        if self.outcomes.is_empty() && self.counted.is_empty() {
             println!("no case matches the filter");
             return;
         }
-        print!("{}", report::legend(&self.outcomes));
+        if !self.outcomes.is_empty() {
+            print!("{}", report::legend(&self.outcomes));
+        }
         if let Some(path) = &self.args.json {
-            report::write_json(path, &report::json(self.bench, self.args.quick, &self.outcomes));
+            let mut json = report::json(self.bench, self.args.quick, &self.outcomes);
+            if !self.counted.is_empty() {
+                json["counted"] = Value::Array(self.counted);
+            }
+            report::write_json(path, &json);
         }
     }
 }

@@ -1,0 +1,201 @@
+//! What workers do, how often, and the counts of it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use cache_core::Status;
+
+use crate::random::Random;
+use crate::world::{is_calm, patience};
+
+/// An operation. `Task...` are the forms for tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Get,
+    View,
+    Iter,
+    GetWith,
+    TryGetWith,
+    OptionallyGetWith,
+    LoadingGet,
+    LoadingRefresh,
+    LoadingGetAll,
+    GetMany,
+    GetManyWith,
+    OrInsertWith,
+    AndUpsertWith,
+    AndComputeWith,
+    Count,
+    Insert,
+    InsertWithTtl,
+    Remove,
+    Invalidate,
+    InvalidateAll,
+    InvalidateIf,
+    RunPendingTasks,
+    TaskGetWith,
+    TaskTryGetWith,
+    TaskOptionallyGetWith,
+    TaskLoadingGet,
+    TaskGetManyWith,
+    TaskOrInsertWith,
+    TaskAndUpsertWith,
+    TaskAndComputeWith,
+    TaskCount,
+    TaskBlocks,
+}
+
+/// What the line of a second adds up.
+pub(crate) const GROUPS: [&str; 7] = ["read", "load", "many", "entry", "write", "flush", "task"];
+
+type Plan = (Kind, &'static str, u64);
+
+/// What a thread does: the kind, its group, how often of all.
+const THREAD: &[Plan] = &[
+    (Kind::Get, "read", 200),
+    (Kind::View, "read", 100),
+    (Kind::Iter, "read", 2),
+    (Kind::GetWith, "load", 150),
+    (Kind::TryGetWith, "load", 60),
+    (Kind::OptionallyGetWith, "load", 40),
+    (Kind::LoadingGet, "load", 40),
+    (Kind::LoadingRefresh, "load", 10),
+    (Kind::LoadingGetAll, "many", 5),
+    (Kind::GetMany, "many", 10),
+    (Kind::GetManyWith, "many", 25),
+    (Kind::OrInsertWith, "entry", 20),
+    (Kind::AndUpsertWith, "entry", 20),
+    (Kind::AndComputeWith, "entry", 20),
+    (Kind::Count, "entry", 30),
+    (Kind::Insert, "write", 30),
+    (Kind::InsertWithTtl, "write", 15),
+    (Kind::Remove, "write", 15),
+    (Kind::Invalidate, "write", 25),
+    (Kind::InvalidateAll, "flush", 2),
+    (Kind::InvalidateIf, "flush", 2),
+    (Kind::RunPendingTasks, "flush", 4),
+];
+
+/// What a task does.
+const TASK: &[Plan] = &[
+    (Kind::TaskGetWith, "task", 300),
+    (Kind::TaskTryGetWith, "task", 100),
+    (Kind::TaskOptionallyGetWith, "task", 60),
+    (Kind::TaskLoadingGet, "task", 40),
+    (Kind::TaskGetManyWith, "task", 60),
+    (Kind::TaskOrInsertWith, "task", 40),
+    (Kind::TaskAndUpsertWith, "task", 30),
+    (Kind::TaskAndComputeWith, "task", 30),
+    (Kind::TaskCount, "task", 60),
+    // Any of the above of threads, on the thread that polls: holds up the other tasks there.
+    (Kind::TaskBlocks, "task", 1),
+];
+
+fn draw(plans: &[Plan], random: &mut Random) -> Kind {
+    let mut at = random.below(plans.iter().map(|plan| plan.2).sum());
+    for &(kind, _, often) in plans {
+        if at < often {
+            return kind;
+        }
+        at -= often;
+    }
+    unreachable!("below the sum")
+}
+
+impl Kind {
+    /// Something for a thread to do.
+    pub(crate) fn of_thread(random: &mut Random) -> Kind {
+        draw(THREAD, random)
+    }
+
+    /// Something for a task to do.
+    pub(crate) fn of_task(random: &mut Random) -> Kind {
+        match draw(TASK, random) {
+            Kind::TaskBlocks if is_calm() => Kind::TaskGetWith,
+            kind => kind,
+        }
+    }
+
+    /// All, each with its group.
+    pub(crate) fn all() -> impl Iterator<Item = (Kind, &'static str)> {
+        THREAD.iter().chain(TASK).map(|&(kind, group, _)| (kind, group))
+    }
+
+    pub(crate) fn named(number: usize) -> Option<Kind> {
+        Kind::all().map(|(kind, _)| kind).find(|&kind| kind as usize == number)
+    }
+}
+
+/// How many there are.
+const COUNT: usize = Kind::TaskBlocks as usize + 1;
+
+/// What has been done so far, by all.
+#[derive(Default)]
+pub(crate) struct Tally {
+    done: [AtomicU64; COUNT],
+    slowest_micros: [AtomicU64; COUNT],
+    /// Operations that took longer than a caller waits for a load.
+    slow: [AtomicU64; COUNT],
+    /// Deliberate panics that reached the caller.
+    pub(crate) panics: AtomicU64,
+    /// Panics of computations that would have waited for themselves.
+    pub(crate) rings: AtomicU64,
+    /// Panics of computations that lost patience.
+    pub(crate) impatient: AtomicU64,
+    /// Futures dropped halfway.
+    pub(crate) cancels: AtomicU64,
+    /// Errors that callers were given.
+    pub(crate) failures: AtomicU64,
+    pub(crate) loaded: AtomicU64,
+    pub(crate) coalesced: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn note(&self, kind: Kind, took: Duration) {
+        self.slow[kind as usize].fetch_add(u64::from(took >= patience()), Relaxed);
+        self.done[kind as usize].fetch_add(1, Relaxed);
+        self.slowest_micros[kind as usize].fetch_max(took.as_micros() as u64, Relaxed);
+    }
+
+    pub(crate) fn status(&self, status: Status) {
+        match status {
+            Status::Loaded => self.loaded.fetch_add(1, Relaxed),
+            Status::Coalesced => self.coalesced.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+
+    pub(crate) fn done(&self, kind: Kind) -> u64 {
+        self.done[kind as usize].load(Relaxed)
+    }
+
+    pub(crate) fn slow(&self, kind: Kind) -> u64 {
+        self.slow[kind as usize].load(Relaxed)
+    }
+
+    pub(crate) fn slowest(&self, kind: Kind) -> Duration {
+        Duration::from_micros(self.slowest_micros[kind as usize].load(Relaxed))
+    }
+
+    /// How many operations of each of [`GROUPS`].
+    pub(crate) fn by_group(&self) -> [u64; GROUPS.len()] {
+        GROUPS.map(|group| {
+            let of_group = Kind::all().filter(|(_, other)| *other == group);
+            of_group.map(|(kind, _)| self.done(kind)).sum()
+        })
+    }
+
+    /// The counts beside the operations, by name.
+    pub(crate) fn events(&self) -> [(&'static str, u64); 7] {
+        [
+            ("panics", &self.panics),
+            ("cancels", &self.cancels),
+            ("coalesced", &self.coalesced),
+            ("loaded", &self.loaded),
+            ("failures", &self.failures),
+            ("rings", &self.rings),
+            ("impatient", &self.impatient),
+        ]
+        .map(|(name, count)| (name, count.load(Relaxed)))
+    }
+}

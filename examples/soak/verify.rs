@@ -1,0 +1,96 @@
+//! What must hold at a barrier, when nobody works.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::faults;
+use crate::random::Random;
+use crate::tracked::{ERRORS, Id, KEYS, VALUES};
+use crate::world::{self, COUNTERS, LONGEST_TTL, Shelf, World};
+
+/// Checks everything.
+pub(crate) fn verify(world: &World, random: &mut Random) {
+    let jumped = random.one_in(4);
+    if jumped {
+        // Everything that expires has expired.
+        world.clock.advance(LONGEST_TTL + world::TTL);
+    }
+    for shelf in &world.shelves {
+        let validated = catch_unwind(AssertUnwindSafe(|| shelf.cache.__validate()));
+        faults::expect(validated.is_ok(), || format!("cache {} is not whole", shelf.name));
+        if jumped && shelf.expires {
+            verify_expired(shelf);
+        }
+        shelf.cache.run_pending_tasks();
+        verify_shelf(shelf);
+    }
+    faults::expect(ERRORS.alive() == 0, || format!("{} errors are leaked", ERRORS.alive()));
+    verify_counters(world);
+}
+
+/// Before anything is freed: what has expired is not served.
+fn verify_expired(shelf: &Shelf) {
+    let served = (0..world::KEYS).filter(|&key| shelf.cache.get(&Id(key)).is_some()).count();
+    faults::expect(served == 0, || {
+        format!("{served} expired entries of {} are served", shelf.name)
+    });
+    shelf.cache.run_pending_tasks();
+    let left = shelf.cache.entry_count();
+    faults::expect(left == 0, || format!("{left} expired entries of {} are not freed", shelf.name));
+}
+
+/// After everything that can be freed is freed.
+fn verify_shelf(shelf: &Shelf) {
+    let Shelf { name, number, cache, truth, most, .. } = shelf;
+    let (entries, size) = (cache.entry_count(), cache.weighted_size());
+    let alive = (KEYS[*number].alive(), VALUES[*number].alive());
+    faults::expect(alive == (entries as i64, entries as i64), || {
+        format!("cache {name} has {entries} entries; keys and values alive: {alive:?}")
+    });
+    faults::expect(size <= *most, || format!("cache {name} weighs {size} of at most {most}"));
+    let (mut count, mut weight) = (0, 0);
+    for (key, value) in cache {
+        shelf.check(key.id, truth.floor(key.id), &value, "at the barrier");
+        count += 1;
+        weight += if *name == "weight" { u64::from(value.weight) } else { 1 };
+    }
+    faults::expect((count, weight) == (entries, size), || {
+        format!("cache {name}: iter finds {count} weighing {weight}, not {entries}, {size}")
+    });
+    let stats = cache.stats();
+    let removed = stats.removed_expired
+        + stats.removed_explicit
+        + stats.removed_replaced
+        + stats.removed_size;
+    let told = truth.tells.load(SeqCst);
+    faults::expect(removed == told && stats.listener_panics == 0, || {
+        format!("cache {name}: the listener was told of {told}, the statistics of {stats:?}")
+    });
+}
+
+fn verify_counters(world: &World) {
+    world.counters.__validate();
+    world.counters.run_pending_tasks();
+    for key in 0..COUNTERS {
+        let counted = world.counted[key as usize].load(SeqCst);
+        let shown = world.counters.get(&key).unwrap_or(0);
+        faults::expect(shown == counted, || {
+            format!("counter {key} shows {shown} after {counted} increments")
+        });
+    }
+}
+
+/// Drops the caches. Nothing may be left of them.
+pub(crate) fn drop_all(world: World) {
+    for shelf in &world.shelves {
+        for key in 0..world::KEYS {
+            shelf.cache.view(&Id(key), |value| value.excuse());
+        }
+    }
+    drop(world);
+    let left = |censuses: &[crate::tracked::Census]| -> i64 {
+        censuses.iter().map(|census| census.alive()).sum()
+    };
+    let left = (left(&KEYS), left(&VALUES));
+    faults::expect(left == (0, 0), || format!("keys and values outlive the caches: {left:?}"));
+}

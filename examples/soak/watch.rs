@@ -1,0 +1,138 @@
+//! Who does what since when; a watchdog for what never ends; panics told apart.
+
+use std::any::Any;
+use std::panic;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::faults;
+use crate::kinds::{Kind, Tally};
+
+/// An operation that takes longer is stuck: 150 times what a caller waits for a load (unless all
+/// is calm, and there is nothing to wait for), and a load is some loads deep.
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// The payload of a panic that is part of the test.
+pub(crate) struct Deliberate;
+
+/// One worker, thread or task.
+struct Slot {
+    name: String,
+    /// The kind's number and one; 0 is idle.
+    doing: AtomicUsize,
+    since_millis: AtomicU64,
+    ops: AtomicU64,
+}
+
+pub(crate) struct Watch {
+    began: Instant,
+    slots: Vec<Slot>,
+}
+
+impl Watch {
+    pub(crate) fn new(names: impl Iterator<Item = String>) -> Watch {
+        let slot = |name| Slot {
+            name,
+            doing: AtomicUsize::new(0),
+            since_millis: AtomicU64::new(0),
+            ops: AtomicU64::new(0),
+        };
+        Watch { began: Instant::now(), slots: names.map(slot).collect() }
+    }
+
+    fn millis(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+
+    pub(crate) fn enter(&self, worker: usize, kind: Kind) -> Instant {
+        let slot = &self.slots[worker];
+        slot.since_millis.store(self.millis(), Relaxed);
+        slot.doing.store(kind as usize + 1, Relaxed);
+        Instant::now()
+    }
+
+    pub(crate) fn leave(&self, worker: usize) {
+        let slot = &self.slots[worker];
+        slot.doing.store(0, Relaxed);
+        slot.ops.fetch_add(1, Relaxed);
+    }
+
+    /// The fewest operations that a worker has got through.
+    pub(crate) fn fewest(&self) -> (u64, &str) {
+        let of_all = self.slots.iter().map(|slot| (slot.ops.load(Relaxed), slot.name.as_str()));
+        of_all.min().unwrap_or((0, ""))
+    }
+
+    fn is_stuck(&self, slot: &Slot) -> bool {
+        let since = slot.since_millis.load(Relaxed);
+        let took = self.millis().saturating_sub(since);
+        slot.doing.load(Relaxed) != 0 && took > STUCK_AFTER.as_millis() as u64
+    }
+
+    fn describe(&self) -> String {
+        let line = |slot: &Slot| {
+            let doing = slot.doing.load(Relaxed).checked_sub(1).and_then(Kind::named);
+            let doing = doing.map_or("nothing".to_owned(), |kind| format!("{kind:?}"));
+            let millis = self.millis().saturating_sub(slot.since_millis.load(Relaxed));
+            format!("  {:<16} {:<22} for {:>6} ms", slot.name, doing, millis)
+        };
+        self.slots.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends the process with status 1 if an operation is stuck.
+    pub(crate) fn guard(self: Arc<Self>, seed: u64) {
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_millis(500));
+                if self.slots.iter().any(|slot| self.is_stuck(slot)) {
+                    eprintln!("soak: STUCK\n{}", self.describe());
+                    faults::found().iter().for_each(|fault| eprintln!("soak: WRONG: {fault}"));
+                    eprintln!("soak: seed {seed}");
+                    process::exit(1);
+                }
+            }
+        });
+    }
+}
+
+/// Why the cache itself may panic here; both are documented.
+const RING: &str = "would wait for itself for ever";
+const IMPATIENT: &str = "has not ended within `coalesce_timeout`";
+
+fn text(payload: &(dyn Any + Send)) -> &str {
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    owned.or(payload.downcast_ref::<&str>().copied()).unwrap_or("")
+}
+
+fn is_expected(payload: &(dyn Any + Send)) -> bool {
+    let text = text(payload);
+    payload.is::<Deliberate>() || text.contains(RING) || text.contains(IMPATIENT)
+}
+
+/// Keeps the panics that are part of the test off the terminal.
+pub(crate) fn silence_expected_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !is_expected(info.payload()) {
+            usual(info);
+        }
+    }));
+}
+
+/// Counts a panic that came out of an operation.
+pub(crate) fn sort_panic(payload: Box<dyn Any + Send>, tally: &Tally, what: &dyn std::fmt::Debug) {
+    let text = text(&*payload);
+    let count = if payload.is::<Deliberate>() {
+        &tally.panics
+    } else if text.contains(RING) {
+        &tally.rings
+    } else if text.contains(IMPATIENT) {
+        &tally.impatient
+    } else {
+        return faults::report(format!("{what:?} panicked: {text}"));
+    };
+    count.fetch_add(1, Relaxed);
+}
