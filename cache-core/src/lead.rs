@@ -104,6 +104,27 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         let timer = self.store.start_timer();
         let loaded = self.run(caller, loader).await;
         timer.stop(loaded.is_ok());
+        self.finish(loaded, share)
+    }
+
+    /// As `load`, for a thread: without a future around it.
+    #[inline]
+    pub(crate) fn load_here<E>(
+        self,
+        loader: impl FnOnce() -> Result<V, E>,
+        share: &impl ShareError<E>,
+    ) -> Result<V, E> {
+        let timer = self.store.start_timer();
+        let loaded = {
+            let _entered = nesting::enter(self.running());
+            loader()
+        };
+        timer.stop(loaded.is_ok());
+        self.finish(loaded, share)
+    }
+
+    #[inline]
+    fn finish<E>(self, loaded: Result<V, E>, share: &impl ShareError<E>) -> Result<V, E> {
         match loaded {
             Ok(value) => Ok(self.publish(value)),
             Err(error) => {

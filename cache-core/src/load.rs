@@ -8,7 +8,8 @@
 //! # Threads and tasks
 //! There is one code for both, written as futures. A task's loader is a future and its waiting is
 //! pending; a thread's loader is a closure and its waiting blocks, inside the poll, so that its
-//! future is ready at the first poll ([`ready`]).
+//! future is ready at the first poll ([`ready`]). A thread that leads at once, which is what most
+//! misses are, does without the future ([`Store::load_here`]).
 //!
 //! # Who cannot wait
 //! loads *alone*: leads a second flight beside the first, which nobody can join. It runs at once, and
@@ -86,17 +87,46 @@ pub(crate) enum Next<'f, V> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Loads a key that was just found missing. The loader runs at most once, inside this call.
+    /// Loads a key that was just found missing, as a thread. The loader runs at most once, inside this
+    /// call.
+    pub(crate) fn load_here<E>(
+        &self,
+        (hash, key): (u64, K),
+        loader: impl FnOnce() -> Result<V, E>,
+        share: impl ShareError<E>,
+    ) -> Result<(V, Status), E> {
+        match self.take_role(hash, key, true, nesting::innermost()) {
+            // The usual case, and there is nothing to wait for.
+            Role::Lead(leader) => {
+                leader.load_here(loader, &share).map(|value| (value, Status::Loaded))
+            }
+            role => ready(self.go_on(Caller::Thread, role, hash, async { loader() }, share)),
+        }
+    }
+
+    /// As `load_here`, as a task.
     pub(crate) async fn load<E>(
         &self,
+        (hash, key): (u64, K),
+        loader: impl Future<Output = Result<V, E>>,
+        share: impl ShareError<E>,
+    ) -> Result<(V, Status), E> {
+        let role = self.take_role(hash, key, true, nesting::innermost());
+        self.go_on(Caller::Task, role, hash, loader, share).await
+    }
+
+    /// Does what a role says, and then perhaps another.
+    async fn go_on<E>(
+        &self,
         caller: Caller,
-        (hash, mut key): (u64, K),
+        mut role: Role<'_, K, V>,
+        hash: u64,
         loader: impl Future<Output = Result<V, E>>,
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
         let (mut may_join, mut waited, mut timed_out) = (true, false, false);
         loop {
-            let flight = match self.take_role(hash, key, may_join, nesting::innermost()) {
+            let (flight, key) = match role {
                 Role::Hit(value) => {
                     return Ok((value, if waited { Status::Coalesced } else { Status::Hit }));
                 }
@@ -104,10 +134,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                     let loaded = leader.load(caller, loader, &share).await;
                     return loaded.map(|value| (value, Status::Loaded));
                 }
-                Role::Join(flight, given_back) => {
-                    key = given_back;
-                    flight
-                }
+                Role::Join(flight, key) => (flight, key),
             };
             waited = true;
             match self.wait_for(caller, &flight, self.patience(), &mut timed_out).await {
@@ -119,6 +146,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 Next::LoadAlone => may_join = false,
                 Next::LookAgain => {}
             }
+            role = self.take_role(hash, key, may_join, nesting::innermost());
         }
     }
 

@@ -102,6 +102,7 @@ pub(crate) fn thread_number() -> usize {
 
 /// Calls `work` with the thread's stack; with an empty one where the thread is ending and has none
 /// any more.
+#[inline]
 fn with_stack<R>(work: impl FnOnce(&mut Vec<Arc<dyn Running>>) -> R) -> R {
     let mut work = Some(work);
     let done = ENTERED.try_with(|stack| {
@@ -115,6 +116,7 @@ fn with_stack<R>(work: impl FnOnce(&mut Vec<Arc<dyn Running>>) -> R) -> R {
 pub(crate) struct Entered(());
 
 /// Puts a load on the calling thread's stack.
+#[inline]
 pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
     with_stack(|stack| stack.push(load));
     Entered(())
@@ -129,6 +131,7 @@ impl Entered {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
         // comes off the stack is dropped here, not inside the borrow.
@@ -137,11 +140,13 @@ impl Drop for Entered {
 }
 
 /// The load whose loader the calling thread is running, if any.
+#[inline]
 pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
     with_stack(|stack| stack.last().map(Arc::clone))
 }
 
 /// How many loads the calling thread is inside of.
+#[inline]
 pub(crate) fn depth() -> usize {
     with_stack(|stack| stack.len())
 }

@@ -35,36 +35,42 @@ struct Registered<V> {
 }
 
 /// What a writer has found out about flights with the hash of his key: by comparing keys, without the
-/// lock.
+/// lock. Nearly always there are none.
 pub(crate) struct Judged<V> {
-    same_key: Vec<Arc<Flight<V>>>,
-    other_key: Vec<Arc<Flight<V>>>,
     /// The writer's own flight, by its address: who holds a flight counts as waiting for it.
     own: usize,
+    flights: Vec<(Arc<Flight<V>>, IsSameKey)>,
 }
+
+type IsSameKey = bool;
 
 impl<V> Judged<V> {
     pub(crate) fn new() -> Self {
-        Judged { same_key: Vec::new(), other_key: Vec::new(), own: 0 }
+        Judged { own: 0, flights: Vec::new() }
     }
 
     /// For a writer who leads this flight, which needs no judging.
     pub(crate) fn by_leader_of(flight: &Arc<Flight<V>>) -> Self {
-        Judged { own: Arc::as_ptr(flight) as usize, ..Judged::new() }
+        Judged { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
-        if is_same_key { &mut self.same_key } else { &mut self.other_key }.push(flight);
+    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: IsSameKey) {
+        self.flights.push((flight, is_same_key));
+    }
+
+    fn of(&self, flight: &Arc<Flight<V>>) -> Option<IsSameKey> {
+        self.flights
+            .iter()
+            .find(|(other, _)| Arc::ptr_eq(other, flight))
+            .map(|(_, is_same_key)| *is_same_key)
     }
 
     fn contains(&self, flight: &Arc<Flight<V>>) -> bool {
-        Arc::as_ptr(flight) as usize == self.own
-            || self.same_key.iter().any(|other| Arc::ptr_eq(other, flight))
-            || self.is_other(flight)
+        Arc::as_ptr(flight) as usize == self.own || self.of(flight).is_some()
     }
 
     fn is_other(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.other_key.iter().any(|other| Arc::ptr_eq(other, flight))
+        self.of(flight) == Some(false)
     }
 }
 
@@ -85,13 +91,16 @@ impl<V> Register<V> {
 
     /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
     /// there is one.
+    #[inline]
     pub(crate) fn take_spare(&mut self) -> Option<Arc<Flight<V>>> {
-        let spare = self.spare.as_mut()?;
-        // Its last leader may still be about to let go of it.
-        Arc::get_mut(spare).is_some().then(|| self.spare.take()).flatten()
+        // Its last leader may still be about to let go of it. If he has, nobody else can have it, and
+        // what he did before is known here: `Arc::get_mut`, which the caller has yet to pass, sees to
+        // that.
+        self.spare.take_if(|spare| Arc::strong_count(spare) == 1)
     }
 
     /// `vacant`: there is no entry of its key, not even an expired one.
+    #[inline]
     pub(crate) fn add(&mut self, kind: Kind, vacant: bool, flight: Arc<Flight<V>>) {
         if self.registered == SHORT * self.lists.len() {
             self.spread();
@@ -115,10 +124,12 @@ impl<V> Register<V> {
     }
 
     /// The list of a hash. Its upper half says the shard, so the lower one has the variety.
+    #[inline]
     fn list(&self, hash: u64) -> &Vec<Registered<V>> {
         &self.lists[hash as usize & (self.lists.len() - 1)]
     }
 
+    #[inline]
     fn list_mut(&mut self, hash: u64) -> &mut Vec<Registered<V>> {
         let list = hash as usize & (self.lists.len() - 1);
         &mut self.lists[list]
@@ -129,6 +140,7 @@ impl<V> Register<V> {
         self.list(hash).iter().filter(move |other| other.flight.hash() == hash)
     }
 
+    #[inline]
     fn find(&self, flight: &Arc<Flight<V>>) -> Option<&Registered<V>> {
         self.list(flight.hash()).iter().find(|other| other.is(flight))
     }
@@ -146,6 +158,7 @@ impl<V> Register<V> {
 
     /// Takes this flight off the register: nothing if it was not on it, else whether others than its
     /// leader hold it, who have joined it or are about to.
+    #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> Option<bool> {
         let list = self.list_mut(flight.hash());
         let place = list.iter().position(|other| other.is(flight))?;
@@ -160,8 +173,9 @@ impl<V> Register<V> {
         Some(joined)
     }
 
+    #[inline]
     fn shrink(&mut self) {
-        if self.registered == 0 && self.lists.len() > 1 {
+        if self.lists.len() > 1 && self.registered == 0 {
             self.lists = vec![Vec::new()];
         }
     }
@@ -176,11 +190,13 @@ impl<V> Register<V> {
 
     /// Is the flight registered, and is it certain that there is no entry of its key? Being
     /// registered, it knows of all that was written; of what other loads have stored, it was told.
+    #[inline]
     pub(crate) fn is_vacant(&self, flight: &Arc<Flight<V>>) -> bool {
         self.find(flight).is_some_and(|found| found.vacant && found.kind == Kind::Shared)
     }
 
     /// An entry with this hash is stored by a load.
+    #[inline]
     pub(crate) fn occupy(&mut self, hash: u64) {
         if self.registered > 0 {
             let same = |other: &&mut Registered<V>| other.flight.hash() == hash;
@@ -243,6 +259,7 @@ impl<V> Register<V> {
 
     /// A flight with this hash that others wait for, and that is none of those judged to be for
     /// other keys.
+    #[inline]
     pub(crate) fn awaitable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
         if self.registered == 0 {
             return None;

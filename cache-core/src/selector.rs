@@ -312,7 +312,7 @@ where
             return Ok(Entry::found(key, value));
         }
         let own = (hash, key.clone());
-        let loaded = cache.store().load(Caller::Task, own, init, share).await?;
+        let loaded = cache.store().load(own, init, share).await?;
         Ok(entry_of(key, loaded))
     }
 }

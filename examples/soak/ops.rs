@@ -12,11 +12,6 @@ use crate::loaders::{linger, trip};
 use crate::tracked::{Failure, Id, Key, Origin, OtherFailure, Value};
 use crate::world::{COUNTERS, KEYS, LONGEST_TTL};
 
-/// Whether a key is without an older value after a computation has said `Removed`. Not yet: where
-/// `invalidate_entries_if` of other keys, or a write to a key with the same hash, comes while the
-/// computation runs, what it decides is not carried out, and the entry stays.
-pub(crate) const REMOVALS_HOLD: bool = true;
-
 impl Actor {
     /// Does it once.
     pub(crate) fn act(&mut self, kind: Kind) {
@@ -232,7 +227,7 @@ impl Actor {
                 _ => Op::Nop,
             }
         });
-        if REMOVALS_HOLD && matches!(result, CompResult::Removed(_)) {
+        if matches!(result, CompResult::Removed(_)) {
             shelf.truth.settle(key, version, Kind::AndComputeWith);
         }
     }

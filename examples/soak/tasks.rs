@@ -12,7 +12,6 @@ use cache_core::{CompResult, Op};
 use crate::actor::{Actor, keys};
 use crate::kinds::Kind;
 use crate::loaders::{linger_as_task, trip};
-use crate::ops::REMOVALS_HOLD;
 use crate::tracked::{Failure, Key, OtherFailure};
 use crate::world::{COUNTERS, is_calm, patience};
 
@@ -214,7 +213,7 @@ impl Actor {
                 }
             });
         let result = self.maybe(compute).await;
-        if REMOVALS_HOLD && matches!(result, Some(CompResult::Removed(_))) {
+        if matches!(result, Some(CompResult::Removed(_))) {
             shelf.truth.settle(key, version, Kind::TaskAndComputeWith);
         }
     }

@@ -184,7 +184,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        ready(self.store().load(Caller::Thread, key, async { init() }, share))
+        self.store().load_here(key, init, share)
     }
 
     /// For the macros, after their own look-up: loads without looking (and counting) first.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::Cache;
 use crate::share::{CloneError, NeverFails, Nothing, ShareArc};
-use crate::wait::Caller;
 use crate::{Equivalent, Status};
 
 impl<K, V, S> Cache<K, V, S>
@@ -71,7 +70,7 @@ where
 
     async fn load_value_async(&self, key: (u64, K), init: impl Future<Output = V>) -> (V, Status) {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(loaded) = self.store().load(Caller::Task, key, init, NeverFails).await;
+        let Ok(loaded) = self.store().load(key, init, NeverFails).await;
         loaded
     }
 
@@ -121,7 +120,7 @@ where
         init: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Arc<E>> {
         let init = async { init.await.map_err(Arc::new) };
-        self.store().load(Caller::Task, key, init, ShareArc).await.map(|(value, _)| value)
+        self.store().load(key, init, ShareArc).await.map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with), with a future to make the value. See
@@ -161,7 +160,7 @@ where
         init: impl Future<Output = Option<V>>,
     ) -> Option<V> {
         let init = async { init.await.ok_or(Nothing) };
-        let loaded = self.store().load(Caller::Task, key, init, CloneError).await;
+        let loaded = self.store().load(key, init, CloneError).await;
         loaded.map(|(value, _)| value).ok()
     }
 }

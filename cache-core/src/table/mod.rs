@@ -367,13 +367,14 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has its
     /// hash under the lock, there is nothing to compare it with.
+    #[inline]
     pub(crate) fn lock_missing(
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         let locked = self.lock(self.table.shard_of(hash));
-        if locked.unjudged(hash as u32, &[]).is_none() {
+        if !locked.has_hash(hash as u32) {
             return (locked, None);
         }
         drop(locked);
