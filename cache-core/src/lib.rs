@@ -87,3 +87,8 @@ pub use crate::selector::EntrySelector;
 pub use crate::share::{CloneError, KeepError, ShareError};
 pub use crate::stats::Stats;
 pub use crate::status::Status;
+
+/// The examples of the README are tested like those of the documentation.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
