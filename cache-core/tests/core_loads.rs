@@ -368,6 +368,21 @@ fn a_loaded_value_too_heavy_is_given_and_not_stored() {
     });
 }
 
+/// It replaces nothing: what was stored from inside stays.
+#[test]
+fn a_loaded_value_too_heavy_leaves_what_was_stored_meanwhile() {
+    must_end(|| {
+        let weigh = |_: &u64, value: &u64| *value as u32;
+        let cache: Cache<u64, u64> = Cache::builder().max_capacity(10).weigher(weigh).build();
+        let value = cache.get_with(1, || {
+            assert_eq!(cache.get_with(1, || 5), 5);
+            11
+        });
+        assert_eq!((value, cache.get(&1)), (11, Some(5)));
+        cache.__validate();
+    });
+}
+
 #[test]
 fn a_loaded_value_is_stored_in_a_full_cache() {
     for max in [1, 2, 10] {

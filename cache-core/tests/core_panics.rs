@@ -280,9 +280,8 @@ fn loads_of_tasks_and_batches<S: TestHasher>() -> Vec<Operation<S>> {
         }),
         ("get_many_with", |f| {
             let keys = [3, 50, 51, 50].map(|n| f.key(n));
-            let load = |missing: &[Key]| {
-                missing.iter().map(|key| (key.clone(), f.value(key.0))).collect()
-            };
+            let load =
+                |missing: &[Key]| missing.iter().map(|key| (key.clone(), f.value(key.0))).collect();
             assert!(f.cache.get_many_with(&keys, load).iter().all(Option::is_some));
         }),
         ("get_many_with_async, without one", |f| {

@@ -341,6 +341,70 @@ fn a_computation_goes_ahead_of_a_load_that_hangs() {
     });
 }
 
+/// A load that runs beside a computation began before that stored, so it is not stored after it, even
+/// where what was computed has left.
+#[test]
+fn a_load_inside_a_computation_is_not_stored_after_it() {
+    let (cache, gate) = (Cache::<u64, u64>::new(1), Gate::default());
+    let mut inside = None;
+    cache.entry(1).and_upsert_with(|_| {
+        let load = cache.get_with_async(1, async {
+            gate.passed().await;
+            7
+        });
+        inside = Some(Polled::pending(load));
+        50
+    });
+    cache.insert(2, 2);
+    assert_eq!(cache.get(&1), None, "evicted");
+    gate.open();
+    assert_eq!(inside.unwrap().finish(), 7);
+    assert_eq!(cache.get(&1), None);
+    cache.__validate();
+}
+
+#[test]
+fn a_refresh_that_hangs_does_not_undo_the_removal_by_a_computation() {
+    must_end(|| {
+        let cache: Cache<u64, u64> =
+            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
+        cache.insert(1, 3);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel();
+        let refreshing = cache.clone();
+        let refresh = thread::spawn(move || {
+            let load = || {
+                begun.send(()).unwrap();
+                ends.recv().unwrap()
+            };
+            refreshing.__refresh(1, load, |value| Some(value))
+        });
+        begins.recv().unwrap();
+        let removed = cache.entry(1).and_compute_with(|_| Op::Remove);
+        assert!(matches!(removed, CompResult::Removed(entry) if *entry.value() == 3));
+        end.send(4).unwrap();
+        assert_eq!(refresh.join().unwrap(), 4);
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    });
+}
+
+fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    subject.put(1, 41);
+    subject.entry(1).and_compute_with(|_| {
+        subject.clock.advance(common::TTL);
+        Op::Remove
+    });
+    let cause = if subject.expires() { RemovalCause::Expired } else { RemovalCause::Explicit };
+    subject.check_told(vec![(1, 41, cause)]);
+    subject.check_holds(0);
+}
+
+#[test]
+fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so() {
+    in_every_configuration!(what_expires_meanwhile);
+}
+
 #[test]
 fn entry_of_a_result_can_be_unwrapped() {
     let cache = Cache::<u64, u64>::new(10);

@@ -243,6 +243,19 @@ fn who_misses_the_key_waits_for_a_refresh_that_runs() {
 }
 
 #[test]
+fn a_recursion_of_refreshes_without_end_says_so() {
+    fn refresh(cache: &Cache<u64, u64>) -> u64 {
+        cache.__refresh(1, || refresh(cache) + 1, |value| Some(value))
+    }
+    must_end(|| {
+        let cache = Cache::new(10);
+        assert!(panics(|| refresh(&cache)));
+        assert_eq!(cache.entry_count(), 0);
+        cache.__validate();
+    });
+}
+
+#[test]
 fn a_loader_that_panics_is_its_callers_matter() {
     let calls = AtomicUsize::new(0);
     let cache = Cache::builder().build_with_loader(move |key: &u64| {
