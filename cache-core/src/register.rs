@@ -149,3 +149,22 @@ impl Hasher for Spread {
         self.0 = hash ^ hash.rotate_left(32);
     }
 }
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::nesting::KeyAt;
+
+    #[test]
+    fn a_register_gives_back_the_memory_of_a_large_batch_and_keeps_that_of_a_small_one() {
+        let mut register = Register::<u64>::new();
+        for (flights, keeps) in [(1000, false), (10, true)] {
+            let flight =
+                |hash| Arc::new(Flight::new(KeyAt { cache: 0, hash, slot: 0 }, None, false));
+            let flights: Vec<_> = (0..flights).map(flight).collect();
+            flights.iter().for_each(|flight| register.add(Kind::Shared, Arc::clone(flight)));
+            assert!(flights.iter().all(|flight| register.remove(flight)));
+            assert_eq!(register.first.capacity() > 0, keeps);
+        }
+    }
+}

@@ -405,6 +405,63 @@ fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so()
     in_every_configuration!(what_expires_meanwhile);
 }
 
+/// The ring passes through a computation that is itself inside a load.
+#[test]
+fn a_ring_through_a_computation_inside_a_load_ends() {
+    must_end(|| {
+        let cache = Cache::<&str, u64>::new(10);
+        let begun = std::sync::Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                cache.get_with("a", || {
+                    let compute = |_| {
+                        begun.wait();
+                        cache.get_with("inside b", || 1)
+                    };
+                    cache.entry("inside a").and_upsert_with(compute).into_value()
+                })
+            });
+            scope.spawn(|| {
+                cache.get_with("b", || {
+                    cache.get_with("inside b", || {
+                        begun.wait();
+                        cache.get_with("a", || 2)
+                    })
+                })
+            });
+        });
+        assert_eq!(cache.entry_count(), 4);
+        cache.__validate();
+    });
+}
+
+#[test]
+fn a_computation_counts_as_one_look_up() {
+    let cache = Cache::<u64, u64>::builder().record_stats().build();
+    for hits in 0..3 {
+        assert_eq!((cache.stats().hits, cache.stats().requests()), (hits, 2 * hits));
+        assert_eq!(cache.entry(9).and_compute_with(|_| Op::Nop), CompResult::StillNone(9));
+        cache.insert(1, 1);
+        cache.entry(1).and_compute_with(|_| Op::Nop);
+    }
+}
+
+/// What is left after a while is the same as if the key had been looked up, and not as if it had not.
+#[test]
+fn a_computation_counts_as_a_use() {
+    let left = |uses: fn(&Cache<u64, u64, common::Identity>)| {
+        let cache = Cache::builder().max_capacity(100).build_with_hasher(common::Identity);
+        (0..100).for_each(|key| cache.insert(key, key));
+        (0..3).for_each(|_| uses(&cache));
+        (100..180).for_each(|key| cache.insert(key, key));
+        (0..100).filter(|key| cache.contains_key(key)).collect::<Vec<u64>>()
+    };
+    let computed =
+        left(|cache| assert!(cache.entry(97).and_compute_with(|_| Op::Nop).into_entry().is_some()));
+    assert_eq!(computed, left(|cache| assert!(cache.get(&97).is_some())));
+    assert_ne!(computed, left(|_| {}));
+}
+
 #[test]
 fn entry_of_a_result_can_be_unwrapped() {
     let cache = Cache::<u64, u64>::new(10);

@@ -171,6 +171,30 @@ fn who_gives_up_twice_is_not_joined() {
     });
 }
 
+#[test]
+fn a_batch_that_gives_up_twice_is_not_joined() {
+    must_end(|| {
+        let patience = Duration::from_millis(100);
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
+        let gate = Gate::default();
+        let stuck = || cache.get_with_async(1, std::future::pending());
+        let _first = Polled::pending(stuck());
+        let mut second = Polled::pending(stuck());
+        let mut batch =
+            Polled::pending(cache.get_many_with_async(&[1], |_| after(&gate, vec![(1, 3)])));
+        wait_until(|| second.wakes.count() == 1 && batch.wakes.count() == 1);
+        assert!(second.poll().is_none(), "leads, and is stuck too");
+        assert!(batch.poll().is_none(), "joins the second");
+        wait_until(|| batch.wakes.count() == 2);
+        assert!(batch.poll().is_none(), "loads alone");
+        let later = Polled::pending(cache.get_with_async(1, async { 4 }));
+        gate.open();
+        assert_eq!((batch.finish(), later.wakes.count()), (vec![Some(3)], 0));
+        drop(second);
+        assert_eq!((later.wakes.count(), later.finish()), (1, 3));
+    });
+}
+
 /// In a cache of one shard, so that the register of loads is the same.
 #[test]
 fn a_write_of_another_key_does_not_overtake_a_load_that_runs_beside_another() {
