@@ -166,6 +166,34 @@ fn waiters_of_another_error_type_load_by_themselves_in_parallel() {
     });
 }
 
+/// An error that cannot be given to anybody else: those who wait load at once, and meet.
+#[test]
+fn waiters_of_an_error_that_is_not_shared_load_by_themselves_in_parallel() {
+    must_end(|| {
+        let (cache, crowd) = cache();
+        let (first, meet) = (AtomicBool::new(true), Barrier::new(2));
+        let failures = AtomicUsize::new(0);
+        let load = || {
+            if first.swap(false, SeqCst) {
+                crowd.wait_for(2);
+                return Err("no");
+            }
+            meet.wait();
+            Ok(7)
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let given = cache.__load_result(crowd.key(1), load, cache_core::KeepError);
+                    failures.fetch_add(usize::from(given.is_err()), SeqCst);
+                });
+            }
+        });
+        assert_eq!(failures.load(SeqCst), 1);
+        assert_eq!(cache.get(&crowd.key(1)), Some(7));
+    });
+}
+
 #[test]
 fn a_loader_that_panics_hands_over_to_one_of_those_who_wait() {
     must_end(|| {
