@@ -4,14 +4,16 @@
 mod common;
 
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-use cache_core::{Cache, Status};
+use cache_core::{Cache, Op, Status};
 use common::tasks::{Gate, Polled};
-use common::{must_end, wait_until};
+use common::{must_end, panics, wait_until};
 
 async fn after<T>(gate: &Gate, value: T) -> T {
     gate.passed().await;
@@ -197,6 +199,53 @@ fn a_batch_that_gives_up_twice_is_not_joined() {
         assert_eq!(later.finish(), 3, "looks again, and finds it");
         assert_eq!(cache.stats().coalesced, 0, "of no flight");
     });
+}
+
+/// A key that can be counted.
+#[derive(Clone)]
+struct Counted(u64, Arc<()>);
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Counted {}
+
+/// While the cache lives, that is.
+#[test]
+fn loads_that_store_nothing_keep_no_key() {
+    type Load = fn(&Cache<Counted, u64>, Counted);
+    let loads: [Load; 6] = [
+        |cache, key| assert_eq!(cache.optionally_get_with(key, || None), None),
+        |cache, key| assert!(panics(|| cache.get_with(key, || panic!("on purpose")))),
+        |cache, key| {
+            assert_eq!(
+                cache.get_with(key.clone(), || {
+                    cache.invalidate(&key);
+                    1
+                }),
+                1
+            )
+        },
+        |cache, key| drop(Polled::pending(cache.get_with_async(key, std::future::pending()))),
+        |cache, key| assert_eq!(cache.get_many_with(&[key], |_| Vec::new()), [None]),
+        |cache, key| assert!(cache.entry(key).and_compute_with(|_| Op::Nop).into_entry().is_none()),
+    ];
+    for load in loads {
+        let (cache, alive) = (Cache::new(100), Arc::new(()));
+        (0..200).for_each(|key| load(&cache, Counted(key, Arc::clone(&alive))));
+        cache.run_pending_tasks();
+        assert_eq!(Arc::strong_count(&alive), 1);
+        cache.__validate();
+    }
 }
 
 /// In a cache of one shard, so that the register of loads is the same.
