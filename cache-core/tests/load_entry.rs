@@ -409,30 +409,58 @@ fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so()
 #[test]
 fn a_ring_through_a_computation_inside_a_load_ends() {
     must_end(|| {
-        let cache = Cache::<&str, u64>::new(10);
-        let begun = std::sync::Barrier::new(2);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                cache.get_with("a", || {
-                    let compute = |_| {
-                        begun.wait();
-                        cache.get_with("inside b", || 1)
-                    };
-                    cache.entry("inside a").and_upsert_with(compute).into_value()
-                })
-            });
-            scope.spawn(|| {
-                cache.get_with("b", || {
-                    cache.get_with("inside b", || {
-                        begun.wait();
-                        cache.get_with("a", || 2)
+        for _ in 0..50 {
+            let cache = Cache::<&str, u64>::new(10);
+            let begun = std::sync::Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cache.get_with("a", || {
+                        let compute = |_| {
+                            begun.wait();
+                            cache.get_with("inside b", || 1)
+                        };
+                        cache.entry("inside a").and_upsert_with(compute).into_value()
                     })
-                })
+                });
+                scope.spawn(|| {
+                    cache.get_with("b", || {
+                        cache.get_with("inside b", || {
+                            begun.wait();
+                            cache.get_with("a", || 2)
+                        })
+                    })
+                });
             });
-        });
-        assert_eq!(cache.entry_count(), 4);
-        cache.__validate();
+            assert_eq!(cache.entry_count(), 4);
+            cache.__validate();
+        }
     });
+}
+
+#[test]
+fn loads_that_waited_for_a_computation_that_failed_share_one() {
+    let (cache, first, second) = (Cache::<u64, u64>::new(10), Gate::default(), Gate::default());
+    let compute = Polled::pending(cache.entry(1).and_try_compute_with_async(|_| async {
+        first.passed().await;
+        Err::<Op<u64>, _>("no")
+    }));
+    let wait = || {
+        Polled::pending(cache.entry(1).or_insert_with_async(async {
+            second.passed().await;
+            4
+        }))
+    };
+    let mut waiting = [wait(), wait()];
+    first.open();
+    assert_eq!(compute.finish(), Err("no"));
+    waiting.iter_mut().for_each(|call| assert!(call.poll().is_none()));
+    second.open();
+    let fresh = waiting.map(|call| {
+        let entry = call.finish();
+        assert_eq!(*entry.value(), 4);
+        entry.is_fresh()
+    });
+    assert_eq!(fresh, [true, false], "one has loaded, the other was given that");
 }
 
 #[test]
