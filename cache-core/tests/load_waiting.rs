@@ -203,7 +203,7 @@ fn a_batch_that_gives_up_twice_is_not_joined() {
 
 /// A key that can be counted.
 #[derive(Clone)]
-struct Counted(u64, Arc<()>);
+struct Counted(u64, #[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl Hash for Counted {
     fn hash<H: Hasher>(&self, state: &mut H) {
