@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 /// How long the thread stays when there is nothing to wait for.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
 
 static ALARMS: Mutex<Alarms> =
     Mutex::new(Alarms { by_time: BTreeMap::new(), next: 0, running: false });
@@ -54,14 +54,14 @@ pub(crate) fn set(at: Instant, waker: Waker) -> Alarm {
 }
 
 impl Alarm {
-    /// Has another waker called instead. Nothing happens if the alarm has gone off.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
+    /// Has another waker called instead; false if the alarm has gone off.
+    pub(crate) fn set_waker(&self, waker: &Waker) -> bool {
         let mut waker = waker.clone();
         let mut alarms = ALARMS.lock();
-        if let Some(old) = alarms.by_time.get_mut(&self.at) {
-            std::mem::swap(old, &mut waker);
-        }
+        let old = alarms.by_time.get_mut(&self.at);
+        let is_set = old.map(|old| std::mem::swap(old, &mut waker)).is_some();
         drop(alarms);
+        is_set
     }
 }
 
@@ -144,5 +144,41 @@ mod tests {
         changed.set_waker(&Arc::new(Tell(tell.clone(), 3)).into());
         assert_eq!(told.recv(), Ok(3));
         drop((far, changed));
+    }
+
+    #[test]
+    fn alarms_of_one_instant_all_go_off() {
+        let (tell, told) = channel();
+        let at = soon(10);
+        let alarms = [1, 2, 3].map(|name| set(at, Arc::new(Tell(tell.clone(), name)).into()));
+        assert_eq!([told.recv(), told.recv(), told.recv()], [Ok(1), Ok(2), Ok(3)]);
+        drop(alarms);
+    }
+
+    #[test]
+    fn the_thread_ends_when_it_is_not_needed_and_begins_anew() {
+        let (tell, told) = channel();
+        for name in 0..3 {
+            let alarm = set(soon(1), Arc::new(Tell(tell.clone(), name)).into());
+            assert_eq!(told.recv(), Ok(name));
+            drop(alarm);
+            while ALARMS.lock().running {
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// It had nothing to do, and has again.
+    #[test]
+    fn the_thread_does_not_end_while_there_are_alarms() {
+        let (tell, told) = channel();
+        for _ in 0..5 {
+            let set = |millis, name| set(soon(millis), Arc::new(Tell(tell.clone(), name)).into());
+            let first = set(1, 1);
+            assert_eq!(told.recv(), Ok(1));
+            let rest = [set(30, 2), set(60, 3)];
+            assert_eq!((told.recv(), told.recv()), (Ok(2), Ok(3)));
+            drop((first, rest));
+        }
     }
 }

@@ -25,7 +25,7 @@ use crate::store::Store;
 use crate::wait::{Caller, Waited};
 
 /// What a computation begins with.
-enum Begun<'s, K: Eq, V: Clone> {
+enum Begun<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// The entry as of now, fresh, and the duty to land the flight.
     With(Leader<'s, K, V>, Option<V>),
     /// Somebody else is at it.
@@ -62,6 +62,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     fn begin(&self, hash: u64, key: &K) -> Begun<'_, K, V> {
+        self.check_levels(hash, key);
         let (now, own) = (self.now(), (hash, key.clone()));
         let pinned = self.table.pin();
         match self.meet(&pinned, (hash, key), Seek { entry: false, flight: true }) {
@@ -92,8 +93,13 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                  or of one that waits for it; it would wait for itself for ever. Do the inner \
                  work first, or with another key"
             ),
-            // A load that hangs will not be stored over what this computation stores.
-            Waited::TimedOut if !flight.is_compute() => self.set_alone(flight),
+            // A load that hangs, or that cannot go on before this call returns, will not be stored
+            // over what this computation stores.
+            Waited::TimedOut | Waited::OwnThread if !flight.is_compute() => self.set_alone(flight),
+            Waited::OwnThread => panic!(
+                "{name}: another computation of the same entry is a future that this thread was the \
+                 last to poll; if it blocked here, nobody would poll that. Use the `_async` method"
+            ),
             Waited::TimedOut => panic!(
                 "{name}: another computation of the same entry has not ended within \
                  `coalesce_timeout`; two cannot run at once"

@@ -44,11 +44,14 @@
 //! So whoever waits is woken; see `wait.rs` for waiting.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use crate::nesting::{self, KeyAt, Running};
+use crate::panics::dispose;
 use crate::sync::Mutex;
 
 /// How a flight ended.
@@ -82,20 +85,23 @@ pub(crate) struct Flight<V> {
     /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn Running>>,
     compute: bool,
+    /// Somebody waits, or is about to. Set under the shard's lock, by who finds the flight on the
+    /// register; read under it, or after it was held, by who has taken it off.
+    joined: AtomicBool,
     /// The thread that polled the load last, if its loader is a future; otherwise 0.
     polled_by: AtomicUsize,
     outcome: OnceLock<Outcome<V>>,
     waiting: Mutex<Waiting>,
 }
 
+/// The calls that wait, by their tickets.
 struct Waiting {
     next_ticket: u64,
-    calls: Vec<Call>,
+    calls: BTreeMap<u64, Call>,
 }
 
 /// A call that waits.
 struct Call {
-    ticket: u64,
     waker: Waker,
     /// The load that the call was made inside of.
     inside: Option<Arc<dyn Running>>,
@@ -104,7 +110,7 @@ struct Call {
 impl<V: Send + Sync> Running for Flight<V> {
     fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
         self.outer.iter().for_each(&mut *visit);
-        self.waiting.lock().calls.iter().filter_map(|call| call.inside.as_ref()).for_each(visit);
+        self.waiting.lock().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
     fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
@@ -125,9 +131,10 @@ impl<V> Flight<V> {
             key,
             outer,
             compute,
+            joined: AtomicBool::new(false),
             polled_by: AtomicUsize::new(0),
             outcome: OnceLock::new(),
-            waiting: Mutex::new(Waiting { next_ticket: 0, calls: Vec::new() }),
+            waiting: Mutex::new(Waiting { next_ticket: 0, calls: BTreeMap::new() }),
         }
     }
 
@@ -136,6 +143,15 @@ impl<V> Flight<V> {
         debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
         (self.key, self.outer, self.compute) = (key, outer, compute);
         *self.polled_by.get_mut() = 0;
+        *self.joined.get_mut() = false;
+    }
+
+    pub(crate) fn set_joined(&self) {
+        self.joined.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_joined(&self) -> bool {
+        self.joined.load(Relaxed)
     }
 
     /// Does it hold nothing of the user's, nor another flight, so that it may be let go anywhere?
@@ -169,10 +185,17 @@ impl<V> Flight<V> {
 
     /// Ends the flight and wakes all who wait.
     pub(crate) fn land(&self, outcome: Outcome<V>) {
+        let mut waiting = self.waiting.lock();
         // A flight lands once; if it did not, the first outcome stands.
-        let _ = self.outcome.set(outcome);
-        let waiting = std::mem::take(&mut self.waiting.lock().calls);
-        waiting.into_iter().for_each(|call| call.waker.wake());
+        let refused = self.outcome.set(outcome);
+        let calls = std::mem::take(&mut waiting.calls);
+        drop(waiting);
+        for call in calls.into_values() {
+            // A waker that panics is its runtime's trouble and must not keep the others waiting.
+            let woken = catch_unwind(AssertUnwindSafe(|| call.waker.wake()));
+            woken.unwrap_or_else(dispose);
+        }
+        drop(refused);
     }
 
     /// Leaves a waker to be called at the landing. The ticket is for [`rewait`](Self::rewait) and
@@ -190,7 +213,7 @@ impl<V> Flight<V> {
         }
         let ticket = waiting.next_ticket;
         waiting.next_ticket += 1;
-        waiting.calls.push(Call { ticket, waker, inside });
+        waiting.calls.insert(ticket, Call { waker, inside });
         Ok(ticket)
     }
 
@@ -199,7 +222,7 @@ impl<V> Flight<V> {
         // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
         let mut waker = waker.clone();
         let mut waiting = self.waiting.lock();
-        let call = waiting.calls.iter_mut().find(|call| call.ticket == ticket);
+        let call = waiting.calls.get_mut(&ticket);
         let waits = call.map(|call| std::mem::swap(&mut call.waker, &mut waker)).is_some();
         drop(waiting);
         waits
@@ -208,8 +231,8 @@ impl<V> Flight<V> {
     /// Does not wait any more.
     pub(crate) fn leave(&self, ticket: u64) {
         let mut waiting = self.waiting.lock();
-        let place = waiting.calls.iter().position(|call| call.ticket == ticket);
-        let _left = place.map(|place| waiting.calls.swap_remove(place));
+        // Dropped after the unlocking.
+        let _left = waiting.calls.remove(&ticket);
         drop(waiting);
     }
 }

@@ -13,6 +13,7 @@ use crate::RemovalCause;
 use crate::call::Call;
 use crate::flight::{Flight, Kind, Outcome};
 use crate::nesting::{self, KeyAt, Running};
+use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
@@ -21,7 +22,7 @@ use crate::wait::Caller;
 
 /// The duty to land a flight. Dropped without having done so, it lands it with
 /// [`Outcome::LookAgain`].
-pub(crate) struct Leader<'s, K: Eq, V: Clone> {
+pub(crate) struct Leader<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     store: &'s Store<K, V>,
     flight: Arc<Flight<V>>,
     /// May its value take the place of one that is fresh?
@@ -34,8 +35,8 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone> {
 enum LeaderState {
     /// The flight's slot is reserved; it is registered, or overtaken.
     Leading,
-    /// It is off the register, and its slot is published or given back. Does anybody wait for it?
-    Ended { awaited: bool },
+    /// It is off the register, and its slot is published or given back.
+    Ended,
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -104,7 +105,10 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         let timer = self.store.start_timer();
         let loaded = self.run(caller, loader).await;
         timer.stop(loaded.is_ok());
-        self.finish(loaded, share)
+        match loaded {
+            Ok(value) => Ok(self.publish(value)),
+            Err(error) => Err(self.fail(error, share)),
+        }
     }
 
     /// As `load`, for a thread: without a future around it.
@@ -115,29 +119,29 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         share: &impl ShareError<E>,
     ) -> Result<V, E> {
         let timer = self.store.start_timer();
-        let loaded = {
-            let _entered = nesting::enter(self.running());
-            loader()
-        };
+        let _entered = nesting::enter(self.running());
+        let loaded = loader();
         timer.stop(loaded.is_ok());
-        self.finish(loaded, share)
-    }
-
-    #[inline]
-    fn finish<E>(self, loaded: Result<V, E>, share: &impl ShareError<E>) -> Result<V, E> {
         match loaded {
-            Ok(value) => Ok(self.publish(value)),
-            Err(error) => {
-                let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
-                self.end(outcome);
-                Err(error)
-            }
+            Ok(value) => Ok(self.publish_inside(value)),
+            Err(error) => Err(self.fail(error, share)),
         }
     }
 
+    fn fail<E>(self, error: E, share: &impl ShareError<E>) -> E {
+        self.end(share.share(&error).map_or(Outcome::Unshared, Outcome::Failed));
+        error
+    }
+
     /// Stores the value, if the flight is still registered and the key still absent (or to be
-    /// replaced), and gives it to those who wait.
-    pub(crate) fn publish(mut self, value: V) -> V {
+    /// replaced), and gives it to those who wait. The user's code that this runs is inside of the load,
+    /// as the loader was: those who wait for the load cannot go on before it.
+    pub(crate) fn publish(self, value: V) -> V {
+        let _entered = nesting::enter(self.running());
+        self.publish_inside(value)
+    }
+
+    fn publish_inside(mut self, value: V) -> V {
         let (store, slot) = (self.store, self.flight.slot());
         let (arrival, now) = if store.config.weigher.is_none() {
             store.receive_unweighed(value.clone())
@@ -148,67 +152,60 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         let Leader { flight, state, replaces, .. } = &mut self;
         store.write(now, |call| {
             if u64::from(arrival.weight) <= store.budget.max() {
-                call.publish(flight, *replaces, arrival, state);
-            } else {
-                let key = call.pinned.reserved_key(slot);
+                return call.publish(flight, *replaces, arrival, state);
+            }
+            let key = call.pinned.reserved_key(slot);
+            // What the value was to replace is out of date all the same.
+            if call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), state) {
                 store.turned_away(call.pinned, key, &arrival.value, RemovalCause::Size);
-                // What the value was to replace is out of date all the same.
-                call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), state);
             }
         });
-        self.land_with(&value);
-        value
-    }
-
-    /// Removes the key's entry, unless the key was written since the flight began.
-    pub(crate) fn remove(mut self) {
-        let Leader { store, flight, state, .. } = &mut self;
-        store.write(store.now(), |call| {
-            call.withdraw(flight, Some(RemovalCause::Explicit), state);
-        });
-    }
-
-    /// Ends the flight without a value.
-    pub(crate) fn end(mut self, outcome: Outcome<V>) {
-        self.unregister();
-        if self.is_awaited() {
-            self.flight.land(outcome);
-        }
-    }
-
-    /// Lands with a clone of the value, if anybody waits.
-    fn land_with(&self, value: &V) {
-        if self.is_awaited() {
+        if self.flight.is_joined() {
             self.flight.land(if self.flight.is_compute() {
                 Outcome::LookAgain
             } else {
                 Outcome::Value(value.clone())
             });
         }
+        value
     }
-}
 
-impl<K: Eq, V: Clone> Leader<'_, K, V> {
-    /// Does anybody wait, or is about to? Nobody can begin to, once it is off the register.
-    fn is_awaited(&self) -> bool {
-        self.state != LeaderState::Ended { awaited: false }
+    /// Removes the key's entry, unless the key was written since the flight began.
+    pub(crate) fn remove(mut self) {
+        let _entered = nesting::enter(self.running());
+        let Leader { store, flight, state, .. } = &mut self;
+        store.write(store.now(), |call| {
+            call.withdraw(flight, Some(RemovalCause::Explicit), state);
+        });
+        drop(self);
+    }
+
+    /// Ends the flight without a value.
+    pub(crate) fn end(mut self, outcome: Outcome<V>) {
+        self.unregister();
+        if self.flight.is_joined() {
+            self.flight.land(outcome);
+        }
     }
 
     fn unregister(&mut self) {
+        let _entered = nesting::enter(self.running());
         let Leader { store, flight, state, .. } = self;
-        store.write(0, |call| call.withdraw(flight, None, state));
+        store.write(0, |call| _ = call.withdraw(flight, None, state));
     }
 }
 
-impl<K: Eq, V: Clone> Drop for Leader<'_, K, V> {
+impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
+        let mut panics = Panics::default();
         if self.state == LeaderState::Leading {
-            self.unregister();
+            panics.catch(|| self.unregister());
         }
         // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
-        if self.is_awaited() {
+        if self.flight.is_joined() {
             self.flight.land(Outcome::LookAgain);
         }
+        panics.resume();
     }
 }
 
@@ -227,6 +224,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             if certain.get() {
                 return true;
             }
+            // Who has lost patience with it has loaded something newer.
+            let replaces = replaces && !shard.state().0.loads.is_alone(flight);
             let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
             vacant && shard.state().0.loads.may_publish(flight)
         };
@@ -246,7 +245,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         if place.is_some() && replaces && !flight.is_compute() {
             loads.overtake_older(flight, &judged.borrow());
         }
-        *state = ended(flight, loads.remove(flight));
+        loads.remove(flight);
+        *state = LeaderState::Ended;
         if let Some(place) = place {
             if flight.is_compute() {
                 loads.overtake(hash as u32, &judged.borrow());
@@ -261,13 +261,14 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     }
 
     /// Takes a flight off the register and gives its slot back. If nothing was written to its key
-    /// since it began, also removes the entry that is there, for the reason given if one is given.
+    /// since it began, also removes the entry that is there, for the reason given if one is given; and
+    /// says so.
     fn withdraw(
         &mut self,
         flight: &Arc<Flight<V>>,
         remove: Option<RemovalCause>,
         state: &mut LeaderState,
-    ) {
+    ) -> bool {
         let (now, hash, slot) = (self.now, flight.hash(), flight.slot());
         let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
@@ -277,9 +278,9 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 Call::lock_to_write(self.pinned, hash, |other| other == key, &judged)
             }
         };
-        let removed = shard.state().0.loads.remove(flight);
-        *state = ended(flight, removed);
-        if let (Some(cause), Some(_)) = (remove, removed) {
+        let in_time = shard.state().0.loads.remove(flight);
+        *state = LeaderState::Ended;
+        if let (Some(cause), true) = (remove, in_time) {
             shard.state().0.loads.overtake(hash as u32, &judged.borrow());
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
@@ -288,13 +289,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         }
         shard.abandon(slot);
         self.unlock(shard);
+        in_time
     }
-}
-
-/// The state of a leader whose flight is off the register: either it was taken off just now, which
-/// told whether others hold it, or somebody had done so before.
-fn ended<V>(flight: &Arc<Flight<V>>, removed: Option<bool>) -> LeaderState {
-    LeaderState::Ended { awaited: removed.unwrap_or_else(|| Arc::strong_count(flight) > 1) }
 }
 
 /// Counts a load, also one that panics.

@@ -38,9 +38,10 @@ use crate::store::{Pin, Store};
 use crate::table::Entry;
 use crate::wait::{Caller, Waited};
 
-/// How often a load may run inside itself. With a stack of 2 MiB, the least that Rust gives its
-/// threads, that leaves each level 16 KiB.
-pub(crate) const MOST_LEVELS: usize = 128;
+/// How often a load may run inside itself. With a stack of 2 MiB, what Rust gives its threads, that
+/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose levels
+/// took 19 to 42 KiB.
+pub(crate) const MOST_LEVELS: usize = 32;
 
 /// The output of a future that a thread's load is: it never waits but by blocking.
 #[inline]
@@ -53,7 +54,7 @@ pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// What a caller is to do about a key.
-pub(crate) enum Role<'s, K: Eq, V: Clone> {
+pub(crate) enum Role<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// It is there by now.
     Hit(V),
     /// Somebody else is at it. The key comes back.
@@ -205,7 +206,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Met<'p, K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
-        let mut for_other_keys: Vec<Arc<Flight<V>>> = Vec::new();
+        // Flights that began up to here are for other keys.
+        let mut judged = 0;
         loop {
             let (mut shard, found) = pinned.lock_missing(hash, |other| other == key);
             if seek.entry
@@ -220,15 +222,22 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 continue;
             }
             let running = match seek.flight {
-                true => shard.state().0.loads.awaitable(hash, &for_other_keys),
+                true => shard.state().0.loads.awaitable(hash, judged),
                 false => None,
             };
-            let Some(flight) = running else { return Met::Nobody(shard, found) };
+            let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
             let _ = shard.unlock();
-            if pinned.reserved_key(flight.slot()) == key {
+            if pinned.reserved_key(flight.slot()) != key {
+                judged = began;
+                continue;
+            }
+            // It may have ended meanwhile. It cannot have become another load's: it is held here.
+            let mut shard = pinned.lock(self.table.shard_of(hash));
+            let joined = shard.state().0.loads.join(&flight);
+            let _ = shard.unlock();
+            if joined {
                 return Met::Flight(flight);
             }
-            for_other_keys.push(flight);
         }
     }
 
@@ -248,7 +257,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         timed_out: &mut bool,
     ) -> Next<'f, V> {
         match flight.wait(caller, deadline).await {
-            Waited::Ring => return Next::LoadAlone,
+            Waited::Ring | Waited::OwnThread => return Next::LoadAlone,
             Waited::TimedOut => {
                 let again = std::mem::replace(timed_out, true);
                 if again || flight.is_compute() {
@@ -281,7 +290,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     /// Ends a recursion that has no end in a panic that says so, rather than with the stack.
-    fn check_levels(&self, hash: u64, key: &K) {
+    pub(crate) fn check_levels(&self, hash: u64, key: &K) {
         if nesting::depth() < MOST_LEVELS {
             return;
         }

@@ -163,7 +163,9 @@ where
     {
         let at_once: Vec<_> = keys.iter().map(|key| self.get_unless_running(key)).collect();
         let in_turn = at_once.into_iter().zip(keys);
-        in_turn.map(|(got, key)| got.unwrap_or_else(|| self.get(key))).collect()
+        in_turn
+            .map(|(got, key)| got.unwrap_or_else(|| self.load(self.cache.hash(key), key)))
+            .collect()
     }
 
     /// As `get`; nothing if another caller is loading the key.

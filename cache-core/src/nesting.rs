@@ -19,7 +19,8 @@
 //! that would close a ring between them, the last one sees it. Calls that are not made inside a load
 //! close no ring and do not take that lock.
 //!
-//! The cost of a search is the number of loads found, usually one or two.
+//! The cost of a search is the number of loads found and of calls that wait for them, usually one or
+//! two.
 //!
 //! # Whose loads are the caller's
 //! A thread keeps a stack of the loads whose loaders it is running ([`enter`]). A loader that is a
@@ -28,7 +29,8 @@
 //! well: whatever stands below on the stack cannot go on before this call returns.
 //!
 //! # What it cannot see
-//! Waiting that does not go through a cache: for the latch of a thread pool, a channel, a lock. Such
+//! A future that was first polled outside of a load and is then awaited inside of it. And waiting that
+//! does not go through a cache: for the latch of a thread pool, a channel, a lock. Such
 //! rings are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
 
 use std::cell::{Cell, RefCell};
@@ -36,7 +38,7 @@ use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::sync::thread_local;
 
@@ -122,14 +124,6 @@ pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
     Entered(())
 }
 
-impl Entered {
-    /// Takes the load off the stack and gives it back.
-    fn leave(self) -> Option<Arc<dyn Running>> {
-        std::mem::forget(self);
-        with_stack(Vec::pop)
-    }
-}
-
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
@@ -161,31 +155,55 @@ pub(crate) fn slots_of(cache: usize, hash: u64) -> Vec<u32> {
         }
     };
     with_stack(|stack| stack.iter().for_each(|load| load.each_key(&mut add)));
+    // One load may be on the stack twice: as its loader, and as what stores its value.
+    slots.sort_unstable();
+    slots.dedup();
     slots
 }
 
-/// Runs user code as the loader of a load: calls that it makes know what they are inside of.
+/// Runs user code as the loader of a load: calls that it makes know what they are inside of. So do
+/// calls that are made when what the loader holds is dropped, even if that is before its end.
 pub(crate) async fn run<T>(
     load: Arc<dyn Running>,
     is_future: bool,
     loader: impl Future<Output = T>,
 ) -> T {
+    let leave = LeaveAtLast(AtomicBool::new(false));
     let mut loader = pin!(loader);
-    let mut load = Some(load);
-    poll_fn(move |context| {
-        // From here to the stack and back, rather than a copy for each poll. It does not come back
-        // where the thread is ending and has no stack any more.
-        let entered = load.take().map(|load| {
-            if is_future {
-                load.note_poll();
-            }
-            enter(load)
-        });
-        let polled = loader.as_mut().poll(context);
-        load = entered.and_then(Entered::leave);
-        polled
+    // Dropped before the loader, as `leave` is after it.
+    let _enter = EnterAgain { load: &load, entered: &leave };
+    poll_fn(|context| {
+        if is_future {
+            load.note_poll();
+        }
+        let _entered = enter(Arc::clone(&load));
+        loader.as_mut().poll(context)
     })
     .await
+}
+
+/// Enters a load when it is dropped.
+struct EnterAgain<'f> {
+    load: &'f Arc<dyn Running>,
+    entered: &'f LeaveAtLast,
+}
+
+impl Drop for EnterAgain<'_> {
+    fn drop(&mut self) {
+        std::mem::forget(enter(Arc::clone(self.load)));
+        self.entered.0.store(true, Relaxed);
+    }
+}
+
+/// Leaves what was entered again. An atomic, because the future that it is part of may be sent.
+struct LeaveAtLast(AtomicBool);
+
+impl Drop for LeaveAtLast {
+    fn drop(&mut self) {
+        if *self.0.get_mut() {
+            drop(Entered(()));
+        }
+    }
 }
 
 /// Held by who adds an edge, from the search to the adding.
@@ -205,20 +223,25 @@ pub(crate) fn lock_graph() -> impl Drop {
 }
 
 /// Can `target` not end before the calling thread's present loads do? Then waiting for it from
-/// inside them would never end. The caller holds the graph's lock.
-pub(crate) fn would_wait_for_itself(target: &Arc<dyn Running>) -> bool {
-    let mut found: Vec<Arc<dyn Running>> = with_stack(|stack| stack.clone());
+/// inside them would never end. The caller holds the graph's lock, and drops what was `found` without
+/// it: the last handle of a load may hold a value.
+pub(crate) fn would_wait_for_itself(
+    target: &Arc<dyn Running>,
+    found: &mut Vec<Arc<dyn Running>>,
+) -> bool {
+    *found = with_stack(|stack| stack.clone());
     let mut known: HashSet<usize> = found.iter().map(address).collect();
-    while let Some(load) = found.pop() {
+    let mut next = 0;
+    while let Some(load) = found.get(next).map(Arc::clone) {
+        next += 1;
         if address(&load) == address(target) {
             return true;
         }
-        let mut add = |load: &Arc<dyn Running>| {
+        load.each_held_up(&mut |load| {
             if known.insert(address(load)) {
                 found.push(Arc::clone(load));
             }
-        };
-        load.each_held_up(&mut add);
+        });
     }
     false
 }

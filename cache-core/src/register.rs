@@ -156,21 +156,19 @@ impl<V> Register<V> {
         self.shrink();
     }
 
-    /// Takes this flight off the register: nothing if it was not on it, else whether others than its
-    /// leader hold it, who have joined it or are about to.
+    /// Takes this flight off the register: true if it was on it.
     #[inline]
-    pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> Option<bool> {
+    pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
         let list = self.list_mut(flight.hash());
-        let place = list.iter().position(|other| other.is(flight))?;
+        let Some(place) = list.iter().position(|other| other.is(flight)) else { return false };
         let removed = list.swap_remove(place).flight;
         self.registered -= 1;
         self.shrink();
-        let joined = Arc::strong_count(&removed) > 2;
-        if !joined && removed.is_plain() {
+        if !removed.is_joined() && removed.is_plain() {
             // One that was there stays: it is not known whether it may be dropped here.
             self.spare.get_or_insert(removed);
         }
-        Some(joined)
+        true
     }
 
     #[inline]
@@ -257,16 +255,66 @@ impl<V> Register<V> {
         self.shrink();
     }
 
-    /// A flight with this hash that others wait for, and that is none of those judged to be for
-    /// other keys.
+    /// The oldest flight with this hash that others wait for and that began after a number of flights;
+    /// and how many had begun with it.
     #[inline]
-    pub(crate) fn awaitable(&self, hash: u64, others: &[Arc<Flight<V>>]) -> Option<Arc<Flight<V>>> {
+    pub(crate) fn awaitable(&self, hash: u64, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
         if self.registered == 0 {
             return None;
         }
-        let judged = |flight| others.iter().any(|judged| Arc::ptr_eq(judged, flight));
-        let mut all = self.with_hash(hash);
-        let found = all.find(|other| other.kind != Kind::Alone && !judged(&other.flight));
-        found.map(|other| Arc::clone(&other.flight))
+        let wanted = |other: &&Registered<V>| other.kind != Kind::Alone && other.began > after;
+        let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.began)?;
+        Some((Arc::clone(&found.flight), found.began))
+    }
+
+    /// Somebody is about to wait for this flight; false if it is too late for that.
+    pub(crate) fn join(&self, flight: &Arc<Flight<V>>) -> bool {
+        let found = self.find(flight).filter(|found| found.kind != Kind::Alone);
+        found.inspect(|found| found.flight.set_joined()).is_some()
+    }
+
+    /// Is nobody to join this flight any more, although it is registered?
+    pub(crate) fn is_alone(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.find(flight).is_some_and(|found| found.kind == Kind::Alone)
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::nesting::KeyAt;
+
+    #[test]
+    fn a_register_is_one_list_again_after_a_large_batch() {
+        let mut register = Register::<u64>::new();
+        let flight = |hash| Arc::new(Flight::new(KeyAt { cache: 0, hash, slot: 0 }, None, false));
+        let flights: Vec<_> = (0..1000).map(flight).collect();
+        flights.iter().for_each(|flight| register.add(Kind::Shared, true, Arc::clone(flight)));
+        assert!(register.lists.len() > 100);
+        assert!(register.lists.iter().all(|list| list.len() <= 2 * SHORT));
+        assert!(flights.iter().all(|flight| register.is_vacant(flight)));
+        assert!(flights.iter().all(|flight| register.remove(flight)));
+        assert_eq!((register.lists.len(), register.registered), (1, 0));
+        assert!(!register.remove(&flights[0]));
+    }
+
+    #[test]
+    fn a_flight_is_used_again_when_nobody_holds_it() {
+        let mut register = Register::<u64>::new();
+        let flight = Arc::new(Flight::new(KeyAt { cache: 0, hash: 1, slot: 0 }, None, false));
+        register.add(Kind::Shared, true, Arc::clone(&flight));
+        assert!(register.remove(&flight));
+        assert!(register.take_spare().is_none(), "its leader has not let go of it");
+        let address = Arc::as_ptr(&flight);
+        drop(flight);
+        let mut spare = register.take_spare().expect("one is there");
+        assert_eq!(Arc::as_ptr(&spare), address);
+        assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
+        // One that somebody has joined is not: it holds what it landed with.
+        register.add(Kind::Shared, true, Arc::clone(&spare));
+        assert!(register.join(&spare));
+        assert!(register.remove(&spare));
+        drop(spare);
+        assert!(register.take_spare().is_none());
     }
 }

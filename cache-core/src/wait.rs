@@ -36,6 +36,8 @@ pub(crate) enum Waited {
     TimedOut,
     /// It cannot end before the caller does.
     Ring,
+    /// The calling thread would block, and it was the last to poll the loader.
+    OwnThread,
 }
 
 /// A place among those who wait for a flight, given up when it drops.
@@ -58,12 +60,15 @@ impl<V: Send + Sync + 'static> Flight<V> {
             self.await_landing(waker, None)
         } else {
             let target = Arc::clone(self) as Arc<dyn Running>;
+            let mut found = Vec::new();
             let graph = nesting::lock_graph();
-            if nesting::would_wait_for_itself(&target) {
+            if nesting::would_wait_for_itself(&target, &mut found) {
                 drop(graph);
                 return Err(Waited::Ring);
             }
-            self.await_landing(waker, inside)
+            let placed = self.await_landing(waker, inside);
+            drop(graph);
+            placed
         };
         match placed {
             Ok(ticket) => Ok(Place { flight: self, ticket }),
@@ -89,7 +94,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
 
     fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
         if self.outcome().is_none() && self.was_polled_here() {
-            return Waited::Ring;
+            return Waited::OwnThread;
         }
         let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
         match self.take_place(Waker::from(Arc::clone(&signal))) {
@@ -129,7 +134,11 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
         }
         match &self.alarm {
             None => self.alarm = Some(alarm::set(deadline, context.waker().clone())),
-            Some(alarm) => alarm.set_waker(context.waker()),
+            // It has gone off since the time was read, and has called another waker.
+            Some(alarm) if !alarm.set_waker(context.waker()) => {
+                return Poll::Ready(Waited::TimedOut);
+            }
+            Some(_) => {}
         }
         Poll::Pending
     }

@@ -166,6 +166,34 @@ fn waiters_of_another_error_type_load_by_themselves_in_parallel() {
     });
 }
 
+/// An error that cannot be given to anybody else: those who wait load at once, and meet.
+#[test]
+fn waiters_of_an_error_that_is_not_shared_load_by_themselves_in_parallel() {
+    must_end(|| {
+        let (cache, crowd) = cache();
+        let (first, meet) = (AtomicBool::new(true), Barrier::new(2));
+        let failures = AtomicUsize::new(0);
+        let load = || {
+            if first.swap(false, SeqCst) {
+                crowd.wait_for(2);
+                return Err("no");
+            }
+            meet.wait();
+            Ok(7)
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let given = cache.__load_result(crowd.key(1), load, cache_core::KeepError);
+                    failures.fetch_add(usize::from(given.is_err()), SeqCst);
+                });
+            }
+        });
+        assert_eq!(failures.load(SeqCst), 1);
+        assert_eq!(cache.get(&crowd.key(1)), Some(7));
+    });
+}
+
 #[test]
 fn a_loader_that_panics_hands_over_to_one_of_those_who_wait() {
     must_end(|| {
@@ -253,7 +281,7 @@ fn loads_of_different_keys_do_not_wait_for_each_other() {
 fn a_load_of_the_same_key_from_inside_runs_at_once() {
     fn load(cache: &Cache<u64, u64>, depth: u64) -> u64 {
         cache.get_with(1, || {
-            if depth < 50 {
+            if depth < 20 {
                 assert_eq!(load(cache, depth + 1), depth + 1);
             }
             depth
@@ -262,7 +290,7 @@ fn a_load_of_the_same_key_from_inside_runs_at_once() {
     must_end(|| {
         let cache = Cache::new(10);
         assert_eq!(load(&cache, 0), 0, "each is given what its own loader made");
-        assert_eq!(cache.get(&1), Some(50), "what was stored first stays");
+        assert_eq!(cache.get(&1), Some(20), "what was stored first stays");
         assert_eq!(cache.entry_count(), 1);
         cache.__validate();
     });
@@ -364,6 +392,21 @@ fn a_loaded_value_too_heavy_is_given_and_not_stored() {
         assert_eq!((cache.stats().loads, cache.stats().removed_size), (1, 1));
         assert_eq!(cache.get_with(crowd.key(1), || 10), 10);
         assert_eq!(cache.get(&crowd.key(1)), Some(10));
+        cache.__validate();
+    });
+}
+
+/// It replaces nothing: what was stored from inside stays.
+#[test]
+fn a_loaded_value_too_heavy_leaves_what_was_stored_meanwhile() {
+    must_end(|| {
+        let weigh = |_: &u64, value: &u64| *value as u32;
+        let cache: Cache<u64, u64> = Cache::builder().max_capacity(10).weigher(weigh).build();
+        let value = cache.get_with(1, || {
+            assert_eq!(cache.get_with(1, || 5), 5);
+            11
+        });
+        assert_eq!((value, cache.get(&1)), (11, Some(5)));
         cache.__validate();
     });
 }

@@ -341,6 +341,155 @@ fn a_computation_goes_ahead_of_a_load_that_hangs() {
     });
 }
 
+/// A load that runs beside a computation began before that stored, so it is not stored after it, even
+/// where what was computed has left.
+#[test]
+fn a_load_inside_a_computation_is_not_stored_after_it() {
+    let (cache, gate) = (Cache::<u64, u64>::new(1), Gate::default());
+    let mut inside = None;
+    cache.entry(1).and_upsert_with(|_| {
+        let load = cache.get_with_async(1, async {
+            gate.passed().await;
+            7
+        });
+        inside = Some(Polled::pending(load));
+        50
+    });
+    cache.insert(2, 2);
+    assert_eq!(cache.get(&1), None, "evicted");
+    gate.open();
+    assert_eq!(inside.unwrap().finish(), 7);
+    assert_eq!(cache.get(&1), None);
+    cache.__validate();
+}
+
+#[test]
+fn a_refresh_that_hangs_does_not_undo_the_removal_by_a_computation() {
+    must_end(|| {
+        let cache: Cache<u64, u64> =
+            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
+        cache.insert(1, 3);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel();
+        let refreshing = cache.clone();
+        let refresh = thread::spawn(move || {
+            let load = || {
+                begun.send(()).unwrap();
+                ends.recv().unwrap()
+            };
+            refreshing.__refresh(1, load, |value| Some(value))
+        });
+        begins.recv().unwrap();
+        let removed = cache.entry(1).and_compute_with(|_| Op::Remove);
+        assert!(matches!(removed, CompResult::Removed(entry) if *entry.value() == 3));
+        end.send(4).unwrap();
+        assert_eq!(refresh.join().unwrap(), 4);
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    });
+}
+
+fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    subject.put(1, 41);
+    subject.entry(1).and_compute_with(|_| {
+        subject.clock.advance(common::TTL);
+        Op::Remove
+    });
+    let cause = if subject.expires() { RemovalCause::Expired } else { RemovalCause::Explicit };
+    subject.check_told(vec![(1, 41, cause)]);
+    subject.check_holds(0);
+}
+
+#[test]
+fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so() {
+    in_every_configuration!(what_expires_meanwhile);
+}
+
+/// The ring passes through a computation that is itself inside a load.
+#[test]
+fn a_ring_through_a_computation_inside_a_load_ends() {
+    must_end(|| {
+        for _ in 0..50 {
+            let cache = Cache::<&str, u64>::new(10);
+            let begun = std::sync::Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cache.get_with("a", || {
+                        let compute = |_| {
+                            begun.wait();
+                            cache.get_with("inside b", || 1)
+                        };
+                        cache.entry("inside a").and_upsert_with(compute).into_value()
+                    })
+                });
+                scope.spawn(|| {
+                    cache.get_with("b", || {
+                        cache.get_with("inside b", || {
+                            begun.wait();
+                            cache.get_with("a", || 2)
+                        })
+                    })
+                });
+            });
+            assert_eq!(cache.entry_count(), 4);
+            cache.__validate();
+        }
+    });
+}
+
+#[test]
+fn loads_that_waited_for_a_computation_that_failed_share_one() {
+    let (cache, first, second) = (Cache::<u64, u64>::new(10), Gate::default(), Gate::default());
+    let compute = Polled::pending(cache.entry(1).and_try_compute_with_async(|_| async {
+        first.passed().await;
+        Err::<Op<u64>, _>("no")
+    }));
+    let wait = || {
+        Polled::pending(cache.entry(1).or_insert_with_async(async {
+            second.passed().await;
+            4
+        }))
+    };
+    let mut waiting = [wait(), wait()];
+    first.open();
+    assert_eq!(compute.finish(), Err("no"));
+    waiting.iter_mut().for_each(|call| assert!(call.poll().is_none()));
+    second.open();
+    let fresh = waiting.map(|call| {
+        let entry = call.finish();
+        assert_eq!(*entry.value(), 4);
+        entry.is_fresh()
+    });
+    assert_eq!(fresh, [true, false], "one has loaded, the other was given that");
+}
+
+#[test]
+fn a_computation_counts_as_one_look_up() {
+    let cache = Cache::<u64, u64>::builder().record_stats().build();
+    for hits in 0..3 {
+        assert_eq!((cache.stats().hits, cache.stats().requests()), (hits, 2 * hits));
+        assert_eq!(cache.entry(9).and_compute_with(|_| Op::Nop), CompResult::StillNone(9));
+        cache.insert(1, 1);
+        cache.entry(1).and_compute_with(|_| Op::Nop);
+    }
+}
+
+/// What is left after a while is the same as if the key had been looked up, and not as if it had not.
+#[test]
+fn a_computation_counts_as_a_use() {
+    let left = |uses: fn(&Cache<u64, u64, common::Identity>)| {
+        let cache = Cache::builder().max_capacity(100).build_with_hasher(common::Identity);
+        (0..100).for_each(|key| cache.insert(key, key));
+        (0..3).for_each(|_| uses(&cache));
+        (100..180).for_each(|key| cache.insert(key, key));
+        (0..100).filter(|key| cache.contains_key(key)).collect::<Vec<u64>>()
+    };
+    let computed =
+        left(|cache| assert!(cache.entry(97).and_compute_with(|_| Op::Nop).into_entry().is_some()));
+    assert_eq!(computed, left(|cache| assert!(cache.get(&97).is_some())));
+    assert_ne!(computed, left(|_| {}));
+}
+
 #[test]
 fn entry_of_a_result_can_be_unwrapped() {
     let cache = Cache::<u64, u64>::new(10);

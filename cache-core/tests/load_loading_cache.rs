@@ -130,6 +130,69 @@ fn get_all_of_two_threads_in_opposite_order_loads_each_key_once() {
 }
 
 #[test]
+fn get_all_waits_for_others_when_the_rest_is_loaded() {
+    must_end(|| {
+        let (cache, crowd) = (Cache::<Key, u32>::new(100), Crowd::default());
+        let names = LoadingCache::new(cache.clone(), |key: &Key| Ok::<_, ()>(key.name));
+        let running = common::crowd::Running::begin(&cache, &crowd.key(1), 10, 0);
+        let keys = [1, 2].map(|name| crowd.key(name));
+        let all = thread::spawn(move || names.get_all(&keys));
+        common::wait_until(|| cache.contains_key(&crowd.key(2)));
+        assert_eq!(running.end(), [10]);
+        assert_eq!(all.join().unwrap(), [Ok(10), Ok(2)]);
+    });
+}
+
+/// The ring passes through a `get_all` that is itself inside a load.
+#[test]
+fn a_ring_through_get_all_inside_a_load_ends() {
+    must_end(|| {
+        for _ in 0..50 {
+            let (cache, begun) = (Cache::<&str, u64>::new(10), Arc::new(Barrier::new(2)));
+            let (inner, meets) = (cache.clone(), Arc::clone(&begun));
+            let loading = LoadingCache::new(cache.clone(), move |_: &&str| {
+                meets.wait();
+                Ok::<_, ()>(inner.get_with("inside b", || 1))
+            });
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cache.get_with("a", || loading.get_all(&["inside a"])[0].clone().unwrap())
+                });
+                scope.spawn(|| {
+                    cache.get_with("b", || {
+                        cache.get_with("inside b", || {
+                            begun.wait();
+                            cache.get_with("a", || 2)
+                        })
+                    })
+                });
+            });
+            assert_eq!(cache.entry_count(), 4);
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_a_refresh_that_fails_is_given_its_error() {
+    must_end(|| {
+        let (crowd, loads) = (Crowd::default(), Arc::new(AtomicUsize::new(0)));
+        let (joined, counts) = (crowd.clone(), Arc::clone(&loads));
+        let failing = Cache::<Key, u32>::builder().build_with_loader(move |_| {
+            counts.fetch_add(1, SeqCst);
+            joined.wait_for(1);
+            Err::<u32, _>("down")
+        });
+        let (refreshing, key) = (failing.clone(), crowd.key(1));
+        let refresh = thread::spawn(move || refreshing.refresh(&key).unwrap_err());
+        common::wait_until(|| loads.load(SeqCst) == 1);
+        let error = failing.get(&crowd.key(1)).unwrap_err();
+        let own = refresh.join().unwrap();
+        assert!(std::ptr::eq(error.failure().unwrap(), own.failure().unwrap()), "one and the same");
+        assert_eq!(loads.load(SeqCst), 1);
+    });
+}
+
+#[test]
 fn refresh_replaces_what_is_there_and_an_error_leaves_it() {
     let version = Arc::new(AtomicU64::new(1));
     let versions = Arc::clone(&version);
@@ -239,6 +302,19 @@ fn who_misses_the_key_waits_for_a_refresh_that_runs() {
         let waits = thread::spawn(move || cache.get_with(1, || unreachable!("it is being loaded")));
         end.send(2).unwrap();
         assert_eq!((refresh.join().unwrap(), waits.join().unwrap()), (2, 2));
+    });
+}
+
+#[test]
+fn a_recursion_of_refreshes_without_end_says_so() {
+    fn refresh(cache: &Cache<u64, u64>) -> u64 {
+        cache.__refresh(1, || refresh(cache) + 1, |value| Some(value))
+    }
+    must_end(|| {
+        let cache = Cache::new(10);
+        assert!(panics(|| refresh(&cache)));
+        assert_eq!(cache.entry_count(), 0);
+        cache.__validate();
     });
 }
 

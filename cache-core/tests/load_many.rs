@@ -231,6 +231,45 @@ fn a_large_batch_is_loaded() {
 }
 
 #[test]
+fn a_batch_that_brings_nothing_counts_as_a_failure() {
+    let cache = Cache::<u64, u64>::builder().record_stats().build();
+    assert_eq!(cache.get_many_with(&[1, 2], |_| Vec::new()), [None, None]);
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (0, 1));
+}
+
+/// The ring passes through a batch that is itself inside a load.
+#[test]
+fn a_ring_through_a_batch_inside_a_load_ends() {
+    must_end(|| {
+        for _ in 0..50 {
+            let cache = Cache::<&str, u64>::new(10);
+            let begun = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cache.get_with("a", || {
+                        let values = cache.get_many_with(&["inside a"], |_| {
+                            begun.wait();
+                            vec![("inside a", cache.get_with("inside b", || 1))]
+                        });
+                        values[0].unwrap()
+                    })
+                });
+                scope.spawn(|| {
+                    cache.get_with("b", || {
+                        cache.get_with("inside b", || {
+                            begun.wait();
+                            cache.get_with("a", || 2)
+                        })
+                    })
+                });
+            });
+            assert_eq!(cache.entry_count(), 4);
+            cache.__validate();
+        }
+    });
+}
+
+#[test]
 fn a_batch_inside_a_load_of_one_of_its_keys_runs_at_once() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(10);

@@ -36,8 +36,8 @@ where
     ///   channel) ends after [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
     ///
     /// # Panics
-    /// With the panic of `init`. Also if loads of one and the same key run inside each other 128
-    /// levels deep, which is taken for a recursion without end.
+    /// With the panic of `init`. Also if loads of one and the same key run inside each other 32 levels
+    /// deep, which is taken for a recursion without end.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, String> = cache_core::Cache::new(10);
