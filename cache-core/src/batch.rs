@@ -122,13 +122,19 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     /// Publishes what the loader gave. Pairs with other keys than it was asked for are ignored:
     /// nobody can say whether they are out of date.
     fn publish(&mut self, led: Vec<(Wanted, Leader<'_, K, V>)>, pairs: Vec<(K, V)>) {
-        let mut led: Vec<Option<(Wanted, Leader<'_, K, V>)>> = led.into_iter().map(Some).collect();
         let keys = self.keys;
-        let places: HashMap<&K, usize> =
-            led.iter().flatten().enumerate().map(|(n, (led, _))| (&keys[led.place], n)).collect();
-        for (key, value) in pairs {
-            let leader = places.get(&key).and_then(|&n| led[n].take());
-            if let Some((wanted, leader)) = leader {
+        let place_of: Vec<usize> = led.iter().map(|(wanted, _)| wanted.place).collect();
+        let mut led: Vec<Option<(Wanted, Leader<'_, K, V>)>> = led.into_iter().map(Some).collect();
+        let mut by_key: Option<HashMap<&K, usize>> = None;
+        for (next, (key, value)) in pairs.into_iter().enumerate() {
+            // Most loaders answer in the order in which they were asked.
+            let n = if place_of.get(next).is_some_and(|&place| keys[place] == key) {
+                Some(next)
+            } else {
+                let numbered = || place_of.iter().enumerate().map(|(n, &place)| (&keys[place], n));
+                by_key.get_or_insert_with(|| numbered().collect()).get(&key).copied()
+            };
+            if let Some((wanted, leader)) = n.and_then(|n| led[n].take()) {
                 self.values[wanted.place] = Some(leader.publish(value));
             }
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::policy_view::Policy;
 use crate::stats::Stats;
-use crate::store::Store;
+use crate::store::{Pin, Store};
 use crate::{Equivalent, RandomState, RemovalCause};
 
 /// A bounded, concurrent, in-process cache from `K` to `V`.
@@ -94,9 +94,23 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        self.look_pinned(&self.store().table.pin(), key, hash, see)
+    }
+
+    /// As `look`, by a thread that is pinned.
+    #[inline]
+    fn look_pinned<Q, R>(
+        &self,
+        pinned: &Pin<'_, K, V>,
+        key: &Q,
+        hash: u64,
+        see: impl FnOnce(&V) -> R,
+    ) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         let store = self.store();
-        let pinned = store.table.pin();
-        if let Some(entry) = store.find(&pinned, hash, move |other| key.equivalent(other)) {
+        if let Some(entry) = store.find(pinned, hash, move |other| key.equivalent(other)) {
             entry.touch();
             if store.config.record_stats {
                 pinned.counters().hits.add(1);

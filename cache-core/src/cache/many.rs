@@ -14,7 +14,8 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// As [`get`](Self::get) for each of the keys, in their order.
+    /// As [`get`](Self::get) for each of the keys, in their order. While it runs, memory of entries
+    /// removed meanwhile is not reused.
     ///
     /// ```
     /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
@@ -26,7 +27,12 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
-        keys.into_iter().map(|key| self.get(key)).collect()
+        let (keys, pinned) = (keys.into_iter(), self.store().table.pin());
+        let mut values = Vec::with_capacity(keys.size_hint().0);
+        for key in keys {
+            values.push(self.look_pinned(&pinned, key, self.hash(key), V::clone));
+        }
+        values
     }
 
     /// The values of the keys, in their order. Those that are missing are loaded together: `init` is
