@@ -39,9 +39,9 @@
 //! the same key because their caller cannot wait for it; and computations of the entry interface,
 //! which others wait for but learn nothing from.
 //!
-//! The register stands in `register.rs`. The leader holds a guard ([`Leader`](crate::lead::Leader)); dropping it, by a panic or with a
-//! future that is not polled to its end, lands the flight, and one of those who wait leads the next.
-//! So whoever waits is woken; see `wait.rs` for waiting.
+//! The register stands in `register.rs`. The leader holds a guard ([`Leader`](crate::lead::Leader));
+//! dropping it, by a panic or with a future that is not polled to its end, lands the flight, and one
+//! of those who wait leads the next. So whoever waits is woken; see `wait.rs` for waiting.
 
 use std::any::Any;
 use std::collections::BTreeMap;

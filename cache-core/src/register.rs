@@ -37,7 +37,7 @@ struct Registered<V> {
 /// What a writer has found out about flights with the hash of his key: by comparing keys, without the
 /// lock. Nearly always there are none.
 pub(crate) struct Judged<V> {
-    /// The writer's own flight, by its address: who holds a flight counts as waiting for it.
+    /// The writer's own flight, by its address, if he leads one.
     own: usize,
     flights: Vec<(Arc<Flight<V>>, IsSameKey)>,
 }

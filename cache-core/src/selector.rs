@@ -48,10 +48,13 @@ where
 ///
 /// The methods that begin with `or_` give the value that is there, or else store one; they are loads
 /// like [`Cache::get_with`], with the same flights. Those that begin with `and_` compute a new value
-/// from the old one, as if at one instant: of all loads and computations of a key one runs at a time,
-/// and a plain write while a computation runs counts as made after it. The closures run without any
-/// lock held, and may use the cache. But a computation from inside a load or a computation of the same
-/// key panics, because it would have to wait for itself.
+/// from the old one, as if at one instant: computations of a key wait for each other and for its loads,
+/// and a plain write while a computation runs counts as made after it. (A load that cannot wait, see
+/// [`Cache::get_with`], runs beside a computation, but is not stored before it ends.) The closures run
+/// without any lock held, and may use the cache. But a computation from inside a load or a computation
+/// of the same key panics, because it would have to wait for itself; so does one on a thread that was
+/// the last to poll another computation of the key, and one that has waited for another as long as
+/// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
 ///
 /// Each method has a form for tasks, whose name ends in `_async`; see [`Cache::get_with_async`].
 #[must_use = "a selector does nothing by itself"]

@@ -32,6 +32,8 @@ where
     ///   wait for itself. The first value to be made is stored.
     /// * Loads on several threads that would wait for each other in a ring do not: the call that
     ///   would close the ring runs its own `init`.
+    /// * A thread does not block for a future that it was itself the last to poll, but runs its own
+    ///   `init`: on a runtime of one thread that future would never be polled again.
     /// * A ring that passes through something else than a cache (the latch of a thread pool, a
     ///   channel) ends after [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
     ///
