@@ -86,7 +86,14 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     async fn wait_for_turn(&self, caller: Caller, flight: &Arc<Flight<V>>) {
         let name = self.title();
-        match flight.wait(caller, self.patience()).await {
+        let deadline = self.patience();
+        let mut waited = flight.wait(caller, deadline).await;
+        if waited == Waited::OwnThread && flight.is_compute() {
+            // It cannot go ahead of another computation. Perhaps another thread of the runtime polls
+            // that one; if not, patience ends.
+            waited = flight.block(deadline);
+        }
+        match waited {
             Waited::Landed => {}
             Waited::Ring => panic!(
                 "{name}: an entry is computed from inside a load or a computation of the same key, \
@@ -96,13 +103,10 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
             Waited::TimedOut | Waited::OwnThread if !flight.is_compute() => self.set_alone(flight),
-            Waited::OwnThread => panic!(
-                "{name}: another computation of the same entry is a future that this thread was the \
-                 last to poll; if it blocked here, nobody would poll that. Use the `_async` method"
-            ),
-            Waited::TimedOut => panic!(
+            Waited::TimedOut | Waited::OwnThread => panic!(
                 "{name}: another computation of the same entry has not ended within \
-                 `coalesce_timeout`; two cannot run at once"
+                 `coalesce_timeout`, and two cannot run at once. If it is a future that only this \
+                 thread polls, it never will: use the `_async` method here"
             ),
         }
     }

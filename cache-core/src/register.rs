@@ -245,14 +245,14 @@ impl<V> Register<V> {
         self.lists = vec![Vec::new()];
     }
 
-    /// As `overtake_all`, but for computations that have been shown an entry. Those are overtaken if
-    /// it is removed.
-    pub(crate) fn overtake_loads(&mut self) {
+    /// As `overtake_all`, but for computations that have been shown an entry, which it answers with.
+    pub(crate) fn overtake_loads(&mut self) -> Vec<Arc<Flight<V>>> {
         for list in &mut self.lists {
             list.retain(|other| other.kind == Kind::Compute && !other.vacant);
         }
         self.registered = self.lists.iter().map(Vec::len).sum();
         self.shrink();
+        self.lists.iter().flatten().map(|other| Arc::clone(&other.flight)).collect()
     }
 
     /// The oldest flight with this hash that others wait for and that began after a number of flights;

@@ -52,9 +52,9 @@ where
 /// and a plain write while a computation runs counts as made after it. (A load that cannot wait, see
 /// [`Cache::get_with`], runs beside a computation, but is not stored before it ends.) The closures run
 /// without any lock held, and may use the cache. But a computation from inside a load or a computation
-/// of the same key panics, because it would have to wait for itself; so does one on a thread that was
-/// the last to poll another computation of the key, and one that has waited for another as long as
-/// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
+/// of the same key panics, because it would have to wait for itself; so does one that has waited for
+/// another as long as [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout), for instance for a
+/// future that only the blocked thread could poll.
 ///
 /// Each method has a form for tasks, whose name ends in `_async`; see [`Cache::get_with_async`].
 #[must_use = "a selector does nothing by itself"]

@@ -84,6 +84,9 @@ impl<V: Send + Sync + 'static> Flight<V> {
         deadline: Option<Instant>,
     ) -> Waited {
         match caller {
+            Caller::Thread if self.outcome().is_none() && self.was_polled_here() => {
+                Waited::OwnThread
+            }
             Caller::Thread => self.block(deadline),
             Caller::Task => {
                 let mut wait = Wait { flight: self, deadline, place: None, alarm: None };
@@ -92,10 +95,8 @@ impl<V: Send + Sync + 'static> Flight<V> {
         }
     }
 
-    fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
-        if self.outcome().is_none() && self.was_polled_here() {
-            return Waited::OwnThread;
-        }
+    /// Blocks the calling thread until the flight has landed, whoever polls its loader.
+    pub(crate) fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
         let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
         match self.take_place(Waker::from(Arc::clone(&signal))) {
             Err(waited) => waited,

@@ -14,6 +14,7 @@ use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
+use crate::table::Entry;
 
 impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
@@ -132,6 +133,9 @@ impl<K, V> Store<K, V> {
     }
 
     /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
+    ///
+    /// Loads that run now began before and may bring what the condition is about, so none of them is
+    /// stored. A computation that was shown an entry is, if the condition spares that entry.
     pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
     where
         K: Eq,
@@ -141,18 +145,37 @@ impl<K, V> Store<K, V> {
         let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let pinned = self.table.pin();
-            // Loads that run now may bring what the condition is about: they began before.
-            pinned.lock(index).state().0.loads.overtake_loads();
+            let mut computing = pinned.lock(index).state().0.loads.overtake_loads();
             let mut picked = Vec::new();
-            pinned.for_each(index, |entry| {
-                if self.is_fresh(entry) && condemned(entry.key(), entry.value()) {
-                    picked.push(entry.id());
+            let mut pick = |picked: &mut Vec<u32>, entry: Entry<'_, K, V>| {
+                if !self.is_fresh(entry) {
+                    return;
                 }
-            });
-            for some in picked.chunks(64) {
-                count += Call::new(self, &pinned, now).remove_picked(index, some);
+                if condemned(entry.key(), entry.value()) {
+                    picked.push(entry.id());
+                } else {
+                    computing.retain(|flight| {
+                        flight.hash() as u32 != entry.hash()
+                            || pinned.reserved_key(flight.slot()) != entry.key()
+                    });
+                }
+            };
+            pinned.for_each(index, |entry| pick(&mut picked, entry));
+            while !picked.is_empty() {
+                let mut replaced = Vec::new();
+                for some in picked.chunks(64) {
+                    let mut call = Call::new(self, &pinned, now);
+                    count += call.remove_picked(index, some, &mut replaced);
+                }
+                picked.clear();
+                replaced.into_iter().for_each(|entry| pick(&mut picked, entry));
             }
-            drop(pinned);
+            if !computing.is_empty() {
+                let mut shard = pinned.lock(index);
+                computing.iter().for_each(|flight| _ = shard.state().0.loads.remove(flight));
+                let _ = shard.unlock();
+            }
+            drop((computing, pinned));
             self.table.collect_some(&mut panics);
         }
         panics.resume();
@@ -177,28 +200,34 @@ impl<K, V> Store<K, V> {
     }
 }
 
-impl<K: Eq, V> Call<'_, '_, K, V> {
-    /// Removes these entries of a shard, and takes the computations that have been shown one of them
-    /// off the register. Answers how many there still were.
-    fn remove_picked(&mut self, index: usize, ids: &[u32]) -> u64 {
+impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+    /// Removes these entries of a shard, and takes off the register what was computed from them and is
+    /// not stored yet. Answers how many there still were. An entry that was `replaced` since it was
+    /// picked is to be looked at again: perhaps by what was computed from it.
+    fn remove_picked(
+        &mut self,
+        index: usize,
+        ids: &[u32],
+        replaced: &mut Vec<Entry<'p, K, V>>,
+    ) -> u64 {
         let mut count = 0;
         let mut shard = self.pinned.lock(index);
         for &id in ids {
-            let mut judged = Judged::new();
-            // Gone or replaced since it was picked: then it is not what was condemned.
-            while shard.is_live(id) {
-                let entry = shard.entry(id);
-                let low = entry.hash();
-                let Some(flight) = shard.state().0.loads.unjudged(low, &judged) else {
-                    shard.state().0.loads.overtake(low, &judged);
-                    shard.remove(id, RemovalCause::Explicit, &mut self.room, &mut self.removed);
-                    count += 1;
-                    break;
-                };
+            let (entry, mut judged) = (self.pinned.entry(id), Judged::new());
+            let low = entry.hash();
+            while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
                 self.unlock(shard);
                 let is_same_key = self.pinned.reserved_key(flight.slot()) == entry.key();
                 judged.add(flight, is_same_key);
                 shard = self.pinned.lock(index);
+            }
+            shard.state().0.loads.overtake(low, &judged);
+            let newest = shard.newest(id);
+            if shard.is_live(id) {
+                shard.remove(id, RemovalCause::Explicit, &mut self.room, &mut self.removed);
+                count += 1;
+            } else if newest != id && shard.is_live(newest) {
+                replaced.push(shard.entry(newest));
             }
         }
         self.unlock(shard);

@@ -581,3 +581,60 @@ fn a_condition_that_the_entry_meets_overtakes_its_computation() {
         cache.__validate();
     });
 }
+
+/// What was computed from a condemned entry is condemned with it, also if it is stored after the
+/// condition has looked at that entry and before it is removed.
+#[test]
+fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
+    let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+    cache.insert(1, 3);
+    let mut compute = Some(Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+        let (gate, value) = (&gate, plus_one(old));
+        async move {
+            gate.passed().await;
+            value
+        }
+    })));
+    let mut seen = Vec::new();
+    let removed = cache.invalidate_entries_if(|_, value| {
+        seen.push(*value);
+        gate.open();
+        if let Some(compute) = compute.take() {
+            assert_eq!(compute.finish().into_value(), 4);
+        }
+        true
+    });
+    assert_eq!((removed, cache.get(&1), seen), (1, None, vec![3, 4]));
+    cache.__validate();
+}
+
+/// The same where the entry has gone by itself, so that there is nothing to be removed.
+#[test]
+fn a_condition_overtakes_what_is_computed_from_an_entry_that_has_gone() {
+    for gone_before in [true, false] {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        cache.insert(1, 3);
+        let compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+            let (gate, value) = (&gate, plus_one(old));
+            async move {
+                gate.passed().await;
+                value
+            }
+        }));
+        let evict = || (100..200).for_each(|other| cache.insert(other, other));
+        let mut there = !gone_before;
+        if gone_before {
+            evict();
+        }
+        cache.invalidate_entries_if(|key, _| {
+            if std::mem::replace(&mut there, false) {
+                evict();
+            }
+            *key == 1
+        });
+        gate.open();
+        assert_eq!(compute.finish().into_value(), 4);
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    }
+}

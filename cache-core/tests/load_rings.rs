@@ -484,3 +484,23 @@ fn a_computation_that_waits_too_long_for_another_says_so() {
         cache.__validate();
     });
 }
+
+/// Two computations cannot run at once, so the thread waits, as for any other; but not for ever.
+#[test]
+fn a_thread_that_computes_what_only_it_could_poll_says_so() {
+    must_end(|| {
+        let cache: Cache<u64, u64> =
+            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
+        let gate = Gate::default();
+        let stuck = Polled::pending(cache.entry(1).and_compute_with_async(|_| async {
+            gate.passed().await;
+            Op::Put(1)
+        }));
+        let text = text_of(|| _ = cache.entry(1).and_upsert_with(|_| 2));
+        assert!(text.contains("use the `_async` method"), "{text}");
+        gate.open();
+        stuck.finish();
+        assert_eq!(cache.get(&1), Some(1));
+        cache.__validate();
+    });
+}

@@ -61,7 +61,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(super) fn newest(&self, mut id: u32) -> u32 {
+    pub(crate) fn newest(&self, mut id: u32) -> u32 {
         loop {
             let meta = self.slab().meta(id);
             if meta.state() != State::Replaced {

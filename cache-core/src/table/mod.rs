@@ -295,6 +295,18 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id) })) }
     }
 
+    /// An entry that this thread has found since it was pinned, by its number.
+    ///
+    /// # Panics
+    /// If the slot holds no value.
+    pub(crate) fn entry(&self, id: u32) -> Entry<'_, K, V> {
+        let slot = self.table.slab.slot(id);
+        let state = self.table.slab.meta(id).state();
+        let holds_a_value = matches!(state, State::Live | State::Removed | State::Replaced);
+        assert!(holds_a_value, "slot {id} holds no value");
+        Entry { id, slot }
+    }
+
     /// Takes a shard's lock.
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_, K, V, X> {
         Locked::new(self, self.table.shards[shard].lock())
