@@ -46,7 +46,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -85,9 +85,9 @@ pub(crate) struct Flight<V> {
     /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn Running>>,
     compute: bool,
-    /// Somebody waits, or is about to. Set under the shard's lock, by who finds the flight on the
-    /// register; read under it, or after it was held, by who has taken it off.
-    joined: AtomicBool,
+    /// How many may be waiting, or are about to. Raised under the shard's lock, by who finds the flight
+    /// on the register; read after that lock was held by the leader, who has taken it off.
+    joined: AtomicUsize,
     /// The thread that polled the load last, if its loader is a future; otherwise 0.
     polled_by: AtomicUsize,
     outcome: OnceLock<Outcome<V>>,
@@ -131,7 +131,7 @@ impl<V> Flight<V> {
             key,
             outer,
             compute,
-            joined: AtomicBool::new(false),
+            joined: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
             outcome: OnceLock::new(),
             waiting: Mutex::new(Waiting { next_ticket: 0, calls: BTreeMap::new() }),
@@ -143,15 +143,23 @@ impl<V> Flight<V> {
         debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
         (self.key, self.outer, self.compute) = (key, outer, compute);
         *self.polled_by.get_mut() = 0;
-        *self.joined.get_mut() = false;
+        *self.joined.get_mut() = 0;
     }
 
-    pub(crate) fn set_joined(&self) {
-        self.joined.store(true, Relaxed);
+    /// Somebody holds the flight who may come to wait for it. The caller holds the shard's lock.
+    pub(crate) fn join(&self) {
+        // Relaxed, here and below: the lock orders this before the leader's look. Who takes it back
+        // only spares him a landing that nobody waits for.
+        self.joined.fetch_add(1, Relaxed);
+    }
+
+    /// He will not wait.
+    pub(crate) fn unjoin(&self) {
+        self.joined.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn is_joined(&self) -> bool {
-        self.joined.load(Relaxed)
+        self.joined.load(Relaxed) > 0
     }
 
     /// Does it hold nothing of the user's, nor another flight, so that it may be let go anywhere?

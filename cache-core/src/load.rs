@@ -227,17 +227,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
             let _ = shard.unlock();
-            if pinned.reserved_key(flight.slot()) != key {
-                judged = began;
-                continue;
-            }
-            // It may have ended meanwhile. It cannot have become another load's: it is held here.
-            let mut shard = pinned.lock(self.table.shard_of(hash));
-            let joined = shard.state().0.loads.join(&flight);
-            let _ = shard.unlock();
-            if joined {
+            if pinned.reserved_key(flight.slot()) == key {
                 return Met::Flight(flight);
             }
+            flight.unjoin();
+            judged = began;
         }
     }
 
@@ -257,7 +251,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         timed_out: &mut bool,
     ) -> Next<'f, V> {
         match flight.wait(caller, deadline).await {
-            Waited::Ring | Waited::OwnThread => return Next::LoadAlone,
+            Waited::Ring | Waited::OwnThread => {
+                flight.unjoin();
+                return Next::LoadAlone;
+            }
             Waited::TimedOut => {
                 let again = std::mem::replace(timed_out, true);
                 if again || flight.is_compute() {

@@ -256,7 +256,7 @@ impl<V> Register<V> {
     }
 
     /// The oldest flight with this hash that others wait for and that began after a number of flights;
-    /// and how many had begun with it.
+    /// and how many had begun with it. Who is given it has joined it, until he finds that he need not.
     #[inline]
     pub(crate) fn awaitable(&self, hash: u64, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
         if self.registered == 0 {
@@ -264,13 +264,8 @@ impl<V> Register<V> {
         }
         let wanted = |other: &&Registered<V>| other.kind != Kind::Alone && other.began > after;
         let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.began)?;
+        found.flight.join();
         Some((Arc::clone(&found.flight), found.began))
-    }
-
-    /// Somebody is about to wait for this flight; false if it is too late for that.
-    pub(crate) fn join(&self, flight: &Arc<Flight<V>>) -> bool {
-        let found = self.find(flight).filter(|found| found.kind != Kind::Alone);
-        found.inspect(|found| found.flight.set_joined()).is_some()
     }
 
     /// Is nobody to join this flight any more, although it is registered?
@@ -312,7 +307,7 @@ mod tests {
         assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
         // One that somebody has joined is not: it holds what it landed with.
         register.add(Kind::Shared, true, Arc::clone(&spare));
-        assert!(register.join(&spare));
+        assert!(register.awaitable(1, 0).is_some());
         assert!(register.remove(&spare));
         drop(spare);
         assert!(register.take_spare().is_none());

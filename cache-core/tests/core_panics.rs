@@ -363,8 +363,7 @@ fn lost_by_the_language(case: &str) -> usize {
         | "and_upsert_with, over another, DropKey after 0"
         | "and_upsert_with, over another, DropValue after 0"
         | "a computation that is overtaken, DropKey after 1"
-        | "a computation that is overtaken, DropValue after 1"
-        | "a load within the load, DropValue after 1" => 1,
+        | "a computation that is overtaken, DropValue after 1" => 1,
         // A key and a value.
         "and_upsert_with, over another, DropValue after 2"
         | "and_upsert_with_async, DropValue after 2"

@@ -7,7 +7,7 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +16,41 @@ use cache_core::{Cache, CompResult, Entry, Op};
 use common::crowd::{Crowd, Key};
 use common::tasks::{Gate, Polled};
 use common::{Log, must_end, panics};
+
+/// What a cache's own listener or weigher knows it by, for as long as the tie lasts.
+struct Handle<K, V>(Arc<Mutex<Option<Cache<K, V>>>>);
+
+impl<K, V> Handle<K, V> {
+    fn tie(&self, cache: &Cache<K, V>) -> Untie<K, V> {
+        *self.0.lock().unwrap() = Some(cache.clone());
+        Untie(self.clone())
+    }
+
+    fn cache(&self) -> Cache<K, V> {
+        self.0.lock().unwrap().clone().expect("tied")
+    }
+}
+
+impl<K, V> Clone for Handle<K, V> {
+    fn clone(&self) -> Self {
+        Handle(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V> Default for Handle<K, V> {
+    fn default() -> Self {
+        Handle(Arc::default())
+    }
+}
+
+/// A cache that knew itself for ever would never be dropped.
+struct Untie<K, V>(Handle<K, V>);
+
+impl<K, V> Drop for Untie<K, V> {
+    fn drop(&mut self) {
+        let _untied = self.0.0.lock().unwrap().take();
+    }
+}
 
 fn patient() -> cache_core::CacheBuilder<u64, u64> {
     Cache::builder().coalesce_timeout(Duration::MAX)
@@ -148,20 +183,19 @@ fn a_leader_whose_drop_comes_by_garbage_that_panics_wakes_those_who_wait() {
 #[test]
 fn a_listener_told_by_a_load_may_ask_for_what_waits_for_that_load() {
     must_end(|| {
-        type Handle = Arc<OnceLock<Cache<Key, u32>>>;
-        let (handle, crowd) = (Handle::default(), Crowd::default());
-        let (own, asked) = (Arc::clone(&handle), crowd.key(2));
+        let (handle, crowd) = (Handle::<Key, u32>::default(), Crowd::default());
+        let (own, asked) = (handle.clone(), crowd.key(2));
         let ask = AtomicBool::new(true);
         let cache: Cache<Key, u32> = Cache::builder()
             .max_capacity(1)
             .coalesce_timeout(Duration::MAX)
             .eviction_listener(move |key: &Key, _, _| {
                 if key.name == 9 && ask.swap(false, SeqCst) {
-                    own.get().unwrap().get_with(asked.clone(), || 22);
+                    own.cache().get_with(asked.clone(), || 22);
                 }
             })
             .build();
-        handle.set(cache.clone()).unwrap();
+        let _untie = handle.tie(&cache);
         cache.insert(crowd.key(9), 9);
         let (end, ends) = mpsc::channel();
         let (begun, begins) = mpsc::channel();
@@ -191,25 +225,23 @@ fn a_listener_told_by_a_load_may_ask_for_what_waits_for_that_load() {
     });
 }
 
-type Handle = Arc<OnceLock<Cache<u64, u64>>>;
-
 /// The listener is told of a loaded value too heavy to be stored, and asks for its key.
 #[test]
 fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
     must_end(|| {
-        let handle = Handle::default();
-        let own = Arc::clone(&handle);
+        let handle = Handle::<u64, u64>::default();
+        let own = handle.clone();
         let ask = AtomicBool::new(true);
         let cache = patient()
             .max_capacity(10)
             .weigher(|_, value| *value as u32)
             .eviction_listener(move |key, _, _| {
                 if ask.swap(false, SeqCst) {
-                    own.get().unwrap().get_with(*key, || 5);
+                    own.cache().get_with(*key, || 5);
                 }
             })
             .build();
-        handle.set(cache.clone()).unwrap();
+        let _untie = handle.tie(&cache);
         assert_eq!(cache.get_with(1, || 11), 11);
     });
 }
@@ -218,19 +250,19 @@ fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
 #[test]
 fn a_weigher_run_by_a_load_may_ask_for_its_key() {
     must_end(|| {
-        let handle = Handle::default();
-        let own = Arc::clone(&handle);
+        let handle = Handle::<u64, u64>::default();
+        let own = handle.clone();
         let ask = AtomicBool::new(true);
         let cache = patient()
             .max_capacity(10)
             .weigher(move |key, _| {
                 if ask.swap(false, SeqCst) {
-                    own.get().unwrap().get_with(*key, || 5);
+                    own.cache().get_with(*key, || 5);
                 }
                 1
             })
             .build();
-        handle.set(cache.clone()).unwrap();
+        let _untie = handle.tie(&cache);
         assert_eq!(cache.get_with(1, || 6), 6);
     });
 }

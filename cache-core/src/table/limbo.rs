@@ -83,7 +83,9 @@ impl Limbo {
         epoch.advance();
     }
 
-    /// Takes a few pieces of garbage that are free.
+    /// Takes a few pieces of garbage that are free. What is taken must be dropped by the caller: garbage
+    /// does not do that by itself. (Another thread may advance the epoch meanwhile, so that the first
+    /// is none and the second is not.)
     pub(super) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; STEP] {
         let mut queue = self.queue.lock();
         std::array::from_fn(|_| {

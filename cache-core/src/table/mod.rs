@@ -164,7 +164,7 @@ impl<K, V, X> Table<K, V, X> {
         self.limbo.advance(&self.epoch);
         loop {
             let free = self.limbo.take_free(&self.epoch);
-            if free[0].is_none() {
+            if free.iter().all(Option::is_none) {
                 return;
             }
             self.recycle(free, panics);
