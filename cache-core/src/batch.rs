@@ -81,12 +81,12 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
             if !led.is_empty() {
                 let running = led.iter().map(|(_, leader)| leader.running()).collect();
                 let running: Arc<dyn Running> = Arc::new(Together(running));
-                let keys = led.iter().map(|(wanted, _)| self.keys[wanted.place].clone()).collect();
                 let timer = store.start_timer();
                 let loading = {
                     // The loader may be a closure that does its work when it is called.
                     let _entered = nesting::enter(Arc::clone(&running));
-                    loader(keys)
+                    let keys = led.iter().map(|(wanted, _)| self.keys[wanted.place].clone());
+                    loader(keys.collect())
                 };
                 let pairs = nesting::run(running, caller == Caller::Task, loading).await;
                 timer.stop(!pairs.is_empty());

@@ -50,8 +50,13 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                 Begun::Wait(flight) => self.wait_for_turn(caller, &flight).await,
             }
         };
-        let shown = old.clone().map(|value| Entry::found(key.clone(), value));
-        let deciding = async move { decide(shown).await };
+        // Cloned inside of the computation, like all user code while it is registered.
+        let own = &old;
+        let own_key = &key;
+        let deciding = async move {
+            let shown = own.clone().map(|value| Entry::found(own_key.clone(), value));
+            decide(shown).await
+        };
         match leader.run(caller, deciding).await {
             Ok(op) => Ok(carry_out(leader, key, old, op)),
             Err(error) => {
@@ -75,6 +80,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                 if let Some(counters) = self.counting(&pinned) {
                     if entry.is_some() { &counters.hits } else { &counters.misses }.add(1);
                 }
+                let _entered = nesting::enter(leader.running());
                 let old = entry.map(|entry| {
                     entry.touch();
                     entry.value().clone()

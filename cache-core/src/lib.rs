@@ -17,9 +17,11 @@
 //! # Reading the code
 //! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
 //! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
-//! (timers); `shard`, all that happens under one lock; `store`, `call` and `write`, what happens around
-//! the locks; `flight`, `register`, `nesting`, `wait`, `lead`, `load`, `batch` and `compute`, the loads; and the
-//! face: `cache`, `selector`, `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is, what it costs and why it is so.
+//! (timers); `nesting`, `flight`, `register` and `wait`, the loads that run and those who wait for them;
+//! `shard`, all that happens under one lock; `store`, `call` and `write`, what happens around the locks;
+//! `lead`, `load`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
+//! `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is,
+//! what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]

@@ -115,6 +115,7 @@ where
         let loaded = self.cache.load_result_async((hash, key.to_owned()), load).await;
         loaded.map_err(LoadError::Failed)
     }
+
     /// Loads the key anew, whatever is stored under it, and puts the value in its place, unless the
     /// key is written meanwhile. Until then the old value is served; an error leaves it there.
     ///
@@ -181,8 +182,7 @@ where
             Role::Hit(value) => Some(Ok(value)),
             Role::Join(..) => None,
             Role::Lead(leader) => {
-                let load = async { (self.loader)(key).map_err(Arc::new) };
-                let loaded = ready(leader.load(Caller::Thread, load, &ShareArc));
+                let loaded = leader.load_here(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
                 Some(loaded.map_err(LoadError::Failed))
             }
         }

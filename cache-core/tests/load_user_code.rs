@@ -368,3 +368,30 @@ fn an_overtaken_load_too_heavy_is_not_told_to_the_listener() {
     });
     assert_eq!(log.take(), []);
 }
+
+/// A value whose clone, when it is asked to, asks for a key.
+struct Asking(Arc<Mutex<Option<Cache<u64, Asking>>>>);
+
+impl Clone for Asking {
+    fn clone(&self) -> Self {
+        let cache = self.0.lock().unwrap().take();
+        if let Some(cache) = cache {
+            assert!(panics(|| cache.entry(1).and_upsert_with(|_| Asking(Arc::default()))));
+        }
+        Asking(Arc::clone(&self.0))
+    }
+}
+
+/// What a computation clones is cloned inside of it, so this is found out and does not hang.
+#[test]
+fn a_clone_made_by_a_computation_that_computes_its_key_panics() {
+    must_end(|| {
+        let cache: Cache<u64, Asking> = Cache::builder().coalesce_timeout(Duration::MAX).build();
+        let armed = Arc::default();
+        cache.insert(1, Asking(Arc::clone(&armed)));
+        *armed.lock().unwrap() = Some(cache.clone());
+        cache.entry(1).and_upsert_with(|old| old.unwrap().into_value());
+        assert!(armed.lock().unwrap().is_none(), "it was cloned");
+        cache.__validate();
+    });
+}
