@@ -89,8 +89,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                     loader(keys.collect())
                 };
                 let pairs = nesting::run(running, caller == Caller::Task, loading).await;
-                timer.stop(!pairs.is_empty());
-                self.publish(led, pairs);
+                let load_nanos = timer.stop(!pairs.is_empty());
+                self.publish(led, pairs, load_nanos);
             }
             self.wanted = self.wait(store, caller, joined).await;
         }
@@ -111,7 +111,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         for wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
             match store.take_role(wanted.hash, key, wanted.may_join, outer.clone()) {
-                Role::Hit(value) => self.values[wanted.place] = Some(value),
+                Role::Hit(value, _) => self.values[wanted.place] = Some(value),
                 Role::Join(flight, _) => joined.push((wanted, flight)),
                 Role::Lead(leader) => led.push((wanted, leader)),
             }
@@ -121,7 +121,12 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
 
     /// Publishes what the loader gave. Pairs with other keys than it was asked for are ignored:
     /// nobody can say whether they are out of date.
-    fn publish(&mut self, led: Vec<(Wanted, Leader<'_, K, V>)>, pairs: Vec<(K, V)>) {
+    fn publish(
+        &mut self,
+        led: Vec<(Wanted, Leader<'_, K, V>)>,
+        pairs: Vec<(K, V)>,
+        load_nanos: u64,
+    ) {
         let keys = self.keys;
         let place_of: Vec<usize> = led.iter().map(|(wanted, _)| wanted.place).collect();
         let mut led: Vec<Option<(Wanted, Leader<'_, K, V>)>> = led.into_iter().map(Some).collect();
@@ -135,7 +140,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 by_key.get_or_insert_with(|| numbered().collect()).get(&key).copied()
             };
             if let Some((wanted, leader)) = n.and_then(|n| led[n].take()) {
-                self.values[wanted.place] = Some(leader.publish(value));
+                self.values[wanted.place] = Some(leader.after(load_nanos).publish(value));
             }
         }
         // The loader knows nothing of these keys. Those who wait are told so.

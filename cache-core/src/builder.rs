@@ -1,11 +1,15 @@
-//! Configuring a cache.
+//! Configuring a cache. The options of time stand in `times.rs`, what is wrong with values in `check.rs`.
+
+mod check;
+mod times;
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, ClockSource, MonotonicClock};
-use crate::store::{Config, Listener, Store, Weigher};
+use crate::executor::{Spawn, ThreadPerJob};
+use crate::store::{BoxedExpiry, Config, Listener, OwnTtl, Store, Weigher};
 use crate::{BuildError, Cache, LoadingCache, RandomState, RemovalCause};
 
 /// Configures a [`Cache`]; made by [`Cache::builder`].
@@ -29,6 +33,17 @@ pub struct CacheBuilder<K, V> {
     initial_capacity: usize,
     weigher: Option<Weigher<K, V>>,
     time_to_live: Option<Duration>,
+    time_to_idle: Option<Duration>,
+    ttl_jitter: Option<f64>,
+    expiry: Option<BoxedExpiry<K, V>>,
+    own_ttl: Option<OwnTtl<V>>,
+    negative_ttl: Option<Duration>,
+    refresh_after: Option<Duration>,
+    refresh_early: Option<f64>,
+    stale_while_revalidate: Option<Duration>,
+    stale_if_error: Option<Duration>,
+    executor: Arc<dyn Spawn>,
+    janitor: Option<Duration>,
     listener: Option<Listener<K, V>>,
     record_stats: bool,
     coalesce_timeout: Duration,
@@ -42,6 +57,14 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
             .field("max_capacity", &self.max_capacity)
             .field("initial_capacity", &self.initial_capacity)
             .field("time_to_live", &self.time_to_live)
+            .field("time_to_idle", &self.time_to_idle)
+            .field("ttl_jitter", &self.ttl_jitter)
+            .field("expire_after", &self.expiry.is_some())
+            .field("refresh_after", &self.refresh_after)
+            .field("refresh_early", &self.refresh_early)
+            .field("stale_while_revalidate", &self.stale_while_revalidate)
+            .field("stale_if_error", &self.stale_if_error)
+            .field("janitor", &self.janitor)
             .field("weigher", &self.weigher.is_some())
             .field("eviction_listener", &self.listener.is_some())
             .field("record_stats", &self.record_stats)
@@ -72,6 +95,17 @@ where
             initial_capacity: 0,
             weigher: None,
             time_to_live: None,
+            time_to_idle: None,
+            ttl_jitter: None,
+            expiry: None,
+            own_ttl: None,
+            negative_ttl: None,
+            refresh_after: None,
+            refresh_early: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            executor: Arc::new(ThreadPerJob),
+            janitor: None,
             listener: None,
             record_stats: false,
             coalesce_timeout: DEFAULT_PATIENCE,
@@ -114,15 +148,6 @@ where
         self
     }
 
-    /// How long an entry lives after it was stored, by the cache's [`clock`](Self::clock). Each
-    /// store, an update too, begins it anew. A look-up at or after the deadline is a miss, exactly;
-    /// the memory is freed in small steps by later writes, or by [`Cache::run_pending_tasks`]. A
-    /// duration past what the clock counts (584 years) means "never".
-    pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
-        self.time_to_live = Some(time_to_live);
-        self
-    }
-
     /// Called for every entry that leaves the cache, promptly, on the thread whose call removed it,
     /// after that call has released its locks and before it returns. It may call the cache again.
     ///
@@ -143,6 +168,28 @@ where
     /// nanosecond: each thread counts on its own.
     pub fn record_stats(mut self) -> Self {
         self.record_stats = true;
+        self
+    }
+
+    /// Where refreshes are made that no caller waits for, those of a [`LoadingCache`]: see [`Spawn`]. A thread
+    /// for each, if nothing else is said.
+    pub fn executor(mut self, executor: impl Spawn) -> Self {
+        self.executor = Arc::new(executor);
+        self
+    }
+
+    /// Has memory freed by itself, also when nobody writes: a thread looks after the cache once in each
+    /// `period`, frees what has expired, drops what no reader holds any more, and gives memory back that the
+    /// cache has no use for. Without a janitor writes do the first two by small steps, and
+    /// [`Cache::run_pending_tasks`] does all of it.
+    ///
+    /// There is one such thread for the process, named `cache-janitor`, however many caches it looks after.
+    /// The first of them starts it; it ends with the last. It holds no handle to any of them (but for
+    /// moments while it works: if the last handle is dropped just then, the values are dropped by that
+    /// thread, a moment later). It goes by real time, whatever the cache's clock. Listeners and the drops of
+    /// keys and values run on it; if they panic, it goes on.
+    pub fn janitor(mut self, period: Duration) -> Self {
+        self.janitor = Some(period);
         self
     }
 
@@ -212,17 +259,23 @@ where
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
         self.check()?;
+        let lifetimes = self.lifetimes();
         let config = Config {
             name: self.name,
             max_capacity: self.max_capacity.unwrap_or(u64::MAX),
             initial_capacity: self.initial_capacity,
             weigher: self.weigher,
+            lifetimes,
             time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            expiry: self.expiry,
+            own_ttl: self.own_ttl,
+            executor: self.executor,
             listener: self.listener,
             record_stats: self.record_stats,
             coalesce_timeout: self.coalesce_timeout,
         };
-        Ok(Cache::from_store(Store::new(config, self.clock), hasher))
+        Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
     }
 
     /// Builds a cache that loads what is missing with this function. For another hasher there is
@@ -253,48 +306,6 @@ where
     {
         Ok(LoadingCache::new(self.try_build()?, loader))
     }
-
-    fn check(&self) -> Result<(), BuildError> {
-        if self.max_capacity == Some(0) {
-            return Err(BuildError::new(
-                "max_capacity",
-                "a cache of capacity 0 could hold nothing; give at least 1, or do without a cache",
-            ));
-        }
-        if self.weigher.is_none()
-            && self.max_capacity.is_some_and(|max| max > MOST_ENTRIES)
-            && self.max_capacity != Some(u64::MAX)
-        {
-            return Err(BuildError::new(
-                "max_capacity",
-                format!(
-                    "a cache holds at most {MOST_ENTRIES} entries; give less, or leave \
-                     max_capacity out for a cache without a bound"
-                ),
-            ));
-        }
-        if self.initial_capacity as u64 > MOST_ENTRIES {
-            return Err(BuildError::new(
-                "initial_capacity",
-                format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
-            ));
-        }
-        if self.time_to_live == Some(Duration::ZERO) {
-            return Err(BuildError::new(
-                "time_to_live",
-                "entries would be dead on arrival; give more than zero, or leave it out for \
-                 entries that do not expire",
-            ));
-        }
-        if self.coalesce_timeout == Duration::ZERO {
-            return Err(BuildError::new(
-                "coalesce_timeout",
-                "no caller would wait for another's load, and each would load by itself; give more \
-                 than zero",
-            ));
-        }
-        Ok(())
-    }
 }
 
 impl<K, V> Cache<K, V>
@@ -316,9 +327,6 @@ where
         CacheBuilder::new()
     }
 }
-
-/// Slots are numbered in 32 bits, and some wait for readers.
-const MOST_ENTRIES: u64 = 2_000_000_000;
 
 /// More than most loads take, and less than it takes to give a program up for dead.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);

@@ -1,19 +1,23 @@
 //! The cache, as its users see it: thin methods over the store. Those that load stand in files of
 //! their own.
 
+mod behind;
 mod loads;
 mod loads_async;
 mod many;
+mod time;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::janitor::{self, Kept, Tidy};
 use crate::policy_view::Policy;
+use crate::refresh::Looked;
 use crate::stats::Stats;
 use crate::store::{Pin, Store};
-use crate::{Equivalent, RandomState, RemovalCause};
+use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 
 /// A bounded, concurrent, in-process cache from `K` to `V`.
 ///
@@ -49,6 +53,19 @@ pub struct Cache<K, V, S = RandomState> {
 pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
+    /// Takes the cache off the janitor's list when it drops.
+    _kept: Option<Kept>,
+}
+
+impl<K, V, S> Tidy for Inner<K, V, S>
+where
+    K: Send + Sync,
+    V: Send + Sync,
+    S: Send + Sync,
+{
+    fn tidy(&self, step: usize) -> bool {
+        self.store.tidy(step)
+    }
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -73,8 +90,30 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    pub(crate) fn from_store(store: Store<K, V>, hasher: S) -> Self {
-        Cache { inner: Arc::new(Inner { store, hasher }) }
+    /// With a janitor, if a period is given.
+    pub(crate) fn from_store(
+        store: Store<K, V>,
+        hasher: S,
+        janitor: Option<Duration>,
+    ) -> Result<Self, BuildError> {
+        let Some(period) = janitor else {
+            return Ok(Cache { inner: Arc::new(Inner { store, hasher, _kept: None }) });
+        };
+        let mut problem = None;
+        let inner = Arc::new_cyclic(|weak: &Weak<Inner<K, V, S>>| {
+            let kept = janitor::keep(weak.clone(), period);
+            let kept = kept.map_err(|error| problem = Some(error)).ok();
+            Inner { store, hasher, _kept: kept }
+        });
+        match problem {
+            None => Ok(Cache { inner }),
+            Some(error) => Err(BuildError::new(
+                "janitor",
+                format!(
+                    "the system could not start its thread ({error}); try again, or do without"
+                ),
+            )),
+        }
     }
 
     #[inline]
@@ -110,8 +149,11 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let store = self.store();
-        if let Some(entry) = store.find(pinned, hash, move |other| key.equivalent(other)) {
+        if let Some((entry, now)) = store.find(pinned, hash, move |other| key.equivalent(other)) {
             entry.touch();
+            if store.prolongs {
+                store.prolong(pinned, hash, entry, now);
+            }
             if store.config.record_stats {
                 pinned.counters().hits.add(1);
             }
@@ -121,6 +163,22 @@ where
                 pinned.counters().misses.add(1);
             }
             None
+        }
+    }
+
+    /// As `look`, for a call that may load.
+    #[inline]
+    pub(crate) fn look_to_load<Q>(&self, key: &Q, hash: u64) -> Looked<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (store, pinned) = (self.store(), self.store().table.pin());
+        if store.config.lifetimes.outlives_loads() {
+            return store.look_closely(&pinned, hash, move |other| key.equivalent(other));
+        }
+        match self.look_pinned(&pinned, key, hash, V::clone) {
+            Some(value) => Looked::Served(value, Status::Hit),
+            None => Looked::Missing,
         }
     }
 
@@ -173,7 +231,7 @@ where
     {
         let pinned = self.store().table.pin();
         let found = self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other));
-        found.map(|entry| entry.value().clone())
+        found.map(|(entry, _)| entry.value().clone())
     }
 
     /// Is there a live value for this key? Not a use, nor a hit or miss. No lock.
@@ -197,27 +255,6 @@ where
     pub fn insert(&self, key: K, value: V) {
         let hash = self.hash(&key);
         self.store().insert(hash, key, value, None);
-    }
-
-    /// As [`insert`](Self::insert), with a time to live of its own. The time given counts, be it
-    /// longer or shorter than [`time_to_live`](crate::CacheBuilder::time_to_live). With zero, the value is
-    /// dead on arrival: what was there is removed, and nothing is stored.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use cache_core::{Cache, FakeClock};
-    ///
-    /// let clock = FakeClock::new();
-    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
-    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
-    /// clock.advance(Duration::from_secs(4));
-    /// assert_eq!(cache.get(&1), Some(10));
-    /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(cache.get(&1), None);
-    /// ```
-    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
-        let hash = self.hash(&key);
-        self.store().insert(hash, key, value, Some(ttl));
     }
 
     /// Removes a key's entry and gives a clone of its value (others may be reading the original).
@@ -269,7 +306,8 @@ where
         self.store().remove_if(condemned)
     }
 
-    /// How many entries the cache holds, those included that have expired and are not freed yet.
+    /// How many entries the cache holds, those included that have expired and are not freed yet, or are
+    /// kept because they may be served stale.
     /// Without a weigher it is exact and never above the bound. O(1); with a weigher O(shards),
     /// taking their locks one at a time.
     #[must_use]
@@ -284,8 +322,10 @@ where
         self.store().budget.used()
     }
 
-    /// Frees all entries that have expired, and all memory that no reader holds any more. Never
-    /// needed for correctness: a cache that is written to does this by small steps.
+    /// Frees all entries that have expired, and all memory that no reader holds any more; gives memory for
+    /// entries that there are no more back to the allocator. Never needed for correctness: a cache that is
+    /// written to does the first two by small steps, and a [`janitor`](crate::CacheBuilder::janitor) does
+    /// all three. See also [`next_expiry`](Self::next_expiry).
     pub fn run_pending_tasks(&self) {
         self.store().run_pending_tasks();
     }
@@ -297,6 +337,7 @@ where
         Policy {
             max_capacity: (config.max_capacity != u64::MAX).then_some(config.max_capacity),
             time_to_live: config.time_to_live,
+            time_to_idle: config.time_to_idle,
             shards: self.store().table.shards(),
         }
     }

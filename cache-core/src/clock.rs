@@ -270,6 +270,14 @@ impl ClockSource {
         if let Self::Ticking(clock) = self { clock.now().as_nanos() } else { self.now_otherwise() }
     }
 
+    /// As `now`, in the finest resolution the clock has, for measuring short times.
+    pub(crate) fn fine_now(&self) -> u64 {
+        match self {
+            Self::Monotonic | Self::Ticking(_) => system::fine_nanos(),
+            Self::Fake(_) | Self::Custom(_) => self.now(),
+        }
+    }
+
     #[inline(never)]
     fn now_otherwise(&self) -> u64 {
         match self {

@@ -72,7 +72,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let pinned = self.table.pin();
         match self.meet(&pinned, (hash, key), Seek { entry: false, flight: true }) {
             Met::Flight(flight) => Begun::Wait(flight),
-            Met::Entry(_) => unreachable!("not looked for"),
+            Met::Entry(..) => unreachable!("not looked for"),
             Met::Nobody(shard, found) => {
                 let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
                 let leader =
@@ -83,6 +83,9 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                 let _entered = nesting::enter(leader.running());
                 let old = entry.map(|entry| {
                     entry.touch();
+                    if self.prolongs {
+                        self.prolong(&pinned, hash, entry, now);
+                    }
                     entry.value().clone()
                 });
                 Begun::With(leader, old)
@@ -140,7 +143,12 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static>(
             leader.end(Outcome::LookAgain);
             CompResult::Unchanged(Entry::found(key, old))
         }
-        (Op::Nop | Op::Remove, None) => {
+        (Op::Remove, None) => {
+            // There may be one that has expired, and must not be served stale.
+            leader.remove_expired();
+            CompResult::StillNone(key)
+        }
+        (Op::Nop, None) => {
             leader.end(Outcome::LookAgain);
             CompResult::StillNone(key)
         }

@@ -9,16 +9,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::RemovalCause;
 use crate::call::Call;
 use crate::flight::{Flight, Kind, Outcome};
+use crate::freshness::RETRY;
 use crate::nesting::{self, KeyAt, Running};
 use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
 use crate::store::Store;
+use crate::table::Entry;
 use crate::wait::Caller;
+use crate::{RemovalCause, Status};
 
 /// The duty to land a flight. Dropped without having done so, it lands it with
 /// [`Outcome::LookAgain`].
@@ -27,7 +29,25 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     flight: Arc<Flight<V>>,
     /// May its value take the place of one that is fresh?
     replaces: bool,
+    /// How long the loader took, where that is of interest.
+    load_nanos: u64,
     state: LeaderState,
+}
+
+/// A [`Leader`] that is on its way from one thread to another, without the store. It must
+/// [lead](Self::lead) again: dropping it lands nothing.
+#[must_use]
+pub(crate) struct Parked<V> {
+    flight: Arc<Flight<V>>,
+    replaces: bool,
+}
+
+impl<V: Clone + Send + Sync + 'static> Parked<V> {
+    /// `store` is the one that the flight is registered with.
+    pub(crate) fn lead<K: Eq>(self, store: &Store<K, V>) -> Leader<'_, K, V> {
+        let Parked { flight, replaces } = self;
+        Leader { store, flight, replaces, load_nanos: 0, state: LeaderState::Leading }
+    }
 }
 
 /// How far a leader has come.
@@ -37,6 +57,8 @@ enum LeaderState {
     Leading,
     /// It is off the register, and its slot is published or given back.
     Ended,
+    /// The duty to land it has gone to somebody else.
+    Parked,
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -62,7 +84,13 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         };
         loads.add(kind, vacant, Arc::clone(&flight));
         let _ = shard.unlock();
-        Leader { store: self, flight, replaces: compute, state: LeaderState::Leading }
+        Leader {
+            store: self,
+            flight,
+            replaces: compute,
+            load_nanos: 0,
+            state: LeaderState::Leading,
+        }
     }
 
     /// Tells this cache from others.
@@ -70,10 +98,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         std::ptr::from_ref(self) as usize
     }
 
-    /// Counts a load until it is stopped or dropped.
+    /// Counts and times a load until it is stopped or dropped.
     pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
         let began = self.config.record_stats.then(Instant::now);
-        LoadTimer { store: self, began, succeeded: false }
+        let started = (self.config.lifetimes.early > 0.0).then(|| self.clock.fine_now());
+        LoadTimer { store: self, began, started, succeeded: false }
     }
 }
 
@@ -83,6 +112,20 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         let mut leader = self;
         leader.replaces = true;
         leader
+    }
+
+    /// Its loader has taken so long.
+    pub(crate) fn after(self, load_nanos: u64) -> Self {
+        let mut leader = self;
+        leader.load_nanos = load_nanos;
+        leader
+    }
+
+    /// Lets go of the store, before the loader has run.
+    pub(crate) fn park(mut self) -> Parked<V> {
+        // The duty goes to the answer: what is dropped here has none any more.
+        self.state = LeaderState::Parked;
+        Parked { flight: Arc::clone(&self.flight), replaces: self.replaces }
     }
 
     /// The flight as one that others may be begun inside of.
@@ -95,20 +138,17 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         nesting::run(self.running(), caller == Caller::Task, loader).await
     }
 
-    /// Runs the loader, and stores its value or shares its error.
+    /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old value to
+    /// be served instead.
     pub(crate) async fn load<E>(
         self,
         caller: Caller,
         loader: impl Future<Output = Result<V, E>>,
         share: &impl ShareError<E>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
         let loaded = self.run(caller, loader).await;
-        timer.stop(loaded.is_ok());
-        match loaded {
-            Ok(value) => Ok(self.publish(value)),
-            Err(error) => Err(self.fail(error, share)),
-        }
+        self.land(timer, loaded, share)
     }
 
     /// As `load`, for a thread: without a future around it.
@@ -117,47 +157,82 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         self,
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ShareError<E>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
         let _entered = nesting::enter(self.running());
         let loaded = loader();
-        timer.stop(loaded.is_ok());
+        self.land(timer, loaded, share)
+    }
+
+    #[inline]
+    fn land<E>(
+        mut self,
+        timer: LoadTimer<'_, K, V>,
+        loaded: Result<V, E>,
+        share: &impl ShareError<E>,
+    ) -> Result<(V, Status), E> {
+        self.load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok(self.publish_inside(value)),
-            Err(error) => Err(self.fail(error, share)),
+            Ok(value) => Ok((self.publish(value), Status::Loaded)),
+            Err(error) => self.fail(error, share),
         }
     }
 
-    fn fail<E>(self, error: E, share: &impl ShareError<E>) -> E {
-        self.end(share.share(&error).map_or(Outcome::Unshared, Outcome::Failed));
-        error
+    /// Shares the error. Gives it back, or the old value that may be served instead.
+    fn fail<E>(mut self, error: E, share: &impl ShareError<E>) -> Result<(V, Status), E> {
+        let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
+        let mut old = None;
+        if !self.store.config.lifetimes.outlives_loads() {
+            self.unregister();
+        } else if share.is_absence() {
+            self.find_absent();
+        } else {
+            old = self.give_up();
+        }
+        if self.flight.is_joined() {
+            self.flight.land(outcome);
+        }
+        old.ok_or(error)
+    }
+
+    /// Ends a load that has failed. Answers with the old value if it may still be served.
+    fn give_up(&mut self) -> Option<(V, Status)> {
+        let _entered = nesting::enter(self.running());
+        let Leader { store, flight, state, .. } = self;
+        let now = store.now();
+        store.write(now, |call| {
+            let old = call.give_up(flight, state)?;
+            let status = store.config.lifetimes.served_after_failure(old, now)?;
+            store.count_status(call.pinned, status);
+            Some((old.value().clone(), status))
+        })
     }
 
     /// Stores the value, if the flight is still registered and the key still absent (or to be
     /// replaced), and gives it to those who wait. The user's code that this runs is inside of the load,
     /// as the loader was: those who wait for the load cannot go on before it.
-    pub(crate) fn publish(self, value: V) -> V {
+    pub(crate) fn publish(mut self, value: V) -> V {
         let _entered = nesting::enter(self.running());
-        self.publish_inside(value)
-    }
-
-    fn publish_inside(mut self, value: V) -> V {
         let (store, slot) = (self.store, self.flight.slot());
-        let (arrival, now) = if store.config.weigher.is_none() {
-            store.receive_unweighed(value.clone())
-        } else {
+        let hash = self.flight.hash();
+        let (arrival, now) = if store.shows_keys() {
             let pinned = store.table.pin();
-            store.receive(pinned.reserved_key(slot), value.clone(), None)
+            store.receive((hash, pinned.reserved_key(slot)), value.clone(), None, self.load_nanos)
+        } else {
+            store.receive_keyless(hash, value.clone(), self.load_nanos)
         };
         let Leader { flight, state, replaces, .. } = &mut self;
         store.write(now, |call| {
-            if u64::from(arrival.weight) <= store.budget.max() {
-                return call.publish(flight, *replaces, arrival, state);
-            }
+            let cause = match () {
+                () if arrival.times.deadline <= now => RemovalCause::Expired,
+                () if u64::from(arrival.weight) > store.budget.max() => RemovalCause::Size,
+                () => return call.publish(flight, *replaces, arrival, state),
+            };
             let key = call.pinned.reserved_key(slot);
             // What the value was to replace is out of date all the same.
-            if call.withdraw(flight, replaces.then_some(RemovalCause::Replaced), state) {
-                store.turned_away(call.pinned, key, &arrival.value, RemovalCause::Size);
+            let outdated = *replaces || store.config.lifetimes.serves_stale();
+            if call.withdraw(flight, outdated.then_some(RemovalCause::Replaced), state) {
+                store.turned_away(call.pinned, key, &arrival.value, cause);
             }
         });
         if self.flight.is_joined() {
@@ -180,12 +255,33 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         drop(self);
     }
 
+    /// Ends a computation that would remove an entry and was shown none.
+    pub(crate) fn remove_expired(mut self) {
+        self.replaces = false;
+        if self.store.config.lifetimes.serves_stale() {
+            self.find_absent();
+        }
+    }
+
+    /// Ends the flight of a load that has found that there is no value.
+    fn find_absent(&mut self) {
+        let _entered = nesting::enter(self.running());
+        let Leader { store, flight, replaces, state, .. } = self;
+        store.write(store.now(), |call| call.find_absent(flight, *replaces, state));
+    }
+
     /// Ends the flight without a value.
     pub(crate) fn end(mut self, outcome: Outcome<V>) {
         self.unregister();
         if self.flight.is_joined() {
             self.flight.land(outcome);
         }
+    }
+
+    fn note_failure(&mut self) {
+        let _entered = nesting::enter(self.running());
+        let Leader { store, flight, state, .. } = self;
+        store.write(store.now(), |call| _ = call.give_up(flight, state));
     }
 
     fn unregister(&mut self) {
@@ -199,10 +295,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
         let mut panics = Panics::default();
         if self.state == LeaderState::Leading {
-            panics.catch(|| self.unregister());
+            // A loader that panics has failed; one that is dropped halfway has not.
+            let failed = std::thread::panicking() && self.store.config.lifetimes.outlives_loads();
+            panics.catch(|| if failed { self.note_failure() } else { self.unregister() });
         }
         // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
-        if self.flight.is_joined() {
+        if self.state != LeaderState::Parked && self.flight.is_joined() {
             self.flight.land(Outcome::LookAgain);
         }
         panics.resume();
@@ -293,16 +391,68 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     }
 }
 
+impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+    /// Takes a flight off the register and gives its slot back. With the lock held, answers with the entry of
+    /// its key if nothing was written to it since the flight began. Overtakes nothing.
+    fn leave(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        state: &mut LeaderState,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        let (slot, pinned) = (flight.slot(), self.pinned);
+        let key = pinned.reserved_key(slot);
+        let (mut shard, found) = pinned.lock_key(flight.hash(), |other| other == key);
+        let in_time = shard.state().0.loads.remove(flight);
+        *state = LeaderState::Ended;
+        shard.abandon(slot);
+        (shard, found.filter(|_| in_time))
+    }
+
+    /// Ends the flight of a load that has failed. Answers with the old entry, if it is still there, and notes
+    /// the failure with it.
+    fn give_up(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        state: &mut LeaderState,
+    ) -> Option<Entry<'p, K, V>> {
+        let (shard, found) = self.leave(flight, state);
+        let old = found.map(|id| shard.entry(id));
+        if let Some(pace) = old.and_then(Entry::pace) {
+            pace.fail(self.now.saturating_add(RETRY));
+        }
+        self.unlock(shard);
+        old
+    }
+
+    /// Ends a flight that has found that there is no value: the old one must not be served any more. One
+    /// that is fresh is only removed if the flight was to replace it.
+    fn find_absent(&mut self, flight: &Arc<Flight<V>>, replaces: bool, state: &mut LeaderState) {
+        let (mut shard, found) = self.leave(flight, state);
+        if let Some(id) = found {
+            let cause = cause_or_expired(shard.entry(id), RemovalCause::Explicit, self.now);
+            if replaces || cause == RemovalCause::Expired {
+                shard.remove(id, cause, &mut self.room, &mut self.removed);
+            }
+        }
+        self.unlock(shard);
+    }
+}
+
 /// Counts a load, also one that panics.
 pub(crate) struct LoadTimer<'s, K, V> {
     store: &'s Store<K, V>,
+    /// Where loads are counted.
     began: Option<Instant>,
+    /// By the cache's clock, where entries are to know what they cost.
+    started: Option<u64>,
     succeeded: bool,
 }
 
 impl<K, V> LoadTimer<'_, K, V> {
-    pub(crate) fn stop(mut self, succeeded: bool) {
+    /// Answers how long the load took, where that is of interest.
+    pub(crate) fn stop(mut self, succeeded: bool) -> u64 {
         self.succeeded = succeeded;
+        self.started.map_or(0, |started| self.store.clock.fine_now().saturating_sub(started))
     }
 }
 

@@ -55,8 +55,8 @@ pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
 
 /// What a caller is to do about a key.
 pub(crate) enum Role<'s, K: Eq, V: Clone + Send + Sync + 'static> {
-    /// It is there by now.
-    Hit(V),
+    /// There is something to be served by now.
+    Hit(V, Status),
     /// Somebody else is at it. The key comes back.
     Join(Arc<Flight<V>>, K),
     Lead(Leader<'s, K, V>),
@@ -64,8 +64,8 @@ pub(crate) enum Role<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 
 /// What a caller finds under the lock of a key's shard.
 pub(crate) enum Met<'p, K, V> {
-    /// A fresh entry, if that was looked for.
-    Entry(Entry<'p, K, V>),
+    /// An entry to be served, if that was looked for.
+    Entry(Entry<'p, K, V>, Status),
     /// A flight to wait for.
     Flight(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
@@ -98,9 +98,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Result<(V, Status), E> {
         match self.take_role(hash, key, true, nesting::innermost()) {
             // The usual case, and there is nothing to wait for.
-            Role::Lead(leader) => {
-                leader.load_here(loader, &share).map(|value| (value, Status::Loaded))
-            }
+            Role::Lead(leader) => leader.load_here(loader, &share),
             role => ready(self.go_on(Caller::Thread, role, hash, async { loader() }, share)),
         }
     }
@@ -128,20 +126,16 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let (mut may_join, mut waited, mut timed_out) = (true, false, false);
         loop {
             let (flight, key) = match role {
-                Role::Hit(value) => {
-                    return Ok((value, if waited { Status::Coalesced } else { Status::Hit }));
-                }
-                Role::Lead(leader) => {
-                    let loaded = leader.load(caller, loader, &share).await;
-                    return loaded.map(|value| (value, Status::Loaded));
-                }
+                Role::Hit(value, Status::Hit) if waited => return Ok((value, Status::Coalesced)),
+                Role::Hit(value, status) => return Ok((value, status)),
+                Role::Lead(leader) => return leader.load(caller, loader, &share).await,
                 Role::Join(flight, key) => (flight, key),
             };
             waited = true;
             match self.wait_for(caller, &flight, self.patience(), &mut timed_out).await {
                 Next::Take(value) => return Ok((value.clone(), Status::Coalesced)),
                 Next::Fail(shared) => match share.adopt(shared) {
-                    Some(error) => return Err(error),
+                    Some(error) => return self.old_value(hash, &key).ok_or(error),
                     None => may_join = false,
                 },
                 Next::LoadAlone => may_join = false,
@@ -149,6 +143,19 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             }
             role = self.take_role(hash, key, may_join, nesting::innermost());
         }
+    }
+
+    /// The value of a key whose load, by another caller, has failed; if it may still be served.
+    fn old_value(&self, hash: u64, key: &K) -> Option<(V, Status)> {
+        let lifetimes = &self.config.lifetimes;
+        if !lifetimes.outlives_loads() {
+            return None;
+        }
+        let (now, pinned) = (self.now(), self.table.pin());
+        let old = pinned.find(hash, |other| other == key)?;
+        let status = lifetimes.served_after_failure(old, now)?;
+        self.count_status(&pinned, status);
+        Some((old.value().clone(), status))
     }
 
     /// Loads a key whatever is stored under it; what `kept` picks of the result takes its place.
@@ -169,9 +176,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let timer = self.start_timer();
         let result = leader.run(caller, loader).await;
         let kept = kept(&result);
-        timer.stop(kept.is_ok());
+        let load_nanos = timer.stop(kept.is_ok());
         match kept {
-            Ok(value) => drop(leader.publish(value)),
+            Ok(value) => drop(leader.after(load_nanos).publish(value)),
             Err(outcome) => leader.end(outcome),
         }
         result
@@ -188,7 +195,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         self.check_levels(hash, &key);
         let pinned = self.table.pin();
         match self.meet(&pinned, (hash, &key), Seek { entry: true, flight: may_join }) {
-            Met::Entry(entry) => Role::Hit(entry.value().clone()),
+            Met::Entry(entry, status) => {
+                self.count_status(&pinned, status);
+                Role::Hit(entry.value().clone(), status)
+            }
             Met::Flight(flight) => Role::Join(flight, key),
             Met::Nobody(shard, found) => {
                 let kind = if may_join { Kind::Shared } else { Kind::Alone };
@@ -210,16 +220,16 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let mut judged = 0;
         loop {
             let (mut shard, found) = pinned.lock_missing(hash, |other| other == key);
-            if seek.entry
-                && let Some(entry) = found.map(|id| shard.entry(id))
-                && now.is_none_or(|now| entry.deadline() > now)
-            {
-                let _ = shard.unlock();
-                if now.is_some() {
-                    return Met::Entry(entry);
+            if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
+                let Some(now) = now else {
+                    let _ = shard.unlock();
+                    now = Some(self.now());
+                    continue;
+                };
+                if let Some(status) = self.config.lifetimes.served(entry, now) {
+                    let _ = shard.unlock();
+                    return Met::Entry(entry, status);
                 }
-                now = Some(self.now());
-                continue;
             }
             let running = match seek.flight {
                 true => shard.state().0.loads.awaitable(hash, judged),

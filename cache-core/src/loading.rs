@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::flight::Outcome;
 use crate::load::{Role, ready};
 use crate::nesting;
+use crate::refresh::{Looked, Old};
 use crate::share::{ShareArc, ShareError};
 use crate::wait::Caller;
-use crate::{Cache, Equivalent, LoadError, RandomState};
+use crate::{Cache, Equivalent, LoadError, RandomState, Status};
 
 type Loader<K, V, E> = Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>;
 
@@ -81,21 +82,49 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
+        self.get_with_status(key).map(|(value, _)| value)
+    }
+
+    /// As [`get`](Self::get), and says how the value came about.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_with_status<Q>(&self, key: &Q) -> Result<(V, Status), LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         let hash = self.cache.hash(key);
-        match self.cache.look(key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.load(hash, key),
+        match self.cache.look_to_load(key, hash) {
+            Looked::Served(value, status) => Ok((value, status)),
+            looked => self.load(looked, hash, key),
         }
     }
 
     #[cold]
-    fn load<Q>(&self, hash: u64, key: &Q) -> Result<V, LoadError<E>>
+    #[inline(never)]
+    fn load<Q>(&self, looked: Looked<V>, hash: u64, key: &Q) -> Result<(V, Status), LoadError<E>>
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
-        // The loader looks at a key of its own: the other waits in the cache.
-        let init = || (self.loader)(&key.to_owned());
-        self.cache.load_result((hash, key.to_owned()), init).map_err(LoadError::Failed)
+        match looked {
+            Looked::Due(old) => Ok(self.refresh_behind(hash, key, old)),
+            looked => {
+                // The loader looks at a key of its own: the other waits in the cache.
+                let init = || (self.loader)(&key.to_owned()).map_err(Arc::new);
+                let loaded = self.cache.load(looked, (hash, key.to_owned()), init, ShareArc);
+                loaded.map_err(LoadError::Failed)
+            }
+        }
+    }
+
+    /// Has an entry refreshed by the executor.
+    fn refresh_behind<Q>(&self, hash: u64, key: &Q, old: Old<V>) -> (V, Status)
+    where
+        Q: ToOwned<Owned = K> + ?Sized,
+    {
+        let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
+        let load = move || loader(&own).map_err(Arc::new);
+        self.cache.refresh_behind((hash, key.to_owned()), old, load, ShareArc)
     }
 
     /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load. The
@@ -108,11 +137,12 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
-        if let Some(value) = self.cache.look(key, hash, V::clone) {
-            return Ok(value);
+        let looked = self.cache.look_to_load(key, hash);
+        if let Looked::Due(old) = looked {
+            return Ok(self.refresh_behind(hash, key, old).0);
         }
         let load = async { (self.loader)(&key.to_owned()) };
-        let loaded = self.cache.load_result_async((hash, key.to_owned()), load).await;
+        let loaded = self.cache.load_result_async(looked, (hash, key.to_owned()), load).await;
         loaded.map_err(LoadError::Failed)
     }
 
@@ -164,9 +194,15 @@ where
     {
         let at_once: Vec<_> = keys.iter().map(|key| self.get_unless_running(key)).collect();
         let in_turn = at_once.into_iter().zip(keys);
-        in_turn
-            .map(|(got, key)| got.unwrap_or_else(|| self.load(self.cache.hash(key), key)))
-            .collect()
+        in_turn.map(|(got, key)| got.unwrap_or_else(|| self.load_missing(key))).collect()
+    }
+
+    fn load_missing(&self, key: &K) -> Result<V, LoadError<E>>
+    where
+        K: Clone,
+    {
+        let loaded = self.load(Looked::Missing, self.cache.hash(key), key);
+        loaded.map(|(value, _)| value)
     }
 
     /// As `get`; nothing if another caller is loading the key.
@@ -175,15 +211,17 @@ where
         K: Clone,
     {
         let hash = self.cache.hash(key);
-        if let Some(value) = self.cache.look(key, hash, V::clone) {
-            return Some(Ok(value));
+        match self.cache.look_to_load(key, hash) {
+            Looked::Served(value, _) => return Some(Ok(value)),
+            Looked::Due(old) => return Some(Ok(self.refresh_behind(hash, key, old).0)),
+            Looked::Missing => {}
         }
         match self.cache.store().take_role(hash, key.clone(), true, nesting::innermost()) {
-            Role::Hit(value) => Some(Ok(value)),
+            Role::Hit(value, _) => Some(Ok(value)),
             Role::Join(..) => None,
             Role::Lead(leader) => {
                 let loaded = leader.load_here(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
-                Some(loaded.map_err(LoadError::Failed))
+                Some(loaded.map(|(value, _)| value).map_err(LoadError::Failed))
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub struct Policy {
     pub(crate) max_capacity: Option<u64>,
     pub(crate) time_to_live: Option<Duration>,
+    pub(crate) time_to_idle: Option<Duration>,
     pub(crate) shards: usize,
 }
 
@@ -21,6 +22,12 @@ impl Policy {
     #[must_use]
     pub fn time_to_live(&self) -> Option<Duration> {
         self.time_to_live
+    }
+
+    /// How long entries live after they were used, if not for ever.
+    #[must_use]
+    pub fn time_to_idle(&self) -> Option<Duration> {
+        self.time_to_idle
     }
 
     /// In how many shards, each with a lock for its writers, the entries are kept.

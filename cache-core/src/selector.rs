@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::entry::{CompResult, Entry, Op};
 use crate::load;
-use crate::share::{CloneError, NeverFails, Nothing, ShareArc, ShareError};
+use crate::refresh::Looked;
+use crate::share::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
 use crate::wait::Caller;
 use crate::{Cache, Equivalent, RandomState, Status};
 
@@ -121,7 +122,7 @@ where
         self,
         init: impl FnOnce() -> Option<V>,
     ) -> Option<Entry<K, V>> {
-        self.get_or_load(|| init().ok_or(Nothing), CloneError).ok()
+        self.get_or_load(|| init().ok_or(Nothing), ShareNothing).ok()
     }
 
     /// Stores what `f` makes of the entry, and gives the new entry.
@@ -191,10 +192,10 @@ where
     ) -> Result<Entry<K, V>, E> {
         let EntrySelector { cache, key } = self;
         let hash = cache.hash(&key);
-        if let Some(value) = cache.look(&key, hash, V::clone) {
-            return Ok(Entry::found(key, value));
-        }
-        let loaded = cache.load((hash, key.clone()), init, share)?;
+        let loaded = match cache.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => cache.load(looked, (hash, key.clone()), init, share)?,
+        };
         Ok(entry_of(key, loaded))
     }
 }
@@ -233,7 +234,7 @@ where
         self,
         init: impl Future<Output = Option<V>>,
     ) -> Option<Entry<K, V>> {
-        self.get_or_load_async(async { init.await.ok_or(Nothing) }, CloneError).await.ok()
+        self.get_or_load_async(async { init.await.ok_or(Nothing) }, ShareNothing).await.ok()
     }
 
     /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that gives a future.
@@ -311,11 +312,10 @@ where
     ) -> Result<Entry<K, V>, E> {
         let EntrySelector { cache, key } = self;
         let hash = cache.hash(&key);
-        if let Some(value) = cache.look(&key, hash, V::clone) {
-            return Ok(Entry::found(key, value));
-        }
-        let own = (hash, key.clone());
-        let loaded = cache.store().load(own, init, share).await?;
+        let loaded = match cache.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => cache.load_async(looked, (hash, key.clone()), init, share).await?,
+        };
         Ok(entry_of(key, loaded))
     }
 }

@@ -6,14 +6,15 @@
 //! unlocking.
 //!
 //! Timers are kept per block of 64 slots, at the earliest deadline of the entries in it; see
-//! `wheel.rs` for why.
+//! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer is
+//! then early, and is set anew when it is due.
 
 use crate::RemovalCause;
 use crate::budget::Reservation;
 use crate::policy::{Ghost, Policy};
 use crate::register::Register;
 use crate::stats::Counters;
-use crate::table::{Entry, Locked, NEVER, Nodes};
+use crate::table::{Entry, Locked, NEVER, Nodes, Times};
 use crate::wheel::Wheel;
 
 /// Expired entries that one write frees at most.
@@ -29,15 +30,18 @@ pub(crate) struct ShardState<V> {
     pub(crate) loads: Register<V>,
     /// What this shard is meant to hold: its part of the capacity.
     pub(crate) share: u64,
+    /// How long entries are kept after their deadlines.
+    grace: u64,
 }
 
 impl<V> ShardState<V> {
-    pub(crate) fn new(share: u64) -> Self {
+    pub(crate) fn new(share: u64, grace: u64) -> Self {
         ShardState {
             policy: Policy::new(share),
             wheel: Wheel::new(),
             loads: Register::new(),
             share,
+            grace,
         }
     }
 
@@ -76,7 +80,7 @@ impl<'p, K, V> Removed<'p, K, V> {
 pub(crate) struct Arrival<V> {
     pub(crate) value: V,
     pub(crate) weight: u32,
-    pub(crate) deadline: u64,
+    pub(crate) times: Times,
 }
 
 /// Where a new value goes.
@@ -164,8 +168,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         removed: &mut Removed<'p, K, V>,
     ) {
         let need = self.need(place, arrival.weight);
-        let Arrival { value, weight, deadline } = arrival;
-        self.complete(id, value, weight, deadline);
+        let Arrival { value, weight, times } = arrival;
+        self.complete(id, value, weight, &times);
         room.spend(need);
         let block = match place {
             Place::Of(old) => {
@@ -183,18 +187,26 @@ impl<'p, K, V> Shard<'p, K, V> {
                 self.publish(id)
             }
         };
-        self.arm(block, deadline);
+        self.arm(block, times.deadline.min(times.idle_until));
     }
 
-    /// Makes sure that the timer of a block is due no later than this deadline.
+    /// Makes sure that the timer of a block is due no later than an entry of this deadline is to go.
     #[inline]
-    fn arm(&mut self, block: u32, deadline: u64) {
+    pub(crate) fn arm(&mut self, block: u32, deadline: u64) {
         if deadline != NEVER {
-            let wheel = &mut self.state().0.wheel;
-            if deadline < wheel.deadline(block) {
-                wheel.schedule(block, deadline);
+            let state = self.state().0;
+            let end = deadline.saturating_add(state.grace);
+            if end < state.wheel.deadline(block) {
+                state.wheel.schedule(block, end);
             }
         }
+    }
+
+    /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
+    #[inline]
+    fn end_of(&mut self, id: u32) -> u64 {
+        let (state, slab) = self.state();
+        slab.deadline(id).saturating_add(state.grace)
     }
 
     /// Removes an entry, for a reason other than want of room, and hands its weight to the
@@ -243,9 +255,9 @@ impl<'p, K, V> Shard<'p, K, V> {
         };
         let mut earliest = NEVER;
         for id in self.live_in(block) {
-            let deadline = self.state().1.meta(id).deadline();
-            if deadline > now || steps == 0 {
-                earliest = earliest.min(deadline);
+            let end = self.end_of(id);
+            if end > now || steps == 0 {
+                earliest = earliest.min(end);
                 continue;
             }
             steps -= 1;
@@ -267,10 +279,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         assert_eq!(state.policy.len(), entries, "the policy knows every entry");
         for block in 0..self.blocks() as u32 {
             for id in self.live_in(block) {
-                let (state, nodes) = self.state();
-                let deadline = nodes.meta(id).deadline();
-                let timer = state.wheel.deadline(block);
-                assert!(timer <= deadline, "an entry due at {deadline} has its timer at {timer}");
+                let (end, timer) = (self.end_of(id), self.state().0.wheel.deadline(block));
+                assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }
     }

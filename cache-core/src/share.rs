@@ -14,6 +14,11 @@ pub trait ShareError<E> {
     fn share(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
     /// The error made of what the leader shared; nothing if it is of another type.
     fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
+    /// Does this "error" say that there is no value, rather than that it could not be had? Then what was
+    /// loaded before is out of date.
+    fn is_absence(&self) -> bool {
+        false
+    }
 }
 
 /// Shares a clone of the error.
@@ -62,6 +67,23 @@ impl<E: Send + Sync + 'static> ShareError<Arc<E>> for ShareArc {
 /// The "error" of a load that found nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Nothing;
+
+/// For loads that may find nothing.
+pub(crate) struct ShareNothing;
+
+impl ShareError<Nothing> for ShareNothing {
+    fn share(&self, _: &Nothing) -> Option<Arc<dyn Any + Send + Sync>> {
+        CloneError.share(&Nothing)
+    }
+
+    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Nothing> {
+        CloneError.adopt(shared)
+    }
+
+    fn is_absence(&self) -> bool {
+        true
+    }
+}
 
 /// For loads that cannot fail.
 pub(crate) struct NeverFails;

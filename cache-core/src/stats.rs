@@ -18,6 +18,8 @@ pub(crate) struct Counters {
     pub(crate) load_failures: Counter,
     pub(crate) load_nanos: Counter,
     pub(crate) coalesced: Counter,
+    pub(crate) stale: Counter,
+    pub(crate) refreshes: Counter,
     pub(crate) expired: Counter,
     pub(crate) explicit: Counter,
     pub(crate) replaced: Counter,
@@ -68,6 +70,15 @@ pub struct Stats {
     pub load_failures: u64,
     /// Calls that were given the value of another call's load, for which they waited.
     pub coalesced: u64,
+    /// Calls that were given a value that had expired ([`Status::Stale`] and [`Status::Fallback`]). They
+    /// count as misses, too.
+    ///
+    /// [`Status::Stale`]: crate::Status::Stale
+    /// [`Status::Fallback`]: crate::Status::Fallback
+    pub stale: u64,
+    /// Loads that were begun by a call that could be served an old value: before it had expired, or
+    /// after. They count as loads or load failures, too.
+    pub refreshes: u64,
     /// Time spent in loads, failed ones included, summed over threads.
     pub load_time: Duration,
     /// Entries freed because their time was over.
@@ -111,6 +122,8 @@ impl Stats {
             sum.loads += line.loads.get();
             sum.load_failures += line.load_failures.get();
             sum.coalesced += line.coalesced.get();
+            sum.stale += line.stale.get();
+            sum.refreshes += line.refreshes.get();
             nanos = nanos.saturating_add(line.load_nanos.get());
             sum.removed_expired += line.expired.get();
             sum.removed_explicit += line.explicit.get();

@@ -19,15 +19,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::RemovalCause;
 use crate::budget::Budget;
 use crate::clock::ClockSource;
+use crate::executor::Spawn;
+use crate::freshness::Lifetimes;
 use crate::panics::dispose;
-use crate::shard::{Arrival, ShardState};
+use crate::shard::ShardState;
 use crate::stats::{Counters, Stats};
-use crate::table::{Entry, NEVER, Pinned, Plan, Table, entries_for_groups};
+use crate::table::{Entry, Keeps, NEVER, Pinned, Plan, Table, entries_for_groups};
+use crate::{Expiry, RemovalCause, Status};
 
 /// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
 /// more.
@@ -46,6 +48,9 @@ const UNBOUNDED: u64 = 1 << 20;
 
 pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
+pub(crate) type BoxedExpiry<K, V> = Arc<dyn Expiry<K, V> + Send + Sync>;
+/// A time to live that the value itself asks for.
+pub(crate) type OwnTtl<V> = Arc<dyn Fn(&V) -> Option<Duration> + Send + Sync>;
 
 /// What the builder decided.
 pub(crate) struct Config<K, V> {
@@ -54,7 +59,13 @@ pub(crate) struct Config<K, V> {
     pub(crate) max_capacity: u64,
     pub(crate) initial_capacity: usize,
     pub(crate) weigher: Option<Weigher<K, V>>,
+    /// As they were given, for the user to be told.
     pub(crate) time_to_live: Option<Duration>,
+    pub(crate) time_to_idle: Option<Duration>,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) expiry: Option<BoxedExpiry<K, V>>,
+    pub(crate) own_ttl: Option<OwnTtl<V>>,
+    pub(crate) executor: Arc<dyn Spawn>,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) record_stats: bool,
     pub(crate) coalesce_timeout: Duration,
@@ -68,6 +79,10 @@ pub(crate) struct Store<K, V> {
     pub(crate) budget: Budget,
     /// Some entry has had a deadline: writers must look at the clock.
     timed: AtomicBool,
+    /// A use of an entry may move its deadline.
+    pub(crate) prolongs: bool,
+    /// One moment by two clocks.
+    anchor: (Instant, u64),
     /// Where the search for a shard with too much begins next.
     pub(crate) next_donor: AtomicUsize,
 }
@@ -100,19 +115,27 @@ impl<K, V> Store<K, V> {
         let max = config.max_capacity;
         let shards = shards_for(max, weighted, config.initial_capacity);
         let bounded = max != u64::MAX;
+        let lifetimes = &config.lifetimes;
+        let paces = lifetimes.paces() || config.expiry.is_some();
+        let dates = lifetimes.limited() || paces || config.own_ttl.is_some();
+        let keeps = Keeps { weights: weighted, dates, paces, idles: lifetimes.idles() };
+        let (prolongs, grace) = (keeps.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = Plan {
             shards,
             entries: (!weighted && bounded).then_some(max),
             weight: weighted.then_some(max),
             initial: config.initial_capacity.min(usize::try_from(max).unwrap_or(usize::MAX)),
             threads: (2 * expected_threads()).max(8),
+            keeps,
         };
         let share = max.div_ceil(shards as u64);
         Store {
-            table: Table::new(plan, |_| ShardState::new(share)),
-            clock,
+            table: Table::new(plan, |_| ShardState::new(share, grace)),
             budget: Budget::new(max),
-            timed: AtomicBool::new(config.time_to_live.is_some()),
+            timed: AtomicBool::new(dates),
+            prolongs,
+            anchor: (Instant::now(), clock.now()),
+            clock,
             next_donor: AtomicUsize::new(0),
             config,
         }
@@ -132,22 +155,39 @@ impl<K, V> Store<K, V> {
         if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
     }
 
-    /// The live value of a key, without a lock. Misses never read the clock; nor do hits on
-    /// entries that have no deadline.
+    /// The live entry of a key, without a lock, and the time if it was looked at. Misses never read the
+    /// clock; nor do hits on entries that have no deadline.
     #[inline]
     pub(crate) fn find<'p>(
         &self,
         pinned: &'p Pin<'_, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<Entry<'p, K, V>> {
-        pinned.find(hash, eq).filter(|entry| self.is_fresh(*entry))
+    ) -> Option<(Entry<'p, K, V>, u64)> {
+        let entry = pinned.find(hash, eq)?;
+        Some((entry, self.fresh_at(entry)?))
+    }
+
+    /// Is it time yet for this entry to expire? If not, says the time, or 0 if that does not matter.
+    #[inline]
+    fn fresh_at(&self, entry: Entry<'_, K, V>) -> Option<u64> {
+        let deadline = entry.deadline();
+        if deadline == NEVER {
+            return Some(0);
+        }
+        let now = self.clock.now();
+        (now < deadline).then_some(now)
     }
 
     #[inline]
     pub(crate) fn is_fresh(&self, entry: Entry<'_, K, V>) -> bool {
-        let deadline = entry.deadline();
-        deadline == NEVER || self.clock.now() < deadline
+        self.fresh_at(entry).is_some()
+    }
+
+    /// Is an entry fresh, or may it at least be served stale?
+    pub(crate) fn is_kept(&self, entry: Entry<'_, K, V>) -> bool {
+        let end = entry.deadline().saturating_add(self.config.lifetimes.grace());
+        end == NEVER || self.clock.now() < end
     }
 
     /// The time, where any entry can expire; else 0, which nothing compares with.
@@ -156,32 +196,36 @@ impl<K, V> Store<K, V> {
     }
 
     /// The clock, whose last tick is kept for "never".
-    fn read_clock(&self) -> u64 {
+    pub(crate) fn read_clock(&self) -> u64 {
         self.clock.now().min(NEVER - 1)
     }
 
-    /// Finds out all that must be known of a value before the lock is taken. Runs the weigher and
-    /// the clock.
-    pub(crate) fn receive(&self, key: &K, value: V, ttl: Option<Duration>) -> (Arrival<V>, u64) {
-        let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
-        self.date(value, weight, ttl.or(self.config.time_to_live))
-    }
-
-    /// As `receive`, where there is no weigher, which would want to see the key.
-    pub(crate) fn receive_unweighed(&self, value: V) -> (Arrival<V>, u64) {
-        self.date(value, 1, self.config.time_to_live)
-    }
-
-    fn date(&self, value: V, weight: u32, ttl: Option<Duration>) -> (Arrival<V>, u64) {
-        let Some(ttl) = ttl else {
-            return (Arrival { value, weight, deadline: NEVER }, self.now());
-        };
+    /// The time. From now on, writers look at the clock.
+    pub(crate) fn begin_time(&self) -> u64 {
         if !self.timed.load(Relaxed) {
             self.timed.store(true, Relaxed);
         }
-        let now = self.read_clock();
-        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(NEVER);
-        (Arrival { value, weight, deadline: now.saturating_add(nanos) }, now)
+        self.read_clock()
+    }
+
+    /// A tick as the standard library's moment.
+    pub(crate) fn instant(&self, tick: u64) -> Instant {
+        let (instant, origin) = self.anchor;
+        let moved = if tick >= origin {
+            instant.checked_add(Duration::from_nanos(tick - origin))
+        } else {
+            instant.checked_sub(Duration::from_nanos(origin - tick))
+        };
+        // Further from now than the platform can say.
+        moved.unwrap_or(instant)
+    }
+
+    /// Counts that an old value is served, if it is one.
+    pub(crate) fn count_status(&self, pinned: &Pin<'_, K, V>, status: Status) {
+        if let (Status::Stale | Status::Fallback, Some(counters)) = (status, self.counting(pinned))
+        {
+            counters.stale.add(1);
+        }
     }
 
     /// Counts and tells of a value that was not stored.

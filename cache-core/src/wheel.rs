@@ -161,6 +161,25 @@ impl Wheel {
         self.next_due
     }
 
+    /// The earliest deadline, exactly; `u64::MAX` when nothing is scheduled. Looks at the nodes of the slot
+    /// that comes first, and of the one that is being spread.
+    pub(crate) fn earliest(&self) -> u64 {
+        let first = (self.levels != 0).then(|| {
+            let level = self.levels.trailing_zeros() as usize;
+            level * SLOTS + self.occupied[level].trailing_zeros() as usize
+        });
+        let late = (!self.heads.is_empty()).then_some(LATE);
+        let mut earliest = NEVER;
+        for list in [late, self.draining, first].into_iter().flatten() {
+            let mut next = self.heads[list];
+            while next != NIL {
+                let node = self.nodes[next as usize];
+                (earliest, next) = (earliest.min(node.at), node.next);
+            }
+        }
+        earliest
+    }
+
     /// Takes an id off the wheel whose deadline is at or before `now`; in no particular order.
     ///
     /// Each node moved on the way, and the one returned, costs one of `steps`. `None` with steps

@@ -49,8 +49,8 @@ impl<K, V> Store<K, V> {
     where
         K: Eq,
     {
-        let (arrival, now) = self.receive(&key, value, ttl);
-        let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.deadline > now;
+        let (arrival, now) = self.receive((hash, &key), value, ttl, 0);
+        let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.times.deadline > now;
         if !stored {
             return self.turn_away(hash, &key, arrival, now);
         }
@@ -72,7 +72,7 @@ impl<K, V> Store<K, V> {
     where
         K: Eq,
     {
-        let dead = arrival.deadline <= now;
+        let dead = arrival.times.deadline <= now;
         let cause = if dead { RemovalCause::Expired } else { RemovalCause::Size };
         self.remove_as(hash, RemovalCause::Replaced, |other| other == key, |_| ());
         self.turned_away(&self.table.pin(), key, &arrival.value, cause);
@@ -148,7 +148,7 @@ impl<K, V> Store<K, V> {
             let mut computing = pinned.lock(index).state().0.loads.overtake_loads();
             let mut picked = Vec::new();
             let mut pick = |picked: &mut Vec<u32>, entry: Entry<'_, K, V>| {
-                if !self.is_fresh(entry) {
+                if !self.is_kept(entry) {
                     return;
                 }
                 if condemned(entry.key(), entry.value()) {
@@ -184,19 +184,40 @@ impl<K, V> Store<K, V> {
 
     /// Frees everything that is expired or unreachable.
     pub(crate) fn run_pending_tasks(&self) {
-        let now = self.now();
         let mut panics = Panics::default();
-        for index in 0..self.table.shards() {
-            let free_some = |call: &mut Call<'_, '_, K, V>| {
-                let mut shard = call.pinned.lock(index);
-                let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
-                call.unlock(shard);
-                more
-            };
-            while self.write_and_catch(now, free_some, &mut panics) {}
+        for step in 0.. {
+            let mut more = false;
+            panics.catch(|| more = self.tidy(step));
+            if !more && step >= self.table.shards() {
+                break;
+            }
         }
-        self.table.collect_all(&mut panics);
         panics.resume();
+    }
+
+    /// A part of [`run_pending_tasks`](Self::run_pending_tasks): one for each shard, one for the garbage of
+    /// all. False when there was none of that number.
+    pub(crate) fn tidy(&self, step: usize) -> bool {
+        let mut panics = Panics::default();
+        if step < self.table.shards() {
+            self.expire_all(step, &mut panics);
+        } else if step == self.table.shards() {
+            self.table.collect_all(&mut panics);
+        }
+        panics.resume();
+        step <= self.table.shards()
+    }
+
+    /// Frees all entries of a shard that have expired.
+    fn expire_all(&self, index: usize, panics: &mut Panics) {
+        let now = self.now();
+        let free_some = |call: &mut Call<'_, '_, K, V>| {
+            let mut shard = call.pinned.lock(index);
+            let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
+            call.unlock(shard);
+            more
+        };
+        while self.write_and_catch(now, free_some, panics) {}
     }
 }
 

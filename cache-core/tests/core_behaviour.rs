@@ -268,23 +268,26 @@ fn insert_with_ttl_zero_is_dead_on_arrival() {
 }
 
 #[test]
-fn insert_with_ttl_overrides_the_ttl_of_the_cache() {
+fn of_an_entry_s_own_ttl_and_that_of_the_cache_the_earlier_wins() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         subject.insert_with_ttl(1, 10, TTL / 2);
         subject.clock.advance(TTL / 2);
         assert_eq!(subject.get(&1), None, "a shorter one");
         subject.insert_with_ttl(1, 11, TTL * 3);
-        subject.clock.advance(TTL * 3 - NANO);
-        assert_eq!(subject.get(&1), Some(11), "a longer one");
+        subject.clock.advance(TTL - NANO);
+        assert_eq!(subject.get(&1), Some(11));
         subject.clock.advance(NANO);
+        let limited = subject.limits_lives();
+        assert_eq!(subject.get(&1), (!limited).then_some(11), "a longer one");
+        subject.clock.advance(TTL * 2);
         assert_eq!(subject.get(&1), None);
         for ttl in [Duration::MAX, Duration::from_nanos(u64::MAX)] {
             subject.insert_with_ttl(1, 12, ttl);
             subject.clock.advance(Duration::from_secs(100 * 365 * 86_400));
             subject.run_pending_tasks();
-            assert_eq!(subject.get(&1), Some(12), "for ever");
+            assert_eq!(subject.get(&1), (!limited).then_some(12), "for ever");
         }
-        subject.check_holds(1);
+        subject.check_holds(u64::from(!limited));
     }
     in_every_configuration!(test);
 }
@@ -343,7 +346,7 @@ fn loads_that_bring_nothing_store_nothing() {
 fn a_loaded_value_lives_for_the_ttl_of_the_cache() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         // Expiry per entry is the affair of `insert_with_ttl`: a load stores for ever.
-        let dies = subject.setup.life == common::Life::Ttl;
+        let dies = subject.limits_lives();
         subject.get_with(1, || {
             subject.clock.advance(TTL * 5);
             10

@@ -14,6 +14,7 @@ use common::{Constant, Identity, TestHasher};
 use proptest::prelude::*;
 
 const TTL: u64 = 1000;
+const TTI: u64 = 1000 / 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,6 +24,8 @@ enum Step {
     Contains(u8),
     Insert(u8, u32),
     InsertWithTtl(u8, u32, u64),
+    SetTtl(u8, u64),
+    Info(u8),
     Remove(u8),
     Invalidate(u8),
     InvalidateAll,
@@ -37,6 +40,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let ttl = prop_oneof![Just(0), 1..3000u64, 1..100_000u64, Just(u64::MAX)];
+    let new_ttl = ttl.clone();
     let step = prop_oneof![
         4 => any::<u8>().prop_map(Step::Get),
         1 => any::<u8>().prop_map(Step::View),
@@ -44,6 +48,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u8>().prop_map(Step::Contains),
         8 => (any::<u8>(), any::<u32>()).prop_map(|(k, v)| Step::Insert(k, v)),
         3 => (any::<u8>(), any::<u32>(), ttl).prop_map(|(k, v, t)| Step::InsertWithTtl(k, v, t)),
+        2 => (any::<u8>(), new_ttl).prop_map(|(k, t)| Step::SetTtl(k, t)),
+        1 => any::<u8>().prop_map(Step::Info),
         2 => any::<u8>().prop_map(Step::Remove),
         1 => any::<u8>().prop_map(Step::Invalidate),
         1 => Just(Step::InvalidateAll),
@@ -58,21 +64,62 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..150)
 }
 
+/// What lives in the model: a value with its deadlines, in ticks; `None` is never.
+#[derive(Clone, Copy)]
+struct Life {
+    value: u32,
+    written: u64,
+    limit: Option<u64>,
+    term: Option<u64>,
+    idle: Option<u64>,
+}
+
+impl Life {
+    fn deadline(&self) -> Option<u64> {
+        [self.limit, self.term, self.idle].into_iter().flatten().min()
+    }
+}
+
 /// What the cache should be: values with their deadlines.
 #[derive(Default)]
 struct Model {
-    entries: HashMap<u8, (u32, Option<u64>)>,
+    entries: HashMap<u8, Life>,
     now: u64,
+    ttl: Option<u64>,
+    tti: Option<u64>,
 }
 
 impl Model {
+    fn live_entry(&mut self, key: u8) -> Option<&mut Life> {
+        let now = self.now;
+        self.entries.get_mut(&key).filter(|life| life.deadline().is_none_or(|end| now < end))
+    }
+
     fn get(&self, key: u8) -> Option<u32> {
-        let &(value, deadline) = self.entries.get(&key)?;
-        deadline.is_none_or(|deadline| self.now < deadline).then_some(value)
+        let life = self.entries.get(&key)?;
+        life.deadline().is_none_or(|end| self.now < end).then_some(life.value)
+    }
+
+    fn after(&self, ttl: Option<u64>) -> Option<u64> {
+        self.now.checked_add(ttl?)
+    }
+
+    /// A look-up that counts as a use.
+    fn touch(&mut self, key: u8) {
+        let idle = self.after(self.tti);
+        if let Some(life) = self.live_entry(key) {
+            life.idle = idle;
+        }
     }
 
     fn insert(&mut self, key: u8, value: u32, ttl: Option<u64>) {
-        self.entries.insert(key, (value, ttl.and_then(|ttl| self.now.checked_add(ttl))));
+        let (limit, term, idle) = (self.after(self.ttl), self.after(ttl), self.after(self.tti));
+        self.entries.insert(key, Life { value, written: self.now, limit, term, idle });
+    }
+
+    fn set_ttl(&mut self, key: u8, ttl: u64) -> bool {
+        let term = self.after(Some(ttl));
+        self.live_entry(key).map(|life| life.term = term).is_some()
     }
 
     fn remove(&mut self, key: u8) -> Option<u32> {
@@ -91,7 +138,6 @@ struct Pair<S> {
     cache: Cache<u8, u32, S>,
     model: Model,
     clock: FakeClock,
-    ttl: Option<u64>,
     /// Nothing is ever evicted.
     exact: bool,
 }
@@ -104,7 +150,7 @@ struct Bound {
 }
 
 impl<S: TestHasher> Pair<S> {
-    fn new(bound: Bound, ttl: Option<u64>) -> Self {
+    fn new(bound: Bound, ttl: Option<u64>, tti: Option<u64>) -> Self {
         let clock = FakeClock::new();
         let mut builder = Cache::builder().clock(clock.clone());
         if let Some(max) = bound.max {
@@ -116,8 +162,11 @@ impl<S: TestHasher> Pair<S> {
         if let Some(ttl) = ttl {
             builder = builder.time_to_live(Duration::from_nanos(ttl));
         }
+        if let Some(tti) = tti {
+            builder = builder.time_to_idle(Duration::from_nanos(tti));
+        }
         let cache = builder.build_with_hasher(S::default());
-        Pair { cache, model: Model::default(), clock, ttl, exact: bound.exact }
+        Pair { cache, model: Model { ttl, tti, ..Model::default() }, clock, exact: bound.exact }
     }
 
     /// The cache's answer is the model's, or nothing where the entry may have been evicted; then
@@ -143,6 +192,21 @@ impl<S: TestHasher> Pair<S> {
             _ => unreachable!("not a look-up"),
         };
         self.agree(key, answer);
+        if matches!(step, Step::Get(_) | Step::View(_)) {
+            self.model.touch(key);
+        }
+    }
+
+    fn info(&mut self, key: u8) {
+        let info = self.cache.entry_info(&key);
+        self.agree(key, info.and(self.model.get(key)));
+        if let (Some(info), Some(life)) = (info, self.model.entries.get(&key)) {
+            let now = self.model.now;
+            let left = life.deadline().map(|end| Duration::from_nanos(end - now));
+            assert_eq!(info.time_left(), left);
+            let dated = self.model.ttl.or(self.model.tti).is_some();
+            assert_eq!(info.age(), dated.then(|| Duration::from_nanos(now - life.written)));
+        }
     }
 
     /// A load: `given` is what the cache answered, `loaded` what its loader would have.
@@ -153,8 +217,10 @@ impl<S: TestHasher> Pair<S> {
         }
         assert_eq!(given, if ran { loaded } else { before }, "key {key}");
         if let (true, Some(value)) = (ran, loaded) {
-            self.model.insert(key, value, self.ttl);
-        } else if ran {
+            self.model.insert(key, value, None);
+        } else if !ran {
+            self.model.touch(key);
+        } else {
             self.model.entries.remove(&key);
         }
     }
@@ -163,11 +229,16 @@ impl<S: TestHasher> Pair<S> {
         match *step {
             Step::Insert(key, value) => {
                 self.cache.insert(key, value);
-                self.model.insert(key, value, self.ttl);
+                self.model.insert(key, value, None);
             }
             Step::InsertWithTtl(key, value, ttl) => {
                 self.cache.insert_with_ttl(key, value, Duration::from_nanos(ttl));
                 self.model.insert(key, value, Some(ttl));
+            }
+            Step::SetTtl(key, ttl) => {
+                let done = self.cache.set_ttl(&key, Duration::from_nanos(ttl));
+                self.agree(key, if done { self.model.get(key).or(Some(0)) } else { None });
+                assert_eq!(self.model.set_ttl(key, ttl), done);
             }
             Step::Remove(key) => {
                 let answer = self.cache.remove(&key);
@@ -186,7 +257,7 @@ impl<S: TestHasher> Pair<S> {
             Step::InvalidateIf(n) => {
                 let count = self.cache.invalidate_entries_if(|_, value| value % n == 0);
                 let condemned = self.model.live().into_values().filter(|v| v % n == 0).count();
-                self.model.entries.retain(|_, (value, _)| *value % n != 0);
+                self.model.entries.retain(|_, life| life.value % n != 0);
                 assert!(count == condemned as u64 || (!self.exact && count < condemned as u64));
             }
             _ => unreachable!("not a write"),
@@ -238,6 +309,7 @@ impl<S: TestHasher> Pair<S> {
                 let count = self.cache.entry_count();
                 assert!(count == live || (!self.exact && count < live));
             }
+            Step::Info(key) => self.info(key),
             Step::Get(_) | Step::View(_) | Step::Peek(_) | Step::Contains(_) => self.look(step),
             _ => self.write(step),
         }
@@ -246,8 +318,9 @@ impl<S: TestHasher> Pair<S> {
 }
 
 fn run<S: TestHasher>(steps: &[Step], bound: Bound) {
-    for ttl in [None, Some(TTL)] {
-        let mut pair = Pair::<S>::new(bound, ttl);
+    let lives = [(None, None), (Some(TTL), None), (None, Some(TTI)), (Some(TTL), Some(TTI))];
+    for (ttl, tti) in lives {
+        let mut pair = Pair::<S>::new(bound, ttl, tti);
         for step in steps {
             pair.step(step);
             let (count, size) = (pair.cache.entry_count(), pair.cache.weighted_size());

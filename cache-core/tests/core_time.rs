@@ -66,7 +66,7 @@ fn insert_over_an_entry_begins_its_time_anew() {
 }
 
 #[test]
-fn insert_with_another_ttl_replaces_the_deadline_whichever_is_longer() {
+fn an_insert_with_another_ttl_replaces_the_deadline_that_was_there() {
     let Timed { cache, clock, .. } = timed(Some(10 * SECOND));
     cache.insert(1, 1);
     cache.insert_with_ttl(1, 2, SECOND);
@@ -78,9 +78,11 @@ fn insert_with_another_ttl_replaces_the_deadline_whichever_is_longer() {
     cache.run_pending_tasks();
     assert_eq!(cache.get(&1), Some(4), "the timer of the value replaced does not end the new one");
     cache.insert_with_ttl(1, 5, Duration::MAX);
-    clock.advance(YEAR);
+    clock.advance(10 * SECOND - NANO);
     cache.run_pending_tasks();
     assert_eq!(cache.get(&1), Some(5));
+    clock.advance(NANO);
+    assert_eq!(cache.get(&1), None, "no longer than the cache's own");
     cache.__validate();
 }
 

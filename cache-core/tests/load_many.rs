@@ -52,7 +52,7 @@ fn loaded_values_expire<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     let keys = [1, 2, 3];
     subject.get_many_with(&keys, squares);
     subject.clock.advance(TTL);
-    let dead = subject.setup.life == common::Life::Ttl;
+    let dead = subject.limits_lives();
     let kept = subject.room().min(3) as usize;
     let alive = subject.get_many(&keys).iter().flatten().count();
     assert_eq!(alive, if dead { 0 } else { kept });

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::Cache;
 use crate::flight::Outcome;
 use crate::load::ready;
-use crate::share::{CloneError, NeverFails, Nothing, ShareArc, ShareError};
+use crate::refresh::Looked;
+use crate::share::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
 use crate::wait::Caller;
 use crate::{Equivalent, Status};
 
@@ -49,9 +50,9 @@ where
     #[inline]
     pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => value,
-            None => self.load_value((hash, key), init).0,
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, _) => value,
+            looked => self.load_value(looked, (hash, key), init).0,
         }
     }
 
@@ -62,9 +63,9 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => value,
-            None => self.load_value((hash, key.to_owned()), init).0,
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => value,
+            looked => self.load_value(looked, (hash, key.to_owned()), init).0,
         }
     }
 
@@ -80,16 +81,21 @@ where
     #[inline]
     pub fn get_with_status(&self, key: K, init: impl FnOnce() -> V) -> (V, Status) {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => (value, Status::Hit),
-            None => self.load_value((hash, key), init),
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => self.load_value(looked, (hash, key), init),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn load_value(&self, key: (u64, K), init: impl FnOnce() -> V) -> (V, Status) {
-        let Ok(loaded) = self.load(key, || Ok::<V, Infallible>(init()), NeverFails);
+    fn load_value(
+        &self,
+        looked: Looked<V>,
+        key: (u64, K),
+        init: impl FnOnce() -> V,
+    ) -> (V, Status) {
+        let Ok(loaded) = self.load(looked, key, || Ok::<V, Infallible>(init()), NeverFails);
         loaded
     }
 
@@ -112,9 +118,9 @@ where
         E: Send + Sync + 'static,
     {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.load_result((hash, key), init),
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, _) => Ok(value),
+            looked => self.load_result(looked, (hash, key), init),
         }
     }
 
@@ -133,20 +139,21 @@ where
         E: Send + Sync + 'static,
     {
         let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.load_result((hash, key.to_owned()), init),
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => Ok(value),
+            looked => self.load_result(looked, (hash, key.to_owned()), init),
         }
     }
 
     #[cold]
     #[inline(never)]
-    pub(crate) fn load_result<E: Send + Sync + 'static>(
+    fn load_result<E: Send + Sync + 'static>(
         &self,
+        looked: Looked<V>,
         key: (u64, K),
         init: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, Arc<E>> {
-        self.load(key, || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
+        self.load(looked, key, || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
     }
 
     /// As [`get_with`](Self::get_with), for an `init` that may find nothing: nothing is then
@@ -154,7 +161,10 @@ where
     #[inline]
     pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
         let hash = self.hash(&key);
-        self.look(&key, hash, V::clone).or_else(|| self.load_option((hash, key), init))
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, _) => Some(value),
+            looked => self.load_option(looked, (hash, key), init),
+        }
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with); the key is only made if it is
@@ -169,36 +179,50 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hash(key);
-        self.look(key, hash, V::clone).or_else(|| self.load_option((hash, key.to_owned()), init))
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => Some(value),
+            looked => self.load_option(looked, (hash, key.to_owned()), init),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn load_option(&self, key: (u64, K), init: impl FnOnce() -> Option<V>) -> Option<V> {
-        self.load(key, || init().ok_or(Nothing), CloneError).map(|(value, _)| value).ok()
+    fn load_option(
+        &self,
+        looked: Looked<V>,
+        key: (u64, K),
+        init: impl FnOnce() -> Option<V>,
+    ) -> Option<V> {
+        let loaded = self.load(looked, key, || init().ok_or(Nothing), ShareNothing);
+        loaded.map(|(value, _)| value).ok()
     }
 
-    /// One load, as a thread.
+    /// What a call that may load does when it has looked, as a thread.
     #[inline]
     pub(crate) fn load<E>(
         &self,
+        looked: Looked<V>,
         key: (u64, K),
         init: impl FnOnce() -> Result<V, E>,
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        self.store().load_here(key, init, share)
+        match looked {
+            Looked::Served(value, status) => Ok((value, status)),
+            Looked::Missing => self.store().load_here(key, init, share),
+            Looked::Due(old) => self.store().refresh_here(key, old, init, &share),
+        }
     }
 
     /// For the macros, after their own look-up: loads without looking (and counting) first.
     #[doc(hidden)]
     pub fn __load(&self, key: K, init: impl FnOnce() -> V) -> V {
-        self.load_value((self.hash(&key), key), init).0
+        self.load_value(Looked::Missing, (self.hash(&key), key), init).0
     }
 
     /// As `__load`.
     #[doc(hidden)]
     pub fn __load_option(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        self.load_option((self.hash(&key), key), init)
+        self.load_option(Looked::Missing, (self.hash(&key), key), init)
     }
 
     /// As `__load`.
@@ -209,7 +233,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ShareError<E>,
     ) -> Result<V, E> {
-        self.load((self.hash(&key), key), init, share).map(|(value, _)| value)
+        self.load(Looked::Missing, (self.hash(&key), key), init, share).map(|(value, _)| value)
     }
 
     /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its

@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::Cache;
-use crate::share::{CloneError, NeverFails, Nothing, ShareArc};
+use crate::refresh::Looked;
+use crate::share::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
 use crate::{Equivalent, Status};
 
 impl<K, V, S> Cache<K, V, S>
@@ -49,9 +50,9 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => value,
-            None => self.load_value_async((hash, key.to_owned()), init).await.0,
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => value,
+            looked => self.load_value_async(looked, (hash, key.to_owned()), init).await.0,
         }
     }
 
@@ -62,16 +63,36 @@ where
         init: impl Future<Output = V>,
     ) -> (V, Status) {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => (value, Status::Hit),
-            None => self.load_value_async((hash, key), init).await,
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => self.load_value_async(looked, (hash, key), init).await,
         }
     }
 
-    async fn load_value_async(&self, key: (u64, K), init: impl Future<Output = V>) -> (V, Status) {
+    async fn load_value_async(
+        &self,
+        looked: Looked<V>,
+        key: (u64, K),
+        init: impl Future<Output = V>,
+    ) -> (V, Status) {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(loaded) = self.store().load(key, init, NeverFails).await;
+        let Ok(loaded) = self.load_async(looked, key, init, NeverFails).await;
         loaded
+    }
+
+    /// What a call that may load does when it has looked, as a task.
+    pub(crate) async fn load_async<E>(
+        &self,
+        looked: Looked<V>,
+        key: (u64, K),
+        init: impl Future<Output = Result<V, E>>,
+        share: impl ShareError<E>,
+    ) -> Result<(V, Status), E> {
+        match looked {
+            Looked::Served(value, status) => Ok((value, status)),
+            Looked::Missing => self.store().load(key, init, share).await,
+            Looked::Due(old) => self.store().refresh(key, old, init, &share).await,
+        }
     }
 
     /// As [`try_get_with`](Self::try_get_with), with a future to make the value. See
@@ -88,9 +109,9 @@ where
         E: Send + Sync + 'static,
     {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.load_result_async((hash, key), init).await,
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, _) => Ok(value),
+            looked => self.load_result_async(looked, (hash, key), init).await,
         }
     }
 
@@ -108,19 +129,20 @@ where
         E: Send + Sync + 'static,
     {
         let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => Ok(value),
-            None => self.load_result_async((hash, key.to_owned()), init).await,
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => Ok(value),
+            looked => self.load_result_async(looked, (hash, key.to_owned()), init).await,
         }
     }
 
     pub(crate) async fn load_result_async<E: Send + Sync + 'static>(
         &self,
+        looked: Looked<V>,
         key: (u64, K),
         init: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Arc<E>> {
         let init = async { init.await.map_err(Arc::new) };
-        self.store().load(key, init, ShareArc).await.map(|(value, _)| value)
+        self.load_async(looked, key, init, ShareArc).await.map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with), with a future to make the value. See
@@ -131,9 +153,9 @@ where
         init: impl Future<Output = Option<V>>,
     ) -> Option<V> {
         let hash = self.hash(&key);
-        match self.look(&key, hash, V::clone) {
-            Some(value) => Some(value),
-            None => self.load_option_async((hash, key), init).await,
+        match self.look_to_load(&key, hash) {
+            Looked::Served(value, _) => Some(value),
+            looked => self.load_option_async(looked, (hash, key), init).await,
         }
     }
 
@@ -148,19 +170,20 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.hash(key);
-        match self.look(key, hash, V::clone) {
-            Some(value) => Some(value),
-            None => self.load_option_async((hash, key.to_owned()), init).await,
+        match self.look_to_load(key, hash) {
+            Looked::Served(value, _) => Some(value),
+            looked => self.load_option_async(looked, (hash, key.to_owned()), init).await,
         }
     }
 
     async fn load_option_async(
         &self,
+        looked: Looked<V>,
         key: (u64, K),
         init: impl Future<Output = Option<V>>,
     ) -> Option<V> {
         let init = async { init.await.ok_or(Nothing) };
-        let loaded = self.store().load(key, init, CloneError).await;
+        let loaded = self.load_async(looked, key, init, ShareNothing).await;
         loaded.map(|(value, _)| value).ok()
     }
 }

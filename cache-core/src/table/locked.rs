@@ -9,6 +9,7 @@ use super::limbo::Garbage;
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
 use super::slab::{BLOCK, Slab};
+use super::times::Times;
 use super::writer::Core;
 use super::{Entry, Pinned, Table};
 use crate::sync::MutexGuard;
@@ -71,6 +72,12 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         }
     }
 
+    /// The number of a slot's block.
+    #[inline]
+    pub(crate) fn block_of(&self, id: u32) -> u32 {
+        self.slab().owner(id)
+    }
+
     /// Is this slot in the shard?
     #[inline]
     pub(crate) fn is_live(&self, id: u32) -> bool {
@@ -83,7 +90,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// If it is not in the shard.
     pub(crate) fn entry(&self, id: u32) -> Entry<'p, K, V> {
         assert!(self.is_live(id), "slot {id} is not in the shard");
-        Entry { id, slot: self.slab().slot(id) }
+        Entry { id, slot: self.slab().slot(id), slab: self.slab() }
     }
 
     /// Is there a slot with this hash in the shard?
@@ -140,7 +147,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
     /// [`replace`](Self::replace).
     #[inline]
-    pub(crate) fn complete(&mut self, id: u32, value: V, weight: u32, deadline: u64) {
+    pub(crate) fn complete(&mut self, id: u32, value: V, weight: u32, times: &Times) {
         let slab = self.slab();
         let slot = slab.slot(id);
         assert!(slot.meta.state() == State::Pending, "slot {id} is not reserved");
@@ -148,7 +155,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // yet; we hold the lock.
         unsafe { slot.write_value(value) };
         slab.set_weight(id, weight);
-        slot.meta.set_deadline(deadline);
+        slab.set_times(id, times);
         slot.meta.set_state(State::Live);
     }
 
@@ -171,7 +178,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[inline]
     pub(crate) fn replace(&mut self, old: u32, id: u32) -> (Entry<'p, K, V>, u32) {
         let slab = self.slab();
-        let entry = Entry { id: old, slot: slab.slot(old) };
+        let entry = Entry { id: old, slot: slab.slot(old), slab };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
         unsafe {
@@ -192,7 +199,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
-        let entry = Entry { id, slot: slab.slot(id) };
+        let entry = Entry { id, slot: slab.slot(id), slab };
         let hash = entry.slot.meta.hash();
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
@@ -320,7 +327,7 @@ impl<K, V, X> Detached<'_, K, V, X> {
         let slab = &self.pinned.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
         // sealed it yet: nobody frees or changes it.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id) })) };
+        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) };
         self.retire();
     }
 

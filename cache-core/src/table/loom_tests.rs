@@ -23,7 +23,7 @@ use loom::sync::atomic::{
 use loom::thread;
 
 use super::epoch::Epoch;
-use super::{Class, Entry, NEVER, Pinned, Plan, Table};
+use super::{Class, Entry, Keeps, Pinned, Plan, Table, Times};
 use crate::panics::Panics;
 use crate::thread_index;
 
@@ -261,7 +261,14 @@ fn table(keys: &[u64]) -> Arc<Tested> {
 }
 
 fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
-    let plan = Plan { shards, entries: Some(8), weight: None, initial, threads: 4 };
+    let plan = Plan {
+        shards,
+        entries: Some(8),
+        weight: None,
+        initial,
+        threads: 4,
+        keeps: Keeps::default(),
+    };
     let table = Arc::new(Table::new(plan, |_| ()));
     let pinned = table.pin();
     for &key in keys {
@@ -294,7 +301,7 @@ fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
 fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
     let (mut locked, found) = pinned.lock_key(hash, |other| other.get() == key);
     let id = locked.reserve(hash, Word::new(key));
-    locked.complete(id, Word::new(value), 1, NEVER);
+    locked.complete(id, Word::new(value), 1, &Times::TIMELESS);
     match found {
         Some(old) => drop(locked.replace(old, id)),
         None => drop(locked.publish(id)),

@@ -35,7 +35,7 @@
 //!
 //! # Files
 //! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots ·
-//! `meta.rs` what a slot holds beside key and value · `epoch.rs` when memory is free ·
+//! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time · `epoch.rs` when memory is free ·
 //! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
 //! `alloc.rs` zeroed arrays.
 #![allow(unsafe_code)]
@@ -52,6 +52,7 @@ mod region;
 mod slab;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod times;
 mod writer;
 
 use std::cell::RefCell;
@@ -67,6 +68,7 @@ pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 use self::slab::{Slab, Slot};
+pub(crate) use self::times::{Pace, Times};
 use self::writer::{Core, Writer};
 use crate::panics::Panics;
 use crate::stats::Counters;
@@ -84,6 +86,19 @@ pub(crate) struct Plan {
     pub(crate) initial: usize,
     /// Threads for which a pin is fastest.
     pub(crate) threads: usize,
+    pub(crate) keeps: Keeps,
+}
+
+/// What is kept of each entry beyond what all caches keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keeps {
+    pub(crate) weights: bool,
+    /// When it was written.
+    pub(crate) dates: bool,
+    /// See [`Pace`].
+    pub(crate) paces: bool,
+    /// It expires when nobody reads it. Needs `paces`.
+    pub(crate) idles: bool,
 }
 
 /// See the module's head. `X` is what the floors above keep beside each shard, under its lock.
@@ -117,7 +132,7 @@ impl<K, V, X> Table<K, V, X> {
         let shards = all_regions.iter().enumerate().map(shard).collect();
         Table {
             epoch: Epoch::new(plan.threads),
-            slab: Slab::new(planned, plan.weight.is_some()),
+            slab: Slab::new(planned, plan.keeps),
             regions: all_regions.into_iter().map(RegionWord::new).collect(),
             shards,
             limbo: Limbo::new(plan.entries, plan.weight),
@@ -282,7 +297,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
                 let slot = slab.slot_unchecked(id);
-                if eq(slot.key()) { Visit::Stop(Entry { id, slot }) } else { Visit::Continue }
+                if eq(slot.key()) { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
             })
         }
     }
@@ -292,7 +307,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let region = self.table.regions[shard].load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id) })) }
+        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) }
     }
 
     /// An entry that this thread has found since it was pinned, by its number.
@@ -304,7 +319,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let state = self.table.slab.meta(id).state();
         let holds_a_value = matches!(state, State::Live | State::Removed | State::Replaced);
         assert!(holds_a_value, "slot {id} holds no value");
-        Entry { id, slot }
+        Entry { id, slot, slab: &self.table.slab }
     }
 
     /// Takes a shard's lock.
@@ -431,7 +446,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
                 let same = slot.meta.hash() == hash as u32;
-                if same { Visit::Stop(Entry { id, slot }) } else { Visit::Continue }
+                if same { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
             })
         }
     }
@@ -458,6 +473,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 pub(crate) struct Entry<'p, K, V> {
     id: u32,
     slot: &'p Slot<K, V>,
+    slab: &'p Slab<K, V>,
 }
 
 impl<K, V> Clone for Entry<'_, K, V> {
@@ -484,10 +500,33 @@ impl<'p, K, V> Entry<'p, K, V> {
         self.slot.meta.uses().add();
     }
 
-    /// The tick at which it expires, or [`NEVER`].
+    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline()
+        self.slot.meta.deadline().min(self.slab.idle_until(self.id))
+    }
+
+    /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
+    #[inline]
+    pub(crate) fn set_deadline(self, tick: u64) {
+        self.slot.meta.set_deadline(tick);
+    }
+
+    /// When it was written, in a cache that keeps dates.
+    #[inline]
+    pub(crate) fn written(self) -> Option<u64> {
+        self.slab.written(self.id)
+    }
+
+    /// See [`Pace`].
+    #[inline]
+    pub(crate) fn pace(self) -> Option<&'p Pace> {
+        self.slab.pace(self.id)
+    }
+
+    /// What it weighs.
+    pub(crate) fn weight(self) -> u32 {
+        self.slab.weight(self.id)
     }
 
     #[inline]

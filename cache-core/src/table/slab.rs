@@ -17,11 +17,13 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+use super::Keeps;
 use super::alloc::{self, Zeroed};
-use super::meta::{Links, Meta, Nodes, State};
+use super::meta::{Links, Meta, NEVER, Nodes, State};
+use super::times::{Pace, Times};
 use crate::sync::Mutex;
 use crate::sync::atomic::{
-    AtomicPtr, AtomicU32,
+    AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -55,6 +57,22 @@ unsafe impl Zeroed for Links {
     #[cfg(loom)]
     fn zeroed() -> Self {
         Links::new()
+    }
+}
+
+// SAFETY: its fields are numbers, for which zero is valid.
+unsafe impl Zeroed for Pace {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Pace::new()
+    }
+}
+
+// SAFETY: zero is a valid number.
+unsafe impl Zeroed for AtomicU64 {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        AtomicU64::new(0)
     }
 }
 
@@ -237,6 +255,12 @@ pub(crate) struct Slab<K, V> {
     links: Segments<Links>,
     /// The weight of each slot's entry; there only in a cache with a weigher.
     weights: Option<Box<Segments<AtomicU32>>>,
+    /// When each slot's entry was written; there only in a cache that keeps dates.
+    dates: Option<Box<Segments<AtomicU64>>>,
+    /// There only in a cache whose entries may be read longer, or loaded again.
+    paces: Option<Box<Segments<Pace>>>,
+    /// Entries expire when nobody reads them.
+    idles: bool,
     /// For each block, its number within the shard that has it.
     owners: Segments<AtomicU32>,
     growth: Mutex<Growth>,
@@ -265,11 +289,14 @@ unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Slab<K, V> {}
 unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
 
 impl<K, V> Slab<K, V> {
-    pub(super) fn new(planned: Option<u64>, weighted: bool) -> Self {
+    pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
         Slab {
             slots: Segments::new(),
             links: Segments::new(),
-            weights: weighted.then(|| Box::new(Segments::new())),
+            weights: keeps.weights.then(|| Box::new(Segments::new())),
+            dates: keeps.dates.then(|| Box::new(Segments::new())),
+            paces: keeps.paces.then(|| Box::new(Segments::new())),
+            idles: keeps.idles,
             owners: Segments::new(),
             growth: Mutex::new(Growth {
                 segments: 0,
@@ -324,6 +351,12 @@ impl<K, V> Slab<K, V> {
         if let Some(weights) = &self.weights {
             weights.add_segment(segment, len);
         }
+        if let Some(dates) = &self.dates {
+            dates.add_segment(segment, len);
+        }
+        if let Some(paces) = &self.paces {
+            paces.add_segment(segment, len);
+        }
         self.links.add_segment(segment, len);
         self.slots.add_segment(segment, len);
         growth.segments += 1;
@@ -353,6 +386,45 @@ impl<K, V> Slab<K, V> {
         }
     }
 
+    /// Writes down what is known of time when an entry begins its life in a slot.
+    #[inline]
+    pub(super) fn set_times(&self, id: u32, times: &Times) {
+        self.meta(id).set_deadline(times.deadline);
+        if let Some(dates) = &self.dates {
+            dates.get(id).store(times.written, Relaxed);
+        }
+        if let Some(paces) = &self.paces {
+            paces.get(id).begin(times);
+        }
+    }
+
+    /// When the slot's entry was written, where dates are kept.
+    #[inline]
+    pub(crate) fn written(&self, id: u32) -> Option<u64> {
+        Some(self.dates.as_ref()?.get(id).load(Relaxed))
+    }
+
+    /// See [`Pace`].
+    #[inline]
+    pub(crate) fn pace(&self, id: u32) -> Option<&Pace> {
+        Some(self.paces.as_ref()?.get(id))
+    }
+
+    /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
+    #[inline]
+    pub(crate) fn deadline(&self, id: u32) -> u64 {
+        self.meta(id).deadline().min(self.idle_until(id))
+    }
+
+    /// When the slot's entry expires if nobody reads it, or [`NEVER`].
+    #[inline]
+    pub(super) fn idle_until(&self, id: u32) -> u64 {
+        if !self.idles {
+            return NEVER;
+        }
+        self.pace(id).map_or(NEVER, Pace::idle_until)
+    }
+
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
     pub(super) fn owner(&self, id: u32) -> u32 {
@@ -362,8 +434,10 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
+        let dates = self.dates.as_ref().map_or(0, |dates| dates.bytes());
+        let paces = self.paces.as_ref().map_or(0, |paces| paces.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
-        (slots, weights + self.owners.bytes())
+        (slots, weights + dates + paces + self.owners.bytes())
     }
 }
 
@@ -397,7 +471,7 @@ mod tests {
 
     #[test]
     fn blocks_do_not_overlap_and_all_their_slots_exist() {
-        let slab = Slab::<u64, u64>::new(Some(1000), true);
+        let slab = Slab::<u64, u64>::new(Some(1000), Keeps { weights: true, ..Keeps::default() });
         let mut firsts: Vec<u32> = (0..100).map(|owner| slab.take_block(owner)).collect();
         for (owner, &first) in firsts.iter().enumerate() {
             for id in first..first + BLOCK {
@@ -417,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
-        let slab = Slab::<u64, u64>::new(Some(10_000), false);
+        let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
         for owner in 0..10_000u32.div_ceil(BLOCK) {
             slab.take_block(owner);
         }
@@ -428,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_slab_goes_on_growing_however_far_past_its_plan() {
-        let slab = Slab::<(), ()>::new(Some(64), false);
+        let slab = Slab::<(), ()>::new(Some(64), Keeps::default());
         for owner in 0..(1 << 20) / BLOCK {
             slab.take_block(owner);
         }

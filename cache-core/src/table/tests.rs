@@ -10,7 +10,7 @@ use super::*;
 type Small<K, V> = Table<K, V, ()>;
 
 fn plan(shards: usize) -> Plan {
-    Plan { shards, entries: None, weight: None, initial: 0, threads: 4 }
+    Plan { shards, entries: None, weight: None, initial: 0, threads: 4, keeps: Keeps::default() }
 }
 
 /// A hash that depends on the key only as far as `bits` says.
@@ -25,7 +25,7 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
         let pinned = table.pin();
         let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
         let id = shard.reserve(hash, key);
-        shard.complete(id, value, 1, NEVER);
+        shard.complete(id, value, 1, &Times::TIMELESS);
         match found {
             Some(old) => {
                 shard.replace(old, id);
@@ -244,7 +244,7 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
         let pinned = table.pin();
         let (mut shard, _) = pinned.lock_key(hash_of(key, 64), |other| *other == key);
         let id = shard.reserve(hash_of(key, 64), key);
-        shard.complete(id, Bomb(Counted::new(&alive, key), key % 7 == 0), 1, NEVER);
+        shard.complete(id, Bomb(Counted::new(&alive, key), key % 7 == 0), 1, &Times::TIMELESS);
         shard.publish(id);
         shard.unlink(id);
         let _ = shard.unlock();

@@ -84,6 +84,7 @@ impl Pair {
             assert_eq!(self.wheel.deadline(id), expected);
         }
         let earliest = self.model.values().min().copied().unwrap_or(NEVER);
+        assert_eq!(self.wheel.earliest(), earliest);
         assert!(self.wheel.next_due() <= earliest);
         assert_eq!(self.wheel.next_due() == NEVER, self.model.is_empty());
     }

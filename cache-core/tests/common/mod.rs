@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cache_core::{Cache, FakeClock, RandomState, RemovalCause};
+use cache_core::{Cache, Expiry, FakeClock, RandomState, RemovalCause};
 
 /// How long an entry lives where a configuration lets entries die.
 pub(crate) const TTL: Duration = Duration::from_secs(60);
@@ -84,8 +84,32 @@ pub(crate) enum Size {
 pub(crate) enum Life {
     Forever,
     Ttl,
+    /// Also expires when idle for longer than that.
+    TtlAndIdle,
+    /// The user's code says so.
+    Expiry,
     /// [`Subject::put`] gives each entry its own.
     PerEntry,
+}
+
+/// An [`Expiry`] that does what a time to live does.
+struct LikeTtl;
+
+impl<K, V> Expiry<K, V> for LikeTtl {
+    fn expire_after_create(&self, _: &K, _: &V, _: Instant) -> Option<Duration> {
+        Some(TTL)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &K,
+        _: &V,
+        _: Instant,
+        left: Option<Duration>,
+    ) -> Option<Duration> {
+        assert!(left.is_some_and(|left| left <= TTL));
+        Some(TTL)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,9 +179,12 @@ where
             Size::Count(max) => builder.max_capacity(max),
             Size::Weighted(max) => builder.max_capacity(max).weigher(|_, _| WEIGHT),
         };
-        if setup.life == Life::Ttl {
-            builder = builder.time_to_live(TTL);
-        }
+        builder = match setup.life {
+            Life::Ttl => builder.time_to_live(TTL),
+            Life::TtlAndIdle => builder.time_to_live(TTL).time_to_idle(TTL * 2),
+            Life::Expiry => builder.expire_after(LikeTtl),
+            Life::Forever | Life::PerEntry => builder,
+        };
         if setup.listening {
             builder = builder.eviction_listener(log.listener());
         }
@@ -190,6 +217,11 @@ where
 
     pub(crate) fn expires(&self) -> bool {
         self.setup.life != Life::Forever
+    }
+
+    /// Does no entry live longer than [`TTL`], whatever is asked for?
+    pub(crate) fn limits_lives(&self) -> bool {
+        matches!(self.setup.life, Life::Ttl | Life::TtlAndIdle | Life::Expiry)
     }
 
     /// The cache is whole and holds so many entries.
@@ -234,7 +266,7 @@ where
         Size::Weighted(30_000),
     ];
     for size in sizes {
-        for life in [Life::Forever, Life::Ttl, Life::PerEntry] {
+        for life in [Life::Forever, Life::Ttl, Life::TtlAndIdle, Life::Expiry, Life::PerEntry] {
             for (listening, stats) in [(false, false), (false, true), (true, false), (true, true)] {
                 let setup = Setup { size, life, listening, stats };
                 let _report = Report(setup, std::any::type_name::<S>());

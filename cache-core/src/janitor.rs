@@ -1,0 +1,180 @@
+//! Memory that goes away by itself: one thread for the process looks after all caches that ask for it.
+//!
+//! # How it lives and ends
+//! Caches stand in a list, by weak reference, each with the time of its next turn; the thread sleeps until
+//! the earliest. A cache is on the list from its making until its last handle is dropped: its [`Kept`] takes
+//! it off, and wakes the thread, which ends when the list is empty. So the thread never outlives the last
+//! cache by more than it takes to wake up, however long the period.
+//!
+//! # What it holds
+//! Nothing, but for moments. Looking after a cache goes by steps ([`Tidy`]), a shard at a time; for each the
+//! thread upgrades its reference and lets go of it again. If the last handle goes in just such a moment, the
+//! cache is dropped by this thread, a step later. The list's lock is never held while a cache is looked
+//! after or dropped, so listeners and drops may build and drop caches.
+//!
+//! What panics (a listener, a drop) is caught, step by step; the hook of the process has told of it, and the
+//! next step goes on.
+//!
+//! # Cost
+//! A lock of the process for moments, when a cache with a janitor is made or dropped. With several caches,
+//! one that takes long makes the others late. A turn that was missed is not made up for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::panics::dispose;
+
+/// What the janitor looks after.
+pub(crate) trait Tidy: Send + Sync {
+    /// Does a part of the work, which are numbered from 0. False when there was none of that number.
+    fn tidy(&self, step: usize) -> bool;
+}
+
+static LIST: Mutex<List> = Mutex::new(List { caches: BTreeMap::new(), next: 0, running: false });
+/// The list has changed.
+static CHANGED: Condvar = Condvar::new();
+
+struct List {
+    caches: BTreeMap<u64, Turn>,
+    next: u64,
+    /// There is a thread.
+    running: bool,
+}
+
+struct Turn {
+    cache: Weak<dyn Tidy>,
+    period: Duration,
+    /// Never, if that lies beyond what the platform's clock can say.
+    next: Option<Instant>,
+}
+
+/// A cache's place on the list. Dropping it takes it off.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    number: u64,
+}
+
+/// Has a cache looked after once in each period, from now on. The cache keeps the answer for as long as it
+/// lives.
+pub(crate) fn keep(cache: Weak<dyn Tidy>, period: Duration) -> io::Result<Kept> {
+    let mut list = LIST.lock();
+    if !list.running {
+        thread::Builder::new().name("cache-janitor".into()).spawn(run)?;
+        list.running = true;
+    }
+    let number = list.next;
+    list.next += 1;
+    list.caches.insert(number, Turn { cache, period, next: Instant::now().checked_add(period) });
+    CHANGED.notify_one();
+    Ok(Kept { number })
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut list = LIST.lock();
+        let left = list.caches.remove(&self.number);
+        if list.caches.is_empty() {
+            CHANGED.notify_one();
+        }
+        drop(list);
+        // The last reference to the memory that the cache stood in, perhaps.
+        drop(left);
+    }
+}
+
+/// The thread. It is never joined: it holds nothing, and ends by itself.
+fn run() {
+    let mut list = LIST.lock();
+    while !list.caches.is_empty() {
+        let now = Instant::now();
+        let next =
+            list.caches.iter().filter_map(|(&number, turn)| Some((turn.next?, number))).min();
+        match next {
+            Some((at, number)) if at <= now => {
+                let Some(turn) = list.caches.get_mut(&number) else { continue };
+                turn.next = now.checked_add(turn.period);
+                let cache = Weak::clone(&turn.cache);
+                MutexGuard::unlocked(&mut list, || look_after(&cache));
+            }
+            Some((at, _)) => _ = CHANGED.wait_until(&mut list, at),
+            None => CHANGED.wait(&mut list),
+        }
+    }
+    // Under the lock: who comes next starts another.
+    list.running = false;
+}
+
+fn look_after(cache: &Weak<dyn Tidy>) {
+    for step in 0.. {
+        let more = catch_unwind(AssertUnwindSafe(|| {
+            // Not there any more, or not yet: then `Kept` is about to be dropped, or its turn comes again.
+            cache.upgrade().is_some_and(|cache| cache.tidy(step))
+        }));
+        match more {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(panic) => dispose(panic),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// Counts its turns; its second step panics, and there are three.
+    #[derive(Default)]
+    struct Counting([AtomicUsize; 3]);
+
+    impl Tidy for Counting {
+        fn tidy(&self, step: usize) -> bool {
+            let Some(count) = self.0.get(step) else { return false };
+            count.fetch_add(1, SeqCst);
+            assert_ne!(step, 1, "on purpose");
+            true
+        }
+    }
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        while !condition() {
+            thread::yield_now();
+        }
+    }
+
+    /// In one test, because there is one list.
+    #[test]
+    fn the_thread_goes_on_after_panics_and_ends_with_the_last() {
+        let millisecond = Duration::from_millis(1);
+        for _ in 0..3 {
+            let (first, second) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
+            let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Tidy>;
+            let kept = keep(weak(&first), millisecond).unwrap();
+            let far = keep(weak(&second), Duration::from_secs(3_600)).unwrap();
+            let never = keep(weak(&second), Duration::MAX).unwrap();
+            // All steps, the one after the panic too, again and again.
+            wait_until(|| first.0[2].load(SeqCst) >= 3);
+            assert!(first.0[0].load(SeqCst) >= 3 && first.0[1].load(SeqCst) >= 3);
+            drop(kept);
+            let turns = || first.0[0].load(SeqCst);
+            let seen = turns();
+            assert!(LIST.lock().running);
+            drop((far, never));
+            wait_until(|| !LIST.lock().running);
+            assert!(turns() <= seen + 1, "at most the turn that was under way");
+            assert_eq!(second.0[0].load(SeqCst), 0);
+        }
+    }
+
+    #[test]
+    fn a_cache_that_is_gone_is_not_looked_after() {
+        look_after(&(Weak::<Counting>::new() as Weak<dyn Tidy>));
+    }
+}

@@ -1,0 +1,127 @@
+//! What a slot knows of time beside its deadline, in arrays of their own that only those caches have
+//! whose configuration asks for them: a cache without pays nothing, and a slot with a key and a value
+//! of 8 bytes stays half a cache line.
+//!
+//! * A *date*, 8 bytes: when the entry was written. For all caches with any option of time.
+//! * [`Pace`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
+//!   or after they have expired.
+
+use super::meta::NEVER;
+use crate::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// Everything about time that an entry begins its life with. Ticks of the cache's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// When it expires, as far as reads cannot change that; or [`NEVER`].
+    pub(crate) deadline: u64,
+    /// The part of its deadline that is its own, not the configuration's; or [`NEVER`].
+    pub(crate) term: u64,
+    /// When it was written.
+    pub(crate) written: u64,
+    /// When it expires if nobody reads it; or [`NEVER`].
+    pub(crate) idle_until: u64,
+    /// How long its value took to load; 0 if it was not loaded.
+    pub(crate) load_nanos: u64,
+}
+
+impl Times {
+    /// Those of an entry that does not expire, in a cache that knows no time.
+    pub(crate) const TIMELESS: Times =
+        Times { deadline: NEVER, term: NEVER, written: 0, idle_until: NEVER, load_nanos: 0 };
+}
+
+/// See the module's head.
+pub(crate) struct Pace {
+    idle_until: AtomicU64,
+    term: AtomicU64,
+    retry_at: AtomicU64,
+    failing_until: AtomicU64,
+    load_nanos: AtomicU64,
+}
+
+impl Pace {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Pace {
+            idle_until: zero(),
+            term: zero(),
+            retry_at: zero(),
+            failing_until: zero(),
+            load_nanos: zero(),
+        }
+    }
+
+    /// For a slot that is about to be published; its index's `Release` is what publishes this too.
+    pub(super) fn begin(&self, times: &Times) {
+        self.idle_until.store(times.idle_until, Relaxed);
+        self.term.store(times.term, Relaxed);
+        self.load_nanos.store(times.load_nanos, Relaxed);
+        self.retry_at.store(0, Relaxed);
+        self.failing_until.store(0, Relaxed);
+    }
+
+    /// When the entry expires if nobody reads it; or [`NEVER`].
+    #[inline]
+    pub(crate) fn idle_until(&self) -> u64 {
+        // Acquire: pairs with the Release in `stay_until`, as the deadline's does.
+        self.idle_until.load(Acquire)
+    }
+
+    /// A reader's use: the entry stays at least until this tick. Writes once per tick of the clock.
+    #[inline]
+    pub(crate) fn stay_until(&self, tick: u64) {
+        if self.idle_until.load(Relaxed) < tick {
+            // Release: pairs with the Acquire in `idle_until`. A maximum, so that a reader who was
+            // held up does not take back what a later one has given.
+            self.idle_until.fetch_max(tick, Release);
+        }
+    }
+
+    /// The part of the deadline that is the entry's own; or [`NEVER`].
+    pub(crate) fn term(&self) -> u64 {
+        self.term.load(Relaxed)
+    }
+
+    /// Changes that part. The deadline of the slot is to be changed accordingly.
+    pub(crate) fn set_term(&self, tick: u64) {
+        self.term.store(tick, Relaxed);
+    }
+
+    /// How long the value took to load; 0 if it was not loaded.
+    #[inline]
+    pub(crate) fn load_nanos(&self) -> u64 {
+        self.load_nanos.load(Relaxed)
+    }
+
+    /// From when on somebody may load the entry again.
+    #[inline]
+    pub(crate) fn retry_at(&self) -> u64 {
+        self.retry_at.load(Relaxed)
+    }
+
+    /// Claims the next load of the entry for the caller, and keeps others from it until `next`. Of
+    /// several at once one is answered true.
+    pub(crate) fn claim(&self, now: u64, next: u64) -> bool {
+        let seen = self.retry_at.load(Relaxed);
+        // AcqRel: who claims next sees what the one before did. Partners are this and `fail`.
+        seen <= now && self.retry_at.compare_exchange(seen, next, AcqRel, Relaxed).is_ok()
+    }
+
+    /// The last load of the entry has failed, and until then no other is made.
+    #[inline]
+    pub(crate) fn failing_until(&self) -> u64 {
+        // Acquire: pairs with the Release in `fail`.
+        self.failing_until.load(Acquire)
+    }
+
+    /// Notes that a load of the entry has failed, and that the next must wait.
+    pub(crate) fn fail(&self, until: u64) {
+        // Release: pairs with the Acquires in `claim` and `failing_until`.
+        self.retry_at.fetch_max(until, Release);
+        self.failing_until.fetch_max(until, Release);
+    }
+}
