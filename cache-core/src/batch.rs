@@ -17,52 +17,71 @@ use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use crate::flight::{Flight, Outcome};
+use crate::flight::Flight;
 use crate::lead::Leader;
 use crate::load::{Next, Role};
 use crate::nesting::{self, Running, Together};
-use crate::share::{CloneError, Nothing, ShareError};
+use crate::refresh::{Looked, Old};
+use crate::share::{Nothing, ShareError, ShareNothing};
 use crate::store::Store;
 use crate::wait::Caller;
 
-/// A key that is missing.
-struct Wanted {
+/// A key that is to be loaded.
+struct Wanted<V> {
     /// Its place in the batch, where it stands first.
     place: usize,
     hash: u64,
     may_join: bool,
     timed_out: bool,
+    /// What is there, if the batch has claimed its refresh.
+    old: Option<Old<V>>,
 }
+
+/// A key that the batch loads.
+type Led<'s, K, V> = (Wanted<V>, Leader<'s, K, V>);
+/// A key that somebody else loads.
+type Joined<V> = (Wanted<V>, Arc<Flight<V>>);
 
 /// The keys of a batch, and what is known of them.
 pub(crate) struct Batch<'k, K, V> {
     keys: &'k [K],
     values: Vec<Option<V>>,
     /// The keys to be loaded, each once.
-    wanted: Vec<Wanted>,
+    wanted: Vec<Wanted<V>>,
     /// The later places of keys that stand in the batch more than once, with the first.
     again: Vec<(usize, usize)>,
 }
 
 impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V> {
-    /// A batch of which these values were found; `hash` is the cache's hash of a key.
+    /// A batch of keys, each of which has been looked up; `hash` is the cache's hash of a key.
     pub(crate) fn new<S: BuildHasher>(
         keys: &'k [K],
-        found: Vec<Option<V>>,
+        looked: impl Iterator<Item = Looked<V>>,
         hasher: S,
         hash: impl Fn(&K) -> u64,
     ) -> Self {
         let mut first: HashMap<&K, usize, S> = HashMap::with_hasher(hasher);
-        let (mut wanted, mut again) = (Vec::new(), Vec::new());
-        for (place, key) in keys.iter().enumerate().filter(|&(place, _)| found[place].is_none()) {
+        let (mut values, mut wanted, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        for ((place, key), looked) in keys.iter().enumerate().zip(looked) {
+            let (value, old) = match looked {
+                Looked::Served(value, _) => (Some(value), None),
+                Looked::Due(old) => (None, Some(old)),
+                Looked::Missing => (None, None),
+            };
+            let is_served = value.is_some();
+            values.push(value);
+            if is_served {
+                continue;
+            }
             let first = *first.entry(key).or_insert(place);
             if first == place {
-                wanted.push(Wanted { place, hash: hash(key), may_join: true, timed_out: false });
+                let (hash, may_join, timed_out) = (hash(key), true, false);
+                wanted.push(Wanted { place, hash, may_join, timed_out, old });
             } else {
                 again.push((place, first));
             }
         }
-        Batch { keys, values: found, wanted, again }
+        Batch { keys, values, wanted, again }
     }
 
     /// Loads what is wanted, and answers with the values in the order of the keys.
@@ -101,15 +120,18 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     }
 
     /// Joins or leads the flight of each wanted key.
-    #[expect(clippy::type_complexity, reason = "two lists of what belongs to a key")]
-    fn take_roles<'s>(
-        &mut self,
-        store: &'s Store<K, V>,
-    ) -> (Vec<(Wanted, Leader<'s, K, V>)>, Vec<(Wanted, Arc<Flight<V>>)>) {
+    fn take_roles<'s>(&mut self, store: &'s Store<K, V>) -> (Vec<Led<'s, K, V>>, Vec<Joined<V>>) {
         let (mut led, mut joined) = (Vec::new(), Vec::new());
         let outer = nesting::innermost();
-        for wanted in self.wanted.drain(..) {
+        for mut wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
+            if let Some(old) = wanted.old.take() {
+                match store.lead_refresh((wanted.hash, key), old.id(), outer.clone()) {
+                    Some(leader) => led.push((wanted, leader)),
+                    None => self.values[wanted.place] = Some(store.serve(old).0),
+                }
+                continue;
+            }
             match store.take_role(wanted.hash, key, wanted.may_join, outer.clone()) {
                 Role::Hit(value, _) => self.values[wanted.place] = Some(value),
                 Role::Join(flight, _) => joined.push((wanted, flight)),
@@ -121,15 +143,10 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
 
     /// Publishes what the loader gave. Pairs with other keys than it was asked for are ignored:
     /// nobody can say whether they are out of date.
-    fn publish(
-        &mut self,
-        led: Vec<(Wanted, Leader<'_, K, V>)>,
-        pairs: Vec<(K, V)>,
-        load_nanos: u64,
-    ) {
+    fn publish(&mut self, led: Vec<Led<'_, K, V>>, pairs: Vec<(K, V)>, load_nanos: u64) {
         let keys = self.keys;
         let place_of: Vec<usize> = led.iter().map(|(wanted, _)| wanted.place).collect();
-        let mut led: Vec<Option<(Wanted, Leader<'_, K, V>)>> = led.into_iter().map(Some).collect();
+        let mut led: Vec<Option<Led<'_, K, V>>> = led.into_iter().map(Some).collect();
         let mut by_key: Option<HashMap<&K, usize>> = None;
         for (next, (key, value)) in pairs.into_iter().enumerate() {
             // Most loaders answer in the order in which they were asked.
@@ -145,8 +162,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         }
         // The loader knows nothing of these keys. Those who wait are told so.
         for (_, leader) in led.into_iter().flatten() {
-            let nothing = CloneError.share(&Nothing);
-            leader.end(nothing.map_or(Outcome::Unshared, Outcome::Failed));
+            // It has not failed, so no old value is served instead.
+            let _ = leader.fail(Nothing, &ShareNothing);
         }
     }
 
@@ -155,8 +172,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         &mut self,
         store: &Store<K, V>,
         caller: Caller,
-        joined: Vec<(Wanted, Arc<Flight<V>>)>,
-    ) -> Vec<Wanted> {
+        joined: Vec<Joined<V>>,
+    ) -> Vec<Wanted<V>> {
         let mut still_wanted = Vec::new();
         let deadline = store.patience();
         for (mut wanted, flight) in joined {
@@ -165,7 +182,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                     self.values[wanted.place] = Some(value.clone());
                     continue;
                 }
-                Next::Fail(error) if CloneError.adopt(error).is_some_and(|Nothing| true) => {
+                Next::Fail(error) if ShareNothing.adopt(error).is_some_and(|Nothing| true) => {
                     continue;
                 }
                 Next::Fail(_) | Next::LoadAlone => wanted.may_join = false,

@@ -6,6 +6,7 @@ mod loads;
 mod loads_async;
 mod many;
 mod time;
+mod within;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};

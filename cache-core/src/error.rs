@@ -31,20 +31,24 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// Why a [`LoadingCache`](crate::LoadingCache) has no value for a key.
+/// Why a load has given no value.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader failed. Those who waited for the same load share its error.
     Failed(Arc<E>),
+    /// The load took longer than the caller would wait: see
+    /// [`LoadTimeouts::hard`](crate::LoadTimeouts::hard).
+    TimedOut,
 }
 
 impl<E> LoadError<E> {
-    /// What the loader gave.
+    /// What the loader gave, if it was the loader that failed.
     #[must_use]
     pub fn failure(&self) -> Option<&E> {
         match self {
             LoadError::Failed(error) => Some(error),
+            LoadError::TimedOut => None,
         }
     }
 }
@@ -53,6 +57,7 @@ impl<E> Clone for LoadError<E> {
     fn clone(&self) -> Self {
         match self {
             LoadError::Failed(error) => LoadError::Failed(Arc::clone(error)),
+            LoadError::TimedOut => LoadError::TimedOut,
         }
     }
 }
@@ -61,6 +66,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Failed(error) => error.fmt(f),
+            LoadError::TimedOut => f.write_str("the load took longer than its hard limit"),
         }
     }
 }
@@ -70,6 +76,7 @@ impl<E: std::error::Error> std::error::Error for LoadError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LoadError::Failed(error) => error.source(),
+            LoadError::TimedOut => None,
         }
     }
 }

@@ -179,7 +179,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     }
 
     /// Shares the error. Gives it back, or the old value that may be served instead.
-    fn fail<E>(mut self, error: E, share: &impl ShareError<E>) -> Result<(V, Status), E> {
+    pub(crate) fn fail<E>(
+        mut self,
+        error: E,
+        share: &impl ShareError<E>,
+    ) -> Result<(V, Status), E> {
         let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
         let mut old = None;
         if !self.store.config.lifetimes.outlives_loads() {

@@ -71,6 +71,7 @@ mod store;
 mod sync;
 mod table;
 mod thread_index;
+mod timeouts;
 mod wait;
 mod wheel;
 mod write;
@@ -100,6 +101,7 @@ pub use crate::selector::EntrySelector;
 pub use crate::share::{CloneError, KeepError, ShareError};
 pub use crate::stats::Stats;
 pub use crate::status::Status;
+pub use crate::timeouts::LoadTimeouts;
 
 /// The examples of the README are tested like those of the documentation.
 #[cfg(all(doctest, feature = "macros"))]

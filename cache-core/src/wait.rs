@@ -8,7 +8,8 @@
 //! A wait ends when the flight has landed; at once if it could never end, as far as the cache can
 //! know (see `nesting.rs`); and when the caller's patience is over.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -145,6 +146,18 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
     }
 }
 
+/// Polls a future as a thread that has nothing else to do, until it is ready.
+pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+    let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
+    let waker = Waker::from(Arc::clone(&signal));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        signal.block_until(None);
+    }
+}
+
 /// Unblocks the thread that waits for it.
 struct Signal {
     woken: Mutex<bool>,
@@ -157,6 +170,7 @@ impl Signal {
         while !*woken && !timed_out {
             (woken, timed_out) = wait_until(&self.wake, woken, deadline);
         }
+        *woken = false;
     }
 }
 

@@ -49,6 +49,9 @@ where
     /// another caller came to nothing. Pairs with keys that it was not asked for are ignored. If it
     /// panics, the panic goes to the caller, and nothing is stored.
     ///
+    /// In a cache that refreshes or serves stale values, keys whose refresh this call has claimed are among
+    /// those given to `init`. One that it does not answer is taken to be gone, and removed.
+    ///
     /// # Panics
     /// As [`get_with`](Self::get_with).
     ///
@@ -100,6 +103,7 @@ where
         K: Clone,
     {
         let hasher = self.inner.hasher.clone();
-        Batch::new(keys, self.get_many(keys), hasher, |key| self.hash(key))
+        let looked = keys.iter().map(|key| self.look_to_load(key, self.hash(key)));
+        Batch::new(keys, looked, hasher, |key| self.hash(key))
     }
 }

@@ -323,6 +323,19 @@ pub(crate) fn panics<R>(body: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(body)).is_err()
 }
 
+/// Panics of which the text says that they are "on purpose" are not told of any more.
+pub(crate) fn silence_panics_on_purpose() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.payload_as_str() != Some("on purpose") {
+                tell(panic);
+            }
+        }));
+    });
+}
+
 /// Waits, without sleeping, for what another thread is sure to bring about.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {

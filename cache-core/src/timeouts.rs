@@ -1,0 +1,75 @@
+//! How long a task waits for a load, by a timer of its runtime's.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long a load may take: given to
+/// [`Cache::try_get_within_async`](crate::Cache::try_get_within_async).
+///
+/// The cache has no timer of its own. It is given that of the runtime: a function that makes a future which
+/// is ready after a time.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::LoadTimeouts;
+///
+/// let timeouts = LoadTimeouts::new(tokio::time::sleep)
+///     .soft(Duration::from_millis(50))
+///     .hard(Duration::from_secs(2));
+/// ```
+#[derive(Clone)]
+pub struct LoadTimeouts {
+    timer: Arc<dyn Fn(Duration) -> Sleep + Send + Sync>,
+    pub(crate) soft: Option<Duration>,
+    pub(crate) hard: Option<Duration>,
+}
+
+impl LoadTimeouts {
+    /// No limits yet, and the timer to measure them with.
+    pub fn new<F>(timer: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let timer = move |duration| Box::pin(timer(duration)) as Sleep;
+        LoadTimeouts { timer: Arc::new(timer), soft: None, hard: None }
+    }
+
+    /// After so long, a call is served an old value if there is one that may be served
+    /// ([`stale_while_revalidate`], [`stale_if_error`]), and the load goes on behind it. If there is none, the
+    /// call goes on waiting.
+    ///
+    /// [`stale_while_revalidate`]: crate::CacheBuilder::stale_while_revalidate
+    /// [`stale_if_error`]: crate::CacheBuilder::stale_if_error
+    #[must_use]
+    pub fn soft(mut self, limit: Duration) -> Self {
+        self.soft = Some(limit);
+        self
+    }
+
+    /// After so long, a call gives up: it is served an old value if there is one, and is given
+    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut) otherwise. A load of its own is dropped; if others
+    /// wait for it, one of them begins another.
+    #[must_use]
+    pub fn hard(mut self, limit: Duration) -> Self {
+        self.hard = Some(limit);
+        self
+    }
+
+    pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
+        (self.timer)(duration)
+    }
+}
+
+impl fmt::Debug for LoadTimeouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadTimeouts")
+            .field("soft", &self.soft)
+            .field("hard", &self.hard)
+            .finish_non_exhaustive()
+    }
+}
