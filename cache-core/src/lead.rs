@@ -29,6 +29,8 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     flight: Arc<Flight<V>>,
     /// May its value take the place of one that is fresh?
     replaces: bool,
+    /// Is somebody given what comes of it?
+    serves: bool,
     /// How long the loader took, where that is of interest.
     load_nanos: u64,
     state: LeaderState,
@@ -43,10 +45,11 @@ pub(crate) struct Parked<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Parked<V> {
-    /// `store` is the one that the flight is registered with.
+    /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn lead<K: Eq>(self, store: &Store<K, V>) -> Leader<'_, K, V> {
         let Parked { flight, replaces } = self;
-        Leader { store, flight, replaces, load_nanos: 0, state: LeaderState::Leading }
+        let (serves, load_nanos, state) = (false, 0, LeaderState::Leading);
+        Leader { store, flight, replaces, serves, load_nanos, state }
     }
 }
 
@@ -88,6 +91,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             store: self,
             flight,
             replaces: compute,
+            serves: true,
             load_nanos: 0,
             state: LeaderState::Leading,
         }
@@ -196,6 +200,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         if self.flight.is_joined() {
             self.flight.land(outcome);
         }
+        if let (Some((_, status)), true) = (&old, self.serves) {
+            self.store.count_status(&self.store.table.pin(), *status);
+        }
         old.ok_or(error)
     }
 
@@ -207,7 +214,6 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         store.write(now, |call| {
             let old = call.give_up(flight, state)?;
             let status = store.config.lifetimes.served_after_failure(old, now)?;
-            store.count_status(call.pinned, status);
             Some((old.value().clone(), status))
         })
     }
