@@ -116,7 +116,7 @@ impl Lifetimes {
         self.refreshes() || self.serves_stale()
     }
 
-    /// Must each entry have a [`Pace`](crate::table::Pace)?
+    /// Must each entry have a pace (`table/times.rs`)?
     pub(crate) fn paces(&self) -> bool {
         self.idles() || self.outlives_loads()
     }

@@ -14,7 +14,7 @@ use crate::budget::Reservation;
 use crate::policy::{Ghost, Policy};
 use crate::register::Register;
 use crate::stats::Counters;
-use crate::table::{Entry, Locked, NEVER, Nodes, Times};
+use crate::table::{Entry, FreeBlocks, Locked, NEVER, Nodes, Times};
 use crate::wheel::Wheel;
 
 /// Expired entries that one write frees at most.
@@ -267,6 +267,23 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.state().0.wheel.schedule(block, earliest);
         }
         self.state().0.wheel.next_due() <= now
+    }
+
+    /// Gives back memory that the shard has no use for at present.
+    pub(crate) fn give_back(&mut self) -> FreeBlocks {
+        let (numbers, blocks) = self.shrink();
+        let is_empty = self.entries() == 0;
+        let state = self.state().0;
+        // What had a timer was removed; the timer was not.
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number));
+        if state.wheel.is_empty() {
+            state.wheel.clear();
+        }
+        if is_empty {
+            // Also what it remembers of entries that have left: nothing it knows is about the present.
+            state.policy.clear();
+        }
+        blocks
     }
 
     /// Checks every invariant of the shard; panics where one is broken.

@@ -212,6 +212,11 @@ impl Wheel {
         None
     }
 
+    /// Is nothing scheduled?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// How many ids are scheduled.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -182,30 +182,39 @@ impl<K, V> Store<K, V> {
         count
     }
 
-    /// Frees everything that is expired or unreachable.
+    /// Frees everything that is expired or unreachable, and gives memory back.
     pub(crate) fn run_pending_tasks(&self) {
         let mut panics = Panics::default();
-        for step in 0.. {
-            let mut more = false;
-            panics.catch(|| more = self.tidy(step));
-            if !more && step >= self.table.shards() {
-                break;
-            }
+        for step in 0..self.tidy_steps() {
+            panics.catch(|| _ = self.tidy(step));
         }
         panics.resume();
     }
 
-    /// A part of [`run_pending_tasks`](Self::run_pending_tasks): one for each shard, one for the garbage of
-    /// all. False when there was none of that number.
+    fn tidy_steps(&self) -> usize {
+        2 * self.table.shards() + 2
+    }
+
+    /// A part of [`run_pending_tasks`](Self::run_pending_tasks). False when there was none of that number.
+    /// First each shard frees what has expired, then garbage is collected; then each shard gives back what
+    /// that has left free, and what this has made garbage is collected.
     pub(crate) fn tidy(&self, step: usize) -> bool {
-        let mut panics = Panics::default();
-        if step < self.table.shards() {
-            self.expire_all(step, &mut panics);
-        } else if step == self.table.shards() {
-            self.table.collect_all(&mut panics);
+        let (shards, mut panics) = (self.table.shards(), Panics::default());
+        let (round, index) = (step / (shards + 1), step % (shards + 1));
+        match round {
+            0 | 1 if index == shards => self.table.collect_all(&mut panics),
+            0 => self.expire_all(index, &mut panics),
+            1 => {
+                let pinned = self.table.pin();
+                let mut shard = pinned.lock(index);
+                let blocks = shard.give_back();
+                let _ = shard.unlock();
+                self.table.take_back(blocks);
+            }
+            _ => return false,
         }
         panics.resume();
-        step <= self.table.shards()
+        true
     }
 
     /// Frees all entries of a shard that have expired.

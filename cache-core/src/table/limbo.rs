@@ -94,6 +94,14 @@ impl Limbo {
         })
     }
 
+    /// Gives back the memory of a queue that was longer once.
+    pub(super) fn shrink(&self) {
+        let mut queue = self.queue.lock();
+        if queue.capacity() / 4 > queue.len() {
+            queue.shrink_to_fit();
+        }
+    }
+
     /// Takes everything, free or not: for a cache that nobody uses any more.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
         std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)

@@ -8,7 +8,8 @@
 use super::limbo::Garbage;
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
-use super::slab::{BLOCK, Slab};
+use super::segments::BLOCK;
+use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
 use super::{Entry, Pinned, Table};
@@ -230,11 +231,31 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         self.core.writer.seal(table);
     }
 
+    /// Gives back what the shard has no use for at present: blocks without a slot in use, and the region, if a
+    /// far smaller one would do. Answers the numbers of the blocks, which have no entries any more, and the
+    /// blocks. O(blocks and entries of the shard).
+    pub(crate) fn shrink(&mut self) -> (Vec<u32>, FreeBlocks) {
+        let (numbers, firsts) = self.core.writer.release_free_blocks();
+        // Room for twice as many, so that it does not have to grow again at once; and only if that saves
+        // three quarters.
+        let (region, least) = (self.region(), self.core.writer.least);
+        let class = Class::for_entries(2 * self.entries()).max(least);
+        if class.next() < region.class() {
+            self.rebuild(region, class);
+        }
+        (numbers, FreeBlocks(firsts))
+    }
+
     /// Replaces the region by a larger one.
     #[cold]
     fn grow(&mut self, old: Region) -> Region {
+        self.rebuild(old, old.class().next())
+    }
+
+    /// Replaces the region by one of another size.
+    fn rebuild(&mut self, old: Region, class: Class) -> Region {
         let slab = self.slab();
-        let new = Region::allocate(old.class().next());
+        let new = Region::allocate(class);
         // SAFETY: the new region is ours; the old one is published and we hold the lock.
         unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
         self.publish_region(new);
@@ -298,6 +319,11 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             });
         }
         for (number, block) in writer.blocks.iter().enumerate() {
+            assert_eq!(block.is_vacant(), writer.vacant.contains(&(number as u32)));
+            if block.is_vacant() {
+                assert_eq!((block.free, block.live), (0, 0), "a vacant number has no slots");
+                continue;
+            }
             assert_eq!(block.free & block.live, 0, "a slot is free or live, not both");
             let listed = writer.with_free.contains(&(number as u32));
             assert_eq!(block.free != 0, listed, "blocks with free slots are listed");
@@ -311,6 +337,10 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         assert!(writer.open.iter().all(|&id| !self.is_live(id)), "garbage is not live");
     }
 }
+
+/// Blocks of slots that a shard has given up: for [`Table::take_back`], when it is unlocked.
+#[must_use]
+pub(crate) struct FreeBlocks(pub(super) Vec<u32>);
 
 /// The entries of a shard that was emptied. Dropping it retires them.
 pub(crate) struct Detached<'p, K, V, X> {

@@ -34,13 +34,15 @@
 //! when another writer made progress, and hardly ever.
 //!
 //! # Files
-//! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots ·
+//! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots, in the
+//! arrays of `segments.rs` ·
 //! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time · `epoch.rs` when memory is free ·
 //! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
 //! `alloc.rs` zeroed arrays.
 #![allow(unsafe_code)]
 
 mod alloc;
+mod entry;
 mod epoch;
 mod group;
 mod limbo;
@@ -49,6 +51,7 @@ mod locked;
 mod loom_tests;
 mod meta;
 mod region;
+mod segments;
 mod slab;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -57,18 +60,19 @@ mod writer;
 
 use std::cell::RefCell;
 
+pub(crate) use self::entry::Entry;
 use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
 use self::limbo::{Garbage, Limbo};
-pub(crate) use self::locked::Locked;
+pub(crate) use self::locked::{FreeBlocks, Locked};
 use self::meta::State;
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
 pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
-use self::slab::{Slab, Slot};
-pub(crate) use self::times::{Pace, Times};
+use self::slab::Slab;
+pub(crate) use self::times::Times;
 use self::writer::{Core, Writer};
 use crate::panics::Panics;
 use crate::stats::Counters;
@@ -156,6 +160,13 @@ impl<K, V, X> Table<K, V, X> {
         (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
     }
 
+    /// Takes back blocks of slots that a shard has given up. Frees memory, so the caller holds no lock.
+    pub(crate) fn take_back(&self, blocks: FreeBlocks) {
+        if !blocks.0.is_empty() {
+            self.slab.return_blocks(&blocks.0);
+        }
+    }
+
     /// The counters of all threads that have used this table.
     pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {
         self.epoch.readers().map(|reader| &reader.counters)
@@ -180,7 +191,7 @@ impl<K, V, X> Table<K, V, X> {
         loop {
             let free = self.limbo.take_free(&self.epoch);
             if free.iter().all(Option::is_none) {
-                return;
+                return self.limbo.shrink();
             }
             self.recycle(free, panics);
         }
@@ -466,78 +477,5 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         // SAFETY: the state was read with Acquire, and who sets it writes the key before
         // (Release). What happens to the slot meanwhile, the pin keeps its key.
         unsafe { slot.key() }
-    }
-}
-
-/// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
-pub(crate) struct Entry<'p, K, V> {
-    id: u32,
-    slot: &'p Slot<K, V>,
-    slab: &'p Slab<K, V>,
-}
-
-impl<K, V> Clone for Entry<'_, K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Entry<'_, K, V> {}
-
-impl<'p, K, V> Entry<'p, K, V> {
-    pub(crate) fn id(self) -> u32 {
-        self.id
-    }
-
-    /// The lower half of the key's hash.
-    pub(crate) fn hash(self) -> u32 {
-        self.slot.meta.hash()
-    }
-
-    /// Counts a use.
-    #[inline]
-    pub(crate) fn touch(self) {
-        self.slot.meta.uses().add();
-    }
-
-    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
-    #[inline]
-    pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline().min(self.slab.idle_until(self.id))
-    }
-
-    /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
-    #[inline]
-    pub(crate) fn set_deadline(self, tick: u64) {
-        self.slot.meta.set_deadline(tick);
-    }
-
-    /// When it was written, in a cache that keeps dates.
-    #[inline]
-    pub(crate) fn written(self) -> Option<u64> {
-        self.slab.written(self.id)
-    }
-
-    /// See [`Pace`].
-    #[inline]
-    pub(crate) fn pace(self) -> Option<&'p Pace> {
-        self.slab.pace(self.id)
-    }
-
-    /// What it weighs.
-    pub(crate) fn weight(self) -> u32 {
-        self.slab.weight(self.id)
-    }
-
-    #[inline]
-    pub(crate) fn key(self) -> &'p K {
-        // SAFETY: the thread is pinned for 'p and saw the entry published.
-        unsafe { self.slot.key() }
-    }
-
-    #[inline]
-    pub(crate) fn value(self) -> &'p V {
-        // SAFETY: as for `key`.
-        unsafe { self.slot.value() }
     }
 }

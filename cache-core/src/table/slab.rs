@@ -6,31 +6,33 @@
 //!
 //! Slots come in segments of 64, 128, 256, ...: the position of an index's highest bit names
 //! its segment, and the pointers to all segments fit into a small fixed array, so that finding a
-//! slot needs no directory that could grow. Segments are never freed before the cache is. The last
-//! segments of a cache with a known capacity are allocated no longer than the plan demands; an
-//! index range left out this way is simply never given out.
+//! slot needs no directory that could grow. The last segments of a cache with a known capacity are
+//! allocated no longer than the plan demands; an index range left out this way is simply never given out.
 //!
 //! Shards take slots in blocks of 64 and keep them: giving out and taking back a slot is the
 //! shard's own affair.
+//!
+//! # Giving memory back
+//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`]; when, its
+//! owner decides). They are given out again first, those of small segments before those of large ones, so
+//! that large segments empty; and when the last block of a segment has come back, the segment's arrays are
+//! freed. Its index range may be given memory again later.
+//!
+//! That is as sound as writing another entry into a free slot is, and for the same reason: a slot is made
+//! free only when a grace period has passed since its index left the table, so no reader has that index, and
+//! the lock of its shard hands what readers did over to who returns the block. An index of the range that
+//! somebody learns afterwards was given out after the new array had been published.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 
 use super::Keeps;
-use super::alloc::{self, Zeroed};
+use super::alloc::Zeroed;
 use super::meta::{Links, Meta, NEVER, Nodes, State};
+use super::segments::{Array, BLOCK, SEGMENTS, Segments};
 use super::times::{Pace, Times};
 use crate::sync::Mutex;
-use crate::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
-
-/// Slots in a block, and in the first segment.
-pub(super) const BLOCK: u32 = if cfg!(loom) { 4 } else { 64 };
-const FIRST_BITS: u32 = BLOCK.ilog2();
-const SEGMENTS: usize = (32 - FIRST_BITS) as usize;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// One entry's memory. Its state says which of key and value are there.
 #[repr(C)]
@@ -139,114 +141,24 @@ impl<K, V> Slot<K, V> {
     }
 }
 
-/// Segments begin with a cache line, or as their elements ask.
-const fn align<T>() -> usize {
-    if align_of::<T>() > 64 { align_of::<T>() } else { 64 }
+/// The arrays that a segment was made of.
+struct SegmentArrays<K, V> {
+    slots: Array<Slot<K, V>>,
+    links: Array<Links>,
+    weights: Option<Array<AtomicU32>>,
+    dates: Option<Array<AtomicU64>>,
+    paces: Option<Array<Pace>>,
 }
 
-/// An array that grows by segments and never moves.
-///
-/// An index plus [`BLOCK`], its *position*, has its highest bit where its segment begins. So the
-/// segment's array is kept as if it began at position 0, and is indexed by the position itself.
-struct Segments<T> {
-    /// Where each segment's array would begin. Only to be offset by positions below `ends`.
-    origins: [AtomicPtr<T>; SEGMENTS],
-    /// The position after each segment's last; 0 while the segment does not exist.
-    ends: [AtomicU32; SEGMENTS],
-    /// Where the arrays do begin. (An origin lies outside of its array, so that a leak checker would
-    /// not know it for a pointer to it.)
-    starts: [AtomicPtr<T>; SEGMENTS],
-}
-
-impl<T: Zeroed> Segments<T> {
-    fn new() -> Self {
-        Segments {
-            origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-            ends: std::array::from_fn(|_| AtomicU32::new(0)),
-            starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-        }
+impl<K, V> SegmentArrays<K, V> {
+    /// Frees them. Free slots hold nothing that would have to be dropped.
+    fn free(self) {
+        self.slots.free();
+        self.links.free();
+        self.weights.into_iter().for_each(Array::free);
+        self.dates.into_iter().for_each(Array::free);
+        self.paces.into_iter().for_each(Array::free);
     }
-
-    /// Position and segment of an index.
-    #[inline]
-    fn place(index: u32) -> (usize, usize) {
-        // No overflow: the last index given out is below 2^32 - BLOCK.
-        let position = index.wrapping_add(BLOCK);
-        // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
-        let bits = (position | 1).ilog2();
-        (position as usize, (bits - FIRST_BITS) as usize)
-    }
-
-    /// The index of a segment's first element.
-    fn first_of(segment: usize) -> u32 {
-        (BLOCK << segment) - BLOCK
-    }
-
-    fn add_segment(&self, segment: usize, len: u32) {
-        let first = BLOCK << segment;
-        let start = alloc::allocate::<T>(len as usize, align::<T>());
-        self.starts[segment].store(start.as_ptr(), Relaxed);
-        let origin = start.as_ptr().wrapping_sub(first as usize);
-        self.origins[segment].store(origin, Relaxed);
-        // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
-        self.ends[segment].store(first.wrapping_add(len), Release);
-    }
-
-    /// # Safety
-    /// The index lies in a segment that was added, and the caller learnt it from someone who knew
-    /// that (so that the segment's origin is visible to him).
-    #[inline]
-    unsafe fn get_unchecked(&self, index: u32) -> &T {
-        let (position, segment) = Self::place(index);
-        // SAFETY: the index's segment was added, so it is below SEGMENTS, and the position lies in
-        // its array.
-        unsafe {
-            // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
-            // with.
-            let origin = self.origins.get_unchecked(segment).load(Relaxed);
-            &*origin.wrapping_add(position)
-        }
-    }
-
-    /// # Panics
-    /// If there is no such element.
-    #[inline]
-    fn get(&self, index: u32) -> &T {
-        let (position, segment) = Self::place(index);
-        if position >= self.ends[segment].load(Acquire) as usize {
-            no_such_slot(index);
-        }
-        // SAFETY: the segment was added and ends after the position; elements are valid when zero,
-        // and shared from the start.
-        unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
-    }
-
-    fn bytes(&self) -> usize {
-        (0..SEGMENTS).map(|segment| self.len(segment) * size_of::<T>()).sum()
-    }
-}
-
-impl<T> Segments<T> {
-    fn len(&self, segment: usize) -> usize {
-        (self.ends[segment].load(Relaxed) as usize).saturating_sub((BLOCK as usize) << segment)
-    }
-}
-
-impl<T> Drop for Segments<T> {
-    fn drop(&mut self) {
-        for segment in 0..SEGMENTS {
-            if let Some(start) = NonNull::new(self.starts[segment].load(Relaxed)) {
-                // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
-                unsafe { alloc::free(start, self.len(segment), align::<T>()) };
-            }
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn no_such_slot(index: u32) -> ! {
-    panic!("there is no slot {index}")
 }
 
 /// All slots of a cache.
@@ -267,11 +179,8 @@ pub(crate) struct Slab<K, V> {
 }
 
 struct Growth {
-    /// Segments that exist.
-    segments: usize,
-    /// What is left of the last one.
-    next: u32,
-    end: u32,
+    /// Those that exist or have existed.
+    segments: Vec<Segment>,
     /// Slots in all segments.
     total: u64,
     /// How many slots the cache is expected to need at most.
@@ -279,6 +188,23 @@ struct Growth {
     /// Segments added beyond that.
     past_plan: u32,
     owner_segments: usize,
+}
+
+/// What is known of a segment.
+struct Segment {
+    /// What was never given out.
+    next: u32,
+    end: u32,
+    /// Blocks that shards have.
+    out: u32,
+    /// Blocks that shards have returned, by their first slots.
+    returned: Vec<u32>,
+}
+
+impl Segment {
+    fn exists(&self) -> bool {
+        self.end != 0
+    }
 }
 
 // SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
@@ -299,9 +225,7 @@ impl<K, V> Slab<K, V> {
             idles: keeps.idles,
             owners: Segments::new(),
             growth: Mutex::new(Growth {
-                segments: 0,
-                next: 0,
-                end: 0,
+                segments: Vec::new(),
                 total: 0,
                 planned: planned.unwrap_or(u64::MAX),
                 past_plan: 0,
@@ -314,11 +238,19 @@ impl<K, V> Slab<K, V> {
     /// lock, under which no user code runs.
     pub(super) fn take_block(&self, owner: u32) -> u32 {
         let mut growth = self.growth.lock();
-        if growth.next == growth.end {
-            self.add_segment(&mut growth);
-        }
-        let first = growth.next;
-        growth.next += BLOCK;
+        let has_some = |segment: &Segment| {
+            segment.exists() && (!segment.returned.is_empty() || segment.next < segment.end)
+        };
+        let number = match growth.segments.iter().position(has_some) {
+            Some(number) => number,
+            None => self.add_segment(&mut growth),
+        };
+        let segment = &mut growth.segments[number];
+        segment.out += 1;
+        let first = segment.returned.pop().unwrap_or_else(|| {
+            segment.next += BLOCK;
+            segment.next - BLOCK
+        });
         let block = first / BLOCK;
         if growth.owner_segments == 0
             || block >= Segments::<AtomicU32>::first_of(growth.owner_segments)
@@ -331,11 +263,46 @@ impl<K, V> Slab<K, V> {
         first
     }
 
-    fn add_segment(&self, growth: &mut Growth) {
-        let segment = growth.segments;
+    /// Takes blocks back, by their first slots, all of whose slots are free; frees the segments that nobody
+    /// has a block of any more. Takes the slab's own lock.
+    pub(super) fn return_blocks(&self, blocks: &[u32]) {
+        let mut empty = Vec::new();
+        let mut growth = self.growth.lock();
+        for &first in blocks {
+            let (_, number) = Segments::<Slot<K, V>>::place(first);
+            let segment = &mut growth.segments[number];
+            segment.returned.push(first);
+            segment.out -= 1;
+            if segment.out == 0 {
+                let len = segment.end - Segments::<Slot<K, V>>::first_of(number);
+                *segment = Segment { next: 0, end: 0, out: 0, returned: Vec::new() };
+                growth.total -= u64::from(len);
+                empty.push(self.take_segment(number));
+            }
+        }
+        drop(growth);
+        // Without the lock: it takes the system a while to take back many pages.
+        empty.into_iter().for_each(SegmentArrays::free);
+    }
+
+    /// Takes the arrays of a segment, whose slots are all free, out of the slab.
+    fn take_segment(&self, segment: usize) -> SegmentArrays<K, V> {
+        SegmentArrays {
+            slots: self.slots.take_segment(segment),
+            links: self.links.take_segment(segment),
+            weights: self.weights.as_ref().map(|weights| weights.take_segment(segment)),
+            dates: self.dates.as_ref().map(|dates| dates.take_segment(segment)),
+            paces: self.paces.as_ref().map(|paces| paces.take_segment(segment)),
+        }
+    }
+
+    /// Adds a segment, in the place of one that was freed if there is such, and answers its number.
+    fn add_segment(&self, growth: &mut Growth) -> usize {
+        let freed = growth.segments.iter().position(|segment| !segment.exists());
+        let number = freed.unwrap_or(growth.segments.len());
         // The end of the last segment would be no 32-bit position.
-        assert!(segment < SEGMENTS - 1, "a cache holds at most 2^31 - 64 entries");
-        let nominal = BLOCK << segment;
+        assert!(number < SEGMENTS - 1, "a cache holds at most 2^31 - 64 entries");
+        let nominal = BLOCK << number;
         let missing = growth.planned.saturating_sub(growth.total);
         let wanted = if missing > 0 {
             missing
@@ -349,20 +316,25 @@ impl<K, V> Slab<K, V> {
         // The nominal length is a multiple of the block's.
         let len = (wanted.min(u64::from(nominal)) as u32).next_multiple_of(BLOCK);
         if let Some(weights) = &self.weights {
-            weights.add_segment(segment, len);
+            weights.add_segment(number, len);
         }
         if let Some(dates) = &self.dates {
-            dates.add_segment(segment, len);
+            dates.add_segment(number, len);
         }
         if let Some(paces) = &self.paces {
-            paces.add_segment(segment, len);
+            paces.add_segment(number, len);
         }
-        self.links.add_segment(segment, len);
-        self.slots.add_segment(segment, len);
-        growth.segments += 1;
+        self.links.add_segment(number, len);
+        self.slots.add_segment(number, len);
         growth.total += u64::from(len);
-        growth.next = Segments::<Slot<K, V>>::first_of(segment);
-        growth.end = growth.next + len;
+        let first = Segments::<Slot<K, V>>::first_of(number);
+        let segment = Segment { next: first, end: first + len, out: 0, returned: Vec::new() };
+        if number < growth.segments.len() {
+            growth.segments[number] = segment;
+        } else {
+            growth.segments.push(segment);
+        }
+        number
     }
 
     /// # Safety
@@ -507,7 +479,31 @@ mod tests {
             slab.take_block(owner);
         }
         let growth = slab.growth.lock();
-        assert!(growth.segments < SEGMENTS - 6, "{} segments", growth.segments);
+        assert!(growth.segments.len() < SEGMENTS - 6, "{} segments", growth.segments.len());
         assert!(growth.total < 3 << 20);
+    }
+
+    #[test]
+    fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
+        let keeps = Keeps { weights: true, dates: true, paces: true, idles: true };
+        let slab = Slab::<u64, u64>::new(Some(10_000), keeps);
+        let empty = slab.bytes();
+        for _ in 0..3 {
+            let mut blocks: Vec<u32> = (0..150).map(|owner| slab.take_block(owner)).collect();
+            let full = slab.bytes();
+            assert!(full.0 > empty.0 && full.1 > empty.1);
+            let total = slab.growth.lock().total;
+            // All but one of the last, largest segment: nothing of that is freed.
+            let last = blocks.pop().unwrap();
+            slab.return_blocks(&blocks);
+            let len = |id| slab.slots.len(Segments::<Links>::place(id).1) as u64;
+            assert_eq!(slab.growth.lock().total, len(last));
+            assert!(slab.growth.lock().total < total);
+            // What was returned is given out again, lower segments first.
+            let again = slab.take_block(7);
+            assert!(slab.slots.get(again).meta.state() == State::Free && slab.owner(again) == 7);
+            slab.return_blocks(&[again, last]);
+            assert_eq!((slab.bytes().0, slab.growth.lock().total), (empty.0, 0));
+        }
     }
 }

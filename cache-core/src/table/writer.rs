@@ -4,12 +4,17 @@
 //! Every shard owns blocks of 64 slots, with two bits a slot: *free* (nobody has it) and *live* (it
 //! stands in the region). The live bits are the truth about what is in the shard: emptying it
 //! whole clears them, 64 at a time, and need not visit the slots.
+//!
+//! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so they do
+//! not change. A block that is returned to the slab ([`Writer::release_free_blocks`]) leaves its number vacant,
+//! for the next block that comes.
 
 use super::Table;
 use super::limbo::Garbage;
 use super::meta::{NIL, Nodes, State};
-use super::region::Region;
-use super::slab::{BLOCK, Slab};
+use super::region::{Class, Region};
+use super::segments::BLOCK;
+use super::slab::Slab;
 
 const FULL: u64 = if BLOCK == 64 { u64::MAX } else { (1 << (BLOCK % 64)) - 1 };
 
@@ -26,9 +31,18 @@ impl<X> Core<X> {
 }
 
 pub(super) struct Block {
+    /// [`NIL`]: the number is vacant.
     pub(super) first: u32,
     pub(super) free: u64,
     pub(super) live: u64,
+}
+
+const VACANT: Block = Block { first: NIL, free: 0, live: 0 };
+
+impl Block {
+    pub(super) fn is_vacant(&self) -> bool {
+        self.first == NIL
+    }
 }
 
 /// The table's own part of a shard.
@@ -40,6 +54,10 @@ pub(super) struct Writer {
     pub(super) blocks: Vec<Block>,
     /// The blocks that have free slots.
     pub(super) with_free: Vec<u32>,
+    /// Numbers that no block has.
+    pub(super) vacant: Vec<u32>,
+    /// The region is never made smaller than this.
+    pub(super) least: Class,
     /// Entries in the region.
     pub(super) entries: usize,
     /// Slots retired and not yet sealed, and their weight.
@@ -61,6 +79,8 @@ impl Writer {
             region,
             blocks: Vec::new(),
             with_free: Vec::new(),
+            vacant: Vec::new(),
+            least: region.class(),
             entries: 0,
             open: Vec::new(),
             open_weight: 0,
@@ -88,10 +108,37 @@ impl Writer {
 
     #[cold]
     fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = self.blocks.len() as u32;
-        self.blocks.push(Block { first: slab.take_block(number), free: FULL, live: 0 });
+        let number = self.vacant.pop().unwrap_or_else(|| {
+            self.blocks.push(VACANT);
+            self.blocks.len() as u32 - 1
+        });
+        let first = slab.take_block(number);
+        self.blocks[number as usize] = Block { first, free: FULL, live: 0 };
         self.with_free.push(number);
         number
+    }
+
+    /// Takes away the blocks all of whose slots are free: by number, and by first slot. What is kept in lists
+    /// beside them is made as small as it can be. O(blocks of the shard).
+    pub(super) fn release_free_blocks(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let (mut numbers, mut firsts) = (Vec::new(), Vec::new());
+        for (number, block) in self.blocks.iter_mut().enumerate() {
+            if block.free == FULL {
+                numbers.push(number as u32);
+                firsts.push(std::mem::replace(block, VACANT).first);
+            }
+        }
+        let used = self.blocks.iter().rposition(|block| !block.is_vacant());
+        self.blocks.truncate(used.map_or(0, |last| last + 1));
+        let listed = |is_wanted: fn(&Block) -> bool| {
+            let all = self.blocks.iter().zip(0..);
+            all.filter(move |(block, _)| is_wanted(block)).map(|(_, number)| number).collect()
+        };
+        (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
+        self.blocks.shrink_to_fit();
+        self.open.shrink_to_fit();
+        self.spare = Vec::new();
+        (numbers, firsts)
     }
 
     /// Makes slots of this shard free, whose contents are dropped.
@@ -148,14 +195,17 @@ impl Writer {
 
     /// All slots that are not free.
     pub(super) fn taken(&self) -> impl Iterator<Item = u32> {
-        self.blocks.iter().flat_map(|block| {
+        self.blocks.iter().filter(|block| !block.is_vacant()).flat_map(|block| {
             (0..BLOCK).filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
         })
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity() + self.open.capacity() + self.spare.capacity())
+            + (self.with_free.capacity()
+                + self.vacant.capacity()
+                + self.open.capacity()
+                + self.spare.capacity())
                 * size_of::<u32>()
     }
 }

@@ -1,0 +1,78 @@
+//! An entry, as who has found it sees it.
+
+use super::meta::Nodes;
+use super::slab::{Slab, Slot};
+use super::times::Pace;
+
+/// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
+pub(crate) struct Entry<'p, K, V> {
+    pub(super) id: u32,
+    pub(super) slot: &'p Slot<K, V>,
+    pub(super) slab: &'p Slab<K, V>,
+}
+
+impl<K, V> Clone for Entry<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Entry<'_, K, V> {}
+
+impl<'p, K, V> Entry<'p, K, V> {
+    pub(crate) fn id(self) -> u32 {
+        self.id
+    }
+
+    /// The lower half of the key's hash.
+    pub(crate) fn hash(self) -> u32 {
+        self.slot.meta.hash()
+    }
+
+    /// Counts a use.
+    #[inline]
+    pub(crate) fn touch(self) {
+        self.slot.meta.uses().add();
+    }
+
+    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
+    #[inline]
+    pub(crate) fn deadline(self) -> u64 {
+        self.slot.meta.deadline().min(self.slab.idle_until(self.id))
+    }
+
+    /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
+    #[inline]
+    pub(crate) fn set_deadline(self, tick: u64) {
+        self.slot.meta.set_deadline(tick);
+    }
+
+    /// When it was written, in a cache that keeps dates.
+    #[inline]
+    pub(crate) fn written(self) -> Option<u64> {
+        self.slab.written(self.id)
+    }
+
+    /// See [`Pace`].
+    #[inline]
+    pub(crate) fn pace(self) -> Option<&'p Pace> {
+        self.slab.pace(self.id)
+    }
+
+    /// What it weighs.
+    pub(crate) fn weight(self) -> u32 {
+        self.slab.weight(self.id)
+    }
+
+    #[inline]
+    pub(crate) fn key(self) -> &'p K {
+        // SAFETY: the thread is pinned for 'p and saw the entry published.
+        unsafe { self.slot.key() }
+    }
+
+    #[inline]
+    pub(crate) fn value(self) -> &'p V {
+        // SAFETY: as for `key`.
+        unsafe { self.slot.value() }
+    }
+}

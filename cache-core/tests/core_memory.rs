@@ -1,0 +1,189 @@
+//! What a cache holds when its entries have gone: about what an empty one does.
+//!
+//! In a binary of its own, because it counts what the allocator gives and takes. For the same reason it
+//! has one test: nothing else must allocate meanwhile.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use cache_core::{Cache, CacheBuilder, FakeClock};
+use common::{Census, Token};
+
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: all is done by the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size() as isize, SeqCst);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const TTL: Duration = Duration::from_secs(60);
+const MANY: u64 = 100_000;
+
+/// Runs `work` and says how many bytes more are held afterwards.
+fn held(work: impl FnOnce()) -> isize {
+    let before = HELD.load(SeqCst);
+    work();
+    HELD.load(SeqCst) - before
+}
+
+/// Fills and empties a cache a few times over; each time its memory is as good as that of an empty one.
+fn comes_back<K, V>(
+    name: &str,
+    build: fn(CacheBuilder<K, V>) -> CacheBuilder<K, V>,
+    key: fn(u64) -> K,
+    value: fn(u64) -> V,
+) where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static,
+{
+    let clock = FakeClock::new();
+    let mut cache = None;
+    let empty = held(|| {
+        let built = build(Cache::builder().clock(clock.clone())).build();
+        // The calling thread is known to the cache from here on.
+        built.run_pending_tasks();
+        cache = Some(built);
+    });
+    let cache = cache.unwrap();
+    for way in ["expired", "removed", "flushed"] {
+        let base = HELD.load(SeqCst);
+        let full = held(|| (0..MANY).for_each(|n| cache.insert_with_ttl(key(n), value(n), TTL)));
+        assert!(full > 10 * MANY as isize, "{name}: {full} bytes are not worth freeing");
+        assert_eq!(cache.get(&key(MANY - 1)), Some(value(MANY - 1)));
+        match way {
+            "expired" => clock.advance(TTL),
+            "removed" => (0..MANY).for_each(|n| cache.invalidate(&key(n))),
+            _ => cache.invalidate_all(),
+        }
+        cache.run_pending_tasks();
+        cache.__validate();
+        let left = HELD.load(SeqCst) - base;
+        let allowed = empty / 4 + full / 200;
+        assert!(left < allowed, "{name}, {way}: {left} of {full} bytes are left, empty: {empty}");
+        assert_eq!(cache.entry_count(), 0);
+    }
+}
+
+/// Some entries stay: they are there, and what can be freed is.
+fn partly() {
+    let clock = FakeClock::new();
+    let cache: Cache<u64, u64> = Cache::builder().max_capacity(MANY).clock(clock.clone()).build();
+    for n in 0..MANY {
+        let life = if n % 1000 == 0 { 2 * TTL } else { TTL };
+        cache.insert_with_ttl(n, n, life);
+    }
+    clock.advance(TTL);
+    for _ in 0..2 {
+        cache.run_pending_tasks();
+        cache.__validate();
+        let there = (0..MANY).filter(|n| cache.get(n) == Some(*n)).count() as u64;
+        assert_eq!((there, cache.entry_count()), (MANY / 1000, MANY / 1000));
+        // Blocks that are given out again have other owners.
+        (0..MANY / 2).for_each(|n| cache.insert_with_ttl(MANY + n, n, TTL / 2));
+        assert!((0..MANY / 2).all(|n| cache.get(&(MANY + n)) == Some(n)));
+        cache.__validate();
+        clock.advance(TTL / 2 - Duration::from_nanos(1));
+        (0..MANY / 2).for_each(|n| cache.invalidate(&(MANY + n)));
+    }
+}
+
+/// What somebody looks at stays, and goes when he has left.
+fn under_a_reader() {
+    let census = Census::default();
+    let cache: Cache<u64, Arc<Token>> = Cache::new(MANY);
+    let base = HELD.load(SeqCst);
+    (0..MANY / 10).for_each(|n| cache.insert(n, Arc::new(census.token())));
+    cache.view(&7, |token| {
+        cache.invalidate_all();
+        cache.run_pending_tasks();
+        cache.__validate();
+        token.look();
+        // New entries come meanwhile.
+        (0..1000).for_each(|n| cache.insert(n, Arc::new(census.token())));
+        token.look();
+    });
+    cache.invalidate_all();
+    (0..2).for_each(|_| cache.run_pending_tasks());
+    assert_eq!(census.alive(), 0);
+    let left = HELD.load(SeqCst) - base;
+    assert!(left < 100_000, "{left} bytes are left");
+}
+
+/// Memory comes and goes while threads read and write. Values check themselves when they are used and
+/// dropped.
+fn among_threads() {
+    let census = Census::default();
+    let cache: Cache<u64, Arc<Token>> = Cache::new(20_000);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..2)
+            .map(|thread| {
+                let (cache, census) = (&cache, &census);
+                scope.spawn(move || {
+                    let mut numbers = common::Numbers::seeded(thread);
+                    for round in 0..30 {
+                        for _ in 0..5_000 {
+                            let key = numbers.below(10_000);
+                            match numbers.below(4) {
+                                0 => cache.insert(key, Arc::new(census.token())),
+                                1 => cache.invalidate(&key),
+                                _ => _ = cache.view(&key, |token| token.look()),
+                            }
+                        }
+                        if round % 5 == thread {
+                            cache.invalidate_all();
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                cache.run_pending_tasks();
+            }
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        done.store(true, SeqCst);
+    });
+    cache.__validate();
+    cache.invalidate_all();
+    cache.run_pending_tasks();
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn memory_comes_back_when_entries_have_gone() {
+    let number = |n| n;
+    comes_back("plain", |builder| builder, number, number);
+    comes_back("bounded", |builder| builder.max_capacity(MANY), number, number);
+    comes_back("too small", |builder| builder.max_capacity(MANY / 2), number, number);
+    comes_back("initial", |builder| builder.initial_capacity(1000), number, number);
+    comes_back("ttl", |builder| builder.time_to_live(TTL), number, number);
+    comes_back("ttl and tti", |b| b.time_to_live(TTL).time_to_idle(TTL), number, number);
+    comes_back("weighed", |b| b.weigher(|_, _| 2).max_capacity(3 * MANY), number, number);
+    comes_back("strings", |builder| builder, |n| n.to_string(), |n| vec![n; 3]);
+    partly();
+    under_a_reader();
+    among_threads();
+}
