@@ -61,7 +61,8 @@ pub fn legend(outcomes: &[Outcome]) -> String {
             labels.push(series.label);
         }
     }
-    for label in labels {
+    // Those that lack nothing need no line.
+    for label in labels.into_iter().filter(|label| !label.lacks.is_empty()) {
         let _ = writeln!(text, "  {:<16}{}", label.name, label.lacks);
     }
     text

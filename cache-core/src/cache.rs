@@ -150,11 +150,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let store = self.store();
-        if let Some((entry, now)) = store.find(pinned, hash, move |other| key.equivalent(other)) {
-            entry.touch();
-            if store.prolongs {
-                store.prolong(pinned, hash, entry, now);
-            }
+        let found = store.find_to_use(pinned, hash, move |other| key.equivalent(other));
+        if let Some(entry) = found {
             if store.config.record_stats {
                 pinned.counters().hits.add(1);
             }
@@ -232,7 +229,7 @@ where
     {
         let pinned = self.store().table.pin();
         let found = self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other));
-        found.map(|(entry, _)| entry.value().clone())
+        found.map(|entry| entry.value().clone())
     }
 
     /// Is there a live value for this key? Not a use, nor a hit or miss. No lock.

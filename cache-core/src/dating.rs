@@ -118,9 +118,25 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// An entry was found fresh, and is used: its deadline may move. `now` is 0 if the clock has not been
-    /// read. Runs the user's expiry.
+    /// Is an entry fresh? Then it is used.
+    #[cold]
     #[inline(never)]
+    pub(crate) fn prolong_if_fresh(
+        &self,
+        pinned: &Pin<'_, K, V>,
+        hash: u64,
+        entry: Entry<'_, K, V>,
+    ) -> bool {
+        let now = self.read_clock();
+        let fresh = now < entry.deadline();
+        if fresh {
+            entry.touch();
+            self.prolong(pinned, hash, entry, now);
+        }
+        fresh
+    }
+
+    /// An entry was found fresh, and is used: its deadline may move. Runs the user's expiry.
     pub(crate) fn prolong(
         &self,
         pinned: &Pin<'_, K, V>,
@@ -128,7 +144,6 @@ impl<K, V> Store<K, V> {
         entry: Entry<'_, K, V>,
         now: u64,
     ) {
-        let now = if now == 0 { self.read_clock() } else { now };
         let lifetimes = &self.config.lifetimes;
         if let (true, Some(pace)) = (lifetimes.idles(), entry.pace()) {
             pace.stay_until(now.saturating_add(lifetimes.idle));
@@ -200,7 +215,7 @@ impl<K, V> Store<K, V> {
     /// What is known of a fresh entry. No lock.
     pub(crate) fn info(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
         let pinned = self.table.pin();
-        let (entry, _) = self.find(&pinned, hash, eq)?;
+        let entry = self.find(&pinned, hash, eq)?;
         let now = self.now();
         Some(EntryInfo {
             age: entry.written().map(|written| Duration::from_nanos(now.saturating_sub(written))),

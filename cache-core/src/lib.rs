@@ -15,11 +15,12 @@
 //! ```
 //!
 //! # Reading the code
-//! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, ...); `table`, the only part
-//! that is used without a lock and the only one with `unsafe` code, `policy` (eviction) and `wheel`
-//! (timers); `nesting`, `flight`, `register` and `wait`, the loads that run and those who wait for them;
-//! `shard`, all that happens under one lock; `store`, `call` and `write`, what happens around the locks;
-//! `lead`, `load`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
+//! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, `executor`, `janitor`, ...); `table`,
+//! the only part that is used without a lock and the only one with `unsafe` code, `policy` (eviction),
+//! `wheel` (timers) and `freshness` (fresh, due, stale, over: the one place that decides); `nesting`,
+//! `flight`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
+//! happens under one lock; `store`, `call`, `dating` and `write`, what happens around the locks; `lead`,
+//! `load`, `refresh`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
 //! `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is,
 //! what it costs and why it is so.
 #![deny(unsafe_code)]
@@ -107,3 +108,8 @@ pub use crate::timeouts::LoadTimeouts;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those of the guide.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct TestingGuide;

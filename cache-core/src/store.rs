@@ -79,7 +79,7 @@ pub(crate) struct Store<K, V> {
     pub(crate) budget: Budget,
     /// Some entry has had a deadline: writers must look at the clock.
     timed: AtomicBool,
-    /// A use of an entry may move its deadline.
+    /// A use of an entry may move its deadline; so it may have others than the one in its slot.
     pub(crate) prolongs: bool,
     /// One moment by two clocks.
     anchor: (Instant, u64),
@@ -155,33 +155,46 @@ impl<K, V> Store<K, V> {
         if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
     }
 
-    /// The live entry of a key, without a lock, and the time if it was looked at. Misses never read the
-    /// clock; nor do hits on entries that have no deadline.
+    /// The live entry of a key, without a lock. Misses never read the clock; nor do hits on entries that have
+    /// no deadline.
     #[inline]
     pub(crate) fn find<'p>(
         &self,
         pinned: &'p Pin<'_, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<(Entry<'p, K, V>, u64)> {
-        let entry = pinned.find(hash, eq)?;
-        Some((entry, self.fresh_at(entry)?))
+    ) -> Option<Entry<'p, K, V>> {
+        pinned.find(hash, eq).filter(|entry| self.is_fresh(*entry))
     }
 
-    /// Is it time yet for this entry to expire? If not, says the time, or 0 if that does not matter.
-    #[inline]
-    fn fresh_at(&self, entry: Entry<'_, K, V>) -> Option<u64> {
-        let deadline = entry.deadline();
-        if deadline == NEVER {
-            return Some(0);
-        }
-        let now = self.clock.now();
-        (now < deadline).then_some(now)
-    }
-
+    /// Is it time yet for this entry to expire?
     #[inline]
     pub(crate) fn is_fresh(&self, entry: Entry<'_, K, V>) -> bool {
-        self.fresh_at(entry).is_some()
+        if self.prolongs {
+            return self.read_clock() < entry.deadline();
+        }
+        let deadline = entry.fixed_deadline();
+        deadline == NEVER || self.clock.now() < deadline
+    }
+
+    /// As `find`, and counts a use. Runs the user's `Expiry`.
+    #[inline]
+    pub(crate) fn find_to_use<'p>(
+        &self,
+        pinned: &'p Pin<'_, K, V>,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Option<Entry<'p, K, V>> {
+        let entry = pinned.find(hash, eq)?;
+        if self.prolongs {
+            return self.prolong_if_fresh(pinned, hash, entry).then_some(entry);
+        }
+        let deadline = entry.fixed_deadline();
+        if deadline == NEVER || self.clock.now() < deadline {
+            entry.touch();
+            return Some(entry);
+        }
+        None
     }
 
     /// Is an entry fresh, or may it at least be served stale?

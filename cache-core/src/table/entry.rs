@@ -41,6 +41,12 @@ impl<'p, K, V> Entry<'p, K, V> {
         self.slot.meta.deadline().min(self.slab.idle_until(self.id))
     }
 
+    /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
+    #[inline]
+    pub(crate) fn fixed_deadline(self) -> u64 {
+        self.slot.meta.deadline()
+    }
+
     /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {

@@ -303,14 +303,16 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let region = word.load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
-        unsafe {
+        let found = unsafe {
             region.search(hash as u32, move |id, _| {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
                 let slot = slab.slot_unchecked(id);
-                if eq(slot.key()) { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
+                if eq(slot.key()) { Visit::Stop((id, slot)) } else { Visit::Continue }
             })
-        }
+        };
+        // Made of a pair, which fits registers, on the hit path.
+        found.map(|(id, slot)| Entry { id, slot, slab })
     }
 
     /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
@@ -452,14 +454,15 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
         let (region, slab) = (word.load(), &self.table.slab);
         // SAFETY: the region was published to a pinned thread.
-        unsafe {
+        let found = unsafe {
             region.search(hash as u32, move |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
                 let same = slot.meta.hash() == hash as u32;
-                if same { Visit::Stop(Entry { id, slot, slab }) } else { Visit::Continue }
+                if same { Visit::Stop((id, slot)) } else { Visit::Continue }
             })
-        }
+        };
+        found.map(|(id, slot)| Entry { id, slot, slab })
     }
 }
 
