@@ -19,7 +19,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
 use self::history::{Action, History};
-use crate::{Cache, Op};
+use crate::{Cache, FakeClock, Op, Status};
 
 #[path = "../tests/common/history.rs"]
 mod history;
@@ -85,6 +85,92 @@ fn who_asks_after_an_invalidation_is_given_nothing_older() {
         });
         together([load(), load(), load(), invalidate]);
         cache.__validate();
+    });
+}
+
+/// An old entry: one whose refresh is due, one that may be served while it is loaded, or one that may be
+/// served if that fails.
+fn old(clock: &FakeClock, ages: &[u64]) -> Cache<u64, u64> {
+    let seconds = Duration::from_secs;
+    let cache = Cache::builder()
+        .max_capacity(u64::MAX)
+        .coalesce_timeout(Duration::MAX)
+        .time_to_live(seconds(10))
+        .refresh_after(seconds(5))
+        .stale_while_revalidate(seconds(10))
+        .stale_if_error(seconds(20))
+        .clock(clock.clone())
+        .build();
+    cache.insert(1, 0);
+    clock.advance(seconds(ages[thread_rng().gen_range(0..ages.len())]));
+    cache
+}
+
+/// Callers of an old entry, whose loads may fail, and one who writes or invalidates: who asks after that is
+/// given nothing older, be it stale, a fallback or a refresh.
+#[test]
+fn nothing_stale_is_served_after_an_invalidation() {
+    model(|| {
+        let (clock, source) = (FakeClock::new(), Source::default());
+        let cache = old(&clock, &[5, 15, 25]);
+        source.read();
+        let load = || -> Box<dyn FnOnce() + Send> {
+            let (cache, source) = (cache.clone(), source.clone());
+            let fails = thread_rng().gen_bool(0.5);
+            Box::new(move || {
+                let load = || {
+                    let value = source.read();
+                    if fails { Err(()) } else { Ok(value) }
+                };
+                // An error may be that of the load it waited for.
+                _ = cache.try_get_with(1, load);
+            })
+        };
+        let (flushed, flushing) = (source.clone(), cache.clone());
+        let invalidate = Box::new(move || {
+            let floor = flushed.now();
+            match thread_rng().gen_range(0..4) {
+                0 => flushing.invalidate(&1),
+                1 => flushing.invalidate_all(),
+                2 => _ = flushing.invalidate_entries_if(|_, _| true),
+                _ => flushing.insert(1, flushed.read()),
+            }
+            assert!(flushing.get(&1).is_none_or(|value| value >= floor));
+            let served = flushing.try_get_with(1, || Err(()));
+            assert!(served.is_err() || served.is_ok_and(|value| value >= floor));
+        });
+        together([load(), load(), invalidate]);
+        cache.__validate();
+    });
+}
+
+/// However many ask for an old entry, one of them refreshes it; the others are served, and do not wait.
+#[test]
+fn an_old_entry_is_refreshed_once() {
+    model(|| {
+        let (clock, loads) = (FakeClock::new(), Arc::new(AtomicUsize::new(0)));
+        let cache = old(&clock, &[5, 15]);
+        let load = |as_task: bool| -> Box<dyn FnOnce() + Send> {
+            let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+            let init = move || {
+                thread::yield_now();
+                loads.fetch_add(1, SeqCst) as u64 + 1
+            };
+            Box::new(move || {
+                let (value, status) = match as_task {
+                    true => block_on(cache.get_with_status_async(1, async {
+                        shuttle::future::yield_now().await;
+                        init()
+                    })),
+                    false => cache.get_with_status(1, init),
+                };
+                assert!(value == 1 || status != Status::Loaded);
+                assert_ne!(status, Status::Coalesced);
+            })
+        };
+        together([load(false), load(true), load(false)]);
+        assert_eq!(loads.load(SeqCst), 1);
+        assert_eq!(cache.get(&1), Some(1));
     });
 }
 

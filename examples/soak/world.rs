@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use cache_core::{Cache, CacheBuilder, FakeClock, LoadingCache, RandomState};
+use cache_core::{Cache, CacheBuilder, FakeClock, Job, LoadingCache, RandomState};
 
 use crate::kinds::{Kind, Tally};
 use crate::random::Random;
@@ -33,7 +33,7 @@ pub(crate) fn is_calm() -> bool {
 pub(crate) fn patience() -> Duration {
     if is_calm() { Duration::from_secs(600) } else { Duration::from_millis(200) }
 }
-/// The time to live of the one cache that has one, by the fake clock.
+/// The time to live of the caches that have one, by the fake clock.
 pub(crate) const TTL: Duration = Duration::from_millis(20);
 /// The longest time to live of a single entry.
 pub(crate) const LONGEST_TTL: Duration = Duration::from_millis(60);
@@ -158,7 +158,7 @@ impl World {
         let clock = FakeClock::new();
         // The bounds: two of them so small that each arrival evicts, or nearly so.
         let plans = [
-            ("count", 64, false, u64::MAX),
+            ("count", 64, true, u64::MAX),
             ("weight", 1_000, false, u64::MAX),
             ("ttl", 48, true, u64::MAX),
             ("two", 2, false, u64::MAX),
@@ -210,7 +210,15 @@ fn shelf(
         builder = builder.weigher(|_: &Key, value: &Value| value.weight);
     }
     if expires {
-        builder = builder.time_to_live(TTL);
+        // All that time knows. Each has its turn: entries are short-lived, and asked for often.
+        builder = builder
+            .time_to_live(TTL)
+            .time_to_idle(TTL / 2)
+            .ttl_jitter(0.3)
+            .refresh_after(TTL / 5)
+            .stale_while_revalidate(TTL / 4)
+            .stale_if_error(TTL / 2)
+            .executor(|job: Job| job());
     }
     let cache = builder.build_with_hasher(Hashing { state: RandomState::new(), kept });
     Shelf { name, number, cache, truth, most, expires }

@@ -60,13 +60,32 @@ impl<T: Zeroed> Segments<T> {
     }
 
     pub(super) fn add_segment(&self, segment: usize, len: u32) {
+        self.publish(segment, len, alloc::allocate::<T>(len as usize, align::<T>()));
+    }
+
+    /// As `add_segment`. Its elements are valid only when they have been [begun](Self::begin).
+    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) {
+        self.publish(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()));
+    }
+
+    fn publish(&self, segment: usize, len: u32, start: NonNull<T>) {
         let first = BLOCK << segment;
-        let start = alloc::allocate::<T>(len as usize, align::<T>());
         self.starts[segment].store(start.as_ptr(), Relaxed);
         let origin = start.as_ptr().wrapping_sub(first as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
         self.ends[segment].store(first.wrapping_add(len), Release);
+    }
+
+    /// Makes the elements of a block zero, of which nobody has had an index.
+    ///
+    /// # Safety
+    /// The block lies in a raw segment that was added, and has not been begun.
+    pub(super) unsafe fn begin(&self, first: u32) {
+        let (position, segment) = Self::place(first);
+        let first = self.origins[segment].load(Relaxed).wrapping_add(position);
+        // SAFETY: the caller's promise: the block lies in the segment's array, and nobody has an index of it.
+        unsafe { alloc::zero(NonNull::new_unchecked(first), BLOCK as usize) };
     }
 
     /// # Safety

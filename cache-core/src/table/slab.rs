@@ -8,6 +8,7 @@
 //! its segment, and the pointers to all segments fit into a small fixed array, so that finding a
 //! slot needs no directory that could grow. The last segments of a cache with a known capacity are
 //! allocated no longer than the plan demands; an index range left out this way is simply never given out.
+//! A segment is memory as it comes; its blocks are zeroed one by one, as they are given out.
 //!
 //! Shards take slots in blocks of 64 and keep them: giving out and taking back a slot is the
 //! shard's own affair.
@@ -248,8 +249,11 @@ impl<K, V> Slab<K, V> {
         let segment = &mut growth.segments[number];
         segment.out += 1;
         let first = segment.returned.pop().unwrap_or_else(|| {
+            let first = segment.next;
             segment.next += BLOCK;
-            segment.next - BLOCK
+            // SAFETY: the block is the next of a segment that was added, and is given out for the first time.
+            unsafe { self.begin_block(first) };
+            first
         });
         let block = first / BLOCK;
         if growth.owner_segments == 0
@@ -261,6 +265,21 @@ impl<K, V> Slab<K, V> {
         }
         self.owners.get(block).store(owner, Relaxed);
         first
+    }
+
+    /// Makes a block's slots, and all that is kept of them, zero.
+    ///
+    /// # Safety
+    /// The block lies in a segment that was added, and was never given out.
+    unsafe fn begin_block(&self, first: u32) {
+        // SAFETY: the caller's promise, of each array.
+        unsafe {
+            self.slots.begin(first);
+            self.links.begin(first);
+            self.weights.iter().for_each(|weights| weights.begin(first));
+            self.dates.iter().for_each(|dates| dates.begin(first));
+            self.paces.iter().for_each(|paces| paces.begin(first));
+        }
     }
 
     /// Takes blocks back, by their first slots, all of whose slots are free; frees the segments that nobody
@@ -316,16 +335,16 @@ impl<K, V> Slab<K, V> {
         // The nominal length is a multiple of the block's.
         let len = (wanted.min(u64::from(nominal)) as u32).next_multiple_of(BLOCK);
         if let Some(weights) = &self.weights {
-            weights.add_segment(number, len);
+            weights.add_raw_segment(number, len);
         }
         if let Some(dates) = &self.dates {
-            dates.add_segment(number, len);
+            dates.add_raw_segment(number, len);
         }
         if let Some(paces) = &self.paces {
-            paces.add_segment(number, len);
+            paces.add_raw_segment(number, len);
         }
-        self.links.add_segment(number, len);
-        self.slots.add_segment(number, len);
+        self.links.add_raw_segment(number, len);
+        self.slots.add_raw_segment(number, len);
         growth.total += u64::from(len);
         let first = Segments::<Slot<K, V>>::first_of(number);
         let segment = Segment { next: first, end: first + len, out: 0, returned: Vec::new() };
