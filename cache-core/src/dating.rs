@@ -73,7 +73,7 @@ impl<K, V> Store<K, V> {
     fn date(&self, hash: u64, value: &V, ttl: Option<Duration>, load_nanos: u64) -> (Times, u64) {
         let own = self.config.own_ttl.as_ref().and_then(|own| own(value));
         let own = ttl.into_iter().chain(own).min().map_or(NEVER, nanos);
-        let written = if own == NEVER { self.now() } else { self.begin_time() };
+        let written = if own == NEVER { self.now() } else { self.begin_terms() };
         if written == 0 {
             // Nothing expires here, or not yet.
             if own == NEVER && !self.config.lifetimes.limited() {
@@ -188,7 +188,7 @@ impl<K, V> Store<K, V> {
     /// Gives a fresh entry another time to live, from now on; false if there is none. Takes the lock of
     /// the key's shard.
     pub(crate) fn set_ttl(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy, ttl: Duration) -> bool {
-        let (now, pinned) = (self.begin_time(), self.table.pin());
+        let (now, pinned) = (self.begin_terms(), self.table.pin());
         let term = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
         let (mut shard, found) = pinned.lock_key(hash, eq);
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
@@ -202,10 +202,11 @@ impl<K, V> Store<K, V> {
 
     /// Changes the part of an entry's deadline that is its own. Its timer may have to be set, too.
     fn set_term(&self, entry: Entry<'_, K, V>, term: u64) {
-        let limit = match entry.written() {
-            Some(written) => self.config.lifetimes.limit(entry.hash(), written),
-            None => NEVER,
-        };
+        let mut limit = NEVER;
+        if let Some(written) = self.written(entry) {
+            limit = self.config.lifetimes.limit(entry.hash(), written);
+            entry.note_written(written);
+        }
         if let Some(pace) = entry.pace() {
             pace.set_term(term);
         }
@@ -218,7 +219,9 @@ impl<K, V> Store<K, V> {
         let entry = self.find(&pinned, hash, eq)?;
         let now = self.now();
         Some(EntryInfo {
-            age: entry.written().map(|written| Duration::from_nanos(now.saturating_sub(written))),
+            age: self
+                .written(entry)
+                .map(|written| Duration::from_nanos(now.saturating_sub(written))),
             time_left: left(entry.deadline(), now),
             load_time: entry
                 .pace()

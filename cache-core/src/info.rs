@@ -14,8 +14,8 @@ pub struct EntryInfo {
 }
 
 impl EntryInfo {
-    /// How long ago the value was stored, by the cache's clock. Dates are kept by caches that were built
-    /// with any option of time (a time to live, say); others answer `None`.
+    /// How long ago the value was stored, by the cache's clock. Known to caches that were built with any option
+    /// of time (a time to live, say); others answer `None`.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age

@@ -117,7 +117,9 @@ impl<K, V> Store<K, V> {
         let bounded = max != u64::MAX;
         let lifetimes = &config.lifetimes;
         let paces = lifetimes.paces() || config.expiry.is_some();
-        let dates = lifetimes.limited() || paces || config.own_ttl.is_some();
+        // Where nothing but `time_to_live` says when entries expire, that also says when they were written.
+        let timed = lifetimes.limited() || paces || config.own_ttl.is_some();
+        let dates = paces || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
         let keeps = Keeps { weights: weighted, dates, paces, idles: lifetimes.idles() };
         let (prolongs, grace) = (keeps.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = Plan {
@@ -132,7 +134,7 @@ impl<K, V> Store<K, V> {
         Store {
             table: Table::new(plan, |_| ShardState::new(share, grace)),
             budget: Budget::new(max),
-            timed: AtomicBool::new(dates),
+            timed: AtomicBool::new(timed),
             prolongs,
             anchor: (Instant::now(), clock.now()),
             clock,
@@ -213,12 +215,25 @@ impl<K, V> Store<K, V> {
         self.clock.now().min(NEVER - 1)
     }
 
-    /// The time. From now on, writers look at the clock.
-    pub(crate) fn begin_time(&self) -> u64 {
+    /// The time, for an entry with a term of its own. From now on, writers look at the clock; and note the
+    /// time, if the cache has a time to live: the deadline does not tell it any more.
+    pub(crate) fn begin_terms(&self) -> u64 {
         if !self.timed.load(Relaxed) {
             self.timed.store(true, Relaxed);
         }
+        if self.config.lifetimes.ttl != NEVER {
+            self.table.keep_dates();
+        }
         self.read_clock()
+    }
+
+    /// When an entry was written, if that is known. In a cache that began to keep dates when it was given
+    /// the first term of an entry's own, entries without a date have no such term.
+    pub(crate) fn written(&self, entry: Entry<'_, K, V>) -> Option<u64> {
+        // First: who changes the deadline has written the date down before.
+        let (ttl, deadline) = (self.config.lifetimes.ttl, entry.fixed_deadline());
+        let by_deadline = deadline.checked_sub(ttl).filter(|_| ttl != NEVER && deadline != NEVER);
+        entry.written().or(by_deadline)
     }
 
     /// A tick as the standard library's moment.

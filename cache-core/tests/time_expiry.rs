@@ -1,15 +1,14 @@
-//! Every kind of deadline: idle entries, the user's own, jitter, negative values; which of them wins; how
-//! far times may be away; and what memory does when nobody writes.
+//! Every kind of deadline: idle entries, the user's own, jitter, negative values; which of them wins; and how
+//! far times may be away.
 
 mod common;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, CacheBuilder, Clock, Expiry, FakeClock, RemovalCause, Tick};
-use common::{Census, Identity, NANO, Token, panics, silence_panics_on_purpose, wait_until};
+use cache_core::{Cache, CacheBuilder, Clock, Expiry, FakeClock, Tick};
+use common::{Identity, NANO, panics, silence_panics_on_purpose};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -459,6 +458,36 @@ fn ages_are_kept_where_time_matters() {
     assert_eq!(weighed.entry_info(&1).unwrap().weight(), 17);
 }
 
+/// A cache with nothing but a time to live knows when entries were written by their deadlines; from the first
+/// term of an entry's own on it has to write that down, and knows it all the same.
+#[test]
+fn ages_and_limits_are_known_before_and_after_the_first_own_term() {
+    let it = cache(|builder| builder.time_to_live(MINUTE));
+    let age = |key| it.cache.entry_info(&key).unwrap().age().unwrap();
+    (0..200).for_each(|key| it.cache.insert(key, key));
+    it.clock.advance(10 * SECOND);
+    assert_eq!(age(7), 10 * SECOND);
+    it.cache.insert_with_ttl(1000, 0, 20 * SECOND);
+    it.cache.insert(1001, 0);
+    assert!(it.cache.set_ttl(&8, 5 * SECOND));
+    (2000..3000).for_each(|key| it.cache.insert(key, key));
+    it.clock.advance(SECOND);
+    assert_eq!([7, 8].map(age), [11 * SECOND; 2]);
+    assert_eq!([1000, 1001, 2500].map(age), [SECOND; 3]);
+    for key in [7, 8, 1000] {
+        assert!(it.cache.set_ttl(&key, YEAR));
+    }
+    let left = |key| it.cache.entry_info(&key).unwrap().time_left().unwrap();
+    assert_eq!([7, 8].map(left), [49 * SECOND; 2], "the limit of the cache");
+    assert_eq!([1000, 1001].map(left), [59 * SECOND; 2]);
+    it.cache.run_pending_tasks();
+    it.cache.invalidate_all();
+    it.cache.run_pending_tasks();
+    it.cache.insert_with_ttl(8, 0, SECOND);
+    assert_eq!((age(8), left(8)), (Duration::ZERO, SECOND));
+    it.cache.__validate();
+}
+
 #[test]
 fn nonsense_is_refused_with_the_name_of_the_option() {
     type Build = fn(CacheBuilder<u32, Option<u32>>) -> CacheBuilder<u32, Option<u32>>;
@@ -491,109 +520,4 @@ fn nonsense_is_refused_with_the_name_of_the_option() {
     assert!(fine.try_build().is_ok());
     let policy = cache(|builder| builder.time_to_idle(MINUTE)).cache.policy();
     assert_eq!((policy.time_to_idle(), policy.time_to_live()), (Some(MINUTE), None));
-}
-
-/// Threads use entries while they expire; none lives for long after the last use, and memory agrees.
-#[test]
-fn idle_entries_among_threads_stay_while_used_and_go_afterwards() {
-    let it = cache(|builder| builder.time_to_idle(MINUTE).max_capacity(1000));
-    (0..64).for_each(|key| it.cache.insert(key, key));
-    let start = Barrier::new(3);
-    thread::scope(|scope| {
-        for half in 0..2 {
-            let (cache, start) = (&it.cache, &start);
-            scope.spawn(move || {
-                for _ in 0..200 {
-                    start.wait();
-                    // Both use keys 0 to 31 now.
-                    (0..32).for_each(|key| assert_eq!(cache.get(&(key ^ half)), Some(key ^ half)));
-                    cache.run_pending_tasks();
-                    start.wait();
-                }
-            });
-        }
-        for _ in 0..200 {
-            start.wait();
-            start.wait();
-            it.clock.advance(MINUTE / 3);
-        }
-    });
-    it.cache.__validate();
-    assert_eq!(it.cache.entry_count(), 32);
-    it.clock.advance(MINUTE);
-    it.cache.run_pending_tasks();
-    assert_eq!(it.cache.entry_count(), 0);
-}
-
-#[test]
-fn next_expiry_drives_a_cache_without_a_janitor() {
-    let it = cache(|builder| builder);
-    for n in 1..=500 {
-        it.cache.insert_with_ttl(n, n, n * Duration::from_millis(7));
-    }
-    let mut turns = 0;
-    while let Some(next) = it.cache.next_expiry() {
-        it.clock.advance(next);
-        it.cache.run_pending_tasks();
-        turns += 1;
-        let gone = it.clock.now().as_duration() - SECOND;
-        let expected = 500 - (gone.as_millis() / 7) as u64;
-        assert_eq!(it.cache.entry_count(), expected);
-    }
-    assert_eq!((turns, it.cache.entry_count()), (500, 0));
-}
-
-/// Real time, and no figure of it is part of the outcome.
-#[test]
-fn with_a_janitor_memory_goes_by_itself() {
-    silence_panics_on_purpose();
-    let (census, told) = (Census::default(), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&told);
-    let cache: Cache<u32, Arc<Token>> = Cache::builder()
-        .janitor(Duration::from_millis(1))
-        .eviction_listener(move |key, _, cause| {
-            assert_eq!(cause, RemovalCause::Expired);
-            count.fetch_add(1, SeqCst);
-            assert_ne!(key % 2, 0, "on purpose");
-        })
-        .build();
-    for key in 0..1000 {
-        cache.insert_with_ttl(key, Arc::new(census.token()), Duration::from_millis(1));
-    }
-    wait_until(|| cache.entry_count() == 0 && census.alive() == 0);
-    assert_eq!(told.load(SeqCst), 1000);
-    assert_eq!(cache.stats().listener_panics, 0, "nothing is counted without `record_stats`");
-    cache.__validate();
-}
-
-/// Panics when it is dropped.
-struct Bomb(Arc<AtomicUsize>);
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, SeqCst);
-        panic!("on purpose")
-    }
-}
-
-#[test]
-fn a_janitor_survives_drops_that_panic_and_keeps_no_cache_alive() {
-    silence_panics_on_purpose();
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let bombs: Cache<u32, Arc<Bomb>> = Cache::builder().janitor(Duration::from_millis(1)).build();
-    let census = Census::default();
-    for round in 1..=5 {
-        for key in 0..10 {
-            let bomb = Arc::new(Bomb(Arc::clone(&dropped)));
-            bombs.insert_with_ttl(key, bomb, Duration::from_millis(1));
-        }
-        wait_until(|| dropped.load(SeqCst) == round * 10);
-        let other: Cache<u32, Arc<Token>> =
-            Cache::builder().janitor(Duration::from_millis(1)).build();
-        other.insert(1, Arc::new(census.token()));
-        drop(other);
-        // At once, or when the janitor has let go of it.
-        wait_until(|| census.alive() == 0);
-    }
-    bombs.__validate();
 }

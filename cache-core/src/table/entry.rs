@@ -1,7 +1,8 @@
 //! An entry, as who has found it sees it.
 
 use super::meta::Nodes;
-use super::slab::{Slab, Slot};
+use super::slab::Slab;
+use super::slot::Slot;
 use super::times::Pace;
 
 /// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
@@ -53,10 +54,15 @@ impl<'p, K, V> Entry<'p, K, V> {
         self.slot.meta.set_deadline(tick);
     }
 
-    /// When it was written, in a cache that keeps dates.
+    /// When it was written, if the cache kept dates then.
     #[inline]
     pub(crate) fn written(self) -> Option<u64> {
         self.slab.written(self.id)
+    }
+
+    /// Notes when it was written, if the cache keeps dates by now.
+    pub(crate) fn note_written(self, tick: u64) {
+        self.slab.set_written(self.id, tick);
     }
 
     /// See [`Pace`].

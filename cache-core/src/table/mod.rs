@@ -34,8 +34,8 @@
 //! when another writer made progress, and hardly ever.
 //!
 //! # Files
-//! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots, in the
-//! arrays of `segments.rs` ·
+//! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots
+//! (`slot.rs`), in the arrays of `segments.rs` ·
 //! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time · `epoch.rs` when memory is free ·
 //! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
 //! `alloc.rs` zeroed arrays.
@@ -53,6 +53,7 @@ mod meta;
 mod region;
 mod segments;
 mod slab;
+mod slot;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod times;
@@ -97,7 +98,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keeps {
     pub(crate) weights: bool,
-    /// When it was written.
+    /// When it was written; from the start, see [`Slab::keep_dates`].
     pub(crate) dates: bool,
     /// See [`Pace`].
     pub(crate) paces: bool,
@@ -165,6 +166,12 @@ impl<K, V, X> Table<K, V, X> {
         if !blocks.0.is_empty() {
             self.slab.return_blocks(&blocks.0);
         }
+    }
+
+    /// Keeps from now on when each entry was written.
+    #[inline]
+    pub(crate) fn keep_dates(&self) {
+        self.slab.keep_dates();
     }
 
     /// The counters of all threads that have used this table.

@@ -24,36 +24,16 @@
 //! the lock of its shard hands what readers did over to who returns the block. An index of the range that
 //! somebody learns afterwards was given out after the new array had been published.
 
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 
 use super::Keeps;
 use super::alloc::Zeroed;
-use super::meta::{Links, Meta, NEVER, Nodes, State};
+use super::meta::{Links, Meta, NEVER, Nodes};
 use super::segments::{Array, BLOCK, SEGMENTS, Segments};
+use super::slot::Slot;
 use super::times::{Pace, Times};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// One entry's memory. Its state says which of key and value are there.
-#[repr(C)]
-pub(super) struct Slot<K, V> {
-    pub(super) meta: Meta,
-    key: UnsafeCell<MaybeUninit<K>>,
-    value: UnsafeCell<MaybeUninit<V>>,
-}
-
-// SAFETY: zero is a valid Meta (its fields are numbers), and MaybeUninit needs nothing.
-unsafe impl<K, V> Zeroed for Slot<K, V> {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        Slot {
-            meta: Meta::new(),
-            key: UnsafeCell::new(MaybeUninit::uninit()),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }
-    }
-}
 
 // SAFETY: its fields are numbers, for which zero is valid.
 unsafe impl Zeroed for Links {
@@ -87,61 +67,6 @@ unsafe impl Zeroed for AtomicU32 {
     }
 }
 
-impl<K, V> Slot<K, V> {
-    /// # Safety
-    /// The slot holds a key, and goes on holding it for `'s`.
-    #[inline]
-    pub(super) unsafe fn key(&self) -> &K {
-        // SAFETY: the caller's promise; a key is not written while the slot is published.
-        unsafe { (*self.key.get()).assume_init_ref() }
-    }
-
-    /// # Safety
-    /// The slot holds a value, and goes on holding it for `'s`.
-    #[inline]
-    pub(super) unsafe fn value(&self) -> &V {
-        // SAFETY: the caller's promise; a value is not written while the slot is published.
-        unsafe { (*self.value.get()).assume_init_ref() }
-    }
-
-    /// # Safety
-    /// The slot is the caller's alone and holds no key.
-    pub(super) unsafe fn write_key(&self, key: K) {
-        // SAFETY: the caller's promise.
-        unsafe { (*self.key.get()).write(key) };
-    }
-
-    /// # Safety
-    /// No reader reads the slot's value yet, the caller is the only writer, and it holds no value.
-    pub(super) unsafe fn write_value(&self, value: V) {
-        // SAFETY: the caller's promise.
-        unsafe { (*self.value.get()).write(value) };
-    }
-
-    /// Drops what the slot holds. Runs the user's `Drop`, which may panic: then the other of the
-    /// two is dropped all the same.
-    ///
-    /// # Safety
-    /// The slot is the caller's alone, and he will not read its key or value any more.
-    pub(super) unsafe fn drop_contents(&self) {
-        struct DropKey<'s, K, V>(&'s Slot<K, V>);
-        impl<K, V> Drop for DropKey<'_, K, V> {
-            fn drop(&mut self) {
-                // SAFETY: as promised by the caller of `drop_contents`; the slot holds a key.
-                unsafe { (*self.0.key.get()).assume_init_drop() };
-            }
-        }
-        let state = self.meta.state();
-        // First, so that nothing that goes wrong below makes anybody drop it again.
-        self.meta.set_state(State::Free);
-        let _drop_key = (state != State::Free).then_some(DropKey(self));
-        if matches!(state, State::Live | State::Removed | State::Replaced) {
-            // SAFETY: as promised by the caller; these states hold a value.
-            unsafe { (*self.value.get()).assume_init_drop() };
-        }
-    }
-}
-
 /// The arrays that a segment was made of.
 struct SegmentArrays<K, V> {
     slots: Array<Slot<K, V>>,
@@ -168,8 +93,9 @@ pub(crate) struct Slab<K, V> {
     links: Segments<Links>,
     /// The weight of each slot's entry; there only in a cache with a weigher.
     weights: Option<Box<Segments<AtomicU32>>>,
-    /// When each slot's entry was written; there only in a cache that keeps dates.
-    dates: Option<Box<Segments<AtomicU64>>>,
+    /// When each slot's entry was written, plus 1; 0 if that was before dates were kept. There only in a
+    /// cache that keeps dates, be it from some time on.
+    dates: OnceLock<Box<Segments<AtomicU64>>>,
     /// There only in a cache whose entries may be read longer, or loaded again.
     paces: Option<Box<Segments<Pace>>>,
     /// Entries expire when nobody reads them.
@@ -206,6 +132,10 @@ impl Segment {
     fn exists(&self) -> bool {
         self.end != 0
     }
+
+    fn len(&self, number: usize) -> u32 {
+        self.end - Segments::<Links>::first_of(number)
+    }
 }
 
 // SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
@@ -217,11 +147,11 @@ unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
 
 impl<K, V> Slab<K, V> {
     pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
-        Slab {
+        let slab = Slab {
             slots: Segments::new(),
             links: Segments::new(),
             weights: keeps.weights.then(|| Box::new(Segments::new())),
-            dates: keeps.dates.then(|| Box::new(Segments::new())),
+            dates: OnceLock::new(),
             paces: keeps.paces.then(|| Box::new(Segments::new())),
             idles: keeps.idles,
             owners: Segments::new(),
@@ -232,7 +162,32 @@ impl<K, V> Slab<K, V> {
                 past_plan: 0,
                 owner_segments: 0,
             }),
+        };
+        if keeps.dates {
+            slab.keep_dates();
         }
+        slab
+    }
+
+    /// Keeps dates from now on. Takes the slab's own lock the first time.
+    #[inline]
+    pub(crate) fn keep_dates(&self) {
+        if self.dates.get().is_none() {
+            self.begin_dates();
+        }
+    }
+
+    #[cold]
+    fn begin_dates(&self) {
+        // Under the lock: a segment is either added to the array here, or by who adds it to all arrays.
+        let growth = self.growth.lock();
+        self.dates.get_or_init(|| {
+            let dates = Box::new(Segments::new());
+            for number in (0..growth.segments.len()).filter(|&n| growth.segments[n].exists()) {
+                dates.add_segment(number, growth.segments[number].len(number));
+            }
+            dates
+        });
     }
 
     /// Gives out a block of slots that nobody has: the index of its first. Takes the slab's own
@@ -277,7 +232,7 @@ impl<K, V> Slab<K, V> {
             self.slots.begin(first);
             self.links.begin(first);
             self.weights.iter().for_each(|weights| weights.begin(first));
-            self.dates.iter().for_each(|dates| dates.begin(first));
+            self.dates.get().into_iter().for_each(|dates| dates.begin(first));
             self.paces.iter().for_each(|paces| paces.begin(first));
         }
     }
@@ -293,7 +248,7 @@ impl<K, V> Slab<K, V> {
             segment.returned.push(first);
             segment.out -= 1;
             if segment.out == 0 {
-                let len = segment.end - Segments::<Slot<K, V>>::first_of(number);
+                let len = segment.len(number);
                 *segment = Segment { next: 0, end: 0, out: 0, returned: Vec::new() };
                 growth.total -= u64::from(len);
                 empty.push(self.take_segment(number));
@@ -310,7 +265,7 @@ impl<K, V> Slab<K, V> {
             slots: self.slots.take_segment(segment),
             links: self.links.take_segment(segment),
             weights: self.weights.as_ref().map(|weights| weights.take_segment(segment)),
-            dates: self.dates.as_ref().map(|dates| dates.take_segment(segment)),
+            dates: self.dates.get().map(|dates| dates.take_segment(segment)),
             paces: self.paces.as_ref().map(|paces| paces.take_segment(segment)),
         }
     }
@@ -337,7 +292,7 @@ impl<K, V> Slab<K, V> {
         if let Some(weights) = &self.weights {
             weights.add_raw_segment(number, len);
         }
-        if let Some(dates) = &self.dates {
+        if let Some(dates) = self.dates.get() {
             dates.add_raw_segment(number, len);
         }
         if let Some(paces) = &self.paces {
@@ -381,18 +336,24 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) fn set_times(&self, id: u32, times: &Times) {
         self.meta(id).set_deadline(times.deadline);
-        if let Some(dates) = &self.dates {
-            dates.get(id).store(times.written, Relaxed);
-        }
+        self.set_written(id, times.written);
         if let Some(paces) = &self.paces {
             paces.get(id).begin(times);
         }
     }
 
-    /// When the slot's entry was written, where dates are kept.
+    #[inline]
+    pub(super) fn set_written(&self, id: u32, tick: u64) {
+        if let Some(dates) = self.dates.get() {
+            // Relaxed: published with the slot's index, or with the deadline that is changed after it.
+            dates.get(id).store(tick.saturating_add(1), Relaxed);
+        }
+    }
+
+    /// When the slot's entry was written, if dates were kept then.
     #[inline]
     pub(crate) fn written(&self, id: u32) -> Option<u64> {
-        Some(self.dates.as_ref()?.get(id).load(Relaxed))
+        self.dates.get()?.get(id).load(Relaxed).checked_sub(1)
     }
 
     /// See [`Pace`].
@@ -425,7 +386,7 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
-        let dates = self.dates.as_ref().map_or(0, |dates| dates.bytes());
+        let dates = self.dates.get().map_or(0, |dates| dates.bytes());
         let paces = self.paces.as_ref().map_or(0, |paces| paces.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
         (slots, weights + dates + paces + self.owners.bytes())
@@ -451,6 +412,7 @@ impl<K, V> Nodes for Slab<K, V> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::meta::State;
     use super::*;
 
     #[test]

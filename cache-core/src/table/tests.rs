@@ -201,7 +201,7 @@ fn slots_are_reused_once_nobody_is_pinned() {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
     table.collect_all(&mut Panics::default());
-    let slots = table.bytes().slots / size_of::<slab::Slot<u64, u64>>();
+    let slots = table.bytes().slots / size_of::<slot::Slot<u64, u64>>();
     assert!(slots <= 1024, "{slots} slots for 50 entries");
 }
 

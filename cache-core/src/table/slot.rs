@@ -1,0 +1,82 @@
+//! A slot: the memory of one entry.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+
+use super::alloc::Zeroed;
+use super::meta::{Meta, State};
+
+/// One entry's memory. Its state says which of key and value are there.
+#[repr(C)]
+pub(super) struct Slot<K, V> {
+    pub(super) meta: Meta,
+    key: UnsafeCell<MaybeUninit<K>>,
+    value: UnsafeCell<MaybeUninit<V>>,
+}
+
+// SAFETY: zero is a valid Meta (its fields are numbers), and MaybeUninit needs nothing.
+unsafe impl<K, V> Zeroed for Slot<K, V> {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        Slot {
+            meta: Meta::new(),
+            key: UnsafeCell::new(MaybeUninit::uninit()),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    /// # Safety
+    /// The slot holds a key, and goes on holding it for `'s`.
+    #[inline]
+    pub(super) unsafe fn key(&self) -> &K {
+        // SAFETY: the caller's promise; a key is not written while the slot is published.
+        unsafe { (*self.key.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    /// The slot holds a value, and goes on holding it for `'s`.
+    #[inline]
+    pub(super) unsafe fn value(&self) -> &V {
+        // SAFETY: the caller's promise; a value is not written while the slot is published.
+        unsafe { (*self.value.get()).assume_init_ref() }
+    }
+
+    /// # Safety
+    /// The slot is the caller's alone and holds no key.
+    pub(super) unsafe fn write_key(&self, key: K) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.key.get()).write(key) };
+    }
+
+    /// # Safety
+    /// No reader reads the slot's value yet, the caller is the only writer, and it holds no value.
+    pub(super) unsafe fn write_value(&self, value: V) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.value.get()).write(value) };
+    }
+
+    /// Drops what the slot holds. Runs the user's `Drop`, which may panic: then the other of the
+    /// two is dropped all the same.
+    ///
+    /// # Safety
+    /// The slot is the caller's alone, and he will not read its key or value any more.
+    pub(super) unsafe fn drop_contents(&self) {
+        struct DropKey<'s, K, V>(&'s Slot<K, V>);
+        impl<K, V> Drop for DropKey<'_, K, V> {
+            fn drop(&mut self) {
+                // SAFETY: as promised by the caller of `drop_contents`; the slot holds a key.
+                unsafe { (*self.0.key.get()).assume_init_drop() };
+            }
+        }
+        let state = self.meta.state();
+        // First, so that nothing that goes wrong below makes anybody drop it again.
+        self.meta.set_state(State::Free);
+        let _drop_key = (state != State::Free).then_some(DropKey(self));
+        if matches!(state, State::Live | State::Removed | State::Replaced) {
+            // SAFETY: as promised by the caller; these states hold a value.
+            unsafe { (*self.value.get()).assume_init_drop() };
+        }
+    }
+}
