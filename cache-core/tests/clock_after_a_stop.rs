@@ -11,9 +11,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cache_core::{Cache, TickingClock};
+use cache_core::{Cache, Clock, MonotonicClock, TickingClock};
+use rustix::process::{Pid, Signal, kill_process};
 
 const CLOCK: &str = "CLOCK_OF_THE_STOPPED_PROCESS";
 const SHORT: Duration = Duration::from_millis(50);
@@ -51,16 +52,19 @@ impl Other {
         }
     }
 
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.expect("there is a `kill`").success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
     }
 
-    /// As the kernel has it: `T` is stopped.
-    fn state(&self) -> char {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // The name before it stands in parentheses, and may hold anything.
-        stat[stat.rfind(')').unwrap() + 2..].chars().next().unwrap()
+    /// Are all of its threads stopped, as the kernel has it?
+    fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is there");
+        tasks.flatten().all(|task| {
+            // The name before the state stands in parentheses, and may hold anything. A thread that has
+            // just ended has no state, and does not run.
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rfind(')').is_none_or(|end| stat[end + 1..].trim_start().starts_with('T'))
+        })
     }
 }
 
@@ -76,16 +80,18 @@ impl Drop for Other {
 fn stopped_and_continued(clock: &str) -> (String, String) {
     let mut other = Other::start(clock);
     other.read("ready");
-    other.signal("-STOP");
-    while other.state() != 'T' {
+    other.signal(Signal::STOP);
+    while !other.is_stopped() {
         thread::yield_now();
     }
-    let stopped = Instant::now();
-    while stopped.elapsed() < 2 * SHORT {
-        thread::sleep(SHORT);
+    // All processes share the default clock, so it can be seen here that the deadline has passed there.
+    let clock = MonotonicClock::new();
+    let dead = clock.now().saturating_add(SHORT);
+    while clock.now() < dead {
+        thread::yield_now();
     }
     writeln!(other.input, "look").unwrap();
-    other.signal("-CONT");
+    other.signal(Signal::CONT);
     (other.read("saw"), other.read("in the end"))
 }
 

@@ -4,9 +4,12 @@
 //! filled to capacity; churned with twice as many new keys, so that queues, memories of evicted
 //! keys and timers are in use; emptied; dropped. After the drop everything must be back, for
 //! ours: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
+//!
+//! Then what a cache holds whose entries have expired without any call since: see `idle.rs`.
 #![deny(unsafe_code)]
 
 mod counting;
+mod idle;
 
 use benches::{
     args::Args,
@@ -77,10 +80,14 @@ fn main() -> ExitCode {
     for one in &measured {
         println!("  {:<16}{}", one.label.name, one.label.lacks);
     }
+    let idle = if args.wants("idle") { idle::run(args.quick) } else { Value::Null };
     if let Some(path) = &args.json {
         let subjects: Vec<Value> = measured.iter().map(to_json).collect();
         let quick = args.quick;
-        report::write_json(path, &json!({"bench": "memory", "quick": quick, "subjects": subjects}));
+        report::write_json(
+            path,
+            &json!({"bench": "memory", "quick": quick, "subjects": subjects, "idle": idle}),
+        );
     }
     verdict(&measured)
 }
