@@ -118,20 +118,17 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Is an entry fresh? Then it is used.
+    /// Is the entry in this slot fresh? Then it is used. The calling thread has been pinned since it found the
+    /// entry; it is given by number so that the hit path need not keep it, nor the pin, in memory.
     #[cold]
     #[inline(never)]
-    pub(crate) fn prolong_if_fresh(
-        &self,
-        pinned: &Pin<'_, K, V>,
-        hash: u64,
-        entry: Entry<'_, K, V>,
-    ) -> bool {
-        let now = self.read_clock();
+    pub(crate) fn prolong_if_fresh(&self, hash: u64, id: u32) -> bool {
+        let (now, pinned) = (self.read_clock(), self.table.pin());
+        let entry = pinned.entry(id);
         let fresh = now < entry.deadline();
         if fresh {
             entry.touch();
-            self.prolong(pinned, hash, entry, now);
+            self.prolong(&pinned, hash, entry, now);
         }
         fresh
     }
