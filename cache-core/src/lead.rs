@@ -152,6 +152,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
         let loaded = self.run(caller, loader).await;
+        let _entered = nesting::enter(self.running());
         self.land(timer, loaded, share)
     }
 
@@ -168,6 +169,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         self.land(timer, loaded, share)
     }
 
+    /// Runs inside of the load.
     #[inline]
     fn land<E>(
         mut self,
@@ -177,7 +179,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     ) -> Result<(V, Status), E> {
         self.load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok((self.publish(value), Status::Loaded)),
+            Ok(value) => Ok((self.publish_inside(value), Status::Loaded)),
             Err(error) => self.fail(error, share),
         }
     }
@@ -221,8 +223,12 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     /// Stores the value, if the flight is still registered and the key still absent (or to be
     /// replaced), and gives it to those who wait. The user's code that this runs is inside of the load,
     /// as the loader was: those who wait for the load cannot go on before it.
-    pub(crate) fn publish(mut self, value: V) -> V {
+    pub(crate) fn publish(self, value: V) -> V {
         let _entered = nesting::enter(self.running());
+        self.publish_inside(value)
+    }
+
+    fn publish_inside(mut self, value: V) -> V {
         let (store, slot) = (self.store, self.flight.slot());
         let hash = self.flight.hash();
         let (arrival, now) = if store.shows_keys() {
