@@ -73,6 +73,10 @@ where
     /// The key's value; if there is none, it is loaded and stored. See [`Cache::try_get_with`]. A hit
     /// takes no lock and makes no key.
     ///
+    /// Where the cache refreshes ([`refresh_after`](crate::CacheBuilder::refresh_after)) or serves stale values
+    /// ([`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate)), that is done by the cache's
+    /// [`executor`](crate::CacheBuilder::executor), and this call is served at once.
+    ///
     /// # Errors
     /// What the loader gave, in this call or in the one whose load it waited for.
     ///

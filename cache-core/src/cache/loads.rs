@@ -38,6 +38,12 @@ where
     /// * A ring that passes through something else than a cache (the latch of a thread pool, a
     ///   channel) ends after [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
     ///
+    /// Where the cache refreshes or serves stale values, of those who ask for a key whose refresh is due one
+    /// runs his `init` and waits for it; the others are given the old value. See
+    /// [`refresh_after`](crate::CacheBuilder::refresh_after),
+    /// [`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate) and
+    /// [`stale_if_error`](crate::CacheBuilder::stale_if_error).
+    ///
     /// # Panics
     /// With the panic of `init`. Also if loads of one and the same key run inside each other 32 levels
     /// deep, which is taken for a recursion without end.
@@ -157,7 +163,8 @@ where
     }
 
     /// As [`get_with`](Self::get_with), for an `init` that may find nothing: nothing is then
-    /// stored, and those who wait are given nothing too.
+    /// stored, and those who wait are given nothing too. If there is an old value, which this was to refresh
+    /// or that could be served stale, it is removed: to find nothing is no failure.
     #[inline]
     pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
         let hash = self.hash(&key);
