@@ -63,7 +63,7 @@ pub fn legend(outcomes: &[Outcome]) -> String {
     }
     // Those that lack nothing need no line.
     for label in labels.into_iter().filter(|label| !label.lacks.is_empty()) {
-        let _ = writeln!(text, "  {:<16}{}", label.name, label.lacks);
+        let _ = writeln!(text, "  {:<17}{}", label.name, label.lacks);
     }
     text
 }

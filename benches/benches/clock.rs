@@ -1,0 +1,291 @@
+//! What the time costs that a hit asks for: the clocks that were candidates for the default, and those
+//! that come with the cache.
+//!
+//! * `clock/read`: nothing but readings, in a loop. They do not depend on each other, so the processor
+//!   may overlap them as far as the clock's instructions let it.
+//! * `clock/hit`: gets that find their entry, in caches that differ in their clock alone, beside one
+//!   without a deadline, which reads none. What a clock costs is the difference to that one.
+//! * `clock/step`: by how much two successive readings that differ do differ; not timed.
+//!
+//! A clock that does not come with the cache is called through a table of functions. `coarse, by table`
+//! is the default clock called so: what it costs beyond `coarse` is to be taken off `Instant` and
+//! `quanta`.
+#![forbid(unsafe_code)]
+
+use benches::{
+    args::Args,
+    keys::{self, Popularity},
+    lane::{self, Label, Lane, Source},
+    stats::median,
+    subject::{self, Subject, TTL},
+    suite::{Case, Suite},
+    workload::{Plan, Tally, Task},
+};
+use cache_core::{Cache, Clock, FakeClock, MonotonicClock, Tick, TickingClock};
+use serde_json::{Value, json};
+use std::{hint::black_box, marker::PhantomData, sync::Arc, time::Instant};
+
+fn main() {
+    let args = Args::from_env();
+    let sizes: &[(u64, &str)] = args.pick(&[(1_000, "1k")], &[(1_000, "1k"), (100_000, "100k")]);
+    let stream = args.pick(1 << 16, keys::STREAM);
+    let steps = args.pick(3, 101);
+    let mut suite = Suite::start("clock", args);
+    suite.group(vec![Case::new("clock/read/1t".to_owned(), 1, || Plan::Churn)], readers);
+    for &(entries, size) in sizes {
+        let plan = move || Plan::Read(keys::stream(Popularity::Uniform, entries, stream));
+        let case = Case::new(format!("clock/hit/{size}/1t"), 1, plan);
+        suite.group(vec![case], || caches(entries));
+    }
+    suite.count("clock/step", || count_steps(steps));
+    suite.finish();
+}
+
+/// A clock under test.
+trait Candidate: Clock + Clone {
+    /// For tables.
+    const NAME: &'static str;
+    /// What it cannot do that the default can.
+    const LACKS: &'static str;
+    /// The default: the one that the others are compared with.
+    const DEFAULT: bool = false;
+
+    fn start() -> Self;
+}
+
+impl Candidate for MonotonicClock {
+    const NAME: &'static str = "coarse";
+    const LACKS: &'static str = "nothing: the default (outside Linux the same as Instant)";
+    const DEFAULT: bool = true;
+
+    fn start() -> Self {
+        MonotonicClock::new()
+    }
+}
+
+/// The default, but the cache does not know it.
+#[derive(Clone)]
+struct Stranger(MonotonicClock);
+
+impl Clock for Stranger {
+    #[inline]
+    fn now(&self) -> Tick {
+        self.0.now()
+    }
+}
+
+impl Candidate for Stranger {
+    const NAME: &'static str = "coarse, by table";
+    const LACKS: &'static str = "a name: called through a table of functions";
+
+    fn start() -> Self {
+        Stranger(MonotonicClock::new())
+    }
+}
+
+/// The standard library's: since its making, because an `Instant` has no number of its own.
+#[derive(Clone)]
+struct Standard(Instant);
+
+impl Clock for Standard {
+    #[inline]
+    fn now(&self) -> Tick {
+        Tick::from(self.0.elapsed())
+    }
+}
+
+impl Candidate for Standard {
+    const NAME: &'static str = "Instant";
+    const LACKS: &'static str = "nothing, and is finer; called through a table of functions";
+
+    fn start() -> Self {
+        Standard(Instant::now())
+    }
+}
+
+/// quanta's, in the quickest way it offers to a number of nanoseconds.
+#[derive(Clone)]
+struct Quanta {
+    clock: quanta::Clock,
+    origin: u64,
+}
+
+impl Clock for Quanta {
+    #[inline]
+    fn now(&self) -> Tick {
+        Tick::from_nanos(self.clock.delta_as_nanos(self.origin, self.clock.raw()))
+    }
+}
+
+impl Candidate for Quanta {
+    const NAME: &'static str = "quanta";
+    const LACKS: &'static str = "the kernel's care for the counter; called through a table";
+
+    fn start() -> Self {
+        let clock = quanta::Clock::new();
+        let origin = clock.raw();
+        Quanta { clock, origin }
+    }
+}
+
+impl Candidate for TickingClock {
+    const NAME: &'static str = "TickingClock";
+    const LACKS: &'static str = "exactness: late when its thread does not run";
+
+    fn start() -> Self {
+        TickingClock::new()
+    }
+}
+
+impl Candidate for FakeClock {
+    const NAME: &'static str = "FakeClock";
+    const LACKS: &'static str = "time: it stands still";
+
+    fn start() -> Self {
+        FakeClock::new()
+    }
+}
+
+fn readers() -> Vec<Box<dyn Source>> {
+    fn reader<C: Candidate>() -> Box<dyn Source> {
+        Box::new(Reader(C::start()))
+    }
+    vec![
+        reader::<MonotonicClock>(),
+        reader::<Standard>(),
+        reader::<Quanta>(),
+        reader::<TickingClock>(),
+        reader::<FakeClock>(),
+    ]
+}
+
+/// A clock by itself.
+struct Reader<C>(C);
+
+impl<C: Candidate> Source for Reader<C> {
+    /// There is nothing to put a key into.
+    fn fill(&mut self, _: &[u64]) {}
+
+    fn lane(&self, _: &Plan, threads: usize) -> Box<dyn Lane> {
+        let label = Label { name: C::NAME, lacks: C::LACKS, ours: C::DEFAULT };
+        lane::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
+    }
+}
+
+struct Readings<C>(C);
+
+impl<C: Candidate> Task for Readings<C> {
+    fn run(&mut self, ops: usize) {
+        let sum = (0..ops).fold(0_u64, |sum, _| sum.wrapping_add(self.0.now().as_nanos()));
+        black_box(sum);
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+}
+
+/// Twice the room that the entries take, so that nothing is evicted, as in `hit`.
+fn caches(entries: u64) -> Vec<Box<dyn Source>> {
+    fn filled<S: Subject>(entries: u64) -> Box<dyn Source> {
+        let mut subject = S::with_capacity(2 * entries);
+        subject::fill(&mut subject, keys::population(entries));
+        Box::new(subject)
+    }
+    vec![
+        filled::<Timed<MonotonicClock>>(entries),
+        filled::<Timed<Stranger>>(entries),
+        filled::<Timed<Standard>>(entries),
+        filled::<Timed<Quanta>>(entries),
+        filled::<Timed<TickingClock>>(entries),
+        filled::<Timed<FakeClock>>(entries),
+        filled::<Timeless>(entries),
+    ]
+}
+
+/// A cache whose entries have a deadline by this clock.
+#[derive(Clone)]
+struct Timed<C>(Cache<u64, u64>, PhantomData<C>);
+
+impl<C: Candidate> Subject for Timed<C> {
+    const NAME: &'static str = C::NAME;
+    const LACKS: &'static str = C::LACKS;
+    const OURS: bool = C::DEFAULT;
+
+    fn with_capacity(capacity: u64) -> Self {
+        let builder = Cache::builder().max_capacity(capacity).time_to_live(TTL);
+        Timed(builder.clock(C::start()).build(), PhantomData)
+    }
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.0.get(&key)
+    }
+    #[inline]
+    fn insert(&mut self, key: u64, value: u64) {
+        self.0.insert(key, value);
+    }
+    fn entries(&self) -> u64 {
+        self.0.entry_count()
+    }
+    fn clear(&mut self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// A cache whose entries have no deadline.
+#[derive(Clone)]
+struct Timeless(Cache<u64, u64>);
+
+impl Subject for Timeless {
+    const NAME: &'static str = "no deadline";
+    const LACKS: &'static str = "deadlines: reads no clock";
+
+    fn with_capacity(capacity: u64) -> Self {
+        Timeless(Cache::new(capacity))
+    }
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.0.get(&key)
+    }
+    #[inline]
+    fn insert(&mut self, key: u64, value: u64) {
+        self.0.insert(key, value);
+    }
+    fn entries(&self) -> u64 {
+        self.0.entry_count()
+    }
+    fn clear(&mut self) {
+        self.0.invalidate_all();
+    }
+}
+
+/// Prints each clock's step. `FakeClock` has none.
+fn count_steps(steps: usize) -> Value {
+    println!("\nclock/step: from one reading to the next that differs, median of {steps}");
+    let clocks: [(&str, Arc<dyn Clock>); 4] = [
+        (MonotonicClock::NAME, Arc::new(MonotonicClock::start())),
+        (Standard::NAME, Arc::new(Standard::start())),
+        (Quanta::NAME, Arc::new(Quanta::start())),
+        (TickingClock::NAME, Arc::new(TickingClock::start())),
+    ];
+    let step = |(name, clock): (&str, Arc<dyn Clock>)| {
+        // The first begins in the middle of a step of the clock, and only its end is used.
+        next_reading(&*clock);
+        let seen: Vec<f64> = (0..steps).map(|_| next_reading(&*clock)).collect();
+        let ns = median(&seen);
+        println!("  {name:<16}{ns:>12.0} ns");
+        json!({ "clock": name, "step_ns": ns, "steps": seen })
+    };
+    json!({ "case": "clock/step", "clocks": clocks.map(step) })
+}
+
+/// Waits for the clock to move on; by how many nanoseconds it did.
+fn next_reading(clock: &dyn Clock) -> f64 {
+    let before = clock.now();
+    loop {
+        let now = clock.now();
+        if now != before {
+            return now.saturating_duration_since(before).as_nanos() as f64;
+        }
+    }
+}
