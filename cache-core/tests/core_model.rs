@@ -100,8 +100,9 @@ impl Model {
         life.deadline().is_none_or(|end| self.now < end).then_some(life.value)
     }
 
+    /// The last tick is never, as those beyond it.
     fn after(&self, ttl: Option<u64>) -> Option<u64> {
-        self.now.checked_add(ttl?)
+        self.now.checked_add(ttl?).filter(|&tick| tick != u64::MAX)
     }
 
     /// A look-up that counts as a use.

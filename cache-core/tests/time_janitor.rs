@@ -75,6 +75,24 @@ fn next_expiry_drives_a_cache_without_a_janitor() {
     assert_eq!((turns, it.cache.entry_count()), (500, 0));
 }
 
+#[test]
+fn what_may_be_served_stale_is_kept_for_so_long_and_no_longer() {
+    for (revalidate, if_error) in [(SECOND, 2 * SECOND), (2 * SECOND, SECOND)] {
+        let it = cache(|builder| {
+            let builder = builder.time_to_live(MINUTE).stale_while_revalidate(revalidate);
+            builder.stale_if_error(if_error)
+        });
+        it.cache.insert(1, 1);
+        assert_eq!(it.cache.next_expiry(), Some(MINUTE + 2 * SECOND));
+        it.clock.advance(MINUTE + 2 * SECOND - Duration::from_nanos(1));
+        it.cache.run_pending_tasks();
+        assert_eq!((it.cache.entry_count(), it.cache.get(&1)), (1, None));
+        it.clock.advance(Duration::from_nanos(1));
+        it.cache.run_pending_tasks();
+        assert_eq!(it.cache.entry_count(), 0);
+    }
+}
+
 /// Real time, and no figure of it is part of the outcome.
 #[test]
 fn with_a_janitor_memory_goes_by_itself() {

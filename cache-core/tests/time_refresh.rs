@@ -203,6 +203,27 @@ fn a_failing_source_is_asked_once_a_second_and_staleness_ends_all_the_same() {
     assert_eq!((stats.load_failures, stats.stale), (182, 3 * 180));
 }
 
+/// A second after the failure, not after the beginning of what failed.
+#[test]
+fn a_load_that_takes_long_to_fail_is_not_tried_again_at_once() {
+    let clock = FakeClock::new();
+    let cache: Cache<u32, u32> = builder(&clock).build();
+    let slowly = || {
+        clock.advance(5 * SECOND);
+        Err("on purpose")
+    };
+    let never = || -> Result<u32, &str> { unreachable!("it has just failed") };
+    for age in [30 * SECOND, MINUTE, 2 * MINUTE] {
+        cache.insert(7, 1);
+        clock.advance(age);
+        assert_eq!(cache.try_get_with(7, slowly), Ok(1));
+        clock.advance(SECOND - Duration::from_nanos(1));
+        assert_eq!(cache.try_get_with(7, never), Ok(1));
+        clock.advance(Duration::from_nanos(1));
+        assert_eq!(cache.try_get_with(7, || Ok::<_, &str>(2)), Ok(2));
+    }
+}
+
 #[test]
 fn a_job_that_is_dropped_holds_up_nobody() {
     let it = Behind::new(|_| false);
