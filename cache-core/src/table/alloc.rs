@@ -9,12 +9,30 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
 
+use crate::sync::atomic::{AtomicU32, AtomicU64};
+
 /// # Safety
 /// A value of all zero bytes must be valid, and equal to what `zeroed` answers.
 pub(super) unsafe trait Zeroed: Sized {
     /// loom's atomics are not plain memory; under loom arrays are filled one by one.
     #[cfg(loom)]
     fn zeroed() -> Self;
+}
+
+// SAFETY: zero is a valid number.
+unsafe impl Zeroed for AtomicU64 {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        AtomicU64::new(0)
+    }
+}
+
+// SAFETY: zero is a valid number.
+unsafe impl Zeroed for AtomicU32 {
+    #[cfg(loom)]
+    fn zeroed() -> Self {
+        AtomicU32::new(0)
+    }
 }
 
 /// What allocators align to without being asked.

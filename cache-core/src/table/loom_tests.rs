@@ -621,3 +621,42 @@ fn table_reserved_key_outlives_its_reservation() {
         other.join().unwrap();
     });
 }
+
+/// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
+fn give_back(table: &Tested) {
+    let pinned = table.pin();
+    let mut locked = pinned.lock(0);
+    let (_, blocks) = locked.shrink();
+    let _ = locked.unlock();
+    table.take_back(blocks);
+}
+
+/// The slot's segment is freed, and added again for another entry, behind a reader that may have the index.
+#[test]
+fn table_segment_is_freed_and_added_again_behind_a_reader() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11) | None)),
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            give_back(table);
+            store(&table.pin(), 1, 11);
+        },
+    );
+}
+
+/// The model above does free it when nobody reads.
+#[test]
+fn table_segment_is_freed_without_readers() {
+    model(|| {
+        let table = table(&[1]);
+        assert!(table.bytes().slots > 0);
+        remove(&table.pin(), 1);
+        collect(&table);
+        give_back(&table);
+        assert_eq!(table.bytes().slots, 0);
+        store(&table.pin(), 1, 11);
+        assert_eq!(find(&table.pin(), 1), Some(11));
+    });
+}

@@ -98,12 +98,17 @@ impl<T: Zeroed> Segments<T> {
         // its array.
         unsafe {
             // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
-            // with.
+            // with, so no earlier array of this segment is seen; nor a later one or none, because the
+            // segment is freed only after the slot was, and so after this reader has left.
             let origin = self.origins.get_unchecked(segment).load(Relaxed);
             &*origin.wrapping_add(position)
         }
     }
 
+    /// For an index that is in use: a pinned thread has found it since it was pinned, or it lies in a block
+    /// of the shard whose lock is held. For another one the check below is no promise: its segment may be
+    /// freed after it.
+    ///
     /// # Panics
     /// If there is no such element.
     #[inline]
@@ -112,8 +117,8 @@ impl<T: Zeroed> Segments<T> {
         if position >= self.ends[segment].load(Acquire) as usize {
             no_such_slot(index);
         }
-        // SAFETY: the segment was added and ends after the position; elements are valid when zero,
-        // and shared from the start.
+        // SAFETY: the segment was added and ends after the position. As the index is in use, its block was
+        // begun, and somebody has it: the segment is not freed before that block has been returned.
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 

@@ -51,22 +51,6 @@ unsafe impl Zeroed for Pace {
     }
 }
 
-// SAFETY: zero is a valid number.
-unsafe impl Zeroed for AtomicU64 {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        AtomicU64::new(0)
-    }
-}
-
-// SAFETY: zero is a valid number.
-unsafe impl Zeroed for AtomicU32 {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        AtomicU32::new(0)
-    }
-}
-
 /// The arrays that a segment was made of.
 struct SegmentArrays<K, V> {
     slots: Array<Slot<K, V>>,
@@ -112,8 +96,8 @@ struct Growth {
     total: u64,
     /// How many slots the cache is expected to need at most.
     planned: u64,
-    /// Segments added beyond that.
-    past_plan: u32,
+    /// How many segments of full length that takes.
+    planned_segments: usize,
     owner_segments: usize,
 }
 
@@ -147,6 +131,9 @@ unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
 
 impl<K, V> Slab<K, V> {
     pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
+        let planned = planned.unwrap_or(u64::MAX);
+        let holds = |segments: usize| u64::from(Segments::<Links>::first_of(segments));
+        let planned_segments = (0..SEGMENTS - 1).find(|&segments| holds(segments) >= planned);
         let slab = Slab {
             slots: Segments::new(),
             links: Segments::new(),
@@ -158,8 +145,8 @@ impl<K, V> Slab<K, V> {
             growth: Mutex::new(Growth {
                 segments: Vec::new(),
                 total: 0,
-                planned: planned.unwrap_or(u64::MAX),
-                past_plan: 0,
+                planned,
+                planned_segments: planned_segments.unwrap_or(SEGMENTS - 1),
                 owner_segments: 0,
             }),
         };
@@ -243,6 +230,8 @@ impl<K, V> Slab<K, V> {
         let mut empty = Vec::new();
         let mut growth = self.growth.lock();
         for &first in blocks {
+            #[cfg(loom)]
+            (first..first + BLOCK).for_each(|id| self.slots.get(id).life.with_mut(|_| ()));
             let (_, number) = Segments::<Slot<K, V>>::place(first);
             let segment = &mut growth.segments[number];
             segment.returned.push(first);
@@ -283,9 +272,10 @@ impl<K, V> Slab<K, V> {
         } else {
             // Past the plan: readers keep garbage pinned, or shards are unevenly filled. By a
             // small step at first. Each step uses up a segment number, so they must grow: a reader
-            // that is pinned for ever may cost memory, never progress.
-            growth.past_plan += 1;
-            (growth.total << growth.past_plan.min(20) >> 7).max(1)
+            // that is pinned for ever may cost memory, never progress. They go by the number, not by
+            // how many there were: those that were freed do not count.
+            let step = 1 + number.saturating_sub(growth.planned_segments);
+            (growth.total << step.min(20) >> 7).max(1)
         };
         // The nominal length is a multiple of the block's.
         let len = (wanted.min(u64::from(nominal)) as u32).next_multiple_of(BLOCK);
@@ -316,7 +306,10 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) unsafe fn slot_unchecked(&self, id: u32) -> &Slot<K, V> {
         // SAFETY: the table holds indices of slots that exist.
-        unsafe { self.slots.get_unchecked(id) }
+        let slot = unsafe { self.slots.get_unchecked(id) };
+        #[cfg(loom)]
+        slot.life.with(|_| ());
+        slot
     }
 
     #[inline]
@@ -486,5 +479,19 @@ mod tests {
             slab.return_blocks(&[again, last]);
             assert_eq!((slab.bytes().0, slab.growth.lock().total), (empty.0, 0));
         }
+    }
+
+    #[test]
+    fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
+        let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
+        let mut totals = Vec::new();
+        for _ in 0..20 {
+            let blocks: Vec<u32> =
+                (0..10_048 / BLOCK + 1).map(|owner| slab.take_block(owner)).collect();
+            totals.push(slab.growth.lock().total);
+            slab.return_blocks(&blocks);
+            assert_eq!(slab.growth.lock().total, 0);
+        }
+        assert!(totals.iter().all(|&total| total == totals[0]), "{totals:?}");
     }
 }

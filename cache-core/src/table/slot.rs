@@ -12,6 +12,9 @@ pub(super) struct Slot<K, V> {
     pub(super) meta: Meta,
     key: UnsafeCell<MaybeUninit<K>>,
     value: UnsafeCell<MaybeUninit<V>>,
+    /// Tells loom of a look at a slot whose block was returned.
+    #[cfg(loom)]
+    pub(super) life: loom::cell::UnsafeCell<()>,
 }
 
 // SAFETY: zero is a valid Meta (its fields are numbers), and MaybeUninit needs nothing.
@@ -22,6 +25,7 @@ unsafe impl<K, V> Zeroed for Slot<K, V> {
             meta: Meta::new(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
+            life: loom::cell::UnsafeCell::new(()),
         }
     }
 }
