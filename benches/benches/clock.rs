@@ -49,6 +49,8 @@ trait Candidate: Clock + Clone {
     const LACKS: &'static str;
     /// The default: the one that the others are compared with.
     const DEFAULT: bool = false;
+    /// Do entries have a deadline, so that it is read?
+    const READ: bool = true;
 
     fn start() -> Self;
 }
@@ -80,6 +82,26 @@ impl Candidate for Stranger {
 
     fn start() -> Self {
         Stranger(MonotonicClock::new())
+    }
+}
+
+/// One that nobody reads.
+#[derive(Clone)]
+struct Unread(MonotonicClock);
+
+impl Clock for Unread {
+    fn now(&self) -> Tick {
+        self.0.now()
+    }
+}
+
+impl Candidate for Unread {
+    const NAME: &'static str = "no deadline";
+    const LACKS: &'static str = "deadlines: reads no clock";
+    const READ: bool = false;
+
+    fn start() -> Self {
+        Unread(MonotonicClock::new())
     }
 }
 
@@ -199,11 +221,11 @@ fn caches(entries: u64) -> Vec<Box<dyn Source>> {
         filled::<Timed<Quanta>>(entries),
         filled::<Timed<TickingClock>>(entries),
         filled::<Timed<FakeClock>>(entries),
-        filled::<Timeless>(entries),
+        filled::<Timed<Unread>>(entries),
     ]
 }
 
-/// A cache whose entries have a deadline by this clock.
+/// A cache with this clock.
 #[derive(Clone)]
 struct Timed<C>(Cache<u64, u64>, PhantomData<C>);
 
@@ -213,35 +235,9 @@ impl<C: Candidate> Subject for Timed<C> {
     const OURS: bool = C::DEFAULT;
 
     fn with_capacity(capacity: u64) -> Self {
-        let builder = Cache::builder().max_capacity(capacity).time_to_live(TTL);
-        Timed(builder.clock(C::start()).build(), PhantomData)
-    }
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(&key)
-    }
-    #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
-        self.0.insert(key, value);
-    }
-    fn entries(&self) -> u64 {
-        self.0.entry_count()
-    }
-    fn clear(&mut self) {
-        self.0.invalidate_all();
-    }
-}
-
-/// A cache whose entries have no deadline.
-#[derive(Clone)]
-struct Timeless(Cache<u64, u64>);
-
-impl Subject for Timeless {
-    const NAME: &'static str = "no deadline";
-    const LACKS: &'static str = "deadlines: reads no clock";
-
-    fn with_capacity(capacity: u64) -> Self {
-        Timeless(Cache::new(capacity))
+        let builder = Cache::builder().max_capacity(capacity).clock(C::start());
+        let timed = if C::READ { builder.time_to_live(TTL) } else { builder };
+        Timed(timed.build(), PhantomData)
     }
     #[inline]
     fn get(&self, key: u64) -> Option<u64> {

@@ -8,41 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_core::{Cache, CacheBuilder, Clock, Expiry, FakeClock, Tick};
-use common::{Identity, NANO, panics, silence_panics_on_purpose};
+use common::{Identity, NANO, Timed, panics, silence_panics_on_purpose};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-fn cache(build: impl FnOnce(CacheBuilder<u32, u32>) -> CacheBuilder<u32, u32>) -> Timed {
-    let clock = FakeClock::new();
-    clock.advance(SECOND);
-    Timed { cache: build(Cache::builder().clock(clock.clone())).build(), clock }
-}
-
-struct Timed {
-    cache: Cache<u32, u32>,
-    clock: FakeClock,
-}
-
-impl Timed {
-    /// Exactly so long from now, and no longer, does this key live, if nobody uses it.
-    #[track_caller]
-    fn check_lives(&self, key: u32, life: Duration) {
-        assert_eq!(self.cache.entry_info(&key).unwrap().time_left(), Some(life));
-        self.clock.advance(life - NANO);
-        assert!(self.cache.contains_key(&key));
-        self.clock.advance(NANO);
-        assert!(!self.cache.contains_key(&key));
-        self.cache.run_pending_tasks();
-        self.cache.__validate();
-        assert_eq!(self.cache.entry_info(&key), None);
-    }
-}
-
 #[test]
 fn an_idle_entry_lives_from_use_to_use() {
-    let it = cache(|builder| builder.time_to_idle(MINUTE));
+    let it = Timed::new(|builder| builder.time_to_idle(MINUTE));
     type Use = fn(&Cache<u32, u32>);
     let uses: [Use; 8] = [
         |cache| _ = cache.get(&1),
@@ -75,7 +49,7 @@ fn an_idle_entry_lives_from_use_to_use() {
 
 #[test]
 fn the_earliest_deadline_wins() {
-    let it = cache(|builder| builder.time_to_live(10 * SECOND).time_to_idle(4 * SECOND));
+    let it = Timed::new(|builder| builder.time_to_live(10 * SECOND).time_to_idle(4 * SECOND));
     it.cache.insert(1, 1);
     it.check_lives(1, 4 * SECOND);
     it.cache.insert(1, 1);
@@ -92,7 +66,7 @@ fn the_earliest_deadline_wins() {
 
 #[test]
 fn set_ttl_begins_anew_and_keeps_the_limits_of_the_cache() {
-    let it = cache(|builder| builder);
+    let it = Timed::new(|builder| builder);
     it.cache.insert(1, 1);
     assert!(it.cache.set_ttl(&1, 5 * SECOND), "also where nothing had a deadline before");
     it.check_lives(1, 5 * SECOND);
@@ -109,7 +83,7 @@ fn set_ttl_begins_anew_and_keeps_the_limits_of_the_cache() {
     assert!(it.cache.set_ttl(&1, Duration::ZERO));
     assert_eq!(it.cache.get(&1), None);
 
-    let it = cache(|builder| builder.time_to_live(10 * SECOND));
+    let it = Timed::new(|builder| builder.time_to_live(10 * SECOND));
     it.cache.insert(1, 1);
     it.clock.advance(4 * SECOND);
     assert!(it.cache.set_ttl(&1, MINUTE));
@@ -122,7 +96,7 @@ fn set_ttl_begins_anew_and_keeps_the_limits_of_the_cache() {
 
 #[test]
 fn set_ttl_is_no_write() {
-    let it = cache(|builder| builder);
+    let it = Timed::new(|builder| builder);
     it.cache.insert(1, 1);
     let value = it.cache.entry(2).or_insert_with(|| {
         assert!(!it.cache.set_ttl(&2, SECOND));
@@ -188,7 +162,7 @@ impl Told {
 #[test]
 fn expiry_decides_at_creation_update_and_read() {
     let told = Told::default();
-    let it = cache(|builder| builder.expire_after(told.clone()));
+    let it = Timed::new(|builder| builder.expire_after(told.clone()));
     *told.create.lock().unwrap() = Some(10 * SECOND);
     it.cache.insert(1, 1);
     assert_eq!(told.take(), [Asked::Create]);
@@ -237,7 +211,7 @@ fn expiry_decides_at_creation_update_and_read() {
 fn an_update_that_is_not_overridden_keeps_the_deadline_of_expiry_not_that_of_the_cache() {
     let told = Told::default();
     *told.create.lock().unwrap() = Some(100 * SECOND);
-    let it = cache(|builder| builder.expire_after(told.clone()).time_to_live(60 * SECOND));
+    let it = Timed::new(|builder| builder.expire_after(told.clone()).time_to_live(60 * SECOND));
     it.cache.insert(1, 1);
     it.clock.advance(50 * SECOND);
     it.cache.insert(1, 2);
@@ -254,7 +228,7 @@ fn a_value_that_expiry_gives_no_time_is_given_to_its_callers_and_not_stored() {
     let told = Told::default();
     *told.create.lock().unwrap() = Some(Duration::ZERO);
     *told.update.lock().unwrap() = Some(Some(Duration::ZERO));
-    let it = cache(|builder| builder.expire_after(told.clone()).record_stats());
+    let it = Timed::new(|builder| builder.expire_after(told.clone()).record_stats());
     it.cache.insert(1, 1);
     assert_eq!(it.cache.get(&1), None);
     assert_eq!(it.cache.get_with(1, || 2), 2);
@@ -321,7 +295,7 @@ fn expiry_may_panic_and_may_call_the_cache() {
     silence_panics_on_purpose();
     let armed = Arc::new(AtomicUsize::new(1));
     let rude = Rude { cache: Arc::default(), armed: Arc::clone(&armed) };
-    let it = cache(|builder| builder.expire_after(rude.clone()));
+    let it = Timed::new(|builder| builder.expire_after(rude.clone()));
     assert!(panics(|| it.cache.insert(1, 1)));
     assert!(panics(|| it.cache.get_with(1, || 1)));
     assert_eq!(it.cache.entry_count(), 0);
@@ -398,7 +372,7 @@ fn negative_values_are_forgotten_sooner() {
 
 #[test]
 fn times_without_end_are_never() {
-    let it = cache(|builder| {
+    let it = Timed::new(|builder| {
         builder
             .time_to_live(Duration::MAX)
             .time_to_idle(Duration::MAX)
@@ -426,7 +400,7 @@ fn times_without_end_are_never() {
 
 #[test]
 fn the_end_of_time_overflows_nothing() {
-    let it = cache(|builder| {
+    let it = Timed::new(|builder| {
         builder.time_to_live(MINUTE).time_to_idle(MINUTE).ttl_jitter(0.5).stale_if_error(MINUTE)
     });
     it.clock.advance(Duration::MAX);
@@ -442,14 +416,14 @@ fn the_end_of_time_overflows_nothing() {
 
 #[test]
 fn ages_are_kept_where_time_matters() {
-    let it = cache(|builder| builder.time_to_idle(MINUTE));
+    let it = Timed::new(|builder| builder.time_to_idle(MINUTE));
     it.cache.insert(1, 1);
     it.clock.advance(3 * SECOND);
     assert_eq!(it.cache.get(&1), Some(1));
     assert_eq!(it.cache.entry_info(&1).unwrap().age(), Some(3 * SECOND));
     it.cache.insert(1, 2);
     assert_eq!(it.cache.entry_info(&1).unwrap().age(), Some(Duration::ZERO));
-    let it = cache(|builder| builder);
+    let it = Timed::new(|builder| builder);
     it.cache.insert(1, 1);
     let info = it.cache.entry_info(&1).unwrap();
     assert_eq!((info.age(), info.time_left(), info.weight()), (None, None, 1));
@@ -462,7 +436,7 @@ fn ages_are_kept_where_time_matters() {
 /// term of an entry's own on it has to write that down, and knows it all the same.
 #[test]
 fn ages_and_limits_are_known_before_and_after_the_first_own_term() {
-    let it = cache(|builder| builder.time_to_live(MINUTE));
+    let it = Timed::new(|builder| builder.time_to_live(MINUTE));
     let age = |key| it.cache.entry_info(&key).unwrap().age().unwrap();
     (0..200).for_each(|key| it.cache.insert(key, key));
     it.clock.advance(10 * SECOND);
@@ -518,6 +492,6 @@ fn nonsense_is_refused_with_the_name_of_the_option() {
     }
     let fine = Cache::<u32, u32>::builder().ttl_jitter(0.0).refresh_after(MINUTE);
     assert!(fine.try_build().is_ok());
-    let policy = cache(|builder| builder.time_to_idle(MINUTE)).cache.policy();
+    let policy = Timed::new(|builder| builder.time_to_idle(MINUTE)).cache.policy();
     assert_eq!((policy.time_to_idle(), policy.time_to_live()), (Some(MINUTE), None));
 }

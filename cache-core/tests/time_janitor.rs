@@ -8,27 +8,16 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use cache_core::{Cache, CacheBuilder, Clock, FakeClock, RemovalCause};
-use common::{Census, Token, silence_panics_on_purpose, wait_until};
+use cache_core::{Cache, Clock, RemovalCause};
+use common::{Census, Timed, Token, silence_panics_on_purpose, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn cache(build: impl FnOnce(CacheBuilder<u32, u32>) -> CacheBuilder<u32, u32>) -> Timed {
-    let clock = FakeClock::new();
-    clock.advance(SECOND);
-    Timed { cache: build(Cache::builder().clock(clock.clone())).build(), clock }
-}
-
-struct Timed {
-    cache: Cache<u32, u32>,
-    clock: FakeClock,
-}
-
 /// Threads use entries while they expire; none lives for long after the last use, and memory agrees.
 #[test]
 fn idle_entries_among_threads_stay_while_used_and_go_afterwards() {
-    let it = cache(|builder| builder.time_to_idle(MINUTE).max_capacity(1000));
+    let it = Timed::new(|builder| builder.time_to_idle(MINUTE).max_capacity(1000));
     (0..64).for_each(|key| it.cache.insert(key, key));
     let start = Barrier::new(3);
     thread::scope(|scope| {
@@ -59,7 +48,7 @@ fn idle_entries_among_threads_stay_while_used_and_go_afterwards() {
 
 #[test]
 fn next_expiry_drives_a_cache_without_a_janitor() {
-    let it = cache(|builder| builder);
+    let it = Timed::new(|builder| builder);
     for n in 1..=500 {
         it.cache.insert_with_ttl(n, n, n * Duration::from_millis(7));
     }
@@ -78,7 +67,7 @@ fn next_expiry_drives_a_cache_without_a_janitor() {
 #[test]
 fn what_may_be_served_stale_is_kept_for_so_long_and_no_longer() {
     for (revalidate, if_error) in [(SECOND, 2 * SECOND), (2 * SECOND, SECOND)] {
-        let it = cache(|builder| {
+        let it = Timed::new(|builder| {
             let builder = builder.time_to_live(MINUTE).stale_while_revalidate(revalidate);
             builder.stale_if_error(if_error)
         });

@@ -26,6 +26,20 @@ fn builder<V: Clone + Send + Sync + 'static>(clock: &FakeClock) -> CacheBuilder<
         .clock(clock.clone())
 }
 
+/// A cache whose entry 7, worth 1, was stored so long ago.
+fn aged(age: Duration) -> (Cache<u32, u32>, FakeClock) {
+    let clock = FakeClock::new();
+    let cache = builder(&clock).build();
+    cache.insert(7, 1);
+    clock.advance(age);
+    (cache, clock)
+}
+
+async fn fails_behind(gate: &Gate) -> Result<u32, &'static str> {
+    gate.passed().await;
+    Err("on purpose")
+}
+
 /// An executor that keeps its jobs until the test does them.
 #[derive(Clone, Default)]
 struct Jobs(Arc<Mutex<Vec<Job>>>);
@@ -355,16 +369,9 @@ fn of_many_threads_one_refreshes_and_the_others_do_not_wait() {
 
 #[test]
 fn who_waits_for_a_load_that_fails_is_served_the_old_value() {
-    let clock = FakeClock::new();
-    let cache: Cache<u32, u32> = builder(&clock).build();
-    cache.insert(7, 1);
-    clock.advance(2 * MINUTE);
+    let (cache, _) = aged(2 * MINUTE);
     let gate = Gate::default();
-    let lead = async {
-        gate.passed().await;
-        Err("on purpose")
-    };
-    let mut leader = Polled::pending(cache.try_get_with_async(7, lead));
+    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_behind(&gate)));
     let never = async { unreachable!("it waits") };
     let mut same = Polled::pending(cache.try_get_with_async::<&str>(7, never));
     let never = async { unreachable!("it is served without") };
@@ -379,16 +386,9 @@ fn who_waits_for_a_load_that_fails_is_served_the_old_value() {
 
 #[test]
 fn an_invalidation_during_a_load_leaves_its_waiters_nothing_old() {
-    let clock = FakeClock::new();
-    let cache: Cache<u32, u32> = builder(&clock).build();
-    cache.insert(7, 1);
-    clock.advance(2 * MINUTE);
+    let (cache, _) = aged(2 * MINUTE);
     let gate = Gate::default();
-    let lead = async {
-        gate.passed().await;
-        Err("on purpose")
-    };
-    let mut leader = Polled::pending(cache.try_get_with_async(7, lead));
+    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_behind(&gate)));
     let never = async { unreachable!("it waits") };
     let mut waits = Polled::pending(cache.try_get_with_async::<&str>(7, never));
     cache.invalidate(&7);
@@ -399,10 +399,7 @@ fn an_invalidation_during_a_load_leaves_its_waiters_nothing_old() {
 
 #[test]
 fn a_refresh_as_a_task_that_is_dropped_is_made_by_another_a_second_later() {
-    let clock = FakeClock::new();
-    let cache: Cache<u32, u32> = builder(&clock).build();
-    cache.insert(7, 1);
-    clock.advance(30 * SECOND);
+    let (cache, clock) = aged(30 * SECOND);
     let refresh = Polled::pending(cache.get_with_status_async(7, std::future::pending()));
     assert_eq!(cache.get_with_status(7, || unreachable!()), (1, Status::Hit));
     drop(refresh);
