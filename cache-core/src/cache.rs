@@ -306,8 +306,8 @@ where
 
     /// How many entries the cache holds, those included that have expired and are not freed yet, or are
     /// kept because they may be served stale.
-    /// Without a weigher it is exact and never above the bound. O(1); with a weigher O(shards),
-    /// taking their locks one at a time.
+    /// Without a weigher it is exact and never above the bound; a call that has to make room for its entry in
+    /// several shards counts it meanwhile. O(1); with a weigher O(shards), taking their locks one at a time.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.store().entry_count()

@@ -170,8 +170,10 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// As `expire_and_unlock`, freeing nothing.
     #[inline]
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
-        self.sealed |= shard.unlock();
+        // First: who takes the lock next and stores the key that was removed here must not be counted
+        // beside it.
         self.room.give_back();
+        self.sealed |= shard.unlock();
     }
 }
 

@@ -114,9 +114,8 @@ impl<K, V> Store<K, V> {
             state.policy.clear();
             state.wheel.clear();
             state.loads.overtake_all();
-            let detached = shard.detach();
-            // Not before nobody can find the entries any more.
-            self.budget.release(weight);
+            // Not before nobody can find the entries any more, nor after somebody can store others.
+            let detached = shard.detach(|| self.budget.release(weight));
             let counters = self.counting(&pinned);
             detached.finish(|entry| {
                 let cause = cause_or_expired(entry, RemovalCause::Explicit, now);

@@ -329,7 +329,10 @@ fn one_key_fought_over_stays_consistent() {
                     .collect();
                 scope.spawn(move || {
                     while !stop.load(SeqCst) {
-                        assert!(cache.entry_count() <= 1 && cache.iter().count() <= 1);
+                        let count = cache.entry_count();
+                        assert!(count <= 1, "entry_count {count}");
+                        let seen = cache.iter().count();
+                        assert!(seen <= 1, "iter {seen}");
                         assert!(cache.get(&7).is_none_or(|value| value < 5000));
                     }
                 });

@@ -271,10 +271,10 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         self.pinned.table.regions[writer.shard].publish(new);
     }
 
-    /// Empties the shard at once, by publishing an empty region, and lets go of the lock. The
+    /// Empties the shard at once, by publishing an empty region, calls `emptied`, and lets go of the lock. The
     /// entries that were in it are the caller's to give to [`Detached::finish`]. Cost: a bit per
     /// slot.
-    pub(crate) fn detach(mut self) -> Detached<'p, K, V, X> {
+    pub(crate) fn detach(mut self, emptied: impl FnOnce()) -> Detached<'p, K, V, X> {
         let region = self.region();
         self.publish_region(Region::allocate(Class::SMALLEST));
         let writer = &mut self.core.writer;
@@ -282,6 +282,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         for block in &mut writer.blocks {
             block.live = 0;
         }
+        emptied();
         Detached { pinned: self.pinned, shard: self.core.writer.shard, region: Some(region) }
     }
 

@@ -516,7 +516,7 @@ fn table_is_emptied_behind_a_reader() {
         |table| {
             let pinned = table.pin();
             let mut left = 0;
-            pinned.lock(0).detach().finish(|entry| left += value_of(entry));
+            pinned.lock(0).detach(|| ()).finish(|entry| left += value_of(entry));
             assert_eq!(left, 30);
             assert_eq!(find(&pinned, 1), None);
         },

@@ -145,7 +145,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     }
     let pinned = table.pin();
     let seen_before = pinned.find(hash_of(7, 64), |key| *key == 7).expect("it is there");
-    let detached = pinned.lock(0).detach();
+    let detached = pinned.lock(0).detach(|| ());
     assert_eq!(pinned.lock(0).entries(), 0);
     assert_eq!(look(&table, hash_of(7, 64), &7), None);
     put(&table, hash_of(7, 64), 7, 700);
@@ -169,7 +169,7 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
         put(&table, hash_of(key, 64), key, Counted::new(&alive, key));
     }
     let pinned = table.pin();
-    drop(pinned.lock(0).detach());
+    drop(pinned.lock(0).detach(|| ()));
     drop(pinned);
     table.collect_all(&mut Panics::default());
     assert_eq!(alive.load(Relaxed), 0);
