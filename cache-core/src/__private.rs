@@ -7,24 +7,33 @@
 //! * [`View`] and [`Part`]: the arguments of a call as a key that borrows, which hashes and
 //!   compares like the tuple of owned values kept in the cache;
 //! * [`CacheKey`] and [`CacheValue`]: what keys and values must be, and what is done with them;
-//! * [`Slot`] and [`ByType`]: where the cache of a function lives, one per function, or one per
-//!   instance of a generic function;
-//! * [`Fallible`], [`Optional`], [`Probe`] and [`ErrorOf`]: what can be learnt of a return type
+//! * [`Settings`]: the options, under the names that they have in the attribute;
+//! * [`Missed`]: what a look-up that found nothing hands to the load;
+//! * [`Whole`], [`OkOnly`] and [`SomeOnly`]: what of a return value is kept;
+//! * [`Slot`], [`ByType`] and [`Local`]: where the cache of a function lives, one per function, or one
+//!   per instance of a generic function or method, or one per thread;
+//! * [`Fallible`], [`Optional`], [`Probe`], [`ErrorOf`] and [`Bare`]: what can be learnt of a type
 //!   without knowing more of it than its name.
 //!
 //! Nothing here is stable: an expansion and this module are always of one version.
 
+mod bare;
 mod check;
+mod keep;
+mod missed;
 mod outcome;
+mod settings;
 mod slot;
 mod view;
 
-pub use check::{CacheKey, CacheValue, Fits, Impossible, Key, Never, check_key};
+pub use bare::{Bare, BareValue, check_bare};
+pub use check::{CacheKey, CacheValue, Fits, Hasher, Impossible, Key, Never, check_key};
+pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};
+pub use missed::Missed;
 pub use outcome::{
     CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, Probe, error_of,
+    typed,
 };
-pub use slot::{ByType, Slot};
+pub use settings::{DEFAULT_CAPACITY, Settings, method_name};
+pub use slot::{ByType, Local, Slot};
 pub use view::{Part, View, key_of};
-
-/// How many entries a cache of a function keeps unless it says otherwise.
-pub const DEFAULT_CAPACITY: u64 = 10_000;

@@ -79,6 +79,7 @@ mod write;
 
 #[doc(hidden)]
 pub mod __private;
+pub mod macro_caches;
 
 pub use ahash::RandomState;
 #[cfg(feature = "macros")]

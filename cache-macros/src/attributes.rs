@@ -28,6 +28,8 @@ pub(crate) struct Attributes {
     pub(crate) outside: Vec<Attribute>,
     /// For the function that holds the body.
     pub(crate) inside: Vec<Attribute>,
+    /// All but `cfg`, in their order, for a function that holds its body itself.
+    pub(crate) all: Vec<Attribute>,
 }
 
 impl Attributes {
@@ -48,8 +50,10 @@ impl Attributes {
     fn place(&mut self, attribute: Attribute) {
         let word = word(&attribute);
         if word == "cfg" {
-            self.cfg.push(attribute);
-        } else if LINTS.contains(&word.as_str()) {
+            return self.cfg.push(attribute);
+        }
+        self.all.push(attribute.clone());
+        if LINTS.contains(&word.as_str()) {
             self.outside.push(attribute.clone());
             self.inside.push(attribute);
         } else if word == "expect" {

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Option(Box<Self>),
     /// A tuple with something borrowed.
     Tuple(Vec<Self>),
+    /// The value of an expression; its type is known to the compiler alone.
+    Untyped,
 }
 
 /// Sorts a type into its kind.
@@ -198,6 +200,7 @@ mod tests {
                 let parts: Vec<String> = parts.iter().map(shape).collect();
                 format!("tuple({})", parts.join(", "))
             }
+            Kind::Untyped => "untyped".to_owned(),
         }
     }
 

@@ -53,9 +53,11 @@ pub(crate) fn decide(
     {
         errors.push_span(at, "`cache_errors` is for functions that return a `Result`");
     }
+    refuse_options(&word, options, errors);
+    let negative = options.negative_ttl.is_some();
     let kept = match word.as_str() {
-        "Result" if options.cache_errors.is_none() => Kept::Ok(inner(ty, 2)),
-        "Option" if options.cache_none.is_none() => Kept::Some(inner(ty, 1)),
+        "Result" if options.cache_errors.is_none() && !negative => Kept::Ok(inner(ty, 2)),
+        "Option" if options.cache_none.is_none() && !negative => Kept::Some(inner(ty, 1)),
         _ => Kept::Whole,
     };
     let claim = match word.as_str() {
@@ -68,6 +70,29 @@ pub(crate) fn decide(
     // A constant outside of the function cannot name its type parameters.
     let claim = claim.filter(|_| !mentions(ty, generics));
     Outcome { kept, claim }
+}
+
+/// Options that say nothing about such a return type.
+fn refuse_options(word: &str, options: &Options, errors: &mut Errors) {
+    let all = options.cache_errors.is_some() || options.cache_none.is_some();
+    if let Some(at) = options.given("negative_ttl")
+        && !all
+        && !matches!(word, "Result" | "Option")
+    {
+        errors.push(
+            at,
+            "`negative_ttl` is for functions that return a `Result` or an `Option`\n  = note: for an \
+             alias of one, say `cache_errors` or `cache_none` as well",
+        );
+    }
+    if let Some(at) = options.given("stale_if_error")
+        && (all || options.negative_ttl.is_some() || word == "Option" || well_known(word))
+    {
+        errors.push(
+            at,
+            "`stale_if_error` is for functions that return a `Result` whose errors are not kept",
+        );
+    }
 }
 
 /// Return types that no cache can keep.

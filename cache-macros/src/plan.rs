@@ -1,6 +1,6 @@
 //! What is to be generated, decided down to the last word: the end of the part that can fail.
 
-use crate::args::{Companion, KeyItem, Options, Ttl};
+use crate::args::{Companion, KeyItem, Options, Time};
 use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, Kind};
@@ -8,7 +8,7 @@ use crate::outcome::{self, Outcome};
 use crate::signature::Function;
 use proc_macro2::Span;
 use quote::format_ident;
-use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Expr, Ident, LitStr, Path, Type};
 
 /// As many parts as the standard library hashes in a tuple.
@@ -18,24 +18,58 @@ const MAX_PARTS: usize = 12;
 pub(crate) struct Plan {
     pub(crate) crate_path: Path,
     pub(crate) function: Function,
-    /// The type that carries the cache and what belongs to it.
-    pub(crate) companion: Ident,
-    /// Whether that type stands inside of the function.
-    pub(crate) hidden: bool,
+    pub(crate) shape: Shape,
+    pub(crate) home: Home,
     pub(crate) parts: Vec<KeyPart>,
     pub(crate) outcome: Outcome,
-    pub(crate) ttl: Option<Ttl>,
-    pub(crate) max_capacity: Option<Expr>,
+    /// What is said of the cache, each under the name of its option.
+    pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
+    pub(crate) bypass: Option<Expr>,
+    pub(crate) single_flight: bool,
+}
+
+/// Where the body is, and the functions that belong to the cache.
+pub(crate) enum Shape {
+    /// Methods of a type beside the function, of this name.
+    Beside(Ident),
+    /// Methods beside the method, whose names begin with this one.
+    Siblings(Ident),
+    /// There are none; the body is a closure or a future inside of the function.
+    Inside,
+}
+
+/// Where the cache is.
+pub(crate) enum Home {
+    /// In a static.
+    Static,
+    /// In a static of each thread.
+    Thread,
+    /// Somewhere of the user's.
+    Given(Expr),
+}
+
+/// The value of an option of the cache.
+pub(crate) enum Setting {
+    Time(Time),
+    Expr(Expr),
 }
 
 /// One part of the key.
 pub(crate) struct KeyPart {
-    /// Where the part is found: an argument, or the variable of `computed`.
+    /// Where the part is found: an argument, or a variable.
     pub(crate) place: Ident,
-    /// The type and the expression of `key(name: Type = expression)`.
-    pub(crate) computed: Option<(Type, Expr)>,
+    pub(crate) source: Source,
     pub(crate) kind: Kind,
+}
+
+/// Where a part comes from.
+pub(crate) enum Source {
+    Argument,
+    /// The type and the expression of `key(name: Type = expression)`.
+    Computed(Box<Type>, Box<Expr>),
+    /// The expression of `key(expression)`.
+    Untyped(Expr),
 }
 
 /// Puts options and function together.
@@ -44,13 +78,15 @@ pub(crate) struct KeyPart {
 /// Output: one part, the value `id`; the whole `Row` is kept.
 /// Nothing comes out where something was found wrong; `errors` has it.
 pub(crate) fn make(
-    options: Options,
+    mut options: Options,
     function: Option<Function>,
     errors: &mut Errors,
 ) -> Option<Plan> {
     check::all(&options, function.as_ref(), errors);
     let function = function?;
-    let parts = parts(&options, &function, errors);
+    let shape = shape(&options.companion, &function);
+    let typed = options.cache.is_none() && !matches!(shape, Shape::Inside);
+    let parts = parts(&options, &function, typed, errors);
     if parts.len() > MAX_PARTS {
         errors.push(
             &function.name,
@@ -62,30 +98,67 @@ pub(crate) fn make(
         );
     }
     let outcome = outcome::decide(&function.output, &options, &function.generics, errors);
-    let (companion, hidden) = match options.companion {
-        Companion::SameName => (function.name.clone(), false),
-        Companion::Named(name) => (name, false),
-        Companion::Hidden => (format_ident!("__cached_{}", function.name.unraw()), true),
+    let settings = settings(&mut options);
+    let home = match options.cache {
+        Some(expr) => Home::Given(expr),
+        None if options.thread_local.is_some() => Home::Thread,
+        None => Home::Static,
     };
     Some(Plan {
         crate_path: options.crate_path,
-        companion,
-        hidden,
+        shape,
+        home,
         parts,
         outcome,
-        ttl: options.ttl,
-        max_capacity: options.max_capacity,
+        settings,
         name: options.name,
+        bypass: options.bypass,
+        single_flight: options.single_flight,
         function,
     })
 }
 
+/// What stands beside the function.
+fn shape(companion: &Companion, function: &Function) -> Shape {
+    match companion {
+        Companion::Hidden => Shape::Inside,
+        Companion::Named(name) if function.is_associated() => Shape::Siblings(name.clone()),
+        Companion::SameName if function.is_associated() => Shape::Siblings(function.name.clone()),
+        // No type may stand in an `impl`, and methods beside it not in that of a trait.
+        Companion::Unsaid if function.is_associated() => Shape::Inside,
+        Companion::Named(name) => Shape::Beside(name.clone()),
+        Companion::Unsaid | Companion::SameName => Shape::Beside(function.name.clone()),
+    }
+}
+
+/// The settings of the cache, in the order of the documentation.
+fn settings(options: &mut Options) -> Vec<(&'static str, Setting)> {
+    let times = [
+        ("ttl", options.ttl.take()),
+        ("tti", options.tti.take()),
+        ("negative_ttl", options.negative_ttl.take()),
+        ("refresh_after", options.refresh_after.take()),
+        ("stale_while_revalidate", options.stale_while_revalidate.take()),
+        ("stale_if_error", options.stale_if_error.take()),
+    ];
+    let exprs = [
+        ("max_capacity", options.max_capacity.take()),
+        ("weigher", options.weigher.take()),
+        ("ttl_from", options.ttl_from.take()),
+        ("jitter", options.jitter.take()),
+        ("cache_if", options.cache_if.take()),
+    ];
+    let times = times.into_iter().filter_map(|(word, time)| Some((word, Setting::Time(time?))));
+    let exprs = exprs.into_iter().filter_map(|(word, expr)| Some((word, Setting::Expr(expr?))));
+    times.chain(exprs).collect()
+}
+
 /// The parts of the key: those of `key`, or every argument that is not skipped.
-fn parts(options: &Options, function: &Function, errors: &mut Errors) -> Vec<KeyPart> {
+fn parts(options: &Options, function: &Function, typed: bool, errors: &mut Errors) -> Vec<KeyPart> {
     if let Some(key) = &options.key {
         let parts = key.iter().enumerate();
         return parts
-            .filter_map(|(index, item)| errors.take(key_part(index, item, function)))
+            .filter_map(|(index, item)| errors.take(key_part(index, item, function, typed)))
             .collect();
     }
     let mut parts = Vec::new();
@@ -97,7 +170,7 @@ fn parts(options: &Options, function: &Function, errors: &mut Errors) -> Vec<Key
             let kind = errors.take(key::classify(argument.ty(), &who));
             parts.extend(kind.map(|kind| KeyPart {
                 place: argument.name.clone(),
-                computed: None,
+                source: Source::Argument,
                 kind,
             }));
         }
@@ -105,25 +178,43 @@ fn parts(options: &Options, function: &Function, errors: &mut Errors) -> Vec<Key
     parts
 }
 
-/// One entry of `key`.
-fn key_part(index: usize, item: &KeyItem, function: &Function) -> syn::Result<KeyPart> {
-    match item {
-        KeyItem::Named { name, ty, expr } => Ok(KeyPart {
-            place: format_ident!("cached_part_{index}", span = Span::mixed_site()),
-            computed: Some(((**ty).clone(), (**expr).clone())),
-            kind: key::classify(ty, &name.to_string())?,
-        }),
-        KeyItem::Bare(Expr::Path(path)) if path.path.get_ident().is_some() => {
+/// One entry of `key`. `typed`: the type of every part must be known here.
+fn key_part(
+    index: usize,
+    item: &KeyItem,
+    function: &Function,
+    typed: bool,
+) -> syn::Result<KeyPart> {
+    let variable = |expr: &Expr| {
+        format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
+    };
+    let expr = match item {
+        KeyItem::Named { name, ty, expr } => {
+            return Ok(KeyPart {
+                place: variable(expr),
+                source: Source::Computed(ty.clone(), expr.clone()),
+                kind: key::classify(ty, &name.to_string())?,
+            });
+        }
+        KeyItem::Bare(expr) => expr,
+    };
+    match expr {
+        Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
             let name = path.path.require_ident()?;
             let argument = function.arguments.iter().find(|argument| argument.is(name));
             let argument = argument
                 .ok_or_else(|| syn::Error::new_spanned(name, check::no_argument(name, function)))?;
             let kind = key::classify(argument.ty(), &name.to_string())?;
-            Ok(KeyPart { place: argument.name.clone(), computed: None, kind })
+            Ok(KeyPart { place: argument.name.clone(), source: Source::Argument, kind })
         }
-        KeyItem::Bare(expr) => Err(syn::Error::new_spanned(
+        _ if typed => Err(syn::Error::new_spanned(
             expr,
             "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
         )),
+        _ => Ok(KeyPart {
+            place: variable(expr),
+            source: Source::Untyped(expr.clone()),
+            kind: Kind::Untyped,
+        }),
     }
 }

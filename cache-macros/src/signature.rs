@@ -3,26 +3,38 @@
 use crate::attributes::Attributes;
 use crate::errors::Errors;
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident};
+use quote::format_ident;
+use syn::visit::{self, Visit};
 use syn::{
-    Abi, Attribute, FnArg, Generics, Ident, ItemFn, Pat, PatType, ReturnType, Safety, Signature,
-    Stmt, Token, Type, Visibility, token,
+    Attribute, FnArg, Generics, Ident, ItemFn, Pat, PatType, Receiver, ReturnType, Safety,
+    Signature, Stmt, Token, Type, Visibility, token,
 };
 
 /// A function that can be cached, as far as its signature shows.
 pub(crate) struct Function {
     pub(crate) attributes: Attributes,
     pub(crate) vis: Visibility,
-    pub(crate) abi: Option<Abi>,
+    pub(crate) asyncness: Option<Token![async]>,
     /// Kept, like the braces, for its place in the source: by where an item begins and ends lints
     /// and errors see that it is a function of the user.
     pub(crate) fn_token: Token![fn],
     pub(crate) braces: token::Brace,
     pub(crate) name: Ident,
     pub(crate) generics: Generics,
+    /// `self`, in whatever form.
+    pub(crate) receiver: Option<Receiver>,
+    /// Whether `Self` is named, so that this must be in an `impl` or a `trait`.
+    pub(crate) names_self: bool,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Type,
     pub(crate) stmts: Vec<Stmt>,
+}
+
+impl Function {
+    /// Whether it shows that this is no free function.
+    pub(crate) fn is_associated(&self) -> bool {
+        self.receiver.is_some() || self.names_self
+    }
 }
 
 /// One argument.
@@ -59,26 +71,25 @@ pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Function> 
     };
     refuse_kind(&item.sig, errors);
     refuse_twice(&item.attrs, errors);
+    let names_self = names_self(&item);
     let output = output(&item.sig, errors)?;
-    let mut arguments = Vec::new();
+    let (mut receiver, mut arguments) = (None, Vec::new());
     for (index, input) in item.sig.inputs.into_iter().enumerate() {
         match input {
             FnArg::Typed(pattern) => arguments.push(argument(index, pattern, errors)),
-            FnArg::Receiver(receiver) => errors.push(
-                receiver,
-                "methods are not supported yet by `#[cached]`: call a cached free function that \
-                 takes what the result depends on",
-            ),
+            FnArg::Receiver(found) => receiver = Some(found),
         }
     }
     Some(Function {
         attributes: Attributes::sort(item.attrs),
         vis: item.vis,
-        abi: item.sig.abi,
+        asyncness: item.sig.asyncness,
         fn_token: item.sig.fn_token,
         braces: item.block.brace_token,
         name: item.sig.ident,
         generics: item.sig.generics,
+        receiver,
+        names_self,
         arguments,
         output,
         stmts: item.block.stmts,
@@ -87,9 +98,6 @@ pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Function> 
 
 /// Kinds of function that cannot be cached.
 fn refuse_kind(sig: &Signature, errors: &mut Errors) {
-    if let Some(token) = &sig.asyncness {
-        errors.push(token, "`async fn` is not supported yet by `#[cached]`");
-    }
     if let Some(token) = &sig.constness {
         errors.push(
             token,
@@ -104,18 +112,45 @@ fn refuse_kind(sig: &Signature, errors: &mut Errors) {
              next\n  = note: cache a safe function that upholds them",
         );
     }
+    if let Some(abi) = &sig.abi {
+        errors.push(
+            abi,
+            "an `extern` function cannot be cached: a panic of its cache could not leave it\n  = \
+             note: cache a plain function that it calls",
+        );
+    }
     if let Some(variadic) = &sig.variadic {
         errors.push(variadic, "a variadic function cannot be cached");
     }
-    // A receiver is told of on its own.
-    if sig.receiver().is_none()
-        && let Some(token) = find_self_type(sig.to_token_stream())
-    {
-        errors.push(
-            token,
-            "associated functions that name `Self` are not supported yet by `#[cached]`",
-        );
+}
+
+/// Whether a function names `Self` anywhere but in items of its own.
+fn names_self(item: &ItemFn) -> bool {
+    struct Search(bool);
+    impl<'ast> Visit<'ast> for Search {
+        fn visit_ident(&mut self, ident: &'ast Ident) {
+            self.0 |= ident == "Self";
+        }
+        fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
+            self.0 |= has_self(invoked.tokens.clone());
+            visit::visit_macro(self, invoked);
+        }
+        // There it is something else.
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
     }
+    let mut search = Search(false);
+    search.visit_signature(&item.sig);
+    search.visit_block(&item.block);
+    search.0
+}
+
+/// Whether `Self` is among the tokens.
+fn has_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => has_self(group.stream()),
+        _ => false,
+    })
 }
 
 /// A second `#[cached]` below the first would cache the body once more.
@@ -126,15 +161,6 @@ fn refuse_twice(attributes: &[Attribute], errors: &mut Errors) {
     if let Some(second) = attributes.iter().find(cached) {
         errors.push(second, "`#[cached]` is given twice");
     }
-}
-
-/// The first `Self` among the tokens.
-fn find_self_type(tokens: TokenStream) -> Option<Ident> {
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(ident) if ident == "Self" => Some(ident),
-        TokenTree::Group(group) => find_self_type(group.stream()),
-        _ => None,
-    })
 }
 
 /// The return type; a function without one has nothing to cache.

@@ -6,10 +6,15 @@
 //! the text that stands here. And all that an expansion does goes through the one trait
 //! [`CacheValue`], in the same words from everywhere, which the compiler then says only once.
 
+use super::keep::Keep;
+use super::missed::Missed;
+use super::settings::Settings;
 use super::view::{Part, View};
-use crate::{Cache, ShareError, Stats};
-use std::hash::Hash;
-use std::time::Duration;
+use crate::flight::Outcome;
+use crate::wait::Caller;
+use crate::{Cache, Stats};
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
 
 /// The way that applies.
 #[derive(Debug)]
@@ -42,6 +47,11 @@ pub trait Key: Hash + Eq + Send + Sync + 'static {}
 
 impl<K: Hash + Eq + Send + Sync + 'static> Key for K {}
 
+/// What makes the hashers of a cache.
+pub trait Hasher: BuildHasher + Clone + Send + Sync + 'static {}
+
+impl<S: BuildHasher + Clone + Send + Sync + 'static> Hasher for S {}
+
 /// What a cached value must be, and all that an expansion does with a cache of such values.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept in a cache",
@@ -50,105 +60,129 @@ impl<K: Hash + Eq + Send + Sync + 'static> Key for K {}
             wrap it in `Arc`"
 )]
 pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
-    /// Builds the cache of one function.
-    ///
-    /// Statistics are on, because `f::stats()` is there for every function.
+    /// Builds the cache of one function; `set` says the options.
     ///
     /// # Panics
     ///
-    /// When the settings are no possible cache, with the text of the `BuildError` and the name of
+    /// When the options are no possible cache, with the text of the `BuildError` and the name of
     /// the function.
     #[cold]
     #[must_use]
-    fn build<K: Key>(name: &str, max_capacity: u64, ttl: Option<Duration>) -> Cache<K, Self> {
-        let mut builder = Cache::builder().name(name).max_capacity(max_capacity).record_stats();
-        if let Some(ttl) = ttl {
-            builder = builder.time_to_live(ttl);
-        }
-        match builder.try_build() {
-            Ok(cache) => cache,
-            Err(error) => panic!("#[cached] on `{name}`: {error}"),
-        }
+    fn build<K: Key>(
+        name: &str,
+        set: impl FnOnce(Settings<K, Self>) -> Settings<K, Self>,
+    ) -> Cache<K, Self> {
+        set(Settings::new(name)).build()
     }
 
-    /// The hit path: the value, or the owned key with which to load it.
+    /// The hit path: the value, or what is needed to load it.
     ///
-    /// Owned parts are made here and only on a miss, so that a hit allocates nothing and clones
-    /// no argument.
+    /// Owned parts of the key are made here and only on a miss, so that a hit allocates nothing and
+    /// clones no argument.
     ///
     /// # Errors
     ///
     /// The key, when there is no value.
     #[inline]
-    fn find<P: Part<Key: Key>>(cache: &Cache<P::Key, Self>, view: View<P>) -> Result<Self, P::Key> {
-        match cache.get(&view) {
-            Some(value) => Ok(value),
-            None => Err(view.0.to_key()),
-        }
+    fn find<P: Part<Key: Key>, S: Hasher>(
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> Result<Self, Missed<P::Key, Self>> {
+        Missed::look(cache, view)
     }
 
-    /// One load for all who miss a key; the miss itself has been counted by [`CacheValue::find`].
-    fn load<K: Key>(cache: &Cache<K, Self>, key: K, body: impl FnOnce() -> Self) -> Self {
-        cache.__load(key, body)
-    }
-
-    /// The same for a body that may have nothing, which is not kept.
-    fn load_option<K: Key>(
-        cache: &Cache<K, Self>,
-        key: K,
-        body: impl FnOnce() -> Option<Self>,
-    ) -> Option<Self> {
-        cache.__load_option(key, body)
-    }
-
-    /// The same for a body that may fail; an error is not kept.
+    /// As [`CacheValue::find`], unless the call is to pass the cache.
     ///
     /// # Errors
     ///
-    /// Those of the body.
-    fn load_result<K: Key, E, H: ShareError<E>>(
-        cache: &Cache<K, Self>,
-        key: K,
-        body: impl FnOnce() -> Result<Self, E>,
-        share: H,
-    ) -> Result<Self, E> {
-        cache.__load_result(key, body, share)
+    /// As there.
+    #[inline]
+    fn find_unless<P: Part<Key: Key>, S: Hasher>(
+        bypass: bool,
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> Result<Self, Missed<P::Key, Self>> {
+        if bypass { Err(Missed::bypassed()) } else { Missed::look(cache, view) }
+    }
+
+    /// One load for all who miss a key; the miss itself has been counted by [`CacheValue::find`].
+    #[cold]
+    fn load<K: Key, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<K, Self, S>,
+        missed: Missed<K, Self>,
+        body: impl FnOnce() -> R,
+        keep: H,
+    ) -> R {
+        H::join(missed.load(cache, || H::split(body()), keep.share()))
+    }
+
+    /// As [`CacheValue::load`], with a future.
+    fn load_async<K: Key, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<K, Self, S>,
+        missed: Missed<K, Self>,
+        body: impl Future<Output = R>,
+        keep: H,
+    ) -> impl Future<Output = R> {
+        let body = async { H::split(body.await) };
+        async move { H::join(missed.load_async(cache, body, keep.share()).await) }
     }
 
     /// `f::get(..)`: the value if there is one; nothing is loaded.
     #[inline]
-    fn get<P: Part<Key: Key>>(cache: &Cache<P::Key, Self>, view: View<P>) -> Option<Self> {
+    fn get<P: Part<Key: Key>, S: Hasher>(
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> Option<Self> {
         cache.get(&view)
     }
 
     /// `f::insert(.., value)`.
-    fn insert<P: Part<Key: Key>>(cache: &Cache<P::Key, Self>, view: View<P>, value: Self) {
+    fn insert<P: Part<Key: Key>, S: Hasher>(
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+        value: Self,
+    ) {
         cache.insert(view.0.to_key(), value);
     }
 
     /// `f::invalidate(..)`: whether there was an entry.
-    fn invalidate<P: Part<Key: Key>>(cache: &Cache<P::Key, Self>, view: View<P>) -> bool {
+    fn invalidate<P: Part<Key: Key>, S: Hasher>(
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> bool {
         cache.__invalidate(&view)
     }
 
-    /// `f::refresh(..)`: runs the body and keeps the part of its result that `kept` picks.
-    fn refresh<K: Key, R>(
-        cache: &Cache<K, Self>,
+    /// `f::refresh(..)`: runs the body and keeps what is to be kept of its result.
+    fn refresh<K: Key, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<K, Self, S>,
         key: K,
         body: impl FnOnce() -> R,
-        kept: impl FnOnce(&R) -> Option<&Self>,
+        _keep: H,
     ) -> R {
-        cache.__refresh(key, body, kept)
+        cache.__refresh(key, body, H::kept)
+    }
+
+    /// As [`CacheValue::refresh`], with a future.
+    fn refresh_async<K: Key, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<K, Self, S>,
+        key: K,
+        body: impl Future<Output = R>,
+        _keep: H,
+    ) -> impl Future<Output = R> {
+        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::Unshared);
+        let key = (cache.hash(&key), key);
+        cache.store().reload(Caller::Task, key, body, kept)
     }
 
     /// `f::clear()`.
-    fn clear<K: Key>(cache: &Cache<K, Self>) {
+    fn clear<K: Key, S: Hasher>(cache: &Cache<K, Self, S>) {
         cache.invalidate_all();
     }
 
     /// `f::stats()`.
     #[must_use]
-    fn stats<K: Key>(cache: &Cache<K, Self>) -> Stats {
+    fn stats<K: Key, S: Hasher>(cache: &Cache<K, Self, S>) -> Stats {
         cache.stats()
     }
 }

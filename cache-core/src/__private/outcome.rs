@@ -113,6 +113,11 @@ impl<E> KeepOwn for &ErrorOf<E> {
     }
 }
 
+/// A future whose output is known before the compiler has read its body.
+pub const fn typed<R, F: Future<Output = R>>(future: F) -> F {
+    future
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

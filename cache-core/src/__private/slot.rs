@@ -6,12 +6,18 @@
 //! either sees a whole node or the end of the list. Finding the first instance costs one
 //! comparison of `TypeId`s, the n-th n of them; programs have few instances of one function.
 //!
-//! A node is found by a marker type that names *all* type and const arguments, not by the types
-//! of key and value: `f::<A>(1)` and `f::<B>(1)` may well have the same key and value types and
-//! must not share entries.
+//! A node is found by the type of the closure that makes its cache. A closure has a type of its own
+//! for all type and const arguments that are in force where it is written, those of an `impl` and of a
+//! trait too, whether or not they show in key and value: `f::<A>(1)` and `f::<B>(1)` may well have the
+//! same key and value types and must not share entries. So the attribute need not know what is generic.
+//!
+//! Functions with `thread_local` have a [`Local`] in a `thread_local!`, which works the same way.
 
 use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
+use std::thread::LocalKey;
 
 /// The cache of a function without type parameters.
 ///
@@ -60,17 +66,14 @@ impl ByType {
         Self { first: OnceLock::new() }
     }
 
-    /// What stands under the type of `_marker`, made on first use.
-    ///
-    /// `Marker` determines `C`: an expansion uses one list for one generic function, and its
-    /// method `cache`, of which each instance has a type of its own, as the marker.
+    /// What stands under the type of `make`, made on first use.
     #[inline]
-    pub fn get<Marker, C>(&'static self, _marker: Marker, make: impl FnOnce() -> C) -> &'static C
+    pub fn get<C, F>(&'static self, make: F) -> &'static C
     where
-        Marker: 'static,
         C: Send + Sync + 'static,
+        F: FnOnce() -> C + 'static,
     {
-        let marker = TypeId::of::<Marker>();
+        let marker = TypeId::of::<F>();
         let mut place = &self.first;
         while let Some(node) = place.get() {
             if node.marker == marker {
@@ -110,7 +113,56 @@ impl Default for ByType {
 
 impl Node {
     fn cache<C: 'static>(&self) -> &C {
-        self.cache.downcast_ref().expect("a marker stands for one type of cache")
+        self.cache.downcast_ref().expect(ONE_TYPE)
+    }
+}
+
+/// A closure gives values of one type.
+const ONE_TYPE: &str = "a marker stands for one type of cache";
+
+/// The caches of a function on one thread, one per instance.
+#[derive(Debug)]
+pub struct Local(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
+
+impl Local {
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    /// What stands under the type of `make` on this thread, made on first use.
+    ///
+    /// Shared, for who uses it may come back here before they are done with it.
+    ///
+    /// # Panics
+    ///
+    /// When the thread is being torn down and its caches are gone.
+    pub fn get<C, F>(list: &'static LocalKey<Self>, make: F) -> Rc<C>
+    where
+        C: 'static,
+        F: FnOnce() -> C + 'static,
+    {
+        let marker = TypeId::of::<F>();
+        let found = list.with(|list| {
+            let nodes = list.0.borrow();
+            let found = nodes.iter().find(|(other, _)| *other == marker);
+            found.map(|(_, cache)| Rc::clone(cache))
+        });
+        let cache = found.unwrap_or_else(|| {
+            // Not while the list is borrowed: what is asked for here may be a function of the user
+            // that ends up in this very list.
+            let made: Rc<dyn Any> = Rc::new(make());
+            list.with(|list| list.0.borrow_mut().push((marker, Rc::clone(&made))));
+            made
+        });
+        cache.downcast().expect(ONE_TYPE)
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -129,22 +181,28 @@ mod tests {
         assert_eq!(*SLOT.get(|| 2), 1);
     }
 
-    #[test]
-    fn by_type_keeps_markers_apart() {
-        static LIST: ByType = ByType::new();
-        assert_eq!(*LIST.get(1_u8, || 1_u64), 1);
-        assert_eq!(*LIST.get(1_u16, || 2_u64), 2);
-        assert_eq!(*LIST.get(1_u32, || "three"), "three");
-        assert!(catch_unwind(|| LIST.get(1_u64, || -> u64 { panic!("not yet") })).is_err());
-        assert_eq!(*LIST.get(1_u64, || 4_u64), 4);
-        assert_eq!(*LIST.get(2_u8, || 0_u64), 1);
-        assert_eq!(*LIST.get(2_u16, || 0_u64), 2);
-        assert_eq!(*LIST.get(2_u32, || "none"), "three");
-        assert_eq!(*LIST.get(2_u64, || 0_u64), 4);
+    /// The type argument shows in neither key nor value, as in the worst of functions.
+    fn of_type<T>(list: &'static ByType, make: fn() -> u64) -> u64 {
+        list.get(move || Some(make())).expect("made above")
     }
 
     #[test]
-    fn by_type_threads_agree_on_each_marker() {
+    fn by_type_keeps_instances_apart() {
+        static LIST: ByType = ByType::new();
+        assert_eq!(of_type::<u8>(&LIST, || 1), 1);
+        assert_eq!(of_type::<&str>(&LIST, || 2), 2);
+        assert_eq!(*LIST.get(|| "three"), "three");
+        assert!(catch_unwind(|| of_type::<u64>(&LIST, || panic!("not yet"))).is_err());
+        assert_eq!(of_type::<u64>(&LIST, || 4), 4);
+        for _ in 0..2 {
+            assert_eq!(of_type::<u8>(&LIST, || 0), 1);
+            assert_eq!(of_type::<&str>(&LIST, || 0), 2);
+            assert_eq!(of_type::<u64>(&LIST, || 0), 4);
+        }
+    }
+
+    #[test]
+    fn by_type_threads_agree_on_each_instance() {
         static LIST: ByType = ByType::new();
         static MADE: AtomicU64 = AtomicU64::new(0);
         const THREADS: usize = 8;
@@ -155,7 +213,11 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         barrier.wait();
-                        [*LIST.get(0_u8, make), *LIST.get(0_u16, make), *LIST.get(0_u32, make)]
+                        [
+                            of_type::<u8>(&LIST, make),
+                            of_type::<u16>(&LIST, make),
+                            of_type::<u32>(&LIST, make),
+                        ]
                     })
                 })
                 .collect();
@@ -163,5 +225,21 @@ mod tests {
         });
         assert!(seen.iter().all(|row| *row == seen[0]), "{seen:?}");
         assert!(seen[0][0] != seen[0][1] && seen[0][1] != seen[0][2], "{seen:?}");
+    }
+
+    #[test]
+    fn local_each_thread_makes_its_own() {
+        thread_local! {
+            static LIST: Local = const { Local::new() };
+        }
+        fn mine(make: fn() -> u64) -> u64 {
+            *Local::get(&LIST, make)
+        }
+        assert_eq!(mine(|| 1), 1);
+        assert_eq!(mine(|| 2), 1);
+        assert_eq!(*Local::get(&LIST, || *Local::get(&LIST, || 7_u8) + 1), 8_u8);
+        let elsewhere = std::thread::spawn(|| mine(|| 3)).join();
+        assert_eq!(elsewhere.expect("no panic"), 3);
+        assert_eq!(mine(|| 4), 1);
     }
 }

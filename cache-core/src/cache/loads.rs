@@ -220,19 +220,7 @@ where
         }
     }
 
-    /// For the macros, after their own look-up: loads without looking (and counting) first.
-    #[doc(hidden)]
-    pub fn __load(&self, key: K, init: impl FnOnce() -> V) -> V {
-        self.load_value(Looked::Missing, (self.hash(&key), key), init).0
-    }
-
-    /// As `__load`.
-    #[doc(hidden)]
-    pub fn __load_option(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        self.load_option(Looked::Missing, (self.hash(&key), key), init)
-    }
-
-    /// As `__load`.
+    /// For tests: a load that says itself how an error is shared, as functions under `#[cached]` do.
     #[doc(hidden)]
     pub fn __load_result<E>(
         &self,

@@ -1,35 +1,21 @@
-//! The type beside the function, which carries its cache and what one can do with it.
+//! The functions that belong to the cache: methods of a type beside the function, or methods beside
+//! the method.
 //!
-//! An empty enum and not a module: `use` brings it along with the function, it stands in any
-//! block, and it sees the names that the function sees.
+//! The type is an empty enum and not a module: `use` brings it along with the function, it stands in
+//! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
-use super::wrapper::{arguments, call_uncached, turbofish};
-use super::{at, local, parts};
-use crate::args::Ttl;
-use crate::outcome::Kept;
-use crate::plan::Plan;
+use super::wrapper::{arguments, keep};
+use super::{body, home, local, parts, shape};
+use crate::plan::{Home, Plan};
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::ext::IdentExt;
+use quote::quote;
+use syn::{Generics, parse_quote};
 
 /// The type, its methods, and the body of the function as one of them.
-///
-/// The body is apart, so that the lints silenced for what is generated stay on for what the user
-/// wrote.
-pub(super) fn expand(plan: &Plan) -> TokenStream {
-    let (companion, vis) = (&plan.companion, &plan.function.vis);
+pub(super) fn beside(plan: &Plan, companion: &syn::Ident) -> TokenStream {
+    let vis = &plan.function.vis;
     let cfg = &plan.function.attributes.cfg;
-    let quiet = quiet();
-    let methods = [
-        cache(plan),
-        get(plan),
-        insert(plan),
-        invalidate(plan),
-        refresh(plan),
-        clear(plan),
-        stats(plan),
-    ];
-    let uncached = uncached(plan);
+    let (quiet, methods, uncached) = (quiet(), methods(plan), body::uncached(plan));
     quote! {
         #(#cfg)*
         #[doc(hidden)]
@@ -49,6 +35,30 @@ pub(super) fn expand(plan: &Plan) -> TokenStream {
     }
 }
 
+/// The methods, one by one in an `impl` that the attribute does not see.
+pub(super) fn siblings(plan: &Plan) -> TokenStream {
+    let cfg = &plan.function.attributes.cfg;
+    let (quiet, uncached) = (quiet(), body::uncached(plan));
+    let methods = methods(plan).into_iter().map(|method| quote! { #(#cfg)* #quiet #method });
+    quote! {
+        #(#methods)*
+        #(#cfg)*
+        #uncached
+    }
+}
+
+/// All methods but `uncached`.
+fn methods(plan: &Plan) -> Vec<TokenStream> {
+    let of_keys = [get(plan), insert(plan), invalidate(plan), refresh(plan)];
+    let of_all = match &plan.home {
+        // The user has it.
+        Home::Given(_) => Vec::new(),
+        Home::Static => vec![cache(plan), clear(plan), stats(plan)],
+        Home::Thread => vec![handle(plan), with(plan), clear(plan), stats(plan)],
+    };
+    of_keys.into_iter().chain(of_all).collect()
+}
+
 /// Lints that say nothing about code nobody wrote.
 fn quiet() -> TokenStream {
     quote! {
@@ -66,242 +76,148 @@ fn quiet() -> TokenStream {
     }
 }
 
-/// One method: a line of documentation, the generics of the function, and the rest.
-fn method(plan: &Plan, doc: &str, rest: Method) -> TokenStream {
-    let Method { name, arguments, output, body } = rest;
-    let function = &plan.function;
-    let vis = &function.vis;
-    let (generics, _, clause) = function.generics.split_for_impl();
-    let output = output.map(|output| quote! { -> #output });
-    let name = syn::Ident::new(name, plan.companion.span());
-    quote! {
-        #[doc = #doc]
-        #[inline]
-        #vis fn #name #generics(#(#arguments),*) #output #clause { #body }
-    }
-}
-
 /// What differs from method to method.
 struct Method {
+    doc: &'static str,
     name: &'static str,
+    public: bool,
+    awaits: bool,
+    generics: Generics,
     arguments: Vec<TokenStream>,
     output: Option<TokenStream>,
     body: TokenStream,
 }
 
-/// `cache()`: the cache in a `static`, built on first use.
-fn cache(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let (key, value) = (parts::key_type(plan), parts::value_type(plan));
-    let cache = quote! { #krate::Cache<#key, #value> };
-    let build = build(plan);
-    let turbofish = turbofish(&plan.function.generics);
-    let body = if turbofish.is_empty() {
-        quote! {
-            static __CACHED: #krate::__private::Slot<#cache> = #krate::__private::Slot::new();
-            __CACHED.get(|| #build)
-        }
-    } else {
-        // The type of this very method names all type parameters: it tells the instances apart.
-        quote! {
-            static __CACHED: #krate::__private::ByType = #krate::__private::ByType::new();
-            __CACHED.get(Self::cache #turbofish, || #build)
-        }
-    };
-    let output = Some(quote! { &'static #cache });
-    method(
-        plan,
-        "The cache of the function.",
-        Method { name: "cache", arguments: Vec::new(), output, body },
-    )
-}
+impl Method {
+    /// One that takes what the function takes.
+    fn of_key(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
+        let bind = home::bind(plan);
+        let body = quote! { #bind #body };
+        Self { arguments: arguments(plan), ..Self::of_cache(plan, name, doc, body) }
+    }
 
-/// The settings, and the check of the types, each at the place where the type stands.
-fn build(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
-    let krate = &plan.crate_path;
-    let keys = plan.parts.iter().map(|part| {
-        let ty = parts::owned(&part.kind);
-        quote_spanned! {at(&ty)=> #krate::__private::check_key::<#ty, _>(); }
-    });
-    let name = match &plan.name {
-        Some(name) => quote! { #name },
-        None => {
-            let path = format!("::{}", plan.function.name.unraw());
-            quote! { ::core::concat!(::core::module_path!(), #path) }
-        }
-    };
-    let capacity = match &plan.max_capacity {
-        Some(capacity) => quote! { #capacity },
-        None => quote! { #krate::__private::DEFAULT_CAPACITY },
-    };
-    let ttl = ttl(plan);
-    quote! {{
-        #(#keys)*
-        #runtime::build(#name, #capacity, #ttl)
-    }}
-}
+    /// One that takes nothing.
+    fn of_cache(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
+        let generics = plan.function.generics.clone();
+        let arguments = Vec::new();
+        Self { doc, name, public: true, awaits: false, generics, arguments, output: None, body }
+    }
 
-/// The time to live, or none; an expression must be a `Duration`, and says so itself if not.
-fn ttl(plan: &Plan) -> TokenStream {
-    match &plan.ttl {
-        None => quote! { ::core::option::Option::None },
-        Some(Ttl::Known(duration)) => {
-            let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-            quote! {
-                ::core::option::Option::Some(::core::time::Duration::new(#seconds, #nanos))
-            }
-        }
-        Some(Ttl::Computed(expr)) => {
-            let ttl = local("ttl");
-            quote! {{
-                let #ttl: ::core::time::Duration = #expr;
-                ::core::option::Option::Some(#ttl)
-            }}
+    fn returning(self, output: TokenStream) -> Self {
+        Self { output: Some(output), ..self }
+    }
+
+    /// The generics of the function, a line of documentation, and the rest.
+    fn written(self, plan: &Plan) -> TokenStream {
+        let Self { doc, name, public, awaits, generics, arguments, output, body } = self;
+        let vis = public.then_some(&plan.function.vis);
+        let asyncness = plan.function.asyncness.filter(|_| awaits);
+        let (generics, _, clause) = generics.split_for_impl();
+        let output = output.map(|output| quote! { -> #output });
+        let name = shape::name(plan, name);
+        quote! {
+            #[doc = #doc]
+            #[inline]
+            #vis #asyncness fn #name #generics(#(#arguments),*) #output #clause { #body }
         }
     }
 }
 
+/// The type of the cache.
+fn cache_type(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+    quote! { #krate::Cache<#key, #value> }
+}
+
+/// `cache()`: the cache in a `static`, built on first use.
+fn cache(plan: &Plan) -> TokenStream {
+    let cache = cache_type(plan);
+    Method::of_cache(plan, "cache", "The cache of the function.", home::made(plan))
+        .returning(quote! { &'static #cache })
+        .written(plan)
+}
+
+/// `__handle()`: what `with` shows, as the functions here use it.
+fn handle(plan: &Plan) -> TokenStream {
+    let cache = cache_type(plan);
+    let doc = "The cache of the function on the calling thread.";
+    let method = Method::of_cache(plan, "__handle", doc, home::made(plan));
+    Method { public: false, ..method }.returning(quote! { ::std::rc::Rc<#cache> }).written(plan)
+}
+
+/// `with(|cache| ..)`: the cache of the calling thread.
+fn with(plan: &Plan) -> TokenStream {
+    let cache = cache_type(plan);
+    let (bind, reference, see) = (home::bind(plan), home::reference(plan), local("see"));
+    let doc = "Shows the cache of the function on the calling thread.";
+    let mut method = Method::of_cache(plan, "with", doc, quote! { #bind #see(#reference) });
+    method.generics.params.push(parse_quote!(CachedShown));
+    method.arguments = vec![quote! { #see: impl ::core::ops::FnOnce(&#cache) -> CachedShown }];
+    method.returning(quote! { CachedShown }).written(plan)
+}
+
 fn get(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
-    let cache = own_cache(plan);
-    let (computed, view, value) =
-        (parts::computed(plan), parts::view(plan), parts::value_type(plan));
-    method(
-        plan,
-        "The cached value, if there is one; nothing is computed.",
-        Method {
-            name: "get",
-            arguments: arguments(plan),
-            output: Some(quote! { ::core::option::Option<#value> }),
-            body: quote! { #computed #runtime::get(#cache, #view) },
-        },
-    )
+    let cache = home::reference(plan);
+    let value = parts::value_type(plan);
+    let body = parts::with_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
+    Method::of_key(plan, "get", "The cached value, if there is one; nothing is computed.", body)
+        .returning(quote! { ::core::option::Option<#value> })
+        .written(plan)
 }
 
 fn insert(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
-    let cache = own_cache(plan);
-    let (computed, view, ty) = (parts::computed(plan), parts::view(plan), parts::value_type(plan));
-    let value = local("value");
-    let mut arguments = arguments(plan);
-    arguments.push(quote! { #value: #ty });
-    method(
-        plan,
-        "Puts a value into the cache, as if the function had returned it.",
-        Method {
-            name: "insert",
-            arguments,
-            output: None,
-            body: quote! { #computed #runtime::insert(#cache, #view, #value) },
-        },
-    )
+    let cache = home::reference(plan);
+    let (ty, value) = (parts::value_type(plan), local("value"));
+    let body = parts::with_view(plan, |view| {
+        parts::call(plan, "insert", quote! { #cache, #view, #value })
+    });
+    let doc = "Puts a value into the cache, as if the function had returned it.";
+    let mut method = Method::of_key(plan, "insert", doc, body);
+    method.arguments.push(quote! { #value: #ty });
+    method.written(plan)
 }
 
 fn invalidate(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
-    let cache = own_cache(plan);
-    let (computed, view) = (parts::computed(plan), parts::view(plan));
-    method(
-        plan,
-        "Removes the cached value; whether there was one.",
-        Method {
-            name: "invalidate",
-            arguments: arguments(plan),
-            output: Some(quote! { ::core::primitive::bool }),
-            body: quote! { #computed #runtime::invalidate(#cache, #view) },
-        },
-    )
+    let cache = home::reference(plan);
+    let body =
+        parts::with_view(plan, |view| parts::call(plan, "invalidate", quote! { #cache, #view }));
+    Method::of_key(plan, "invalidate", "Removes the cached value; whether there was one.", body)
+        .returning(quote! { ::core::primitive::bool })
+        .written(plan)
 }
 
 /// `refresh(..)`: runs the body and replaces what is cached. What is not kept, an error or
 /// nothing, leaves the cache as it is.
 fn refresh(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
     let krate = &plan.crate_path;
-    let cache = own_cache(plan);
-    let (computed, view) = (parts::computed(plan), parts::view(plan));
-    let call = call_uncached(plan, &quote! { Self });
-    let (key, fresh) = (local("key"), local("fresh"));
-    let kept = match &plan.outcome.kept {
-        Kept::Whole => quote! { ::core::option::Option::Some(#fresh) },
-        Kept::Ok(_) => {
-            quote! { ::core::result::Result::ok(::core::result::Result::as_ref(#fresh)) }
-        }
-        Kept::Some(_) => quote! { ::core::option::Option::as_ref(#fresh) },
+    let cache = home::reference(plan);
+    let made = parts::with_view(plan, |view| quote! { #krate::__private::key_of(#view) });
+    let (key, run, keep, output) =
+        (local("key"), body::run(plan), keep(plan), &plan.function.output);
+    let arguments = quote! { #cache, #key, #run, #keep };
+    let reload = if plan.function.asyncness.is_some() {
+        let reload = parts::call(plan, "refresh_async", arguments);
+        quote! { #reload.await }
+    } else {
+        parts::call(plan, "refresh", arguments)
     };
-    let output = &plan.function.output;
-    method(
-        plan,
-        "Runs the body whatever is cached, keeps what it returns, and returns it.",
-        Method {
-            name: "refresh",
-            arguments: arguments(plan),
-            output: Some(quote! { #output }),
-            body: quote! {
-                #computed
-                let #key = #krate::__private::key_of(#view);
-                #runtime::refresh(#cache, #key, move || #call, |#fresh| #kept)
-            },
-        },
-    )
+    let doc = "Runs the body whatever is cached, keeps what it returns, and returns it.";
+    let method = Method::of_key(plan, "refresh", doc, quote! { let #key = #made; #reload });
+    Method { awaits: true, ..method }.returning(quote! { #output }).written(plan)
 }
 
 fn clear(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
-    let cache = own_cache(plan);
-    method(
-        plan,
-        "Removes all cached values.",
-        Method {
-            name: "clear",
-            arguments: Vec::new(),
-            output: None,
-            body: quote! { #runtime::clear(#cache) },
-        },
-    )
+    let (bind, clear) = (home::bind(plan), parts::call(plan, "clear", home::reference(plan)));
+    let body = quote! { #bind #clear };
+    Method::of_cache(plan, "clear", "Removes all cached values.", body).written(plan)
 }
 
 fn stats(plan: &Plan) -> TokenStream {
-    let runtime = parts::runtime(plan);
     let krate = &plan.crate_path;
-    let cache = own_cache(plan);
-    method(
-        plan,
-        "What the cache has counted so far.",
-        Method {
-            name: "stats",
-            arguments: Vec::new(),
-            output: Some(quote! { #krate::Stats }),
-            body: quote! { #runtime::stats(#cache) },
-        },
-    )
-}
-
-/// The cache, from within the companion.
-fn own_cache(plan: &Plan) -> TokenStream {
-    let turbofish = turbofish(&plan.function.generics);
-    quote! { Self::cache #turbofish() }
-}
-
-/// `uncached(..)`: the body as the user wrote it, patterns and all.
-fn uncached(plan: &Plan) -> TokenStream {
-    let function = &plan.function;
-    let (vis, inside, stmts) = (&function.vis, &function.attributes.inside, &function.stmts);
-    let (generics, _, clause) = function.generics.split_for_impl();
-    let arguments = function.arguments.iter().map(|argument| &argument.pattern);
-    let output = &function.output;
-    quote! {
-        #[doc = "The body of the function, past the cache."]
-        #[allow(
-            dead_code,
-            unreachable_pub,
-            clippy::missing_errors_doc,
-            clippy::missing_panics_doc,
-            clippy::must_use_candidate,
-            clippy::too_many_arguments,
-        )]
-        #(#inside)*
-        #vis fn uncached #generics(#(#arguments),*) -> #output #clause { #(#stmts)* }
-    }
+    let (bind, stats) = (home::bind(plan), parts::call(plan, "stats", home::reference(plan)));
+    let body = quote! { #bind #stats };
+    Method::of_cache(plan, "stats", "What the cache has counted so far.", body)
+        .returning(quote! { #krate::Stats })
+        .written(plan)
 }

@@ -7,9 +7,10 @@
 //! // becomes
 //! pub fn price(sku: &str, qty: u64) -> Arc<str> {
 //!     let cache = price::cache();
-//!     match Arc::<str>::find(cache, View((sku, &qty))) {
+//!     let looked = Arc::<str>::find(cache, View((sku, &qty)));
+//!     match looked {
 //!         Ok(hit) => hit,
-//!         Err(key) => Arc::<str>::load(cache, key, move || price::uncached(sku, qty)),
+//!         Err(missed) => Arc::<str>::load(cache, missed, move || price::uncached(sku, qty), Whole),
 //!     }
 //! }
 //! pub enum price {}                        // types and functions do not share names
@@ -17,18 +18,25 @@
 //! impl price { pub fn uncached(sku: &str, qty: u64) -> Arc<str> { BODY } }
 //! ```
 //!
+//! In an `impl` there is no place for the type. There the cache stands in a static inside of the method,
+//! and the body in a closure, or for an `async fn` in a future.
+//!
 //! Variables are `mixed_site`, so that none of them can meet a name of the user; every path starts
 //! at the root, so that nothing the user shadows is met either.
 
+mod body;
 mod companion;
+mod home;
 mod parts;
+mod shape;
 mod wrapper;
 
 use crate::outcome::Claim;
-use crate::plan::Plan;
+use crate::plan::{Plan, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::{GenericParam, Generics};
 
 /// A variable that only the expansion sees.
 ///
@@ -45,22 +53,28 @@ fn at(tokens: &impl Spanned) -> Span {
 
 /// Generates everything.
 ///
-/// Input: the plan of `price`. Output: the function and, beside or inside of it, its companion.
+/// Input: the plan of `price`. Output: the function and, beside it, what belongs to its cache.
 pub(crate) fn expand(plan: &Plan) -> TokenStream {
-    let companion = companion::expand(plan);
-    let claim = claim(plan);
-    if plan.hidden {
-        return wrapper::expand(plan, &quote! { #companion #claim });
+    let wrapper = wrapper::expand(plan);
+    match &plan.shape {
+        Shape::Inside => wrapper,
+        Shape::Siblings(_) => {
+            let siblings = companion::siblings(plan);
+            quote! { #wrapper #siblings }
+        }
+        Shape::Beside(name) => {
+            let companion = companion::beside(plan, name);
+            let cfg = &plan.function.attributes.cfg;
+            let claim = claim(plan).map(|claim| quote! { #(#cfg)* const _: () = #claim; });
+            quote! { #wrapper #companion #claim }
+        }
     }
-    let wrapper = wrapper::expand(plan, &TokenStream::new());
-    quote! { #wrapper #companion #claim }
 }
 
-/// A constant that does not compile where the return type is not what its name made believe.
+/// A block that does not compile where the return type is not what its name made believe.
 fn claim(plan: &Plan) -> Option<TokenStream> {
     let krate = &plan.crate_path;
     let output = &plan.function.output;
-    let cfg = &plan.function.attributes.cfg;
     let probe = quote! { #krate::__private::Probe::<#output> };
     let (holds, message) = match plan.outcome.claim.as_ref()? {
         Claim::Plain => (
@@ -77,11 +91,29 @@ fn claim(plan: &Plan) -> Option<TokenStream> {
         }
     };
     Some(quote_spanned! {at(output)=>
-        #(#cfg)*
-        const _: () = {
+        {
             #[allow(unused_imports)]
             use #krate::__private::{NotOptional as _, NotResult as _};
             ::core::assert!(#holds, #message);
-        };
+        }
     })
+}
+
+/// The type and const parameters as arguments: lifetimes are always inferred, the types may
+/// appear nowhere in the signature.
+fn turbofish(generics: &Generics) -> TokenStream {
+    let names: Vec<_> = generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    if names.is_empty() {
+        TokenStream::new()
+    } else {
+        quote! { ::<#(#names),*> }
+    }
 }

@@ -3,10 +3,10 @@
 use super::{at, local};
 use crate::key::Kind;
 use crate::outcome::Kept;
-use crate::plan::{KeyPart, Plan};
+use crate::plan::{KeyPart, Plan, Source};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Index, Type};
+use syn::{Expr, Ident, Index, Type};
 
 /// The type of the key.
 ///
@@ -28,12 +28,14 @@ pub(super) fn value_type(plan: &Plan) -> TokenStream {
     }
 }
 
-/// The value type as what has the functions of the runtime; errors about it point at the return
-/// type.
-pub(super) fn runtime(plan: &Plan) -> TokenStream {
+/// A call of one of the functions of the runtime, which are those of the value type; errors about that
+/// point at the return type.
+pub(super) fn call(plan: &Plan, function: &str, arguments: TokenStream) -> TokenStream {
     let krate = &plan.crate_path;
     let value = value_type(plan);
-    quote_spanned! {at(&plan.function.output)=> <#value as #krate::__private::CacheValue<_>> }
+    let at = at(&plan.function.output);
+    let function = Ident::new(function, at);
+    quote_spanned! {at=> <#value as #krate::__private::CacheValue<_>>::#function(#arguments) }
 }
 
 /// What is kept of one part.
@@ -51,6 +53,7 @@ pub(super) fn owned(kind: &Kind) -> TokenStream {
             let parts = parts.iter().map(owned);
             quote! { (#(#parts,)*) }
         }
+        Kind::Untyped => quote! { _ },
     }
 }
 
@@ -58,19 +61,77 @@ fn owned_target(target: &Type) -> TokenStream {
     quote_spanned! {at(target)=> <#target as ::std::borrow::ToOwned>::Owned }
 }
 
-/// The variables of `key(name: Type = expression)`, which a view then borrows.
-pub(super) fn computed(plan: &Plan) -> TokenStream {
-    let lines = plan.parts.iter().filter_map(|KeyPart { place, computed, .. }| {
-        let (ty, expr) = computed.as_ref()?;
-        Some(quote! { let #place: #ty = #expr; })
+/// The variables of `key(..)`, which a view then borrows.
+///
+/// Input: `key(name: &str = &user.name, user.id)`.
+/// Output: `let cached_part_0: &str = &user.name;` and `let cached_part_1 = Bare(&user.id)..;`
+fn variables(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let lines = plan.parts.iter().map(|KeyPart { place, source, .. }| match source {
+        Source::Argument => TokenStream::new(),
+        Source::Computed(ty, expr) => quote! { let #place: #ty = #expr; },
+        Source::Untyped(expr) => {
+            let check = quote_spanned! {at(expr)=> #krate::__private::check_bare(#place) };
+            let expr = borrow(expr).unwrap_or_else(|| quote! { &(#expr) });
+            // In two steps: a temporary lives as long as the variable that is a reference to it.
+            quote! {
+                let #place = #expr;
+                let #place = {
+                    #[allow(unused_imports)]
+                    use #krate::__private::BareValue as _;
+                    let #place = #krate::__private::Bare(#place).part_for_cached();
+                    #check
+                };
+            }
+        }
     });
     quote! { #(#lines)* }
+}
+
+/// A reference to what an expression says, which is not moved where it is a place; nothing for an
+/// expression that would need parentheses.
+pub(super) fn borrow(expr: &Expr) -> Option<TokenStream> {
+    match expr {
+        Expr::Path(_)
+        | Expr::Field(_)
+        | Expr::MethodCall(_)
+        | Expr::Call(_)
+        | Expr::Index(_)
+        | Expr::Unary(_)
+        | Expr::Reference(_)
+        | Expr::Paren(_)
+        | Expr::Macro(_)
+        | Expr::Lit(_)
+        | Expr::Tuple(_) => Some(quote_spanned! {at(expr)=> &#expr }),
+        _ => None,
+    }
+}
+
+/// What is done with a view, in a block that ends the life of what the view borrows: nothing of it
+/// may be alive while an `async fn` waits, or its arguments would have to be `Sync`.
+pub(super) fn with_view(plan: &Plan, then: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+    let (variables, used) = (variables(plan), then(view(plan)));
+    if variables.is_empty() {
+        used
+    } else {
+        quote! { { #variables #used } }
+    }
+}
+
+/// The checks of the types of the key, each at the place where the type stands.
+pub(super) fn checks(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let keys = plan.parts.iter().filter(|part| !matches!(part.kind, Kind::Untyped)).map(|part| {
+        let ty = owned(&part.kind);
+        quote_spanned! {at(&ty)=> #krate::__private::check_key::<#ty, _>(); }
+    });
+    quote! { #(#keys)* }
 }
 
 /// The view of the arguments.
 ///
 /// Input: `(sku: &str, qty: u64)`. Output: `View((sku, &qty,))`.
-pub(super) fn view(plan: &Plan) -> TokenStream {
+fn view(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let parts = plan.parts.iter().map(|part| {
         let place = &part.place;
@@ -107,5 +168,7 @@ fn borrowed(kind: &Kind, place: TokenStream) -> TokenStream {
             });
             quote! { (#(#parts,)*) }
         }
+        // A reference already.
+        Kind::Untyped => place,
     }
 }

@@ -1,77 +1,101 @@
 //! The function that callers see.
 
-use super::{at, local, parts};
+use super::{at, body, claim, home, local, parts};
 use crate::outcome::Kept;
-use crate::plan::Plan;
+use crate::plan::{Home, Plan, Shape};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericParam, Generics};
 
-/// The function with its look-up; `inner` stands in front, for a companion that is hidden there.
+/// The function with its look-up.
 ///
 /// Input: the plan of `price`.
 /// Output: `pub fn price(sku: &str, qty: u64) -> V { .. }`, with a paragraph of documentation.
-pub(super) fn expand(plan: &Plan, inner: &TokenStream) -> TokenStream {
+pub(super) fn expand(plan: &Plan) -> TokenStream {
     let function = &plan.function;
-    let (cfg, outside) = (&function.attributes.cfg, &function.attributes.outside);
-    let (vis, abi) = (&function.vis, &function.abi);
+    let cfg = &function.attributes.cfg;
+    let outside = match plan.shape {
+        Shape::Inside => &function.attributes.all,
+        Shape::Beside(_) | Shape::Siblings(_) => &function.attributes.outside,
+    };
+    let (vis, asyncness) = (&function.vis, &function.asyncness);
     let (fn_token, name) = (&function.fn_token, &function.name);
     let (generics, _, clause) = function.generics.split_for_impl();
     let arguments = arguments(plan);
     let output = &function.output;
-    let companion = &plan.companion;
-    let turbofish = turbofish(&function.generics);
-    let (cache, hit, key) = (local("cache"), local("hit"), local("key"));
-    let runtime = parts::runtime(plan);
-    let computed = parts::computed(plan);
-    let view = parts::view(plan);
-    let wrapped = wrap(plan, &hit.to_token_stream());
-    let load = load(plan);
     let docs = docs(plan);
     let mut tokens = quote! {
         #(#cfg)*
         #(#outside)*
         #docs
-        #vis #abi #fn_token #name #generics(#(#arguments),*) -> #output #clause
+        #vis #asyncness #fn_token #name #generics(#(#arguments),*) -> #output #clause
     };
-    function.braces.surround(&mut tokens, |body| {
-        body.extend(quote! {
-            #inner
-            let #cache = #companion::cache #turbofish();
-            #computed
-            match #runtime::find(#cache, #view) {
-                ::core::result::Result::Ok(#hit) => #wrapped,
-                ::core::result::Result::Err(#key) => #load,
-            }
-        });
-    });
+    function.braces.surround(&mut tokens, |inner| inner.extend(look_up(plan)));
     tokens
 }
 
-/// What a miss does: one load for all who ask at once.
+/// Looks up, and loads what is missing.
+fn look_up(plan: &Plan) -> TokenStream {
+    let (looked, hit, missed) = (local("looked"), local("hit"), local("missed"));
+    let claim = match plan.shape {
+        Shape::Beside(_) => None,
+        Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
+    };
+    // What is built checks the key; a cache that is there is not built.
+    let checks = matches!(plan.home, Home::Given(_)).then(|| parts::checks(plan));
+    let bind = home::bind(plan);
+    let cache = home::reference(plan);
+    let found = parts::with_view(plan, |view| match &plan.bypass {
+        None => parts::call(plan, "find", quote! { #cache, #view }),
+        Some(bypass) => parts::call(plan, "find_unless", quote! { #bypass, #cache, #view }),
+    });
+    let wrapped = wrap(plan, &hit.to_token_stream());
+    let load = load(plan);
+    quote! {
+        #claim
+        #checks
+        #bind
+        let #looked = #found;
+        match #looked {
+            ::core::result::Result::Ok(#hit) => #wrapped,
+            ::core::result::Result::Err(#missed) => #load,
+        }
+    }
+}
+
+/// What a miss does: one load for all who ask at once, unless each is to load alone.
 fn load(plan: &Plan) -> TokenStream {
+    let missed = local("missed");
+    let alone = (!plan.single_flight).then(|| quote! { .alone() });
+    let (cache, run, keep) = (home::reference(plan), body::run(plan), keep(plan));
+    let arguments = quote! { #cache, #missed #alone, #run, #keep };
+    if plan.function.asyncness.is_some() {
+        let load = parts::call(plan, "load_async", arguments);
+        quote! { #load.await }
+    } else {
+        parts::call(plan, "load", arguments)
+    }
+}
+
+/// What of the return value is kept.
+pub(super) fn keep(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let (cache, key) = (local("cache"), local("key"));
-    let companion = &plan.companion;
-    let body = call_uncached(plan, &quote! { #companion });
     let output = &plan.function.output;
-    let runtime = parts::runtime(plan);
     match &plan.outcome.kept {
-        Kept::Whole => quote! { #runtime::load(#cache, #key, move || #body) },
-        Kept::Some(_) => quote! { #runtime::load_option(#cache, #key, move || #body) },
+        Kept::Whole => quote! { #krate::__private::Whole },
+        Kept::Some(_) => quote! { #krate::__private::SomeOnly },
         Kept::Ok(_) => {
             let error = quote_spanned! {at(output)=> #krate::__private::error_of::<#output>() };
             quote! {{
                 #[allow(unused_imports)]
                 use #krate::__private::{CloneShared as _, KeepOwn as _};
-                #runtime::load_result(#cache, #key, move || #body, (&#error).share_for_cached())
+                #krate::__private::OkOnly((&#error).share_for_cached())
             }}
         }
     }
 }
 
 /// Puts a kept value back into what the function returns.
-pub(super) fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
+fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
     match &plan.outcome.kept {
         Kept::Whole => value.clone(),
         Kept::Ok(_) => quote! { ::core::result::Result::Ok(#value) },
@@ -79,41 +103,13 @@ pub(super) fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
     }
 }
 
-/// The call of the body with the arguments as they are.
-pub(super) fn call_uncached(plan: &Plan, companion: &TokenStream) -> TokenStream {
-    let turbofish = turbofish(&plan.function.generics);
-    let names = plan.function.arguments.iter().map(|argument| &argument.name);
-    quote! { #companion::uncached #turbofish(#(#names),*) }
-}
-
-/// The arguments, each with a name instead of its pattern.
+/// `self` and the arguments, each with a name instead of its pattern.
 pub(super) fn arguments(plan: &Plan) -> Vec<TokenStream> {
-    let arguments = plan.function.arguments.iter();
-    arguments
-        .map(|argument| {
-            let (name, ty) = (&argument.name, argument.ty());
-            quote! { #name: #ty }
-        })
-        .collect()
-}
-
-/// The type and const parameters as arguments: lifetimes are always inferred, the types may
-/// appear nowhere in the signature.
-pub(super) fn turbofish(generics: &Generics) -> TokenStream {
-    let names: Vec<_> = generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            GenericParam::Lifetime(_) => None,
-        })
-        .collect();
-    if names.is_empty() {
-        TokenStream::new()
-    } else {
-        quote! { ::<#(#names),*> }
-    }
+    let arguments = plan.function.arguments.iter().map(|argument| {
+        let (name, ty) = (&argument.name, argument.ty());
+        quote! { #name: #ty }
+    });
+    body::receiver(plan).into_iter().chain(arguments).collect()
 }
 
 /// Tells readers of the documentation what stands beside the function.
@@ -124,14 +120,25 @@ fn docs(plan: &Plan) -> TokenStream {
         Kept::Some(_) => "`Some` values are",
     };
     let mut text = format!("\n# Cache\n\nThe {what} cached by the arguments.");
-    if !plan.hidden {
-        let name = &plan.companion;
+    let name = match &plan.shape {
+        Shape::Beside(companion) => Some(format!("{companion}::")),
+        Shape::Siblings(prefix) => Some(format!("{prefix}_")),
+        Shape::Inside => None,
+    };
+    if let Some(name) = name {
         text.push_str(&format!(
-            " Beside the function stand `{name}::get(..)`, `{name}::insert(.., value)`, \
-             `{name}::invalidate(..)`, `{name}::refresh(..)` and `{name}::uncached(..)`, which \
-             take the same arguments, and `{name}::cache()`, `{name}::clear()` and \
-             `{name}::stats()`."
+            " Beside the function stand `{name}get(..)`, `{name}insert(.., value)`, \
+             `{name}invalidate(..)`, `{name}refresh(..)` and `{name}uncached(..)`, which \
+             take the same arguments"
         ));
+        text.push_str(&match plan.home {
+            Home::Given(_) => ".".to_owned(),
+            Home::Static => format!(", and `{name}cache()`, `{name}clear()` and `{name}stats()`."),
+            Home::Thread => format!(
+                ", and `{name}with(|cache| ..)`, `{name}clear()` and `{name}stats()`, for the cache \
+                 of the calling thread."
+            ),
+        });
     }
     let lines = text.lines();
     quote! { #(#[doc = #lines])* }

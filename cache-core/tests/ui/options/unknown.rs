@@ -12,8 +12,13 @@ fn elsewhere(n: u64) -> u64 {
     n
 }
 
-#[cached(tti = 60)]
+#[cached(tags("prices"))]
 fn later(n: u64) -> u64 {
+    n
+}
+
+#[cached(stale_while_revalidated = 60)]
+fn near_and_long(n: u64) -> u64 {
     n
 }
 

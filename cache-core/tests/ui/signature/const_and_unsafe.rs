@@ -1,4 +1,4 @@
-//! Functions whose calls are not all alike.
+//! Functions whose calls are not all alike, or do not end like those of Rust.
 
 use cache_core::cached;
 
@@ -9,6 +9,11 @@ const fn constant(n: u64) -> u64 {
 
 #[cached]
 unsafe fn dangerous(n: u64) -> u64 {
+    n
+}
+
+#[cached]
+extern "C" fn foreign(n: u64) -> u64 {
     n
 }
 

@@ -1,0 +1,61 @@
+//! A part of a key of which the attribute knows only the expression: `key(self.id)`.
+//!
+//! A reference is looked up as it is, `self.name.as_str()` as a `&str`; all else is borrowed, `self.id`
+//! as a `&u64`. Which of the two it is the compiler tells by the type, without specialisation: it
+//! prefers an inherent method to one of a trait. The name of that method is no ordinary one, lest a
+//! trait of the user have it too.
+
+use super::check::CacheKey;
+
+/// The value of an expression, borrowed.
+#[derive(Debug)]
+pub struct Bare<'a, T: ?Sized>(pub &'a T);
+
+impl<'a, T: ?Sized> Bare<'a, &'a T> {
+    /// What the reference points to.
+    #[inline]
+    #[must_use]
+    pub const fn part_for_cached(&self) -> &'a T {
+        self.0
+    }
+}
+
+/// The answer for all that is no reference.
+pub trait BareValue<'a, T: ?Sized> {
+    /// The value itself.
+    fn part_for_cached(&self) -> &'a T;
+}
+
+impl<'a, T: ?Sized> BareValue<'a, T> for Bare<'a, T> {
+    #[inline]
+    fn part_for_cached(&self) -> &'a T {
+        self.0
+    }
+}
+
+/// Makes the compiler check one part of a key; the part comes back.
+#[inline]
+pub const fn check_bare<T, Way>(part: &T) -> &T
+where
+    T: ToOwned<Owned: CacheKey<Way>> + ?Sized,
+{
+    part
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_a_reference_is_what_it_points_to() {
+        let (text, number) = ("a".to_owned(), 7_u64);
+        let (borrowed, pointer) = (text.as_str(), &number);
+        let part: &str = Bare(&borrowed).part_for_cached();
+        assert_eq!(part, "a");
+        let part: &String = Bare(&text).part_for_cached();
+        assert_eq!(part, "a");
+        for part in [Bare(&number).part_for_cached(), Bare(&pointer).part_for_cached()] {
+            assert_eq!(*part, 7);
+        }
+    }
+}

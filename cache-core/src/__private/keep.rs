@@ -1,0 +1,112 @@
+//! What of a return value is kept.
+//!
+//! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`. Each
+//! way of keeping says how to get from one to the other, so that all else is written once.
+
+use crate::ShareError;
+use crate::share::{NeverFails, Nothing, ShareNothing};
+use std::convert::Infallible;
+
+/// A way of keeping a `V` out of an `R`.
+pub trait Keep<R, V> {
+    /// What is returned and not kept.
+    type Left;
+
+    /// The value to keep, or what is left of the return value without one.
+    ///
+    /// # Errors
+    ///
+    /// What is returned and not kept.
+    fn split(returned: R) -> Result<V, Self::Left>;
+
+    /// The return value again.
+    fn join(split: Result<V, Self::Left>) -> R;
+
+    /// The value to keep, if there is one.
+    fn kept(returned: &R) -> Option<&V>;
+
+    /// How those who wait for a load share what is not kept.
+    fn share(self) -> impl ShareError<Self::Left>;
+}
+
+/// Keeps all that is returned.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole;
+
+impl<V> Keep<V, V> for Whole {
+    type Left = Infallible;
+
+    fn split(returned: V) -> Result<V, Infallible> {
+        Ok(returned)
+    }
+    fn join(Ok(value): Result<V, Infallible>) -> V {
+        value
+    }
+    fn kept(returned: &V) -> Option<&V> {
+        Some(returned)
+    }
+    fn share(self) -> impl ShareError<Infallible> {
+        NeverFails
+    }
+}
+
+/// Keeps the value of `Some`.
+#[derive(Clone, Copy, Debug)]
+pub struct SomeOnly;
+
+/// There was no value.
+#[derive(Debug)]
+pub struct Absent(());
+
+impl<V> Keep<Option<V>, V> for SomeOnly {
+    type Left = Absent;
+
+    fn split(returned: Option<V>) -> Result<V, Absent> {
+        returned.ok_or(Absent(()))
+    }
+    fn join(split: Result<V, Absent>) -> Option<V> {
+        split.ok()
+    }
+    fn kept(returned: &Option<V>) -> Option<&V> {
+        returned.as_ref()
+    }
+    fn share(self) -> impl ShareError<Absent> {
+        ShareAbsent
+    }
+}
+
+/// As the core shares "nothing", under a name that may be seen.
+struct ShareAbsent;
+
+impl ShareError<Absent> for ShareAbsent {
+    fn share(&self, _: &Absent) -> Option<std::sync::Arc<dyn std::any::Any + Send + Sync>> {
+        ShareNothing.share(&Nothing)
+    }
+    fn adopt(&self, shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>) -> Option<Absent> {
+        ShareNothing.adopt(shared).map(|Nothing| Absent(()))
+    }
+    fn is_absence(&self) -> bool {
+        true
+    }
+}
+
+/// Keeps the value of `Ok`; waiters share an error as `H` says.
+#[derive(Clone, Copy, Debug)]
+pub struct OkOnly<H>(pub H);
+
+impl<V, E, H: ShareError<E>> Keep<Result<V, E>, V> for OkOnly<H> {
+    type Left = E;
+
+    fn split(returned: Result<V, E>) -> Result<V, E> {
+        returned
+    }
+    fn join(split: Result<V, E>) -> Result<V, E> {
+        split
+    }
+    fn kept(returned: &Result<V, E>) -> Option<&V> {
+        returned.as_ref().ok()
+    }
+    fn share(self) -> impl ShareError<E> {
+        self.0
+    }
+}

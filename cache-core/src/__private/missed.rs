@@ -1,0 +1,131 @@
+//! What a look-up that found nothing hands to the load.
+
+use crate::Cache;
+use crate::load::Role;
+use crate::nesting;
+use crate::refresh::Looked;
+use crate::share::ShareError;
+use crate::{Status, macro_caches};
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+
+use super::view::{Part, View};
+
+/// A call that has no value yet.
+pub struct Missed<K, V>(Option<Load<K, V>>);
+
+/// The load of one key: its hash, the key, and what was seen of it.
+struct Load<K, V> {
+    key: (u64, K),
+    looked: Looked<V>,
+    /// Whether callers who miss the key at the same time share one run.
+    shared: bool,
+}
+
+impl<K, V> std::fmt::Debug for Missed<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Missed").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Missed<K, V> {
+    /// The same call, which shares its run with nobody.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self(self.0.map(|load| Load { shared: false, ..load }))
+    }
+}
+
+impl<K, V> Missed<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The value, or what is needed to load it: the owned key is made here, and nowhere else.
+    #[inline]
+    pub(super) fn look<P, S>(cache: &Cache<K, V, S>, view: View<P>) -> Result<V, Self>
+    where
+        P: Part<Key = K>,
+        S: BuildHasher + Clone + Send + Sync + 'static,
+    {
+        if macro_caches::bypassed() {
+            return Err(Self(None));
+        }
+        let hash = cache.hash(&view);
+        match cache.look_to_load(&view, hash) {
+            Looked::Served(value, _) => Ok(value),
+            looked => Err(Self::new(hash, view, looked)),
+        }
+    }
+
+    /// A call that has been told to look nowhere.
+    pub(super) const fn bypassed() -> Self {
+        Self(None)
+    }
+
+    #[cold]
+    fn new<P: Part<Key = K>>(hash: u64, view: View<P>, looked: Looked<V>) -> Self {
+        Self(Some(Load { key: (hash, view.0.to_key()), looked, shared: true }))
+    }
+
+    /// Loads, as a thread.
+    pub(super) fn load<E, S>(
+        self,
+        cache: &Cache<K, V, S>,
+        body: impl FnOnce() -> Result<V, E>,
+        share: impl ShareError<E>,
+    ) -> Result<V, E>
+    where
+        S: BuildHasher + Clone + Send + Sync + 'static,
+    {
+        let Some(Load { key, looked, shared }) = self.0 else { return body() };
+        let loaded = match looked {
+            Looked::Missing if !shared => match alone(cache, key) {
+                Role::Lead(leader) => leader.load_here(body, &share),
+                role => Ok(found(role)),
+            },
+            looked => cache.load(looked, key, body, share),
+        };
+        loaded.map(|(value, _)| value)
+    }
+
+    /// Loads, as a task.
+    pub(super) async fn load_async<E, S>(
+        self,
+        cache: &Cache<K, V, S>,
+        body: impl Future<Output = Result<V, E>>,
+        share: impl ShareError<E>,
+    ) -> Result<V, E>
+    where
+        S: BuildHasher + Clone + Send + Sync + 'static,
+    {
+        let Some(Load { key, looked, shared }) = self.0 else { return body.await };
+        let loaded = match looked {
+            Looked::Missing if !shared => match alone(cache, key) {
+                Role::Lead(leader) => leader.load(crate::wait::Caller::Task, body, &share).await,
+                role => Ok(found(role)),
+            },
+            looked => cache.load_async(looked, key, body, share).await,
+        };
+        loaded.map(|(value, _)| value)
+    }
+}
+
+/// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
+/// or a flush overtakes it; nobody can join it.
+fn alone<K, V, S>(cache: &Cache<K, V, S>, (hash, key): (u64, K)) -> Role<'_, K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    cache.store().take_role(hash, key, false, nesting::innermost())
+}
+
+/// The value that somebody else has stored in the meantime.
+fn found<K: Eq, V: Clone + Send + Sync + 'static>(role: Role<'_, K, V>) -> (V, Status) {
+    match role {
+        Role::Hit(value, status) => (value, status),
+        Role::Lead(_) | Role::Join(..) => unreachable!("who loads alone joins nobody"),
+    }
+}

@@ -1,0 +1,486 @@
+//! `#[cached]` inside of `impl` and `trait`: what `self` means is said, never guessed.
+
+#![cfg(feature = "macros")]
+#![allow(non_local_definitions, reason = "each test has its methods of one type")]
+
+use cache_core::{Cache, cached};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+thread_local! {
+    /// How often bodies ran on this thread; the tests of this file each have their own.
+    static RUNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts a run of a body and answers the number of it.
+fn run() -> u64 {
+    RUNS.with(|runs| {
+        runs.set(runs.get() + 1);
+        runs.get()
+    })
+}
+
+fn runs() -> u64 {
+    RUNS.with(Cell::get)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Shop {
+    id: u64,
+    name: String,
+}
+
+fn shop(id: u64, name: &str) -> Shop {
+    Shop { id, name: name.to_owned() }
+}
+
+#[test]
+fn key_of_self_tells_instances_apart() {
+    impl Shop {
+        #[cached(key(self.id, n))]
+        fn by_field(&self, n: u64) -> u64 {
+            run();
+            self.id * 100 + n
+        }
+        #[cached(key(name: &str = &self.name, n))]
+        fn by_typed_field(&self, n: u64) -> String {
+            run();
+            format!("{}{n}", self.name)
+        }
+        #[cached(key(self.name.as_str(), self.id + 1))]
+        fn by_reference_and_value(&self) -> String {
+            run();
+            self.name.clone()
+        }
+        #[cached(key(self))]
+        fn by_all_of_it(&self) -> u64 {
+            run();
+            self.id
+        }
+    }
+    let (one, two) = (shop(1, "a"), shop(2, "b"));
+    for _ in 0..2 {
+        assert_eq!((one.by_field(1), two.by_field(1), one.by_field(2)), (101, 201, 102));
+    }
+    assert_eq!(runs(), 3);
+    for _ in 0..2 {
+        assert_eq!((&*one.by_typed_field(1), &*two.by_typed_field(1)), ("a1", "b1"));
+    }
+    assert_eq!(runs(), 5);
+    for _ in 0..2 {
+        assert_eq!((&*one.by_reference_and_value(), &*two.by_reference_and_value()), ("a", "b"));
+        assert_eq!(shop(3, "a").by_reference_and_value(), "a");
+    }
+    assert_eq!(runs(), 8);
+    assert_eq!((one.by_all_of_it(), shop(1, "a").by_all_of_it(), two.by_all_of_it()), (1, 1, 2));
+    assert_eq!(runs(), 10);
+}
+
+#[test]
+fn skip_self_shares_among_instances() {
+    impl Shop {
+        #[cached(skip(self))]
+        fn square(&self, n: u64) -> u64 {
+            run();
+            n * n
+        }
+    }
+    assert_eq!((shop(1, "a").square(3), shop(2, "b").square(3)), (9, 9));
+    assert_eq!(runs(), 1);
+}
+
+#[test]
+fn cache_of_self_lives_and_dies_with_the_instance() {
+    struct Client {
+        base: u64,
+        cache: Cache<(u64, String), u64>,
+    }
+    impl Client {
+        #[cached(cache = self.cache)]
+        fn ask(&self, n: u64, text: &str) -> u64 {
+            run();
+            self.base + n + text.len() as u64
+        }
+    }
+    let client = |base| Client { base, cache: Cache::new(10) };
+    let (one, two) = (client(100), client(200));
+    for _ in 0..2 {
+        assert_eq!((one.ask(1, "a"), two.ask(1, "a")), (102, 202));
+    }
+    assert_eq!(runs(), 2);
+    assert_eq!(one.cache.get(&(1, "a".to_owned())), Some(102));
+    one.cache.invalidate_all();
+    assert_eq!((one.ask(1, "a"), two.ask(1, "a")), (102, 202));
+    assert_eq!(runs(), 3);
+}
+
+#[test]
+fn cache_may_be_behind_any_pointer() {
+    struct Many {
+        plain: Cache<(u64,), u64>,
+        shared: Arc<Cache<(u64,), u64>>,
+    }
+    impl Many {
+        fn handle(&self) -> Cache<(u64,), u64> {
+            self.plain.clone()
+        }
+        #[cached(cache = self.shared)]
+        fn shared(&self, n: u64) -> u64 {
+            run() + n
+        }
+        #[cached(cache = &self.plain)]
+        fn borrowed(&self, n: u64) -> u64 {
+            run() + n
+        }
+        #[cached(cache = self.handle())]
+        fn handed(&self, n: u64) -> u64 {
+            run() + n
+        }
+        #[cached(cache = if n > 1 { &self.plain } else { &self.shared }, key(n))]
+        fn chosen(&self, n: u64) -> u64 {
+            run() + n
+        }
+    }
+    let many = Many { plain: Cache::new(10), shared: Arc::new(Cache::new(10)) };
+    assert_eq!((many.shared(1), many.shared(1)), (2, 2));
+    assert_eq!((many.borrowed(2), many.borrowed(2)), (4, 4));
+    assert_eq!((many.handed(2), many.handed(3)), (4, 6));
+    assert_eq!((many.chosen(1), many.chosen(2)), (2, 4));
+    assert_eq!(runs(), 3);
+}
+
+#[test]
+fn self_in_every_form() {
+    #[derive(Clone)]
+    struct Point {
+        x: u64,
+    }
+    impl Point {
+        #[cached(key(self.x))]
+        fn by_value(self) -> u64 {
+            run();
+            self.x
+        }
+        #[cached(key(self.x))]
+        fn by_mut_value(mut self) -> u64 {
+            run();
+            self.x += 1;
+            self.x
+        }
+        #[cached(key(self.x))]
+        fn by_mut(&mut self) -> u64 {
+            run();
+            self.x += 1;
+            self.x
+        }
+        #[cached(key(self.x, n))]
+        fn by_arc(self: &Arc<Self>, n: u64) -> u64 {
+            run();
+            self.x + n
+        }
+        #[cached(key(self.x))]
+        fn by_box(self: Box<Self>) -> u64 {
+            run();
+            self.x
+        }
+    }
+    let mut point = Point { x: 1 };
+    assert_eq!((point.clone().by_value(), point.clone().by_value()), (1, 1));
+    assert_eq!((point.clone().by_mut_value(), point.clone().by_mut_value()), (2, 2));
+    assert_eq!((Arc::new(point.clone()).by_arc(1), Arc::new(point.clone()).by_arc(1)), (2, 2));
+    assert_eq!((Box::new(point.clone()).by_box(), Box::new(point.clone()).by_box()), (1, 1));
+    assert_eq!(runs(), 4);
+    assert_eq!((point.by_mut(), point.x), (2, 2));
+    assert_eq!((Point { x: 1 }.by_mut(), runs()), (2, 5));
+}
+
+#[test]
+fn associated_functions_that_name_self() {
+    struct Table<const N: u64>;
+    impl<const N: u64> Table<N> {
+        const FACTOR: u64 = N * 10;
+        #[cached]
+        fn scaled(n: u64) -> u64 {
+            run();
+            Self::FACTOR * n
+        }
+        #[cached]
+        fn built(n: u64) -> Arc<Self> {
+            run();
+            let _ = n;
+            Arc::new(Self)
+        }
+        #[cached]
+        fn through_a_macro(n: u64) -> Vec<u64> {
+            run();
+            vec![Self::FACTOR, n]
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!((Table::<1>::scaled(2), Table::<2>::scaled(2)), (20, 40));
+    }
+    assert_eq!(runs(), 2);
+    assert!(Arc::ptr_eq(&Table::<1>::built(1), &Table::<1>::built(1)));
+    assert_eq!(
+        (Table::<1>::through_a_macro(1), Table::<2>::through_a_macro(1)),
+        (vec![10, 1], vec![20, 1])
+    );
+    assert_eq!(runs(), 5);
+}
+
+/// Parameters that show in neither arguments nor value, of the type, of the trait and of the method:
+/// each combination has a cache of its own.
+#[test]
+fn instances_differ_by_parameters_that_do_not_show() {
+    trait Unit: 'static {
+        const NAME: &'static str;
+    }
+    struct Metre;
+    struct Foot;
+    impl Unit for Metre {
+        const NAME: &'static str = "m";
+    }
+    impl Unit for Foot {
+        const NAME: &'static str = "ft";
+    }
+    struct Scale<U>(PhantomData<U>);
+    impl<U: Unit> Scale<U> {
+        #[cached(skip(self))]
+        fn show<V: Unit, const N: usize>(&self, n: u64) -> String {
+            run();
+            format!("{n:0N$} {} {}", U::NAME, V::NAME)
+        }
+    }
+    let (metre, foot) = (Scale::<Metre>(PhantomData), Scale::<Foot>(PhantomData));
+    for _ in 0..2 {
+        assert_eq!(metre.show::<Metre, 2>(1), "01 m m");
+        assert_eq!(metre.show::<Foot, 2>(1), "01 m ft");
+        assert_eq!(foot.show::<Foot, 2>(1), "01 ft ft");
+        assert_eq!(foot.show::<Foot, 3>(1), "001 ft ft");
+    }
+    assert_eq!(runs(), 4);
+
+    trait Convert<V> {
+        fn convert(&self, n: u64) -> String;
+    }
+    struct Any;
+    impl<V: Unit> Convert<V> for Any {
+        #[cached(skip(self))]
+        fn convert(&self, n: u64) -> String {
+            run();
+            format!("{n} {}", V::NAME)
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!(<Any as Convert<Metre>>::convert(&Any, 1), "1 m");
+        assert_eq!(<Any as Convert<Foot>>::convert(&Any, 1), "1 ft");
+    }
+    assert_eq!(runs(), 6);
+}
+
+#[test]
+fn trait_impls_and_default_methods() {
+    trait Area {
+        fn id(&self) -> u64;
+        fn area(&self, scale: u64) -> u64;
+        fn of_nothing(scale: u64) -> u64;
+        #[cached(key(self.id(), scale))]
+        fn doubled(&self, scale: u64) -> u64 {
+            run();
+            2 * self.id() * scale
+        }
+    }
+    struct Square(u64);
+    struct Circle(u64);
+    impl Area for Square {
+        fn id(&self) -> u64 {
+            self.0
+        }
+        #[cached(key(self.0, scale))]
+        fn area(&self, scale: u64) -> u64 {
+            run();
+            self.0 * self.0 * scale
+        }
+        #[cached(companion = false)]
+        fn of_nothing(scale: u64) -> u64 {
+            run();
+            scale
+        }
+    }
+    impl Area for Circle {
+        fn id(&self) -> u64 {
+            self.0 + 1
+        }
+        #[cached(key(self.0, scale))]
+        fn area(&self, scale: u64) -> u64 {
+            run();
+            3 * self.0 * scale
+        }
+        #[cached(companion = false)]
+        fn of_nothing(scale: u64) -> u64 {
+            run();
+            scale + 1
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!((Square(2).area(1), Circle(2).area(1)), (4, 6));
+        assert_eq!((Square::of_nothing(7), Circle::of_nothing(7)), (7, 8));
+        assert_eq!((Square(2).doubled(1), Circle(1).doubled(1)), (4, 4));
+        let dynamic: &dyn Fn() -> u64 = &|| Square(3).area(1);
+        assert_eq!(dynamic(), 9);
+    }
+    assert_eq!(runs(), 7);
+}
+
+#[test]
+fn bodies_return_early_recurse_and_use_question_marks() {
+    impl Shop {
+        #[cached(key(self.id, text))]
+        fn parse(&self, text: &str) -> Result<u64, String> {
+            run();
+            if text.is_empty() {
+                return Err("nothing".to_owned());
+            }
+            let n: u64 = text.parse().map_err(|_| "no number".to_owned())?;
+            Ok(n + self.id)
+        }
+        #[cached(skip(self))]
+        fn fib(&self, n: u64) -> u64 {
+            run();
+            if n < 2 { n } else { self.fib(n - 1) + self.fib(n - 2) }
+        }
+        #[cached(skip(self))]
+        fn first(&self, texts: &[&'static str]) -> Option<char> {
+            run();
+            texts.first()?.chars().next()
+        }
+    }
+    let one = shop(1, "a");
+    assert_eq!((one.parse("4"), one.parse("4")), (Ok(5), Ok(5)));
+    assert_eq!(runs(), 1);
+    for text in ["", "x"] {
+        assert_eq!(one.parse(text), one.parse(text));
+    }
+    assert_eq!(runs(), 5);
+    assert_eq!(one.fib(50), 12_586_269_025);
+    assert_eq!(runs(), 56);
+    assert_eq!(
+        (one.first(&["ab"]), one.first(&["ab"]), one.first(&[])),
+        (Some('a'), Some('a'), None)
+    );
+    assert_eq!(runs(), 58);
+}
+
+#[test]
+fn patterns_mut_and_underscores_reach_a_body_inside() {
+    impl Shop {
+        #[cached(skip(self, log))]
+        fn sum(
+            &self,
+            (a, b): (u64, u64),
+            mut c: u64,
+            _: u8,
+            _unused: u8,
+            ref d: u64,
+            log: &mut Vec<u64>,
+        ) -> u64 {
+            run();
+            log.push(c);
+            c += a;
+            a + b + c + *d
+        }
+    }
+    let (one, mut log) = (shop(1, "a"), Vec::new());
+    for _ in 0..2 {
+        assert_eq!(one.sum((1, 2), 3, 4, 5, 6, &mut log), 13);
+    }
+    assert_eq!((runs(), log.as_slice()), (1, [3].as_slice()));
+    one.sum((1, 2), 3, 5, 5, 6, &mut log);
+    one.sum((1, 2), 3, 4, 6, 6, &mut log);
+    one.sum((1, 2), 3, 4, 5, 7, &mut log);
+    assert_eq!(runs(), 4);
+}
+
+#[test]
+fn siblings_beside_a_method() {
+    struct Tax(u64);
+    impl Tax {
+        #[cached(companion = price, key(rate: u64 = self.0, net))]
+        pub(crate) fn gross(&self, mut net: u64) -> u64 {
+            run();
+            net += net * self.0 / 100;
+            net
+        }
+        #[cached(companion = true)]
+        fn zero(n: u64) -> Result<Arc<Self>, String> {
+            run();
+            if n == 0 { Ok(Arc::new(Self(n))) } else { Err(n.to_string()) }
+        }
+    }
+    let tax = Tax(20);
+    assert_eq!(tax.price_get(100), None);
+    assert_eq!((tax.gross(100), tax.gross(100)), (120, 120));
+    assert_eq!(tax.price_get(100), Some(120));
+    assert_eq!(Tax(10).price_get(100), None);
+    tax.price_insert(100, 5);
+    assert_eq!((tax.gross(100), tax.price_uncached(100), runs()), (5, 120, 2));
+    assert_eq!((tax.price_refresh(100), tax.gross(100)), (120, 120));
+    assert!(tax.price_invalidate(100));
+    let cache: &'static Cache<(u64, u64), u64> = Tax::price_cache();
+    assert_eq!(cache.entry_count(), 0);
+    tax.gross(1);
+    Tax::price_clear();
+    assert_eq!((cache.entry_count(), Tax::price_stats().hits), (0, 4));
+
+    assert!(Tax::zero(0).is_ok() && Tax::zero(1).is_err());
+    assert!(Tax::zero_get(0).is_some() && Tax::zero_get(1).is_none());
+}
+
+#[test]
+fn siblings_of_generic_types_and_given_caches() {
+    struct Wrap<T> {
+        value: T,
+        cache: Cache<(u64,), T>,
+    }
+    impl<T: Clone + Send + Sync + 'static> Wrap<T> {
+        #[cached(companion = true, skip(self))]
+        fn size<U>(&self, n: u64) -> usize {
+            run();
+            let _ = n;
+            size_of::<T>() + size_of::<U>()
+        }
+        #[cached(companion = true, cache = self.cache)]
+        fn own(&self, n: u64) -> T {
+            run();
+            let _ = n;
+            self.value.clone()
+        }
+    }
+    let (byte, word) =
+        (Wrap { value: 1_u8, cache: Cache::new(9) }, Wrap { value: 2_u64, cache: Cache::new(9) });
+    for _ in 0..2 {
+        assert_eq!((byte.size::<u8>(0), byte.size::<u16>(0), word.size::<u8>(0)), (2, 3, 9));
+    }
+    assert_eq!(runs(), 3);
+    assert_eq!((byte.size_get::<u8>(0), word.size_get::<u64>(0)), (Some(2), None));
+    assert_eq!(Wrap::<u8>::size_cache::<u8>().entry_count(), 1);
+    assert_eq!((byte.own(1), byte.own(1), word.own(1)), (1, 1, 2));
+    assert_eq!((byte.own_get(1), byte.own_invalidate(1), byte.own_get(1)), (Some(1), true, None));
+    word.own_insert(1, 9);
+    assert_eq!((word.own(1), word.own_refresh(1), word.own(1)), (9, 2, 2));
+}
+
+#[test]
+fn cache_of_a_method_is_named_after_its_type() {
+    struct Named<T>(T);
+    impl<T: 'static> Named<T> {
+        #[cached(companion = true, skip(self))]
+        fn id(&self, n: u64) -> u64 {
+            n
+        }
+    }
+    assert_eq!(Named(1_u8).id(1), 1);
+    let name = Named::<u8>::id_cache().name().expect("caches of functions have names");
+    assert!(name.ends_with("Named<u8>::id"), "{name}");
+}

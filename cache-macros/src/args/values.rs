@@ -1,0 +1,172 @@
+//! The values of options, each kind with its errors.
+
+use super::{Companion, Entry, Time, Value};
+use crate::duration;
+use proc_macro2::Span;
+use std::time::Duration;
+use syn::parse::{Parse, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
+
+/// The entries of `word(a, b)`; at least one.
+pub(super) fn list<T: Parse>(value: Value, word: &Ident, usage: &str) -> syn::Result<Vec<T>> {
+    let Value::List(tokens) = value else {
+        return Err(syn::Error::new_spanned(word, format!("write `{usage}`")));
+    };
+    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens)?;
+    if items.is_empty() {
+        return Err(syn::Error::new_spanned(word, format!("nothing is named; write `{usage}`")));
+    }
+    Ok(items.into_iter().collect())
+}
+
+/// The expression of `word = expression`.
+pub(super) fn assigned(entry: Entry, usage: &str) -> syn::Result<Expr> {
+    match entry.value {
+        Value::Assigned(expr) => Ok(peel(expr)),
+        _ => {
+            let message = format!("write `{} = {usage}`", entry.word);
+            Err(syn::Error::new_spanned(&entry.word, message))
+        }
+    }
+}
+
+/// Removes the invisible groups in which a `macro_rules!` macro hands over a fragment.
+fn peel(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => peel(*group.expr),
+        other => other,
+    }
+}
+
+/// Input: `60`, `"1m30s"`, or an expression. Output: a duration, or the expression that gives one.
+pub(super) fn time(entry: Entry) -> syn::Result<Time> {
+    let word = entry.word.clone();
+    let expr = assigned(entry, "60")?;
+    let fail = |message: String| Err(syn::Error::new_spanned(&expr, message));
+    let known = match &expr {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Int(seconds) if seconds.suffix().is_empty() => {
+                Duration::from_secs(seconds.base10_parse()?)
+            }
+            Lit::Str(text) => match duration::parse(&text.value()) {
+                Ok(duration) => duration,
+                Err(message) => return fail(message),
+            },
+            _ => {
+                return fail(
+                    "expected whole seconds, a text like \"1m30s\", or an expression of type \
+                     `Duration`"
+                        .to_owned(),
+                );
+            }
+        },
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => {
+            return fail(format!("`{word}` cannot be negative"));
+        }
+        _ => return Ok(Time::Computed(expr)),
+    };
+    if known.is_zero() {
+        let without = match word.to_string().as_str() {
+            "ttl" | "tti" => "for a value that never expires, leave it out",
+            "negative_ttl" => "for what is not to be kept, leave it out",
+            _ => "to do without, leave it out",
+        };
+        return fail(format!("`{word}` must be longer than zero; {without}"));
+    }
+    Ok(Time::Known(known))
+}
+
+/// The part of its life that a value may lose.
+pub(super) fn jitter(entry: Entry) -> syn::Result<Expr> {
+    const MESSAGE: &str = "expected a part of the time to live, from 0.0 to below 1.0, such as 0.1";
+    let expr = assigned(entry, "0.1")?;
+    let fits = match &expr {
+        Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => {
+            (0.0..1.0).contains(&number.base10_parse::<f64>()?)
+        }
+        Expr::Lit(_) => false,
+        Expr::Unary(unary) => !matches!(unary.op, syn::UnOp::Neg(_)),
+        _ => true,
+    };
+    if fits { Ok(expr) } else { Err(syn::Error::new_spanned(expr, MESSAGE)) }
+}
+
+/// A closure, or what may be the name of a function.
+pub(super) fn function(entry: Entry, usage: &str, parameters: usize) -> syn::Result<Expr> {
+    let expr = assigned(entry, usage)?;
+    let message = match &expr {
+        Expr::Closure(closure) if closure.inputs.len() != parameters => format!(
+            "expected a closure of {}, as in `{usage}`",
+            if parameters == 1 { "one parameter" } else { "two parameters" }
+        ),
+        Expr::Lit(_) => format!("expected a closure or a function, as in `{usage}`"),
+        _ => return Ok(expr),
+    };
+    Err(syn::Error::new_spanned(expr, message))
+}
+
+/// A number of entries, or an expression that gives one.
+pub(super) fn max_capacity(entry: Entry) -> syn::Result<Expr> {
+    let expr = assigned(entry, "10_000")?;
+    if let Expr::Lit(lit) = &expr {
+        let Lit::Int(number) = &lit.lit else {
+            return Err(syn::Error::new_spanned(&expr, "expected a number of entries"));
+        };
+        if number.base10_parse::<u64>()? == 0 {
+            let message = "`max_capacity` must not be zero: such a cache could keep nothing";
+            return Err(syn::Error::new_spanned(&expr, message));
+        }
+    }
+    Ok(expr)
+}
+
+/// A text.
+pub(super) fn name(entry: Entry) -> syn::Result<LitStr> {
+    match assigned(entry, "\"...\"")? {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
+        other => Err(syn::Error::new_spanned(other, "expected a text, as in `name = \"prices\"`")),
+    }
+}
+
+/// A name, or whether there is to be one.
+pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
+    let expr = assigned(entry, "other_name")?;
+    match &expr {
+        Expr::Lit(ExprLit { lit: Lit::Bool(on), .. }) => {
+            Ok(if on.value { Companion::SameName } else { Companion::Hidden })
+        }
+        Expr::Path(path) if path.path.get_ident().is_some() => {
+            Ok(Companion::Named(path.path.require_ident()?.clone()))
+        }
+        _ => {
+            let message = "expected a name or `false`, as in `companion = other_name`";
+            Err(syn::Error::new_spanned(expr, message))
+        }
+    }
+}
+
+/// A path.
+pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
+    match assigned(entry, "path::to::cache_core")? {
+        Expr::Path(path) if path.qself.is_none() => Ok(path.path),
+        other => {
+            let message = "expected a path, as in `crate = my_library::cache_core`";
+            Err(syn::Error::new_spanned(other, message))
+        }
+    }
+}
+
+/// Input: `word` or `word = true`. Output: where it stands; nothing for `word = false`.
+pub(super) fn flag(entry: &Entry) -> syn::Result<Option<Span>> {
+    match &entry.value {
+        Value::Flag => Ok(Some(entry.word.span())),
+        Value::Assigned(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) => {
+            Ok(on.value.then(|| entry.word.span()))
+        }
+        _ => {
+            let message = format!("write `{0}` or `{0} = false`", entry.word);
+            Err(syn::Error::new_spanned(&entry.word, message))
+        }
+    }
+}

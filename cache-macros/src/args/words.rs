@@ -1,0 +1,73 @@
+//! The names of the options, and what a word that is none was meant to be.
+
+use crate::suggest;
+use syn::Ident;
+
+/// The options.
+const KNOWN: [&str; 22] = [
+    "ttl",
+    "ttl_from",
+    "tti",
+    "jitter",
+    "negative_ttl",
+    "refresh_after",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "max_capacity",
+    "weigher",
+    "key",
+    "skip",
+    "cache",
+    "thread_local",
+    "cache_if",
+    "cache_errors",
+    "cache_none",
+    "single_flight",
+    "bypass",
+    "name",
+    "companion",
+    "crate",
+];
+
+/// Options with a settled meaning that this version cannot do.
+const LATER: [&str; 4] = ["tier", "schema", "l1_ttl", "tags"];
+
+/// What other caches call an option.
+const ELSEWHERE: [(&str, &str); 20] = [
+    ("time", "ttl"),
+    ("time_to_live", "ttl"),
+    ("expire", "ttl"),
+    ("expire_after", "ttl_from"),
+    ("time_to_idle", "tti"),
+    ("ttl_jitter", "jitter"),
+    ("size", "max_capacity"),
+    ("max_size", "max_capacity"),
+    ("maxsize", "max_capacity"),
+    ("capacity", "max_capacity"),
+    ("weight", "weigher"),
+    ("convert", "key"),
+    ("ignore", "skip"),
+    ("exclude", "skip"),
+    ("condition", "cache_if"),
+    ("when", "cache_if"),
+    ("result", "cache_errors"),
+    ("option", "cache_none"),
+    ("sync_writes", "single_flight"),
+    ("unless", "bypass"),
+];
+
+/// The error for a word that is no option.
+pub(super) fn unknown(word: &str, at: &Ident) -> syn::Error {
+    if LATER.contains(&word) {
+        let message = format!("`{word}` is not supported yet by this version of `#[cached]`");
+        return syn::Error::new_spanned(at, message);
+    }
+    let foreign = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let remark = match foreign {
+        Some(ours) => format!(", did you mean `{ours}`?"),
+        None => suggest::remark(word, KNOWN.into_iter().chain(LATER)),
+    };
+    let remark =
+        if remark.is_empty() { format!("; known are `{}`", KNOWN.join("`, `")) } else { remark };
+    syn::Error::new_spanned(at, format!("unknown option `{word}`{remark}"))
+}

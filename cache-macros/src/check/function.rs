@@ -1,0 +1,110 @@
+//! How the options go together with the function.
+
+use crate::args::{Companion, Options};
+use crate::errors::Errors;
+use crate::signature::Function;
+use crate::suggest;
+use quote::ToTokens;
+use syn::visit::Visit;
+use syn::{Expr, Ident};
+
+/// Runs the checks.
+pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    skip_names_arguments(options, function, errors);
+    self_is_decided(options, function, errors);
+    companion_hides_no_primitive(options, function, errors);
+    tasks_have_no_thread(options, function, errors);
+}
+
+/// What is skipped is there.
+fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
+    for name in options.skip.iter().flat_map(|skip| &skip.names) {
+        let is_self = name == "self" && function.receiver.is_some();
+        if !is_self && !function.arguments.iter().any(|argument| argument.is(name)) {
+            errors.push(name, no_argument(name, function));
+        }
+    }
+}
+
+/// The text for a name that is no argument.
+pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
+    let known: Vec<String> = function
+        .arguments
+        .iter()
+        .filter(|argument| argument.named)
+        .map(|argument| argument.name.to_string())
+        .collect();
+    let remark = suggest::remark(&name.to_string(), known.iter().map(String::as_str));
+    format!("there is no argument named `{name}`{remark}")
+}
+
+/// Whether results depend on `self` nobody but the user knows.
+fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
+    let Some(receiver) = &function.receiver else { return };
+    let skipped = options.skip.iter().flat_map(|skip| &skip.names).any(|name| name == "self");
+    let own = options.cache.as_ref().is_some_and(names_self);
+    if skipped && own {
+        let word = options.skip.as_ref().map(|skip| &skip.word);
+        errors.push(word, "`self` is left out of the key anyway: each `self` has its own cache");
+    } else if !skipped && !own && options.key.is_none() {
+        errors.push(
+            receiver,
+            "say what `self` means to the cache\n  \
+             = note: `key(self.id, argument)` makes a part of it part of the key\n  \
+             = note: `cache = self.field` takes a cache that each `self` has\n  \
+             = note: `skip(self)` leaves it out: equal arguments, equal results, whatever `self`",
+        );
+    }
+}
+
+/// Whether an expression names `self`.
+fn names_self(expr: &Expr) -> bool {
+    struct Search(bool);
+    impl<'ast> Visit<'ast> for Search {
+        fn visit_ident(&mut self, ident: &'ast Ident) {
+            self.0 |= ident == "self";
+        }
+        fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
+            self.0 |= invoked.to_token_stream().to_string().contains("self");
+        }
+    }
+    let mut search = Search(false);
+    search.visit_expr(expr);
+    search.0
+}
+
+/// A companion is a type: under the name of a primitive it would stand in for it all over the
+/// module.
+fn companion_hides_no_primitive(options: &Options, function: &Function, errors: &mut Errors) {
+    const PRIMITIVES: [&str; 17] = [
+        "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+        "i64", "i128", "isize", "f32", "f64",
+    ];
+    let name = match &options.companion {
+        // There it is no type but methods of a longer name, or nothing.
+        _ if function.is_associated() => return,
+        Companion::Unsaid | Companion::SameName => &function.name,
+        Companion::Named(name) => name,
+        Companion::Hidden => return,
+    };
+    if PRIMITIVES.iter().any(|primitive| name == primitive) {
+        errors.push(
+            name,
+            format!(
+                "the companion type `{name}` would hide the type `{name}`\n  = note: give it \
+                 another name with `companion = other_name`, or none with `companion = false`"
+            ),
+        );
+    }
+}
+
+/// A task wakes up on any thread.
+fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
+    if let (Some(at), Some(_)) = (options.thread_local, &function.asyncness) {
+        errors.push_span(
+            at,
+            "an `async fn` cannot have a `thread_local` cache: its task may go on on another \
+             thread",
+        );
+    }
+}

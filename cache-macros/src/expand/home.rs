@@ -1,0 +1,128 @@
+//! Where the cache is: how it is made, and how to get at it.
+
+use super::{local, parts, shape};
+use crate::args::Time;
+use crate::plan::{Home, Plan, Setting, Shape};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+
+/// The statement that makes the cache a variable.
+///
+/// Output: `let cached_cache = price::cache();`
+pub(super) fn bind(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let cache = local("cache");
+    match (&plan.home, &plan.shape) {
+        (Home::Given(expr), _) => {
+            let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+            // What is no place, such as an `if`, must be a reference itself.
+            let expr = parts::borrow(expr).unwrap_or_else(|| quote! { #expr });
+            quote! { let #cache: &#krate::Cache<#key, #value, _> = #expr; }
+        }
+        (_, Shape::Inside) => {
+            let made = made(plan);
+            quote! { let #cache = #made; }
+        }
+        (Home::Static, _) => {
+            let own = shape::call(plan, "cache");
+            quote! { let #cache = #own(); }
+        }
+        (Home::Thread, _) => {
+            let own = shape::call(plan, "__handle");
+            quote! { let #cache = #own(); }
+        }
+    }
+}
+
+/// The variable as a reference to the cache.
+pub(super) fn reference(plan: &Plan) -> TokenStream {
+    let cache = local("cache");
+    match plan.home {
+        Home::Thread => quote! { &*#cache },
+        Home::Static | Home::Given(_) => quote! { #cache },
+    }
+}
+
+/// The cache in its static: an expression that makes it on first use.
+///
+/// A static without parameters suffices where nothing is generic. In an `impl` that cannot be known.
+pub(super) fn made(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let build = build(plan);
+    if let Home::Thread = plan.home {
+        return quote! {{
+            ::std::thread_local! {
+                static __CACHED: #krate::__private::Local = const { #krate::__private::Local::new() };
+            }
+            #krate::__private::Local::get(&__CACHED, || #build)
+        }};
+    }
+    let generic = super::turbofish(&plan.function.generics).is_empty();
+    if let (Shape::Beside(_), true) = (&plan.shape, generic) {
+        let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+        let cache = quote! { #krate::Cache<#key, #value> };
+        return quote! {{
+            static __CACHED: #krate::__private::Slot<#cache> = #krate::__private::Slot::new();
+            __CACHED.get(|| #build)
+        }};
+    }
+    quote! {{
+        static __CACHED: #krate::__private::ByType = #krate::__private::ByType::new();
+        __CACHED.get(|| #build)
+    }}
+}
+
+/// The cache, built.
+///
+/// Output: `<V as CacheValue<_>>::build("path::price", |settings: Settings<(String,), _>| settings.ttl(..))`
+fn build(plan: &Plan) -> TokenStream {
+    let (krate, key, checks) = (&plan.crate_path, parts::key_type(plan), parts::checks(plan));
+    let name = name(plan);
+    let settings = local("settings");
+    let thread = matches!(plan.home, Home::Thread).then(|| quote! { .thread_local() });
+    let options = plan.settings.iter().map(|(word, setting)| {
+        let word = format_ident!("{word}");
+        let value = match setting {
+            Setting::Time(time) => duration(time),
+            Setting::Expr(expr) => quote! { #expr },
+        };
+        quote! { .#word(#value) }
+    });
+    let set = quote! {
+        |#settings: #krate::__private::Settings<#key, _>| #settings #thread #(#options)*
+    };
+    let call = parts::call(plan, "build", quote! { #name, #set });
+    if checks.is_empty() {
+        call
+    } else {
+        quote! {{ #checks #call }}
+    }
+}
+
+/// The name of the cache: as given, or the path of the function.
+fn name(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let own = plan.function.name.unraw().to_string();
+    match &plan.name {
+        Some(name) => quote! { #name },
+        None if plan.function.is_associated() => {
+            quote! { &#krate::__private::method_name::<Self>(#own) }
+        }
+        None => {
+            let path = format!("::{own}");
+            quote! { ::core::concat!(::core::module_path!(), #path) }
+        }
+    }
+}
+
+/// A length of time; an expression must be a `Duration`, and says so itself if not.
+fn duration(time: &Time) -> TokenStream {
+    match time {
+        Time::Known(duration) => {
+            let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+            quote! { ::core::time::Duration::new(#seconds, #nanos) }
+        }
+        Time::Computed(expr) => quote! { #expr },
+    }
+}
