@@ -2,13 +2,16 @@
 
 #![cfg(feature = "macros")]
 
-use cache_core::cached;
+use cache_core::{Cache, cached};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::future::Future;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 /// The system's allocator, counting by thread, so that the test harness does not disturb.
 struct Counting;
@@ -156,6 +159,99 @@ fn hit_values_and_results_allocates_nothing() {
 }
 
 #[test]
+fn hit_methods_allocates_nothing() {
+    struct Shop {
+        name: String,
+        cache: Cache<(String, u64), u64>,
+    }
+    trait Price {
+        fn price(&self, sku: &str) -> u64;
+    }
+    impl Shop {
+        #[cached(key(self.name, sku))]
+        fn by_key(&self, sku: &str) -> u64 {
+            (self.name.len() + sku.len()) as u64
+        }
+        #[cached(cache = self.cache)]
+        fn by_own(&self, sku: &str, qty: u64) -> u64 {
+            sku.len() as u64 + qty
+        }
+        #[cached(companion = true, key(name: &str = &self.name, sku))]
+        fn by_sibling(&self, sku: &str) -> Result<u64, String> {
+            Ok(sku.len() as u64)
+        }
+    }
+    impl Price for Shop {
+        #[cached(skip(self))]
+        fn price(&self, sku: &str) -> u64 {
+            sku.len() as u64
+        }
+    }
+    let shop = Shop { name: "shop".to_owned(), cache: Cache::new(10) };
+    assert_hits_are_free("key(self.name)", || shop.by_key("a"));
+    assert_hits_are_free("cache = self.cache", || shop.by_own("a", 1));
+    assert_hits_are_free("siblings", || shop.by_sibling("a"));
+    assert_hits_are_free("trait", || shop.price("a"));
+}
+
+#[test]
+fn hit_async_allocates_nothing() {
+    struct Shop(String);
+    impl Shop {
+        #[cached(key(self.0, sku))]
+        async fn price(&self, sku: &str) -> Result<u64, String> {
+            Ok(sku.len() as u64)
+        }
+    }
+    #[cached]
+    async fn price(sku: &str, qty: u64, tag: Option<&str>) -> Arc<str> {
+        format!("{sku}{qty}{tag:?}").into()
+    }
+    /// A body that waits for nothing is done at the first poll, and so is a hit.
+    fn now<T>(call: impl Future<Output = T>) -> T {
+        match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+    let shop = Shop("shop".to_owned());
+    assert_hits_are_free("async fn", || now(price("a", 1, Some("b"))));
+    assert_hits_are_free("async method", || now(shop.price("a")));
+}
+
+#[test]
+fn hit_with_any_option_allocates_nothing() {
+    #[cached(thread_local)]
+    fn local(text: &str) -> usize {
+        text.len()
+    }
+    #[cached(ttl = 3600, tti = 3600, refresh_after = 1800, bypass = text.is_empty())]
+    fn timed(text: &str) -> usize {
+        text.len()
+    }
+    #[cached(
+        ttl = 3600,
+        stale_while_revalidate = 60,
+        jitter = 0.1,
+        ttl_from = |_| std::time::Duration::from_secs(60),
+        weigher = |_, _| 1,
+        max_capacity = 100,
+        cache_if = |_| true,
+    )]
+    fn all(text: &str) -> usize {
+        text.len()
+    }
+    #[cached(negative_ttl = 60, single_flight = false)]
+    fn negative(text: &str) -> Option<usize> {
+        text.len().checked_sub(5)
+    }
+    assert_hits_are_free("thread_local", || local("a"));
+    assert_hits_are_free("times", || timed("a"));
+    assert_hits_are_free("all", || all("a"));
+    assert_hits_are_free("negative", || negative("a"));
+}
+
+#[test]
 fn hit_clones_no_argument_and_a_miss_clones_once() {
     #[cached]
     fn by_value(tracked: Tracked) -> u64 {
@@ -164,6 +260,17 @@ fn hit_clones_no_argument_and_a_miss_clones_once() {
     #[cached]
     fn by_reference(tracked: &Tracked, slice: &[Tracked], maybe: Option<&Tracked>) -> u64 {
         tracked.0 + slice.len() as u64 + maybe.map_or(0, |tracked| tracked.0)
+    }
+    struct Holder(Tracked);
+    impl Holder {
+        #[cached(key(self.0, tracked))]
+        fn method(&self, tracked: Tracked) -> u64 {
+            tracked.0
+        }
+    }
+    #[cached(key(pair: (&Tracked, u64) = (&pair.0, pair.1)), bypass = pair.1 == 0)]
+    fn nested(pair: (Tracked, u64)) -> u64 {
+        pair.0.0
     }
     let clones = |work: &dyn Fn()| {
         let before = CLONES.load(Ordering::Relaxed);
@@ -177,6 +284,14 @@ fn hit_clones_no_argument_and_a_miss_clones_once() {
     let reference = || {
         by_reference(&Tracked(1), &slice, Some(&Tracked(3)));
     };
-    assert_eq!((clones(&value), clones(&reference)), (1, 3));
-    assert_eq!((clones(&value), clones(&reference)), (0, 0));
+    let method = || {
+        Holder(Tracked(4)).method(Tracked(5));
+    };
+    let nested = || {
+        nested((Tracked(6), 1));
+    };
+    let calls: [(&dyn Fn(), u64); 4] = [(&value, 1), (&reference, 3), (&method, 2), (&nested, 1)];
+    for (call, on_a_miss) in calls {
+        assert_eq!((clones(call), clones(call)), (on_a_miss, 0));
+    }
 }

@@ -231,6 +231,14 @@ fn methods_of_every_kind() {
             RUNS.fetch_add(1, Relaxed);
             Arc::new(Self { id: a + b, cache: Cache::new(1) })
         }
+        #[cached(skip(self))]
+        async fn coerced(&self, n: u64) -> Arc<dyn std::fmt::Display + Send + Sync> {
+            RUNS.fetch_add(1, Relaxed);
+            if n == 0 {
+                return Arc::new("none");
+            }
+            Arc::new(n)
+        }
         #[cached(companion = beside, key(id: u64 = self.id))]
         async fn with_siblings(&self) -> u64 {
             RUNS.fetch_add(1, Relaxed);
@@ -255,8 +263,10 @@ fn methods_of_every_kind() {
             assert_eq!(send(client.list(1)).await, [11]);
             assert_eq!(send(Client::of_type((1, 2))).await.id, 3);
             assert_eq!((client.ask(5).await, client.with_siblings().await), (5, 10));
+            assert_eq!(client.coerced(7).await.to_string(), "7");
         }
-        assert_eq!(RUNS.load(Relaxed), 5);
+        assert_eq!(RUNS.load(Relaxed), 6);
+        assert_eq!(client.coerced(0).await.to_string(), "none");
         assert!(client.parse("").await.is_err() && client.parse("x").await.is_err());
         assert_eq!((client.beside_get(), client.beside_refresh().await), (Some(10), 10));
         assert_eq!((client.beside_uncached().await, Client::beside_stats().hits), (10, 2));

@@ -97,7 +97,103 @@ pub mod shadowed {
         cached_hit + cached + view + __cached
     }
 
+    /// An `async` one.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is no number.
+    #[cached(ttl = 60, refresh_after = 30, bypass = text.is_empty())]
+    pub async fn later(text: &str) -> ::std::result::Result<u64, ::std::num::ParseIntError> {
+        text.parse()
+    }
+
+    /// One for each thread.
+    #[cached(thread_local, max_capacity = 5, cache_if = |n: &u64| *n > 0)]
+    #[must_use]
+    pub fn mine(number: u64) -> u64 {
+        number
+    }
+
+    /// With methods.
+    #[derive(Debug)]
+    pub struct Shop {
+        /// Its number.
+        pub id: u64,
+        /// Its own cache.
+        pub cached_cache: ::cache_core::Cache<(u64,), u64>,
+    }
+
+    impl Shop {
+        /// The body is inside.
+        #[cached(key(self.id, text), weigher = |_, _| 1, max_capacity = 3)]
+        #[must_use]
+        pub fn inside(&self, text: &str, cached_hit: &str) -> ::std::option::Option<u64> {
+            ::std::option::Option::Some(self.id + (text.len() + cached_hit.len()) as u64)
+        }
+
+        /// The body is a future inside.
+        ///
+        /// # Errors
+        ///
+        /// Never.
+        #[cached(cache = self.cached_cache)]
+        pub async fn within(
+            &self,
+            mut number: u64,
+        ) -> ::std::result::Result<u64, ::std::string::String> {
+            number += self.id;
+            let parsed: u64 = ::std::result::Result::<u64, &str>::Ok(number)?;
+            ::std::result::Result::Ok(parsed)
+        }
+
+        /// With others beside it.
+        #[cached(companion = beside, skip(self))]
+        #[must_use]
+        pub fn siblings(&self, number: u64) -> u64 {
+            number + self.id
+        }
+
+        /// None of them is used anywhere.
+        #[cached(companion = unused, key(id: u64 = self.id))]
+        #[must_use]
+        pub async fn lonely(&self) -> u64 {
+            self.id
+        }
+    }
+
     pub(super) use all as imported;
+}
+
+/// Without a prelude nothing has a name that was not brought here.
+#[no_implicit_prelude]
+mod without_prelude {
+    use ::cache_core::cached;
+
+    #[cached(ttl = 60, negative_ttl = 5)]
+    pub(super) fn maybe(text: &str, _part: u8) -> ::std::option::Option<usize> {
+        text.len().checked_sub(1)
+    }
+
+    #[cached]
+    pub(super) async fn generic<T: 'static>(number: u64) -> ::std::result::Result<u64, u8> {
+        ::std::result::Result::Ok(number + ::std::mem::size_of::<T>() as u64)
+    }
+
+    #[cached(thread_local)]
+    pub(super) fn mine(number: u64) -> u64 {
+        number
+    }
+
+    pub(super) trait Named {
+        fn name(&self, number: u64) -> ::std::string::String;
+    }
+
+    impl Named for u8 {
+        #[cached(key(self, number))]
+        fn name(&self, number: u64) -> ::std::string::String {
+            ::std::format!("{self}{number}")
+        }
+    }
 }
 
 /// Lints of the body and of the signature are the user's business, wherever they show.
@@ -142,6 +238,24 @@ mod lints {
     #[cached]
     pub(super) fn owned(text: String) -> Vec<u8> {
         text.into_bytes()
+    }
+
+    pub(super) struct Shop;
+
+    impl Shop {
+        /// Where the body is inside, so is the expectation.
+        #[cached(skip(self))]
+        #[expect(clippy::cast_possible_truncation, clippy::unused_self, reason = "the test")]
+        pub(super) fn expected(&self, number: u64) -> u8 {
+            number as u8
+        }
+
+        /// A body that never comes to its end.
+        #[cached(skip(self))]
+        #[allow(clippy::unused_self, clippy::unused_async, reason = "the test")]
+        pub(super) async fn returns(&self, number: u64) -> u64 {
+            return number;
+        }
     }
 
     /// A deprecated function does not complain of itself.
@@ -202,8 +316,32 @@ fn shadowed_names_do_not_matter() {
 }
 
 #[test]
+fn shadowed_names_do_not_matter_to_methods_and_tasks() {
+    use cache_core::Cache;
+    use shadowed::{Shop, later, mine};
+    let shop = Shop { id: 1, cached_cache: Cache::new(5) };
+    assert_eq!((shop.inside("a", "b"), shop.inside("a", "b")), (Some(3), Some(3)));
+    assert_eq!((shop.siblings(1), shop.beside_get(1)), (2, Some(2)));
+    assert_eq!((mine(1), mine::get(1), mine(0), mine::get(0)), (1, Some(1), 0, None));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert_eq!(runtime.block_on(later("1")), Ok(1));
+    assert_eq!(runtime.block_on(shop.within(1)), Ok(2));
+    assert_eq!(shop.cached_cache.get(&(1,)), Some(2));
+}
+
+#[test]
+fn no_prelude_is_needed() {
+    use without_prelude::{Named, generic, maybe, mine};
+    assert_eq!((maybe("ab", 1), maybe("", 1), maybe::get("", 1)), (Some(1), None, Some(None)));
+    assert_eq!((mine(1), 7_u8.name(1)), (1, "71".to_owned()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert_eq!(runtime.block_on(generic::<u8>(1)), Ok(2));
+}
+
+#[test]
 fn lint_attributes_stay_in_force() {
-    assert_eq!((lints::allowed(257), lints::expected(257)), (1, 1));
+    assert_eq!((lints::allowed(257), lints::expected(257), lints::Shop.expected(257)), (1, 1, 1));
+    drop(lints::Shop.returns(1));
     assert_eq!(lints::many(1, 1, 1, 1, 1, 1, 1, 1), 8);
     assert_eq!(lints::underscore(3), 1);
     assert_eq!(lints::owned("a".to_owned()), b"a");

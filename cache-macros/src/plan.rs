@@ -6,8 +6,8 @@ use crate::errors::Errors;
 use crate::key::{self, Kind};
 use crate::outcome::{self, Outcome};
 use crate::signature::Function;
-use proc_macro2::Span;
-use quote::format_ident;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
 use syn::{Expr, Ident, LitStr, Path, Type};
 
@@ -83,7 +83,8 @@ pub(crate) fn make(
     errors: &mut Errors,
 ) -> Option<Plan> {
     check::all(&options, function.as_ref(), errors);
-    let function = function?;
+    let mut function = function?;
+    mention(&options, &mut function);
     let shape = shape(&options.companion, &function);
     let typed = options.cache.is_none() && !matches!(shape, Shape::Inside);
     let parts = parts(&options, &function, typed, errors);
@@ -115,6 +116,30 @@ pub(crate) fn make(
         bypass: options.bypass,
         single_flight: options.single_flight,
         function,
+    })
+}
+
+/// Tells the arguments which of them are named by expressions of options.
+fn mention(options: &Options, function: &mut Function) {
+    let keys = options.key.iter().flatten().map(|item| match item {
+        KeyItem::Bare(expr) => expr,
+        KeyItem::Named { expr, .. } => expr,
+    });
+    let exprs = keys.chain(&options.cache).chain(&options.bypass);
+    let tokens: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
+    for argument in function.arguments.iter_mut().filter(|argument| argument.named) {
+        if has(tokens.clone(), &argument.name.to_string()) {
+            argument.mention();
+        }
+    }
+}
+
+/// Whether a name is among the tokens.
+fn has(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => has(group.stream(), name),
+        _ => false,
     })
 }
 

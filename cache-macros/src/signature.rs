@@ -45,12 +45,22 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// Whether the user gave that name.
     pub(crate) named: bool,
+    /// Whether an expression of an option names it, so that the body need not.
+    pub(crate) mentioned: bool,
 }
 
 impl Argument {
     /// Whether the user calls it so.
     pub(crate) fn is(&self, name: &Ident) -> bool {
         self.named && self.name == *name
+    }
+
+    /// An expression of an option names it.
+    pub(crate) fn mention(&mut self) {
+        if let Pat::Ident(pat) = &*self.pattern.pat {
+            self.name = pat.ident.clone();
+            self.mentioned = true;
+        }
     }
 
     /// The type as written.
@@ -193,7 +203,7 @@ fn argument(index: usize, pattern: PatType, errors: &mut Errors) -> Argument {
         Pat::Ident(pat) => (outer_name(&pat.ident), true),
         _ => (format_ident!("cached_argument_{index}", span = Span::mixed_site()), false),
     };
-    Argument { pattern, name, named }
+    Argument { pattern, name, named, mentioned: false }
 }
 
 /// The name of an argument in the functions around the body.

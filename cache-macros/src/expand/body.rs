@@ -44,15 +44,14 @@ fn closure(plan: &Plan) -> TokenStream {
 fn future(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let (patterns, stmts, output) = (patterns(plan), &plan.function.stmts, &plan.function.output);
-    let (never, returned) = (super::local("never"), super::local("returned"));
+    let never = super::local("never");
     quote! {
         #krate::__private::typed::<#output, _>(async move {
             if let ::core::option::Option::Some(#never) = ::core::option::Option::<#output>::None {
                 return #never;
             }
             #patterns
-            let #returned: #output = { #(#stmts)* };
-            #returned
+            #(#stmts)*
         })
     }
 }
@@ -99,8 +98,11 @@ pub(super) fn uncached(plan: &Plan) -> TokenStream {
     let (vis, inside, stmts) = (&function.vis, &function.attributes.inside, &function.stmts);
     let (generics, _, clause) = function.generics.split_for_impl();
     let receiver = function.receiver.iter().map(ToTokens::to_token_stream);
-    let arguments = function.arguments.iter().map(|argument| argument.pattern.to_token_stream());
-    let arguments = receiver.chain(arguments);
+    let arguments = receiver.chain(function.arguments.iter().map(|argument| {
+        let pattern = &argument.pattern;
+        let used = argument.mentioned.then(|| quote! { #[allow(unused_variables)] });
+        quote! { #used #pattern }
+    }));
     let (asyncness, output) = (&function.asyncness, &function.output);
     quote! {
         #[doc = "The body of the function, past the cache."]

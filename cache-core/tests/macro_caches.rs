@@ -1,0 +1,172 @@
+//! The caches of all functions together: emptied, looked at, and passed by.
+
+#![cfg(feature = "macros")]
+
+use cache_core::{cached, macro_caches};
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+thread_local! {
+    /// How often bodies ran on this thread.
+    static RUNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts a run of a body and answers the number of it.
+fn run() -> u64 {
+    RUNS.with(|runs| {
+        runs.set(runs.get() + 1);
+        runs.get()
+    })
+}
+
+/// `clear_all` is for all, the caches of the other tests too: one after another.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn bypass_passes_the_caches_by_on_its_thread_only() {
+    let _turn = alone();
+    #[cached]
+    fn next(_n: u64) -> u64 {
+        run()
+    }
+    struct Shop;
+    impl Shop {
+        #[cached(skip(self))]
+        fn price(&self, _n: u64) -> Result<u64, String> {
+            Ok(run())
+        }
+    }
+    assert_eq!((next(1), Shop.price(1)), (1, Ok(2)));
+    {
+        let _guard = macro_caches::bypass();
+        assert_eq!((next(1), next(2), Shop.price(1)), (3, 4, Ok(5)));
+        // Nothing was stored, and what is asked of the companion is done.
+        assert_eq!((next::get(1), next::get(2)), (Some(1), None));
+        let elsewhere = std::thread::spawn(|| next(1)).join();
+        assert_eq!(elsewhere.expect("no panic"), 1);
+        let inner = macro_caches::bypass();
+        drop(inner);
+        assert_eq!(next(1), 6);
+    }
+    assert_eq!((next(1), Shop.price(1)), (1, Ok(2)));
+}
+
+#[test]
+fn bypass_guards_end_in_any_order() {
+    let _turn = alone();
+    #[cached]
+    fn next(_n: u64) -> u64 {
+        run()
+    }
+    assert_eq!(next(1), 1);
+    let (first, second) = (macro_caches::bypass(), macro_caches::bypass());
+    drop(first);
+    assert_eq!(next(1), 2);
+    drop(second);
+    assert_eq!(next(1), 1);
+}
+
+#[test]
+fn bypass_concerns_a_task_when_it_is_first_polled() {
+    let _turn = alone();
+    #[cached]
+    async fn next(_n: u64) -> u64 {
+        run()
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert_eq!(runtime.block_on(next(1)), 1);
+    let made_before = next(1);
+    let guard = macro_caches::bypass();
+    assert_eq!(runtime.block_on(made_before), 2);
+    let made_meanwhile = next(1);
+    drop(guard);
+    assert_eq!(runtime.block_on(made_meanwhile), 1);
+}
+
+#[test]
+fn clear_all_empties_the_caches_of_all_functions() {
+    let _turn = alone();
+    #[cached]
+    fn one(_n: u64) -> u64 {
+        run()
+    }
+    #[cached]
+    fn generic<T: 'static>(_n: u64) -> u64 {
+        run() + size_of::<T>() as u64
+    }
+    #[cached(thread_local)]
+    fn mine(_n: u64) -> u64 {
+        run()
+    }
+    let all = || (one(1), generic::<u8>(1), generic::<u16>(1), mine(1));
+    assert_eq!((all(), all()), ((1, 3, 5, 4), (1, 3, 5, 4)));
+    macro_caches::clear_all();
+    assert_eq!(all(), (5, 7, 9, 8));
+    // Those of this thread only.
+    std::thread::spawn(macro_caches::clear_all).join().expect("no panic");
+    assert_eq!((one(1), mine(1)), (9, 8));
+}
+
+#[test]
+fn clear_by_name_empties_every_instance() {
+    let _turn = alone();
+    #[cached(name = "sizes")]
+    fn size<T: 'static>(_n: u64) -> u64 {
+        run() + size_of::<T>() as u64
+    }
+    #[cached]
+    fn other(_n: u64) -> u64 {
+        run()
+    }
+    assert_eq!(macro_caches::clear("sizes"), 0);
+    assert_eq!((size::<u8>(1), size::<u16>(1), other(1)), (2, 4, 3));
+    assert_eq!(macro_caches::clear("sizes"), 2);
+    assert_eq!((size::get::<u8>(1), size::get::<u16>(1), other(1)), (None, None, 3));
+    assert_eq!(macro_caches::clear("macro_caches::other"), 1);
+    assert_eq!((other::get(1), macro_caches::clear("nobody")), (None, 0));
+}
+
+#[test]
+fn stats_name_each_cache_once_it_is_built() {
+    let _turn = alone();
+    #[cached(name = "counted")]
+    fn counted(n: u64) -> u64 {
+        n
+    }
+    let counts = || {
+        let stats = macro_caches::stats();
+        let found = stats.iter().find(|(name, _)| name == "counted");
+        found.map(|(_, stats)| (stats.hits, stats.misses))
+    };
+    assert_eq!(counts(), None);
+    assert_eq!((counted(1), counted(1), counted(1)), (1, 1, 1));
+    assert_eq!(counts(), Some((2, 1)));
+}
+
+/// Values may call functions as they are dropped, and those build caches of their own.
+#[test]
+fn clear_all_lets_values_build_caches() {
+    let _turn = alone();
+    #[derive(Clone)]
+    struct Last;
+    impl Drop for Last {
+        fn drop(&mut self) {
+            last_words(1);
+        }
+    }
+    #[cached]
+    fn last_words(n: u64) -> u64 {
+        n
+    }
+    #[cached]
+    fn make(_n: u64) -> std::sync::Arc<Last> {
+        std::sync::Arc::new(Last)
+    }
+    drop(make(1));
+    macro_caches::clear_all();
+    make::cache().run_pending_tasks();
+    assert_eq!(last_words::get(1), Some(1));
+}
