@@ -1,0 +1,51 @@
+//! The system's allocator, with a look at whether it is used while somebody watches.
+//!
+//! Nobody does while time is taken: a subject that allocates must not pay for being counted.
+#![allow(unsafe_code)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
+
+static WATCHED: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts, if it is watched, and passes on.
+pub(crate) struct Watching;
+
+fn count() {
+    if WATCHED.load(Relaxed) {
+        COUNT.fetch_add(1, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to `System` with the caller's own arguments and its answer comes back
+// unchanged, so the contract is kept if `System` keeps it. The counter neither allocates nor panics.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the promises of `alloc`, which are the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: `block` came from `System`, through `alloc` or `realloc`.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: `block` came from `System`, and the caller keeps the promises of `realloc`.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+/// How often `work` allocates. One thread only.
+pub(crate) fn allocations(work: impl FnOnce()) -> usize {
+    let before = COUNT.load(Relaxed);
+    WATCHED.store(true, Relaxed);
+    work();
+    WATCHED.store(false, Relaxed);
+    COUNT.load(Relaxed) - before
+}
