@@ -273,6 +273,46 @@ fn methods_of_every_kind() {
     });
 }
 
+/// What a body holds while it waits may stay on its thread, and so does the future then.
+#[test]
+fn bodies_that_are_not_send_are_welcome() {
+    #[cached]
+    async fn free(n: u64) -> u64 {
+        let shared = std::rc::Rc::new(n);
+        tokio::task::yield_now().await;
+        *shared
+    }
+    struct Shop;
+    impl Shop {
+        #[cached(skip(self))]
+        async fn method(&self, n: u64) -> std::io::Result<u64> {
+            let shared = std::rc::Rc::new(n);
+            tokio::task::yield_now().await;
+            Ok(*shared)
+        }
+    }
+    block_on(async {
+        assert_eq!((free(1).await, free(1).await, Shop.method(2).await.ok()), (1, 1, Some(2)));
+    });
+}
+
+#[test]
+fn invalidation_while_the_body_runs_is_not_undone() {
+    static GATE: Semaphore = Semaphore::const_new(0);
+    #[cached]
+    async fn slow(n: u64) -> u64 {
+        GATE.acquire().await.expect("never closed").forget();
+        n
+    }
+    block_on(async {
+        let mut call = Box::pin(slow(7));
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        slow::invalidate(7);
+        GATE.add_permits(1);
+        assert_eq!((call.await, slow::get(7)), (7, None));
+    });
+}
+
 #[test]
 fn recursion_through_boxed_calls() {
     static RUNS: AtomicU64 = AtomicU64::new(0);

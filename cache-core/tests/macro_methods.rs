@@ -472,6 +472,37 @@ fn siblings_of_generic_types_and_given_caches() {
 }
 
 #[test]
+fn aliases_of_result_and_arrays_of_any_length() {
+    struct Reader;
+    impl Reader {
+        #[cached(skip(self))]
+        fn read<const N: usize>(&self, bytes: [u8; N], more: &[u8; N]) -> std::io::Result<u8> {
+            run();
+            bytes.first().or(more.last()).copied().ok_or_else(|| std::io::Error::other("none"))
+        }
+        #[cached(skip(self), cache_none)]
+        fn maybe<T: Clone + Send + Sync + 'static>(
+            &self,
+            none: &str,
+            value: &Arc<T>,
+        ) -> Option<Arc<T>>
+        where
+            Arc<T>: std::hash::Hash + Eq,
+        {
+            run();
+            none.is_empty().then(|| Arc::clone(value))
+        }
+    }
+    assert_eq!((Reader.read([1], &[2]).ok(), Reader.read([1], &[2]).ok()), (Some(1), Some(1)));
+    assert_eq!(Reader.read([1, 1], &[2, 2]).ok(), Some(1));
+    assert!(Reader.read([], &[]).is_err() && Reader.read([], &[]).is_err());
+    assert_eq!(runs(), 4);
+    let value = Arc::new(7_u8);
+    assert_eq!((Reader.maybe("x", &value), Reader.maybe("x", &value)), (None, None));
+    assert_eq!((Reader.maybe("", &value), runs()), (Some(value), 6));
+}
+
+#[test]
 fn cache_of_a_method_is_named_after_its_type() {
     struct Named<T>(T);
     impl<T: 'static> Named<T> {

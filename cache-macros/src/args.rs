@@ -47,6 +47,25 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The expressions that say something of the cache.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &Expr> {
+        let times = [
+            &self.ttl,
+            &self.tti,
+            &self.negative_ttl,
+            &self.refresh_after,
+            &self.stale_while_revalidate,
+            &self.stale_if_error,
+        ];
+        let exprs =
+            [&self.ttl_from, &self.jitter, &self.max_capacity, &self.weigher, &self.cache_if];
+        let times = times.into_iter().flatten().filter_map(|time| match time {
+            Time::Computed(expr) => Some(expr),
+            Time::Known(_) => None,
+        });
+        times.chain(exprs.into_iter().flatten())
+    }
+
     /// The word of an option, where it was given.
     pub(crate) fn given(&self, word: &str) -> Option<&Ident> {
         self.given.iter().find(|given| *given == word)

@@ -19,6 +19,8 @@ mod outcome;
 mod plan;
 mod signature;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use errors::Errors;
 use proc_macro2::TokenStream;
@@ -46,78 +48,5 @@ fn expand_attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
     match plan {
         Some(plan) if errors.is_none() => expand::expand(&plan),
         _ => quote! { #errors #item },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every shape of an expansion, with every way to keep a value.
-    fn all_shapes(attribute: &TokenStream) -> Vec<TokenStream> {
-        vec![
-            expand_attribute(attribute.clone(), quote! { fn f(a: &str) -> u64 { 1 } }),
-            expand_attribute(
-                attribute.clone(),
-                quote! { async fn f(a: u8) -> Result<u8, E> { g() } },
-            ),
-            expand_attribute(
-                quote! { #attribute, skip(self) },
-                quote! { fn f<T>(&self, a: &str) -> Option<T> { g() } },
-            ),
-            expand_attribute(
-                quote! { #attribute, key(self.a) },
-                quote! { async fn f(&self) -> std::io::Result<u8> { g() } },
-            ),
-            expand_attribute(
-                quote! { #attribute, companion = true, key(a: u64 = self.a) },
-                quote! { fn f(&self) -> Alias { g() } },
-            ),
-            expand_attribute(
-                quote! { #attribute, thread_local, ttl = 60, weigher = w, max_capacity = 5 },
-                quote! { fn f(a: u8) -> Alias { g() } },
-            ),
-            expand_attribute(
-                quote! { #attribute, cache = self.cache, bypass = a > 1 },
-                quote! { fn f(&self, a: u8) -> u8 { g() } },
-            ),
-        ]
-    }
-
-    /// A crate that knows this one under another name has nothing called `cache_core`.
-    #[test]
-    fn expand_attribute_crate_path_is_the_only_way() {
-        for tokens in all_shapes(&quote! { crate = renamed }) {
-            let code = tokens.to_string();
-            assert!(
-                code.contains("renamed :: __private") && !code.contains("cache_core"),
-                "{code}"
-            );
-            assert!(!code.contains("compile_error"), "{code}");
-        }
-    }
-
-    /// Paths of the standard library begin at the root: no name that the user may shadow.
-    #[test]
-    fn expand_attribute_paths_begin_at_the_root() {
-        for tokens in all_shapes(&quote! { crate = ::krate }) {
-            syn::parse2::<syn::File>(quote! { impl X { const X: () = { #tokens }; } })
-                .expect("an expansion is code");
-            for word in ["core ::", "std ::"] {
-                let code = tokens.to_string().replace("std :: io", "");
-                let rooted = code.matches(&format!(":: {word}")).count();
-                assert_eq!(code.matches(word).count(), rooted, "{code}");
-            }
-        }
-    }
-
-    /// Whatever is wrong, the function is there, once and as it was.
-    #[test]
-    fn expand_attribute_errors_leave_the_function() {
-        let item = quote! { #[inline] fn f(a: f64) -> u8 { g(a) } };
-        for attribute in [quote! { tll = 5 }, quote! { ttl = = }, quote! { key(b) }, quote! { , }] {
-            let code = expand_attribute(attribute, item.clone()).to_string();
-            assert!(code.contains("compile_error") && code.ends_with(&item.to_string()), "{code}");
-        }
     }
 }

@@ -70,7 +70,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     #[must_use]
     fn build<K: Key>(
         name: &str,
-        set: impl FnOnce(Settings<K, Self>) -> Settings<K, Self>,
+        set: fn(Settings<K, Self>) -> Settings<K, Self>,
     ) -> Cache<K, Self> {
         set(Settings::new(name)).build()
     }
@@ -106,6 +106,8 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// One load for all who miss a key; the miss itself has been counted by [`CacheValue::find`].
+    ///
+    /// Only these lines are compiled for each function; what a load does is compiled for each type.
     #[cold]
     fn load<K: Key, S: Hasher, R, H: Keep<R, Self>>(
         cache: &Cache<K, Self, S>,
@@ -113,7 +115,8 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl FnOnce() -> R,
         keep: H,
     ) -> R {
-        H::join(missed.load(cache, || H::split(body()), keep.share()))
+        let mut body = Some(body);
+        load_dyn(cache, missed, &mut || body.take().expect("a body runs once")(), keep)
     }
 
     /// As [`CacheValue::load`], with a future.
@@ -160,6 +163,8 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl FnOnce() -> R,
         _keep: H,
     ) -> R {
+        let mut body = Some(body);
+        let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
         cache.__refresh(key, body, H::kept)
     }
 
@@ -185,6 +190,20 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     fn stats<K: Key, S: Hasher>(cache: &Cache<K, Self, S>) -> Stats {
         cache.stats()
     }
+}
+
+/// As [`CacheValue::load`], for all functions of these types.
+#[inline(never)]
+fn load_dyn<K: Key, V, S: Hasher, R, H: Keep<R, V>>(
+    cache: &Cache<K, V, S>,
+    missed: Missed<K, V>,
+    body: &mut dyn FnMut() -> R,
+    keep: H,
+) -> R
+where
+    V: Clone + Send + Sync + 'static,
+{
+    H::join(missed.load(cache, || H::split(body()), keep.share()))
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}

@@ -34,8 +34,11 @@ impl<C> Slot<C> {
     }
 
     /// What is in the slot, made on first use.
+    ///
+    /// A pointer, not a closure: what is done on first use is compiled once for a type, not once for
+    /// each function.
     #[inline]
-    pub fn get(&'static self, make: impl FnOnce() -> C) -> &'static C {
+    pub fn get(&'static self, make: fn() -> C) -> &'static C {
         self.0.get_or_init(make)
     }
 }
@@ -81,7 +84,8 @@ impl ByType {
             }
             place = &node.next;
         }
-        Self::append(place, marker, make)
+        let mut make = Some(make);
+        Self::append(place, marker, &mut || make.take().expect("made once")())
     }
 
     /// Appends at `place` or behind it: another thread may have been faster, for this marker or
@@ -90,7 +94,7 @@ impl ByType {
     fn append<C: Send + Sync + 'static>(
         mut place: &'static OnceLock<Box<Node>>,
         marker: TypeId,
-        make: impl FnOnce() -> C,
+        make: &mut dyn FnMut() -> C,
     ) -> &'static C {
         // Made before any place is taken, so that a panic here leaves the list as it was.
         let mut mine =

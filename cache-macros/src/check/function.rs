@@ -14,6 +14,7 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
     self_is_decided(options, function, errors);
     companion_hides_no_primitive(options, function, errors);
     tasks_have_no_thread(options, function, errors);
+    settings_are_for_all_calls(options, function, errors);
 }
 
 /// What is skipped is there.
@@ -106,5 +107,44 @@ fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Err
             "an `async fn` cannot have a `thread_local` cache: its task may go on on another \
              thread",
         );
+    }
+}
+
+/// What is said of the cache is said once, on the first call.
+fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &mut Errors) {
+    for expr in options.settings() {
+        let mut search = Arguments { function, bound: Vec::new(), found: Vec::new() };
+        search.visit_expr(expr);
+        for name in search.found {
+            errors.push(
+                name,
+                format!(
+                    "`{name}` is an argument: what is said of the cache holds for all calls, and is \
+                     evaluated once"
+                ),
+            );
+        }
+    }
+}
+
+/// Finds arguments among the variables of an expression.
+struct Arguments<'a> {
+    function: &'a Function,
+    /// The parameters of closures, which stand before what they hide.
+    bound: Vec<&'a Ident>,
+    found: Vec<&'a Ident>,
+}
+
+impl<'a> Visit<'a> for Arguments<'a> {
+    fn visit_pat_ident(&mut self, pat: &'a syn::PatIdent) {
+        self.bound.push(&pat.ident);
+    }
+    fn visit_expr_path(&mut self, path: &'a syn::ExprPath) {
+        let Some(name) = path.path.get_ident() else { return };
+        let receiver = name == "self" && self.function.receiver.is_some();
+        let argument = self.function.arguments.iter().any(|argument| argument.is(name));
+        if (receiver || argument) && !self.bound.contains(&name) {
+            self.found.push(name);
+        }
     }
 }

@@ -105,7 +105,7 @@ pub(super) fn uncached(plan: &Plan) -> TokenStream {
     }));
     let (asyncness, output) = (&function.asyncness, &function.output);
     quote! {
-        #[doc = "The body of the function, past the cache."]
+        #[doc = " The body of the function, past the cache."]
         #[allow(
             dead_code,
             unreachable_pub,

@@ -133,7 +133,7 @@ fn cache_type(plan: &Plan) -> TokenStream {
 /// `cache()`: the cache in a `static`, built on first use.
 fn cache(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
-    Method::of_cache(plan, "cache", "The cache of the function.", home::made(plan))
+    Method::of_cache(plan, "cache", " The cache of the function.", home::made(plan))
         .returning(quote! { &'static #cache })
         .written(plan)
 }
@@ -141,7 +141,7 @@ fn cache(plan: &Plan) -> TokenStream {
 /// `__handle()`: what `with` shows, as the functions here use it.
 fn handle(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
-    let doc = "The cache of the function on the calling thread.";
+    let doc = " The cache of the function on the calling thread.";
     let method = Method::of_cache(plan, "__handle", doc, home::made(plan));
     Method { public: false, ..method }.returning(quote! { ::std::rc::Rc<#cache> }).written(plan)
 }
@@ -150,7 +150,7 @@ fn handle(plan: &Plan) -> TokenStream {
 fn with(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
     let (bind, reference, see) = (home::bind(plan), home::reference(plan), local("see"));
-    let doc = "Shows the cache of the function on the calling thread.";
+    let doc = " Shows the cache of the function on the calling thread.";
     let mut method = Method::of_cache(plan, "with", doc, quote! { #bind #see(#reference) });
     method.generics.params.push(parse_quote!(CachedShown));
     method.arguments = vec![quote! { #see: impl ::core::ops::FnOnce(&#cache) -> CachedShown }];
@@ -161,7 +161,7 @@ fn get(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
     let value = parts::value_type(plan);
     let body = parts::with_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
-    Method::of_key(plan, "get", "The cached value, if there is one; nothing is computed.", body)
+    Method::of_key(plan, "get", " The cached value, if there is one; nothing is computed.", body)
         .returning(quote! { ::core::option::Option<#value> })
         .written(plan)
 }
@@ -172,7 +172,7 @@ fn insert(plan: &Plan) -> TokenStream {
     let body = parts::with_view(plan, |view| {
         parts::call(plan, "insert", quote! { #cache, #view, #value })
     });
-    let doc = "Puts a value into the cache, as if the function had returned it.";
+    let doc = " Puts a value into the cache, as if the function had returned it.";
     let mut method = Method::of_key(plan, "insert", doc, body);
     method.arguments.push(quote! { #value: #ty });
     method.written(plan)
@@ -182,7 +182,7 @@ fn invalidate(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
     let body =
         parts::with_view(plan, |view| parts::call(plan, "invalidate", quote! { #cache, #view }));
-    Method::of_key(plan, "invalidate", "Removes the cached value; whether there was one.", body)
+    Method::of_key(plan, "invalidate", " Removes the cached value; whether there was one.", body)
         .returning(quote! { ::core::primitive::bool })
         .written(plan)
 }
@@ -202,7 +202,7 @@ fn refresh(plan: &Plan) -> TokenStream {
     } else {
         parts::call(plan, "refresh", arguments)
     };
-    let doc = "Runs the body whatever is cached, keeps what it returns, and returns it.";
+    let doc = " Runs the body whatever is cached, keeps what it returns, and returns it.";
     let method = Method::of_key(plan, "refresh", doc, quote! { let #key = #made; #reload });
     Method { awaits: true, ..method }.returning(quote! { #output }).written(plan)
 }
@@ -210,14 +210,14 @@ fn refresh(plan: &Plan) -> TokenStream {
 fn clear(plan: &Plan) -> TokenStream {
     let (bind, clear) = (home::bind(plan), parts::call(plan, "clear", home::reference(plan)));
     let body = quote! { #bind #clear };
-    Method::of_cache(plan, "clear", "Removes all cached values.", body).written(plan)
+    Method::of_cache(plan, "clear", " Removes all cached values.", body).written(plan)
 }
 
 fn stats(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let (bind, stats) = (home::bind(plan), parts::call(plan, "stats", home::reference(plan)));
     let body = quote! { #bind #stats };
-    Method::of_cache(plan, "stats", "What the cache has counted so far.", body)
+    Method::of_cache(plan, "stats", " What the cache has counted so far.", body)
         .returning(quote! { #krate::Stats })
         .written(plan)
 }

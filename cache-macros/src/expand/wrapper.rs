@@ -140,6 +140,8 @@ fn docs(plan: &Plan) -> TokenStream {
             ),
         });
     }
-    let lines = text.lines();
+    // As `///` has it.
+    let lines =
+        text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
     quote! { #(#[doc = #lines])* }
 }
