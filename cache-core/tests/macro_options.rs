@@ -185,6 +185,20 @@ fn stale_if_error_falls_back_to_the_old_value() {
 }
 
 #[test]
+fn max_capacity_bounds_the_entries() {
+    const FEW: u64 = 2;
+    #[cached(max_capacity = FEW)]
+    fn id(n: u64) -> u64 {
+        n
+    }
+    for n in 0..100 {
+        assert_eq!(id(n), n);
+        assert!(id::cache().entry_count() <= FEW);
+    }
+    assert!(id::cache().entry_count() > 0);
+}
+
+#[test]
 fn weigher_weighs_against_the_capacity() {
     #[cached(max_capacity = 100, weigher = |key: &(u64,), value: &String| {
         u32::try_from(value.len()).unwrap_or(u32::MAX) + u32::from(key.0 == 0)

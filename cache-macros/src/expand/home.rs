@@ -77,7 +77,7 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
 ///
 /// Output: `<V as CacheValue<_>>::build("path::price", |settings: Settings<(String,), _>| settings.ttl(..))`
 fn build(plan: &Plan) -> TokenStream {
-    let (krate, key, checks) = (&plan.crate_path, parts::key_type(plan), parts::checks(plan));
+    let (krate, key) = (&plan.crate_path, parts::key_type(plan));
     let name = name(plan);
     let settings = local("settings");
     let thread = matches!(plan.home, Home::Thread).then(|| quote! { .thread_local() });
@@ -92,12 +92,7 @@ fn build(plan: &Plan) -> TokenStream {
     let set = quote! {
         |#settings: #krate::__private::Settings<#key, _>| #settings #thread #(#options)*
     };
-    let call = parts::call(plan, "build", quote! { #name, #set });
-    if checks.is_empty() {
-        call
-    } else {
-        quote! {{ #checks #call }}
-    }
+    parts::call(plan, "build", quote! { #name, #set })
 }
 
 /// The name of the cache: as given, or the path of the function.

@@ -118,12 +118,12 @@ pub(super) fn with_view(plan: &Plan, then: impl Fn(TokenStream) -> TokenStream) 
     }
 }
 
-/// The checks of the types of the key, each at the place where the type stands.
+/// The checks of the types of the key, each at the place where the type stands. Nothing of them runs.
 pub(super) fn checks(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let keys = plan.parts.iter().filter(|part| !matches!(part.kind, Kind::Untyped)).map(|part| {
         let ty = owned(&part.kind);
-        quote_spanned! {at(&ty)=> #krate::__private::check_key::<#ty, _>(); }
+        quote_spanned! {at(&ty)=> let _: fn() = #krate::__private::check_key::<#ty, _>; }
     });
     quote! { #(#keys)* }
 }

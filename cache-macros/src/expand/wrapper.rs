@@ -40,8 +40,8 @@ fn look_up(plan: &Plan) -> TokenStream {
         Shape::Beside(_) => None,
         Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
     };
-    // What is built checks the key; a cache that is there is not built.
-    let checks = matches!(plan.home, Home::Given(_)).then(|| parts::checks(plan));
+    // First of all that is generated, so that their errors are the first.
+    let checks = parts::checks(plan);
     let bind = home::bind(plan);
     let cache = home::reference(plan);
     let found = parts::with_view(plan, |view| match &plan.bypass {
