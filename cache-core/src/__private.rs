@@ -6,7 +6,7 @@
 //!
 //! * [`View`] and [`Part`]: the arguments of a call as a key that borrows, which hashes and
 //!   compares like the tuple of owned values kept in the cache;
-//! * [`CacheKey`] and [`CacheValue`]: what keys and values must be, and what is done with them;
+//! * [`KeyPart`] and [`CacheValue`]: what keys and values must be, and what is done with them;
 //! * [`Settings`]: the options, under the names that they have in the attribute;
 //! * [`Missed`]: what a look-up that found nothing hands to the load;
 //! * [`Whole`], [`OkOnly`] and [`SomeOnly`]: what of a return value is kept;
@@ -26,14 +26,14 @@ mod settings;
 mod slot;
 mod view;
 
-pub use bare::{Bare, BareValue, check_bare};
-pub use check::{CacheKey, CacheValue, Fits, Hasher, Impossible, Key, Never, check_key};
+pub use bare::{Bare, BareValue};
+pub use check::{Arg, CacheValue, Fits, Hasher, Impossible, Key, KeyPart, Never};
 pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};
 pub use missed::Missed;
 pub use outcome::{
     CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, Probe, error_of,
     typed,
 };
-pub use settings::{DEFAULT_CAPACITY, Settings, method_name};
+pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use slot::{ByType, Local, Slot};
-pub use view::{Part, View, key_of};
+pub use view::{Leaf, OwnKey, Owned, Part, View, key_of};

@@ -83,11 +83,7 @@ where
     }
 }
 
-impl<K, V> CacheBuilder<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K, V> CacheBuilder<K, V> {
     pub(crate) fn new() -> Self {
         CacheBuilder {
             name: None,
@@ -222,7 +218,13 @@ where
         self.clock = ClockSource::new(clock);
         self
     }
+}
 
+impl<K, V> CacheBuilder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
     /// # Panics

@@ -85,6 +85,13 @@ impl<K, V, S> fmt::Debug for Cache<K, V, S> {
     }
 }
 
+impl<K, V, S> Cache<K, V, S> {
+    #[inline]
+    pub(crate) fn store(&self) -> &Store<K, V> {
+        &self.inner.store
+    }
+}
+
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -115,11 +122,6 @@ where
                 ),
             )),
         }
-    }
-
-    #[inline]
-    pub(crate) fn store(&self) -> &Store<K, V> {
-        &self.inner.store
     }
 
     #[inline]

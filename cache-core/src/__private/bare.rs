@@ -5,8 +5,6 @@
 //! prefers an inherent method to one of a trait. The name of that method is no ordinary one, lest a
 //! trait of the user have it too.
 
-use super::check::CacheKey;
-
 /// The value of an expression, borrowed.
 #[derive(Debug)]
 pub struct Bare<'a, T: ?Sized>(pub &'a T);
@@ -31,15 +29,6 @@ impl<'a, T: ?Sized> BareValue<'a, T> for Bare<'a, T> {
     fn part_for_cached(&self) -> &'a T {
         self.0
     }
-}
-
-/// Makes the compiler check one part of a key; the part comes back.
-#[inline]
-pub const fn check_bare<T, Way>(part: &T) -> &T
-where
-    T: ToOwned<Owned: CacheKey<Way>> + ?Sized,
-{
-    part
 }
 
 #[cfg(all(test, not(loom)))]

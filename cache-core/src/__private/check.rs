@@ -1,15 +1,23 @@
-//! What keys and values must be, so that a miss of it is told in one sentence.
+//! What keys and values must be, so that a miss of it is told in one sentence, once.
 //!
-//! With one implementation for all types, the compiler would follow it and complain of `Clone` or
-//! `Hash` alone, once for each function that asks for it. Hence `Way`, which means nothing: a
-//! second implementation that never applies makes the compiler stop at the trait itself and print
-//! the text that stands here. And all that an expansion does goes through the one trait
-//! [`CacheValue`], in the same words from everywhere, which the compiler then says only once.
+//! Three means, of which the compiler makes one error each, however much code stands behind it:
+//!
+//! * **`Way`**, which means nothing. With one implementation for all types, the compiler would follow it and
+//!   complain of `Clone` or `Hash` alone. A second implementation that never applies makes it stop at the
+//!   trait itself and print the text that stands here.
+//! * **The same words from everywhere.** All that an expansion does with values goes through the one trait
+//!   [`CacheValue`], and all that it does with arguments through [`KeyPart`], at the same place in the source:
+//!   what is said twice is printed once.
+//! * **Types that are not known where a part is wrong.** A [`KeyPart`] answers what stands for the argument
+//!   by a type of its own. Where the trait does not apply nobody knows that type, nor then the view, nor the
+//!   owned key made of it ([`Owned`]), and of types that it does not know the compiler demands nothing. So no
+//!   function here asks anything of a `K` that it is given: they ask it of a [`Part`] or an [`Owned`], and
+//!   those for whom any key will do ask nothing.
 
 use super::keep::Keep;
 use super::missed::Missed;
-use super::settings::Settings;
-use super::view::{Part, View};
+use super::settings::{Set, Settings};
+use super::view::{OwnKey, Owned, Part, View};
 use crate::flight::Outcome;
 use crate::wait::Caller;
 use crate::{Cache, Stats};
@@ -34,13 +42,48 @@ pub trait Impossible {}
     note = "leave the argument out with `#[cached(skip(argument))]`, or say what stands for it \
             with `#[cached(key(name: Type = expression))]`"
 )]
-pub trait CacheKey<Way> {}
+pub trait KeyPart<Way> {
+    /// The part as it is looked up.
+    type Borrowed<'a>: Part
+    where
+        Self: 'a;
 
-impl<T: Hash + Eq + Clone + Send + Sync + 'static> CacheKey<Fits> for T {}
-impl<T: Impossible> CacheKey<Never> for T {}
+    /// The part as it is kept.
+    type Kept: Key;
 
-/// Makes the compiler check one part of a key.
-pub const fn check_key<K: CacheKey<Way>, Way>() {}
+    /// Borrows the part, to look it up.
+    fn part(&self) -> Self::Borrowed<'_>;
+}
+
+/// The type of a part, wherever its trait is asked for something: under this name because the compiler
+/// complains now of a type and now of a path through it, and prints once what it says of one place.
+pub type Arg<T> = T;
+
+impl<T> KeyPart<Fits> for T
+where
+    T: ToOwned<Owned: Hash + Eq + Clone + Send + Sync + 'static> + Hash + Eq + ?Sized,
+{
+    type Borrowed<'a>
+        = &'a T
+    where
+        T: 'a;
+    type Kept = T::Owned;
+
+    #[inline]
+    fn part(&self) -> &T {
+        self
+    }
+}
+
+impl<T: Impossible + ?Sized> KeyPart<Never> for T {
+    type Borrowed<'a>
+        = ()
+    where
+        T: 'a;
+    type Kept = ();
+
+    fn part(&self) {}
+}
 
 /// What a whole key is, once its parts are.
 pub trait Key: Hash + Eq + Send + Sync + 'static {}
@@ -68,11 +111,19 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// the function.
     #[cold]
     #[must_use]
-    fn build<K: Key>(
-        name: &str,
-        set: fn(Settings<K, Self>) -> Settings<K, Self>,
-    ) -> Cache<K, Self> {
+    fn build<K: Key>(name: &str, set: Set<K, Self>) -> Cache<K, Self> {
         set(Settings::new(name)).build()
+    }
+
+    /// As [`CacheValue::build`], where the type of the key stands written elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[cold]
+    #[must_use]
+    fn build_for<P: Part>(name: &str, set: Set<P::Key, Self>) -> Cache<P::Key, Self> {
+        Self::build(name, set)
     }
 
     /// The hit path: the value, or what is needed to load it.
@@ -84,10 +135,10 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// The key, when there is no value.
     #[inline]
-    fn find<P: Part<Key: Key>, S: Hasher>(
+    fn find<P: Part, S: Hasher>(
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
-    ) -> Result<Self, Missed<P::Key, Self>> {
+    ) -> Result<Self, Missed<P::Owned, Self>> {
         Missed::look(cache, view)
     }
 
@@ -97,11 +148,11 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// As there.
     #[inline]
-    fn find_unless<P: Part<Key: Key>, S: Hasher>(
+    fn find_unless<P: Part, S: Hasher>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
-    ) -> Result<Self, Missed<P::Key, Self>> {
+    ) -> Result<Self, Missed<P::Owned, Self>> {
         if bypass { Err(Missed::bypassed()) } else { Missed::look(cache, view) }
     }
 
@@ -109,9 +160,9 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// Only these lines are compiled for each function; what a load does is compiled for each type.
     #[cold]
-    fn load<K: Key, S: Hasher, R, H: Keep<R, Self>>(
-        cache: &Cache<K, Self, S>,
-        missed: Missed<K, Self>,
+    fn load<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        missed: Missed<O, Self>,
         body: impl FnOnce() -> R,
         keep: H,
     ) -> R {
@@ -120,9 +171,9 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// As [`CacheValue::load`], with a future.
-    fn load_async<K: Key, S: Hasher, R, H: Keep<R, Self>>(
-        cache: &Cache<K, Self, S>,
-        missed: Missed<K, Self>,
+    fn load_async<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        missed: Missed<O, Self>,
         body: impl Future<Output = R>,
         keep: H,
     ) -> impl Future<Output = R> {
@@ -132,71 +183,61 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// `f::get(..)`: the value if there is one; nothing is loaded.
     #[inline]
-    fn get<P: Part<Key: Key>, S: Hasher>(
-        cache: &Cache<P::Key, Self, S>,
-        view: View<P>,
-    ) -> Option<Self> {
+    fn get<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> Option<Self> {
         cache.get(&view)
     }
 
     /// `f::insert(.., value)`.
-    fn insert<P: Part<Key: Key>, S: Hasher>(
-        cache: &Cache<P::Key, Self, S>,
-        view: View<P>,
-        value: Self,
-    ) {
+    fn insert<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>, value: Self) {
         cache.insert(view.0.to_key(), value);
     }
 
     /// `f::invalidate(..)`: whether there was an entry.
-    fn invalidate<P: Part<Key: Key>, S: Hasher>(
-        cache: &Cache<P::Key, Self, S>,
-        view: View<P>,
-    ) -> bool {
+    fn invalidate<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> bool {
         cache.__invalidate(&view)
     }
 
     /// `f::refresh(..)`: runs the body and keeps what is to be kept of its result.
-    fn refresh<K: Key, S: Hasher, R, H: Keep<R, Self>>(
-        cache: &Cache<K, Self, S>,
-        key: K,
+    fn refresh<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        key: OwnKey<O>,
         body: impl FnOnce() -> R,
         _keep: H,
     ) -> R {
         let mut body = Some(body);
         let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
-        cache.__refresh(key, body, H::kept)
+        cache.__refresh(key.0, body, H::kept)
     }
 
     /// As [`CacheValue::refresh`], with a future.
-    fn refresh_async<K: Key, S: Hasher, R, H: Keep<R, Self>>(
-        cache: &Cache<K, Self, S>,
-        key: K,
+    fn refresh_async<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        key: OwnKey<O>,
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
         let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::Unshared);
-        let key = (cache.hash(&key), key);
+        let key = (cache.hash(&key.0), key.0);
         cache.store().reload(Caller::Task, key, body, kept)
     }
 
     /// `f::clear()`.
-    fn clear<K: Key, S: Hasher>(cache: &Cache<K, Self, S>) {
-        cache.invalidate_all();
+    fn clear<K, S>(cache: &Cache<K, Self, S>) {
+        cache.store().remove_all();
     }
 
     /// `f::stats()`.
     #[must_use]
-    fn stats<K: Key, S: Hasher>(cache: &Cache<K, Self, S>) -> Stats {
-        cache.stats()
+    fn stats<K, S>(cache: &Cache<K, Self, S>) -> Stats {
+        cache.store().stats()
     }
 }
 
 /// As [`CacheValue::load`], for all functions of these types.
 #[inline(never)]
-fn load_dyn<K: Key, V, S: Hasher, R, H: Keep<R, V>>(
-    cache: &Cache<K, V, S>,
-    missed: Missed<K, V>,
+fn load_dyn<O: Owned, V, S: Hasher, R, H: Keep<R, V>>(
+    cache: &Cache<O::Key, V, S>,
+    missed: Missed<O, V>,
     body: &mut dyn FnMut() -> R,
     keep: H,
 ) -> R

@@ -7,12 +7,12 @@ use crate::refresh::Looked;
 use crate::share::ShareError;
 use crate::{Status, macro_caches};
 use std::future::Future;
-use std::hash::{BuildHasher, Hash};
 
-use super::view::{Part, View};
+use super::check::{Hasher, Key};
+use super::view::{Owned, Part, View};
 
 /// A call that has no value yet.
-pub struct Missed<K, V>(Option<Load<K, V>>);
+pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
 
 /// The load of one key: its hash, the key, and what was seen of it.
 struct Load<K, V> {
@@ -22,13 +22,13 @@ struct Load<K, V> {
     shared: bool,
 }
 
-impl<K, V> std::fmt::Debug for Missed<K, V> {
+impl<O: Owned, V> std::fmt::Debug for Missed<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Missed").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<K, V> Missed<K, V> {
+impl<O: Owned, V> Missed<O, V> {
     /// The same call, which shares its run with nobody.
     #[must_use]
     pub fn alone(self) -> Self {
@@ -36,17 +36,13 @@ impl<K, V> Missed<K, V> {
     }
 }
 
-impl<K, V> Missed<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     /// The value, or what is needed to load it: the owned key is made here, and nowhere else.
     #[inline]
-    pub(super) fn look<P, S>(cache: &Cache<K, V, S>, view: View<P>) -> Result<V, Self>
+    pub(super) fn look<P, S>(cache: &Cache<P::Key, V, S>, view: View<P>) -> Result<V, Self>
     where
-        P: Part<Key = K>,
-        S: BuildHasher + Clone + Send + Sync + 'static,
+        P: Part<Key = O::Key, Owned = O>,
+        S: Hasher,
     {
         if macro_caches::bypassed() {
             return Err(Self(None));
@@ -64,19 +60,19 @@ where
     }
 
     #[cold]
-    fn new<P: Part<Key = K>>(hash: u64, view: View<P>, looked: Looked<V>) -> Self {
+    fn new<P: Part<Key = O::Key>>(hash: u64, view: View<P>, looked: Looked<V>) -> Self {
         Self(Some(Load { key: (hash, view.0.to_key()), looked, shared: true }))
     }
 
     /// Loads, as a thread.
     pub(super) fn load<E, S>(
         self,
-        cache: &Cache<K, V, S>,
+        cache: &Cache<O::Key, V, S>,
         body: impl FnOnce() -> Result<V, E>,
         share: impl ShareError<E>,
     ) -> Result<V, E>
     where
-        S: BuildHasher + Clone + Send + Sync + 'static,
+        S: Hasher,
     {
         let Some(Load { key, looked, shared }) = self.0 else { return body() };
         let loaded = match looked {
@@ -92,12 +88,12 @@ where
     /// Loads, as a task.
     pub(super) async fn load_async<E, S>(
         self,
-        cache: &Cache<K, V, S>,
+        cache: &Cache<O::Key, V, S>,
         body: impl Future<Output = Result<V, E>>,
         share: impl ShareError<E>,
     ) -> Result<V, E>
     where
-        S: BuildHasher + Clone + Send + Sync + 'static,
+        S: Hasher,
     {
         let Some(Load { key, looked, shared }) = self.0 else { return body.await };
         let loaded = match looked {
@@ -115,9 +111,9 @@ where
 /// or a flush overtakes it; nobody can join it.
 fn alone<K, V, S>(cache: &Cache<K, V, S>, (hash, key): (u64, K)) -> Role<'_, K, V>
 where
-    K: Hash + Eq + Send + Sync + 'static,
+    K: Key,
     V: Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Send + Sync + 'static,
+    S: Hasher,
 {
     cache.store().take_role(hash, key, false, nesting::innermost())
 }

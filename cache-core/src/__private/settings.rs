@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How many entries the cache of a function keeps unless it says otherwise.
 pub const DEFAULT_CAPACITY: u64 = 10_000;
 
+/// Says the options of a cache.
+pub type Set<K, V> = fn(Settings<K, V>) -> Settings<K, V>;
+
 /// The cache of one function, before it is built.
 #[derive(Debug)]
 pub struct Settings<K, V> {
@@ -42,7 +45,9 @@ where
         }
         cache
     }
+}
 
+impl<K, V: 'static> Settings<K, V> {
     fn with(self, change: impl FnOnce(CacheBuilder<K, V>) -> CacheBuilder<K, V>) -> Self {
         Self { builder: change(self.builder), ..self }
     }

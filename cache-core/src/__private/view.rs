@@ -7,14 +7,19 @@
 //! discriminant and then its part, and `Borrow`, on which `ToOwned` stands, promises that owned
 //! and borrowed forms hash alike. The shapes nest, so `Option<(&str, u64)>` works as well.
 
+use super::check::{Key, Never};
 use equivalent::Equivalent;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 
 /// One borrowed part of a key, or a tuple or `Option` of such parts.
 pub trait Part: Hash {
     /// The owned form, as it lies in the cache.
-    type Key;
+    type Key: Key;
+
+    /// What stands for the type of the owned form.
+    type Owned: Owned<Key = Self::Key>;
 
     /// Whether the owned form says the same.
     fn is(&self, key: &Self::Key) -> bool;
@@ -25,9 +30,10 @@ pub trait Part: Hash {
 
 impl<T> Part for &T
 where
-    T: ToOwned + Hash + Eq + ?Sized,
+    T: ToOwned<Owned: Key> + Hash + Eq + ?Sized,
 {
     type Key = T::Owned;
+    type Owned = Leaf<T::Owned>;
 
     #[inline]
     fn is(&self, key: &T::Owned) -> bool {
@@ -42,6 +48,7 @@ where
 
 impl<P: Part> Part for Option<P> {
     type Key = Option<P::Key>;
+    type Owned = Option<P::Owned>;
 
     #[inline]
     fn is(&self, key: &Self::Key) -> bool {
@@ -63,6 +70,7 @@ macro_rules! tuple {
     ($($part:ident $index:tt),*) => {
         impl<$($part: Part),*> Part for ($($part,)*) {
             type Key = ($($part::Key,)*);
+            type Owned = ($($part::Owned,)*);
 
             #[inline]
             fn is(&self, _key: &Self::Key) -> bool {
@@ -74,6 +82,10 @@ macro_rules! tuple {
             fn to_key(&self) -> Self::Key {
                 ($(self.$index.to_key(),)*)
             }
+        }
+
+        impl<$($part: Owned),*> Owned for ($($part,)*) {
+            type Key = ($($part::Key,)*);
         }
     };
 }
@@ -112,9 +124,44 @@ impl<P: Part> Equivalent<P::Key> for View<P> {
     }
 }
 
+/// Stands for the type of an owned key, as the type of a view does.
+///
+/// Where a part of a key is wrong the compiler does not know this type, and so does not go on to say what
+/// is wrong with the key.
+pub trait Owned {
+    /// The type of the key.
+    type Key: Key;
+}
+
+/// Stands for a part of a key.
+#[derive(Debug)]
+pub struct Leaf<K>(PhantomData<fn() -> K>);
+
+impl<K: Key> Owned for Leaf<K> {
+    type Key = K;
+}
+
+/// Were a leaf the only thing that there is, the compiler would take it for granted.
+impl Owned for Never {
+    type Key = ();
+}
+
+impl<O: Owned> Owned for Option<O> {
+    type Key = Option<O::Key>;
+}
+
+/// The owned key of a call, on its way into the cache.
+pub struct OwnKey<O: Owned>(pub(super) O::Key);
+
+impl<O: Owned> std::fmt::Debug for OwnKey<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnKey").finish_non_exhaustive()
+    }
+}
+
 /// The owned key of a call.
-pub fn key_of<P: Part>(view: View<P>) -> P::Key {
-    view.0.to_key()
+pub fn key_of<P: Part>(view: View<P>) -> OwnKey<P::Owned> {
+    OwnKey(view.0.to_key())
 }
 
 #[cfg(all(test, not(loom)))]
@@ -131,10 +178,10 @@ mod tests {
     }
 
     /// Both must hold for a look-up to find the key at all.
-    fn assert_stands_for<P: Part<Key: Hash + Clone>>(view: View<P>, key: &P::Key) {
+    fn assert_stands_for<P: Part>(view: View<P>, key: &P::Key) {
         assert_eq!(hash(&view), hash(key));
         assert!(view.equivalent(key));
-        assert!(view.equivalent(&key_of(view.by_ref())));
+        assert!(view.equivalent(&key_of(view.by_ref()).0));
     }
 
     impl<P: Part> View<P> {
@@ -154,6 +201,7 @@ mod tests {
 
     impl<P: Part> Part for Borrowed<'_, P> {
         type Key = P::Key;
+        type Owned = P::Owned;
 
         fn is(&self, key: &P::Key) -> bool {
             self.0.is(key)
@@ -188,7 +236,7 @@ mod tests {
     #[test]
     fn view_differs_where_any_part_does() {
         let view = View(("a", &1_u8, Some("b"), (&2_u8, "c")));
-        let key = key_of(view.by_ref());
+        let key = key_of(view.by_ref()).0;
         assert!(view.equivalent(&key));
         let mut other = key.clone();
         other.0 = "x".to_owned();

@@ -1,6 +1,5 @@
 //! The options of time: how long entries live, and what becomes of them then.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,7 @@ use crate::store::OwnTtl;
 use crate::table::NEVER;
 use crate::{Expiry, Negative};
 
-impl<K, V> CacheBuilder<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K, V: 'static> CacheBuilder<K, V> {
     /// How long an entry lives after it was stored, by the cache's [`clock`](Self::clock). Each
     /// store, an update too, begins it anew. A look-up at or after the deadline is a miss, exactly;
     /// the memory is freed in small steps by later writes, by [`Cache::run_pending_tasks`] or by a
@@ -226,9 +221,7 @@ where
             early: self.refresh_early.unwrap_or(0.0),
         }
     }
-}
 
-impl<K, V: 'static> CacheBuilder<K, V> {
     /// For the macros: a time to live that the value itself asks for. The earliest of all deadlines counts.
     #[doc(hidden)]
     pub fn __ttl_from(self, ttl: impl Fn(&V) -> Option<Duration> + Send + Sync + 'static) -> Self {

@@ -5,7 +5,7 @@
 //! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
 use super::wrapper::{arguments, keep};
-use super::{body, home, local, parts, shape};
+use super::{body, home, key, local, parts, shape};
 use crate::plan::{Home, Plan};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -126,7 +126,7 @@ impl Method {
 /// The type of the cache.
 fn cache_type(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+    let (key, value) = (key::written(plan), parts::value_type(plan));
     quote! { #krate::Cache<#key, #value> }
 }
 

@@ -1,6 +1,6 @@
 //! Where the cache is: how it is made, and how to get at it.
 
-use super::{local, parts, shape};
+use super::{key, local, parts, shape};
 use crate::args::Time;
 use crate::plan::{Home, Plan, Setting, Shape};
 use proc_macro2::TokenStream;
@@ -15,7 +15,7 @@ pub(super) fn bind(plan: &Plan) -> TokenStream {
     let cache = local("cache");
     match (&plan.home, &plan.shape) {
         (Home::Given(expr), _) => {
-            let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+            let (key, value) = (key::written(plan), parts::value_type(plan));
             // What is no place, such as an `if`, must be a reference itself.
             let expr = parts::borrow(expr).unwrap_or_else(|| quote! { #expr });
             quote! { let #cache: &#krate::Cache<#key, #value, _> = #expr; }
@@ -60,7 +60,7 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
     }
     let generic = super::turbofish(&plan.function.generics).is_empty();
     if let (Shape::Beside(_), true) = (&plan.shape, generic) {
-        let (key, value) = (parts::key_type(plan), parts::value_type(plan));
+        let (key, value) = (key::written(plan), parts::value_type(plan));
         let cache = quote! { #krate::Cache<#key, #value> };
         return quote! {{
             static __CACHED: #krate::__private::Slot<#cache> = #krate::__private::Slot::new();
@@ -76,8 +76,12 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
 /// The cache, built.
 ///
 /// Output: `<V as CacheValue<_>>::build("path::price", |settings: Settings<(String,), _>| settings.ttl(..))`
+///
+/// Where no signature says the type of the key, it is said by the parts; else these say that it is a key.
 fn build(plan: &Plan) -> TokenStream {
-    let (krate, key) = (&plan.crate_path, parts::key_type(plan));
+    let krate = &plan.crate_path;
+    let inside = matches!(plan.shape, Shape::Inside);
+    let key = if inside { key::kept(plan) } else { key::written(plan) };
     let name = name(plan);
     let settings = local("settings");
     let thread = matches!(plan.home, Home::Thread).then(|| quote! { .thread_local() });
@@ -92,7 +96,11 @@ fn build(plan: &Plan) -> TokenStream {
     let set = quote! {
         |#settings: #krate::__private::Settings<#key, _>| #settings #thread #(#options)*
     };
-    parts::call(plan, "build", quote! { #name, #set })
+    if inside || !key::is_checked(plan) {
+        return parts::call(plan, "build", quote! { #name, #set });
+    }
+    let parts = key::looked_up(plan);
+    parts::call_for(plan, "build_for", &parts, quote! { #name, #set })
 }
 
 /// The name of the cache: as given, or the path of the function.

@@ -27,6 +27,7 @@
 mod body;
 mod companion;
 mod home;
+mod key;
 mod parts;
 mod shape;
 mod wrapper;
@@ -34,7 +35,7 @@ mod wrapper;
 use crate::outcome::Claim;
 use crate::plan::{Plan, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{GenericParam, Generics};
 
@@ -49,6 +50,16 @@ fn local(name: &str) -> Ident {
 /// A place in the source, for code that only the expansion sees: errors point there, lints do not.
 fn at(tokens: &impl Spanned) -> Span {
     Span::call_site().located_at(tokens.span())
+}
+
+/// The crate, for code with such a span.
+fn krate(plan: &Plan, at: Span) -> TokenStream {
+    let path = plan.crate_path.to_token_stream().into_iter();
+    path.map(|mut token| {
+        token.set_span(token.span().located_at(at));
+        token
+    })
+    .collect()
 }
 
 /// Generates everything.

@@ -1,20 +1,11 @@
-//! The key in its forms: the type that is kept, the view that is looked up.
+//! What all that is generated is put together from: the type of the value, the calls, the expressions.
 
-use super::{at, local};
-use crate::key::Kind;
+use super::{at, key};
 use crate::outcome::Kept;
 use crate::plan::{KeyPart, Plan, Source};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Expr, Ident, Index, Type};
-
-/// The type of the key.
-///
-/// Input: `(sku: &str, qty: u64)`. Output: `(<str as ToOwned>::Owned, u64,)`.
-pub(super) fn key_type(plan: &Plan) -> TokenStream {
-    let types = plan.parts.iter().map(|part| owned(&part.kind));
-    quote! { (#(#types,)*) }
-}
+use syn::{Expr, Ident};
 
 /// The type of the value.
 pub(super) fn value_type(plan: &Plan) -> TokenStream {
@@ -31,34 +22,27 @@ pub(super) fn value_type(plan: &Plan) -> TokenStream {
 /// A call of one of the functions of the runtime, which are those of the value type; errors about that
 /// point at the return type.
 pub(super) fn call(plan: &Plan, function: &str, arguments: TokenStream) -> TokenStream {
+    let path = path(plan, function);
+    quote_spanned! {at(&plan.function.output)=> #path(#arguments) }
+}
+
+/// As `call`, with a type argument.
+pub(super) fn call_for(
+    plan: &Plan,
+    function: &str,
+    argument: &TokenStream,
+    arguments: TokenStream,
+) -> TokenStream {
+    let path = path(plan, function);
+    quote_spanned! {at(&plan.function.output)=> #path::<#argument>(#arguments) }
+}
+
+fn path(plan: &Plan, function: &str) -> TokenStream {
     let krate = &plan.crate_path;
     let value = value_type(plan);
     let at = at(&plan.function.output);
     let function = Ident::new(function, at);
-    quote_spanned! {at=> <#value as #krate::__private::CacheValue<_>>::#function(#arguments) }
-}
-
-/// What is kept of one part.
-///
-/// Input: `Option<&str>`. Output: `Option<<str as ToOwned>::Owned>`.
-pub(super) fn owned(kind: &Kind) -> TokenStream {
-    match kind {
-        Kind::Value(ty) => quote! { #ty },
-        Kind::Reference { target, .. } | Kind::Cow(target) => owned_target(target),
-        Kind::Option(inner) => {
-            let inner = owned(inner);
-            quote! { ::core::option::Option<#inner> }
-        }
-        Kind::Tuple(parts) => {
-            let parts = parts.iter().map(owned);
-            quote! { (#(#parts,)*) }
-        }
-        Kind::Untyped => quote! { _ },
-    }
-}
-
-fn owned_target(target: &Type) -> TokenStream {
-    quote_spanned! {at(target)=> <#target as ::std::borrow::ToOwned>::Owned }
+    quote_spanned! {at=> <#value as #krate::__private::CacheValue<_>>::#function }
 }
 
 /// The variables of `key(..)`, which a view then borrows.
@@ -71,7 +55,14 @@ fn variables(plan: &Plan) -> TokenStream {
         Source::Argument => TokenStream::new(),
         Source::Computed(ty, expr) => quote! { let #place: #ty = #expr; },
         Source::Untyped(expr) => {
-            let check = quote_spanned! {at(expr)=> #krate::__private::check_bare(#place) };
+            let part = {
+                let krate = super::krate(plan, at(expr));
+                quote_spanned! {at(expr)=>
+                    #krate::__private::KeyPart::<_>::part(
+                        #krate::__private::Bare(#place).part_for_cached(),
+                    )
+                }
+            };
             let expr = borrow(expr).unwrap_or_else(|| quote! { &(#expr) });
             // In two steps: a temporary lives as long as the variable that is a reference to it.
             quote! {
@@ -79,8 +70,7 @@ fn variables(plan: &Plan) -> TokenStream {
                 let #place = {
                     #[allow(unused_imports)]
                     use #krate::__private::BareValue as _;
-                    let #place = #krate::__private::Bare(#place).part_for_cached();
-                    #check
+                    #part
                 };
             }
         }
@@ -110,65 +100,10 @@ pub(super) fn borrow(expr: &Expr) -> Option<TokenStream> {
 /// What is done with a view, in a block that ends the life of what the view borrows: nothing of it
 /// may be alive while an `async fn` waits, or its arguments would have to be `Sync`.
 pub(super) fn with_view(plan: &Plan, then: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
-    let (variables, used) = (variables(plan), then(view(plan)));
+    let (variables, used) = (variables(plan), then(key::view(plan)));
     if variables.is_empty() {
         used
     } else {
         quote! { { #variables #used } }
-    }
-}
-
-/// The checks of the types of the key, each at the place where the type stands. Nothing of them runs.
-pub(super) fn checks(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let keys = plan.parts.iter().filter(|part| !matches!(part.kind, Kind::Untyped)).map(|part| {
-        let ty = owned(&part.kind);
-        quote_spanned! {at(&ty)=> let _: fn() = #krate::__private::check_key::<#ty, _>; }
-    });
-    quote! { #(#keys)* }
-}
-
-/// The view of the arguments.
-///
-/// Input: `(sku: &str, qty: u64)`. Output: `View((sku, &qty,))`.
-fn view(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let parts = plan.parts.iter().map(|part| {
-        let place = &part.place;
-        borrowed(&part.kind, quote! { #place })
-    });
-    quote! { #krate::__private::View((#(#parts,)*)) }
-}
-
-/// One part of the view, out of the place where the part is.
-fn borrowed(kind: &Kind, place: TokenStream) -> TokenStream {
-    match kind {
-        Kind::Value(_) => quote! { &#place },
-        Kind::Reference { depth, .. } => {
-            let stars = std::iter::repeat_n(quote! { * }, depth - 1);
-            quote! { #(#stars)* #place }
-        }
-        Kind::Cow(_) => quote! { &*#place },
-        // Copied as it is.
-        Kind::Option(inner) if matches!(**inner, Kind::Reference { depth: 1, .. }) => place,
-        Kind::Option(inner) => {
-            let some = local("some");
-            let inner = borrowed(inner, quote! { (*#some) });
-            quote! {
-                ::core::option::Option::map(
-                    ::core::option::Option::as_ref(&#place),
-                    |#some| #inner,
-                )
-            }
-        }
-        Kind::Tuple(parts) => {
-            let parts = parts.iter().enumerate().map(|(index, part)| {
-                let index = Index::from(index);
-                borrowed(part, quote! { #place.#index })
-            });
-            quote! { (#(#parts,)*) }
-        }
-        // A reference already.
-        Kind::Untyped => place,
     }
 }

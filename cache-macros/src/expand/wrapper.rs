@@ -40,8 +40,6 @@ fn look_up(plan: &Plan) -> TokenStream {
         Shape::Beside(_) => None,
         Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
     };
-    // First of all that is generated, so that their errors are the first.
-    let checks = parts::checks(plan);
     let bind = home::bind(plan);
     let cache = home::reference(plan);
     let found = parts::with_view(plan, |view| match &plan.bypass {
@@ -52,7 +50,6 @@ fn look_up(plan: &Plan) -> TokenStream {
     let load = load(plan);
     quote! {
         #claim
-        #checks
         #bind
         let #looked = #found;
         match #looked {

@@ -1,0 +1,180 @@
+//! The key in its forms: what it is called where it is kept, and how it is looked up.
+//!
+//! A type that the compiler has to look at before it can be part of a key is named through
+//! `KeyPart`, at the place where the user wrote it, so that all that can be wrong with it is said there,
+//! in the same words by all that is generated. Of types that are known to be fit nothing needs to be
+//! asked, and the code is shorter.
+
+use super::{at, krate, local};
+use crate::key::Kind;
+use crate::plan::Plan;
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Index, Type};
+
+/// The type of the key as users write it.
+///
+/// Input: `(sku: &str, user: &User, qty: u64)`.
+/// Output: `(<str as ToOwned>::Owned, <User as ToOwned>::Owned, u64,)`.
+pub(super) fn written(plan: &Plan) -> TokenStream {
+    types(plan, &owned)
+}
+
+/// The same type, in the body of a function.
+///
+/// Output for the same input: `(<str as ToOwned>::Owned, <User as KeyPart<_>>::Kept, u64,)`.
+pub(super) fn kept(plan: &Plan) -> TokenStream {
+    types(plan, &|leaf| match leaf.to_be_checked() {
+        Some(ty) => through(plan, ty, "Kept"),
+        None => owned(leaf),
+    })
+}
+
+/// The type of what is looked up, in the body of a function; it says that of the key.
+///
+/// Output for the same input: `(&str, <User as KeyPart<_>>::Borrowed<'_>, &u64,)`.
+pub(super) fn looked_up(plan: &Plan) -> TokenStream {
+    types(plan, &|leaf| match (leaf.to_be_checked(), leaf) {
+        (Some(ty), _) => {
+            let borrowed = through(plan, ty, "Borrowed");
+            quote_spanned! {at(ty)=> #borrowed<'_> }
+        }
+        (None, Leaf::Value(ty) | Leaf::Target(ty)) => quote! { &#ty },
+        (None, Leaf::Untyped) => quote! { _ },
+    })
+}
+
+/// The view of the arguments.
+///
+/// Output for the same input: `View((sku, <User as KeyPart<_>>::part(user), &qty,))`.
+pub(super) fn view(plan: &Plan) -> TokenStream {
+    let krate = &plan.crate_path;
+    let parts = plan.parts.iter().map(|part| {
+        let place = &part.place;
+        borrowed(plan, &part.kind, quote! { #place })
+    });
+    quote! { #krate::__private::View((#(#parts,)*)) }
+}
+
+/// Whether the compiler has to look at the type of some part.
+pub(super) fn is_checked(plan: &Plan) -> bool {
+    let found = std::cell::Cell::new(false);
+    types(plan, &|leaf| {
+        found.set(found.get() || leaf.to_be_checked().is_some());
+        TokenStream::new()
+    });
+    found.get()
+}
+
+/// What a part is made of in the end.
+#[derive(Clone, Copy)]
+enum Leaf<'a> {
+    /// A value, kept as a clone.
+    Value(&'a Type),
+    /// What a reference points to.
+    Target(&'a Type),
+    /// Something whose type only the compiler knows.
+    Untyped,
+}
+
+impl<'a> Leaf<'a> {
+    /// The type, unless it is known that it can be part of a key.
+    fn to_be_checked(self) -> Option<&'a Type> {
+        const FIT: [&str; 16] = [
+            "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+            "i64", "i128", "isize", "String",
+        ];
+        match self {
+            Leaf::Value(ty) | Leaf::Target(ty) => {
+                let fit = matches!(ty, Type::Path(path) if FIT.iter().any(|name| path.path.is_ident(name)));
+                (!fit).then_some(ty)
+            }
+            Leaf::Untyped => None,
+        }
+    }
+}
+
+/// The tuple of the types of the parts, with what `write` makes of their leaves.
+fn types(plan: &Plan, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
+    let types = plan.parts.iter().map(|part| shaped(&part.kind, write));
+    quote! { (#(#types,)*) }
+}
+
+fn shaped(kind: &Kind, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
+    match kind {
+        Kind::Value(ty) => write(Leaf::Value(ty)),
+        Kind::Reference { target, .. } | Kind::Cow(target) => write(Leaf::Target(target)),
+        Kind::Option(inner) => {
+            let inner = shaped(inner, write);
+            quote! { ::core::option::Option<#inner> }
+        }
+        Kind::Tuple(parts) => {
+            let parts = parts.iter().map(|part| shaped(part, write));
+            quote! { (#(#parts,)*) }
+        }
+        Kind::Untyped => write(Leaf::Untyped),
+    }
+}
+
+fn owned(leaf: Leaf<'_>) -> TokenStream {
+    match leaf {
+        Leaf::Value(ty) => quote! { #ty },
+        Leaf::Target(ty) => {
+            quote_spanned! {at(ty)=> <#ty as ::std::borrow::ToOwned>::Owned }
+        }
+        Leaf::Untyped => quote! { _ },
+    }
+}
+
+/// Something of the trait that says what can be part of a key.
+fn through(plan: &Plan, ty: &Type, what: &str) -> TokenStream {
+    let (krate, what) = (krate(plan, at(ty)), Ident::new(what, at(ty)));
+    quote_spanned! {at(ty)=> <#krate::__private::Arg<#ty> as #krate::__private::KeyPart<_>>::#what }
+}
+
+/// One part of the view, out of the place where the part is.
+fn borrowed(plan: &Plan, kind: &Kind, place: TokenStream) -> TokenStream {
+    match kind {
+        Kind::Value(ty) => checked(plan, Leaf::Value(ty), quote! { &#place }),
+        Kind::Reference { depth, target } => {
+            let stars = std::iter::repeat_n(quote! { * }, depth - 1);
+            checked(plan, Leaf::Target(target), quote! { #(#stars)* #place })
+        }
+        Kind::Cow(target) => checked(plan, Leaf::Target(target), quote! { &*#place }),
+        Kind::Option(inner) => option(plan, inner, place),
+        Kind::Tuple(parts) => {
+            let parts = parts.iter().enumerate().map(|(index, part)| {
+                let index = Index::from(index);
+                borrowed(plan, part, quote! { #place.#index })
+            });
+            quote! { (#(#parts,)*) }
+        }
+        // Borrowed and checked where the expression is evaluated.
+        Kind::Untyped => place,
+    }
+}
+
+fn option(plan: &Plan, inner: &Kind, place: TokenStream) -> TokenStream {
+    if let Kind::Reference { depth: 1, target } = inner
+        && Leaf::Target(target).to_be_checked().is_none()
+    {
+        // Copied as it is.
+        return place;
+    }
+    let some = local("some");
+    let inner = borrowed(plan, inner, quote! { (*#some) });
+    quote! {
+        ::core::option::Option::map(::core::option::Option::as_ref(&#place), |#some| #inner)
+    }
+}
+
+/// A reference to a part, by way of the check of its type.
+fn checked(plan: &Plan, leaf: Leaf<'_>, reference: TokenStream) -> TokenStream {
+    match leaf.to_be_checked() {
+        Some(ty) => {
+            let part = through(plan, ty, "part");
+            quote_spanned! {at(ty)=> #part(#reference) }
+        }
+        None => reference,
+    }
+}
