@@ -8,7 +8,7 @@
 //!   compares like the tuple of owned values kept in the cache;
 //! * [`KeyPart`] and [`CacheValue`]: what keys and values must be, and what is done with them;
 //! * [`Settings`]: the options, under the names that they have in the attribute;
-//! * [`Missed`]: what a look-up that found nothing hands to the load;
+//! * [`Missed`] and [`Many`]: what a look-up that found nothing, or not all, hands to the load;
 //! * [`Whole`], [`OkOnly`] and [`SomeOnly`]: what of a return value is kept;
 //! * [`Slot`], [`ByType`] and [`Local`]: where the cache of a function lives, one per function, or one
 //!   per instance of a generic function or method, or one per thread;
@@ -20,6 +20,7 @@
 mod bare;
 mod check;
 mod keep;
+mod many;
 mod missed;
 mod outcome;
 mod settings;
@@ -29,6 +30,7 @@ mod view;
 pub use bare::{Bare, BareValue};
 pub use check::{Arg, CacheValue, Fits, Hasher, Impossible, Key, KeyPart, Never};
 pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};
+pub use many::{Collected, Many, Pairing, Pairs};
 pub use missed::Missed;
 pub use outcome::{
     CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, Probe, error_of,
@@ -36,4 +38,4 @@ pub use outcome::{
 };
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use slot::{ByType, Local, Slot};
-pub use view::{Leaf, OwnKey, Owned, Part, View, key_of};
+pub use view::{Leaf, OwnKey, Owned, Part, View, key_of, keys_of};

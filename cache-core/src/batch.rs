@@ -9,15 +9,19 @@
 //! a batch cannot be given) is led in another round, so the loader may be called again, for those
 //! keys. A round waits for each flight once, so there are as many rounds as a key has bad luck.
 //!
+//! A loader that fails has failed for all the keys it was asked for: each flight fails by itself, with the
+//! one error, and the batch fails unless old values can be served for all of them.
+//!
 //! Calls that the loader makes are inside of all flights that the batch leads ([`Together`]): none of
 //! them ends before the loader does.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use crate::flight::Flight;
+use crate::flight::{Flight, Outcome};
 use crate::lead::Leader;
 use crate::load::{Next, Role};
 use crate::nesting::{self, Running, Together};
@@ -85,38 +89,47 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     }
 
     /// Loads what is wanted, and answers with the values in the order of the keys.
-    pub(crate) async fn load<F, L>(
+    ///
+    /// The loader is given places of keys in the batch, and answers with numbers of those that it was given
+    /// and their values: see [`answers`].
+    pub(crate) async fn load<E, F, L>(
         mut self,
         store: &Store<K, V>,
         caller: Caller,
         mut loader: F,
-    ) -> Vec<Option<V>>
+        share: impl ShareError<E>,
+    ) -> Result<Vec<Option<V>>, E>
     where
-        F: FnMut(Vec<K>) -> L,
-        L: Future<Output = Vec<(K, V)>>,
+        F: FnMut(Vec<usize>) -> L,
+        L: Future<Output = Result<Vec<(usize, V)>, E>>,
     {
         while !self.wanted.is_empty() {
             let (led, joined) = self.take_roles(store);
             if !led.is_empty() {
-                let running = led.iter().map(|(_, leader)| leader.running()).collect();
-                let running: Arc<dyn Running> = Arc::new(Together(running));
+                let running = together(led.iter().map(|(_, leader)| leader.running()));
                 let timer = store.start_timer();
                 let loading = {
                     // The loader may be a closure that does its work when it is called.
                     let _entered = nesting::enter(Arc::clone(&running));
-                    let keys = led.iter().map(|(wanted, _)| self.keys[wanted.place].clone());
-                    loader(keys.collect())
+                    loader(led.iter().map(|(wanted, _)| wanted.place).collect())
                 };
-                let pairs = nesting::run(running, caller == Caller::Task, loading).await;
-                let load_nanos = timer.stop(!pairs.is_empty());
-                self.publish(led, pairs, load_nanos);
+                let is_task = caller == Caller::Task;
+                let loaded = nesting::run(Arc::clone(&running), is_task, loading).await;
+                let load_nanos = timer.stop(loaded.as_ref().is_ok_and(|found| !found.is_empty()));
+                match loaded {
+                    Ok(answers) => self.publish(led, answers, load_nanos),
+                    Err(error) => {
+                        let _entered = nesting::enter(running);
+                        self.fail(led, error, &share)?;
+                    }
+                }
             }
-            self.wanted = self.wait(store, caller, joined).await;
+            self.wanted = self.wait(store, caller, joined, &share).await?;
         }
         for (place, first) in self.again {
             self.values[place] = self.values[first].clone();
         }
-        self.values
+        Ok(self.values)
     }
 
     /// Joins or leads the flight of each wanted key.
@@ -141,22 +154,11 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         (led, joined)
     }
 
-    /// Publishes what the loader gave. Pairs with other keys than it was asked for are ignored:
-    /// nobody can say whether they are out of date.
-    fn publish(&mut self, led: Vec<Led<'_, K, V>>, pairs: Vec<(K, V)>, load_nanos: u64) {
-        let keys = self.keys;
-        let place_of: Vec<usize> = led.iter().map(|(wanted, _)| wanted.place).collect();
+    /// Publishes what the loader gave.
+    fn publish(&mut self, led: Vec<Led<'_, K, V>>, answers: Vec<(usize, V)>, load_nanos: u64) {
         let mut led: Vec<Option<Led<'_, K, V>>> = led.into_iter().map(Some).collect();
-        let mut by_key: Option<HashMap<&K, usize>> = None;
-        for (next, (key, value)) in pairs.into_iter().enumerate() {
-            // Most loaders answer in the order in which they were asked.
-            let n = if place_of.get(next).is_some_and(|&place| keys[place] == key) {
-                Some(next)
-            } else {
-                let numbered = || place_of.iter().enumerate().map(|(n, &place)| (&keys[place], n));
-                by_key.get_or_insert_with(|| numbered().collect()).get(&key).copied()
-            };
-            if let Some((wanted, leader)) = n.and_then(|n| led[n].take()) {
+        for (n, value) in answers {
+            if let Some((wanted, leader)) = led[n].take() {
                 self.values[wanted.place] = Some(leader.after(load_nanos).publish(value));
             }
         }
@@ -167,13 +169,32 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         }
     }
 
+    /// Fails the flights of a loader that has failed. The error comes back unless all of them have an old
+    /// value to be served.
+    fn fail<E>(
+        &mut self,
+        led: Vec<Led<'_, K, V>>,
+        error: E,
+        share: &impl ShareError<E>,
+    ) -> Result<(), E> {
+        let (shared, mut served) = (Shared(share.share(&error)), true);
+        for (wanted, leader) in led {
+            match leader.fail((), &shared) {
+                Ok((old, _)) => self.values[wanted.place] = Some(old),
+                Err(()) => served = false,
+            }
+        }
+        if served { Ok(()) } else { Err(error) }
+    }
+
     /// Waits for the flights of others; answers which keys are still wanted.
-    async fn wait(
+    async fn wait<E>(
         &mut self,
         store: &Store<K, V>,
         caller: Caller,
         joined: Vec<Joined<V>>,
-    ) -> Vec<Wanted<V>> {
+        share: &impl ShareError<E>,
+    ) -> Result<Vec<Wanted<V>>, E> {
         let mut still_wanted = Vec::new();
         let deadline = store.patience();
         for (mut wanted, flight) in joined {
@@ -185,11 +206,89 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 Next::Fail(error) if ShareNothing.adopt(error).is_some_and(|Nothing| true) => {
                     continue;
                 }
-                Next::Fail(_) | Next::LoadAlone => wanted.may_join = false,
+                Next::Fail(shared) => match share.adopt(shared) {
+                    Some(error) => {
+                        let old = store.old_value(wanted.hash, &self.keys[wanted.place]);
+                        self.values[wanted.place] = Some(old.ok_or(error)?.0);
+                        continue;
+                    }
+                    None => wanted.may_join = false,
+                },
+                Next::LoadAlone => wanted.may_join = false,
                 Next::LookAgain => {}
             }
             still_wanted.push(wanted);
         }
-        still_wanted
+        Ok(still_wanted)
+    }
+}
+
+/// The flights of a batch as one that others may be begun inside of.
+fn together(flights: impl Iterator<Item = Arc<dyn Running>>) -> Arc<dyn Running> {
+    Arc::new(Together(flights.collect()))
+}
+
+/// Which of the keys that were asked for the pairs answer: numbers of those keys, with the values.
+pub(crate) fn answers<Q: Hash + Eq, V>(asked: &[&Q], pairs: Vec<(Q, V)>) -> Vec<(usize, V)> {
+    let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
+    let numbered = numbers.into_iter().zip(pairs);
+    numbered.filter_map(|(number, (_, value))| Some((number?, value))).collect()
+}
+
+/// For each key that is answered, its number among those that were asked for. Others have none: nobody can
+/// say whether they are out of date.
+pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
+    asked: &[&Q],
+    answered: impl Iterator<Item = &'a Q>,
+) -> Vec<Option<usize>> {
+    let mut by_key: Option<HashMap<&Q, usize>> = None;
+    let numbered = answered.enumerate().map(|(next, key)| {
+        // Most loaders answer in the order in which they were asked.
+        if asked.get(next).is_some_and(|asked| **asked == *key) {
+            return Some(next);
+        }
+        let numbered = || asked.iter().enumerate().map(|(number, &key)| (key, number));
+        by_key.get_or_insert_with(|| numbered().collect()).get(key).copied()
+    });
+    numbered.collect()
+}
+
+/// An error of several flights: what is shared of it is made once.
+struct Shared(Option<Arc<dyn Any + Send + Sync>>);
+
+impl ShareError<()> for Shared {
+    fn share(&self, (): &()) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.clone()
+    }
+
+    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
+        None
+    }
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// As [`reload`](Store::reload), for many keys. `loader` answers with numbers of keys; what is
+    /// stored under the others stays.
+    pub(crate) async fn reload_many<R>(
+        &self,
+        caller: Caller,
+        keys: Vec<(u64, K)>,
+        loader: impl Future<Output = (R, Vec<(usize, V)>)>,
+    ) -> R {
+        let outer = nesting::innermost();
+        let leaders: Vec<_> =
+            keys.into_iter().map(|key| self.lead_reload(key, outer.clone())).collect();
+        let timer = self.start_timer();
+        let running = together(leaders.iter().map(Leader::running));
+        let (result, answers) = nesting::run(running, caller == Caller::Task, loader).await;
+        let load_nanos = timer.stop(!answers.is_empty());
+        let mut leaders: Vec<_> = leaders.into_iter().map(Some).collect();
+        for (number, value) in answers {
+            if let Some(leader) = leaders[number].take() {
+                drop(leader.after(load_nanos).publish(value));
+            }
+        }
+        leaders.into_iter().flatten().for_each(|leader| leader.end(Outcome::Unshared));
+        result
     }
 }

@@ -173,17 +173,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) async fn reload<R>(
         &self,
         caller: Caller,
-        (hash, key): (u64, K),
+        key: (u64, K),
         loader: impl Future<Output = R>,
         kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
     ) -> R {
-        self.check_levels(hash, &key);
-        let leader = {
-            let pinned = self.table.pin();
-            let shard = pinned.lock(self.table.shard_of(hash));
-            let own = (hash, key);
-            self.lead((shard, false), own, Kind::Shared, nesting::innermost()).replacing()
-        };
+        let leader = self.lead_reload(key, nesting::innermost());
         let timer = self.start_timer();
         let result = leader.run(caller, loader).await;
         let kept = kept(&result);
@@ -193,6 +187,18 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             Err(outcome) => leader.end(outcome),
         }
         result
+    }
+
+    /// Leads whatever is stored or being loaded.
+    pub(crate) fn lead_reload(
+        &self,
+        (hash, key): (u64, K),
+        outer: Option<Arc<dyn Running>>,
+    ) -> Leader<'_, K, V> {
+        self.check_levels(hash, &key);
+        let pinned = self.table.pin();
+        let shard = pinned.lock(self.table.shard_of(hash));
+        self.lead((shard, false), (hash, key), Kind::Shared, outer).replacing()
     }
 
     /// Joins or leads.

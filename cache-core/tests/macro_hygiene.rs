@@ -114,6 +114,20 @@ pub mod shadowed {
         number
     }
 
+    /// Many keys.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    #[cached(many = ids, ttl = 60)]
+    pub fn several(
+        name: &str,
+        ids: &[u64],
+        qty: u8,
+    ) -> ::std::result::Result<::std::collections::HashMap<u64, usize>, u8> {
+        ::std::result::Result::Ok(ids.iter().map(|id| (*id, name.len() + qty as usize)).collect())
+    }
+
     /// With methods.
     #[derive(Debug)]
     pub struct Shop {
@@ -144,6 +158,13 @@ pub mod shadowed {
             number += self.id;
             let parsed: u64 = ::std::result::Result::<u64, &str>::Ok(number)?;
             ::std::result::Result::Ok(parsed)
+        }
+
+        /// Many keys, in a future inside.
+        #[cached(many = ids, key(self.id, ids))]
+        #[must_use]
+        pub async fn several(&self, ids: &[u64], qty: u8) -> ::std::vec::Vec<(u64, u64)> {
+            ids.iter().map(|id| (*id, self.id + u64::from(qty))).collect()
         }
 
         /// With others beside it.
@@ -182,6 +203,15 @@ mod without_prelude {
     #[cached(thread_local)]
     pub(super) fn mine(number: u64) -> u64 {
         number
+    }
+
+    #[cached(many = ids)]
+    pub(super) fn several(ids: &[u64]) -> ::std::vec::Vec<(u64, u64)> {
+        let mut pairs = ::std::vec::Vec::new();
+        for id in ids {
+            pairs.push((*id, 2 * id));
+        }
+        pairs
     }
 
     pub(super) trait Named {
@@ -325,13 +355,16 @@ fn shadowed_names_do_not_matter_to_methods_and_tasks() {
     assert_eq!((mine(1), mine::get(1), mine(0), mine::get(0)), (1, Some(1), 0, None));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     assert_eq!(runtime.block_on(later("1")), Ok(1));
+    assert_eq!(runtime.block_on(shop.several(&[1], 2)), [(1, 3)]);
+    assert_eq!(shadowed::several("a", &[1], 2).map(|found| found[&1]), Ok(3));
     assert_eq!(runtime.block_on(shop.within(1)), Ok(2));
     assert_eq!(shop.cached_cache.get(&(1,)), Some(2));
 }
 
 #[test]
 fn no_prelude_is_needed() {
-    use without_prelude::{Named, generic, maybe, mine};
+    use without_prelude::{Named, generic, maybe, mine, several};
+    assert_eq!((several(&[1, 2]), several::get(&2)), (vec![(1, 2), (2, 4)], Some(4)));
     assert_eq!((maybe("ab", 1), maybe("", 1), maybe::get("", 1)), (Some(1), None, Some(None)));
     assert_eq!((mine(1), 7_u8.name(1)), (1, "71".to_owned()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) weigher: Option<Expr>,
     pub(crate) key: Option<Vec<KeyItem>>,
     pub(crate) skip: Option<Skip>,
+    /// The argument whose elements are keys.
+    pub(crate) many: Option<Ident>,
     pub(crate) cache: Option<Expr>,
     /// Where `thread_local` stands, if it is on.
     pub(crate) thread_local: Option<Span>,
@@ -183,6 +185,7 @@ fn nothing_given() -> Options {
         weigher: None,
         key: None,
         skip: None,
+        many: None,
         cache: None,
         thread_local: None,
         cache_if: None,
@@ -218,6 +221,7 @@ fn set(options: &mut Options, word: &str, entry: Entry) -> syn::Result<()> {
             let names = names.into_iter().map(|name| name.0).collect();
             options.skip = Some(Skip { word: entry.word, names });
         }
+        "many" => options.many = Some(values::argument(entry)?),
         "cache" => options.cache = Some(values::assigned(entry, "&CACHE")?),
         "thread_local" => options.thread_local = values::flag(&entry)?,
         "cache_if" => options.cache_if = Some(values::function(entry, "|value| condition", 1)?),

@@ -53,8 +53,9 @@ pub(crate) fn decide(
     {
         errors.push_span(at, "`cache_errors` is for functions that return a `Result`");
     }
-    refuse_options(&word, options, errors);
-    let negative = options.negative_ttl.is_some();
+    // Of many values each is negative by itself.
+    let negative = options.negative_ttl.is_some() && options.many.is_none();
+    refuse_options(&word, negative, options, errors);
     let kept = match word.as_str() {
         "Result" if options.cache_errors.is_none() && !negative => Kept::Ok(inner(ty, 2)),
         "Option" if options.cache_none.is_none() && !negative => Kept::Some(inner(ty, 1)),
@@ -73,10 +74,11 @@ pub(crate) fn decide(
 }
 
 /// Options that say nothing about such a return type.
-fn refuse_options(word: &str, options: &Options, errors: &mut Errors) {
+fn refuse_options(word: &str, negative: bool, options: &Options, errors: &mut Errors) {
     let all = options.cache_errors.is_some() || options.cache_none.is_some();
     if let Some(at) = options.given("negative_ttl")
         && !all
+        && options.many.is_none()
         && !matches!(word, "Result" | "Option")
     {
         errors.push(
@@ -86,7 +88,7 @@ fn refuse_options(word: &str, options: &Options, errors: &mut Errors) {
         );
     }
     if let Some(at) = options.given("stale_if_error")
-        && (all || options.negative_ttl.is_some() || word == "Option" || well_known(word))
+        && (all || negative || word == "Option" || well_known(word))
     {
         errors.push(
             at,

@@ -4,12 +4,13 @@ use crate::args::{Companion, KeyItem, Options, Time};
 use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, Kind};
+use crate::many::{self, Many};
 use crate::outcome::{self, Outcome};
-use crate::signature::Function;
+use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
-use syn::{Expr, Ident, LitStr, Path, Type};
+use syn::{Expr, Ident, LitStr, Path, Type, parse_quote_spanned};
 
 /// As many parts as the standard library hashes in a tuple.
 const MAX_PARTS: usize = 12;
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) home: Home,
     pub(crate) parts: Vec<KeyPart>,
     pub(crate) outcome: Outcome,
+    /// Where one call is for many keys.
+    pub(crate) many: Option<Many>,
     /// What is said of the cache, each under the name of its option.
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
@@ -87,7 +90,9 @@ pub(crate) fn make(
     mention(&options, &mut function);
     let shape = shape(&options.companion, &function);
     let typed = options.cache.is_none() && !matches!(shape, Shape::Inside);
-    let parts = parts(&options, &function, typed, errors);
+    let many = many::decide(&options, &function, errors);
+    let parts = Parts { options: &options, function: &function, many: many.as_ref(), typed };
+    let parts = parts.all(errors);
     if parts.len() > MAX_PARTS {
         errors.push(
             &function.name,
@@ -111,6 +116,7 @@ pub(crate) fn make(
         home,
         parts,
         outcome,
+        many,
         settings,
         name: options.name,
         bypass: options.bypass,
@@ -178,68 +184,78 @@ fn settings(options: &mut Options) -> Vec<(&'static str, Setting)> {
     times.chain(exprs).collect()
 }
 
-/// The parts of the key: those of `key`, or every argument that is not skipped.
-fn parts(options: &Options, function: &Function, typed: bool, errors: &mut Errors) -> Vec<KeyPart> {
-    if let Some(key) = &options.key {
-        let parts = key.iter().enumerate();
-        return parts
-            .filter_map(|(index, item)| errors.take(key_part(index, item, function, typed)))
-            .collect();
-    }
-    let mut parts = Vec::new();
-    for argument in &function.arguments {
-        let skipped =
-            options.skip.iter().flat_map(|skip| &skip.names).any(|name| argument.is(name));
-        if !skipped {
-            let who = if argument.named { argument.name.to_string() } else { "name".to_owned() };
-            let kind = errors.take(key::classify(argument.ty(), &who));
-            parts.extend(kind.map(|kind| KeyPart {
-                place: argument.name.clone(),
-                source: Source::Argument,
-                kind,
-            }));
-        }
-    }
-    parts
+/// What the parts of the key are made of.
+struct Parts<'a> {
+    options: &'a Options,
+    function: &'a Function,
+    many: Option<&'a Many>,
+    /// The type of every part must be known here.
+    typed: bool,
 }
 
-/// One entry of `key`. `typed`: the type of every part must be known here.
-fn key_part(
-    index: usize,
-    item: &KeyItem,
-    function: &Function,
-    typed: bool,
-) -> syn::Result<KeyPart> {
-    let variable = |expr: &Expr| {
-        format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
-    };
-    let expr = match item {
-        KeyItem::Named { name, ty, expr } => {
-            return Ok(KeyPart {
+impl Parts<'_> {
+    /// The parts: those of `key`, or every argument that is not skipped.
+    fn all(&self, errors: &mut Errors) -> Vec<KeyPart> {
+        let Self { options, function, .. } = self;
+        if let Some(key) = &options.key {
+            let parts = key.iter().enumerate();
+            return parts
+                .filter_map(|(index, item)| errors.take(self.of_item(index, item)).flatten())
+                .collect();
+        }
+        let skip = options.skip.iter().flat_map(|skip| &skip.names);
+        let skipped = |argument: &&Argument| !skip.clone().any(|name| argument.is(name));
+        let parts = function.arguments.iter().filter(skipped);
+        parts.filter_map(|argument| errors.take(self.of_argument(argument)).flatten()).collect()
+    }
+
+    /// An argument, or one element of it. Nothing of one that was to hold many keys and does not.
+    fn of_argument(&self, argument: &Argument) -> syn::Result<Option<KeyPart>> {
+        let who = if argument.named { argument.name.to_string() } else { "name".to_owned() };
+        let is_many = self.options.many.as_ref().is_some_and(|many| argument.is(many));
+        let kind = match self.many {
+            Some(many) if is_many => {
+                let element = &many.element;
+                key::classify(&parse_quote_spanned!(element.span()=> &#element), &who)?
+            }
+            None if is_many => return Ok(None),
+            _ => key::classify(argument.ty(), &who)?,
+        };
+        let (place, source) = (argument.name.clone(), Source::Argument);
+        Ok(Some(KeyPart { place, source, kind }))
+    }
+
+    /// One entry of `key`.
+    fn of_item(&self, index: usize, item: &KeyItem) -> syn::Result<Option<KeyPart>> {
+        let variable = |expr: &Expr| {
+            format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
+        };
+        let expr = match item {
+            KeyItem::Named { name, ty, expr } => {
+                return Ok(Some(KeyPart {
+                    place: variable(expr),
+                    source: Source::Computed(ty.clone(), expr.clone()),
+                    kind: key::classify(ty, &name.to_string())?,
+                }));
+            }
+            KeyItem::Bare(expr) => expr,
+        };
+        match expr {
+            Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
+                let name = path.path.require_ident()?;
+                let known = self.function.arguments.iter().find(|argument| argument.is(name));
+                let unknown = || check::no_argument(name, self.function);
+                self.of_argument(known.ok_or_else(|| syn::Error::new_spanned(name, unknown()))?)
+            }
+            _ if self.typed => Err(syn::Error::new_spanned(
+                expr,
+                "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
+            )),
+            _ => Ok(Some(KeyPart {
                 place: variable(expr),
-                source: Source::Computed(ty.clone(), expr.clone()),
-                kind: key::classify(ty, &name.to_string())?,
-            });
+                source: Source::Untyped(expr.clone()),
+                kind: Kind::Untyped,
+            })),
         }
-        KeyItem::Bare(expr) => expr,
-    };
-    match expr {
-        Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
-            let name = path.path.require_ident()?;
-            let argument = function.arguments.iter().find(|argument| argument.is(name));
-            let argument = argument
-                .ok_or_else(|| syn::Error::new_spanned(name, check::no_argument(name, function)))?;
-            let kind = key::classify(argument.ty(), &name.to_string())?;
-            Ok(KeyPart { place: argument.name.clone(), source: Source::Argument, kind })
-        }
-        _ if typed => Err(syn::Error::new_spanned(
-            expr,
-            "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
-        )),
-        _ => Ok(KeyPart {
-            place: variable(expr),
-            source: Source::Untyped(expr.clone()),
-            kind: Kind::Untyped,
-        }),
     }
 }

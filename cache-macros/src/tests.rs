@@ -27,6 +27,14 @@ fn all_shapes(attribute: &TokenStream) -> Vec<TokenStream> {
             quote! { #attribute, cache = self.cache, bypass = a > 1 },
             quote! { fn f(&self, a: u8) -> u8 { g() } },
         ),
+        expand_attribute(
+            quote! { #attribute, many = a, bypass = b > 1 },
+            quote! { async fn f(a: &[u8], b: u8) -> Vec<(u8, T)> { g() } },
+        ),
+        expand_attribute(
+            quote! { #attribute, many = a, skip(self) },
+            quote! { fn f(&self, a: &[u8]) -> Result<Vec<(u8, T)>, E> { g() } },
+        ),
     ]
 }
 

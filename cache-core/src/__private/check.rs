@@ -15,13 +15,14 @@
 //!   those for whom any key will do ask nothing.
 
 use super::keep::Keep;
+use super::many::{self, Many, Pairing};
 use super::missed::Missed;
 use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::flight::Outcome;
 use crate::wait::Caller;
 use crate::{Cache, Stats};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::{BuildHasher, Hash};
 
 /// The way that applies.
@@ -86,9 +87,9 @@ impl<T: Impossible + ?Sized> KeyPart<Never> for T {
 }
 
 /// What a whole key is, once its parts are.
-pub trait Key: Hash + Eq + Send + Sync + 'static {}
+pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 
-impl<K: Hash + Eq + Send + Sync + 'static> Key for K {}
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 
 /// What makes the hashers of a cache.
 pub trait Hasher: BuildHasher + Clone + Send + Sync + 'static {}
@@ -219,6 +220,72 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::Unshared);
         let key = (cache.hash(&key.0), key.0);
         cache.store().reload(Caller::Task, key, body, kept)
+    }
+
+    /// As [`CacheValue::find`], for a function over many keys.
+    fn find_many<P: Part, S: Hasher>(
+        cache: &Cache<P::Key, Self, S>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> Many<P::Owned, Self> {
+        Many::look(cache, views)
+    }
+
+    /// As [`CacheValue::find_many`], unless the call is to pass the cache.
+    fn find_many_unless<P: Part, S: Hasher>(
+        bypass: bool,
+        cache: &Cache<P::Key, Self, S>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> Many<P::Owned, Self> {
+        if bypass { Many::bypassed() } else { Many::look(cache, views) }
+    }
+
+    /// Loads what [`CacheValue::find_many`] has not found, each key once.
+    fn load_many<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        many: Many<O, Self>,
+        ids: &[I],
+        mut body: impl FnMut(&[I]) -> R,
+        how: (H, A),
+    ) -> R {
+        let body = |ids: Vec<I>| ready(body(&ids));
+        crate::load::ready(many.load(cache, Caller::Thread, ids, body, how))
+    }
+
+    /// As [`CacheValue::load_many`], with futures.
+    fn load_many_async<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>, F>(
+        cache: &Cache<O::Key, Self, S>,
+        many: Many<O, Self>,
+        ids: &[I],
+        body: impl FnMut(Vec<I>) -> F,
+        how: (H, A),
+    ) -> impl Future<Output = R>
+    where
+        F: Future<Output = R>,
+    {
+        many.load(cache, Caller::Task, ids, body, how)
+    }
+
+    /// As [`CacheValue::refresh`], for a function over many keys.
+    fn refresh_many<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        ids: &[I],
+        keys: Vec<OwnKey<O>>,
+        body: impl FnOnce() -> R,
+        how: (H, A),
+    ) -> R {
+        let body = async { body() };
+        crate::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
+    }
+
+    /// As [`CacheValue::refresh_many`], with a future.
+    fn refresh_many_async<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        ids: &[I],
+        keys: Vec<OwnKey<O>>,
+        body: impl Future<Output = R>,
+        how: (H, A),
+    ) -> impl Future<Output = R> {
+        many::refresh(cache, Caller::Task, (ids, keys), body, how)
     }
 
     /// `f::clear()`.

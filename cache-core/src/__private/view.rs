@@ -164,6 +164,11 @@ pub fn key_of<P: Part>(view: View<P>) -> OwnKey<P::Owned> {
     OwnKey(view.0.to_key())
 }
 
+/// The owned keys of a call for many.
+pub fn keys_of<P: Part>(views: impl Iterator<Item = View<P>>) -> Vec<OwnKey<P::Owned>> {
+    views.map(key_of).collect()
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hash};
 
 use super::Cache;
 use crate::Equivalent;
-use crate::batch::Batch;
+use crate::batch::{Batch, answers};
+use crate::share::NeverFails;
 use crate::wait::Caller;
 
 impl<K, V, S> Cache<K, V, S>
@@ -72,8 +73,14 @@ where
     where
         K: Clone,
     {
-        let init = |missing: Vec<K>| ready(init(&missing));
-        crate::load::ready(self.batch(keys).load(self.store(), Caller::Thread, init))
+        let loader = |places: Vec<usize>| {
+            let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
+            let missing: Vec<K> = asked.iter().copied().cloned().collect();
+            ready(Ok(answers(&asked, init(&missing))))
+        };
+        let batch = self.batch(keys).load(self.store(), Caller::Thread, loader, NeverFails);
+        let Ok(values) = crate::load::ready(batch);
+        values
     }
 
     /// As [`get_many_with`](Self::get_many_with), with a future to load the missing keys. See
@@ -89,20 +96,27 @@ where
     pub async fn get_many_with_async<F>(
         &self,
         keys: &[K],
-        init: impl FnMut(Vec<K>) -> F,
+        mut init: impl FnMut(Vec<K>) -> F,
     ) -> Vec<Option<V>>
     where
         K: Clone,
         F: Future<Output = Vec<(K, V)>>,
     {
-        self.batch(keys).load(self.store(), Caller::Task, init).await
+        let loader = |places: Vec<usize>| {
+            let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
+            let loading = init(asked.iter().copied().cloned().collect());
+            async move { Ok(answers(&asked, loading.await)) }
+        };
+        let batch = self.batch(keys);
+        let Ok(values) = batch.load(self.store(), Caller::Task, loader, NeverFails).await;
+        values
     }
 
     fn batch<'k>(&self, keys: &'k [K]) -> Batch<'k, K, V>
     where
         K: Clone,
     {
-        let hasher = self.inner.hasher.clone();
+        let hasher = self.hasher().clone();
         let looked = keys.iter().map(|key| self.look_to_load(key, self.hash(key)));
         Batch::new(keys, looked, hasher, |key| self.hash(key))
     }

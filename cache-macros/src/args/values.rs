@@ -146,6 +146,17 @@ pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
     }
 }
 
+/// The name of an argument.
+pub(super) fn argument(entry: Entry) -> syn::Result<Ident> {
+    let expr = assigned(entry, "argument")?;
+    match &expr {
+        Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
+            path.path.require_ident().cloned()
+        }
+        _ => Err(syn::Error::new_spanned(expr, "expected the name of an argument, a slice")),
+    }
+}
+
 /// A path.
 pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
     match assigned(entry, "path::to::cache_core")? {

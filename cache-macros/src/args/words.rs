@@ -4,7 +4,7 @@ use crate::suggest;
 use syn::Ident;
 
 /// The options.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "ttl",
     "ttl_from",
     "tti",
@@ -17,6 +17,7 @@ const KNOWN: [&str; 22] = [
     "weigher",
     "key",
     "skip",
+    "many",
     "cache",
     "thread_local",
     "cache_if",
@@ -33,7 +34,7 @@ const KNOWN: [&str; 22] = [
 const LATER: [&str; 4] = ["tier", "schema", "l1_ttl", "tags"];
 
 /// What other caches call an option.
-const ELSEWHERE: [(&str, &str); 20] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("time", "ttl"),
     ("time_to_live", "ttl"),
     ("expire", "ttl"),
@@ -48,6 +49,8 @@ const ELSEWHERE: [(&str, &str); 20] = [
     ("convert", "key"),
     ("ignore", "skip"),
     ("exclude", "skip"),
+    ("batch", "many"),
+    ("keys", "many"),
     ("condition", "cache_if"),
     ("when", "cache_if"),
     ("result", "cache_errors"),

@@ -1,11 +1,12 @@
 //! The body of the function, past the cache.
 
 use super::shape;
+use crate::many::Many;
 use crate::plan::{Plan, Shape};
 use crate::signature::Argument;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Pat, Receiver};
+use syn::{Pat, Receiver, Type};
 
 /// What a load runs: a closure, or a future.
 ///
@@ -15,13 +16,58 @@ pub(super) fn run(plan: &Plan) -> TokenStream {
     let awaited = plan.function.asyncness.is_some();
     match (&plan.shape, awaited) {
         (Shape::Inside, false) => closure(plan),
-        (Shape::Inside, true) => future(plan),
+        (Shape::Inside, true) => future(plan, TokenStream::new()),
         (_, false) => {
             let call = call(plan);
             quote! { move || #call }
         }
         (_, true) => call(plan),
     }
+}
+
+/// What a load of many keys runs, perhaps more than once: a closure of the elements that are missing, which
+/// leaves the other arguments as they are.
+///
+/// Output: `|ids: &[u64]| { let qty = Clone::clone(&qty); names::uncached(region, ids, qty) }`, or, for an
+/// `async fn`, a closure of a `Vec` with a future that owns it.
+pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
+    let (ids, element, again) = (&many.name, &many.element, again(plan, many));
+    let slice = quote! { let #ids: &[#element] = &#ids; };
+    match (&plan.shape, plan.function.asyncness.is_some()) {
+        (Shape::Inside, false) => {
+            let (patterns, stmts, output) =
+                (patterns(plan), &plan.function.stmts, &plan.function.output);
+            quote! { |#ids: &[#element]| -> #output { #again #patterns #(#stmts)* } }
+        }
+        (Shape::Inside, true) => {
+            let future = future(plan, slice);
+            quote! { |#ids: ::std::vec::Vec<#element>| { #again #future } }
+        }
+        (_, false) => {
+            let call = call(plan);
+            quote! { |#ids: &[#element]| { #again #call } }
+        }
+        (_, true) => {
+            let call = call(plan);
+            quote! {
+                |#ids: ::std::vec::Vec<#element>| { #again async move { #slice #call.await } }
+            }
+        }
+    }
+}
+
+/// The arguments once more, for another run: what is no shared reference is cloned, or borrowed again.
+fn again(plan: &Plan, many: &Many) -> TokenStream {
+    let others = plan.function.arguments.iter().filter(|argument| argument.name != many.name);
+    let lines = others.filter_map(|argument| {
+        let name = &argument.name;
+        match argument.ty() {
+            Type::Reference(reference) if reference.mutability.is_none() => None,
+            Type::Reference(_) => Some(quote! { let #name = &mut *#name; }),
+            _ => Some(quote! { let #name = ::core::clone::Clone::clone(&#name); }),
+        }
+    });
+    quote! { #(#lines)* }
 }
 
 /// The call of the function that holds the body, with the arguments as they are.
@@ -40,8 +86,8 @@ fn closure(plan: &Plan) -> TokenStream {
 }
 
 /// In a future too, once its output is known: what it returns first is never returned, and only says
-/// of which type it is.
-fn future(plan: &Plan) -> TokenStream {
+/// of which type it is. `first` is done before all else.
+fn future(plan: &Plan, first: TokenStream) -> TokenStream {
     let krate = &plan.crate_path;
     let (patterns, stmts, output) = (patterns(plan), &plan.function.stmts, &plan.function.output);
     let never = super::local("never");
@@ -50,6 +96,7 @@ fn future(plan: &Plan) -> TokenStream {
             if let ::core::option::Option::Some(#never) = ::core::option::Option::<#output>::None {
                 return #never;
             }
+            #first
             #patterns
             #(#stmts)*
         })

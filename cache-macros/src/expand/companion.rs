@@ -4,8 +4,9 @@
 //! The type is an empty enum and not a module: `use` brings it along with the function, it stands in
 //! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
-use super::wrapper::{arguments, keep};
+use super::wrapper::{arguments, arguments_for_one, keep};
 use super::{body, home, key, local, parts, shape};
+use crate::many::Many;
 use crate::plan::{Home, Plan};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -96,6 +97,11 @@ impl Method {
         Self { arguments: arguments(plan), ..Self::of_cache(plan, name, doc, body) }
     }
 
+    /// One that takes what the function takes, but of many keys one.
+    fn of_one_key(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
+        Self { arguments: arguments_for_one(plan), ..Self::of_key(plan, name, doc, body) }
+    }
+
     /// One that takes nothing.
     fn of_cache(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
         let generics = plan.function.generics.clone();
@@ -160,31 +166,43 @@ fn with(plan: &Plan) -> TokenStream {
 fn get(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
     let value = parts::value_type(plan);
-    let body = parts::with_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
-    Method::of_key(plan, "get", " The cached value, if there is one; nothing is computed.", body)
-        .returning(quote! { ::core::option::Option<#value> })
-        .written(plan)
+    let body =
+        parts::with_one_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
+    Method::of_one_key(
+        plan,
+        "get",
+        " The cached value, if there is one; nothing is computed.",
+        body,
+    )
+    .returning(quote! { ::core::option::Option<#value> })
+    .written(plan)
 }
 
 fn insert(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
     let (ty, value) = (parts::value_type(plan), local("value"));
-    let body = parts::with_view(plan, |view| {
+    let body = parts::with_one_view(plan, |view| {
         parts::call(plan, "insert", quote! { #cache, #view, #value })
     });
     let doc = " Puts a value into the cache, as if the function had returned it.";
-    let mut method = Method::of_key(plan, "insert", doc, body);
+    let mut method = Method::of_one_key(plan, "insert", doc, body);
     method.arguments.push(quote! { #value: #ty });
     method.written(plan)
 }
 
 fn invalidate(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
-    let body =
-        parts::with_view(plan, |view| parts::call(plan, "invalidate", quote! { #cache, #view }));
-    Method::of_key(plan, "invalidate", " Removes the cached value; whether there was one.", body)
-        .returning(quote! { ::core::primitive::bool })
-        .written(plan)
+    let body = parts::with_one_view(plan, |view| {
+        parts::call(plan, "invalidate", quote! { #cache, #view })
+    });
+    Method::of_one_key(
+        plan,
+        "invalidate",
+        " Removes the cached value; whether there was one.",
+        body,
+    )
+    .returning(quote! { ::core::primitive::bool })
+    .written(plan)
 }
 
 /// `refresh(..)`: runs the body and replaces what is cached. What is not kept, an error or
@@ -192,15 +210,20 @@ fn invalidate(plan: &Plan) -> TokenStream {
 fn refresh(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let cache = home::reference(plan);
-    let made = parts::with_view(plan, |view| quote! { #krate::__private::key_of(#view) });
     let (key, run, keep, output) =
         (local("key"), body::run(plan), keep(plan), &plan.function.output);
-    let arguments = quote! { #cache, #key, #run, #keep };
+    let (made, one, arguments) = match &plan.many {
+        None => (quote! { key_of }, "refresh", quote! { #cache, #key, #run, #keep }),
+        Some(Many { name, .. }) => {
+            (quote! { keys_of }, "refresh_many", quote! { #cache, #name, #key, #run, #keep })
+        }
+    };
+    let made = parts::with_view(plan, |view| quote! { #krate::__private::#made(#view) });
     let reload = if plan.function.asyncness.is_some() {
-        let reload = parts::call(plan, "refresh_async", arguments);
+        let reload = parts::call(plan, &format!("{one}_async"), arguments);
         quote! { #reload.await }
     } else {
-        parts::call(plan, "refresh", arguments)
+        parts::call(plan, one, arguments)
     };
     let doc = " Runs the body whatever is cached, keeps what it returns, and returns it.";
     let method = Method::of_key(plan, "refresh", doc, quote! { let #key = #made; #reload });

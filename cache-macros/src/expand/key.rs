@@ -7,6 +7,7 @@
 
 use super::{at, krate, local};
 use crate::key::Kind;
+use crate::many::Many;
 use crate::plan::Plan;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -54,6 +55,14 @@ pub(super) fn view(plan: &Plan) -> TokenStream {
         borrowed(plan, &part.kind, quote! { #place })
     });
     quote! { #krate::__private::View((#(#parts,)*)) }
+}
+
+/// The views of the elements of an argument: an iterator.
+///
+/// Output: `Iterator::map(ids.iter(), |ids| View((region, ids,)))`.
+pub(super) fn views(plan: &Plan, many: &Many) -> TokenStream {
+    let (ids, view) = (&many.name, view(plan));
+    quote! { ::core::iter::Iterator::map(#ids.iter(), |#ids| #view) }
 }
 
 /// Whether the compiler has to look at the type of some part.

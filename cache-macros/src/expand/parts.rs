@@ -1,16 +1,20 @@
 //! What all that is generated is put together from: the type of the value, the calls, the expressions.
 
 use super::{at, key};
+use crate::many::Many;
 use crate::outcome::Kept;
 use crate::plan::{KeyPart, Plan, Source};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Expr, Ident};
 
-/// The type of the value.
+/// The type of the value; where there are many, that of one.
 pub(super) fn value_type(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let output = &plan.function.output;
+    if let Some(Many { value, .. }) = &plan.many {
+        return quote! { #value };
+    }
     match &plan.outcome.kept {
         Kept::Whole => quote! { #output },
         Kept::Ok(Some(inner)) | Kept::Some(Some(inner)) => quote! { #inner },
@@ -97,10 +101,20 @@ pub(super) fn borrow(expr: &Expr) -> Option<TokenStream> {
     }
 }
 
-/// What is done with a view, in a block that ends the life of what the view borrows: nothing of it
+/// What is done with the view, or with the views of many, in a block that ends the life of what the view borrows: nothing of it
 /// may be alive while an `async fn` waits, or its arguments would have to be `Sync`.
 pub(super) fn with_view(plan: &Plan, then: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
-    let (variables, used) = (variables(plan), then(key::view(plan)));
+    let view = plan.many.as_ref().map_or_else(|| key::view(plan), |many| key::views(plan, many));
+    in_block(plan, then(view))
+}
+
+/// As `with_view`, for functions that take one element of many.
+pub(super) fn with_one_view(plan: &Plan, then: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+    in_block(plan, then(key::view(plan)))
+}
+
+fn in_block(plan: &Plan, used: TokenStream) -> TokenStream {
+    let variables = variables(plan);
     if variables.is_empty() {
         used
     } else {

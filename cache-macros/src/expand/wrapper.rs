@@ -1,6 +1,7 @@
 //! The function that callers see.
 
 use super::{at, body, claim, home, local, parts};
+use crate::many::Many;
 use crate::outcome::Kept;
 use crate::plan::{Home, Plan, Shape};
 use proc_macro2::TokenStream;
@@ -29,34 +30,66 @@ pub(super) fn expand(plan: &Plan) -> TokenStream {
         #docs
         #vis #asyncness #fn_token #name #generics(#(#arguments),*) -> #output #clause
     };
-    function.braces.surround(&mut tokens, |inner| inner.extend(look_up(plan)));
+    function.braces.surround(&mut tokens, |inner| inner.extend(self::inner(plan)));
     tokens
 }
 
-/// Looks up, and loads what is missing.
-fn look_up(plan: &Plan) -> TokenStream {
-    let (looked, hit, missed) = (local("looked"), local("hit"), local("missed"));
+/// What the function does.
+fn inner(plan: &Plan) -> TokenStream {
     let claim = match plan.shape {
         Shape::Beside(_) => None,
         Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
     };
     let bind = home::bind(plan);
-    let cache = home::reference(plan);
-    let found = parts::with_view(plan, |view| match &plan.bypass {
-        None => parts::call(plan, "find", quote! { #cache, #view }),
-        Some(bypass) => parts::call(plan, "find_unless", quote! { #bypass, #cache, #view }),
-    });
+    let look_up = match &plan.many {
+        None => look_up(plan),
+        Some(many) => look_up_many(plan, many),
+    };
+    quote! { #claim #bind #look_up }
+}
+
+/// Looks up, and loads what is missing.
+fn look_up(plan: &Plan) -> TokenStream {
+    let (looked, hit, missed) = (local("looked"), local("hit"), local("missed"));
+    let found = find(plan, "find");
     let wrapped = wrap(plan, &hit.to_token_stream());
     let load = load(plan);
     quote! {
-        #claim
-        #bind
         let #looked = #found;
         match #looked {
             ::core::result::Result::Ok(#hit) => #wrapped,
             ::core::result::Result::Err(#missed) => #load,
         }
     }
+}
+
+/// Looks many keys up, and loads those that are missing.
+fn look_up_many(plan: &Plan, many: &Many) -> TokenStream {
+    let (looked, ids) = (local("looked"), &many.name);
+    let (cache, run, keep) = (home::reference(plan), body::run_many(plan, many), keep(plan));
+    let found = find(plan, "find_many");
+    let arguments = quote! { #cache, #looked, #ids, #run, #keep };
+    let load = if plan.function.asyncness.is_some() {
+        let load = parts::call(plan, "load_many_async", arguments);
+        quote! { #load.await }
+    } else {
+        parts::call(plan, "load_many", arguments)
+    };
+    quote! {
+        let #looked = #found;
+        #load
+    }
+}
+
+/// The look-up, unless the call is to pass the cache.
+fn find(plan: &Plan, function: &str) -> TokenStream {
+    let cache = home::reference(plan);
+    parts::with_view(plan, |view| match &plan.bypass {
+        None => parts::call(plan, function, quote! { #cache, #view }),
+        Some(bypass) => {
+            parts::call(plan, &format!("{function}_unless"), quote! { #bypass, #cache, #view })
+        }
+    })
 }
 
 /// What a miss does: one load for all who ask at once, unless each is to load alone.
@@ -77,7 +110,7 @@ fn load(plan: &Plan) -> TokenStream {
 pub(super) fn keep(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let output = &plan.function.output;
-    match &plan.outcome.kept {
+    let whole = match &plan.outcome.kept {
         Kept::Whole => quote! { #krate::__private::Whole },
         Kept::Some(_) => quote! { #krate::__private::SomeOnly },
         Kept::Ok(_) => {
@@ -88,7 +121,14 @@ pub(super) fn keep(plan: &Plan) -> TokenStream {
                 #krate::__private::OkOnly((&#error).share_for_cached())
             }}
         }
-    }
+    };
+    let Some(Many { element, pairs, value, .. }) = &plan.many else { return whole };
+    let at = at(pairs);
+    let krate = super::krate(plan, at);
+    let pairing = quote_spanned! {at=>
+        <#krate::__private::Arg<#pairs> as #krate::__private::Pairs<#element, #value, _>>::pairing()
+    };
+    quote! { (#whole, #pairing) }
 }
 
 /// Puts a kept value back into what the function returns.
@@ -109,6 +149,20 @@ pub(super) fn arguments(plan: &Plan) -> Vec<TokenStream> {
     body::receiver(plan).into_iter().chain(arguments).collect()
 }
 
+/// As `arguments`, with one element in place of many.
+pub(super) fn arguments_for_one(plan: &Plan) -> Vec<TokenStream> {
+    let Some(Many { name, element, .. }) = &plan.many else { return arguments(plan) };
+    let arguments = plan.function.arguments.iter().map(|argument| {
+        let (own, ty) = (&argument.name, argument.ty());
+        if own == name {
+            quote! { #name: &#element }
+        } else {
+            quote! { #own: #ty }
+        }
+    });
+    body::receiver(plan).into_iter().chain(arguments).collect()
+}
+
 /// Tells readers of the documentation what stands beside the function.
 fn docs(plan: &Plan) -> TokenStream {
     let what = match &plan.outcome.kept {
@@ -116,17 +170,27 @@ fn docs(plan: &Plan) -> TokenStream {
         Kept::Ok(_) => "`Ok` values are",
         Kept::Some(_) => "`Some` values are",
     };
-    let mut text = format!("\n# Cache\n\nThe {what} cached by the arguments.");
+    let mut text = match &plan.many {
+        None => format!("\n# Cache\n\nThe {what} cached by the arguments."),
+        Some(Many { name, .. }) => format!(
+            "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. The body runs \
+             for those that are missing."
+        ),
+    };
     let name = match &plan.shape {
         Shape::Beside(companion) => Some(format!("{companion}::")),
         Shape::Siblings(prefix) => Some(format!("{prefix}_")),
         Shape::Inside => None,
     };
     if let Some(name) = name {
+        let others = match &plan.many {
+            None => "",
+            Some(_) => ", the first three with one element",
+        };
         text.push_str(&format!(
             " Beside the function stand `{name}get(..)`, `{name}insert(.., value)`, \
              `{name}invalidate(..)`, `{name}refresh(..)` and `{name}uncached(..)`, which \
-             take the same arguments"
+             take the same arguments{others}"
         ));
         text.push_str(&match plan.home {
             Home::Given(_) => ".".to_owned(),

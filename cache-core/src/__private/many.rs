@@ -1,0 +1,227 @@
+//! A function over many keys at once: `many = ids`.
+//!
+//! Each element of the argument is a key of its own, with the other parts. The elements are looked up one by
+//! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
+//! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
+
+use super::check::{Fits, Hasher, Impossible, Never};
+use super::keep::Keep;
+use super::view::{OwnKey, Owned, Part, View};
+use crate::batch::{Batch, numbers};
+use crate::refresh::Looked;
+use crate::wait::Caller;
+use crate::{Cache, macro_caches};
+use std::future::Future;
+use std::hash::Hash;
+
+/// What a function over many keys returns.
+#[diagnostic::on_unimplemented(
+    message = "a function over many keys cannot return `{Self}`",
+    label = "no collection of pairs of `{I}` and a value",
+    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with their \
+            values, those that have one"
+)]
+pub trait Pairs<I, V, Way>: Sized {
+    /// What is done with it.
+    type As: Pairing<Self, I, V>;
+
+    /// What is done with it.
+    #[must_use]
+    fn pairing() -> Self::As;
+}
+
+impl<I, V, C> Pairs<I, V, Fits> for C
+where
+    I: Hash + Eq + Clone,
+    C: IntoIterator<Item = (I, V)> + FromIterator<(I, V)>,
+{
+    type As = Collected;
+
+    fn pairing() -> Collected {
+        Collected
+    }
+}
+
+impl<I, V, C: Impossible> Pairs<I, V, Never> for C {
+    type As = Never;
+
+    fn pairing() -> Never {
+        unreachable!("there is no such collection")
+    }
+}
+
+/// How a collection of pairs is taken apart and put together.
+pub trait Pairing<C, I, V> {
+    /// The elements, to ask for them.
+    fn asked(&self, ids: &[&I]) -> Vec<I>;
+
+    /// The pairs, one by one.
+    fn apart(&self, pairs: C) -> Vec<(I, V)>;
+
+    /// For each pair, the number of its element among those that were asked for.
+    fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>>;
+
+    /// The collection.
+    fn together(&self, pairs: Vec<(I, V)>) -> C;
+}
+
+/// The way all collections go.
+#[derive(Clone, Copy, Debug)]
+pub struct Collected;
+
+impl<I, V, C> Pairing<C, I, V> for Collected
+where
+    I: Hash + Eq + Clone,
+    C: IntoIterator<Item = (I, V)> + FromIterator<(I, V)>,
+{
+    fn asked(&self, ids: &[&I]) -> Vec<I> {
+        ids.iter().copied().cloned().collect()
+    }
+    fn apart(&self, pairs: C) -> Vec<(I, V)> {
+        pairs.into_iter().collect()
+    }
+    fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>> {
+        numbers(asked, pairs.iter().map(|(id, _)| id))
+    }
+    fn together(&self, pairs: Vec<(I, V)>) -> C {
+        pairs.into_iter().collect()
+    }
+}
+
+impl<C, I, V> Pairing<C, I, V> for Never {
+    fn asked(&self, _: &[&I]) -> Vec<I> {
+        match *self {}
+    }
+    fn apart(&self, _: C) -> Vec<(I, V)> {
+        match *self {}
+    }
+    fn numbers(&self, _: &[&I], _: &[(I, V)]) -> Vec<Option<usize>> {
+        match *self {}
+    }
+    fn together(&self, _: Vec<(I, V)>) -> C {
+        match *self {}
+    }
+}
+
+/// What a look-up of many keys has found; nothing if the call is to pass the cache.
+pub struct Many<O: Owned, V>(Option<Found<O::Key, V>>);
+
+struct Found<K, V> {
+    /// For each element, in their order.
+    values: Vec<Option<V>>,
+    /// Those that are missing: their places, their keys, and what was seen of them.
+    missing: Vec<usize>,
+    keys: Vec<K>,
+    looked: Vec<Looked<V>>,
+}
+
+impl<O: Owned, V> std::fmt::Debug for Many<O, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Many").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
+    /// Looks up each key. Owned keys are made of those that are missing, and of no others.
+    pub(super) fn look<P, S: Hasher>(
+        cache: &Cache<P::Key, V, S>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> Self
+    where
+        P: Part<Key = O::Key, Owned = O>,
+    {
+        if macro_caches::bypassed() {
+            return Self::bypassed();
+        }
+        let mut found = Found { values: vec![], missing: vec![], keys: vec![], looked: vec![] };
+        for (place, view) in views.enumerate() {
+            let value = match cache.look_to_load(&view, cache.hash(&view)) {
+                Looked::Served(value, _) => Some(value),
+                looked => {
+                    found.missing.push(place);
+                    found.keys.push(view.0.to_key());
+                    found.looked.push(looked);
+                    None
+                }
+            };
+            found.values.push(value);
+        }
+        Self(Some(found))
+    }
+
+    /// A call that has been told to look nowhere.
+    pub(super) const fn bypassed() -> Self {
+        Self(None)
+    }
+
+    /// Loads what is missing. `body` is given elements, not keys.
+    pub(super) async fn load<I, C, R, S, H, F>(
+        self,
+        cache: &Cache<O::Key, V, S>,
+        caller: Caller,
+        ids: &[I],
+        mut body: impl FnMut(Vec<I>) -> F,
+        (keep, pairing): (H, impl Pairing<C, I, V>),
+    ) -> R
+    where
+        S: Hasher,
+        H: Keep<R, C>,
+        F: Future<Output = R>,
+    {
+        let Some(Found { mut values, missing, keys, looked }) = self.0 else {
+            return body(pairing.asked(&ids.iter().collect::<Vec<_>>())).await;
+        };
+        let loader = |places: Vec<usize>| {
+            let asked: Vec<&I> = places.into_iter().map(|place| &ids[missing[place]]).collect();
+            let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
+            async move {
+                let pairs = pairing.apart(H::split(loading.await)?);
+                let numbered = pairing.numbers(&asked, &pairs).into_iter().zip(pairs);
+                let answers = numbered.filter_map(|(number, (_, value))| Some((number?, value)));
+                Ok(answers.collect())
+            }
+        };
+        let hasher = cache.hasher().clone();
+        let batch = Batch::new(&keys, looked.into_iter(), hasher, |key| cache.hash(key));
+        match batch.load(cache.store(), caller, loader, keep.share()).await {
+            Ok(loaded) => {
+                missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
+            }
+            Err(left) => return H::join(Err(left)),
+        }
+        let found = ids.iter().zip(values).filter_map(|(id, value)| Some((id, value?)));
+        let (ids, values): (Vec<&I>, Vec<V>) = found.unzip();
+        H::join(Ok(pairing.together(pairing.asked(&ids).into_iter().zip(values).collect())))
+    }
+}
+
+/// Runs a body for all elements, and keeps what it returns.
+pub(super) async fn refresh<O: Owned, V, I, C, R, S, H>(
+    cache: &Cache<O::Key, V, S>,
+    caller: Caller,
+    (ids, keys): (&[I], Vec<OwnKey<O>>),
+    body: impl Future<Output = R>,
+    (_, pairing): (H, impl Pairing<C, I, V>),
+) -> R
+where
+    V: Clone + Send + Sync + 'static,
+    S: Hasher,
+    H: Keep<R, C>,
+{
+    let keys = keys.into_iter().map(|OwnKey(key)| (cache.hash(&key), key)).collect();
+    let loader = async {
+        match H::split(body.await) {
+            Ok(pairs) => {
+                let pairs = pairing.apart(pairs);
+                let numbers = pairing.numbers(&ids.iter().collect::<Vec<_>>(), &pairs);
+                let numbered = numbers.into_iter().zip(&pairs);
+                let kept =
+                    numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
+                let kept = kept.collect();
+                (H::join(Ok(pairing.together(pairs))), kept)
+            }
+            Err(left) => (H::join(Err(left)), Vec::new()),
+        }
+    };
+    cache.store().reload_many(caller, keys, loader).await
+}
