@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use crate::panics::Panics;
 use crate::{Cache, Stats};
 
 /// A cache of any type of key and value.
@@ -100,8 +101,12 @@ fn listed() -> Vec<Arc<dyn Listed + Send + Sync>> {
 /// Empties the caches of all functions. Of those with `thread_local`, the ones of the calling thread.
 ///
 /// As with [`Cache::invalidate_all`], no load that began before is stored after.
+///
+/// # Panics
+///
+/// With the first panic of a `Drop` of a key or a value, when all caches are empty.
 pub fn clear_all() {
-    listed().iter().for_each(|cache| cache.clear());
+    empty(&listed());
 }
 
 /// Empties the caches of this name, and says how many there are: none until the function is first
@@ -109,8 +114,17 @@ pub fn clear_all() {
 pub fn clear(name: &str) -> usize {
     let mut caches = listed();
     caches.retain(|cache| cache.name() == name);
-    caches.iter().for_each(|cache| cache.clear());
+    empty(&caches);
     caches.len()
+}
+
+/// A `Drop` of the user's that panics keeps no cache from its turn.
+fn empty(caches: &[Arc<dyn Listed + Send + Sync>]) {
+    let mut panics = Panics::default();
+    for cache in caches {
+        panics.catch(|| cache.clear());
+    }
+    panics.resume();
 }
 
 /// The names of all caches, each with what it has counted, in the order in which they were built.

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "macros")]
 
+mod common;
+
 use cache_core::{cached, macro_caches};
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -169,4 +171,33 @@ fn clear_all_lets_values_build_caches() {
     macro_caches::clear_all();
     make::cache().run_pending_tasks();
     assert_eq!(last_words::get(1), Some(1));
+}
+
+/// A value that panics when it is dropped, if it is so told.
+#[derive(Clone)]
+struct Touchy(bool);
+
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        assert!(!self.0 || std::thread::panicking(), "on purpose");
+    }
+}
+
+#[test]
+fn clear_all_gets_past_a_drop_that_panics() {
+    let _turn = alone();
+    common::silence_panics_on_purpose();
+    #[cached(companion = First)]
+    fn first(n: u64) -> std::sync::Arc<Touchy> {
+        std::sync::Arc::new(Touchy(n == 13))
+    }
+    #[cached]
+    fn second(n: u64) -> u64 {
+        n
+    }
+    drop(first(13));
+    second(1);
+    assert!(common::panics(macro_caches::clear_all));
+    assert_eq!((First::get(13).is_none(), second::get(1)), (true, None));
+    First::cache().__validate();
 }

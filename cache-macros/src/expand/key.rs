@@ -11,7 +11,7 @@ use crate::many::Many;
 use crate::plan::Plan;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Index, Type};
+use syn::{Index, Type, TypePath};
 
 /// The type of the key as users write it.
 ///
@@ -89,18 +89,21 @@ enum Leaf<'a> {
 impl<'a> Leaf<'a> {
     /// The type, unless it is known that it can be part of a key.
     fn to_be_checked(self) -> Option<&'a Type> {
-        const FIT: [&str; 16] = [
-            "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
-            "i64", "i128", "isize", "String",
-        ];
         match self {
-            Leaf::Value(ty) | Leaf::Target(ty) => {
-                let fit = matches!(ty, Type::Path(path) if FIT.iter().any(|name| path.path.is_ident(name)));
-                (!fit).then_some(ty)
-            }
+            Leaf::Value(Type::Path(path)) | Leaf::Target(Type::Path(path)) if is_fit(path) => None,
+            Leaf::Value(ty) | Leaf::Target(ty) => Some(ty),
             Leaf::Untyped => None,
         }
     }
+}
+
+/// Whether this is one of the types that are known to be fit for keys, and, but for `str`, kept as they are.
+fn is_fit(path: &TypePath) -> bool {
+    const FIT: [&str; 16] = [
+        "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+        "i64", "i128", "isize", "String",
+    ];
+    FIT.iter().any(|name| path.path.is_ident(name))
 }
 
 /// The tuple of the types of the parts, with what `write` makes of their leaves.
@@ -128,6 +131,9 @@ fn shaped(kind: &Kind, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
 fn owned(leaf: Leaf<'_>) -> TokenStream {
     match leaf {
         Leaf::Value(ty) => quote! { #ty },
+        Leaf::Target(Type::Path(path)) if is_fit(path) && !path.path.is_ident("str") => {
+            quote! { #path }
+        }
         Leaf::Target(ty) => {
             quote_spanned! {at(ty)=> <#ty as ::std::borrow::ToOwned>::Owned }
         }
