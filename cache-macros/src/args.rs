@@ -1,24 +1,27 @@
 //! The grammar of the attribute: `#[cached(ttl = 60, key(id: u64 = user.id), cache_none)]`.
 //!
 //! Every option is read on its own, so that one that is wrong does not hide another; how options
-//! go together, and with the function, is decided in `check`. What stands behind the `=` is read in
+//! go together, and with the function, is decided in `check`. The list is read in `entries.rs`, what stands behind the `=` is read in
 //! `values.rs`; what a word that is no option was meant to be is found in `words.rs`.
 
+mod entries;
 mod values;
 mod words;
 
 use crate::errors::Errors;
+use entries::{Entry, Value};
 use proc_macro2::{Span, TokenStream};
 use std::time::Duration;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream, Parser};
-use syn::punctuated::Punctuated;
-use syn::{Expr, Ident, LitStr, Path, Token, Type, parenthesized, parse_quote, token};
+use syn::parse::{Parse, ParseStream};
+use syn::{Expr, Ident, LitStr, Path, Token, Type, parse_quote};
 
 /// The options as written, each at most once.
 pub(crate) struct Options {
     /// The words of all options that were given, right or wrong.
     given: Vec<Ident>,
+    /// Those of them that could not be read.
+    broken: Vec<String>,
     pub(crate) ttl: Option<Time>,
     pub(crate) ttl_from: Option<Expr>,
     pub(crate) tti: Option<Time>,
@@ -72,6 +75,11 @@ impl Options {
     pub(crate) fn given(&self, word: &str) -> Option<&Ident> {
         self.given.iter().find(|given| *given == word)
     }
+
+    /// Whether an option was given that could not be read: nobody knows what it would have said.
+    pub(crate) fn is_broken(&self, word: &str) -> bool {
+        self.broken.iter().any(|broken| broken == word)
+    }
 }
 
 /// A length of time.
@@ -106,44 +114,20 @@ pub(crate) enum Companion {
     Hidden,
 }
 
-/// One option before its meaning is known.
-struct Entry {
-    word: Ident,
-    value: Value,
-}
-
-enum Value {
-    Flag,
-    Assigned(Expr),
-    List(TokenStream),
-}
-
-impl Parse for Entry {
-    fn parse(input: ParseStream) -> syn::Result<Self> {
-        let word = input.call(Ident::parse_any)?;
-        let value = if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-            Value::Assigned(input.parse()?)
-        } else if input.peek(token::Paren) {
-            let content;
-            parenthesized!(content in input);
-            Value::List(content.parse()?)
-        } else {
-            Value::Flag
-        };
-        Ok(Self { word, value })
-    }
-}
-
 impl Parse for KeyItem {
     fn parse(input: ParseStream) -> syn::Result<Self> {
         let named = input.peek(Ident) && input.peek2(Token![:]) && !input.peek2(Token![::]);
         if !named {
             return Ok(Self::Bare(input.parse()?));
         }
-        let name = input.parse()?;
+        let name: Ident = input.parse()?;
         input.parse::<Token![:]>()?;
         let ty = input.parse()?;
+        if !input.peek(Token![=]) {
+            let message = "a part of a key with a type wants an expression, `name: Type = expression`; an \
+                           argument has its type";
+            return Err(syn::Error::new_spanned(&name, message));
+        }
         input.parse::<Token![=]>()?;
         Ok(Self::Named { name, ty, expr: input.parse()? })
     }
@@ -154,8 +138,7 @@ impl Parse for KeyItem {
 /// Input: `ttl = 60, skip(db)`. Output: the options, with what was not given at its default.
 pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
     let mut options = nothing_given();
-    let entries = errors.take(Punctuated::<Entry, Token![,]>::parse_terminated.parse2(tokens));
-    for entry in entries.into_iter().flatten() {
+    for entry in entries::parse(tokens, errors) {
         let name = entry.word.unraw();
         let word = name.to_string();
         if options.given(&word).is_some() {
@@ -163,7 +146,12 @@ pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
             continue;
         }
         options.given.push(name);
+        if let Value::Broken = entry.value {
+            options.broken.push(word);
+            continue;
+        }
         if let Err(error) = set(&mut options, &word, entry) {
+            options.broken.push(word);
             errors.push_error(error);
         }
     }
@@ -173,6 +161,7 @@ pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
 fn nothing_given() -> Options {
     Options {
         given: Vec::new(),
+        broken: Vec::new(),
         ttl: None,
         ttl_from: None,
         tti: None,

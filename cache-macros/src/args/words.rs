@@ -59,6 +59,11 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("unless", "bypass"),
 ];
 
+/// Whether this is an option, also of a later version.
+pub(super) fn is_option(word: &str) -> bool {
+    KNOWN.contains(&word) || LATER.contains(&word)
+}
+
 /// The error for a word that is no option.
 pub(super) fn unknown(word: &str, at: &Ident) -> syn::Error {
     if LATER.contains(&word) {

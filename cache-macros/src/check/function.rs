@@ -42,6 +42,9 @@ pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
 /// Whether results depend on `self` nobody but the user knows.
 fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(receiver) = &function.receiver else { return };
+    if ["key", "skip", "cache"].iter().any(|word| options.is_broken(word)) {
+        return;
+    }
     let skipped = options.skip.iter().flat_map(|skip| &skip.names).any(|name| name == "self");
     let own = options.cache.as_ref().is_some_and(names_self);
     if skipped && own {
