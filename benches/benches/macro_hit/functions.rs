@@ -117,7 +117,7 @@ macro_rules! ways {
 /// `fn(u64) -> u64`.
 pub(crate) mod number {
     use super::{CAPACITY, Function, LazyLock, TTL, cached, keys};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[cached(ttl = 3600)]
     pub(crate) fn ours(id: u64) -> u64 {
@@ -146,6 +146,19 @@ pub(crate) mod number {
     static QUICK: LazyLock<quick_cache::sync::Cache<u64, u64>> =
         LazyLock::new(|| quick_cache::sync::Cache::new(10_000));
 
+    static DATED: LazyLock<quick_cache::sync::Cache<u64, (Instant, u64)>> =
+        LazyLock::new(|| quick_cache::sync::Cache::new(10_000));
+
+    fn dated(id: u64) -> u64 {
+        match DATED.get(&id) {
+            Some((stored, hit)) if stored.elapsed() < TTL => hit,
+            _ => {
+                DATED.insert(id, (Instant::now(), !id));
+                !id
+            }
+        }
+    }
+
     ways! { (u64,), |rank| (keys::key(rank),);
         Ours "macro", "nothing: the call of the function", true, false, |args| ours(args.0);
         Get "get", "the call: its key is ready", false, false,
@@ -159,6 +172,8 @@ pub(crate) mod number {
         Quick "quick_cache", "an attribute, time to live", false, true,
             |args| QUICK.get_or_insert_with(&args.0, || Ok::<_, std::convert::Infallible>(!args.0))
                 .unwrap_or_default();
+        Dated "quick_cache-ttl", "an attribute, one load: a date beside each value, by hand", false, true,
+            |args| dated(args.0);
     }
 }
 
@@ -167,7 +182,7 @@ macro_rules! of_text {
     ($module:ident, $value:ty) => {
         pub(crate) mod $module {
             use super::{CAPACITY, Function, LazyLock, Pair, TTL, Value, cached, sku};
-            use std::time::Duration;
+            use std::time::{Duration, Instant};
 
             type Kept = $value;
 
@@ -197,6 +212,20 @@ macro_rules! of_text {
 
             static QUICK: LazyLock<quick_cache::sync::Cache<(String, u64), $value>> =
                 LazyLock::new(|| quick_cache::sync::Cache::new(10_000));
+
+            static DATED: LazyLock<quick_cache::sync::Cache<(String, u64), (Instant, $value)>> =
+                LazyLock::new(|| quick_cache::sync::Cache::new(10_000));
+
+            fn dated(sku: &str, quantity: u64) -> $value {
+                match DATED.get(&Pair(sku, quantity)) {
+                    Some((stored, hit)) if stored.elapsed() < TTL => hit,
+                    _ => {
+                        let made = Kept::make(sku, quantity);
+                        DATED.insert((sku.to_owned(), quantity), (Instant::now(), made.clone()));
+                        made
+                    }
+                }
+            }
 
             fn moka(sku: &str, quantity: u64) -> $value {
                 match MOKA.get(&Pair(sku, quantity)) {
@@ -231,6 +260,8 @@ macro_rules! of_text {
                     |args| moka(&args.0, args.1).digest();
                 Quick "quick_cache", "an attribute, time to live", false, true,
                     |args| quick(&args.0, args.1).digest();
+                Dated "quick_cache-ttl", "an attribute, one load: a date beside each value, by hand",
+                    false, true, |args| dated(&args.0, args.1).digest();
             }
         }
     };
