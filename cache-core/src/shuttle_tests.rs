@@ -275,6 +275,38 @@ fn batches_and_loads_that_want_each_other_end() {
     });
 }
 
+/// Who waits for a batch that fails is given its error, or loads by himself; what was loaded by others is
+/// there.
+#[test]
+fn a_batch_that_fails_leaves_nobody_waiting() {
+    use crate::__private::{CacheValue, OkOnly, Pairs, View};
+    use crate::CloneError;
+    model(|| {
+        let builder = Cache::builder().max_capacity(u64::MAX);
+        let cache: Cache<(u64,), u64> = builder.coalesce_timeout(Duration::MAX).build();
+        let batch = |keys: [u64; 2], fails: bool| -> Box<dyn FnOnce() + Send> {
+            let cache = cache.clone();
+            Box::new(move || {
+                let views = keys.iter().map(|key| View((key,)));
+                let found = <u64 as CacheValue<_>>::find_many(&cache, views);
+                let body = |asked: &[u64]| {
+                    thread::yield_now();
+                    let pairs = asked.iter().map(|&key| (key, key)).collect::<Vec<_>>();
+                    if fails { Err("no") } else { Ok(pairs) }
+                };
+                let how = (OkOnly(CloneError), <Vec<(u64, u64)> as Pairs<_, u64, _>>::pairing());
+                let loaded = <u64 as CacheValue<_>>::load_many(&cache, found, &keys, body, how);
+                assert!(loaded == Err("no") || loaded == Ok(keys.map(|key| (key, key)).to_vec()));
+            })
+        };
+        let flush = cache.clone();
+        let flush = Box::new(move || flush.invalidate_all());
+        together([batch([1, 2], true), batch([2, 3], false), batch([3, 1], false), flush]);
+        assert_eq!(cache.get_with((1,), || 1), 1);
+        cache.__validate();
+    });
+}
+
 #[test]
 fn computations_lose_nothing() {
     model(|| {

@@ -53,17 +53,25 @@ pub(crate) fn decide(options: &Options, function: &Function, errors: &mut Errors
 }
 
 fn check_options(options: &Options, name: &Ident, errors: &mut Errors) {
-    for word in ["cache_errors", "cache_none", "single_flight"] {
-        if let Some(word) = options.given(word) {
+    for (word, on) in [
+        ("cache_errors", options.cache_errors.is_some()),
+        ("cache_none", options.cache_none.is_some()),
+    ] {
+        if let (Some(word), true) = (options.given(word), on) {
             errors.push(
                 word,
                 format!(
-                    "`many` and `{word}` exclude each other: values are kept key by key, each \
-                         loaded once\n  = note: to keep that a key has no value, return pairs with \
-                         an `Option`"
+                    "`many` and `{word}` exclude each other: values are kept key by key\n  = note: to \
+                     keep that a key has no value, return pairs with an `Option`"
                 ),
             );
         }
+    }
+    if let (Some(word), false) = (options.given("single_flight"), options.single_flight) {
+        errors.push(
+            word,
+            "`many` and `single_flight = false` exclude each other: each missing key is loaded once",
+        );
     }
     if let Some(skip) = options.skip.iter().flat_map(|skip| &skip.names).find(|skip| *skip == name)
     {
