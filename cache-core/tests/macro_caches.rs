@@ -201,3 +201,25 @@ fn clear_all_gets_past_a_drop_that_panics() {
     assert_eq!((First::get(13).is_none(), second::get(1)), (true, None));
     First::cache().__validate();
 }
+
+/// Many who call a generic function for the first time, all at once: each instance has one cache, and one
+/// only is listed.
+#[test]
+fn caches_made_by_many_at_once_are_listed_once() {
+    let _turn = alone();
+    #[cached(name = "raced")]
+    fn raced<const N: u64>(n: u64) -> u64 {
+        n + N
+    }
+    const THREADS: usize = 8;
+    let barrier = std::sync::Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                barrier.wait();
+                assert_eq!((raced::<0>(1), raced::<1>(1), raced::<2>(1)), (1, 2, 3));
+            });
+        }
+    });
+    assert_eq!(macro_caches::clear("raced"), 3);
+}

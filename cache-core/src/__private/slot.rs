@@ -3,7 +3,8 @@
 //! A function has one [`Slot`] in a `static`. A `static` cannot be generic, so a generic function
 //! has a [`ByType`] there: a list with one node per instance, which only ever grows at its end.
 //! Reading it takes no lock: each node is behind a `OnceLock` that is set once, so a reader
-//! either sees a whole node or the end of the list. Finding the first instance costs one
+//! either sees a whole node or the end of the list. The cache of a node is made when the node is in the list,
+//! so that it is made once, and by another call if making it panics. Finding the first instance costs one
 //! comparison of `TypeId`s, the n-th n of them; programs have few instances of one function.
 //!
 //! A node is found by the type of the closure that makes its cache. A closure has a type of its own
@@ -58,7 +59,7 @@ pub struct ByType {
 #[derive(Debug)]
 struct Node {
     marker: TypeId,
-    cache: Box<dyn Any + Send + Sync>,
+    cache: OnceLock<Box<dyn Any + Send + Sync>>,
     next: OnceLock<Box<Self>>,
 }
 
@@ -80,29 +81,26 @@ impl ByType {
         let mut place = &self.first;
         while let Some(node) = place.get() {
             if node.marker == marker {
-                return node.cache();
+                return match node.cache.get() {
+                    Some(cache) => downcast(&**cache),
+                    None => node.make(make),
+                };
             }
             place = &node.next;
         }
-        let mut make = Some(make);
-        Self::append(place, marker, &mut || make.take().expect("made once")())
+        Self::append(place, marker).make(make)
     }
 
     /// Appends at `place` or behind it: another thread may have been faster, for this marker or
     /// for another one.
     #[cold]
-    fn append<C: Send + Sync + 'static>(
-        mut place: &'static OnceLock<Box<Node>>,
-        marker: TypeId,
-        make: &mut dyn FnMut() -> C,
-    ) -> &'static C {
-        // Made before any place is taken, so that a panic here leaves the list as it was.
-        let mut mine =
-            Some(Box::new(Node { marker, cache: Box::new(make()), next: OnceLock::new() }));
+    fn append(mut place: &'static OnceLock<Box<Node>>, marker: TypeId) -> &'static Node {
         loop {
-            let node = place.get_or_init(|| mine.take().expect("a node is placed once"));
+            let node = place.get_or_init(|| {
+                Box::new(Node { marker, cache: OnceLock::new(), next: OnceLock::new() })
+            });
             if node.marker == marker {
-                return node.cache();
+                return node;
             }
             place = &node.next;
         }
@@ -116,9 +114,15 @@ impl Default for ByType {
 }
 
 impl Node {
-    fn cache<C: 'static>(&self) -> &C {
-        self.cache.downcast_ref().expect(ONE_TYPE)
+    /// The cache; of all who come at once one makes it.
+    #[cold]
+    fn make<C: Send + Sync + 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
+        downcast(&**self.cache.get_or_init(|| Box::new(make())))
     }
+}
+
+fn downcast<C: 'static>(cache: &'static (dyn Any + Send + Sync)) -> &'static C {
+    cache.downcast_ref().expect(ONE_TYPE)
 }
 
 /// A closure gives values of one type.
