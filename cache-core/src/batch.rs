@@ -230,9 +230,18 @@ fn together(flights: impl Iterator<Item = Arc<dyn Running>>) -> Arc<dyn Running>
 
 /// Which of the keys that were asked for the pairs answer: numbers of those keys, with the values.
 pub(crate) fn answers<Q: Hash + Eq, V>(asked: &[&Q], pairs: Vec<(Q, V)>) -> Vec<(usize, V)> {
-    let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
-    let numbered = numbers.into_iter().zip(pairs);
-    numbered.filter_map(|(number, (_, value))| Some((number?, value))).collect()
+    numbered(numbers(asked, pairs.iter().map(|(key, _)| key)), pairs)
+}
+
+/// The values of those keys that have a number.
+pub(crate) fn numbered<Q, V>(numbers: Vec<Option<usize>>, pairs: Vec<(Q, V)>) -> Vec<(usize, V)> {
+    let mut answers = Vec::with_capacity(pairs.len());
+    for (number, (key, value)) in numbers.into_iter().zip(pairs) {
+        // Before the value is moved: a panic of this would leak it.
+        drop(key);
+        answers.extend(number.map(|number| (number, value)));
+    }
+    answers
 }
 
 /// For each key that is answered, its number among those that were asked for. Others have none: nobody can

@@ -87,14 +87,15 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    LOCAL.with(|local| local.borrow_mut().push(Arc::new(cache.clone())));
+    // A thread that is being torn down has no list any more.
+    let _ = LOCAL.try_with(|local| local.borrow_mut().push(Arc::new(cache.clone())));
 }
 
 /// The listed caches. Copied out, for what is done with them runs user code, drops of values, which
 /// may itself build the cache of another function.
 fn listed() -> Vec<Arc<dyn Listed + Send + Sync>> {
     let mut all = SHARED.lock().clone();
-    LOCAL.with(|local| all.extend(local.borrow().iter().cloned()));
+    let _ = LOCAL.try_with(|local| all.extend(local.borrow().iter().cloned()));
     all
 }
 

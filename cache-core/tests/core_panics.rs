@@ -370,8 +370,6 @@ fn lost_by_the_language(case: &str) -> usize {
         | "a computation that is overtaken, DropValue after 3"
         | "get_many_with_async, without one, DropKey after 1"
         | "get_many_with_async, without one, DropKey after 2" => 2,
-        // Two of each.
-        "get_many_with, DropKey after 0" | "get_many_with, DropKey after 1" => 4,
         _ => 0,
     }
 }

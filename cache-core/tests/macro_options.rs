@@ -367,6 +367,39 @@ fn thread_local_methods_and_recursion() {
     assert_eq!(std::thread::spawn(|| Fib.of(1) + runs()).join().expect("no panic"), 2);
 }
 
+/// A value that asks a function when it is dropped, which may be when its thread ends and the caches are gone.
+#[derive(Clone)]
+struct Asks(u64);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        ASKED.fetch_add(asked(self.0), Relaxed);
+    }
+}
+
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+#[cached(thread_local)]
+fn asked(n: u64) -> u64 {
+    n + 1
+}
+
+#[cached(thread_local)]
+fn asking(n: u64) -> Arc<Asks> {
+    Arc::new(Asks(n))
+}
+
+#[test]
+fn thread_local_functions_may_be_called_when_the_thread_ends() {
+    let thread = std::thread::spawn(|| {
+        asked(0);
+        drop(asking(5));
+        assert_eq!((ASKED.load(Relaxed), asking::with(Cache::entry_count)), (0, 1));
+    });
+    thread.join().expect("no panic");
+    assert_eq!(ASKED.load(Relaxed), 6);
+}
+
 #[test]
 fn single_flight_off_lets_everybody_run() {
     static BODIES: AtomicU64 = AtomicU64::new(0);

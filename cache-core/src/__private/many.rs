@@ -7,7 +7,7 @@
 use super::check::{Fits, Hasher, Impossible, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
-use crate::batch::{Batch, numbers};
+use crate::batch::{Batch, numbered, numbers};
 use crate::refresh::Looked;
 use crate::wait::Caller;
 use crate::{Cache, macro_caches};
@@ -176,9 +176,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
             async move {
                 let pairs = pairing.apart(H::split(loading.await)?);
-                let numbered = pairing.numbers(&asked, &pairs).into_iter().zip(pairs);
-                let answers = numbered.filter_map(|(number, (_, value))| Some((number?, value)));
-                Ok(answers.collect())
+                Ok(numbered(pairing.numbers(&asked, &pairs), pairs))
             }
         };
         let hasher = cache.hasher().clone();

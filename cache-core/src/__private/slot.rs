@@ -141,27 +141,24 @@ impl Local {
 
     /// What stands under the type of `make` on this thread, made on first use.
     ///
-    /// Shared, for who uses it may come back here before they are done with it.
-    ///
-    /// # Panics
-    ///
-    /// When the thread is being torn down and its caches are gone.
+    /// Shared, for who uses it may come back here before they are done with it. When the thread is being torn
+    /// down and its caches are gone (a `Drop` of a value calls a function), each call makes a cache of its own.
     pub fn get<C, F>(list: &'static LocalKey<Self>, make: F) -> Rc<C>
     where
         C: 'static,
         F: FnOnce() -> C + 'static,
     {
         let marker = TypeId::of::<F>();
-        let found = list.with(|list| {
+        let found = list.try_with(|list| {
             let nodes = list.0.borrow();
             let found = nodes.iter().find(|(other, _)| *other == marker);
             found.map(|(_, cache)| Rc::clone(cache))
         });
-        let cache = found.unwrap_or_else(|| {
+        let cache = found.ok().flatten().unwrap_or_else(|| {
             // Not while the list is borrowed: what is asked for here may be a function of the user
             // that ends up in this very list.
             let made: Rc<dyn Any> = Rc::new(make());
-            list.with(|list| list.0.borrow_mut().push((marker, Rc::clone(&made))));
+            let _ = list.try_with(|list| list.0.borrow_mut().push((marker, Rc::clone(&made))));
             made
         });
         cache.downcast().expect(ONE_TYPE)

@@ -76,7 +76,10 @@ where
         let loader = |places: Vec<usize>| {
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let missing: Vec<K> = asked.iter().copied().cloned().collect();
-            ready(Ok(answers(&asked, init(&missing))))
+            let pairs = init(&missing);
+            // Now, lest a panic of it leak what is returned.
+            drop(missing);
+            ready(Ok(answers(&asked, pairs)))
         };
         let batch = self.batch(keys).load(self.store(), Caller::Thread, loader, NeverFails);
         let Ok(values) = crate::load::ready(batch);
