@@ -356,6 +356,70 @@ fn old_values_are_served_when_the_body_fails_if_there_are_some_for_all() {
     timed.cache.__validate();
 }
 
+struct Late(Cache<(u64,), u64>);
+
+impl Late {
+    #[cached(many = ids, cache = self.0, skip(gate, fails))]
+    async fn get(
+        &self,
+        gate: &Gate,
+        ids: &[u64],
+        fails: bool,
+    ) -> Result<BTreeMap<u64, u64>, Failed> {
+        gate.passed().await;
+        if fails {
+            return Err(Failed(ids[0]));
+        }
+        Ok(ids.iter().map(|id| (*id, 10 * id)).collect())
+    }
+}
+
+#[test]
+fn who_waits_for_a_batch_that_fails_is_served_the_old_value_too() {
+    let clock = FakeClock::new();
+    let seconds = Duration::from_secs;
+    let builder = Cache::builder().clock(clock.clone()).time_to_live(seconds(60));
+    let late = Late(builder.stale_if_error(seconds(600)).build());
+    let (shut, open) = (Gate::default(), Gate::default());
+    open.open();
+    Polled::new(late.get(&open, &[1, 2], false)).finish().unwrap();
+    clock.advance(seconds(60));
+    let fails = Polled::pending(late.get(&shut, &[1, 2], true));
+    let waits = Polled::pending(late.get(&open, &[2, 3], false));
+    shut.open();
+    assert_eq!(fails.finish(), Ok(BTreeMap::from([(1, 10), (2, 20)])));
+    assert_eq!(waits.finish(), Ok(BTreeMap::from([(2, 20), (3, 30)])));
+    assert_eq!((late.0.get(&(2,)), late.0.get(&(3,))), (None, Some(30)), "2 is still an old one");
+}
+
+/// 1 refreshes 2, which asks for 3; and 3 asks for 1, but for the last time.
+#[cached(many = ids, skip(gate, last))]
+async fn ring(gate: &Gate, ids: &[u64], last: bool) -> Vec<(u64, u64)> {
+    match (ids[0], last) {
+        (1, false) => drop(Box::pin(ring::refresh(gate, &[2], false)).await),
+        (2, false) => drop(Box::pin(ring(gate, &[3], false)).await),
+        (3, false) => {
+            gate.passed().await;
+            drop(Box::pin(ring(gate, &[1], true)).await);
+        }
+        _ => {}
+    }
+    ids.iter().map(|id| (*id, *id)).collect()
+}
+
+/// A refresh inside of a load is part of it, and so is what it waits for: who would wait for that load in turn
+/// does not.
+#[test]
+fn rings_through_a_refresh_are_found() {
+    let gate = Gate::default();
+    let mut third = Polled::pending(ring(&gate, &[3], false));
+    let first = Polled::pending(ring(&gate, &[1], false));
+    gate.open();
+    assert_eq!(third.poll(), Some(vec![(3, 3)]));
+    assert_eq!(first.finish(), [(1, 1)]);
+    assert_eq!([1, 2, 3].map(|id| ring::get(&gate, &id, false)), [Some(1), Some(2), Some(3)]);
+}
+
 #[test]
 fn threads_share_loads() {
     must_end(|| {
