@@ -61,8 +61,11 @@ pub trait Pairing<C, I, V> {
     /// For each pair, the number of its element among those that were asked for.
     fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>>;
 
-    /// The collection.
+    /// The collection again.
     fn together(&self, pairs: Vec<(I, V)>) -> C;
+
+    /// The collection of those elements that have a value.
+    fn found(&self, ids: &[I], values: Vec<Option<V>>) -> C;
 }
 
 /// The way all collections go.
@@ -86,6 +89,10 @@ where
     fn together(&self, pairs: Vec<(I, V)>) -> C {
         pairs.into_iter().collect()
     }
+    fn found(&self, ids: &[I], values: Vec<Option<V>>) -> C {
+        let pairs = ids.iter().zip(values);
+        pairs.filter_map(|(id, value)| Some((id.clone(), value?))).collect()
+    }
 }
 
 impl<C, I, V> Pairing<C, I, V> for Never {
@@ -99,6 +106,9 @@ impl<C, I, V> Pairing<C, I, V> for Never {
         match *self {}
     }
     fn together(&self, _: Vec<(I, V)>) -> C {
+        match *self {}
+    }
+    fn found(&self, _: &[I], _: Vec<Option<V>>) -> C {
         match *self {}
     }
 }
@@ -133,7 +143,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         if macro_caches::bypassed() {
             return Self::bypassed();
         }
-        let mut found = Found { values: vec![], missing: vec![], keys: vec![], looked: vec![] };
+        let values = Vec::with_capacity(views.size_hint().0);
+        let mut found = Found { values, missing: vec![], keys: vec![], looked: vec![] };
         for (place, view) in views.enumerate() {
             let value = match cache.look_to_load(&view, cache.hash(&view)) {
                 Looked::Served(value, _) => Some(value),
@@ -187,9 +198,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             }
             Err(left) => return H::join(Err(left)),
         }
-        let found = ids.iter().zip(values).filter_map(|(id, value)| Some((id, value?)));
-        let (ids, values): (Vec<&I>, Vec<V>) = found.unzip();
-        H::join(Ok(pairing.together(pairing.asked(&ids).into_iter().zip(values).collect())))
+        H::join(Ok(pairing.found(ids, values)))
     }
 }
 
