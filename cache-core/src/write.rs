@@ -39,9 +39,14 @@ impl<K, V> Store<K, V> {
         };
         drop(pinned);
         if sealed {
-            self.table.collect_some(panics);
+            self.collect_some(panics);
         }
         result
+    }
+
+    fn collect_some(&self, panics: &mut Panics) {
+        let entries = if self.config.weigher.is_some() { 0 } else { self.budget.used() };
+        self.table.collect_some(entries, panics);
     }
 
     /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
@@ -125,7 +130,7 @@ impl<K, V> Store<K, V> {
                 self.tell(&pinned, entry.key(), entry.value(), cause);
             });
             drop(pinned);
-            self.table.collect_some(&mut panics);
+            self.collect_some(&mut panics);
         }
         self.table.collect_all(&mut panics);
         panics.resume();
@@ -175,7 +180,7 @@ impl<K, V> Store<K, V> {
                 let _ = shard.unlock();
             }
             drop((computing, pinned));
-            self.table.collect_some(&mut panics);
+            self.collect_some(&mut panics);
         }
         panics.resume();
         count

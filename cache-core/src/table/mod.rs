@@ -181,10 +181,10 @@ impl<K, V, X> Table<K, V, X> {
 
     /// A step of garbage collection, after a call that sealed some. Runs the user's `Drop`, so the
     /// caller holds no lock; takes the lock of one shard at a time. Does nothing if called from such
-    /// a `Drop`.
-    pub(crate) fn collect_some(&self, panics: &mut Panics) {
+    /// a `Drop`. `entries`: how many there are; 0 where that is not known.
+    pub(crate) fn collect_some(&self, entries: u64, panics: &mut Panics) {
         let Some(_collecting) = self.epoch.begin_collecting() else { return };
-        self.limbo.advance_if_due(&self.epoch);
+        self.limbo.advance_if_due(&self.epoch, entries);
         self.recycle(self.limbo.take_free(&self.epoch), panics);
     }
 

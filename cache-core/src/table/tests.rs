@@ -35,7 +35,7 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
         shard.unlock()
     };
     if sealed {
-        table.collect_some(&mut Panics::default());
+        table.collect_some(0, &mut Panics::default());
     }
 }
 
@@ -46,7 +46,7 @@ fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
     let sealed = shard.unlock();
     drop(pinned);
     if sealed {
-        table.collect_some(&mut Panics::default());
+        table.collect_some(0, &mut Panics::default());
     }
     value
 }
