@@ -2,29 +2,16 @@
 
 #![cfg(feature = "macros")]
 
+#[path = "common/runs.rs"]
+mod runs;
+
 use cache_core::{Cache, cached};
+use runs::{run, runs};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-thread_local! {
-    /// How often bodies ran on this thread; the tests of this file each have their own.
-    static RUNS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts a run of a body and answers the number of it.
-fn run() -> u64 {
-    RUNS.with(|runs| {
-        runs.set(runs.get() + 1);
-        runs.get()
-    })
-}
-
-fn runs() -> u64 {
-    RUNS.with(Cell::get)
-}
 
 #[cached]
 fn price(sku: &str, qty: u64) -> Arc<str> {

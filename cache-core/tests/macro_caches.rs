@@ -3,23 +3,12 @@
 #![cfg(feature = "macros")]
 
 mod common;
+#[path = "common/runs.rs"]
+mod runs;
 
 use cache_core::{cached, macro_caches};
-use std::cell::Cell;
+use runs::run;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-thread_local! {
-    /// How often bodies ran on this thread.
-    static RUNS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts a run of a body and answers the number of it.
-fn run() -> u64 {
-    RUNS.with(|runs| {
-        runs.set(runs.get() + 1);
-        runs.get()
-    })
-}
 
 /// `clear_all` is for all, the caches of the other tests too: one after another.
 fn alone() -> MutexGuard<'static, ()> {

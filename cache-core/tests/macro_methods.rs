@@ -3,27 +3,13 @@
 #![cfg(feature = "macros")]
 #![allow(non_local_definitions, reason = "each test has its methods of one type")]
 
+#[path = "common/runs.rs"]
+mod runs;
+
 use cache_core::{Cache, cached};
-use std::cell::Cell;
+use runs::{run, runs};
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-thread_local! {
-    /// How often bodies ran on this thread; the tests of this file each have their own.
-    static RUNS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts a run of a body and answers the number of it.
-fn run() -> u64 {
-    RUNS.with(|runs| {
-        runs.set(runs.get() + 1);
-        runs.get()
-    })
-}
-
-fn runs() -> u64 {
-    RUNS.with(Cell::get)
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Shop {

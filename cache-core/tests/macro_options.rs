@@ -2,7 +2,11 @@
 
 #![cfg(feature = "macros")]
 
+#[path = "common/runs.rs"]
+mod runs;
+
 use cache_core::{Cache, FakeClock, cached};
+use runs::{run, runs};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -10,23 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
-
-thread_local! {
-    /// How often bodies ran on this thread; the tests of this file each have their own.
-    static RUNS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts a run of a body and answers the number of it.
-fn run() -> u64 {
-    RUNS.with(|runs| {
-        runs.set(runs.get() + 1);
-        runs.get()
-    })
-}
-
-fn runs() -> u64 {
-    RUNS.with(Cell::get)
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 

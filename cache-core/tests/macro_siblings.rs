@@ -2,26 +2,12 @@
 
 #![cfg(feature = "macros")]
 
+#[path = "common/runs.rs"]
+mod runs;
+
 use cache_core::{Cache, cached};
-use std::cell::Cell;
+use runs::{run, runs};
 use std::sync::Arc;
-
-thread_local! {
-    /// How often bodies ran on this thread; the tests of this file each have their own.
-    static RUNS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts a run of a body and answers the number of it.
-fn run() -> u64 {
-    RUNS.with(|runs| {
-        runs.set(runs.get() + 1);
-        runs.get()
-    })
-}
-
-fn runs() -> u64 {
-    RUNS.with(Cell::get)
-}
 
 #[test]
 fn siblings_beside_a_method() {

@@ -1,0 +1,19 @@
+//! How often the bodies of cached functions ran on the calling thread; each test has a thread of its own.
+#![allow(dead_code, reason = "not all who count ask for the number")]
+
+use std::cell::Cell;
+
+thread_local! {
+    static RUNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts a run of a body and answers the number of it.
+pub(crate) fn run() -> u64 {
+    RUNS.set(RUNS.get() + 1);
+    runs()
+}
+
+/// How many there were.
+pub(crate) fn runs() -> u64 {
+    RUNS.get()
+}
