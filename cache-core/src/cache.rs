@@ -177,7 +177,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (store, pinned) = (self.store(), self.store().table.pin());
-        if store.config.lifetimes.outlives_loads() {
+        if store.outlives_loads {
             return store.look_closely(&pinned, hash, move |other| key.equivalent(other));
         }
         match self.look_pinned(&pinned, key, hash, V::clone) {

@@ -81,6 +81,9 @@ pub(crate) struct Store<K, V> {
     timed: AtomicBool,
     /// A use of an entry may move its deadline; so it may have others than the one in its slot.
     pub(crate) prolongs: bool,
+    /// [`Lifetimes::outlives_loads`](crate::freshness::Lifetimes::outlives_loads), for hits of calls that may
+    /// load: one flag in a line that they read anyway.
+    pub(crate) outlives_loads: bool,
     /// One moment by two clocks.
     anchor: (Instant, u64),
     /// Where the search for a shard with too much begins next.
@@ -136,6 +139,7 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(max),
             timed: AtomicBool::new(timed),
             prolongs,
+            outlives_loads: lifetimes.outlives_loads(),
             anchor: (Instant::now(), clock.now()),
             clock,
             next_donor: AtomicUsize::new(0),
