@@ -12,7 +12,8 @@
 //!   by a type of its own. Where the trait does not apply nobody knows that type, nor then the view, nor the
 //!   owned key made of it ([`Owned`]), and of types that it does not know the compiler demands nothing. So no
 //!   function here asks anything of a `K` that it is given: they ask it of a [`Part`] or an [`Owned`], and
-//!   those for whom any key will do ask nothing.
+//!   those for whom any key will do ask nothing. The exception is [`CacheValue::build`], for keys that are
+//!   themselves named by way of their parts, or of which the attribute knows that they are fit.
 
 use super::keep::Keep;
 use super::many::{self, Many, Pairing};
