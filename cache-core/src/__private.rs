@@ -18,6 +18,7 @@
 //! Nothing here is stable: an expansion and this module are always of one version.
 
 mod bare;
+mod bounds;
 mod check;
 mod keep;
 mod many;
@@ -28,7 +29,8 @@ mod slot;
 mod view;
 
 pub use bare::{Bare, BareValue};
-pub use check::{Arg, CacheValue, Fits, Hasher, Impossible, Key, KeyPart, Never};
+pub use bounds::{Fits, Hasher, Impossible, Key, Never};
+pub use check::{Arg, CacheValue, KeyPart};
 pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};
 pub use many::{Collected, Many, Pairing, Pairs};
 pub use missed::Missed;

@@ -8,6 +8,8 @@ mod entries;
 mod values;
 mod words;
 
+pub(crate) use words::OF_CACHE;
+
 use crate::errors::Errors;
 use entries::{Entry, Value};
 use proc_macro2::{Span, TokenStream};

@@ -15,6 +15,7 @@
 //!   those for whom any key will do ask nothing. The exception is [`CacheValue::build`], for keys that are
 //!   themselves named by way of their parts, or of which the attribute knows that they are fit.
 
+use super::bounds::{Fits, Hasher, Impossible, Key, Never};
 use super::keep::Keep;
 use super::many::{self, Many, Pairing};
 use super::missed::Missed;
@@ -24,18 +25,7 @@ use crate::flight::Outcome;
 use crate::wait::Caller;
 use crate::{Cache, Stats};
 use std::future::{Future, ready};
-use std::hash::{BuildHasher, Hash};
-
-/// The way that applies.
-#[derive(Debug)]
-pub enum Fits {}
-
-/// The way that never does.
-#[derive(Debug)]
-pub enum Never {}
-
-/// Implemented by nothing.
-pub trait Impossible {}
+use std::hash::Hash;
 
 /// What one part of a key must be.
 #[diagnostic::on_unimplemented(
@@ -86,16 +76,6 @@ impl<T: Impossible + ?Sized> KeyPart<Never> for T {
 
     fn part(&self) {}
 }
-
-/// What a whole key is, once its parts are.
-pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
-
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
-
-/// What makes the hashers of a cache.
-pub trait Hasher: BuildHasher + Clone + Send + Sync + 'static {}
-
-impl<S: BuildHasher + Clone + Send + Sync + 'static> Hasher for S {}
 
 /// What a cached value must be, and all that an expansion does with a cache of such values.
 #[diagnostic::on_unimplemented(

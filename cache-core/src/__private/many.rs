@@ -4,7 +4,7 @@
 //! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
 //! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
 
-use super::check::{Fits, Hasher, Impossible, Never};
+use super::bounds::{Fits, Hasher, Impossible, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::batch::{Batch, numbered, numbers};

@@ -8,7 +8,7 @@ use crate::share::ShareError;
 use crate::{Status, macro_caches};
 use std::future::Future;
 
-use super::check::{Hasher, Key};
+use super::bounds::{Hasher, Key};
 use super::view::{Owned, Part, View};
 
 /// A call that has no value yet.

@@ -1,6 +1,6 @@
 //! The options of a function's cache, under the names that they have in the attribute.
 
-use super::check::Key;
+use super::bounds::Key;
 use crate::{Cache, CacheBuilder, Negative, macro_caches};
 use std::time::Duration;
 

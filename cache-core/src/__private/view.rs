@@ -7,7 +7,7 @@
 //! discriminant and then its part, and `Borrow`, on which `ToOwned` stands, promises that owned
 //! and borrowed forms hash alike. The shapes nest, so `Option<(&str, u64)>` works as well.
 
-use super::check::{Key, Never};
+use super::bounds::{Key, Never};
 use equivalent::Equivalent;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};

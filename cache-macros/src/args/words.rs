@@ -3,8 +3,8 @@
 use crate::suggest;
 use syn::Ident;
 
-/// The options.
-const KNOWN: [&str; 23] = [
+/// The options that say something of the cache, which one of the user's does not need to be told.
+pub(crate) const OF_CACHE: [&str; 12] = [
     "ttl",
     "ttl_from",
     "tti",
@@ -15,20 +15,28 @@ const KNOWN: [&str; 23] = [
     "stale_if_error",
     "max_capacity",
     "weigher",
+    "cache_if",
+    "name",
+];
+
+/// The other options.
+const OF_CALLS: [&str; 11] = [
     "key",
     "skip",
     "many",
     "cache",
     "thread_local",
-    "cache_if",
     "cache_errors",
     "cache_none",
     "single_flight",
     "bypass",
-    "name",
     "companion",
     "crate",
 ];
+
+fn known() -> impl Iterator<Item = &'static str> {
+    OF_CACHE.into_iter().chain(OF_CALLS)
+}
 
 /// Options with a settled meaning that this version cannot do.
 const LATER: [&str; 4] = ["tier", "schema", "l1_ttl", "tags"];
@@ -61,7 +69,7 @@ const ELSEWHERE: [(&str, &str); 22] = [
 
 /// Whether this is an option, also of a later version.
 pub(super) fn is_option(word: &str) -> bool {
-    KNOWN.contains(&word) || LATER.contains(&word)
+    known().chain(LATER).any(|option| option == word)
 }
 
 /// The error for a word that is no option.
@@ -73,9 +81,12 @@ pub(super) fn unknown(word: &str, at: &Ident) -> syn::Error {
     let foreign = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
     let remark = match foreign {
         Some(ours) => format!(", did you mean `{ours}`?"),
-        None => suggest::remark(word, KNOWN.into_iter().chain(LATER)),
+        None => suggest::remark(word, known().chain(LATER)),
     };
-    let remark =
-        if remark.is_empty() { format!("; known are `{}`", KNOWN.join("`, `")) } else { remark };
+    let remark = if remark.is_empty() {
+        format!("; known are `{}`", known().collect::<Vec<_>>().join("`, `"))
+    } else {
+        remark
+    };
     syn::Error::new_spanned(at, format!("unknown option `{word}`{remark}"))
 }

@@ -1,6 +1,6 @@
 //! How the options go together, whatever the function.
 
-use crate::args::{KeyItem, Options, Time};
+use crate::args::{KeyItem, OF_CACHE, Options, Time};
 use crate::errors::Errors;
 use std::time::Duration;
 use syn::Ident;
@@ -66,24 +66,10 @@ fn name_is_not_empty(options: &Options, errors: &mut Errors) {
 
 /// A cache of the user's is built already.
 fn own_cache_has_its_own_settings(options: &Options, errors: &mut Errors) {
-    const SETTINGS: [&str; 12] = [
-        "ttl",
-        "ttl_from",
-        "tti",
-        "jitter",
-        "negative_ttl",
-        "refresh_after",
-        "stale_while_revalidate",
-        "stale_if_error",
-        "max_capacity",
-        "weigher",
-        "cache_if",
-        "name",
-    ];
     if options.cache.is_none() {
         return;
     }
-    for word in SETTINGS.iter().filter_map(|word| options.given(word)) {
+    for word in OF_CACHE.iter().filter_map(|word| options.given(word)) {
         errors.push(
             word,
             format!(
