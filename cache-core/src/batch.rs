@@ -139,7 +139,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         for mut wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
             if let Some(old) = wanted.old.take() {
-                match store.lead_refresh((wanted.hash, key), old.id(), outer.clone()) {
+                match store.lead_refresh((wanted.hash, key), old.claim(), outer.clone()) {
                     Some(leader) => led.push((wanted, leader)),
                     None => self.values[wanted.place] = Some(store.serve(old).0),
                 }

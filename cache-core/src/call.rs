@@ -11,6 +11,7 @@ use crate::budget::Reservation;
 use crate::register::Judged;
 use crate::shard::{EXPIRE_STEP, Place, Removed, Shard};
 use crate::store::{Pin, Store};
+use crate::table::Due;
 
 /// See the module's head.
 pub(crate) struct Call<'s, 'p, K, V> {
@@ -20,16 +21,21 @@ pub(crate) struct Call<'s, 'p, K, V> {
     pub(crate) now: u64,
     pub(crate) room: Reservation<'s>,
     pub(crate) removed: Removed<'p, K, V>,
-    /// Garbage was sealed: a step of collection is due when the thread is no longer pinned.
-    pub(crate) sealed: bool,
+    /// What it has to do about garbage when it has ended.
+    due: &'s mut Due,
 }
 
 impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     #[inline]
-    pub(crate) fn new(store: &'s Store<K, V>, pinned: &'p Pin<'p, K, V>, now: u64) -> Self {
+    pub(crate) fn new(
+        store: &'s Store<K, V>,
+        pinned: &'p Pin<'p, K, V>,
+        now: u64,
+        due: &'s mut Due,
+    ) -> Self {
         let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
         let room = Reservation::new(&store.budget);
-        Call { store, pinned, now, room, removed, sealed: false }
+        Call { store, pinned, now, room, removed, due }
     }
 
     /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
@@ -45,10 +51,12 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
             let (mut shard, found) = pinned.lock_key(hash, eq);
             let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
             let Some(flight) = unjudged else { return (shard, found) };
-            let _ = shard.unlock();
-            // Learnt of under the lock, since the thread was pinned: the slot keeps its key.
-            let is_same_key = eq(pinned.reserved_key(flight.slot()));
-            judged.borrow_mut().add(flight, is_same_key);
+            drop(shard);
+            // One that has ended meanwhile is not registered any more.
+            if let Some(key) = pinned.key_of(flight.slot()) {
+                let is_same_key = eq(key);
+                judged.borrow_mut().add(flight, is_same_key);
+            }
         }
     }
 
@@ -108,7 +116,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                     return (shard, Some(place));
                 }
             } else {
-                self.sealed |= shard.unlock();
+                shard.unlock(self.due);
                 self.make_room_elsewhere(need);
                 insist = true;
                 (shard, found) = lock();
@@ -139,7 +147,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                     && shard.evict(&mut self.room, self.now, &mut self.removed)
                     && !self.room.grow_to(need)
                 {}
-                self.sealed |= shard.unlock();
+                shard.unlock(self.due);
             }
         }
         // All that can be had is reserved by calls that are about to use it, or by several that
@@ -173,7 +181,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         // First: who takes the lock next and stores the key that was removed here must not be counted
         // beside it.
         self.room.give_back();
-        self.sealed |= shard.unlock();
+        shard.unlock(self.due);
     }
 }
 

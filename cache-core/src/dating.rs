@@ -118,17 +118,20 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Is the entry in this slot fresh? Then it is used. The calling thread has been pinned since it found the
-    /// entry; it is given by number so that the hit path need not keep it, nor the pin, in memory.
+    /// Returns `true` if the entry is fresh, and then uses it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn prolong_if_fresh(&self, hash: u64, id: u32) -> bool {
-        let (now, pinned) = (self.read_clock(), self.table.pin());
-        let entry = pinned.entry(id);
+    pub(crate) fn prolong_if_fresh(
+        &self,
+        pinned: &Pin<'_, K, V>,
+        hash: u64,
+        entry: Entry<'_, K, V>,
+    ) -> bool {
+        let now = self.read_clock();
         let fresh = now < entry.deadline();
         if fresh {
             entry.touch();
-            self.prolong(&pinned, hash, entry, now);
+            self.prolong(pinned, hash, entry, now);
         }
         fresh
     }
@@ -178,7 +181,7 @@ impl<K, V> Store<K, V> {
             if shard.is_live(entry.id()) {
                 shard.arm(shard.block_of(entry.id()), entry.deadline());
             }
-            let _ = shard.unlock();
+            drop(shard);
         }
     }
 
@@ -193,7 +196,7 @@ impl<K, V> Store<K, V> {
             self.set_term(entry, term);
             shard.arm(shard.block_of(entry.id()), entry.deadline());
         }
-        let _ = shard.unlock();
+        drop(shard);
         entry.is_some()
     }
 
@@ -235,7 +238,7 @@ impl<K, V> Store<K, V> {
         let due = |index| {
             let mut shard = pinned.lock(index);
             let due = shard.state().0.wheel.earliest();
-            let _ = shard.unlock();
+            drop(shard);
             due
         };
         let earliest = (0..self.table.shards()).map(due).min().unwrap_or(NEVER);

@@ -53,6 +53,7 @@ use std::task::Waker;
 use crate::nesting::{self, KeyAt, Running};
 use crate::panics::dispose;
 use crate::sync::Mutex;
+use crate::table::{Reserved, SharedSlot};
 
 /// How a flight ended.
 pub(crate) enum Outcome<V> {
@@ -167,9 +168,14 @@ impl<V> Flight<V> {
         self.outer.is_none() && self.outcome.get().is_none()
     }
 
-    /// The reserved slot that holds the key.
-    pub(crate) fn slot(&self) -> u32 {
-        self.key.slot
+    /// The reserved slot that holds the key, until the leader takes it.
+    pub(crate) fn slot(&self) -> &SharedSlot {
+        &self.key.slot
+    }
+
+    /// Takes the reserved slot, in order to publish or abandon it: once, by the leader.
+    pub(crate) fn take_slot(&self) -> Reserved {
+        self.key.slot.take().expect("a leader ends its flight once")
     }
 
     /// The hash of the key.

@@ -17,8 +17,8 @@ use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
-use crate::store::Store;
-use crate::table::Entry;
+use crate::store::{Pin, Store};
+use crate::table::{Entry, SharedSlot};
 use crate::wait::Caller;
 use crate::{RemovalCause, Status};
 
@@ -74,7 +74,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         kind: Kind,
         outer: Option<Arc<dyn Running>>,
     ) -> Leader<'_, K, V> {
-        let slot = shard.reserve(hash, key);
+        let slot = SharedSlot::new(shard.reserve(hash, key));
         let key = KeyAt { cache: self.address(), hash, slot };
         let (loads, compute) = (&mut shard.state().0.loads, kind == Kind::Compute);
         let flight = match loads.take_spare() {
@@ -86,7 +86,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             }
         };
         loads.add(kind, vacant, Arc::clone(&flight));
-        let _ = shard.unlock();
+        drop(shard);
         Leader {
             store: self,
             flight,
@@ -229,11 +229,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     }
 
     fn publish_inside(mut self, value: V) -> V {
-        let (store, slot) = (self.store, self.flight.slot());
-        let hash = self.flight.hash();
+        let (store, hash) = (self.store, self.flight.hash());
         let (arrival, now) = if store.shows_keys() {
             let pinned = store.table.pin();
-            store.receive((hash, pinned.reserved_key(slot)), value.clone(), None, self.load_nanos)
+            let key = self.flight.key(&pinned);
+            store.receive((hash, key), value.clone(), None, self.load_nanos)
         } else {
             store.receive_keyless(hash, value.clone(), self.load_nanos)
         };
@@ -244,7 +244,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
                 () if u64::from(arrival.weight) > store.budget.max() => RemovalCause::Size,
                 () => return call.publish(flight, *replaces, arrival, state),
             };
-            let key = call.pinned.reserved_key(slot);
+            let key = flight.key(call.pinned);
             // What the value was to replace is out of date all the same.
             let outdated = *replaces || store.config.lifetimes.serves_stale();
             if call.withdraw(flight, outdated.then_some(RemovalCause::Replaced), state) {
@@ -332,7 +332,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         arrival: Arrival<V>,
         state: &mut LeaderState,
     ) {
-        let (now, slot, pinned) = (self.now, flight.slot(), self.pinned);
+        let (now, pinned) = (self.now, self.pinned);
         let (certain, judged) = (Cell::new(false), RefCell::new(Judged::by_leader_of(flight)));
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
@@ -350,8 +350,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             if certain.get() {
                 return (shard, None);
             }
-            let _ = shard.unlock();
-            let key = pinned.reserved_key(slot);
+            drop(shard);
+            let key = flight.key(pinned);
             Call::lock_to_write(pinned, hash, |other| other == key, &judged)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
@@ -366,10 +366,10 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 loads.overtake(hash as u32, &judged.borrow());
             }
             loads.occupy(hash);
-            shard.store(slot, place, arrival, &mut self.room, now, &mut self.removed);
+            shard.store(flight.take_slot(), place, arrival, &mut self.room, now, &mut self.removed);
             self.expire_and_unlock(shard);
         } else {
-            shard.abandon(slot);
+            shard.abandon(flight.take_slot());
             self.unlock(shard);
         }
     }
@@ -383,12 +383,12 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         remove: Option<RemovalCause>,
         state: &mut LeaderState,
     ) -> bool {
-        let (now, hash, slot) = (self.now, flight.hash(), flight.slot());
+        let (now, hash) = (self.now, flight.hash());
         let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
             None => (self.pinned.lock(self.store.table.shard_of(hash)), None),
             Some(_) => {
-                let key = self.pinned.reserved_key(slot);
+                let key = flight.key(self.pinned);
                 Call::lock_to_write(self.pinned, hash, |other| other == key, &judged)
             }
         };
@@ -401,7 +401,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 shard.remove(id, cause, &mut self.room, &mut self.removed);
             }
         }
-        shard.abandon(slot);
+        shard.abandon(flight.take_slot());
         self.unlock(shard);
         in_time
     }
@@ -415,12 +415,12 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         flight: &Arc<Flight<V>>,
         state: &mut LeaderState,
     ) -> (Shard<'p, K, V>, Option<u32>) {
-        let (slot, pinned) = (flight.slot(), self.pinned);
-        let key = pinned.reserved_key(slot);
+        let pinned = self.pinned;
+        let key = flight.key(pinned);
         let (mut shard, found) = pinned.lock_key(flight.hash(), |other| other == key);
         let in_time = shard.state().0.loads.remove(flight);
         *state = LeaderState::Ended;
-        shard.abandon(slot);
+        shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))
     }
 
@@ -451,6 +451,13 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             }
         }
         self.unlock(shard);
+    }
+}
+
+impl<V> Flight<V> {
+    /// The key that it loads, for its leader, which has not ended it.
+    pub(crate) fn key<'p, K>(&self, pinned: &'p Pin<'_, K, V>) -> &'p K {
+        pinned.key_of(self.slot()).expect("the leader has not ended its flight")
     }
 }
 

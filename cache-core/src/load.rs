@@ -239,12 +239,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             let (mut shard, found) = pinned.lock_missing(hash, |other| other == key);
             if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
                 let Some(now) = now else {
-                    let _ = shard.unlock();
+                    drop(shard);
                     now = Some(self.now());
                     continue;
                 };
                 if let Some(status) = self.config.lifetimes.served(entry, now) {
-                    let _ = shard.unlock();
                     return Met::Entry(entry, status);
                 }
             }
@@ -253,12 +252,14 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 false => None,
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
-            let _ = shard.unlock();
-            if pinned.reserved_key(flight.slot()) == key {
-                return Met::Flight(flight);
+            drop(shard);
+            match pinned.key_of(flight.slot()) {
+                Some(other) if other == key => return Met::Flight(flight),
+                Some(_) => judged = began,
+                // It has ended since the lock was released, and is not registered any more.
+                None => {}
             }
             flight.unjoin();
-            judged = began;
         }
     }
 
@@ -310,7 +311,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let pinned = self.table.pin();
         let mut shard = pinned.lock(self.table.shard_of(flight.hash()));
         shard.state().0.loads.set_alone(flight);
-        let _ = shard.unlock();
     }
 
     /// Ends a recursion that has no end in a panic that says so, rather than with the stack.
@@ -318,10 +318,26 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         if nesting::depth() < MOST_LEVELS {
             return;
         }
-        let slots = nesting::slots_of(self.address(), hash);
-        let pinned = self.table.pin();
-        // The leaders of those loads are on this thread's stack, so their slots hold their keys.
-        let levels = slots.iter().filter(|&&slot| pinned.reserved_key(slot) == key).count();
+        let cache = self.address();
+        let loads = nesting::loads_of(cache, hash, MOST_LEVELS);
+        if loads.is_empty() {
+            return;
+        }
+        // So many loads of one hash: nearly always they are of one key.
+        let (pinned, mut levels) = (self.table.pin(), Vec::new());
+        for load in &loads {
+            load.each_key(&mut |at| {
+                // A load that has ended is none that this one would run inside of.
+                let other = (at.cache == cache && at.hash == hash).then(|| pinned.key_of(&at.slot));
+                if other.flatten().is_some_and(|other| other == key) {
+                    levels.push(std::ptr::from_ref(at));
+                }
+            });
+        }
+        // One load may be there twice: by itself, and in a batch.
+        levels.sort_unstable();
+        levels.dedup();
+        let levels = levels.len();
         assert!(
             levels < MOST_LEVELS,
             "{}: a load of a key runs inside itself, {levels} levels deep: its loader asks the cache, \

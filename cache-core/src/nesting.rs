@@ -34,13 +34,14 @@
 //! rings are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::sync::thread_local;
+use crate::table::SharedSlot;
 
 /// A load that runs, or several that have one loader.
 pub(crate) trait Running: Send + Sync {
@@ -54,13 +55,12 @@ pub(crate) trait Running: Send + Sync {
 }
 
 /// A key that is being loaded.
-#[derive(Clone, Copy)]
 pub(crate) struct KeyAt {
     /// The cache, by its address.
     pub(crate) cache: usize,
     pub(crate) hash: u64,
-    /// The slot that holds the key.
-    pub(crate) slot: u32,
+    /// What holds the key, until the load has ended.
+    pub(crate) slot: SharedSlot,
 }
 
 /// Loads that one call of a loader serves. Whoever is inside of it is inside of them all.
@@ -85,7 +85,68 @@ thread_local! {
     /// it can be read as long as the thread lives.
     static NUMBER: Cell<usize> = const { Cell::new(0) };
     /// See the module's head. Borrowed for moments, never while user code runs.
-    static ENTERED: RefCell<Vec<Arc<dyn Running>>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: RefCell<Stack> = const { RefCell::new(Stack::new()) };
+}
+
+/// The loads whose loaders a thread is running, the innermost last.
+struct Stack {
+    loads: Vec<Arc<dyn Running>>,
+    /// How many of them load a key of this hash, by cache and hash; a load may be on the stack twice.
+    /// Kept only while somebody asks and there are many loads, so that asking takes no longer the
+    /// deeper they are nested.
+    counts: Option<HashMap<(usize, u64), usize>>,
+}
+
+impl Stack {
+    const fn new() -> Self {
+        Stack { loads: Vec::new(), counts: None }
+    }
+
+    #[inline]
+    fn push(&mut self, load: Arc<dyn Running>) {
+        if let Some(counts) = &mut self.counts {
+            count(counts, &load);
+        }
+        self.loads.push(load);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Arc<dyn Running>> {
+        let load = self.loads.pop()?;
+        if self.counts.is_some() {
+            self.uncount(&load);
+        }
+        Some(load)
+    }
+
+    #[cold]
+    fn uncount(&mut self, load: &Arc<dyn Running>) {
+        let counts = self.counts.as_mut().filter(|_| !self.loads.is_empty());
+        let Some(counts) = counts else { return self.counts = None };
+        load.each_key(&mut |at| {
+            let key = (at.cache, at.hash);
+            if let Some(count) = counts.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&key);
+                }
+            }
+        });
+    }
+
+    /// How many of the loads, some perhaps counted twice, are of a key of this hash.
+    fn count_of(&mut self, cache: usize, hash: u64) -> usize {
+        let counts = self.counts.get_or_insert_with(|| {
+            let mut counts = HashMap::new();
+            self.loads.iter().for_each(|load| count(&mut counts, load));
+            counts
+        });
+        counts.get(&(cache, hash)).copied().unwrap_or(0)
+    }
+}
+
+fn count(counts: &mut HashMap<(usize, u64), usize>, load: &Arc<dyn Running>) {
+    load.each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
 }
 
 /// A number of the calling thread's own, never 0.
@@ -105,13 +166,13 @@ pub(crate) fn thread_number() -> usize {
 /// Calls `work` with the thread's stack; with an empty one where the thread is ending and has none
 /// any more.
 #[inline]
-fn with_stack<R>(work: impl FnOnce(&mut Vec<Arc<dyn Running>>) -> R) -> R {
+fn with_stack<R>(work: impl FnOnce(&mut Stack) -> R) -> R {
     let mut work = Some(work);
     let done = ENTERED.try_with(|stack| {
         let work = work.take().expect("called once");
         work(&mut stack.borrow_mut())
     });
-    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Vec::new()))
+    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Stack::new()))
 }
 
 /// The thread runs the loader of a load until the guard drops.
@@ -129,36 +190,36 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
         // comes off the stack is dropped here, not inside the borrow.
-        let _left = with_stack(Vec::pop);
+        let _left = with_stack(Stack::pop);
     }
 }
 
 /// The load whose loader the calling thread is running, if any.
 #[inline]
 pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
-    with_stack(|stack| stack.last().map(Arc::clone))
+    with_stack(|stack| stack.loads.last().map(Arc::clone))
 }
 
 /// How many loads the calling thread is inside of.
 #[inline]
 pub(crate) fn depth() -> usize {
-    with_stack(|stack| stack.len())
+    with_stack(|stack| stack.loads.len())
 }
 
-/// The slots of those loads the calling thread is inside of whose key, in this cache, has this hash.
-/// The slots are reserved for as long as the calling function is on the thread's stack.
-pub(crate) fn slots_of(cache: usize, hash: u64) -> Vec<u32> {
-    let mut slots = Vec::new();
-    let mut add = |key: &KeyAt| {
-        if key.cache == cache && key.hash == hash {
-            slots.push(key.slot);
+/// The loads that the calling thread is inside of and that load a key of this cache with this hash,
+/// if there are at least `least`; else none. O(1) where there are fewer.
+pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn Running>> {
+    with_stack(|stack| {
+        if stack.loads.len() < least || stack.count_of(cache, hash) < least {
+            return Vec::new();
         }
-    };
-    with_stack(|stack| stack.iter().for_each(|load| load.each_key(&mut add)));
-    // One load may be on the stack twice: as its loader, and as what stores its value.
-    slots.sort_unstable();
-    slots.dedup();
-    slots
+        let has_key = |load: &&Arc<dyn Running>| {
+            let mut has_key = false;
+            load.each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
+            has_key
+        };
+        stack.loads.iter().filter(has_key).map(Arc::clone).collect()
+    })
 }
 
 /// Runs user code as the loader of a load: calls that it makes know what they are inside of. So do
@@ -229,7 +290,7 @@ pub(crate) fn would_wait_for_itself(
     target: &Arc<dyn Running>,
     found: &mut Vec<Arc<dyn Running>>,
 ) -> bool {
-    *found = with_stack(|stack| stack.clone());
+    *found = with_stack(|stack| stack.loads.clone());
     let mut known: HashSet<usize> = found.iter().map(address).collect();
     let mut next = 0;
     while let Some(load) = found.get(next).map(Arc::clone) {

@@ -25,6 +25,7 @@ use crate::load::{Met, Seek};
 use crate::nesting::{self, Running};
 use crate::share::ShareError;
 use crate::store::{Pin, Store};
+use crate::table::Pace;
 use crate::wait::Caller;
 
 /// What a call that may load finds at first.
@@ -41,13 +42,14 @@ pub(crate) enum Looked<V> {
 pub(crate) struct Old<V> {
     pub(crate) value: V,
     pub(crate) status: Status,
-    /// The slot it stands in.
-    id: u32,
+    /// What the claim of its refresh has left with the entry it comes from, by which that is known
+    /// again; see [`Pace::claim`](crate::table::Pace::claim).
+    claim: u64,
 }
 
 impl<V> Old<V> {
-    pub(crate) fn id(&self) -> u32 {
-        self.id
+    pub(crate) fn claim(&self) -> u64 {
+        self.claim
     }
 }
 
@@ -84,8 +86,9 @@ impl<K, V: Clone> Store<K, V> {
         };
         // Cloned before the claim: a clone that panics has claimed nothing.
         let value = entry.value().clone();
-        if due && entry.pace().is_some_and(|pace| pace.claim(now, now.saturating_add(RETRY))) {
-            return Looked::Due(Old { value, status, id: entry.id() });
+        let claim = now.saturating_add(RETRY);
+        if due && entry.pace().is_some_and(|pace| pace.claim(now, claim)) {
+            return Looked::Due(Old { value, status, claim });
         }
         self.count_status(pinned, status);
         Looked::Served(value, status)
@@ -108,7 +111,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.id, nesting::innermost()) {
+        match self.lead_refresh(key, old.claim, nesting::innermost()) {
             Some(leader) => leader.load_here(loader, share),
             None => Ok(self.serve(old)),
         }
@@ -122,7 +125,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         loader: impl Future<Output = Result<V, E>>,
         share: &impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.id, nesting::innermost()) {
+        match self.lead_refresh(key, old.claim, nesting::innermost()) {
             Some(leader) => leader.load(Caller::Task, loader, share).await,
             None => Ok(self.serve(old)),
         }
@@ -134,12 +137,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         (old.value, old.status)
     }
 
-    /// Begins a refresh of the entry in this slot; nothing if another entry has taken its place, or none is
-    /// there, or the key is being loaded or computed.
+    /// Begins a refresh of the entry with this claim; nothing if another entry has taken its place, or
+    /// none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(
         &self,
         (hash, key): (u64, K),
-        id: u32,
+        claim: u64,
         outer: Option<std::sync::Arc<dyn Running>>,
     ) -> Option<Leader<'_, K, V>> {
         self.check_levels(hash, &key);
@@ -150,11 +153,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 flight.unjoin();
                 None
             }
-            Met::Nobody(shard, found) if found != Some(id) => {
-                let _ = shard.unlock();
-                None
-            }
-            Met::Nobody(shard, _) => {
+            Met::Nobody(shard, found) => {
+                let claimed = found.and_then(|id| shard.entry(id).pace()).map(Pace::retry_at);
+                if claimed != Some(claim) {
+                    return None;
+                }
                 if let Some(counters) = self.counting(&pinned) {
                     counters.refreshes.add(1);
                 }

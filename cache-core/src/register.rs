@@ -278,11 +278,16 @@ impl<V> Register<V> {
 mod tests {
     use super::*;
     use crate::nesting::KeyAt;
+    use crate::table::SharedSlot;
+
+    fn key(hash: u64) -> KeyAt {
+        KeyAt { cache: 0, hash, slot: SharedSlot::empty() }
+    }
 
     #[test]
     fn a_register_is_one_list_again_after_a_large_batch() {
         let mut register = Register::<u64>::new();
-        let flight = |hash| Arc::new(Flight::new(KeyAt { cache: 0, hash, slot: 0 }, None, false));
+        let flight = |hash| Arc::new(Flight::new(key(hash), None, false));
         let flights: Vec<_> = (0..1000).map(flight).collect();
         flights.iter().for_each(|flight| register.add(Kind::Shared, true, Arc::clone(flight)));
         assert!(register.lists.len() > 100);
@@ -296,7 +301,7 @@ mod tests {
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
         let mut register = Register::<u64>::new();
-        let flight = Arc::new(Flight::new(KeyAt { cache: 0, hash: 1, slot: 0 }, None, false));
+        let flight = Arc::new(Flight::new(key(1), None, false));
         register.add(Kind::Shared, true, Arc::clone(&flight));
         assert!(register.remove(&flight));
         assert!(register.take_spare().is_none(), "its leader has not let go of it");

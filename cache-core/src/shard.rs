@@ -14,7 +14,7 @@ use crate::budget::Reservation;
 use crate::policy::{Ghost, Policy};
 use crate::register::Register;
 use crate::stats::Counters;
-use crate::table::{Entry, FreeBlocks, Locked, NEVER, Nodes, Times};
+use crate::table::{Entry, Locked, NEVER, Nodes, Reserved, Times};
 use crate::wheel::Wheel;
 
 /// Expired entries that one write frees at most.
@@ -160,7 +160,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// been made.
     pub(crate) fn store(
         &mut self,
-        id: u32,
+        slot: Reserved,
         place: Place,
         arrival: Arrival<V>,
         room: &mut Reservation<'_>,
@@ -169,22 +169,22 @@ impl<'p, K, V> Shard<'p, K, V> {
     ) {
         let need = self.need(place, arrival.weight);
         let Arrival { value, weight, times } = arrival;
-        self.complete(id, value, weight, &times);
+        let completed = self.complete(slot, value, weight, &times);
         room.spend(need);
         let block = match place {
             Place::Of(old) => {
                 let (state, nodes) = self.state();
                 let surplus = nodes.weight(old).saturating_sub(weight);
-                state.policy.replace(nodes, old, id);
-                let (entry, block) = self.replace(old, id);
+                state.policy.replace(nodes, old, completed.id());
+                let (entry, block) = self.replace(old, completed);
                 room.take_over(u64::from(surplus));
                 removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
                 block
             }
             Place::New(ghost) => {
                 let (state, nodes) = self.state();
-                state.policy.admit(nodes, id, ghost);
-                self.publish(id)
+                state.policy.admit(nodes, completed.id(), ghost);
+                self.publish(completed)
             }
         };
         self.arm(block, times.deadline.min(times.idle_until));
@@ -270,8 +270,8 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Gives back memory that the shard has no use for at present.
-    pub(crate) fn give_back(&mut self) -> FreeBlocks {
-        let (numbers, blocks) = self.shrink();
+    pub(crate) fn give_back(&mut self) {
+        let numbers = self.shrink();
         let is_empty = self.entries() == 0;
         let state = self.state().0;
         // What had a timer was removed; the timer was not.
@@ -283,7 +283,6 @@ impl<'p, K, V> Shard<'p, K, V> {
             // Also what it remembers of entries that have left: nothing it knows is about the present.
             state.policy.clear();
         }
-        blocks
     }
 
     /// Checks every invariant of the shard; panics where one is broken.

@@ -193,7 +193,7 @@ impl<K, V> Store<K, V> {
     ) -> Option<Entry<'p, K, V>> {
         let entry = pinned.find(hash, eq)?;
         if self.prolongs {
-            return self.prolong_if_fresh(hash, entry.id()).then_some(entry);
+            return self.prolong_if_fresh(pinned, hash, entry).then_some(entry);
         }
         let deadline = entry.fixed_deadline();
         if deadline == NEVER || self.clock.now() < deadline {

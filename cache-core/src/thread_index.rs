@@ -98,6 +98,20 @@ pub(crate) fn give_back(number: usize) {
     NUMBERS.lock().returned.push(Reverse(number));
 }
 
+/// Returns `true` if a thread has this number. If none has, the lock orders what its last holder did
+/// before the return, and the return before what the next holder does.
+#[cfg(not(loom))]
+pub(crate) fn is_taken(number: usize) -> bool {
+    let numbers = NUMBERS.lock();
+    number < numbers.next && numbers.returned.iter().all(|returned| returned.0 != number)
+}
+
+/// In a model, numbers are not returned.
+#[cfg(loom)]
+pub(crate) fn is_taken(_: usize) -> bool {
+    true
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -106,8 +120,10 @@ mod tests {
     fn numbers_are_distinct_while_held_and_reused_after() {
         let (a, b) = (take(), take());
         assert_ne!(a, b);
+        assert!(is_taken(a) && is_taken(b));
         give_back(a);
         give_back(b);
+        assert!(!is_taken(usize::MAX - 1), "nobody has been given that many");
         let again: Vec<usize> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| {

@@ -14,11 +14,12 @@ use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
-use crate::table::Entry;
+use crate::table::{Due, Entry, Live};
 
 impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
-    /// the pin), the thread is unpinned, garbage is dropped (which could not be freed before).
+    /// the pin), what was retired is dropped if nobody else can be looking, the thread is unpinned,
+    /// garbage is dropped (which could not be freed before).
     pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
         let mut panics = Panics::default();
         let result = self.write_and_catch(now, work, &mut panics);
@@ -32,21 +33,23 @@ impl<K, V> Store<K, V> {
         work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
         panics: &mut Panics,
     ) -> R {
-        let pinned = self.table.pin();
-        let (result, sealed) = {
-            let mut call = Call::new(self, &pinned, now);
-            (work(&mut call), call.sealed)
-        };
+        let (pinned, mut due) = (self.table.pin(), Due::default());
+        let result = work(&mut Call::new(self, &pinned, now, &mut due));
+        pinned.drop_retired(&due, panics);
         drop(pinned);
-        if sealed {
-            self.collect_some(panics);
-        }
+        self.collect(&due, panics);
         result
     }
 
-    fn collect_some(&self, panics: &mut Panics) {
-        let entries = if self.config.weigher.is_some() { 0 } else { self.budget.used() };
-        self.table.collect_some(entries, panics);
+    /// Does what a call has to do about garbage when the thread is no longer pinned by it.
+    #[inline]
+    fn collect(&self, due: &Due, panics: &mut Panics) {
+        if !due.is_empty() {
+            let used = self.budget.used();
+            let weighted = self.config.weigher.is_some();
+            let live = if weighted { Live::Weight(used) } else { Live::Entries(used) };
+            self.table.collect_due(due, live, panics);
+        }
     }
 
     /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
@@ -64,8 +67,8 @@ impl<K, V> Store<K, V> {
             let lock = || Call::lock_to_write(pinned, hash, |other| *other == key, &judged);
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
-            let id = shard.reserve(hash, key);
-            shard.store(id, place, arrival, &mut call.room, now, &mut call.removed);
+            let slot = shard.reserve(hash, key);
+            shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
             shard.state().0.loads.overtake(hash as u32, &judged.borrow());
             call.expire_and_unlock(shard);
         });
@@ -130,7 +133,7 @@ impl<K, V> Store<K, V> {
                 self.tell(&pinned, entry.key(), entry.value(), cause);
             });
             drop(pinned);
-            self.collect_some(&mut panics);
+            self.collect(&Due::collection(), &mut panics);
         }
         self.table.collect_all(&mut panics);
         panics.resume();
@@ -150,37 +153,37 @@ impl<K, V> Store<K, V> {
         for index in 0..self.table.shards() {
             let pinned = self.table.pin();
             let mut computing = pinned.lock(index).state().0.loads.overtake_loads();
-            let mut picked = Vec::new();
-            let mut pick = |picked: &mut Vec<u32>, entry: Entry<'_, K, V>| {
-                if !self.is_kept(entry) {
-                    return;
+            let mut due = Due::default();
+            let mut is_condemned = |entry: &Entry<'_, K, V>| {
+                if !self.is_kept(*entry) {
+                    return false;
                 }
-                if condemned(entry.key(), entry.value()) {
-                    picked.push(entry.id());
-                } else {
+                let is_condemned = condemned(entry.key(), entry.value());
+                if !is_condemned {
                     computing.retain(|flight| {
                         flight.hash() as u32 != entry.hash()
-                            || pinned.reserved_key(flight.slot()) != entry.key()
+                            || pinned.key_of(flight.slot()).is_some_and(|key| key != entry.key())
                     });
                 }
+                is_condemned
             };
-            pinned.for_each(index, |entry| pick(&mut picked, entry));
+            let mut picked = Vec::new();
+            pinned.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
             while !picked.is_empty() {
                 let mut replaced = Vec::new();
                 for some in picked.chunks(64) {
-                    let mut call = Call::new(self, &pinned, now);
+                    let mut call = Call::new(self, &pinned, now, &mut due);
                     count += call.remove_picked(index, some, &mut replaced);
                 }
-                picked.clear();
-                replaced.into_iter().for_each(|entry| pick(&mut picked, entry));
+                picked = replaced.into_iter().filter(&mut is_condemned).collect();
             }
             if !computing.is_empty() {
                 let mut shard = pinned.lock(index);
                 computing.iter().for_each(|flight| _ = shard.state().0.loads.remove(flight));
-                let _ = shard.unlock();
             }
+            drop(picked);
             drop((computing, pinned));
-            self.collect_some(&mut panics);
+            self.collect(&due, &mut panics);
         }
         panics.resume();
         count
@@ -211,9 +214,7 @@ impl<K, V> Store<K, V> {
             1 => {
                 let pinned = self.table.pin();
                 let mut shard = pinned.lock(index);
-                let blocks = shard.give_back();
-                let _ = shard.unlock();
-                self.table.take_back(blocks);
+                shard.give_back();
             }
             _ => return false,
         }
@@ -241,18 +242,19 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     fn remove_picked(
         &mut self,
         index: usize,
-        ids: &[u32],
+        picked: &[Entry<'p, K, V>],
         replaced: &mut Vec<Entry<'p, K, V>>,
     ) -> u64 {
         let mut count = 0;
         let mut shard = self.pinned.lock(index);
-        for &id in ids {
-            let (entry, mut judged) = (self.pinned.entry(id), Judged::new());
-            let low = entry.hash();
+        for entry in picked {
+            let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
             while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
                 self.unlock(shard);
-                let is_same_key = self.pinned.reserved_key(flight.slot()) == entry.key();
-                judged.add(flight, is_same_key);
+                if let Some(key) = self.pinned.key_of(flight.slot()) {
+                    let is_same_key = key == entry.key();
+                    judged.add(flight, is_same_key);
+                }
                 shard = self.pinned.lock(index);
             }
             shard.state().0.loads.overtake(low, &judged);

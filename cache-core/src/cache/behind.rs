@@ -46,7 +46,7 @@ where
     {
         let store = self.store();
         // It is inside of no load, not even of the one that its caller is inside of: nobody waits for it.
-        if let Some(leader) = store.lead_refresh(key, old.id(), None) {
+        if let Some(leader) = store.lead_refresh(key, old.claim(), None) {
             let parked = Some(leader.park());
             let behind = Behind { cache: self.clone(), parked, loader: Some(loader), share };
             let job: Job = Box::new(move || behind.run());

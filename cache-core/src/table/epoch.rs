@@ -28,41 +28,65 @@
 //!
 //! A collector that finds that no other thread has ever pinned this cache skips the call.
 //!
+//! # When the barrier is taken away
+//! A sandbox may forbid the call after it has worked (a seccomp filter that a process puts on
+//! itself). From the first call that fails on, readers use the fence as well. They learn of it from
+//! `fenceless`, which they read anyway, but a reader may have read the old number a moment before,
+//! and its announcement may still be on its way to the collector. So a line *has switched* only when
+//! * its thread has made a pin with the fence, which it notes in its line (`fenced`): that thread
+//!   has read the new number, and a thread never reads an older value of one place after a newer; or
+//! * its number is no thread's any more: the lock under which it was given back, and under which it
+//!   is given to another, orders both threads' pins and the collector's look; or
+//! * some barrier that reaches all threads came after the change of the number: `membarrier`
+//!   again, for another thread may be allowed what this one is not, or a change of a page's
+//!   protection (`barrier.rs`). Then all lines have switched.
+//!
+//! As long as there is a used line that has not switched, nothing is free: an idle line proves
+//! nothing without a barrier.
+//!
+//! # Numbers that do not end
+//! An epoch is a number of 64 bits: at ten million new epochs a second it takes 58,000 years to
+//! come round.
+//!
 //! # Limits
 //! A reader that stays pinned (a slow `view` closure, a slow `Clone`) keeps what is retired from
 //! then on from being reused, for as long as it stays. It holds up nobody: writers take fresh
 //! slots meanwhile. Epochs belong to one cache, so it delays no other cache.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
+use super::barrier;
 use crate::stats::Counters;
 use crate::sync::Padded;
 use crate::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
 use crate::thread_index;
 
-/// No announcement: the thread is not looking at the table.
+/// No announcement: the thread is not looking at the table. No epoch has this number.
 const IDLE: u64 = 0;
 /// No thread has used this line yet. Left for ever at the first pin.
 const UNUSED: u64 = u64::MAX;
-/// An announcement is `epoch << LOW_BITS | leased | depth`, depth being how many pins the thread
-/// holds, and `leased` set if it has its number for these pins alone.
-const LOW_BITS: u32 = 16;
-const LOW: u64 = (1 << LOW_BITS) - 1;
-const LEASED: u64 = 1 << (LOW_BITS - 1);
-const DEPTH: u64 = LEASED - 1;
+/// In [`Reader::extra`]: the thread holds its number for these pins alone.
+const LEASED: u32 = 1 << 31;
 
 /// One thread's line in one cache. Written by that thread alone.
 #[repr(align(128))]
 pub(crate) struct Reader {
+    /// The epoch in which the thread was pinned, or [`IDLE`], or [`UNUSED`].
     announced: AtomicU64,
-    pub(crate) counters: Counters,
+    /// Pins that the thread holds beyond the first, and [`LEASED`].
+    extra: AtomicU32,
+    /// The thread has made a pin with the fence, so all its later ones have it. See the module's
+    /// head.
+    fenced: AtomicBool,
     /// The thread is dropping garbage of this cache.
     collecting: AtomicBool,
+    pub(crate) counters: Counters,
     number: usize,
 }
 
@@ -70,8 +94,10 @@ impl Reader {
     fn lines(first: usize, count: usize) -> Box<[Reader]> {
         let line = |number| Reader {
             announced: AtomicU64::new(UNUSED),
-            counters: Counters::default(),
+            extra: AtomicU32::new(0),
+            fenced: AtomicBool::new(false),
             collecting: AtomicBool::new(false),
+            counters: Counters::default(),
             number,
         };
         (first..first + count).map(line).collect()
@@ -80,36 +106,34 @@ impl Reader {
 
 /// See the module's head.
 pub(crate) struct Epoch {
-    /// The current epoch, in the form of an announcement of depth 1.
+    /// The current epoch.
     current: Padded<AtomicU64>,
     /// Garbage stamped at most this is free.
     safe: Padded<AtomicU64>,
-    asymmetric: bool,
+    /// The threads, by number, that may announce without a fence: those with a line in `first`; none
+    /// where a fence is needed, from the start or by now.
+    fenceless: AtomicUsize,
+    /// All lines have switched to the fence, or never did without.
+    all_fenced: AtomicBool,
     /// Lines that are not unused any more.
     users: AtomicUsize,
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
-    /// The threads, by number, that may announce without a fence: those with a line in `first`, or
-    /// none at all where a fence is needed.
-    fenceless: usize,
     /// Line `number` stands in `more[b]` with `b = log2(number / first.len())`, which holds
-    /// `first.len() << b` lines.
+    /// `first.len() << b` lines. They are made by the first thread that needs one, see `pin_line`.
     more: [OnceLock<Box<[Reader]>>; 24],
 }
-
-/// From one epoch to the next.
-const EPOCH_ONE: u64 = 1 << LOW_BITS;
 
 impl Epoch {
     pub(crate) fn new(expected_threads: usize) -> Self {
         let first = Reader::lines(0, expected_threads.next_power_of_two());
         let asymmetric = barrier::asymmetric();
         Epoch {
-            current: Padded(AtomicU64::new(EPOCH_ONE | 1)),
+            current: Padded(AtomicU64::new(IDLE + 1)),
             safe: Padded(AtomicU64::new(0)),
-            asymmetric,
+            fenceless: AtomicUsize::new(if asymmetric { first.len() } else { 0 }),
+            all_fenced: AtomicBool::new(!asymmetric),
             users: AtomicUsize::new(0),
-            fenceless: if asymmetric { first.len() } else { 0 },
             first,
             more: [const { OnceLock::new() }; 24],
         }
@@ -120,11 +144,12 @@ impl Epoch {
     #[inline]
     pub(crate) fn pin(&self) -> Pin<'_> {
         let number = thread_index::current();
-        if number < self.fenceless {
+        // Relaxed: see the module's head; a reader that learns late is what `all_fenced` is about.
+        if number < self.fenceless.load(Relaxed) {
             // SAFETY: `fenceless` is at most the length of `first`.
             let reader = unsafe { self.first.get_unchecked(number) };
             if reader.announced.load(Relaxed) == IDLE {
-                // As in `announce`, for depth 1 and without a fence.
+                // As in `announce`, without a fence.
                 reader.announced.store(self.current.load(Acquire), Release);
                 barrier::compiler_only();
                 return Pin { reader, here: PhantomData };
@@ -133,19 +158,28 @@ impl Epoch {
         self.pin_slowly(number)
     }
 
-    fn announce(&self, reader: &Reader, low: u64) {
-        // Acquire: pairs with the AcqRel in `stamp`. Who reads an epoch sees all that was unlinked
-        // before that epoch began, which is why garbage stamped with it does not concern him.
-        let epoch = self.current.load(Acquire) & !LOW;
+    fn announce(&self, reader: &Reader) {
+        // Acquire: pairs with the AcqRel in `stamp`. A thread that reads epoch `e` also sees all
+        // that was unlinked before `e` began, so it cannot reach garbage stamped `e`.
+        let epoch = self.current.load(Acquire);
         // Release, like every store to the line after the first: pairs with the Acquire in
         // `advance`. A collector that sees this announcement, but not the withdrawal before it,
         // must still know that what was read before is over.
-        reader.announced.store(epoch | low, Release);
-        // Pairs with the heavy barrier in `advance`.
-        if self.asymmetric {
+        reader.announced.store(epoch, Release);
+        if self.fenceless.load(Relaxed) > 0 {
+            // The processor's barrier is the collector's affair. Either it runs after the store
+            // above, and the collector sees the announcement; or it runs before the loads that
+            // follow, and they see what was unlinked.
             barrier::compiler_only();
         } else {
+            // With the fence in `advance`: if this one comes first, the collector sees the
+            // announcement; if that one comes first, this thread sees what was unlinked.
             fence(SeqCst);
+            if !reader.fenced.load(Relaxed) {
+                // Release: pairs with the Acquire in `has_switched`; a collector that sees it sees
+                // the announcement as well.
+                reader.fenced.store(true, Release);
+            }
         }
     }
 
@@ -158,34 +192,45 @@ impl Epoch {
             number = thread_index::register();
         }
         if number == thread_index::NONE {
-            return self.pin_line(self.reader(thread_index::take()), LEASED | 1);
+            let reader = self.reader(thread_index::take());
+            reader.extra.store(LEASED, Relaxed);
+            return self.pin_line(reader);
         }
-        self.pin_line(self.reader(number), 1)
+        self.pin_line(self.reader(number))
     }
 
-    fn pin_line<'e>(&'e self, reader: &'e Reader, low: u64) -> Pin<'e> {
+    /// The line may have been made a moment ago, in `more`, where a collector finds it only if it
+    /// sees that. It need not see it: the fence below orders that and the first announcement as a
+    /// pair. If the collector's fence in `advance` comes after this one, the collector sees the
+    /// line, in use, and asks it as any other. If it comes before, this thread sees all that the
+    /// collector had unlinked, and can reach none of it.
+    fn pin_line<'e>(&'e self, reader: &'e Reader) -> Pin<'e> {
         match reader.announced.load(Relaxed) {
-            IDLE => self.announce(reader, low),
+            IDLE => self.announce(reader),
             UNUSED => {
                 reader.announced.store(IDLE, Relaxed);
                 self.users.fetch_add(1, Relaxed);
                 // Pairs with the fence in `advance`: a collector that did not count this line
                 // did so before here, and this thread sees all that it had unlinked.
                 fence(SeqCst);
-                self.announce(reader, low);
+                self.announce(reader);
             }
-            announced => {
-                assert!(announced & DEPTH != DEPTH, "a cache is viewed within 32,767 views of it");
-                reader.announced.store(announced + 1, Release);
+            _ => {
+                let extra = reader.extra.load(Relaxed);
+                assert!(!extra & !LEASED != 0, "more than 2,147,483,647 nested views of one cache");
+                reader.extra.store(extra + 1, Relaxed);
             }
         }
         Pin { reader, here: PhantomData }
     }
 
-    /// Readers bind the compiler alone: right for as long as nobody needs the heavy side.
+    /// Readers bind the compiler alone: right for as long as nobody needs the heavy side, which
+    /// fails where there is none.
     #[cfg(all(test, loom))]
     pub(crate) fn with_light_readers(self) -> Self {
-        Epoch { asymmetric: true, fenceless: self.first.len(), ..self }
+        let fenceless = AtomicUsize::new(self.first.len());
+        let all_fenced = AtomicBool::new(false);
+        Epoch { fenceless, all_fenced, ..self }
     }
 
     fn reader(&self, number: usize) -> &Reader {
@@ -205,14 +250,14 @@ impl Epoch {
         self.first.iter().chain(more.flat_map(|line| line.iter()))
     }
 
-    /// Begins a new epoch and answers its number: the stamp for what the caller unlinked before.
+    /// Begins a new epoch and returns its number: the stamp for what the caller unlinked before.
     pub(crate) fn stamp(&self) -> u64 {
         // AcqRel: the unlinking comes before the new epoch can be seen (see `announce`), and each
         // stamp comes after those before it.
-        (self.current.fetch_add(EPOCH_ONE, AcqRel) >> LOW_BITS) + 1
+        self.current.fetch_add(1, AcqRel) + 1
     }
 
-    /// Is garbage with this stamp free?
+    /// Returns `true` if garbage with this stamp is free.
     pub(crate) fn is_free(&self, stamp: u64) -> bool {
         // Acquire: pairs with the release in `advance`, through which the last accesses of the
         // readers who left come before the reuse.
@@ -221,7 +266,7 @@ impl Epoch {
 
     /// Finds out up to which stamp garbage is free. Pays the heavy barrier.
     pub(crate) fn advance(&self) {
-        let mut safe = self.current.load(Acquire) >> LOW_BITS;
+        let mut safe = self.current.load(Acquire);
         // Orders the unlinking of all that is stamped up to `safe` before the loads below; enough
         // for lines that no other thread has used, see `pin_line`.
         fence(SeqCst);
@@ -229,32 +274,39 @@ impl Epoch {
             // There is no other line that anybody has used.
             let mine = self.first.get(thread_index::current());
             safe = mine.map_or(safe, |mine| mine.hold_back(safe));
-        } else {
-            if self.asymmetric {
-                barrier::heavy();
-            }
+        } else if self.order_readers() || self.readers().all(Reader::has_switched) {
             safe = self.readers().fold(safe, |safe, reader| reader.hold_back(safe));
+        } else {
+            return;
         }
         self.safe.fetch_max(safe, AcqRel);
     }
-}
 
-impl Reader {
-    /// The last stamp up to `safe` that is free as far as this line is concerned.
-    fn hold_back(&self, safe: u64) -> u64 {
-        // Acquire: pairs with the Release of the unpinning.
-        let announced = self.announced.load(Acquire);
-        if announced == IDLE || announced == UNUSED {
-            safe
-        } else {
-            safe.min(announced >> LOW_BITS)
+    /// Orders what was unlinked before, and the collector's looks at the lines, with all pins.
+    /// Returns `false` if only those of lines that have switched are.
+    fn order_readers(&self) -> bool {
+        if self.fenceless.load(Relaxed) > 0 {
+            if barrier::heavy() {
+                return true;
+            }
+            self.fenceless.store(0, Relaxed);
+            // Before the barrier below, of whatever kind, and before the looks at the lines.
+            fence(SeqCst);
         }
+        // Acquire: pairs with the Release below. A collector that sees it sees what the barrier
+        // made known to the one that called it.
+        if self.all_fenced.load(Acquire) {
+            return true;
+        }
+        let ordered = barrier::heavy() || barrier::by_page();
+        if ordered {
+            self.all_fenced.store(true, Release);
+        }
+        ordered
     }
-}
 
-impl Epoch {
-    /// Has no other thread used this cache yet? A "yes" may be out of date as soon as it is given,
-    /// unless the caller put a fence before it, as `advance` does.
+    /// Returns `true` if no other thread has used this cache yet. That may be out of date as soon
+    /// as it is returned, unless the caller put a fence before it, as `advance` does.
     pub(crate) fn is_alone(&self) -> bool {
         match self.users.load(Relaxed) {
             0 => true,
@@ -266,6 +318,31 @@ impl Epoch {
             _ => false,
         }
     }
+
+    /// Returns `true` if it is likely that one thread alone has used this cache.
+    #[inline]
+    pub(crate) fn seems_alone(&self) -> bool {
+        self.users.load(Relaxed) <= 1
+    }
+}
+
+impl Reader {
+    /// The last stamp up to `safe` that is free as far as this line is concerned.
+    fn hold_back(&self, safe: u64) -> u64 {
+        // Acquire: pairs with the Release of the unpinning.
+        let announced = self.announced.load(Acquire);
+        if announced == IDLE || announced == UNUSED { safe } else { safe.min(announced) }
+    }
+
+    /// Returns `true` if the line's announcements can be relied on after a fence of the caller's.
+    /// See the module's head. Asks for the lock of all threads' numbers.
+    fn has_switched(&self) -> bool {
+        // A first pin has a fence of its own, see `pin_line`.
+        self.announced.load(Relaxed) == UNUSED
+            // Acquire: pairs with the Release in `announce`.
+            || self.fenced.load(Acquire)
+            || !thread_index::is_taken(self.number)
+    }
 }
 
 /// While it lives, nothing the thread can reach in the table is dropped or reused. `!Send`.
@@ -274,15 +351,36 @@ pub(crate) struct Pin<'e> {
     here: PhantomData<*const ()>,
 }
 
+impl Pin<'_> {
+    /// Begins to drop garbage at once, if nobody can reach what the caller has unlinked: no other
+    /// thread has ever used the cache, and this one holds no other pin. Returns nothing if that is
+    /// not so, or if the thread is dropping garbage of this cache already.
+    #[inline]
+    pub(crate) fn begin_dropping(&self, epoch: &Epoch) -> Option<Collecting<'_>> {
+        let reader = self.reader;
+        // Where there is no other pin, the line is not leased: it stays the thread's.
+        if reader.extra.load(Relaxed) != 0 || reader.collecting.load(Relaxed) {
+            return None;
+        }
+        // Pairs with the fence in `pin_line`. If this one comes first, a thread that uses the cache
+        // for the first time sees the unlinking; if that one comes first, it is counted here.
+        fence(SeqCst);
+        // The only line that was ever used is this thread's, for it is in use.
+        (epoch.users.load(Relaxed) == 1).then(|| {
+            reader.collecting.store(true, Relaxed);
+            Collecting(Some(reader))
+        })
+    }
+}
+
 impl Drop for Pin<'_> {
     #[inline]
     fn drop(&mut self) {
-        let announced = self.reader.announced.load(Relaxed);
-        if announced & LOW == 1 {
-            // Release: pairs with the Acquire in `advance`; what the reader read, it read before.
+        if self.reader.extra.load(Relaxed) == 0 {
+            // Release: pairs with the Acquire in `hold_back`; what the reader read, it read before.
             self.reader.announced.store(IDLE, Release);
         } else {
-            self.reader.unpin_slowly(announced);
+            self.reader.unpin_slowly();
         }
     }
 }
@@ -291,10 +389,12 @@ impl Reader {
     /// One of several pins, or a leased number.
     #[cold]
     #[inline(never)]
-    fn unpin_slowly(&self, announced: u64) {
-        if announced & DEPTH > 1 {
-            self.announced.store(announced - 1, Release);
+    fn unpin_slowly(&self) {
+        let extra = self.extra.load(Relaxed);
+        if extra & !LEASED > 0 {
+            self.extra.store(extra - 1, Relaxed);
         } else {
+            self.extra.store(0, Relaxed);
             // Release: as in `drop`. Before the number is another thread's.
             self.announced.store(IDLE, Release);
             thread_index::give_back(self.number);
@@ -302,70 +402,47 @@ impl Reader {
     }
 }
 
+crate::sync::thread_local! {
+    /// The calling thread, which has no number any more, is dropping garbage of some cache.
+    /// Without a destructor, so that it can be used as long as the thread lives.
+    static COLLECTING_AT_EXIT: Cell<bool> = const { Cell::new(false) };
+}
+
 /// While it lives, its thread does not begin to drop garbage of the same cache again: what a
 /// `Drop` does to the cache leaves garbage for later, instead of drops nested without end.
-pub(crate) struct Collecting<'e>(&'e Reader);
+///
+/// The note stands in the thread's line, which is the thread's until it ends. A thread that is
+/// ending has none to rely on: it holds a number for the moment of a pin, and the line may be
+/// another thread's after it. It notes in a place of its own that it is dropping garbage of *some*
+/// cache, and leaves that of others for later as well.
+pub(crate) struct Collecting<'e>(Option<&'e Reader>);
 
 impl Epoch {
-    /// Nothing if the calling thread is dropping garbage of this cache already.
+    /// Returns nothing if the calling thread is dropping garbage of this cache already.
     pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
-        let reader = self.pin().reader;
-        let already = reader.collecting.load(Relaxed);
-        (!already).then(|| {
+        let mut number = thread_index::current();
+        if number == thread_index::NONE {
+            number = thread_index::register();
+        }
+        if number == thread_index::NONE {
+            let begins = COLLECTING_AT_EXIT.try_with(|collecting| !collecting.replace(true));
+            return begins.unwrap_or(false).then_some(Collecting(None));
+        }
+        let reader = self.reader(number);
+        let begins = !reader.collecting.load(Relaxed);
+        begins.then(|| {
             reader.collecting.store(true, Relaxed);
-            Collecting(reader)
+            Collecting(Some(reader))
         })
     }
 }
 
 impl Drop for Collecting<'_> {
     fn drop(&mut self) {
-        self.0.collecting.store(false, Relaxed);
-    }
-}
-
-/// The two halves of the barrier, where they differ.
-#[cfg(all(target_os = "linux", not(loom), not(miri)))]
-mod barrier {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
-
-    use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
-
-    /// Registers the process for the cheap form of `membarrier(2)`; false where there is none.
-    pub(super) fn asymmetric() -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(|| {
-            let needed =
-                MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
-            membarrier_query().contains(needed)
-                && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
-        })
-    }
-
-    #[inline]
-    pub(super) fn compiler_only() {
-        compiler_fence(SeqCst);
-    }
-
-    pub(super) fn heavy() {
-        // Cannot fail after the registration succeeded (membarrier(2), ERRORS); if it did, going
-        // on would be unsound.
-        membarrier(MembarrierCommand::PrivateExpedited).expect("membarrier after its registration");
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
-mod barrier {
-    pub(super) fn asymmetric() -> bool {
-        false
-    }
-
-    /// Never reached: without an asymmetric barrier, no thread is fenceless.
-    pub(super) fn compiler_only() {}
-
-    pub(super) fn heavy() {
-        unreachable!("only an asymmetric epoch has a heavy side")
+        match self.0 {
+            Some(reader) => reader.collecting.store(false, Relaxed),
+            None => _ = COLLECTING_AT_EXIT.try_with(|collecting| collecting.set(false)),
+        }
     }
 }
 

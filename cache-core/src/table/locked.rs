@@ -2,12 +2,14 @@
 //!
 //! [`Locked`] is the shard's lock held by a pinned thread. Its methods change lanes and slots in
 //! the order that `mod.rs` and `group.rs` promise to readers. No user code runs in any of them.
-//! What a method retires goes into the shard's open batch of garbage; the caller, once it has let
-//! go of the lock, calls [`Table::collect_some`] if [`Locked::unlock`] says so.
+//! What a method retires goes into the shard's open batch of garbage; the caller, once it has
+//! released the lock, does what [`Locked::unlock`] has noted in its [`Due`].
 
-use super::limbo::Garbage;
+use super::due::Due;
+use super::limbo::{BATCH, Garbage};
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
+use super::reserved::{Completed, Reserved};
 use super::segments::BLOCK;
 use super::slab::Slab;
 use super::times::Times;
@@ -42,12 +44,11 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         self.core.writer.region
     }
 
-    /// Lets go of the lock. If true, the caller calls [`Table::collect_some`] when it is no longer
-    /// pinned.
+    /// Releases the lock at the end of a call that may have changed something, and notes what the
+    /// call has to do about garbage. (A lock that was only looked under may simply be dropped.)
     #[inline]
-    #[must_use]
-    pub(crate) fn unlock(mut self) -> bool {
-        std::mem::take(&mut self.core.writer.sealed)
+    pub(crate) fn unlock(mut self, due: &mut Due) {
+        self.core.writer.end_call(self.pinned.table, due);
     }
 
     /// What the floors above keep beside the shard, and the slots they refer to.
@@ -124,10 +125,9 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         }
     }
 
-    /// Takes a slot and puts a key into it, for a value that [`publish`](Self::publish) or
-    /// [`replace`](Self::replace) brings.
-    #[inline]
-    pub(crate) fn reserve(&mut self, hash: u64, key: K) -> u32 {
+    /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, hash: u64, key: K) -> Reserved {
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);
@@ -135,12 +135,13 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         unsafe { slot.write_key(key) };
         slot.meta.set_hash(hash as u32);
         slot.meta.set_state(State::Pending);
-        id
+        Reserved { id, table: self.table().address() }
     }
 
     /// Retires a reserved slot whose value did not come.
-    pub(crate) fn abandon(&mut self, id: u32) {
-        assert!(self.slab().meta(id).state() == State::Pending, "slot {id} is not reserved");
+    pub(crate) fn abandon(&mut self, reserved: Reserved) {
+        let Reserved { id, table } = reserved;
+        assert!(table == self.table().address(), "a reservation of another table");
         self.slab().meta(id).set_state(State::Abandoned);
         self.retire(id);
     }
@@ -148,40 +149,55 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
     /// [`replace`](Self::replace).
     #[inline]
-    pub(crate) fn complete(&mut self, id: u32, value: V, weight: u32, times: &Times) {
+    pub(crate) fn complete(
+        &mut self,
+        reserved: Reserved,
+        value: V,
+        weight: u32,
+        times: &Times,
+    ) -> Completed {
+        let Reserved { id, table } = reserved;
+        assert!(table == self.table().address(), "a reservation of another table");
         let slab = self.slab();
         let slot = slab.slot(id);
-        assert!(slot.meta.state() == State::Pending, "slot {id} is not reserved");
-        // SAFETY: a pending slot is in no region, so nobody reads its value, which is not there
-        // yet; we hold the lock.
+        // SAFETY: the token says that the slot is reserved: it is in no region, so nobody reads its
+        // value, which is not there yet; and nobody else has the token.
         unsafe { slot.write_value(value) };
         slab.set_weight(id, weight);
         slab.set_times(id, times);
         slot.meta.set_state(State::Live);
+        Completed { id, table }
     }
 
-    /// Puts a completed slot into the region, which must not hold its key. Answers the number of its
+    /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
     /// block.
     #[inline]
-    pub(crate) fn publish(&mut self, id: u32) -> u32 {
+    pub(crate) fn publish(&mut self, completed: Completed) -> u32 {
+        let id = self.publishable(completed);
         let mut region = self.region();
         if self.core.writer.entries >= region.class().entries() {
             region = self.grow(region);
         }
         let slab = self.slab();
-        // SAFETY: the holder of the lock; the key is absent, and the region has room.
+        // SAFETY: the holder of the lock; the slot holds key and value, is in no region yet, and
+        // there is room.
         unsafe { region.insert(slab.meta(id).hash(), id) };
         self.core.writer.set_live(slab, id, true)
     }
 
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
-    /// readable while the thread is pinned. Answers it, and the number of the new slot's block.
+    /// readable while the thread is pinned. Returns it, and the number of the new slot's block.
+    ///
+    /// # Panics
+    /// If `old` is not in the shard.
     #[inline]
-    pub(crate) fn replace(&mut self, old: u32, id: u32) -> (Entry<'p, K, V>, u32) {
+    pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (Entry<'p, K, V>, u32) {
+        let id = self.publishable(completed);
         let slab = self.slab();
         let entry = Entry { id: old, slot: slab.slot(old), slab };
         let region = self.region();
-        // SAFETY: the holder of the lock; the lane comes from this region.
+        // SAFETY: the holder of the lock; the lane comes from this region, and the slot that takes
+        // it holds key and value and is in no region yet.
         unsafe {
             let hash = entry.slot.meta.hash();
             let lane = region.lane_of(hash, old).expect("a live slot has a lane");
@@ -195,8 +211,17 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         (entry, block)
     }
 
-    /// Takes an entry out of the region and retires it. The answer stays readable while the thread
-    /// is pinned.
+    #[inline]
+    fn publishable(&self, completed: Completed) -> u32 {
+        assert!(completed.table == self.table().address(), "a slot of another table");
+        completed.id
+    }
+
+    /// Takes an entry out of the region and retires it. What is returned stays readable while the
+    /// thread is pinned.
+    ///
+    /// # Panics
+    /// If it is not in the shard.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
         let slab = self.slab();
@@ -214,28 +239,21 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         entry
     }
 
-    #[inline]
+    #[inline(always)]
     fn retire(&mut self, id: u32) {
-        let slab = self.slab();
-        let writer = &mut self.core.writer;
-        writer.open.push(id);
-        writer.open_weight += u64::from(slab.weight(id));
-        if writer.open.len() >= writer.batch || writer.open_weight >= writer.batch_weight {
-            self.seal();
-        }
+        self.core.writer.retire(self.pinned.table, id);
     }
 
-    #[cold]
-    fn seal(&mut self) {
-        let table = self.table();
-        self.core.writer.seal(table);
-    }
-
-    /// Gives back what the shard has no use for at present: blocks without a slot in use, and the region, if a
-    /// far smaller one would do. Answers the numbers of the blocks, which have no entries any more, and the
-    /// blocks. O(blocks and entries of the shard).
-    pub(crate) fn shrink(&mut self) -> (Vec<u32>, FreeBlocks) {
+    /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
+    /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
+    /// which have no entries any more. O(blocks and entries of the shard).
+    pub(crate) fn shrink(&mut self) -> Vec<u32> {
         let (numbers, firsts) = self.core.writer.release_free_blocks();
+        let table = self.table();
+        if !firsts.is_empty() {
+            table.limbo.seal(&table.epoch, Garbage::Blocks(firsts), 0);
+            self.core.writer.sealed = true;
+        }
         // Room for twice as many, so that it does not have to grow again at once; and only if that saves
         // three quarters.
         let (region, least) = (self.region(), self.core.writer.least);
@@ -243,7 +261,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         if class.next() < region.class() {
             self.rebuild(region, class);
         }
-        (numbers, FreeBlocks(firsts))
+        numbers
     }
 
     /// Replaces the region by a larger one.
@@ -334,14 +352,10 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
                 assert_eq!(slab.owner(id) as usize, number);
             }
         }
-        assert!(writer.open.len() < writer.batch);
+        assert!(writer.open.len() < BATCH);
         assert!(writer.open.iter().all(|&id| !self.is_live(id)), "garbage is not live");
     }
 }
-
-/// Blocks of slots that a shard has given up: for [`Table::take_back`], when it is unlocked.
-#[must_use]
-pub(crate) struct FreeBlocks(pub(super) Vec<u32>);
 
 /// The entries of a shard that was emptied. Dropping it retires them.
 pub(crate) struct Detached<'p, K, V, X> {
@@ -351,8 +365,7 @@ pub(crate) struct Detached<'p, K, V, X> {
 }
 
 impl<K, V, X> Detached<'_, K, V, X> {
-    /// Shows each entry to `visit`, without the lock, and retires them in small batches, taking the
-    /// shard's lock for each.
+    /// Shows each entry to `visit`, without the lock, and retires them in batches.
     pub(crate) fn finish(mut self, mut visit: impl FnMut(Entry<'_, K, V>)) {
         let region = self.region.expect("finished once");
         let slab = &self.pinned.table.slab;
@@ -365,24 +378,25 @@ impl<K, V, X> Detached<'_, K, V, X> {
     fn retire(&mut self) {
         let Some(region) = self.region.take() else { return };
         let table = self.pinned.table;
-        let mut batch = Vec::with_capacity(64);
-        let retire = |batch: &mut Vec<u32>| {
-            let mut locked = self.pinned.lock(self.shard);
-            for id in batch.drain(..) {
-                table.slab.meta(id).set_state(State::Removed);
-                locked.retire(id);
-            }
+        let mut batch = Vec::new();
+        let seal = |ids: Vec<u32>| {
+            let weight = ids.iter().map(|&id| u64::from(table.slab.weight(id))).sum();
+            table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
         };
         // SAFETY: as in `finish`.
         unsafe {
             region.for_each(|id| {
+                // Nobody else changes it: the shard has forgotten the slot, whose bit is not set.
+                table.slab.meta(id).set_state(State::Removed);
                 batch.push(id);
-                if batch.len() == 64 {
-                    retire(&mut batch);
+                if batch.len() == BATCH {
+                    seal(std::mem::take(&mut batch));
                 }
             });
         }
-        retire(&mut batch);
+        if !batch.is_empty() {
+            seal(batch);
+        }
         table.limbo.seal(&table.epoch, Garbage::Region(region), 0);
     }
 }

@@ -23,7 +23,7 @@ use loom::sync::atomic::{
 use loom::thread;
 
 use super::epoch::Epoch;
-use super::{Class, Entry, Keeps, Pinned, Plan, Table, Times};
+use super::{Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, SharedSlot, Table, Times};
 use crate::panics::Panics;
 use crate::thread_index;
 
@@ -251,6 +251,92 @@ fn epoch_alone_until_the_first_read_of_another() {
     });
 }
 
+/// Readers that began without a fence of their own, and a heavy side that fails from now on.
+fn switching(numbers: &[usize]) -> Arc<Lane> {
+    let lane = Lane::new(Epoch::new(4).with_light_readers());
+    for &number in numbers {
+        thread_index::set(number);
+        drop(lane.epoch.pin());
+    }
+    thread_index::set(0);
+    lane
+}
+
+/// A line that is idle, or announces something, without a fence proves nothing; one that has made a
+/// pin with the fence does.
+fn switch_beside(reads: fn(&Lane), collections: usize) {
+    model(move || {
+        let lane = switching(&[0, 1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || reads(&lane))
+        };
+        let mut free = false;
+        for _ in 0..collections {
+            free = free || lane.reuse();
+        }
+        reader.join().unwrap();
+        // Once all threads have made a pin with the fence, all is free.
+        for number in [1, 0] {
+            thread_index::set(number);
+            drop(lane.epoch.pin());
+        }
+        assert!(free || lane.reuse());
+    });
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_a_reader() {
+    switch_beside(Lane::pin_and_read, 1);
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_a_reader_of_many_reads() {
+    switch_beside(
+        |lane| {
+            lane.pin_and_read();
+            lane.pin_and_read();
+        },
+        2,
+    );
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_nested_pins() {
+    switch_beside(
+        |lane| {
+            let outer = lane.epoch.pin();
+            lane.pin_and_read();
+            lane.read();
+            drop(outer);
+            lane.pin_and_read();
+        },
+        1,
+    );
+}
+
+/// Two collectors find out at once that the heavy side fails.
+#[test]
+fn epoch_is_switched_by_two_collectors() {
+    model(|| {
+        let lane = switching(&[0, 1, 2]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let collector = {
+            let lane = Arc::clone(&lane);
+            spawn(2, move || {
+                drop(lane.epoch.pin());
+                lane.epoch.advance();
+            })
+        };
+        lane.reuse();
+        reader.join().unwrap();
+        collector.join().unwrap();
+    });
+}
+
 /// A key or a value of the table.
 type Word = Tracked;
 type Tested = Table<Word, Word, ()>;
@@ -300,19 +386,18 @@ fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
 
 fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
     let (mut locked, found) = pinned.lock_key(hash, |other| other.get() == key);
-    let id = locked.reserve(hash, Word::new(key));
-    locked.complete(id, Word::new(value), 1, &Times::TIMELESS);
+    let slot = locked.reserve(hash, Word::new(key));
+    let slot = locked.complete(slot, Word::new(value), 1, &Times::TIMELESS);
     match found {
-        Some(old) => drop(locked.replace(old, id)),
-        None => drop(locked.publish(id)),
+        Some(old) => _ = locked.replace(old, slot),
+        None => _ = locked.publish(slot),
     }
-    let _ = locked.unlock();
 }
 
 fn remove(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
     let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == key);
     let entry = found.map(|id| locked.unlink(id));
-    let _ = locked.unlock();
+    drop(locked);
     entry.map(value_of)
 }
 
@@ -594,41 +679,97 @@ fn table_update_against_remove() {
     );
 }
 
-/// The key of a running load is compared without the lock while its leader gives it up.
-#[test]
-fn table_reserved_key_outlives_its_reservation() {
-    model(|| {
+/// The key of a running load is compared, without a lock, while its leader ends the load as `end`
+/// says and the slot is collected.
+fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
+    model(move || {
         let table = table(&[]);
-        let id = table.pin().lock(0).reserve(HASH, Word::new(1));
-        let reserved = Arc::new(loom::sync::Mutex::new(Some(id)));
+        let slot = table.pin().lock(0).reserve(HASH, Word::new(1));
+        let slot = Arc::new(SharedSlot::new(slot));
         let other = {
-            let (table, reserved) = (Arc::clone(&table), Arc::clone(&reserved));
+            let (table, slot) = (Arc::clone(&table), Arc::clone(&slot));
             spawn(1, move || {
                 let pinned = table.pin();
-                let known = *reserved.lock().unwrap();
-                if let Some(id) = known {
-                    assert_eq!(pinned.reserved_key(id).get(), 1);
+                if let Some(key) = pinned.key_of(&slot) {
+                    assert_eq!(key.get(), 1);
                 }
             })
         };
         let pinned = table.pin();
-        let mut locked = pinned.lock(0);
-        *reserved.lock().unwrap() = None;
-        locked.abandon(id);
-        let _ = locked.unlock();
+        let taken = slot.take().expect("it was not taken before");
+        end(&mut pinned.lock(0), taken);
         drop(pinned);
+        assert!(slot.take().is_none());
         collect(&table);
         other.join().unwrap();
     });
 }
 
+#[test]
+fn table_reserved_key_outlives_its_reservation() {
+    compare_beside(|locked, slot| locked.abandon(slot));
+}
+
+/// The value is removed again at once.
+#[test]
+fn table_reserved_key_outlives_its_publication() {
+    compare_beside(|locked, slot| {
+        let slot = locked.complete(slot, Word::new(10), 1, &Times::TIMELESS);
+        let id = slot.id();
+        locked.publish(slot);
+        locked.unlink(id);
+    });
+}
+
+/// A thread that has used the table alone so far drops at once what it removes, while another comes
+/// for the first time.
+#[test]
+fn table_drops_at_once_beside_the_first_read_of_another() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert_eq!(find(pinned, 2), Some(20));
+        },
+        |table| {
+            let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+            let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == 1);
+            locked.unlink(found.expect("it is there"));
+            locked.unlock(&mut due);
+            pinned.drop_retired(&due, &mut panics);
+        },
+    );
+}
+
+/// As above, and the other thread collects what it finds retired.
+#[test]
+fn table_drops_at_once_beside_the_first_collection_of_another() {
+    model(|| {
+        let table = table(&[1]);
+        let other = {
+            let table = Arc::clone(&table);
+            spawn(1, move || {
+                assert!(matches!(find(&table.pin(), 1), Some(10) | None));
+                collect(&table);
+            })
+        };
+        let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+        let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == 1);
+        locked.unlink(found.expect("it is there"));
+        locked.unlock(&mut due);
+        pinned.drop_retired(&due, &mut panics);
+        drop(pinned);
+        other.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0);
+        table.pin().lock(0).validate();
+    });
+}
+
 /// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
 fn give_back(table: &Tested) {
-    let pinned = table.pin();
-    let mut locked = pinned.lock(0);
-    let (_, blocks) = locked.shrink();
-    let _ = locked.unlock();
-    table.take_back(blocks);
+    table.pin().lock(0).shrink();
+    collect(table);
 }
 
 /// The slot's segment is freed, and added again for another entry, behind a reader that may have the index.

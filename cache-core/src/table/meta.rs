@@ -41,6 +41,9 @@ pub(crate) enum State {
     Replaced = 4,
     /// A load that was not published: a key alone waits for the last reader.
     Abandoned = 5,
+    /// Left the table, and holds nothing any more: what it held was dropped at once, because nobody
+    /// could be reading. It still has to be made free.
+    Emptied = 6,
 }
 
 /// The queue of the eviction policy a live slot stands in.
@@ -128,7 +131,8 @@ impl Meta {
             2 => State::Live,
             3 => State::Removed,
             4 => State::Replaced,
-            _ => State::Abandoned,
+            5 => State::Abandoned,
+            _ => State::Emptied,
         }
     }
 

@@ -36,12 +36,23 @@
 //! # Files
 //! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots
 //! (`slot.rs`), in the arrays of `segments.rs` ·
-//! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time · `epoch.rs` when memory is free ·
-//! `limbo.rs` garbage waiting for that · `locked.rs` the writer · `writer.rs` what its lock guards ·
-//! `alloc.rs` zeroed arrays.
+//! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time ·
+//! `reserved.rs` slots on their way into the table · `epoch.rs` when memory is free, by `barrier.rs` ·
+//! `limbo.rs` garbage waiting for that · `collect.rs` dropping it · `due.rs` whose turn it is ·
+//! `locked.rs` the writer · `writer.rs` what its lock guards · `alloc.rs` zeroed arrays.
+//!
+//! # Who may misuse it
+//! Nobody outside this folder: whatever safe code there does with what it is given, no memory is read
+//! that is not there. A reference to an entry ([`Entry`]) lives no longer than the pin it was found
+//! under. A number of a slot is only a number: what is done with it asks for the lock of the shard and
+//! checks that the slot is live there. A slot that has no value yet, or has one and is not published,
+//! is a token that is used up. Within this folder, what needs a promise is an `unsafe fn`.
 #![allow(unsafe_code)]
 
 mod alloc;
+mod barrier;
+mod collect;
+mod due;
 mod entry;
 mod epoch;
 mod group;
@@ -51,6 +62,7 @@ mod locked;
 mod loom_tests;
 mod meta;
 mod region;
+mod reserved;
 mod segments;
 mod slab;
 mod slot;
@@ -61,21 +73,23 @@ mod writer;
 
 use std::cell::RefCell;
 
+use self::collect::Sweeper;
+pub(crate) use self::due::Due;
 pub(crate) use self::entry::Entry;
 use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
-use self::limbo::{Garbage, Limbo};
-pub(crate) use self::locked::{FreeBlocks, Locked};
-use self::meta::State;
+pub(crate) use self::limbo::Live;
+use self::limbo::{Limbo, Limits, SWEEP};
+pub(crate) use self::locked::Locked;
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
 pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
+pub(crate) use self::reserved::{Reserved, SharedSlot};
 use self::slab::Slab;
-pub(crate) use self::times::Times;
+pub(crate) use self::times::{Pace, Times};
 use self::writer::{Core, Writer};
-use crate::panics::Panics;
 use crate::stats::Counters;
 use crate::sync::{Mutex, Padded};
 
@@ -114,6 +128,8 @@ pub(crate) struct Table<K, V, X> {
     regions: Box<[RegionWord]>,
     shards: Box<[Padded<Mutex<Core<X>>>]>,
     limbo: Limbo,
+    limits: Limits,
+    sweeper: Sweeper,
 }
 
 impl<K, V, X> Table<K, V, X> {
@@ -124,23 +140,28 @@ impl<K, V, X> Table<K, V, X> {
         let slack = |share: u64| (256 + share.isqrt() / 2) * plan.shards as u64;
         let planned = plan.entries.zip(share).map(|(entries, share)| entries + slack(share));
         let initial = Class::for_entries(plan.initial.div_ceil(plan.shards));
-        let batch = share.map_or(64, |share| (share / 16).clamp(1, 64)) as usize;
         // Garbage of heavy entries must not weigh as much again as the cache.
         let weight = plan.weight.unwrap_or(u64::MAX);
         let batch_weight = (weight / (16 * plan.shards as u64)).max(1);
         let all_regions: Vec<Region> =
             (0..plan.shards).map(|_| Region::allocate(initial)).collect();
         let shard = |(index, &region)| {
-            let writer = Writer::new(index, region, batch, batch_weight);
+            // Their turns to look after the others are spread evenly.
+            let calls = (index as u64 * u64::from(SWEEP) / plan.shards as u64) as u32;
+            let writer = Writer::new(index, region, batch_weight, calls);
             Padded(Mutex::new(Core::new(writer, state(index))))
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
+        let limits =
+            const { Limits::new(size_of::<slot::Slot<K, V>>(), std::mem::needs_drop::<(K, V)>()) };
         Table {
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.keeps),
             regions: all_regions.into_iter().map(RegionWord::new).collect(),
             shards,
-            limbo: Limbo::new(plan.entries, plan.weight),
+            limbo: Limbo::new(limits),
+            limits,
+            sweeper: Sweeper::new(plan.shards),
         }
     }
 
@@ -161,11 +182,10 @@ impl<K, V, X> Table<K, V, X> {
         (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
     }
 
-    /// Takes back blocks of slots that a shard has given up. Frees memory, so the caller holds no lock.
-    pub(crate) fn take_back(&self, blocks: FreeBlocks) {
-        if !blocks.0.is_empty() {
-            self.slab.return_blocks(&blocks.0);
-        }
+    /// Tells this table from others.
+    #[inline]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Keeps from now on when each entry was written.
@@ -177,57 +197,6 @@ impl<K, V, X> Table<K, V, X> {
     /// The counters of all threads that have used this table.
     pub(crate) fn counters(&self) -> impl Iterator<Item = &Counters> {
         self.epoch.readers().map(|reader| &reader.counters)
-    }
-
-    /// A step of garbage collection, after a call that sealed some. Runs the user's `Drop`, so the
-    /// caller holds no lock; takes the lock of one shard at a time. Does nothing if called from such
-    /// a `Drop`. `entries`: how many there are; 0 where that is not known.
-    pub(crate) fn collect_some(&self, entries: u64, panics: &mut Panics) {
-        let Some(_collecting) = self.epoch.begin_collecting() else { return };
-        self.limbo.advance_if_due(&self.epoch, entries);
-        self.recycle(self.limbo.take_free(&self.epoch), panics);
-    }
-
-    /// Collects all garbage that no reader can reach. As `collect_some`.
-    pub(crate) fn collect_all(&self, panics: &mut Panics) {
-        for shard in 0..self.shards() {
-            self.shards[shard].lock().writer.seal(self);
-        }
-        let Some(_collecting) = self.epoch.begin_collecting() else { return };
-        self.limbo.advance(&self.epoch);
-        loop {
-            let free = self.limbo.take_free(&self.epoch);
-            if free.iter().all(Option::is_none) {
-                return self.limbo.shrink();
-            }
-            self.recycle(free, panics);
-        }
-    }
-
-    /// Drops garbage that is free and gives its slots back to their shards.
-    fn recycle(&self, garbage: impl IntoIterator<Item = Option<Garbage>>, panics: &mut Panics) {
-        for garbage in garbage.into_iter().flatten() {
-            match garbage {
-                // SAFETY: the garbage is free: no reader can reach the region.
-                Garbage::Region(region) => unsafe { region.free() },
-                Garbage::Slots { shard, ids } => {
-                    self.drop_contents(ids.iter().copied(), panics);
-                    self.shards[shard].lock().writer.give_back(&self.slab, ids);
-                }
-            }
-        }
-    }
-
-    /// Drops what slots hold that are this thread's alone (free garbage, taken from the queue, or
-    /// those of a table that nobody uses any more), each once.
-    fn drop_contents(&self, ids: impl Iterator<Item = u32>, panics: &mut Panics) {
-        if std::mem::needs_drop::<(K, V)>() {
-            for id in ids {
-                let slot = self.slab.slot(id);
-                // SAFETY: as said above; the slot's state says what it holds.
-                panics.catch(|| unsafe { slot.drop_contents() });
-            }
-        }
     }
 
     /// Memory held, by part: slots, what stands beside them, regions, garbage queues and the
@@ -261,28 +230,6 @@ pub(crate) struct TableBytes {
     pub(crate) bookkeeping: usize,
     pub(crate) shards: usize,
     pub(crate) threads: usize,
-}
-
-impl<K, V, X> Drop for Table<K, V, X> {
-    fn drop(&mut self) {
-        // Nobody uses the table any more: all its slots are ours.
-        for garbage in self.limbo.take_all() {
-            if let Garbage::Region(region) = garbage {
-                // SAFETY: as above.
-                unsafe { region.free() };
-            }
-        }
-        for word in &self.regions {
-            // SAFETY: as above; a region is published in one word or queued, never both.
-            unsafe { word.load().free() };
-        }
-        let mut panics = Panics::default();
-        for shard in 0..self.shards.len() {
-            let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken().collect();
-            self.drop_contents(taken.into_iter(), &mut panics);
-        }
-        panics.resume();
-    }
 }
 
 /// A table in the hands of a pinned thread.
@@ -323,23 +270,11 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     }
 
     /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
-    pub(crate) fn for_each(&self, shard: usize, mut visit: impl FnMut(Entry<'_, K, V>)) {
+    pub(crate) fn for_each<'p>(&'p self, shard: usize, mut visit: impl FnMut(Entry<'p, K, V>)) {
         let region = self.table.regions[shard].load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
         unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) }
-    }
-
-    /// An entry that this thread has found since it was pinned, by its number.
-    ///
-    /// # Panics
-    /// If the slot holds no value.
-    pub(crate) fn entry(&self, id: u32) -> Entry<'_, K, V> {
-        let slot = self.table.slab.slot(id);
-        let state = self.table.slab.meta(id).state();
-        let holds_a_value = matches!(state, State::Live | State::Removed | State::Replaced);
-        assert!(holds_a_value, "slot {id} holds no value");
-        Entry { id, slot, slab: &self.table.slab }
     }
 
     /// Takes a shard's lock.
@@ -470,22 +405,5 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             })
         };
         found.map(|(id, slot)| Entry { id, slot, slab })
-    }
-}
-
-impl<K, V, X> Pinned<'_, K, V, X> {
-    /// The key of a slot that was [reserved](Locked::reserve): by the caller, who has not published
-    /// or abandoned it, or by somebody whose reservation the caller learnt of under the shard's
-    /// lock since he was pinned.
-    ///
-    /// # Panics
-    /// If the slot is free.
-    #[inline]
-    pub(crate) fn reserved_key(&self, id: u32) -> &K {
-        let slot = self.table.slab.slot(id);
-        assert!(slot.meta.state() != State::Free, "slot {id} is not reserved");
-        // SAFETY: the state was read with Acquire, and who sets it writes the key before
-        // (Release). What happens to the slot meanwhile, the pin keeps its key.
-        unsafe { slot.key() }
     }
 }

@@ -32,7 +32,7 @@ unsafe impl<K, V> Zeroed for Slot<K, V> {
 
 impl<K, V> Slot<K, V> {
     /// # Safety
-    /// The slot holds a key, and goes on holding it for `'s`.
+    /// The slot holds a key, and goes on holding it for as long as the reference lives.
     #[inline]
     pub(super) unsafe fn key(&self) -> &K {
         // SAFETY: the caller's promise; a key is not written while the slot is published.
@@ -40,7 +40,7 @@ impl<K, V> Slot<K, V> {
     }
 
     /// # Safety
-    /// The slot holds a value, and goes on holding it for `'s`.
+    /// The slot holds a value, and goes on holding it for as long as the reference lives.
     #[inline]
     pub(super) unsafe fn value(&self) -> &V {
         // SAFETY: the caller's promise; a value is not written while the slot is published.
@@ -61,11 +61,11 @@ impl<K, V> Slot<K, V> {
         unsafe { (*self.value.get()).write(value) };
     }
 
-    /// Drops what the slot holds. Runs the user's `Drop`, which may panic: then the other of the
-    /// two is dropped all the same.
+    /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's `Drop`,
+    /// which may panic: then the other of the two is dropped all the same.
     ///
     /// # Safety
-    /// The slot is the caller's alone, and he will not read its key or value any more.
+    /// The slot is the caller's alone, and nobody reads its key or value any more.
     pub(super) unsafe fn drop_contents(&self) {
         struct DropKey<'s, K, V>(&'s Slot<K, V>);
         impl<K, V> Drop for DropKey<'_, K, V> {
@@ -76,8 +76,9 @@ impl<K, V> Slot<K, V> {
         }
         let state = self.meta.state();
         // First, so that nothing that goes wrong below makes anybody drop it again.
-        self.meta.set_state(State::Free);
-        let _drop_key = (state != State::Free).then_some(DropKey(self));
+        self.meta.set_state(State::Emptied);
+        let holds_key = !matches!(state, State::Free | State::Emptied);
+        let _drop_key = holds_key.then_some(DropKey(self));
         if matches!(state, State::Live | State::Removed | State::Replaced) {
             // SAFETY: as promised by the caller; these states hold a value.
             unsafe { (*self.value.get()).assume_init_drop() };

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::*;
+use crate::panics::Panics;
 
 type Small<K, V> = Table<K, V, ()>;
 
@@ -21,33 +22,35 @@ fn hash_of(key: u64, bits: u32) -> u64 {
 }
 
 fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
-    let sealed = {
-        let pinned = table.pin();
-        let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
-        let id = shard.reserve(hash, key);
-        shard.complete(id, value, 1, &Times::TIMELESS);
-        match found {
-            Some(old) => {
-                shard.replace(old, id);
-            }
-            None => drop(shard.publish(id)),
-        }
-        shard.unlock()
-    };
-    if sealed {
-        table.collect_some(0, &mut Panics::default());
+    let (pinned, mut due) = (table.pin(), Due::default());
+    let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
+    let slot = shard.reserve(hash, key);
+    let slot = shard.complete(slot, value, 1, &Times::TIMELESS);
+    match found {
+        Some(old) => _ = shard.replace(old, slot),
+        None => _ = shard.publish(slot),
     }
+    shard.unlock(&mut due);
+    end(table, pinned, &due);
+}
+
+/// What a call does when it has released its locks.
+fn end<K, V>(table: &Small<K, V>, pinned: Pinned<'_, K, V, ()>, due: &Due) {
+    let mut panics = Panics::default();
+    pinned.drop_retired(due, &mut panics);
+    drop(pinned);
+    if !due.is_empty() {
+        table.collect_due(due, Live::Entries(0), &mut panics);
+    }
+    panics.resume();
 }
 
 fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
-    let pinned = table.pin();
+    let (pinned, mut due) = (table.pin(), Due::default());
     let (mut shard, found) = pinned.lock_key(hash, |other| other == key);
     let value = found.map(|id| shard.unlink(id).value().clone());
-    let sealed = shard.unlock();
-    drop(pinned);
-    if sealed {
-        table.collect_some(0, &mut Panics::default());
-    }
+    shard.unlock(&mut due);
+    end(table, pinned, &due);
     value
 }
 
@@ -243,11 +246,12 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
     for key in 0..64 {
         let pinned = table.pin();
         let (mut shard, _) = pinned.lock_key(hash_of(key, 64), |other| *other == key);
-        let id = shard.reserve(hash_of(key, 64), key);
-        shard.complete(id, Bomb(Counted::new(&alive, key), key % 7 == 0), 1, &Times::TIMELESS);
-        shard.publish(id);
+        let slot = shard.reserve(hash_of(key, 64), key);
+        let bomb = Bomb(Counted::new(&alive, key), key % 7 == 0);
+        let slot = shard.complete(slot, bomb, 1, &Times::TIMELESS);
+        let id = slot.id();
+        shard.publish(slot);
         shard.unlink(id);
-        let _ = shard.unlock();
     }
     let mut panics = Panics::default();
     table.collect_all(&mut panics);

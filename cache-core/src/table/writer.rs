@@ -10,7 +10,8 @@
 //! for the next block that comes.
 
 use super::Table;
-use super::limbo::Garbage;
+use super::due::Due;
+use super::limbo::{Garbage, SWEEP};
 use super::meta::{NIL, Nodes, State};
 use super::region::{Class, Region};
 use super::segments::BLOCK;
@@ -62,18 +63,22 @@ pub(super) struct Writer {
     pub(super) entries: usize,
     /// Slots retired and not yet sealed, and their weight.
     pub(super) open: Vec<u32>,
-    pub(super) open_weight: u64,
+    open_weight: u64,
+    /// So many of them, from the first on, were handed to calls that might drop them at once.
+    handed: usize,
     /// What the next batch is gathered in: the list of one that was given back.
     spare: Vec<u32>,
-    /// A batch was sealed, and nobody has been told yet to collect.
+    /// A batch was sealed, and no call has been told yet to collect.
     pub(super) sealed: bool,
-    /// Slots in a full batch, and weight that makes one full with fewer.
-    pub(super) batch: usize,
-    pub(super) batch_weight: u64,
+    /// Calls since the last one that was told to look after the other shards.
+    calls: u32,
+    /// Weight that makes a batch full with fewer slots than usual.
+    batch_weight: u64,
 }
 
 impl Writer {
-    pub(super) fn new(shard: usize, region: Region, batch: usize, batch_weight: u64) -> Self {
+    /// `calls`: as if so many had been here before.
+    pub(super) fn new(shard: usize, region: Region, batch_weight: u64, calls: u32) -> Self {
         Writer {
             shard,
             region,
@@ -84,9 +89,10 @@ impl Writer {
             entries: 0,
             open: Vec::new(),
             open_weight: 0,
+            handed: 0,
             spare: Vec::new(),
             sealed: false,
-            batch,
+            calls,
             batch_weight,
         }
     }
@@ -160,7 +166,7 @@ impl Writer {
         self.spare = ids;
     }
 
-    /// Answers the number of the slot's block.
+    /// Returns the number of the slot's block.
     #[inline]
     pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) -> u32 {
         let number = slab.owner(id);
@@ -177,19 +183,61 @@ impl Writer {
         number
     }
 
+    /// Returns `true` if the slot belongs to this shard and is live.
     #[inline]
     pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
-        let block = &self.blocks[slab.owner(id) as usize];
-        block.live & (1 << (id - block.first)) != 0
+        let Some(block) = self.blocks.get(slab.owner(id) as usize) else { return false };
+        // A number that is another shard's leads to a block that does not begin where it should.
+        let offset = id.wrapping_sub(block.first);
+        offset < BLOCK && block.live & (1 << offset) != 0
+    }
+
+    /// Adds a slot, which has left the table, to the open batch.
+    #[inline(always)]
+    pub(super) fn retire<K, V, X>(&mut self, table: &Table<K, V, X>, id: u32) {
+        self.open.push(id);
+        self.open_weight += u64::from(table.slab.weight(id));
+        let full = if table.epoch.seems_alone() {
+            table.limits.alone
+        } else {
+            table.limits.batch(self.entries, table.shards())
+        };
+        if self.open.len() >= full || self.open_weight >= self.batch_weight {
+            self.seal(table);
+        } else if self.open.len() == 1 {
+            table.sweeper.note_open(self.shard);
+        }
     }
 
     /// Seals the open batch, if anything is in it.
+    #[cold]
     pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>) {
         if !self.open.is_empty() {
             let ids = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
             let weight = std::mem::take(&mut self.open_weight);
-            self.sealed = true;
+            (self.sealed, self.handed) = (true, 0);
+            table.sweeper.note_sealed(self.shard);
             table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
+        }
+    }
+
+    /// The end of a call that may have retired something: what it has to do about garbage.
+    #[inline]
+    pub(super) fn end_call<K, V, X>(&mut self, table: &Table<K, V, X>, due: &mut Due) {
+        due.collect |= std::mem::take(&mut self.sealed);
+        self.calls += 1;
+        if self.calls >= SWEEP {
+            self.calls = 0;
+            due.sweep = true;
+        }
+        if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
+            self.handed += due.retired.take_from(&self.open[self.handed..]);
+            if self.handed < self.open.len() {
+                // More than a call can take: they go when the thread is not pinned.
+                self.seal(table);
+                due.collect = true;
+                self.sealed = false;
+            }
         }
     }
 

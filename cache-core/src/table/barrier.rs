@@ -1,0 +1,110 @@
+//! The collector's half of a barrier between it and all readers: see `epoch.rs`.
+//!
+//! Linux offers it as a system call, `membarrier(2)`. A sandbox may forbid that call from some
+//! moment on, so it may fail whenever it is made. For that one moment, the change to fences on the
+//! readers' side, there is a second way, which every program needs and sandboxes therefore allow: to
+//! take away the right to a page. The kernel must then see to it that no core goes on using its own
+//! copy of that right, and on x86-64 it does so by interrupting every core that runs a thread of the
+//! process; an interrupt is a full barrier. (The .NET runtime and Folly fall back on the same.) On
+//! cores that can be told by an instruction (`INVLPGB` on x86-64, `TLBI` on ARM) nobody is
+//! interrupted, so there it is not used.
+
+#[cfg(all(target_os = "linux", not(loom), not(miri)))]
+mod system {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, compiler_fence};
+
+    use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
+
+    /// The call has failed after its registration: new caches need not try it.
+    static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
+    /// Registers the process for the cheap form of `membarrier(2)`; returns `false` where there is
+    /// none.
+    pub(in super::super) fn asymmetric() -> bool {
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        let registered = *REGISTERED.get_or_init(|| {
+            let needed =
+                MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
+            membarrier_query().contains(needed)
+                && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+        });
+        // Relaxed: a cache that learns of it late finds out by itself.
+        registered && !FORBIDDEN.load(Relaxed)
+    }
+
+    #[inline]
+    pub(in super::super) fn compiler_only() {
+        compiler_fence(SeqCst);
+    }
+
+    /// Returns `false` if the system refuses.
+    pub(in super::super) fn heavy() -> bool {
+        let done = membarrier(MembarrierCommand::PrivateExpedited).is_ok();
+        if !done {
+            FORBIDDEN.store(true, Relaxed);
+        }
+        done
+    }
+
+    /// As `heavy`, by taking away the right to a page. Returns `false` if the system refuses, or
+    /// where that is no barrier. Slow, and meant to be called once for a cache.
+    #[cfg(target_arch = "x86_64")]
+    pub(in super::super) fn by_page() -> bool {
+        use std::ptr::null_mut;
+
+        use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+
+        const PAGE: usize = 4096;
+        if tells_cores_by_instruction() {
+            return false;
+        }
+        let rights = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a mapping of our own, where the system likes it.
+        let Ok(page) = (unsafe { mmap_anonymous(null_mut(), PAGE, rights, MapFlags::PRIVATE) })
+        else {
+            return false;
+        };
+        // SAFETY: the page is mapped, writable and ours alone; volatile, because it must be in use
+        // for there to be a right that can be taken away.
+        unsafe { page.cast::<u8>().write_volatile(1) };
+        // SAFETY: nobody uses the page any more.
+        let taken = unsafe { mprotect(page, PAGE, MprotectFlags::empty()) }.is_ok();
+        // SAFETY: as above.
+        let _ = unsafe { munmap(page, PAGE) };
+        taken
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(in super::super) fn by_page() -> bool {
+        false
+    }
+
+    /// Returns `true` if the processor has `INVLPGB` (AMD64 Architecture Programmer's Manual,
+    /// volume 3, CPUID function 8000_0008h).
+    #[cfg(target_arch = "x86_64")]
+    fn tells_cores_by_instruction() -> bool {
+        use std::arch::x86_64::__cpuid;
+        __cpuid(0x8000_0000).eax >= 0x8000_0008 && __cpuid(0x8000_0008).ebx & (1 << 3) != 0
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
+mod system {
+    pub(in super::super) fn asymmetric() -> bool {
+        false
+    }
+
+    /// Reached in models alone, which check what happens when it does nothing.
+    pub(in super::super) fn compiler_only() {}
+
+    pub(in super::super) fn heavy() -> bool {
+        false
+    }
+
+    pub(in super::super) fn by_page() -> bool {
+        false
+    }
+}
+
+pub(super) use self::system::{asymmetric, by_page, compiler_only, heavy};

@@ -1,0 +1,91 @@
+//! Reserved slots: a key without a value yet, and whose it is.
+//!
+//! A slot that a writer has taken for a key is in nobody else's hands until it is published, and it
+//! is to be published once or given back once. So it is not known by its number but by a token,
+//! [`Reserved`], which only the table makes and which publishing and abandoning use up.
+//!
+//! The slot of a running load is seen by others: a caller that comes for the same hash compares its
+//! key with the load's. They share the token as a [`SharedSlot`], out of which the leader takes it to
+//! end the load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
+//! slot can be retired, so a pinned thread that still finds the token there may read the key for as
+//! long as it is pinned ([`Pinned::key_of`]). A number that was copied elsewhere would not say so.
+
+use super::Pinned;
+use super::meta::NIL;
+use crate::sync::atomic::{
+    AtomicU32,
+    Ordering::{AcqRel, Acquire},
+};
+
+/// The right to a slot that holds a key and no value.
+#[must_use = "a reserved slot is published or abandoned"]
+pub(crate) struct Reserved {
+    pub(super) id: u32,
+    /// The table that the slot belongs to, by its address.
+    pub(super) table: usize,
+}
+
+/// The right to publish a slot that has got its value.
+#[must_use = "a completed slot is published"]
+pub(crate) struct Completed {
+    pub(super) id: u32,
+    pub(super) table: usize,
+}
+
+impl Completed {
+    /// The number of the slot.
+    #[inline]
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+/// A reserved slot whose key others may look at.
+pub(crate) struct SharedSlot {
+    /// [`NIL`] when the token was taken out.
+    id: AtomicU32,
+    table: usize,
+}
+
+impl SharedSlot {
+    pub(crate) fn new(reserved: Reserved) -> Self {
+        let Reserved { id, table } = reserved;
+        SharedSlot { id: AtomicU32::new(id), table }
+    }
+
+    /// One that holds nothing.
+    #[cfg(all(test, not(loom), not(shuttle)))]
+    pub(crate) fn empty() -> Self {
+        SharedSlot { id: AtomicU32::new(NIL), table: 0 }
+    }
+
+    /// Takes the token out. Returns `None` if that was done before.
+    pub(crate) fn take(&self) -> Option<Reserved> {
+        // AcqRel: of two that take, one gets it; and its store comes before the slot's retirement,
+        // as an unlinking does. Partner: the load in `key_of`.
+        let id = self.id.swap(NIL, AcqRel);
+        (id != NIL).then_some(Reserved { id, table: self.table })
+    }
+}
+
+impl<K, V, X> Pinned<'_, K, V, X> {
+    /// The key of a reserved slot, or `None` if the load has ended. The reference stays valid while
+    /// the thread is pinned, whatever becomes of the load.
+    ///
+    /// # Panics
+    /// If the slot belongs to another table.
+    #[inline]
+    pub(crate) fn key_of(&self, slot: &SharedSlot) -> Option<&K> {
+        // Acquire: the partner is the swap in `take`.
+        let id = slot.id.load(Acquire);
+        if id == NIL {
+            return None;
+        }
+        assert!(slot.table == self.table.address(), "a reservation of another table");
+        // SAFETY: the slot exists and held its key when the token was made. The token is taken out
+        // before the slot is retired, whether it was published meanwhile or abandoned. This thread,
+        // which is pinned, has found it not taken out: by the argument of `epoch.rs`, the collector
+        // sees its announcement, and the slot is not dropped while the pin lives.
+        Some(unsafe { self.table.slab.slot_unchecked(id).key() })
+    }
+}
