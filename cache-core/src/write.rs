@@ -185,6 +185,9 @@ impl<K, V> Store<K, V> {
             drop((computing, pinned));
             self.collect(&due, &mut panics);
         }
+        if count > 0 {
+            self.table.collect_all(&mut panics);
+        }
         panics.resume();
         count
     }

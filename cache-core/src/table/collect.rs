@@ -2,7 +2,7 @@
 
 use super::Table;
 use super::due::Due;
-use super::limbo::{Garbage, Live};
+use super::limbo::{BATCH, Garbage, Live};
 use super::meta::State;
 use super::{Pinned, slab::Slab};
 use crate::panics::Panics;
@@ -20,6 +20,9 @@ pub(super) struct Sweeper {
     /// Where the next sweep begins.
     next: AtomicUsize,
 }
+
+/// Slots that are enough for one call to drop.
+const ENOUGH: usize = 2 * BATCH;
 
 /// No open batch, or an empty one.
 const NOTHING: u8 = 0;
@@ -114,7 +117,14 @@ impl<K, V, X> Table<K, V, X> {
             return;
         }
         self.limbo.advance_if_due(&self.epoch, live);
-        self.recycle_free(panics);
+        // Bounded, and faster than one call adds to the queue.
+        let mut slots = 0;
+        while slots < ENOUGH {
+            match self.recycle_free(panics) {
+                0 => return,
+                more => slots += more,
+            }
+        }
     }
 
     /// Collects all garbage that no reader can reach. As `collect_due`.
@@ -125,20 +135,21 @@ impl<K, V, X> Table<K, V, X> {
         let Some(_collecting) = self.epoch.begin_collecting() else { return };
         if !self.limbo.is_empty() {
             self.limbo.advance(&self.epoch);
-            while self.recycle_free(panics) {}
+            while self.recycle_free(panics) > 0 {}
         }
         self.limbo.shrink();
     }
 
-    /// Drops a few pieces of garbage that are free. Returns `false` if there was none.
-    fn recycle_free(&self, panics: &mut Panics) -> bool {
-        let mut any = false;
+    /// Drops a few pieces of garbage that are free. Returns how many slots that were, where a piece
+    /// of another kind counts as one; 0 if there was none.
+    fn recycle_free(&self, panics: &mut Panics) -> usize {
+        let mut slots = 0;
         for garbage in self.limbo.take_free(&self.epoch).into_iter().flatten() {
-            any = true;
+            slots += garbage.slots().max(1);
             // SAFETY: the garbage is free, and was taken out of the queue by this call alone.
             unsafe { self.recycle(garbage, panics) };
         }
-        any
+        slots
     }
 
     /// Drops garbage and gives its slots back to their shard, or its memory to the allocator.

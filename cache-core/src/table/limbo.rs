@@ -5,9 +5,9 @@
 //! happen, and neither may make one unlucky call pay for all the others:
 //! * now and then a call finds out which stamps are free ([`Epoch::advance`], which may have to
 //!   interrupt other cores);
-//! * what is free is dropped and given back: a few pieces at a time ([`Limbo::take_free`]), by each
-//!   call that sealed a batch, after it has released its locks, so that the queue shrinks faster
-//!   than it grows.
+//! * what is free is dropped and given back: up to some hundred slots (`collect.rs`) by each call
+//!   that sealed a batch, after it has released its locks, so that the queue shrinks faster than it
+//!   grows.
 //!
 //! # How much waits
 //! What waits is memory that the user does not see, so it follows what is live ([`Limits`]): an
@@ -36,9 +36,8 @@ use super::region::Region;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Pieces that one call drops at most, and slots that are enough for one call.
-const PIECES: usize = 8;
-const SLOTS: usize = 2 * BATCH;
+/// Pieces that are taken out of the queue at a time.
+const PIECES: usize = 2;
 
 /// Slots in a batch at most.
 pub(super) const BATCH: usize = 64;
@@ -106,7 +105,7 @@ pub(super) enum Garbage {
 }
 
 impl Garbage {
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         match self {
             Garbage::Slots { ids, .. } => ids.len(),
             Garbage::Region(_) | Garbage::Blocks(_) => 0,
@@ -193,15 +192,9 @@ impl Limbo {
     /// the first is none and the second is not.)
     pub(super) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; PIECES] {
         let mut queue = self.queue.lock();
-        let mut slots = 0;
         let taken = std::array::from_fn(|_| {
             let free = queue.front().is_some_and(|(stamp, _)| epoch.is_free(*stamp));
-            if !free || slots >= SLOTS {
-                return None;
-            }
-            let (_, garbage) = queue.pop_front()?;
-            slots += garbage.slots();
-            Some(garbage)
+            if free { queue.pop_front().map(|(_, garbage)| garbage) } else { None }
         });
         self.pieces.store(queue.len(), Relaxed);
         taken
