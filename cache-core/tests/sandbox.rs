@@ -1,0 +1,135 @@
+//! A process that forbids itself system calls when its caches are in use already: `membarrier`, on
+//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that stays.
+//!
+//! A filter cannot be taken off again, so each case is a process of its own: the test's binary, run
+//! again.
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
+
+use cache_core::Cache;
+use common::{Census, Token};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, apply_filter_all_threads,
+};
+
+const CASE: &str = "CASE_OF_THE_SANDBOX_TEST";
+
+#[cfg(target_arch = "x86_64")]
+const MEMBARRIER: i64 = 324;
+#[cfg(target_arch = "aarch64")]
+const MEMBARRIER: i64 = 283;
+#[cfg(target_arch = "x86_64")]
+const MPROTECT: i64 = 10;
+#[cfg(target_arch = "aarch64")]
+const MPROTECT: i64 = 226;
+const NOT_PERMITTED: u32 = 1;
+
+/// What the process forbids itself.
+#[derive(Clone, Copy, PartialEq)]
+enum Forbids {
+    Membarrier,
+    /// And to take all rights to a page away.
+    AllBarriers,
+}
+
+fn filter(forbids: Forbids) -> BpfProgram {
+    let mut rules = BTreeMap::from([(MEMBARRIER, Vec::new())]);
+    if forbids == Forbids::AllBarriers {
+        let no_rights =
+            SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0).unwrap();
+        rules.insert(MPROTECT, vec![SeccompRule::new(vec![no_rights]).unwrap()]);
+    }
+    let refuse = SeccompAction::Errno(NOT_PERMITTED);
+    let arch = env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).unwrap();
+    filter.try_into().unwrap()
+}
+
+/// Two threads write, and a third has looked once, when the filter comes: for all of them or for one.
+/// They go on; in the end everything that has left is dropped.
+fn goes_on(forbids: Forbids, for_all: bool) {
+    let (census, others) = (Census::default(), Census::default());
+    let cache: Cache<u64, Token> = Cache::new(100);
+    let barrier = Barrier::new(3);
+    let write = |sets_filter: bool| {
+        let write = |times: u64| {
+            for n in 0..times {
+                cache.insert(n % 300, census.token());
+                cache.get_with(n % 70, || census.token()).look();
+                cache.view(&(n % 90), Token::look);
+            }
+        };
+        write(2_000);
+        barrier.wait();
+        if sets_filter {
+            let program = filter(forbids);
+            let set = if for_all { apply_filter_all_threads } else { apply_filter };
+            set(&program).expect("a filter");
+        }
+        barrier.wait();
+        write(5_000);
+        barrier.wait();
+        // A cache that is made now does without from the start.
+        let cache: Cache<u64, Token> = Cache::new(10);
+        for n in 0..1_000 {
+            cache.insert(n, others.token());
+        }
+        assert_eq!(others.alive() as u64 % 10, 0);
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| write(false));
+        scope.spawn(|| write(true));
+        assert!(cache.get(&1_000_000).is_none());
+        barrier.wait();
+        // This thread is known to the cache, and does not look at it while the others go on.
+        barrier.wait();
+        barrier.wait();
+    });
+    cache.__validate();
+    // Now it does, and whatever a reader of the old kind might have held is known to be free.
+    assert!(cache.get(&1_000_000).is_none());
+    cache.run_pending_tasks();
+    assert_eq!(census.alive() as u64, cache.entry_count());
+    (0..2_000).for_each(|n| cache.insert(n, census.token()));
+    cache.invalidate_all();
+    assert_eq!((census.alive(), others.alive()), (0, 0));
+    cache.__validate();
+}
+
+/// Runs a case in a process of its own, or is that process.
+fn in_a_process(name: &str, case: fn()) {
+    if env::var(CASE).is_ok_and(|it| it == name) {
+        return case();
+    }
+    let ended = Command::new(env::current_exe().expect("a test has a binary"))
+        .args(["--exact", name, "--nocapture"])
+        .env(CASE, name)
+        .output()
+        .expect("a test can run its own binary");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    // It has done so: the harness found the case.
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"));
+}
+
+#[test]
+fn a_late_filter_for_all_threads() {
+    in_a_process("a_late_filter_for_all_threads", || goes_on(Forbids::Membarrier, true));
+}
+
+#[test]
+fn a_late_filter_for_one_thread() {
+    in_a_process("a_late_filter_for_one_thread", || goes_on(Forbids::Membarrier, false));
+}
+
+#[test]
+fn a_late_filter_that_leaves_no_barrier() {
+    in_a_process("a_late_filter_that_leaves_no_barrier", || goes_on(Forbids::AllBarriers, true));
+}
