@@ -9,9 +9,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use cache_core::Cache;
 use common::{Census, Token};
@@ -21,6 +23,8 @@ use seccompiler::{
 };
 
 const CASE: &str = "CASE_OF_THE_SANDBOX_TEST";
+/// Longer than any machine takes, for a process that has got stuck.
+const TOO_LONG: Duration = Duration::from_secs(300);
 
 #[cfg(target_arch = "x86_64")]
 const MEMBARRIER: i64 = 324;
@@ -109,14 +113,24 @@ fn in_a_process(name: &str, case: fn()) {
     if env::var(CASE).is_ok_and(|it| it == name) {
         return case();
     }
-    let ended = Command::new(env::current_exe().expect("a test has a binary"))
+    let mut child = Command::new(env::current_exe().expect("a test has a binary"))
         .args(["--exact", name, "--nocapture"])
         .env(CASE, name)
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .expect("a test can run its own binary");
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    // A process that fails in one thread may wait for ever in another.
+    let (began, mut ended) = (Instant::now(), None);
+    while ended.is_none() && began.elapsed() < TOO_LONG {
+        ended = child.try_wait().expect("it is ours");
+        thread::yield_now();
+    }
+    _ = child.kill();
+    assert!(ended.expect("it has ended").success());
+    let mut said = String::new();
+    child.stdout.take().expect("it is piped").read_to_string(&mut said).expect("text");
     // It has done so: the harness found the case.
-    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"));
+    assert!(said.contains("1 passed"), "{said}");
 }
 
 #[test]
