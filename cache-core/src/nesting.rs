@@ -94,8 +94,10 @@ struct Stack {
     /// How many of them load a key of this hash, by cache and hash; a load may be on the stack twice.
     /// Kept only while somebody asks and there are many loads, so that asking takes no longer the
     /// deeper they are nested.
-    counts: Option<HashMap<(usize, u64), usize>>,
+    counts: Option<Counts>,
 }
+
+type Counts = HashMap<(usize, u64), usize, ahash::RandomState>;
 
 impl Stack {
     const fn new() -> Self {
@@ -137,7 +139,7 @@ impl Stack {
     /// How many of the loads, some perhaps counted twice, are of a key of this hash.
     fn count_of(&mut self, cache: usize, hash: u64) -> usize {
         let counts = self.counts.get_or_insert_with(|| {
-            let mut counts = HashMap::new();
+            let mut counts = Counts::default();
             self.loads.iter().for_each(|load| count(&mut counts, load));
             counts
         });
@@ -145,7 +147,7 @@ impl Stack {
     }
 }
 
-fn count(counts: &mut HashMap<(usize, u64), usize>, load: &Arc<dyn Running>) {
+fn count(counts: &mut Counts, load: &Arc<dyn Running>) {
     load.each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
 }
 
