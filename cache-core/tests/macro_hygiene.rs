@@ -1,5 +1,5 @@
-//! The expansion meets no name and no lint of those who use it: this file compiles under every
-//! lint, with the names of the prelude taken, and works all the same.
+//! The expansion meets no name of those who use it: this file compiles with the names of the prelude
+//! taken, under the usual lints, and works all the same. `macro_lints.rs` has all the lints.
 
 #![cfg(feature = "macros")]
 #![deny(
@@ -104,6 +104,7 @@ pub mod shadowed {
     /// When `text` is no number.
     #[cached(ttl = 60, refresh_after = 30, bypass = text.is_empty())]
     pub async fn later(text: &str) -> ::std::result::Result<u64, ::std::num::ParseIntError> {
+        ::std::future::ready(()).await;
         text.parse()
     }
 
@@ -197,6 +198,7 @@ mod without_prelude {
 
     #[cached]
     pub(super) async fn generic<T: 'static>(number: u64) -> ::std::result::Result<u64, u8> {
+        ::std::future::ready(()).await;
         ::std::result::Result::Ok(number + ::std::mem::size_of::<T>() as u64)
     }
 

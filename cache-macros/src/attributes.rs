@@ -28,6 +28,8 @@ pub(crate) struct Attributes {
     pub(crate) outside: Vec<Attribute>,
     /// For the function that holds the body.
     pub(crate) inside: Vec<Attribute>,
+    /// The lint levels among them, for what is generated out of expressions of the attribute.
+    pub(crate) lints: Vec<Attribute>,
     /// All but `cfg`, in their order, for a function that holds its body itself.
     pub(crate) all: Vec<Attribute>,
 }
@@ -54,6 +56,7 @@ impl Attributes {
         }
         self.all.push(attribute.clone());
         if LINTS.contains(&word.as_str()) {
+            self.lints.push(attribute.clone());
             self.outside.push(attribute.clone());
             self.inside.push(attribute);
         } else if word == "expect" {
@@ -77,7 +80,9 @@ impl Attributes {
         if about_use {
             self.outside.push(attribute);
         } else {
-            self.outside.push(parse_quote!(#[allow(#lints)]));
+            let allow: Attribute = parse_quote!(#[allow(#lints)]);
+            self.lints.push(allow.clone());
+            self.outside.push(allow);
             self.inside.push(attribute);
         }
     }
@@ -137,6 +142,10 @@ mod tests {
                 "#[expect(dead_code)]",
                 "#[warn(c)]",
             ]
+        );
+        assert_eq!(
+            texts(&sorted.lints),
+            ["#[allow(a)]", "#[allow(b,reason=\"unused\")]", "#[warn(c)]"]
         );
         assert_eq!(
             texts(&sorted.inside),

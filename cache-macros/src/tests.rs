@@ -62,6 +62,17 @@ fn expand_attribute_paths_begin_at_the_root() {
     }
 }
 
+/// What is an ordinary word in the user's edition may be a keyword in that of the macro, to which a name
+/// belongs that lints are not to see.
+#[test]
+fn expand_attribute_words_of_older_editions_stay_words() {
+    let code = expand_attribute(quote! {}, quote! { fn gen(gen: u8) -> u8 { gen } }).to_string();
+    assert!(code.contains("enum r#gen"), "{code}");
+    let item = quote! { async fn f(ids: &[u8], gen: u8) -> Vec<(u8, u8)> { g(gen) } };
+    let code = expand_attribute(quote! { many = ids }, item).to_string();
+    assert!(code.contains("let cached_gen ="), "{code}");
+}
+
 /// Whatever is wrong, the function is there, once and as it was.
 #[test]
 fn expand_attribute_errors_leave_the_function() {

@@ -1,11 +1,12 @@
 //! The body of the function, past the cache.
 
-use super::shape;
+use super::{lints, local, shape};
 use crate::many::Many;
 use crate::plan::{Plan, Shape};
 use crate::signature::Argument;
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, TokenStreamExt, quote};
+use syn::ext::IdentExt;
 use syn::{Pat, Receiver, Type};
 
 /// What a load runs: a closure, or a future.
@@ -16,81 +17,103 @@ pub(super) fn run(plan: &Plan) -> TokenStream {
     let awaited = plan.function.asyncness.is_some();
     match (&plan.shape, awaited) {
         (Shape::Inside, false) => closure(plan),
-        (Shape::Inside, true) => future(plan, TokenStream::new()),
+        (Shape::Inside, true) => future(plan, &[], TokenStream::new()),
         (_, false) => {
-            let call = call(plan);
+            let call = call(plan, &[]);
             quote! { move || #call }
         }
-        (_, true) => call(plan),
+        (_, true) => call(plan, &[]),
     }
 }
 
 /// What a load of many keys runs, perhaps more than once: a closure of the elements that are missing, which
 /// leaves the other arguments as they are.
 ///
-/// Output: `|ids: &[u64]| { let qty = Clone::clone(&qty); names::uncached(region, ids, qty) }`, or, for an
-/// `async fn`, a closure of a `Vec` with a future that owns it.
+/// Output: `|cached_ids: &[u64]| { names::uncached(region, cached_ids, Clone::clone(&qty)) }`, or, for an
+/// `async fn`, a closure of a `Vec` with a future that owns it and the clones.
 pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
-    let (ids, element, again) = (&many.name, &many.element, again(plan, many));
-    let slice = quote! { let #ids: &[#element] = &#ids; };
-    match (&plan.shape, plan.function.asyncness.is_some()) {
-        (Shape::Inside, false) => {
-            let (patterns, stmts, output) =
-                (patterns(plan), &plan.function.stmts, &plan.function.output);
-            quote! { |#ids: &[#element]| -> #output { #again #patterns #(#stmts)* } }
-        }
-        (Shape::Inside, true) => {
-            let future = future(plan, slice);
-            quote! { |#ids: ::std::vec::Vec<#element>| { #again #future } }
-        }
-        (_, false) => {
-            let call = call(plan);
-            quote! { |#ids: &[#element]| { #again #call } }
-        }
-        (_, true) => {
-            let call = call(plan);
-            quote! {
-                |#ids: ::std::vec::Vec<#element>| { #again async move { #slice #call.await } }
-            }
-        }
+    let (element, ids) = (&many.element, local("ids"));
+    let again = again(plan, many, &ids);
+    let (slice, list) = (quote! { &[#element] }, quote! { ::std::vec::Vec<#element> });
+    let inside = matches!(plan.shape, Shape::Inside);
+    if plan.function.asyncness.is_some() {
+        let (lines, names) = made_before(plan, many, again);
+        let borrow = quote! { let #ids: #slice = &#ids; };
+        let future = if inside {
+            future(plan, &names, borrow)
+        } else {
+            let call = call(plan, &names);
+            quote! { async move { #borrow #call.await } }
+        };
+        return quote! { |#ids: #list| { #lines #future } };
     }
+    if inside {
+        let (patterns, stmts, output) =
+            (patterns(plan, &again), &plan.function.stmts, &plan.function.output);
+        return quote! { |#ids: #slice| -> #output { #patterns #(#stmts)* } };
+    }
+    let call = call(plan, &again);
+    quote! { |#ids: #slice| { #call } }
 }
+
+/// What stands for an argument in a body or its call; nothing where it is the argument itself.
+type Given = Option<TokenStream>;
 
 /// The arguments once more, for another run: what is no shared reference is cloned, or borrowed again.
-fn again(plan: &Plan, many: &Many) -> TokenStream {
-    let others = plan.function.arguments.iter().filter(|argument| argument.name != many.name);
-    let lines = others.filter_map(|argument| {
-        let name = &argument.name;
-        match argument.ty() {
+fn again(plan: &Plan, many: &Many, ids: &Ident) -> Vec<Given> {
+    let arguments = plan.function.arguments.iter();
+    arguments
+        .map(|Argument { name, pattern, .. }| match &*pattern.ty {
+            _ if *name == many.name => Some(quote! { #ids }),
             Type::Reference(reference) if reference.mutability.is_none() => None,
-            Type::Reference(_) => Some(quote! { let #name = &mut *#name; }),
-            _ => Some(quote! { let #name = ::core::clone::Clone::clone(&#name); }),
-        }
-    });
-    quote! { #(#lines)* }
+            Type::Reference(_) => Some(quote! { &mut *#name }),
+            _ => Some(quote! { ::core::clone::Clone::clone(&#name) }),
+        })
+        .collect()
 }
 
-/// The call of the function that holds the body, with the arguments as they are.
-fn call(plan: &Plan) -> TokenStream {
+/// The same as variables of the expansion, for a future that owns them; the elements it has already.
+fn made_before(plan: &Plan, many: &Many, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
+    let mut lines = TokenStream::new();
+    let names = plan.function.arguments.iter().zip(given).map(|(argument, given)| {
+        let given = given?;
+        if argument.name == many.name {
+            return Some(given);
+        }
+        let name = local(&argument.name.unraw().to_string());
+        lines.extend(quote! { let #name = #given; });
+        Some(quote! { #name })
+    });
+    let names = names.collect();
+    (lines, names)
+}
+
+/// The call of the function that holds the body.
+fn call(plan: &Plan, given: &[Given]) -> TokenStream {
     let own = shape::call(plan, "uncached");
-    let names = plan.function.arguments.iter().map(|argument| &argument.name);
-    let receiver = plan.function.receiver.iter().map(|receiver| &receiver.self_token);
-    let names = receiver.map(ToTokens::to_token_stream).chain(names.map(ToTokens::to_token_stream));
-    quote! { #own(#(#names),*) }
+    let arguments = plan.function.arguments.iter().enumerate().map(|(at, argument)| {
+        given.get(at).cloned().flatten().unwrap_or_else(|| argument.name.to_token_stream())
+    });
+    let receiver =
+        plan.function.receiver.iter().map(|receiver| receiver.self_token.to_token_stream());
+    let arguments = receiver.chain(arguments);
+    quote! { #own(#(#arguments),*) }
 }
 
 /// In a closure `return` and `?` mean what they meant in the function.
 fn closure(plan: &Plan) -> TokenStream {
-    let (patterns, stmts, output) = (patterns(plan), &plan.function.stmts, &plan.function.output);
+    let (patterns, stmts, output) =
+        (patterns(plan, &[]), &plan.function.stmts, &plan.function.output);
     quote! { move || -> #output { #patterns #(#stmts)* } }
 }
 
 /// In a future too, once its output is known: what it returns first is never returned, and only says
 /// of which type it is. `first` is done before all else.
-fn future(plan: &Plan, first: TokenStream) -> TokenStream {
+fn future(plan: &Plan, given: &[Given], first: TokenStream) -> TokenStream {
     let krate = &plan.crate_path;
-    let (patterns, stmts, output) = (patterns(plan), &plan.function.stmts, &plan.function.output);
-    let never = super::local("never");
+    let (patterns, stmts, output) =
+        (patterns(plan, given), &plan.function.stmts, &plan.function.output);
+    let never = local("never");
     quote! {
         #krate::__private::typed::<#output, _>(async move {
             if let ::core::option::Option::Some(#never) = ::core::option::Option::<#output>::None {
@@ -103,14 +126,19 @@ fn future(plan: &Plan, first: TokenStream) -> TokenStream {
     }
 }
 
-/// The arguments under their patterns again.
-fn patterns(plan: &Plan) -> TokenStream {
-    let lines =
-        plan.function.arguments.iter().filter(|argument| !is_plain(argument)).map(|argument| {
-            let (name, pattern) = (&argument.name, &argument.pattern);
-            let (attributes, pattern) = (&pattern.attrs, &pattern.pat);
-            quote! { #(#attributes)* let #pattern = #name; }
-        });
+/// The arguments under their patterns again. One that ignores its argument binds nothing.
+fn patterns(plan: &Plan, given: &[Given]) -> TokenStream {
+    let bound = lints::bound_again();
+    let lines = plan.function.arguments.iter().enumerate().filter_map(|(at, argument)| {
+        let given = given.get(at).and_then(Option::as_ref);
+        let (attributes, pattern) = (&argument.pattern.attrs, &*argument.pattern.pat);
+        if matches!(pattern, Pat::Wild(_)) || given.is_none() && is_plain(argument) {
+            return None;
+        }
+        let name = argument.name.to_token_stream();
+        let given = given.unwrap_or(&name);
+        Some(quote! { #bound #(#attributes)* let #pattern = #given; })
+    });
     quote! { #(#lines)* }
 }
 
@@ -138,7 +166,9 @@ pub(super) fn receiver(plan: &Plan) -> Option<TokenStream> {
 
 /// The body as a function of its own, as the user wrote it, patterns and all.
 ///
-/// Lints that are silenced for what is generated stay on for what the user wrote.
+/// Its word `fn` and its braces stand where the user wrote them: by these lints know a function of the
+/// user's from one of a macro. But for one beside a method, or a lint about the order of the items of
+/// an `impl` would speak of it.
 pub(super) fn uncached(plan: &Plan) -> TokenStream {
     let function = &plan.function;
     let name = shape::name(plan, "uncached");
@@ -150,18 +180,17 @@ pub(super) fn uncached(plan: &Plan) -> TokenStream {
         let used = argument.mentioned.then(|| quote! { #[allow(unused_variables)] });
         quote! { #used #pattern }
     }));
-    let (asyncness, output) = (&function.asyncness, &function.output);
-    quote! {
+    let (asyncness, output, quiet) = (&function.asyncness, &function.output, lints::body());
+    let (fn_token, braces) = match plan.shape {
+        Shape::Siblings(_) => Default::default(),
+        _ => (function.fn_token, function.braces),
+    };
+    let mut tokens = quote! {
         #[doc = " The body of the function, past the cache."]
-        #[allow(
-            dead_code,
-            unreachable_pub,
-            clippy::missing_errors_doc,
-            clippy::missing_panics_doc,
-            clippy::must_use_candidate,
-            clippy::too_many_arguments,
-        )]
+        #quiet
         #(#inside)*
-        #vis #asyncness fn #name #generics(#(#arguments),*) -> #output #clause { #(#stmts)* }
-    }
+        #vis #asyncness #fn_token #name #generics(#(#arguments),*) -> #output #clause
+    };
+    braces.surround(&mut tokens, |body| body.append_all(stmts));
+    tokens
 }

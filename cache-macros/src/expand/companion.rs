@@ -5,7 +5,7 @@
 //! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
 use super::wrapper::{arguments, arguments_for_one, keep};
-use super::{body, home, key, local, parts, shape};
+use super::{body, home, key, lints, local, parts, shape};
 use crate::many::Many;
 use crate::plan::{Home, Plan};
 use proc_macro2::TokenStream;
@@ -14,23 +14,25 @@ use syn::{Generics, parse_quote};
 
 /// The type, its methods, and the body of the function as one of them.
 pub(super) fn beside(plan: &Plan, companion: &syn::Ident) -> TokenStream {
-    let vis = &plan.function.vis;
+    let (vis, unseen) = (lints::unseen(&plan.function.vis), lints::unseen(companion));
     let cfg = &plan.function.attributes.cfg;
-    let (quiet, methods, uncached) = (quiet(), methods(plan), body::uncached(plan));
+    let (maker, methods, uncached) = (maker(plan), methods(plan), body::uncached(plan));
+    let generated = lints::generated();
     quote! {
         #(#cfg)*
         #[doc(hidden)]
-        #quiet
-        #vis enum #companion {}
+        #[non_exhaustive]
+        #vis enum #unseen {}
 
         #(#cfg)*
-        #quiet
+        #generated
         impl #companion {
             #(#methods)*
         }
 
         #(#cfg)*
         impl #companion {
+            #maker
             #uncached
         }
     }
@@ -39,42 +41,34 @@ pub(super) fn beside(plan: &Plan, companion: &syn::Ident) -> TokenStream {
 /// The methods, one by one in an `impl` that the attribute does not see.
 pub(super) fn siblings(plan: &Plan) -> TokenStream {
     let cfg = &plan.function.attributes.cfg;
-    let (quiet, uncached) = (quiet(), body::uncached(plan));
-    let methods = methods(plan).into_iter().map(|method| quote! { #(#cfg)* #quiet #method });
-    quote! {
-        #(#methods)*
-        #(#cfg)*
-        #uncached
-    }
+    let generated = lints::generated();
+    let methods = methods(plan).into_iter().map(|method| quote! { #generated #method });
+    let others = maker(plan).into_iter().chain([body::uncached(plan)]);
+    let all = methods.chain(others).map(|method| quote! { #(#cfg)* #method });
+    quote! { #(#all)* }
 }
 
-/// All methods but `uncached`.
+/// All methods in which nothing but arguments and types is the user's.
 fn methods(plan: &Plan) -> Vec<TokenStream> {
     let of_keys = [get(plan), insert(plan), invalidate(plan), refresh(plan)];
     let of_all = match &plan.home {
         // The user has it.
         Home::Given(_) => Vec::new(),
-        Home::Static => vec![cache(plan), clear(plan), stats(plan)],
-        Home::Thread => vec![handle(plan), with(plan), clear(plan), stats(plan)],
+        Home::Static => vec![clear(plan), stats(plan)],
+        Home::Thread => vec![with(plan), clear(plan), stats(plan)],
     };
     of_keys.into_iter().chain(of_all).collect()
 }
 
-/// Lints that say nothing about code nobody wrote.
-fn quiet() -> TokenStream {
-    quote! {
-        #[allow(
-            dead_code,
-            missing_debug_implementations,
-            non_camel_case_types,
-            unreachable_pub,
-            unused_qualifications,
-            unused_variables,
-            clippy::all,
-            clippy::pedantic,
-            clippy::nursery,
-        )]
-    }
+/// The method that makes the cache, with the expressions of the options and the user's lint levels.
+fn maker(plan: &Plan) -> Option<TokenStream> {
+    let method = match &plan.home {
+        Home::Given(_) => return None,
+        Home::Static => cache(plan),
+        Home::Thread => handle(plan),
+    };
+    let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
+    Some(quote! { #generated #(#lints)* #method })
 }
 
 /// What differs from method to method.
@@ -116,7 +110,7 @@ impl Method {
     /// The generics of the function, a line of documentation, and the rest.
     fn written(self, plan: &Plan) -> TokenStream {
         let Self { doc, name, public, awaits, generics, arguments, output, body } = self;
-        let vis = public.then_some(&plan.function.vis);
+        let vis = public.then(|| lints::unseen(&plan.function.vis));
         let asyncness = plan.function.asyncness.filter(|_| awaits);
         let (generics, _, clause) = generics.split_for_impl();
         let output = output.map(|output| quote! { -> #output });

@@ -1,6 +1,6 @@
 //! Where the cache is: how it is made, and how to get at it.
 
-use super::{key, local, parts, shape};
+use super::{key, lints, local, parts, shape};
 use crate::args::Time;
 use crate::plan::{Home, Plan, Setting, Shape};
 use proc_macro2::TokenStream;
@@ -21,8 +21,9 @@ pub(super) fn bind(plan: &Plan) -> TokenStream {
             quote! { let #cache: &#krate::Cache<#key, #value, _> = #expr; }
         }
         (_, Shape::Inside) => {
-            let made = made(plan);
-            quote! { let #cache = #made; }
+            let written = plan.settings.iter().any(|(_, set)| matches!(set, Setting::Expr(_)));
+            let (shadowing, made) = (written.then(lints::shadowing), made(plan));
+            quote! { #shadowing let #cache = #made; }
         }
         (Home::Static, _) => {
             let own = shape::call(plan, "cache");

@@ -49,20 +49,29 @@ pub(super) fn looked_up(plan: &Plan) -> TokenStream {
 ///
 /// Output for the same input: `View((sku, <User as KeyPart<_>>::part(user), &qty,))`.
 pub(super) fn view(plan: &Plan) -> TokenStream {
+    view_of(plan, |place| quote! { #place })
+}
+
+/// The view of what stands in these places.
+fn view_of(plan: &Plan, stands: impl Fn(&Ident) -> TokenStream) -> TokenStream {
     let krate = &plan.crate_path;
-    let parts = plan.parts.iter().map(|part| {
-        let place = &part.place;
-        borrowed(plan, &part.kind, quote! { #place })
-    });
+    let parts = plan.parts.iter().map(|part| borrowed(plan, &part.kind, stands(&part.place)));
     quote! { #krate::__private::View((#(#parts,)*)) }
 }
 
 /// The views of the elements of an argument: an iterator.
 ///
-/// Output: `Iterator::map(ids.iter(), |ids| View((region, ids,)))`.
+/// Output: `Iterator::map(ids.iter(), |cached_id| View((region, cached_id,)))`.
 pub(super) fn views(plan: &Plan, many: &Many) -> TokenStream {
-    let (ids, view) = (&many.name, view(plan));
-    quote! { ::core::iter::Iterator::map(#ids.iter(), |#ids| #view) }
+    let (ids, id) = (&many.name, local("id"));
+    let view = view_of(plan, |place| {
+        if place == ids {
+            quote! { #id }
+        } else {
+            quote! { #place }
+        }
+    });
+    quote! { ::core::iter::Iterator::map(#ids.iter(), |#id| #view) }
 }
 
 /// Whether the compiler has to look at the type of some part.

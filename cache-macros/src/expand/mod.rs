@@ -28,6 +28,7 @@ mod body;
 mod companion;
 mod home;
 mod key;
+mod lints;
 mod parts;
 mod shape;
 mod wrapper;

@@ -1,6 +1,6 @@
 //! What the functions that belong to a cache are called.
 
-use super::turbofish;
+use super::{at, turbofish};
 use crate::plan::{Plan, Shape};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -8,12 +8,13 @@ use syn::ext::IdentExt;
 
 /// The name of one of them where it is written.
 ///
-/// Input: `get`. Output: `get` for a method of the companion, `price_get` for one beside a method.
+/// Input: `get`. Output: `get` for a method of the companion, `price_get` for one beside a method. Nobody
+/// wrote these names, so lints do not look at them.
 pub(super) fn name(plan: &Plan, word: &str) -> Ident {
     match &plan.shape {
-        Shape::Beside(companion) => Ident::new(word, companion.span()),
+        Shape::Beside(companion) => Ident::new(word, at(companion)),
         Shape::Siblings(prefix) => {
-            format_ident!("{}_{word}", prefix.unraw(), span = prefix.span())
+            format_ident!("{}_{word}", prefix.unraw(), span = at(prefix))
         }
         Shape::Inside => unreachable!("there are none"),
     }

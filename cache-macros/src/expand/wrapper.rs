@@ -1,6 +1,6 @@
 //! The function that callers see.
 
-use super::{at, body, claim, home, local, parts};
+use super::{at, body, claim, home, lints, local, parts};
 use crate::many::Many;
 use crate::outcome::Kept;
 use crate::plan::{Home, Plan, Shape};
@@ -23,9 +23,10 @@ pub(super) fn expand(plan: &Plan) -> TokenStream {
     let (generics, _, clause) = function.generics.split_for_impl();
     let arguments = arguments(plan);
     let output = &function.output;
-    let docs = docs(plan);
+    let (docs, unconsumed) = (docs(plan), lints::unconsumed(plan));
     let mut tokens = quote! {
         #(#cfg)*
+        #unconsumed
         #(#outside)*
         #docs
         #vis #asyncness #fn_token #name #generics(#(#arguments),*) -> #output #clause
@@ -56,10 +57,10 @@ fn look_up(plan: &Plan) -> TokenStream {
     let load = load(plan);
     quote! {
         let #looked = #found;
-        match #looked {
+        return match #looked {
             ::core::result::Result::Ok(#hit) => #wrapped,
             ::core::result::Result::Err(#missed) => #load,
-        }
+        };
     }
 }
 
@@ -77,7 +78,7 @@ fn look_up_many(plan: &Plan, many: &Many) -> TokenStream {
     };
     quote! {
         let #looked = #found;
-        #load
+        return #load;
     }
 }
 

@@ -10,6 +10,11 @@ fn unused_inside(n: u64) -> u64 {
     n
 }
 
+#[cached(cache_if = |kept: &u64| { let inside_an_option = kept; true })]
+fn unused_in_an_option(n: u64) -> u64 {
+    n
+}
+
 #[cached]
 #[must_use]
 fn important(n: u64) -> u64 {
@@ -18,5 +23,6 @@ fn important(n: u64) -> u64 {
 
 fn main() {
     unused_inside(1);
+    unused_in_an_option(1);
     important(1);
 }

@@ -1,0 +1,126 @@
+//! Which lints are silenced where: those about code that nobody wrote.
+//!
+//! The code of an expansion is made of tokens of two kinds. Lints pass by what carries a place of the macro
+//! (`Span::call_site`, `Span::mixed_site`); tokens of the user's keep their place, and what is put
+//! together from them looks to a lint as if the user had written it. So there are three measures, in
+//! this order: names and places of the macro's own for what the expansion needs; code that no lint minds; an
+//! `allow` on the smallest item or statement that holds nothing which the user could mend. That one is of
+//! single lints, never of a group: it would not compile where the user forbids any of the group. What the
+//! user wrote, the body, the signature and the expressions of the options, keeps its lints: the body in
+//! `uncached` (or in the function itself), the signature in the function that callers see, and the options
+//! where the cache is built.
+//!
+//! `cache-core/tests/macro_lints.rs` has every shape of a function under every lint that there is.
+
+use super::at;
+use crate::plan::{Plan, Shape};
+use crate::signature::Argument;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::Pat;
+
+/// For a function with nothing of the user's but arguments and types, of which the function that callers see
+/// hears already.
+pub(super) fn generated() -> TokenStream {
+    quote! {
+        #[allow(
+            single_use_lifetimes,
+            unused_lifetimes,
+            unused_qualifications,
+            unused_variables,
+            clippy::absolute_paths,
+            clippy::alloc_instead_of_core,
+            clippy::extra_unused_lifetimes,
+            clippy::impl_trait_in_params,
+            clippy::ptr_arg,
+            clippy::std_instead_of_alloc,
+            clippy::std_instead_of_core,
+            clippy::too_many_arguments,
+            clippy::type_complexity,
+        )]
+    }
+}
+
+/// For the function with the expressions of the options: what is said of all else in it.
+pub(super) fn options() -> TokenStream {
+    quote! {
+        #[allow(
+            single_use_lifetimes,
+            unused_lifetimes,
+            unused_qualifications,
+            clippy::absolute_paths,
+            clippy::alloc_instead_of_core,
+            clippy::extra_unused_lifetimes,
+            clippy::std_instead_of_alloc,
+            clippy::std_instead_of_core,
+            clippy::type_complexity,
+        )]
+    }
+}
+
+/// For the function that holds the body: what is said of the function as others see it. A type parameter
+/// that the body does not use tells caches apart.
+pub(super) fn body() -> TokenStream {
+    quote! {
+        #[allow(
+            unreachable_pub,
+            clippy::extra_unused_type_parameters,
+            clippy::impl_trait_in_params,
+            clippy::missing_const_for_fn,
+            clippy::missing_errors_doc,
+            clippy::missing_inline_in_public_items,
+            clippy::missing_panics_doc,
+            clippy::must_use_candidate,
+            clippy::single_call_fn,
+            clippy::too_many_arguments,
+        )]
+    }
+}
+
+/// For the line that gives an argument its pattern once more.
+pub(super) fn bound_again() -> TokenStream {
+    quote! {
+        #[allow(
+            clippy::no_effect_underscore_binding,
+            clippy::shadow_reuse,
+            clippy::shadow_same,
+            clippy::shadow_unrelated,
+        )]
+    }
+}
+
+/// For closures of the options, whose names stand within sight of the arguments, which they cannot use.
+pub(super) fn shadowing() -> TokenStream {
+    quote! { #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)] }
+}
+
+/// For a function that does not consume an argument because it has another use for it than the body: it
+/// clones what is handed to a body that may run again, and looks up what a body ignores.
+pub(super) fn unconsumed(plan: &Plan) -> Option<TokenStream> {
+    let inside = matches!(plan.shape, Shape::Inside);
+    let ignored = |argument: &Argument| matches!(&*argument.pattern.pat, Pat::Wild(_));
+    let unconsumed = plan.many.is_some() || inside && plan.function.arguments.iter().any(ignored);
+    unconsumed.then(|| quote! { #[allow(clippy::needless_pass_by_value)] })
+}
+
+/// Tokens of the user's in their place, but as if the macro had written them.
+pub(super) fn unseen(tokens: &impl ToTokens) -> TokenStream {
+    let tokens = tokens.to_token_stream().into_iter();
+    tokens
+        .map(|token| match token {
+            TokenTree::Group(group) => {
+                let mut unseen = Group::new(group.delimiter(), self::unseen(&group.stream()));
+                unseen.set_span(at(&group));
+                TokenTree::Group(unseen)
+            }
+            // Words that the edition of the macro keeps for itself, but perhaps not that of the user.
+            TokenTree::Ident(ident) if ident == "gen" || ident == "try" => {
+                TokenTree::Ident(Ident::new_raw(&ident.to_string(), at(&ident)))
+            }
+            mut other => {
+                other.set_span(at(&other));
+                other
+            }
+        })
+        .collect()
+}
