@@ -35,8 +35,7 @@ pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};
 pub use many::{Collected, Many, Pairing, Pairs};
 pub use missed::Missed;
 pub use outcome::{
-    CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, Probe, error_of,
-    typed,
+    CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, Probe, typed,
 };
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use slot::{ByType, Local, Slot};

@@ -3,14 +3,16 @@
 //! An attribute sees names, not types. It takes a return type for a `Result` or an `Option` by
 //! the last word of its path, and these traits hold it to that: [`Fallible`] and [`Optional`]
 //! give the value inside, so `io::Result<T>` and other aliases of that name just work, and a
-//! foreign type that is merely called `Result` is an error with a remedy. The other way round,
-//! an alias of another name, is found by [`Probe`].
+//! foreign type that is merely called `Result` is an error with a remedy. It is one error, because all that
+//! an expansion does with such a type it asks of these traits, at the same place: what is not known of the
+//! type is not complained of. The other way round, an alias of another name, is found by [`Probe`].
 //!
 //! [`Probe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
 //! compiler prefers an inherent item to one of a trait, and a method found without another
 //! reference to one found with it. The name of that method is no ordinary one, lest a trait of the
 //! user have it too. In generic code they see only what the bounds say.
 
+use super::keep::{OkOnly, SomeOnly};
 use crate::{CloneError, KeepError};
 use std::marker::PhantomData;
 
@@ -18,33 +20,77 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is called a `Result` but is none",
     label = "not `core::result::Result`",
-    note = "return it under another name, or wrapped in `Arc`, to have it cached as it is"
+    note = "to have it cached as it is, say `#[cached(cache_errors)]`, or return it under another name"
 )]
-pub trait Fallible {
+pub trait Fallible: Sized {
     /// What is cached.
     type Value;
     /// What is never cached.
     type Error;
+    /// How the value is kept, with `H` for how waiters share an error.
+    type Keep<H>;
+
+    /// The return value with a value that was cached.
+    fn of(value: Self::Value) -> Self;
+
+    /// Stands for the type of the error.
+    #[must_use]
+    fn error() -> ErrorOf<Self::Error> {
+        ErrorOf(PhantomData)
+    }
+
+    /// How the value is kept.
+    fn keep<H>(share: H) -> Self::Keep<H>;
 }
 
 impl<T, E> Fallible for Result<T, E> {
     type Value = T;
     type Error = E;
+    type Keep<H> = OkOnly<H>;
+
+    #[inline]
+    fn of(value: T) -> Self {
+        Ok(value)
+    }
+
+    #[inline]
+    fn keep<H>(share: H) -> OkOnly<H> {
+        OkOnly(share)
+    }
 }
 
 /// `Option`, under whatever name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is called an `Option` but is none",
     label = "not `core::option::Option`",
-    note = "return it under another name, or wrapped in `Arc`, to have it cached as it is"
+    note = "to have it cached as it is, say `#[cached(cache_none)]`, or return it under another name"
 )]
-pub trait Optional {
+pub trait Optional: Sized {
     /// What is cached.
     type Value;
+    /// How it is kept.
+    type Keep;
+
+    /// The return value with a value that was cached.
+    fn of(value: Self::Value) -> Self;
+
+    /// How the value is kept.
+    fn keep() -> Self::Keep;
 }
 
 impl<T> Optional for Option<T> {
     type Value = T;
+    type Keep = SomeOnly;
+
+    #[inline]
+    fn of(value: T) -> Self {
+        Some(value)
+    }
+
+    #[inline]
+    fn keep() -> SomeOnly {
+        SomeOnly
+    }
 }
 
 /// Tells at compile time what a type is: an inherent constant, where there is one, hides the
@@ -79,15 +125,9 @@ pub trait NotOptional {
 impl<T> NotOptional for Probe<T> {}
 
 /// Stands for the error type of a function, to ask how waiters may share an error:
-/// `(&error_of::<Result<T, E>>()).share_for_cached()`.
+/// `(&<Result<T, E> as Fallible>::error()).share_for_cached()`.
 #[derive(Debug)]
 pub struct ErrorOf<E>(PhantomData<fn() -> E>);
-
-/// The error type of `R`.
-#[must_use]
-pub const fn error_of<R: Fallible>() -> ErrorOf<R::Error> {
-    ErrorOf(PhantomData)
-}
 
 /// Waiters get clones: the first choice, found without a further reference.
 pub trait CloneShared {
@@ -138,9 +178,9 @@ mod tests {
     #[test]
     #[allow(clippy::needless_borrow, reason = "the reference of the expansion, which decides")]
     fn errors_that_clone_are_shared_and_others_kept() {
-        let _: CloneError = (&error_of::<Result<u8, String>>()).share_for_cached();
-        let _: KeepError = (&error_of::<Result<u8, NotClone>>()).share_for_cached();
+        let _: CloneError = (&<Result<u8, String> as Fallible>::error()).share_for_cached();
+        let _: KeepError = (&<Result<u8, NotClone> as Fallible>::error()).share_for_cached();
         // `Clone` alone is not enough to cross threads.
-        let _: KeepError = (&error_of::<Result<u8, std::rc::Rc<u8>>>()).share_for_cached();
+        let _: KeepError = (&<Result<u8, std::rc::Rc<u8>> as Fallible>::error()).share_for_cached();
     }
 }

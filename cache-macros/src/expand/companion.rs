@@ -5,11 +5,11 @@
 //! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
 use super::wrapper::{arguments, arguments_for_one, keep};
-use super::{body, home, key, lints, local, parts, shape};
+use super::{at, body, home, key, lints, local, local_value, parts, shape};
 use crate::many::Many;
 use crate::plan::{Home, Plan};
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{Generics, parse_quote};
 
 /// The type, its methods, and the body of the function as one of them.
@@ -115,7 +115,8 @@ impl Method {
         let (generics, _, clause) = generics.split_for_impl();
         let output = output.map(|output| quote! { -> #output });
         let name = shape::name(plan, name);
-        quote! {
+        // What is wrong with a signature is said where it begins.
+        quote_spanned! {at(&plan.function.output)=>
             #[doc = #doc]
             #[inline]
             #vis #asyncness fn #name #generics(#(#arguments),*) #output #clause { #body }
@@ -127,14 +128,14 @@ impl Method {
 fn cache_type(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let (key, value) = (key::written(plan), parts::value_type(plan));
-    quote! { #krate::Cache<#key, #value> }
+    quote_spanned! {at(&plan.function.output)=> #krate::Cache<#key, #value> }
 }
 
 /// `cache()`: the cache in a `static`, built on first use.
 fn cache(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
     Method::of_cache(plan, "cache", " The cache of the function.", home::made(plan))
-        .returning(quote! { &'static #cache })
+        .returning(quote_spanned! {at(&plan.function.output)=> &'static #cache })
         .written(plan)
 }
 
@@ -143,18 +144,28 @@ fn handle(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
     let doc = " The cache of the function on the calling thread.";
     let method = Method::of_cache(plan, "__handle", doc, home::made(plan));
-    Method { public: false, ..method }.returning(quote! { ::std::rc::Rc<#cache> }).written(plan)
+    Method { public: false, ..method }
+        .returning(quote_spanned! {at(&plan.function.output)=> ::std::rc::Rc<#cache> })
+        .written(plan)
 }
 
 /// `with(|cache| ..)`: the cache of the calling thread.
 fn with(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
-    let (bind, reference, see) = (home::bind(plan), home::reference(plan), local("see"));
+    let (bind, reference, see) =
+        (home::bind(plan), home::reference(plan), local_value(plan, "see"));
     let doc = " Shows the cache of the function on the calling thread.";
-    let mut method = Method::of_cache(plan, "with", doc, quote! { #bind #see(#reference) });
+    let mut method = Method::of_cache(
+        plan,
+        "with",
+        doc,
+        quote_spanned! {at(&plan.function.output)=> #bind #see(#reference) },
+    );
     method.generics.params.push(parse_quote!(CachedShown));
-    method.arguments = vec![quote! { #see: impl ::core::ops::FnOnce(&#cache) -> CachedShown }];
-    method.returning(quote! { CachedShown }).written(plan)
+    method.arguments = vec![
+        quote_spanned! {at(&plan.function.output)=> #see: impl ::core::ops::FnOnce(&#cache) -> CachedShown },
+    ];
+    method.returning(quote_spanned! {at(&plan.function.output)=> CachedShown }).written(plan)
 }
 
 fn get(plan: &Plan) -> TokenStream {
@@ -168,13 +179,13 @@ fn get(plan: &Plan) -> TokenStream {
         " The cached value, if there is one; nothing is computed.",
         body,
     )
-    .returning(quote! { ::core::option::Option<#value> })
+    .returning(quote_spanned! {at(&plan.function.output)=> ::core::option::Option<#value> })
     .written(plan)
 }
 
 fn insert(plan: &Plan) -> TokenStream {
     let cache = home::reference(plan);
-    let (ty, value) = (parts::value_type(plan), local("value"));
+    let (ty, value) = (parts::value_type(plan), local_value(plan, "value"));
     let body = parts::with_one_view(plan, |view| {
         parts::call(plan, "insert", quote! { #cache, #view, #value })
     });

@@ -1,10 +1,10 @@
 //! Where the cache is: how it is made, and how to get at it.
 
-use super::{key, lints, local, parts, shape};
+use super::{at, key, lints, local, local_value, parts, shape};
 use crate::args::Time;
 use crate::plan::{Home, Plan, Setting, Shape};
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
 /// The statement that makes the cache a variable.
@@ -12,7 +12,7 @@ use syn::ext::IdentExt;
 /// Output: `let cached_cache = price::cache();`
 pub(super) fn bind(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let cache = local("cache");
+    let cache = local_value(plan, "cache");
     match (&plan.home, &plan.shape) {
         (Home::Given(expr), _) => {
             let (key, value) = (key::written(plan), parts::value_type(plan));
@@ -26,21 +26,28 @@ pub(super) fn bind(plan: &Plan) -> TokenStream {
             quote! { #shadowing let #cache = #made; }
         }
         (Home::Static, _) => {
-            let own = shape::call(plan, "cache");
-            quote! { let #cache = #own(); }
+            let own = own(plan, "cache");
+            quote! { let #cache = #own; }
         }
         (Home::Thread, _) => {
-            let own = shape::call(plan, "__handle");
-            quote! { let #cache = #own(); }
+            let own = own(plan, "__handle");
+            quote! { let #cache = #own; }
         }
     }
 }
 
+/// The call of the method that makes the cache.
+fn own(plan: &Plan, word: &str) -> TokenStream {
+    let own = shape::call(plan, word);
+    let call = quote! { #own() };
+    parts::unknown(plan).map_or_else(|| call.clone(), |at| lints::moved(&call, &|_| at))
+}
+
 /// The variable as a reference to the cache.
 pub(super) fn reference(plan: &Plan) -> TokenStream {
-    let cache = local("cache");
+    let cache = local_value(plan, "cache");
     match plan.home {
-        Home::Thread => quote! { &*#cache },
+        Home::Thread => quote_spanned! {at(&plan.function.output)=> &*#cache },
         Home::Static | Home::Given(_) => quote! { #cache },
     }
 }
@@ -62,9 +69,10 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
     let generic = super::turbofish(&plan.function.generics).is_empty();
     if let (Shape::Beside(_), true) = (&plan.shape, generic) {
         let (key, value) = (key::written(plan), parts::value_type(plan));
-        let cache = quote! { #krate::Cache<#key, #value> };
-        return quote! {{
-            static __CACHED: #krate::__private::Slot<#cache> = #krate::__private::Slot::new();
+        let at = parts::unknown(plan).unwrap_or_else(Span::call_site);
+        return quote_spanned! {at=> {
+            static __CACHED: #krate::__private::Slot<#krate::Cache<#key, #value>> =
+                #krate::__private::Slot::new();
             __CACHED.get(|| #build)
         }};
     }

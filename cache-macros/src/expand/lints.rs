@@ -12,10 +12,9 @@
 //!
 //! `cache-core/tests/macro_lints.rs` has every shape of a function under every lint that there is.
 
-use super::at;
 use crate::plan::{Plan, Shape};
 use crate::signature::Argument;
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Pat;
 
@@ -105,20 +104,25 @@ pub(super) fn unconsumed(plan: &Plan) -> Option<TokenStream> {
 
 /// Tokens of the user's in their place, but as if the macro had written them.
 pub(super) fn unseen(tokens: &impl ToTokens) -> TokenStream {
+    moved(tokens, &|span| Span::call_site().located_at(span))
+}
+
+/// Tokens with other places.
+pub(super) fn moved(tokens: &impl ToTokens, place: &dyn Fn(Span) -> Span) -> TokenStream {
     let tokens = tokens.to_token_stream().into_iter();
     tokens
         .map(|token| match token {
             TokenTree::Group(group) => {
-                let mut unseen = Group::new(group.delimiter(), self::unseen(&group.stream()));
-                unseen.set_span(at(&group));
-                TokenTree::Group(unseen)
+                let mut moved = Group::new(group.delimiter(), self::moved(&group.stream(), place));
+                moved.set_span(place(group.span()));
+                TokenTree::Group(moved)
             }
             // Words that the edition of the macro keeps for itself, but perhaps not that of the user.
             TokenTree::Ident(ident) if ident == "gen" || ident == "try" => {
-                TokenTree::Ident(Ident::new_raw(&ident.to_string(), at(&ident)))
+                TokenTree::Ident(Ident::new_raw(&ident.to_string(), place(ident.span())))
             }
             mut other => {
-                other.set_span(at(&other));
+                other.set_span(place(other.span()));
                 other
             }
         })

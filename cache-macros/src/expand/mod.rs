@@ -53,6 +53,13 @@ fn at(tokens: &impl Spanned) -> Span {
     Span::call_site().located_at(tokens.span())
 }
 
+/// As `local`, for a value: what is wrong with its type is said where all else of that is.
+fn local_value(plan: &Plan, name: &str) -> Ident {
+    let mut variable = local(name);
+    variable.set_span(variable.span().located_at(plan.function.output.span()));
+    variable
+}
+
 /// The crate, for code with such a span.
 fn krate(plan: &Plan, at: Span) -> TokenStream {
     let path = plan.crate_path.to_token_stream().into_iter();

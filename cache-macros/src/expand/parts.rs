@@ -4,13 +4,12 @@ use super::{at, key};
 use crate::many::Many;
 use crate::outcome::Kept;
 use crate::plan::{KeyPart, Plan, Source};
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, Ident};
 
 /// The type of the value; where there are many, that of one.
 pub(super) fn value_type(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
     let output = &plan.function.output;
     if let Some(Many { value, .. }) = &plan.many {
         return quote! { #value };
@@ -18,9 +17,26 @@ pub(super) fn value_type(plan: &Plan) -> TokenStream {
     match &plan.outcome.kept {
         Kept::Whole => quote! { #output },
         Kept::Ok(Some(inner)) | Kept::Some(Some(inner)) => quote! { #inner },
-        Kept::Ok(None) => quote! { <#output as #krate::__private::Fallible>::Value },
-        Kept::Some(None) => quote! { <#output as #krate::__private::Optional>::Value },
+        Kept::Ok(None) => of_output(plan, "Fallible", "Value"),
+        Kept::Some(None) => of_output(plan, "Optional", "Value"),
     }
+}
+
+/// The place of the return type, where only the compiler can learn from it the type of the value: all that
+/// names that type stands there then, so that what is wrong with it is told once.
+pub(super) fn unknown(plan: &Plan) -> Option<Span> {
+    let unknown = matches!(plan.outcome.kept, Kept::Ok(None) | Kept::Some(None));
+    unknown.then(|| at(&plan.function.output))
+}
+
+/// Something of a trait that the return type must have, at its place, so that a miss of it is told once.
+///
+/// Output: `<Arg<io::Result<u64>> as Fallible>::Value`
+pub(super) fn of_output(plan: &Plan, of: &str, what: &str) -> TokenStream {
+    let output = &plan.function.output;
+    let at = at(output);
+    let (krate, of, what) = (super::krate(plan, at), Ident::new(of, at), Ident::new(what, at));
+    quote_spanned! {at=> <#krate::__private::Arg<#output> as #krate::__private::#of>::#what }
 }
 
 /// A call of one of the functions of the runtime, which are those of the value type; errors about that

@@ -1,6 +1,6 @@
 //! The function that callers see.
 
-use super::{at, body, claim, home, lints, local, parts};
+use super::{at, body, claim, home, lints, local, local_value, parts};
 use crate::many::Many;
 use crate::outcome::Kept;
 use crate::plan::{Home, Plan, Shape};
@@ -51,7 +51,7 @@ fn inner(plan: &Plan) -> TokenStream {
 
 /// Looks up, and loads what is missing.
 fn look_up(plan: &Plan) -> TokenStream {
-    let (looked, hit, missed) = (local("looked"), local("hit"), local("missed"));
+    let (looked, hit, missed) = (local("looked"), local_value(plan, "hit"), local("missed"));
     let found = find(plan, "find");
     let wrapped = wrap(plan, &hit.to_token_stream());
     let load = load(plan);
@@ -109,22 +109,30 @@ fn load(plan: &Plan) -> TokenStream {
 
 /// What of the return value is kept.
 pub(super) fn keep(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let output = &plan.function.output;
+    let at = at(&plan.function.output);
+    let krate = super::krate(plan, at);
     let whole = match &plan.outcome.kept {
-        Kept::Whole => quote! { #krate::__private::Whole },
-        Kept::Some(_) => quote! { #krate::__private::SomeOnly },
+        Kept::Whole => quote_spanned! {at=> #krate::__private::Whole },
+        Kept::Some(_) => {
+            let keep = parts::of_output(plan, "Optional", "keep");
+            quote_spanned! {at=> #keep() }
+        }
         Kept::Ok(_) => {
-            let error = quote_spanned! {at(output)=> #krate::__private::error_of::<#output>() };
-            quote! {{
-                #[allow(unused_imports)]
-                use #krate::__private::{CloneShared as _, KeepOwn as _};
-                #krate::__private::OkOnly((&#error).share_for_cached())
-            }}
+            let of_output = |what| parts::of_output(plan, "Fallible", what);
+            let (keep, make) = (of_output("keep"), of_output("error"));
+            let error = local_value(plan, "error");
+            quote_spanned! {at=>
+                {
+                    #[allow(unused_imports)]
+                    use #krate::__private::{CloneShared as _, KeepOwn as _};
+                    let #error = #make();
+                    #keep((&#error).share_for_cached())
+                }
+            }
         }
     };
     let Some(Many { element, pairs, value, .. }) = &plan.many else { return whole };
-    let at = at(pairs);
+    let at = super::at(pairs);
     let krate = super::krate(plan, at);
     let pairing = quote_spanned! {at=>
         <#krate::__private::Arg<#pairs> as #krate::__private::Pairs<#element, #value, _>>::pairing()
@@ -134,11 +142,12 @@ pub(super) fn keep(plan: &Plan) -> TokenStream {
 
 /// Puts a kept value back into what the function returns.
 fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
-    match &plan.outcome.kept {
-        Kept::Whole => value.clone(),
-        Kept::Ok(_) => quote! { ::core::result::Result::Ok(#value) },
-        Kept::Some(_) => quote! { ::core::option::Option::Some(#value) },
-    }
+    let of = match &plan.outcome.kept {
+        Kept::Whole => return value.clone(),
+        Kept::Ok(_) => parts::of_output(plan, "Fallible", "of"),
+        Kept::Some(_) => parts::of_output(plan, "Optional", "of"),
+    };
+    quote_spanned! {at(&plan.function.output)=> #of(#value) }
 }
 
 /// `self` and the arguments, each with a name instead of its pattern.
