@@ -1,9 +1,9 @@
-//! No lint complains of what nobody wrote: this file has every kind of annotated function under every lint of
-//! rustc and clippy, and `cargo clippy` must have nothing to say (`.ci/run` asks it).
+//! No lint complains of what nobody wrote: this file has every kind of annotated function under
+//! every lint of rustc and clippy, and `cargo clippy` must have nothing to say (`.ci/run` asks it).
 //!
-//! Lints that speak of the functions as they stand here, with or without the attribute, are listed as
-//! allowed, each with what it is about; two modules go without the most important of them. What the user
-//! wrote keeps its lints: `tests/ui/lints` shows that.
+//! Lints that speak of the functions as they stand here, with or without the attribute, are listed
+//! as allowed, each with what it is about; two modules go without the most important of them. What
+//! the user wrote keeps its lints: `tests/ui/lints` shows that.
 
 #![cfg(feature = "macros")]
 #![deny(

@@ -3,9 +3,9 @@
 //! An attribute sees names, not types. It takes a return type for a `Result` or an `Option` by
 //! the last word of its path, and these traits hold it to that: [`Fallible`] and [`Optional`]
 //! give the value inside, so `io::Result<T>` and other aliases of that name just work, and a
-//! foreign type that is merely called `Result` is an error with a remedy. It is one error, because all that
-//! an expansion does with such a type it asks of these traits, at the same place: what is not known of the
-//! type is not complained of. The other way round, an alias of another name, is found by [`Probe`].
+//! foreign type that is merely called `Result` is an error with a remedy. It is one error, because
+//! all that an expansion does with such a type it asks of these traits, at the same place: what is
+//! not known of the type is not complained of. The other way round, an alias of another name, is found by [`Probe`].
 //!
 //! [`Probe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
 //! compiler prefers an inherent item to one of a trait, and a method found without another

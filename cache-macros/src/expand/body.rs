@@ -29,8 +29,8 @@ pub(super) fn run(plan: &Plan) -> TokenStream {
 /// What a load of many keys runs, perhaps more than once: a closure of the elements that are missing, which
 /// leaves the other arguments as they are.
 ///
-/// Output: `|cached_ids: &[u64]| { names::uncached(region, cached_ids, Clone::clone(&qty)) }`, or, for an
-/// `async fn`, a closure of a `Vec` with a future that owns it and the clones.
+/// Output: `|cached_ids: &[u64]| { names::uncached(region, cached_ids, Clone::clone(&qty)) }`, or,
+/// for an `async fn`, a closure of a `Vec` with a future that owns it and the clones.
 pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
     let (element, ids) = (&many.element, local("ids"));
     let again = again(plan, many, &ids);
@@ -166,9 +166,9 @@ pub(super) fn receiver(plan: &Plan) -> Option<TokenStream> {
 
 /// The body as a function of its own, as the user wrote it, patterns and all.
 ///
-/// Its word `fn` and its braces stand where the user wrote them: by these lints know a function of the
-/// user's from one of a macro. But for one beside a method, or a lint about the order of the items of
-/// an `impl` would speak of it.
+/// Its word `fn` and its braces stand where the user wrote them: by these lints know a function of
+/// the user's from one of a macro. Not so beside a method, where a lint about the order of the
+/// items of an `impl` would speak of it.
 pub(super) fn uncached(plan: &Plan) -> TokenStream {
     let function = &plan.function;
     let name = shape::name(plan, "uncached");

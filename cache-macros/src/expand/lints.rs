@@ -1,14 +1,16 @@
 //! Which lints are silenced where: those about code that nobody wrote.
 //!
-//! The code of an expansion is made of tokens of two kinds. Lints pass by what carries a place of the macro
-//! (`Span::call_site`, `Span::mixed_site`); tokens of the user's keep their place, and what is put
-//! together from them looks to a lint as if the user had written it. So there are three measures, in
-//! this order: names and places of the macro's own for what the expansion needs; code that no lint minds; an
-//! `allow` on the smallest item or statement that holds nothing which the user could mend. That one is of
-//! single lints, never of a group: it would not compile where the user forbids any of the group. What the
-//! user wrote, the body, the signature and the expressions of the options, keeps its lints: the body in
-//! `uncached` (or in the function itself), the signature in the function that callers see, and the options
-//! where the cache is built.
+//! The code of an expansion is made of tokens of two kinds. Lints pass over what carries a place of
+//! the macro (`Span::call_site`, `Span::mixed_site`); tokens of the user's keep their place, and
+//! what is put together from them looks to a lint as if the user had written it. So there are three
+//! measures, in this order: names and places of the macro's own for what the expansion needs; code
+//! that no lint minds; an `allow` on the smallest item or statement that holds nothing which the
+//! user could mend. That one is of single lints, never of a group: it would not compile where the
+//! user forbids any of the group.
+//!
+//! What the user wrote, the body, the signature and the expressions of the options, keeps its
+//! lints: the body in `uncached` (or in the function itself), the signature in the function that
+//! callers see, and the options where the cache is built.
 //!
 //! `cache-core/tests/macro_lints.rs` has every shape of a function under every lint that there is.
 
@@ -18,8 +20,8 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Pat;
 
-/// For a function with nothing of the user's but arguments and types, of which the function that callers see
-/// hears already.
+/// For a function with nothing of the user's but arguments and types, of which the function that
+/// callers see hears already.
 pub(super) fn generated() -> TokenStream {
     quote! {
         #[allow(
@@ -57,8 +59,8 @@ pub(super) fn options() -> TokenStream {
     }
 }
 
-/// For the function that holds the body: what is said of the function as others see it. A type parameter
-/// that the body does not use tells caches apart.
+/// For the function that holds the body: what is said of the function as others see it. A type
+/// parameter that the body does not use tells caches apart.
 pub(super) fn body() -> TokenStream {
     quote! {
         #[allow(
@@ -88,13 +90,14 @@ pub(super) fn bound_again() -> TokenStream {
     }
 }
 
-/// For closures of the options, whose names stand within sight of the arguments, which they cannot use.
+/// For closures of the options, whose names stand within sight of the arguments, which they cannot
+/// use.
 pub(super) fn shadowing() -> TokenStream {
     quote! { #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)] }
 }
 
-/// For a function that does not consume an argument because it has another use for it than the body: it
-/// clones what is handed to a body that may run again, and looks up what a body ignores.
+/// For a function that does not consume an argument because it has another use for it than the
+/// body: it clones what is handed to a body that may run again, and looks up what a body ignores.
 pub(super) fn unconsumed(plan: &Plan) -> Option<TokenStream> {
     let inside = matches!(plan.shape, Shape::Inside);
     let ignored = |argument: &Argument| matches!(&*argument.pattern.pat, Pat::Wild(_));
@@ -117,7 +120,8 @@ pub(super) fn moved(tokens: &impl ToTokens, place: &dyn Fn(Span) -> Span) -> Tok
                 moved.set_span(place(group.span()));
                 TokenTree::Group(moved)
             }
-            // Words that the edition of the macro keeps for itself, but perhaps not that of the user.
+            // Words that the edition of the macro keeps for itself, but perhaps not that of the
+            // user.
             TokenTree::Ident(ident) if ident == "gen" || ident == "try" => {
                 TokenTree::Ident(Ident::new_raw(&ident.to_string(), place(ident.span())))
             }

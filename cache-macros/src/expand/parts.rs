@@ -22,14 +22,15 @@ pub(super) fn value_type(plan: &Plan) -> TokenStream {
     }
 }
 
-/// The place of the return type, where only the compiler can learn from it the type of the value: all that
-/// names that type stands there then, so that what is wrong with it is told once.
+/// The place of the return type, where only the compiler can learn from it the type of the value:
+/// all that names that type stands there then, so that what is wrong with it is told once.
 pub(super) fn unknown(plan: &Plan) -> Option<Span> {
     let unknown = matches!(plan.outcome.kept, Kept::Ok(None) | Kept::Some(None));
     unknown.then(|| at(&plan.function.output))
 }
 
-/// Something of a trait that the return type must have, at its place, so that a miss of it is told once.
+/// Something of a trait that the return type must have, at its place, so that a miss of it is told
+/// once.
 ///
 /// Output: `<Arg<io::Result<u64>> as Fallible>::Value`
 pub(super) fn of_output(plan: &Plan, of: &str, what: &str) -> TokenStream {

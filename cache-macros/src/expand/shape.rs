@@ -8,8 +8,8 @@ use syn::ext::IdentExt;
 
 /// The name of one of them where it is written.
 ///
-/// Input: `get`. Output: `get` for a method of the companion, `price_get` for one beside a method. Nobody
-/// wrote these names, so lints do not look at them.
+/// Input: `get`. Output: `get` for a method of the companion, `price_get` for one beside a method.
+/// Nobody wrote these names, so lints do not look at them.
 pub(super) fn name(plan: &Plan, word: &str) -> Ident {
     match &plan.shape {
         Shape::Beside(companion) => Ident::new(word, at(companion)),
