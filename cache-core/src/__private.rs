@@ -7,6 +7,7 @@
 //! * [`View`] and [`Part`]: the arguments of a call as a key that borrows, which hashes and
 //!   compares like the tuple of owned values kept in the cache;
 //! * [`KeyPart`] and [`CacheValue`]: what keys and values must be, and what is done with them;
+//! * [`OptionPart`] and [`CowPart`]: arguments that are taken for an `Option` or a `Cow`;
 //! * [`Settings`]: the options, under the names that they have in the attribute;
 //! * [`Missed`] and [`Many`]: what a look-up that found nothing, or not all, hands to the load;
 //! * [`Whole`], [`OkOnly`] and [`SomeOnly`]: what of a return value is kept;
@@ -18,6 +19,7 @@
 //! Nothing here is stable: an expansion and this module are always of one version.
 
 mod bare;
+mod borrowed;
 mod bounds;
 mod check;
 mod keep;
@@ -29,6 +31,7 @@ mod slot;
 mod view;
 
 pub use bare::{Bare, BareValue};
+pub use borrowed::{CowPart, OptionPart};
 pub use bounds::{Fits, Hasher, Impossible, Key, Never};
 pub use check::{Arg, CacheValue, KeyPart};
 pub use keep::{Absent, Keep, OkOnly, SomeOnly, Whole};

@@ -325,6 +325,43 @@ mod conditional {
     }
 }
 
+/// Types of one's own under names that the attribute knows otherwise.
+mod namesakes {
+    use cache_core::cached;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub(super) struct Cow(pub(super) u8);
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(super) struct Pin(pub(super) u8);
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub(super) struct Option<T>(pub(super) T);
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(super) struct Result<T>(pub(super) T);
+
+    #[cached]
+    pub(super) fn cow(cow: &Cow, others: &[Cow], number: &Option<u8>) -> Vec<Cow> {
+        [&[cow.clone(), Cow(number.0)], others].concat()
+    }
+
+    #[cached]
+    pub(super) fn pin(number: u8) -> Pin {
+        Pin(number)
+    }
+
+    #[cached(cache_errors)]
+    pub(super) fn result(number: u8) -> Result<u8> {
+        Result(number)
+    }
+
+    #[cached(cache_none, companion = false)]
+    pub(super) fn option(number: u8) -> Option<u8> {
+        Option(number)
+    }
+}
+
 /// `use` brings the companion along, also under another name and through a glob.
 mod imported {
     use super::shadowed::*;
@@ -361,6 +398,17 @@ fn shadowed_names_do_not_matter_to_methods_and_tasks() {
     assert_eq!(shadowed::several("a", &[1], 2).map(|found| found[&1]), Ok(3));
     assert_eq!(runtime.block_on(shop.within(1)), Ok(2));
     assert_eq!(shop.cached_cache.get(&(1,)), Some(2));
+}
+
+#[test]
+fn types_of_known_names_are_what_they_are() {
+    use namesakes::{Cow, Option, Pin, Result, cow, option, pin, result};
+    let cows = || vec![Cow(1), Cow(2), Cow(3)];
+    assert_eq!(cow(&Cow(1), &[Cow(3)], &Option(2)), cows());
+    assert_eq!(cow::get(&Cow(1), &[Cow(3)], &Option(2)), Some(cows()));
+    assert_eq!((pin(4), pin::get(4)), (Pin(4), Some(Pin(4))));
+    assert_eq!((result(5), result::get(5)), (Result(5), Some(Result(5))));
+    assert_eq!(option(6), Option(6));
 }
 
 #[test]

@@ -10,9 +10,9 @@ pub(crate) enum Kind {
     /// A reference, `&T` or `&&T`, kept as what `T` makes of itself when owned.
     Reference { depth: usize, target: Type },
     /// `Cow<'_, T>`, kept like a reference.
-    Cow(Type),
+    Cow { ty: Box<Type>, target: Type },
     /// An `Option` of something borrowed.
-    Option(Box<Self>),
+    Option { ty: Box<Type>, inner: Box<Self> },
     /// A tuple with something borrowed.
     Tuple(Vec<Self>),
     /// The value of an expression; its type is known to the compiler alone.
@@ -47,11 +47,12 @@ pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
             .collect::<syn::Result<_>>()
             .map(Kind::Tuple),
         Type::Path(path) => match last(path) {
-            (name, inner) if name == "Option" && inner.len() == 1 => {
-                Ok(Kind::Option(Box::new(classify(inner[0], who)?)))
-            }
+            (name, inner) if name == "Option" && inner.len() == 1 => Ok(Kind::Option {
+                ty: Box::new(ty.clone()),
+                inner: Box::new(classify(inner[0], who)?),
+            }),
             (name, inner) if name == "Cow" && inner.len() == 1 && !borrows(inner[0]) => {
-                Ok(Kind::Cow(inner[0].clone()))
+                Ok(Kind::Cow { ty: Box::new(ty.clone()), target: inner[0].clone() })
             }
             _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
         },
@@ -117,9 +118,12 @@ pub(crate) fn borrows(ty: &Type) -> bool {
             self.0 |= reference.lifetime.is_none() || reference.mutability.is_some();
             visit::visit_type_reference(self, reference);
         }
-        // The one well-known type whose lifetime is often left out, which says that it borrows.
+        // The one well-known type whose lifetime is often left out, which says that it borrows. Without
+        // any argument it is another one.
         fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
-            self.0 |= segment.ident == "Cow" && !has_lifetime(&segment.arguments);
+            self.0 |= segment.ident == "Cow"
+                && !segment.arguments.is_empty()
+                && !has_lifetime(&segment.arguments);
             visit::visit_path_segment(self, segment);
         }
         // What a function pointer takes it does not hold.
@@ -194,8 +198,8 @@ mod tests {
             Kind::Reference { depth, target } => {
                 format!("ref{depth} {}", target.to_token_stream())
             }
-            Kind::Cow(target) => format!("cow {}", target.to_token_stream()),
-            Kind::Option(inner) => format!("option({})", shape(inner)),
+            Kind::Cow { target, .. } => format!("cow {}", target.to_token_stream()),
+            Kind::Option { inner, .. } => format!("option({})", shape(inner)),
             Kind::Tuple(parts) => {
                 let parts: Vec<String> = parts.iter().map(shape).collect();
                 format!("tuple({})", parts.join(", "))
@@ -221,6 +225,7 @@ mod tests {
             classified(&parse_quote!(Vec<Cow<'static, str>>)),
             "value Vec < Cow < 'static , str > >"
         );
+        assert_eq!(classified(&parse_quote!(&[Cow])), "ref1 [Cow]");
         assert_eq!(classified(&parse_quote!(Option<(u8, u8)>)), "value Option < (u8 , u8) >");
         assert_eq!(classified(&parse_quote!(&'static str)), "ref1 str");
         assert_eq!(classified(&parse_quote!(fn(&str) -> u8)), "value fn (& str) -> u8");

@@ -99,10 +99,9 @@ fn refuse_options(word: &str, negative: bool, options: &Options, errors: &mut Er
 
 /// Return types that no cache can keep.
 fn refuse(ty: &Type, errors: &mut Errors) {
-    let word = path(ty).map(|path| last(path).0).unwrap_or_default();
     if let Type::ImplTrait(_) = ty {
         errors.push(ty, "an `impl Trait` return value cannot be cached: name its type");
-    } else if word == "Pin" || word == "BoxFuture" {
+    } else if is_boxed_future(ty) {
         errors.push(
             ty,
             "a boxed future cannot be cached\n  = note: where another attribute turned an \
@@ -114,6 +113,16 @@ fn refuse(ty: &Type, errors: &mut Errors) {
             "a return value that borrows cannot be cached: it would outlive what it points to\n  \
              = note: return an owned value, such as `String` or `Arc<str>`",
         );
+    }
+}
+
+/// `Pin<Box<..>>` or `BoxFuture<'_, T>`; other types may have these names.
+fn is_boxed_future(ty: &Type) -> bool {
+    let Some((word, arguments)) = path(ty).map(last) else { return false };
+    match (word.as_str(), arguments.as_slice()) {
+        ("Pin", [inner]) => path(inner).is_some_and(|inner| last(inner).0 == "Box"),
+        ("BoxFuture", [_]) => true,
+        _ => false,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn written(plan: &Plan) -> TokenStream {
 /// Output for the same input: `(<str as ToOwned>::Owned, <User as KeyPart<_>>::Kept, u64,)`.
 pub(super) fn kept(plan: &Plan) -> TokenStream {
     types(plan, &|leaf| match leaf.to_be_checked() {
-        Some(ty) => through(plan, ty, "Kept"),
+        Some(ty) => through(plan, ty, "KeyPart", "Kept"),
         None => owned(leaf),
     })
 }
@@ -37,7 +37,7 @@ pub(super) fn kept(plan: &Plan) -> TokenStream {
 pub(super) fn looked_up(plan: &Plan) -> TokenStream {
     types(plan, &|leaf| match (leaf.to_be_checked(), leaf) {
         (Some(ty), _) => {
-            let borrowed = through(plan, ty, "Borrowed");
+            let borrowed = through(plan, ty, "KeyPart", "Borrowed");
             quote_spanned! {at(ty)=> #borrowed<'_> }
         }
         (None, Leaf::Value(ty) | Leaf::Target(ty)) => quote! { &#ty },
@@ -108,9 +108,9 @@ impl<'a> Leaf<'a> {
 
 /// Whether this is one of the types that are known to be fit for keys, and, but for `str`, kept as they are.
 fn is_fit(path: &TypePath) -> bool {
-    const FIT: [&str; 16] = [
+    const FIT: [&str; 15] = [
         "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
-        "i64", "i128", "isize", "String",
+        "i64", "i128", "isize",
     ];
     FIT.iter().any(|name| path.path.is_ident(name))
 }
@@ -124,8 +124,8 @@ fn types(plan: &Plan, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
 fn shaped(kind: &Kind, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
     match kind {
         Kind::Value(ty) => write(Leaf::Value(ty)),
-        Kind::Reference { target, .. } | Kind::Cow(target) => write(Leaf::Target(target)),
-        Kind::Option(inner) => {
+        Kind::Reference { target, .. } | Kind::Cow { target, .. } => write(Leaf::Target(target)),
+        Kind::Option { inner, .. } => {
             let inner = shaped(inner, write);
             quote! { ::core::option::Option<#inner> }
         }
@@ -150,10 +150,12 @@ fn owned(leaf: Leaf<'_>) -> TokenStream {
     }
 }
 
-/// Something of the trait that says what can be part of a key.
-fn through(plan: &Plan, ty: &Type, what: &str) -> TokenStream {
+/// Something of a trait that says what can be part of a key.
+fn through(plan: &Plan, ty: &Type, of: &str, what: &str) -> TokenStream {
     let (krate, what) = (krate(plan, at(ty)), Ident::new(what, at(ty)));
-    quote_spanned! {at(ty)=> <#krate::__private::Arg<#ty> as #krate::__private::KeyPart<_>>::#what }
+    let way = (of == "KeyPart").then(|| quote_spanned! {at(ty)=> <_> });
+    let of = Ident::new(of, at(ty));
+    quote_spanned! {at(ty)=> <#krate::__private::Arg<#ty> as #krate::__private::#of #way>::#what }
 }
 
 /// One part of the view, out of the place where the part is.
@@ -164,8 +166,16 @@ fn borrowed(plan: &Plan, kind: &Kind, place: TokenStream) -> TokenStream {
             let stars = std::iter::repeat_n(quote! { * }, depth - 1);
             checked(plan, Leaf::Target(target), quote! { #(#stars)* #place })
         }
-        Kind::Cow(target) => checked(plan, Leaf::Target(target), quote! { &*#place }),
-        Kind::Option(inner) => option(plan, inner, place),
+        Kind::Cow { ty, target } => {
+            let target_of = through(plan, ty, "CowPart", "target");
+            let reference = quote_spanned! {at(ty)=> #target_of(&#place) };
+            checked(plan, Leaf::Target(target), reference)
+        }
+        Kind::Option { ty, inner } => {
+            let (some, value) = (local("some"), through(plan, ty, "OptionPart", "value"));
+            let inner = borrowed(plan, inner, quote! { (*#some) });
+            quote_spanned! {at(ty)=> ::core::option::Option::map(#value(&#place), |#some| #inner) }
+        }
         Kind::Tuple(parts) => {
             let parts = parts.iter().enumerate().map(|(index, part)| {
                 let index = Index::from(index);
@@ -178,25 +188,11 @@ fn borrowed(plan: &Plan, kind: &Kind, place: TokenStream) -> TokenStream {
     }
 }
 
-fn option(plan: &Plan, inner: &Kind, place: TokenStream) -> TokenStream {
-    if let Kind::Reference { depth: 1, target } = inner
-        && Leaf::Target(target).to_be_checked().is_none()
-    {
-        // Copied as it is.
-        return place;
-    }
-    let some = local("some");
-    let inner = borrowed(plan, inner, quote! { (*#some) });
-    quote! {
-        ::core::option::Option::map(::core::option::Option::as_ref(&#place), |#some| #inner)
-    }
-}
-
 /// A reference to a part, by way of the check of its type.
 fn checked(plan: &Plan, leaf: Leaf<'_>, reference: TokenStream) -> TokenStream {
     match leaf.to_be_checked() {
         Some(ty) => {
-            let part = through(plan, ty, "part");
+            let part = through(plan, ty, "KeyPart", "part");
             quote_spanned! {at(ty)=> #part(#reference) }
         }
         None => reference,
