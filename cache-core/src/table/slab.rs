@@ -24,12 +24,15 @@
 //! the lock of its shard hands what readers did over to who returns the block. An index of the range that
 //! somebody learns afterwards was given out after the new array had been published.
 
+mod growth;
+
 use std::sync::OnceLock;
 
+use self::growth::{Growth, Segment};
 use super::Keeps;
 use super::alloc::Zeroed;
 use super::meta::{Links, Meta, NEVER, Nodes};
-use super::segments::{Array, BLOCK, SEGMENTS, Segments};
+use super::segments::{Array, BLOCK, Segments};
 use super::slot::Slot;
 use super::times::{Pace, Times};
 use crate::sync::Mutex;
@@ -89,39 +92,6 @@ pub(crate) struct Slab<K, V> {
     growth: Mutex<Growth>,
 }
 
-struct Growth {
-    /// Those that exist or have existed.
-    segments: Vec<Segment>,
-    /// Slots in all segments.
-    total: u64,
-    /// How many slots the cache is expected to need at most.
-    planned: u64,
-    /// How many segments of full length that takes.
-    planned_segments: usize,
-    owner_segments: usize,
-}
-
-/// What is known of a segment.
-struct Segment {
-    /// What was never given out.
-    next: u32,
-    end: u32,
-    /// Blocks that shards have.
-    out: u32,
-    /// Blocks that shards have returned, by their first slots.
-    returned: Vec<u32>,
-}
-
-impl Segment {
-    fn exists(&self) -> bool {
-        self.end != 0
-    }
-
-    fn len(&self, number: usize) -> u32 {
-        self.end - Segments::<Links>::first_of(number)
-    }
-}
-
 // SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
 // and Sync of both; the rest is atomics. That no slot is written while it is read is the table's
 // protocol (see `table/mod.rs`).
@@ -131,9 +101,6 @@ unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
 
 impl<K, V> Slab<K, V> {
     pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
-        let planned = planned.unwrap_or(u64::MAX);
-        let holds = |segments: usize| u64::from(Segments::<Links>::first_of(segments));
-        let planned_segments = (0..SEGMENTS - 1).find(|&segments| holds(segments) >= planned);
         let slab = Slab {
             slots: Segments::new(),
             links: Segments::new(),
@@ -142,13 +109,7 @@ impl<K, V> Slab<K, V> {
             paces: keeps.paces.then(|| Box::new(Segments::new())),
             idles: keeps.idles,
             owners: Segments::new(),
-            growth: Mutex::new(Growth {
-                segments: Vec::new(),
-                total: 0,
-                planned,
-                planned_segments: planned_segments.unwrap_or(SEGMENTS - 1),
-                owner_segments: 0,
-            }),
+            growth: Mutex::new(Growth::new(planned.unwrap_or(u64::MAX))),
         };
         if keeps.dates {
             slab.keep_dates();
@@ -181,10 +142,7 @@ impl<K, V> Slab<K, V> {
     /// lock, under which no user code runs.
     pub(super) fn take_block(&self, owner: u32) -> u32 {
         let mut growth = self.growth.lock();
-        let has_some = |segment: &Segment| {
-            segment.exists() && (!segment.returned.is_empty() || segment.next < segment.end)
-        };
-        let number = match growth.segments.iter().position(has_some) {
+        let number = match growth.with_some() {
             Some(number) => number,
             None => self.add_segment(&mut growth),
         };
@@ -259,26 +217,9 @@ impl<K, V> Slab<K, V> {
         }
     }
 
-    /// Adds a segment, in the place of one that was freed if there is such, and answers its number.
+    /// Adds a segment and answers its number.
     fn add_segment(&self, growth: &mut Growth) -> usize {
-        let freed = growth.segments.iter().position(|segment| !segment.exists());
-        let number = freed.unwrap_or(growth.segments.len());
-        // The end of the last segment would be no 32-bit position.
-        assert!(number < SEGMENTS - 1, "a cache holds at most 2^31 - 64 entries");
-        let nominal = BLOCK << number;
-        let missing = growth.planned.saturating_sub(growth.total);
-        let wanted = if missing > 0 {
-            missing
-        } else {
-            // Past the plan: readers keep garbage pinned, or shards are unevenly filled. By a
-            // small step at first. Each step uses up a segment number, so they must grow: a reader
-            // that is pinned for ever may cost memory, never progress. They go by the number, not by
-            // how many there were: those that were freed do not count.
-            let step = 1 + number.saturating_sub(growth.planned_segments);
-            (growth.total << step.min(20) >> 7).max(1)
-        };
-        // The nominal length is a multiple of the block's.
-        let len = (wanted.min(u64::from(nominal)) as u32).next_multiple_of(BLOCK);
+        let (number, len) = growth.next();
         if let Some(weights) = &self.weights {
             weights.add_raw_segment(number, len);
         }
@@ -290,14 +231,7 @@ impl<K, V> Slab<K, V> {
         }
         self.links.add_raw_segment(number, len);
         self.slots.add_raw_segment(number, len);
-        growth.total += u64::from(len);
-        let first = Segments::<Slot<K, V>>::first_of(number);
-        let segment = Segment { next: first, end: first + len, out: 0, returned: Vec::new() };
-        if number < growth.segments.len() {
-            growth.segments[number] = segment;
-        } else {
-            growth.segments.push(segment);
-        }
+        growth.add(number, len);
         number
     }
 

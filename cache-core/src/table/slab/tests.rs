@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::table::meta::State;
+use crate::table::segments::SEGMENTS;
 
 #[test]
 fn a_slot_costs_24_bytes_beside_key_and_value() {
