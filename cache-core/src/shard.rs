@@ -5,7 +5,7 @@
 //! of the caller's ([`Removed`]), and no user code runs: listeners and drops come after the
 //! unlocking.
 //!
-//! Timers are kept per block of 64 slots, at the earliest deadline of the entries in it; see
+//! Timers are kept per block of up to 64 slots, at the earliest deadline of the entries in it; see
 //! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer is
 //! then early, and is set anew when it is due.
 
@@ -22,6 +22,10 @@ pub(crate) const EXPIRE_STEP: usize = 16;
 
 /// Timers moved by one write at most.
 const WHEEL_STEP: usize = 16;
+
+/// Slots that one write looks at for expired entries at most: a block of small ones, or several
+/// blocks of large ones.
+const LOOKS: u32 = 64;
 
 /// What stands beside a shard of the table, under its lock.
 pub(crate) struct ShardState<V> {
@@ -226,8 +230,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         entry
     }
 
-    /// Frees entries whose time is over: some if `steps` says so, and looks at one block of slots
-    /// at most. Answers whether there may be more.
+    /// Frees entries whose time is over: so many at most, and looks at so many slots as one write
+    /// should. Answers whether there may be more.
     #[inline]
     pub(crate) fn expire_some(
         &mut self,
@@ -247,26 +251,40 @@ impl<'p, K, V> Shard<'p, K, V> {
         room: &mut Reservation<'_>,
         removed: &mut Removed<'p, K, V>,
     ) -> bool {
-        let wheel = &mut self.state().0.wheel;
-        let mut moves = WHEEL_STEP;
-        let Some(block) = wheel.pop_due(now, &mut moves) else {
-            // Nothing is due after all, unless the moves ran out before that was certain.
-            return moves == 0;
-        };
+        let (mut moves, mut looks) = (WHEEL_STEP, LOOKS);
+        while steps > 0 && looks >= Self::BLOCK {
+            let Some(block) = self.state().0.wheel.pop_due(now, &mut moves) else {
+                // Nothing is due after all, unless the moves ran out before that was certain.
+                return moves == 0;
+            };
+            self.expire_block(block, now, &mut steps, room, removed);
+            looks -= Self::BLOCK;
+        }
+        self.state().0.wheel.next_due() <= now
+    }
+
+    /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
+    fn expire_block(
+        &mut self,
+        block: u32,
+        now: u64,
+        steps: &mut usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) {
         let mut earliest = NEVER;
         for id in self.live_in(block) {
             let end = self.end_of(id);
-            if end > now || steps == 0 {
+            if end > now || *steps == 0 {
                 earliest = earliest.min(end);
                 continue;
             }
-            steps -= 1;
+            *steps -= 1;
             self.remove(id, RemovalCause::Expired, room, removed);
         }
         if earliest != NEVER {
             self.state().0.wheel.schedule(block, earliest);
         }
-        self.state().0.wheel.next_due() <= now
     }
 
     /// Gives back memory that the shard has no use for at present.

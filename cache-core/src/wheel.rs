@@ -1,18 +1,18 @@
 //! Which blocks of slots hold something that has expired: a hierarchical timing wheel.
 //!
-//! # A timer for 64 entries
+//! # A timer for up to 64 entries
 //!
 //! Exactness of expiry is the business of the reader, who compares an entry's deadline with the
 //! clock. This wheel only decides when memory is given back, so it may be sparing. It keeps no
-//! timer per entry but one per *block* of 64 neighbouring slots of the slab: the block's id is
-//! scheduled at the earliest deadline of its live entries, and when it comes due the shard looks
-//! at its 64 slots, removes what has expired, and schedules the block again at the earliest
-//! deadline left.
+//! timer per entry but one per *block* of neighbouring slots of the slab, 64 unless they are large:
+//! the block's id is scheduled at the earliest deadline of its live entries, and when it comes due
+//! the shard looks at its slots, removes what has expired, and schedules the block again at the
+//! earliest deadline left.
 //!
-//! * Memory: 16 bytes per block, a quarter of a byte per entry (at most twice that just after the
-//!   node array has grown), where a doubly linked timer per entry takes 8 bytes for its two links
-//!   alone. To this come 2.8 KB per shard for the list heads, allocated by the first deadline:
-//!   a cache without expiry pays nothing.
+//! * Memory: 16 bytes per block, a quarter of a byte per entry, for a slot of several kilobytes all
+//!   16 (at most twice that just after the node array has grown), where a doubly linked timer per
+//!   entry takes 8 bytes for its two links alone. To this come 2.8 KB per shard for the list heads,
+//!   allocated by the first deadline: a cache without expiry pays nothing.
 //! * Writes: an insert touches the wheel only if its deadline is earlier than its block's. With
 //!   one ttl for all, later inserts have later deadlines, and hardly any of them does. Removing
 //!   an entry needs no call at all: the block comes due once too often, and that is all.

@@ -1,4 +1,5 @@
-//! What a cache holds when its entries have gone: about what an empty one does.
+//! What a cache holds when its entries have gone: about what an empty one does. And that it does
+//! not hold far more than its entries need, however large they are.
 //!
 //! In a binary of its own, because it counts what the allocator gives and takes. For the same reason it
 //! has one test: nothing else must allocate meanwhile.
@@ -84,6 +85,10 @@ fn comes_back<K, V>(
         assert_eq!(cache.entry_count(), 0);
     }
 }
+
+/// A value for which blocks have a single slot.
+#[derive(Clone, PartialEq, Debug)]
+struct Wide([u8; 2100]);
 
 /// Some entries stay: they are there, and what can be freed is.
 fn partly() {
@@ -172,6 +177,53 @@ fn among_threads() {
     assert_eq!(census.alive(), 0);
 }
 
+/// With values of `SIZE` bytes: beyond twice what the entries need, and a value that was replaced,
+/// a cache holds no more than a few pages. (It is used by one thread alone, so that nothing waits
+/// for readers.)
+fn as_much_as_entries_need<const SIZE: usize>(max: Option<u64>) {
+    const FIXED: isize = 16 * 1024;
+    let value = |n: u64| [n as u8; SIZE];
+    let builder = Cache::builder();
+    let cache: Cache<u64, [u8; SIZE]> = match max {
+        Some(max) => builder.max_capacity(max).build(),
+        None => builder.build(),
+    };
+    let empty = HELD.load(SeqCst);
+    let most = max.unwrap_or(300);
+    let check = |entries: u64, when: &str| {
+        let held = HELD.load(SeqCst) - empty;
+        let needed = (SIZE as isize + 64) * entries as isize;
+        assert!(
+            held < 2 * needed + FIXED,
+            "{entries} entries of {SIZE} bytes, {max:?} at most, {when}: {held} bytes"
+        );
+    };
+    for n in 0..most {
+        cache.insert(n, value(n));
+        check(n + 1, "filling");
+    }
+    // Where there is no bound, batches of what was replaced are as large as they get.
+    for n in 0..max.map_or(0, |max| 3 * max) {
+        cache.insert(n % (2 * most).min(1000), value(n));
+        check(cache.entry_count() + 1, "churned");
+    }
+    cache.__validate();
+    cache.invalidate_all();
+    cache.run_pending_tasks();
+    check(0, "emptied");
+}
+
+fn however_large_they_are() {
+    as_much_as_entries_need::<65_536>(Some(4));
+    as_much_as_entries_need::<{ 1 << 20 }>(Some(2));
+    as_much_as_entries_need::<{ 1 << 20 }>(Some(1));
+    as_much_as_entries_need::<4096>(Some(1000));
+    as_much_as_entries_need::<4096>(Some(40));
+    as_much_as_entries_need::<1000>(Some(60));
+    as_much_as_entries_need::<100>(Some(60));
+    as_much_as_entries_need::<10_000>(None);
+}
+
 #[test]
 fn memory_comes_back_when_entries_have_gone() {
     let number = |n| n;
@@ -183,7 +235,13 @@ fn memory_comes_back_when_entries_have_gone() {
     comes_back("ttl and tti", |b| b.time_to_live(TTL).time_to_idle(TTL), number, number);
     comes_back("weighed", |b| b.weigher(|_, _| 2).max_capacity(3 * MANY), number, number);
     comes_back("strings", |builder| builder, |n| n.to_string(), |n| vec![n; 3]);
+    comes_back("large slots", |b| b.max_capacity(MANY / 4), number, |n| [n; 60]);
+    let wide = |n| Wide([n as u8; 2100]);
+    comes_back("slots one by one", |b| b.max_capacity(MANY / 20), number, wide);
     partly();
     under_a_reader();
     among_threads();
+    // Arrays of a mebibyte are moved over the stack, unoptimised more than once.
+    let large = thread::Builder::new().stack_size(64 << 20).spawn(however_large_they_are);
+    large.unwrap().join().unwrap();
 }

@@ -1,7 +1,8 @@
 //! Random sequences of operations, against a map that does the same in the simplest way.
 //!
 //! Where the cache has room for all keys, each answer has to be the model's. Where it has not, an
-//! entry may be missing, but what is there has to be right and the bound has to hold.
+//! entry may be missing, but what is there has to be right and the bound has to hold. Values of
+//! several sizes: slots come in blocks whose length goes by that.
 
 mod common;
 
@@ -134,9 +135,38 @@ impl Model {
     }
 }
 
+/// A number, as a value of some size.
+trait Value: Clone + Send + Sync + 'static {
+    fn of(number: u32) -> Self;
+    fn number(&self) -> u32;
+}
+
+impl Value for u32 {
+    fn of(number: u32) -> Self {
+        number
+    }
+    fn number(&self) -> u32 {
+        *self
+    }
+}
+
+/// All of its bytes say so.
+#[derive(Clone)]
+struct Wide<const WORDS: usize>([u32; WORDS]);
+
+impl<const WORDS: usize> Value for Wide<WORDS> {
+    fn of(number: u32) -> Self {
+        Wide([number; WORDS])
+    }
+    fn number(&self) -> u32 {
+        assert!(self.0.iter().all(|word| *word == self.0[0]), "a torn value");
+        self.0[0]
+    }
+}
+
 /// A cache beside its model.
-struct Pair<S> {
-    cache: Cache<u8, u32, S>,
+struct Pair<S, V> {
+    cache: Cache<u8, V, S>,
     model: Model,
     clock: FakeClock,
     /// Nothing is ever evicted.
@@ -146,11 +176,11 @@ struct Pair<S> {
 #[derive(Clone, Copy)]
 struct Bound {
     max: Option<u64>,
-    weigher: Option<fn(&u8, &u32) -> u32>,
+    weigher: Option<fn(&u8, u32) -> u32>,
     exact: bool,
 }
 
-impl<S: TestHasher> Pair<S> {
+impl<S: TestHasher, V: Value> Pair<S, V> {
     fn new(bound: Bound, ttl: Option<u64>, tti: Option<u64>) -> Self {
         let clock = FakeClock::new();
         let mut builder = Cache::builder().clock(clock.clone());
@@ -158,7 +188,7 @@ impl<S: TestHasher> Pair<S> {
             builder = builder.max_capacity(max);
         }
         if let Some(weigher) = bound.weigher {
-            builder = builder.weigher(weigher);
+            builder = builder.weigher(move |key, value: &V| weigher(key, value.number()));
         }
         if let Some(ttl) = ttl {
             builder = builder.time_to_live(Duration::from_nanos(ttl));
@@ -183,9 +213,9 @@ impl<S: TestHasher> Pair<S> {
 
     fn look(&mut self, step: &Step) {
         let (key, answer) = match *step {
-            Step::Get(key) => (key, self.cache.get(&key)),
-            Step::View(key) => (key, self.cache.view(&key, |value| *value)),
-            Step::Peek(key) => (key, self.cache.peek(&key)),
+            Step::Get(key) => (key, self.cache.get(&key).map(|value| value.number())),
+            Step::View(key) => (key, self.cache.view(&key, V::number)),
+            Step::Peek(key) => (key, self.cache.peek(&key).map(|value| value.number())),
             Step::Contains(key) => {
                 let there = self.cache.contains_key(&key);
                 (key, if there { self.model.get(key).or(Some(0)) } else { None })
@@ -229,11 +259,11 @@ impl<S: TestHasher> Pair<S> {
     fn write(&mut self, step: &Step) {
         match *step {
             Step::Insert(key, value) => {
-                self.cache.insert(key, value);
+                self.cache.insert(key, V::of(value));
                 self.model.insert(key, value, None);
             }
             Step::InsertWithTtl(key, value, ttl) => {
-                self.cache.insert_with_ttl(key, value, Duration::from_nanos(ttl));
+                self.cache.insert_with_ttl(key, V::of(value), Duration::from_nanos(ttl));
                 self.model.insert(key, value, Some(ttl));
             }
             Step::SetTtl(key, ttl) => {
@@ -242,7 +272,7 @@ impl<S: TestHasher> Pair<S> {
                 assert_eq!(self.model.set_ttl(key, ttl), done);
             }
             Step::Remove(key) => {
-                let answer = self.cache.remove(&key);
+                let answer = self.cache.remove(&key).map(|value| value.number());
                 self.agree(key, answer);
                 self.model.remove(key);
             }
@@ -256,7 +286,7 @@ impl<S: TestHasher> Pair<S> {
                 assert_eq!(self.cache.entry_count(), 0);
             }
             Step::InvalidateIf(n) => {
-                let count = self.cache.invalidate_entries_if(|_, value| value % n == 0);
+                let count = self.cache.invalidate_entries_if(|_, value| value.number() % n == 0);
                 let condemned = self.model.live().into_values().filter(|v| v % n == 0).count();
                 self.model.entries.retain(|_, life| life.value % n != 0);
                 assert!(count == condemned as u64 || (!self.exact && count < condemned as u64));
@@ -271,31 +301,31 @@ impl<S: TestHasher> Pair<S> {
             Step::GetWith(key, value) => {
                 let load = || {
                     ran = true;
-                    value
+                    V::of(value)
                 };
-                let given = self.cache.get_with(key, load);
+                let given = self.cache.get_with(key, load).number();
                 self.load(key, Some(given), Some(value), ran);
             }
             Step::TryGetWith(key, result) => {
                 let load = || {
                     ran = true;
-                    result
+                    result.map(V::of)
                 };
                 let given = self.cache.try_get_with(key, load);
-                self.load(key, given.ok(), result.ok(), ran);
+                self.load(key, given.ok().map(|value| value.number()), result.ok(), ran);
             }
             Step::OptionallyGetWith(key, option) => {
                 let load = || {
                     ran = true;
-                    option
+                    option.map(V::of)
                 };
                 let given = self.cache.optionally_get_with_by_ref(&key, load);
-                self.load(key, given, option, ran);
+                self.load(key, given.map(|value| value.number()), option, ran);
             }
             Step::Iterate => {
                 let entries: Vec<_> = self.cache.iter().collect();
                 let live = self.model.live();
-                assert!(entries.iter().all(|(key, value)| live.get(key) == Some(value)));
+                assert!(entries.iter().all(|(key, value)| live.get(key) == Some(&value.number())));
                 let distinct = entries.iter().map(|entry| entry.0).collect::<Vec<_>>();
                 assert!(common::occurrences(distinct).values().all(|&times| times == 1));
                 assert!(entries.len() == live.len() || (!self.exact && entries.len() < live.len()));
@@ -319,9 +349,13 @@ impl<S: TestHasher> Pair<S> {
 }
 
 fn run<S: TestHasher>(steps: &[Step], bound: Bound) {
+    run_with::<S, u32>(steps, bound);
+}
+
+fn run_with<S: TestHasher, V: Value>(steps: &[Step], bound: Bound) {
     let lives = [(None, None), (Some(TTL), None), (None, Some(TTI)), (Some(TTL), Some(TTI))];
     for (ttl, tti) in lives {
-        let mut pair = Pair::<S>::new(bound, ttl, tti);
+        let mut pair = Pair::<S, V>::new(bound, ttl, tti);
         for step in steps {
             pair.step(step);
             let (count, size) = (pair.cache.entry_count(), pair.cache.weighted_size());
@@ -335,7 +369,7 @@ fn run<S: TestHasher>(steps: &[Step], bound: Bound) {
     }
 }
 
-fn by_value(_: &u8, value: &u32) -> u32 {
+fn by_value(_: &u8, value: u32) -> u32 {
     value % 40
 }
 
@@ -378,6 +412,20 @@ proptest! {
 
 proptest! {
     #![proptest_config(cases(4))]
+
+    #[test]
+    fn answers_do_not_go_by_the_size_of_values(steps in steps()) {
+        // Slots of 480, 1,232 and 3,224 bytes: in blocks of eight, of two and of one.
+        run_with::<RandomState, Wide<114>>(&steps, far(5000));
+        run_with::<Constant, Wide<303>>(&steps, far(300));
+        run_with::<RandomState, Wide<801>>(&steps, far(5000));
+        run_with::<Identity, Wide<801>>(&steps, Bound { weigher: Some(by_value), ..far(10_000) });
+        for max in [1, 10, 50] {
+            run_with::<RandomState, Wide<114>>(&steps, near(max));
+            run_with::<RandomState, Wide<303>>(&steps, near(max));
+            run_with::<Constant, Wide<801>>(&steps, near(max));
+        }
+    }
 
     /// Few cases: an unbounded cache has many shards to check after each step.
     #[test]

@@ -12,8 +12,12 @@ use std::ptr::NonNull;
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 
 /// # Safety
-/// A value of all zero bytes must be valid, and equal to what `zeroed` answers.
+/// A value whose first [`ZEROED`](Self::ZEROED) bytes are zero must be valid, whatever the others
+/// are, and equal to what `zeroed` answers.
 pub(super) unsafe trait Zeroed: Sized {
+    /// How many of its bytes must be zero.
+    const ZEROED: usize = size_of::<Self>();
+
     /// loom's atomics are not plain memory; under loom arrays are filled one by one.
     #[cfg(loom)]
     fn zeroed() -> Self;
@@ -66,15 +70,20 @@ pub(super) fn allocate_raw<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
     allocate_by(len, align, |layout| unsafe { std::alloc::alloc(layout) })
 }
 
-/// Makes `len` values zero.
+/// Makes `len` values zero, as far as they must be: of large slots a few bytes each.
 ///
 /// # Safety
 /// There is memory for them, which is the caller's alone.
 pub(super) unsafe fn zero<T: Zeroed>(first: NonNull<T>, len: usize) {
     #[cfg(not(loom))]
-    // SAFETY: the caller's promise.
-    unsafe {
-        first.write_bytes(0, len);
+    if T::ZEROED == size_of::<T>() {
+        // SAFETY: the caller's promise.
+        unsafe { first.write_bytes(0, len) };
+    } else {
+        for i in 0..len {
+            // SAFETY: as above; the bytes lie in the value.
+            unsafe { first.add(i).cast::<u8>().write_bytes(0, T::ZEROED) };
+        }
     }
     #[cfg(loom)]
     for i in 0..len {
@@ -121,6 +130,28 @@ mod tests {
     struct Line(#[expect(dead_code, reason = "only its size matters")] [u8; 24]);
     // SAFETY: zero bytes are bytes.
     unsafe impl Zeroed for Line {}
+
+    struct Headed(#[expect(dead_code, reason = "only its size matters")] [u8; 5000]);
+    // SAFETY: bytes are bytes.
+    unsafe impl Zeroed for Headed {
+        const ZEROED: usize = 16;
+    }
+
+    #[test]
+    fn only_what_must_be_zero_is_written() {
+        let array = allocate::<Headed>(3, 64);
+        // SAFETY: the array is ours and that long.
+        unsafe {
+            array.cast::<u8>().write_bytes(0xff, 3 * size_of::<Headed>());
+            zero(array.add(1), 2);
+            let bytes = std::slice::from_raw_parts(array.as_ptr().cast::<u8>(), 3 * 5000);
+            for (place, byte) in bytes.iter().enumerate() {
+                let is_head = place >= 5000 && place % 5000 < 16;
+                assert_eq!(*byte, if is_head { 0 } else { 0xff }, "byte {place}");
+            }
+            free(array, 3, 64);
+        }
+    }
 
     #[test]
     fn arrays_are_aligned_zeroed_and_freed() {

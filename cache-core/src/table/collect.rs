@@ -185,7 +185,7 @@ impl<K, V, X> Drop for Table<K, V, X> {
         }
         let mut panics = Panics::default();
         for shard in 0..self.shards.len() {
-            let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken().collect();
+            let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken(&self.slab).collect();
             // SAFETY: as above; each slot belongs to one shard.
             unsafe { self.slab.drop_contents(taken.into_iter(), &mut panics) };
         }

@@ -81,7 +81,7 @@ impl Limits {
     }
 
     /// Slots that may wait beside so many entries.
-    fn slots(self, entries: u64) -> u64 {
+    pub(super) fn slots(self, entries: u64) -> u64 {
         let share = if entries / 128 > MANY { entries / 128 } else { MANY.min(entries / 8) };
         share.max(self.floor)
     }

@@ -5,12 +5,13 @@
 //! What a method retires goes into the shard's open batch of garbage; the caller, once it has
 //! released the lock, does what [`Locked::unlock`] has noted in its [`Due`].
 
+use std::collections::HashSet;
+
 use super::due::Due;
 use super::limbo::{BATCH, Garbage};
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
 use super::reserved::{Completed, Reserved};
-use super::segments::BLOCK;
 use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
@@ -24,6 +25,9 @@ pub(crate) struct Locked<'p, K, V, X> {
 }
 
 impl<'p, K, V, X> Locked<'p, K, V, X> {
+    /// Slots in a block.
+    pub(crate) const BLOCK: u32 = Slab::<K, V>::BLOCK;
+
     #[inline]
     pub(super) fn new(pinned: &'p Pinned<'p, K, V, X>, core: MutexGuard<'p, Core<X>>) -> Self {
         Locked { pinned, core }
@@ -248,8 +252,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
     /// which have no entries any more. O(blocks and entries of the shard).
     pub(crate) fn shrink(&mut self) -> Vec<u32> {
-        let (numbers, firsts) = self.core.writer.release_free_blocks();
-        let table = self.table();
+        let (slab, table) = (self.slab(), self.table());
+        let (numbers, firsts) = self.core.writer.release_free_blocks(slab);
         if !firsts.is_empty() {
             table.limbo.seal(&table.epoch, Garbage::Blocks(firsts), 0);
             self.core.writer.sealed = true;
@@ -337,16 +341,18 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
                 assert_eq!(slab.meta(id).state(), State::Live);
             });
         }
+        let numbers = |list: &[u32]| list.iter().copied().collect::<HashSet<u32>>();
+        let (vacant, with_free) = (numbers(&writer.vacant), numbers(&writer.with_free));
         for (number, block) in writer.blocks.iter().enumerate() {
-            assert_eq!(block.is_vacant(), writer.vacant.contains(&(number as u32)));
+            assert_eq!(block.is_vacant(), vacant.contains(&(number as u32)));
             if block.is_vacant() {
                 assert_eq!((block.free, block.live), (0, 0), "a vacant number has no slots");
                 continue;
             }
             assert_eq!(block.free & block.live, 0, "a slot is free or live, not both");
-            let listed = writer.with_free.contains(&(number as u32));
+            let listed = with_free.contains(&(number as u32));
             assert_eq!(block.free != 0, listed, "blocks with free slots are listed");
-            for id in (0..BLOCK).map(|i| block.first + i) {
+            for id in (0..Self::BLOCK).map(|i| block.first + i) {
                 let free = block.free & (1 << (id - block.first)) != 0;
                 assert_eq!(free, slab.meta(id).state() == State::Free, "free bit and state");
                 assert_eq!(slab.owner(id) as usize, number);

@@ -35,7 +35,7 @@
 //!
 //! # Files
 //! `group.rs` twelve lanes · `region.rs` a shard's array of groups · `slab.rs` the slots
-//! (`slot.rs`), in the arrays of `segments.rs` ·
+//! (`slot.rs`), in the arrays of `segments.rs`; `slab/growth.rs` how many there are ·
 //! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time ·
 //! `reserved.rs` slots on their way into the table · `epoch.rs` when memory is free, by `barrier.rs` ·
 //! `limbo.rs` garbage waiting for that · `collect.rs` dropping it · `due.rs` whose turn it is ·
@@ -135,10 +135,17 @@ pub(crate) struct Table<K, V, X> {
 impl<K, V, X> Table<K, V, X> {
     pub(crate) fn new(plan: Plan, mut state: impl FnMut(usize) -> X) -> Self {
         let share = plan.entries.map(|entries| entries.div_ceil(plan.shards as u64));
-        // Every shard keeps a block that is partly used, two or three batches of garbage, and some
-        // slots from when it held more than it does.
-        let slack = |share: u64| (256 + share.isqrt() / 2) * plan.shards as u64;
-        let planned = plan.entries.zip(share).map(|(entries, share)| entries + slack(share));
+        let limits =
+            const { Limits::new(size_of::<slot::Slot<K, V>>(), std::mem::needs_drop::<(K, V)>()) };
+        // Every shard keeps a block that is partly used, a batch of garbage, and some slots from when it
+        // held more than it does; what is queued comes to about as much again as makes an epoch advance.
+        let spare = |share: u64| {
+            u64::from(Slab::<K, V>::BLOCK) + (share / 16).clamp(1, 64) + share.isqrt() / 2
+        };
+        let slack =
+            |share: u64, entries| spare(share) * plan.shards as u64 + 2 * limits.slots(entries);
+        let planned =
+            plan.entries.zip(share).map(|(entries, share)| entries + slack(share, entries));
         let initial = Class::for_entries(plan.initial.div_ceil(plan.shards));
         // Garbage of heavy entries must not weigh as much again as the cache.
         let weight = plan.weight.unwrap_or(u64::MAX);
@@ -152,8 +159,6 @@ impl<K, V, X> Table<K, V, X> {
             Padded(Mutex::new(Core::new(writer, state(index))))
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
-        let limits =
-            const { Limits::new(size_of::<slot::Slot<K, V>>(), std::mem::needs_drop::<(K, V)>()) };
         Table {
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.keeps),

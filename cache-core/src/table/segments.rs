@@ -2,6 +2,7 @@
 //!
 //! See `slab.rs` for why, and for when a segment may be freed.
 
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::alloc::{self, Zeroed};
@@ -10,53 +11,93 @@ use crate::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Slots in a block, and in the first segment.
-pub(super) const BLOCK: u32 = if cfg!(loom) { 4 } else { 64 };
+/// Slots come in blocks of at most so many: a block has a bit for each of its slots in a word.
+const MOST: u32 = 64;
 
-const FIRST_BITS: u32 = BLOCK.ilog2();
-pub(super) const SEGMENTS: usize = (32 - FIRST_BITS) as usize;
+/// Bytes of slots in a block, unless a single slot has more: a page of memory. A shard with one
+/// entry has a block, so this is what a cache may waste for each shard. Slots of up to 64 bytes,
+/// which is a string and a vector, come in blocks of 64.
+const BLOCK_BYTES: usize = 4096;
+
+/// Places for the segments of an array, whatever its blocks.
+const PLACES: usize = 32;
+
+/// How slots, and what stands beside each, are cut into blocks and segments: said by the type of
+/// the slot, so that it is a constant where an index is made an address.
+///
+/// Segment 0 is as long as a block, each further one may be twice as long as the one before. An
+/// index plus [`BLOCK`](Self::BLOCK), its *position*, has its highest bit where its segment begins.
+pub(super) trait Blocks {
+    /// Slots in a block: a power of two, at most [`MOST`].
+    const BLOCK: u32;
+
+    /// The bits of all slots of a block.
+    const FULL: u64 = u64::MAX >> (MOST - Self::BLOCK);
+
+    const FIRST_BITS: u32 = Self::BLOCK.ilog2();
+
+    /// Position and segment of an index.
+    #[inline]
+    fn place(index: u32) -> (usize, usize) {
+        // No overflow: the last index given out is below 2^31.
+        let position = index.wrapping_add(Self::BLOCK);
+        // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
+        let bits = (position | 1).ilog2();
+        (position as usize, bits.wrapping_sub(Self::FIRST_BITS) as usize)
+    }
+}
+
+/// The slots in a block, for slots of so many bytes.
+pub(super) const fn block_for(slot: usize) -> u32 {
+    if cfg!(loom) {
+        return 4;
+    }
+    let mut block = MOST;
+    while block > 1 && block as usize * slot > BLOCK_BYTES {
+        block /= 2;
+    }
+    block
+}
+
+/// The index of a segment's first element, in blocks of so many.
+pub(super) fn first_of(segment: usize, block: u32) -> u32 {
+    (block << segment) - block
+}
+
+/// Segments that there may be, of blocks of so many: with all of them, indices go up to 2^31.
+pub(super) fn most_segments(block: u32) -> usize {
+    (31 - block.ilog2()) as usize
+}
 
 /// Segments begin with a cache line, or as their elements ask.
 const fn align<T>() -> usize {
     if align_of::<T>() > 64 { align_of::<T>() } else { 64 }
 }
 
-/// An array that grows by segments and never moves.
+/// An array that grows by segments and never moves, of as many elements as there are slots in the
+/// blocks of `B`.
 ///
-/// An index plus [`BLOCK`], its *position*, has its highest bit where its segment begins. So the
-/// segment's array is kept as if it began at position 0, and is indexed by the position itself.
-pub(super) struct Segments<T> {
-    /// Where each segment's array would begin. Only to be offset by positions below `ends`.
-    origins: [AtomicPtr<T>; SEGMENTS],
-    /// The position after each segment's last; 0 while the segment does not exist.
-    ends: [AtomicU32; SEGMENTS],
+/// A segment's array is kept as if it began at position 0, and is indexed by the position itself.
+pub(super) struct Segments<T, B: Blocks> {
+    /// Where each segment's array would begin. Only to be offset by positions of indices below
+    /// `ends`.
+    origins: [AtomicPtr<T>; PLACES],
+    /// The index after each segment's last; 0 while the segment does not exist.
+    ends: [AtomicU32; PLACES],
     /// Where the arrays do begin. (An origin lies outside of its array, so that a leak checker would
     /// not know it for a pointer to it.)
-    starts: [AtomicPtr<T>; SEGMENTS],
+    starts: [AtomicPtr<T>; PLACES],
+    blocks: PhantomData<fn() -> B>,
 }
 
-impl<T: Zeroed> Segments<T> {
+impl<T: Zeroed, B: Blocks> Segments<T, B> {
     pub(super) fn new() -> Self {
         Segments {
             origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             ends: std::array::from_fn(|_| AtomicU32::new(0)),
             starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            blocks: PhantomData,
         }
-    }
-
-    /// Position and segment of an index.
-    #[inline]
-    pub(super) fn place(index: u32) -> (usize, usize) {
-        // No overflow: the last index given out is below 2^32 - BLOCK.
-        let position = index.wrapping_add(BLOCK);
-        // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
-        let bits = (position | 1).ilog2();
-        (position as usize, (bits - FIRST_BITS) as usize)
-    }
-
-    /// The index of a segment's first element.
-    pub(super) fn first_of(segment: usize) -> u32 {
-        (BLOCK << segment) - BLOCK
     }
 
     pub(super) fn add_segment(&self, segment: usize, len: u32) {
@@ -69,12 +110,12 @@ impl<T: Zeroed> Segments<T> {
     }
 
     fn publish(&self, segment: usize, len: u32, start: NonNull<T>) {
-        let first = BLOCK << segment;
+        let position = B::BLOCK << segment;
         self.starts[segment].store(start.as_ptr(), Relaxed);
-        let origin = start.as_ptr().wrapping_sub(first as usize);
+        let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
-        self.ends[segment].store(first.wrapping_add(len), Release);
+        self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
     }
 
     /// Makes the elements of a block zero, of which nobody has had an index.
@@ -82,10 +123,10 @@ impl<T: Zeroed> Segments<T> {
     /// # Safety
     /// The block lies in a raw segment that was added, and has not been begun.
     pub(super) unsafe fn begin(&self, first: u32) {
-        let (position, segment) = Self::place(first);
+        let (position, segment) = B::place(first);
         let first = self.origins[segment].load(Relaxed).wrapping_add(position);
         // SAFETY: the caller's promise: the block lies in the segment's array, and nobody has an index of it.
-        unsafe { alloc::zero(NonNull::new_unchecked(first), BLOCK as usize) };
+        unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
     }
 
     /// # Safety
@@ -93,7 +134,7 @@ impl<T: Zeroed> Segments<T> {
     /// that (so that the segment's origin is visible to him).
     #[inline]
     pub(super) unsafe fn get_unchecked(&self, index: u32) -> &T {
-        let (position, segment) = Self::place(index);
+        let (position, segment) = B::place(index);
         // SAFETY: the index's segment was added, so it is below SEGMENTS, and the position lies in
         // its array.
         unsafe {
@@ -113,8 +154,10 @@ impl<T: Zeroed> Segments<T> {
     /// If there is no such element.
     #[inline]
     pub(super) fn get(&self, index: u32) -> &T {
-        let (position, segment) = Self::place(index);
-        if position >= self.ends[segment].load(Acquire) as usize {
+        let (position, segment) = B::place(index);
+        // Compared by the index, not by the position: that of `NIL` is in range where a block is
+        // one slot.
+        if index >= self.ends[segment].load(Acquire) {
             no_such_slot(index);
         }
         // SAFETY: the segment was added and ends after the position. As the index is in use, its block was
@@ -123,11 +166,11 @@ impl<T: Zeroed> Segments<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        (0..SEGMENTS).map(|segment| self.len(segment) * size_of::<T>()).sum()
+        (0..PLACES).map(|segment| self.len(segment) * size_of::<T>()).sum()
     }
 }
 
-impl<T> Segments<T> {
+impl<T, B: Blocks> Segments<T, B> {
     /// Takes a segment out, which nobody has an index of any more.
     pub(super) fn take_segment(&self, segment: usize) -> Array<T> {
         let len = self.len(segment);
@@ -139,13 +182,16 @@ impl<T> Segments<T> {
     }
 
     pub(super) fn len(&self, segment: usize) -> usize {
-        (self.ends[segment].load(Relaxed) as usize).saturating_sub((BLOCK as usize) << segment)
+        match self.ends[segment].load(Relaxed) {
+            0 => 0,
+            end => (end - first_of(segment, B::BLOCK)) as usize,
+        }
     }
 }
 
-impl<T> Drop for Segments<T> {
+impl<T, B: Blocks> Drop for Segments<T, B> {
     fn drop(&mut self) {
-        for segment in 0..SEGMENTS {
+        for segment in 0..PLACES {
             if let Some(start) = NonNull::new(self.starts[segment].load(Relaxed)) {
                 // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
                 unsafe { alloc::free(start, self.len(segment), align::<T>()) };

@@ -4,14 +4,22 @@
 //! slot before its index is published and stays there until no reader can reach it: it is never
 //! copied, so a value with interior mutability exists once, whatever the table around it does.
 //!
-//! Slots come in segments of 64, 128, 256, ...: the position of an index's highest bit names
-//! its segment, and the pointers to all segments fit into a small fixed array, so that finding a
-//! slot needs no directory that could grow. The last segments of a cache with a known capacity are
-//! allocated no longer than the plan demands; an index range left out this way is simply never given out.
-//! A segment is memory as it comes; its blocks are zeroed one by one, as they are given out.
+//! Shards take slots in blocks and keep them: giving out and taking back a slot is the shard's own
+//! affair. A block is a page of slots: 64 of up to 64 bytes, of larger ones fewer, and a single one
+//! where a slot is larger than half a page. So the memory of a few entries is theirs, not that of
+//! 64.
 //!
-//! Shards take slots in blocks of 64 and keep them: giving out and taking back a slot is the
-//! shard's own affair.
+//! Blocks come in segments of one block, two, four, ...: the position of an index's highest bit
+//! names its segment, and the pointers to all segments fit into a small fixed array, so that
+//! finding a slot needs no directory that could grow. What is allocated is thus at most twice what
+//! is needed, and in a cache with a known capacity hardly more than that demands: its last segments
+//! are no longer than the plan; an index range left out this way is simply never given out. A
+//! segment is memory as it comes; its blocks are put in order one by one, as they are given out:
+//! zeroed as far as they must be, which is the [`Meta`] of a slot, but not key and value.
+//!
+//! There are 2^31 less one block of indices, and 2^30 slots can be had of them however often a plan
+//! was too small ([`Growth::step`]). Of large slots memory ends before: one that is a block by
+//! itself has more than 2 KiB, and 2^30 of those are 2 TiB.
 //!
 //! # Giving memory back
 //! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`]; when, its
@@ -28,11 +36,11 @@ mod growth;
 
 use std::sync::OnceLock;
 
-use self::growth::{Growth, Segment};
+use self::growth::Growth;
 use super::Keeps;
 use super::alloc::Zeroed;
 use super::meta::{Links, Meta, NEVER, Nodes};
-use super::segments::{Array, BLOCK, Segments};
+use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
 use super::times::{Pace, Times};
 use crate::sync::Mutex;
@@ -74,21 +82,24 @@ impl<K, V> SegmentArrays<K, V> {
     }
 }
 
+/// An array with an element for each slot, or for each block.
+type Column<T, K, V> = Segments<T, Slot<K, V>>;
+
 /// All slots of a cache.
 pub(crate) struct Slab<K, V> {
-    slots: Segments<Slot<K, V>>,
-    links: Segments<Links>,
+    slots: Column<Slot<K, V>, K, V>,
+    links: Column<Links, K, V>,
     /// The weight of each slot's entry; there only in a cache with a weigher.
-    weights: Option<Box<Segments<AtomicU32>>>,
+    weights: Option<Box<Column<AtomicU32, K, V>>>,
     /// When each slot's entry was written, plus 1; 0 if that was before dates were kept. There only in a
     /// cache that keeps dates, be it from some time on.
-    dates: OnceLock<Box<Segments<AtomicU64>>>,
+    dates: OnceLock<Box<Column<AtomicU64, K, V>>>,
     /// There only in a cache whose entries may be read longer, or loaded again.
-    paces: Option<Box<Segments<Pace>>>,
+    paces: Option<Box<Column<Pace, K, V>>>,
     /// Entries expire when nobody reads them.
     idles: bool,
     /// For each block, its number within the shard that has it.
-    owners: Segments<AtomicU32>,
+    owners: Column<AtomicU32, K, V>,
     growth: Mutex<Growth>,
 }
 
@@ -100,6 +111,10 @@ unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Slab<K, V> {}
 unsafe impl<K: Send, V: Send> Send for Slab<K, V> {}
 
 impl<K, V> Slab<K, V> {
+    /// Slots in a block, at most 64; and the bits of all of them.
+    pub(crate) const BLOCK: u32 = Slot::<K, V>::BLOCK;
+    pub(super) const FULL: u64 = Slot::<K, V>::FULL;
+
     pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
         let slab = Slab {
             slots: Segments::new(),
@@ -109,7 +124,7 @@ impl<K, V> Slab<K, V> {
             paces: keeps.paces.then(|| Box::new(Segments::new())),
             idles: keeps.idles,
             owners: Segments::new(),
-            growth: Mutex::new(Growth::new(planned.unwrap_or(u64::MAX))),
+            growth: Mutex::new(Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK)),
         };
         if keeps.dates {
             slab.keep_dates();
@@ -132,7 +147,7 @@ impl<K, V> Slab<K, V> {
         self.dates.get_or_init(|| {
             let dates = Box::new(Segments::new());
             for number in (0..growth.segments.len()).filter(|&n| growth.segments[n].exists()) {
-                dates.add_segment(number, growth.segments[number].len(number));
+                dates.add_segment(number, self.slots.len(number) as u32);
             }
             dates
         });
@@ -150,17 +165,15 @@ impl<K, V> Slab<K, V> {
         segment.out += 1;
         let first = segment.returned.pop().unwrap_or_else(|| {
             let first = segment.next;
-            segment.next += BLOCK;
+            segment.next += Self::BLOCK;
             // SAFETY: the block is the next of a segment that was added, and is given out for the first time.
             unsafe { self.begin_block(first) };
             first
         });
-        let block = first / BLOCK;
-        if growth.owner_segments == 0
-            || block >= Segments::<AtomicU32>::first_of(growth.owner_segments)
-        {
-            let segment = growth.owner_segments;
-            self.owners.add_segment(segment, BLOCK << segment);
+        let block = first / Self::BLOCK;
+        let segment = growth.owner_segments;
+        if segment == 0 || block >= first_of(segment, Self::BLOCK) {
+            self.owners.add_segment(segment, Self::BLOCK << segment);
             growth.owner_segments += 1;
         }
         self.owners.get(block).store(owner, Relaxed);
@@ -189,15 +202,9 @@ impl<K, V> Slab<K, V> {
         let mut growth = self.growth.lock();
         for &first in blocks {
             #[cfg(loom)]
-            (first..first + BLOCK).for_each(|id| self.slots.get(id).life.with_mut(|_| ()));
-            let (_, number) = Segments::<Slot<K, V>>::place(first);
-            let segment = &mut growth.segments[number];
-            segment.returned.push(first);
-            segment.out -= 1;
-            if segment.out == 0 {
-                let len = segment.len(number);
-                *segment = Segment { next: 0, end: 0, out: 0, returned: Vec::new() };
-                growth.total -= u64::from(len);
+            (first..first + Self::BLOCK).for_each(|id| self.slots.get(id).life.with_mut(|_| ()));
+            let (_, number) = Slot::<K, V>::place(first);
+            if growth.give_back(number, first) {
                 empty.push(self.take_segment(number));
             }
         }
@@ -307,7 +314,7 @@ impl<K, V> Slab<K, V> {
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
     pub(super) fn owner(&self, id: u32) -> u32 {
-        self.owners.get(id / BLOCK).load(Relaxed)
+        self.owners.get(id / Self::BLOCK).load(Relaxed)
     }
 
     /// Memory for slots, and for what stands beside them.

@@ -5,8 +5,10 @@ use std::mem::MaybeUninit;
 
 use super::alloc::Zeroed;
 use super::meta::{Meta, State};
+use super::segments::{Blocks, block_for};
 
-/// One entry's memory. Its state says which of key and value are there.
+/// One entry's memory. Its state says which of key and value are there. In C's order, so that what
+/// must be zero at first stands at the beginning.
 #[repr(C)]
 pub(super) struct Slot<K, V> {
     pub(super) meta: Meta,
@@ -17,8 +19,11 @@ pub(super) struct Slot<K, V> {
     pub(super) life: loom::cell::UnsafeCell<()>,
 }
 
-// SAFETY: zero is a valid Meta (its fields are numbers), and MaybeUninit needs nothing.
+// SAFETY: zero is a valid Meta (its fields are numbers), which comes first; MaybeUninit needs
+// nothing.
 unsafe impl<K, V> Zeroed for Slot<K, V> {
+    const ZEROED: usize = size_of::<Meta>();
+
     #[cfg(loom)]
     fn zeroed() -> Self {
         Slot {
@@ -28,6 +33,10 @@ unsafe impl<K, V> Zeroed for Slot<K, V> {
             life: loom::cell::UnsafeCell::new(()),
         }
     }
+}
+
+impl<K, V> Blocks for Slot<K, V> {
+    const BLOCK: u32 = block_for(size_of::<Self>());
 }
 
 impl<K, V> Slot<K, V> {

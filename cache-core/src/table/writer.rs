@@ -1,9 +1,9 @@
 //! What a shard's lock guards of the table: its blocks of slots, and the garbage that is being
 //! gathered.
 //!
-//! Every shard owns blocks of 64 slots, with two bits a slot: *free* (nobody has it) and *live* (it
-//! stands in the region). The live bits are the truth about what is in the shard: emptying it
-//! whole clears them, 64 at a time, and need not visit the slots.
+//! Every shard owns blocks of up to 64 slots (see `segments.rs`), with two bits a slot: *free*
+//! (nobody has it) and *live* (it stands in the region). The live bits are the truth about what is
+//! in the shard: emptying it whole clears them, a block at a time, and need not visit the slots.
 //!
 //! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so they do
 //! not change. A block that is returned to the slab ([`Writer::release_free_blocks`]) leaves its number vacant,
@@ -14,10 +14,7 @@ use super::due::Due;
 use super::limbo::{Garbage, SWEEP};
 use super::meta::{NIL, Nodes, State};
 use super::region::{Class, Region};
-use super::segments::BLOCK;
 use super::slab::Slab;
-
-const FULL: u64 = if BLOCK == 64 { u64::MAX } else { (1 << (BLOCK % 64)) - 1 };
 
 /// What a shard's lock guards.
 pub(crate) struct Core<X> {
@@ -119,17 +116,17 @@ impl Writer {
             self.blocks.len() as u32 - 1
         });
         let first = slab.take_block(number);
-        self.blocks[number as usize] = Block { first, free: FULL, live: 0 };
+        self.blocks[number as usize] = Block { first, free: Slab::<K, V>::FULL, live: 0 };
         self.with_free.push(number);
         number
     }
 
     /// Takes away the blocks all of whose slots are free: by number, and by first slot. What is kept in lists
     /// beside them is made as small as it can be. O(blocks of the shard).
-    pub(super) fn release_free_blocks(&mut self) -> (Vec<u32>, Vec<u32>) {
+    pub(super) fn release_free_blocks<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<u32>, Vec<u32>) {
         let (mut numbers, mut firsts) = (Vec::new(), Vec::new());
         for (number, block) in self.blocks.iter_mut().enumerate() {
-            if block.free == FULL {
+            if block.free == Slab::<K, V>::FULL {
                 numbers.push(number as u32);
                 firsts.push(std::mem::replace(block, VACANT).first);
             }
@@ -153,8 +150,8 @@ impl Writer {
         let (mut place, mut number) = (NIL, 0);
         for id in ids.drain(..) {
             slab.meta(id).set_state(State::Free);
-            if id / BLOCK != place {
-                (place, number) = (id / BLOCK, slab.owner(id));
+            if id / Slab::<K, V>::BLOCK != place {
+                (place, number) = (id / Slab::<K, V>::BLOCK, slab.owner(id));
             }
             let block = &mut self.blocks[number as usize];
             debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
@@ -189,7 +186,7 @@ impl Writer {
         let Some(block) = self.blocks.get(slab.owner(id) as usize) else { return false };
         // A number that is another shard's leads to a block that does not begin where it should.
         let offset = id.wrapping_sub(block.first);
-        offset < BLOCK && block.live & (1 << offset) != 0
+        offset < Slab::<K, V>::BLOCK && block.live & (1 << offset) != 0
     }
 
     /// Adds a slot, which has left the table, to the open batch.
@@ -242,9 +239,10 @@ impl Writer {
     }
 
     /// All slots that are not free.
-    pub(super) fn taken(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn taken<K, V>(&self, _: &Slab<K, V>) -> impl Iterator<Item = u32> {
         self.blocks.iter().filter(|block| !block.is_vacant()).flat_map(|block| {
-            (0..BLOCK).filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
+            let slots = 0..Slab::<K, V>::BLOCK;
+            slots.filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
         })
     }
 

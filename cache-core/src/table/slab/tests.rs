@@ -1,40 +1,92 @@
-//! The slab alone: blocks, plans, segments that come and go.
+//! The slab alone: blocks, plans, segments that come and go; for slots of all sizes, and thus for
+//! blocks of 64 slots down to one.
 
 use super::*;
-use crate::table::meta::State;
-use crate::table::segments::SEGMENTS;
+use crate::table::meta::{NIL, State};
+use crate::table::segments::most_segments;
+
+type Bytes<const N: usize> = [u8; N];
 
 #[test]
 fn a_slot_costs_24_bytes_beside_key_and_value() {
     assert_eq!(size_of::<Slot<u64, u64>>(), 16 + 16);
     assert_eq!(size_of::<Slot<String, [u8; 3]>>(), 24 + 8 + 16);
+    assert_eq!(size_of::<Slot<(), ()>>(), 16);
     assert_eq!(size_of::<Links>(), 8);
 }
 
 #[test]
-fn blocks_do_not_overlap_and_all_their_slots_exist() {
-    let slab = Slab::<u64, u64>::new(Some(1000), Keeps { weights: true, ..Keeps::default() });
-    let mut firsts: Vec<u32> = (0..100).map(|owner| slab.take_block(owner)).collect();
+fn a_block_is_a_page_of_slots_but_64_at_most_and_one_at_least() {
+    assert_eq!(Slab::<(), ()>::BLOCK, 64);
+    assert_eq!(Slab::<u64, u64>::BLOCK, 64);
+    assert_eq!(Slab::<String, String>::BLOCK, 64);
+    assert_eq!(Slab::<u64, Bytes<41>>::BLOCK, 32);
+    assert_eq!(Slab::<u64, Bytes<1000>>::BLOCK, 4);
+    assert_eq!(Slab::<u64, Bytes<2000>>::BLOCK, 2);
+    assert_eq!(Slab::<u64, Bytes<2048>>::BLOCK, 1);
+    assert_eq!(Slab::<u64, Bytes<{ 1 << 20 }>>::BLOCK, 1);
+    assert_eq!((Slab::<(), ()>::FULL, Slab::<u64, Bytes<1000>>::FULL), (u64::MAX, 0b1111));
+    assert_eq!(Slab::<u64, Bytes<2048>>::FULL, 1);
+}
+
+fn blocks_do_not_overlap<V>() {
+    let slab = Slab::<u64, V>::new(Some(1000), Keeps { weights: true, ..Keeps::default() });
+    let block = Slab::<u64, V>::BLOCK;
+    let mut firsts: Vec<u32> = (0..6400 / block).map(|owner| slab.take_block(owner)).collect();
     for (owner, &first) in firsts.iter().enumerate() {
-        for id in first..first + BLOCK {
+        for id in first..first + block {
             assert_eq!(slab.owner(id), owner as u32);
+            assert_eq!(slab.meta(id).state(), State::Free);
             slab.set_weight(id, id);
             slab.meta(id).set_hash(id);
         }
     }
     for &first in &firsts {
-        for id in first..first + BLOCK {
+        for id in first..first + block {
             assert_eq!((slab.weight(id), slab.meta(id).hash()), (id, id));
         }
     }
     firsts.sort_unstable();
-    assert!(firsts.windows(2).all(|pair| pair[0] + BLOCK <= pair[1]));
+    assert!(firsts.windows(2).all(|pair| pair[0] + block <= pair[1]));
+}
+
+#[test]
+fn blocks_do_not_overlap_and_all_their_slots_exist() {
+    blocks_do_not_overlap::<()>();
+    blocks_do_not_overlap::<u64>();
+    blocks_do_not_overlap::<Bytes<100>>();
+    blocks_do_not_overlap::<Bytes<1000>>();
+    blocks_do_not_overlap::<Bytes<2000>>();
+    blocks_do_not_overlap::<Bytes<3000>>();
+}
+
+fn no_other_slot_exists<V>() {
+    let slab = Slab::<u64, V>::new(None, Keeps::default());
+    let exists = |id: u32| {
+        let look = std::panic::AssertUnwindSafe(|| _ = slab.meta(id).state());
+        std::panic::catch_unwind(look).is_ok()
+    };
+    assert!(!exists(0));
+    assert_eq!(slab.take_block(0), 0);
+    let block = Slab::<u64, V>::BLOCK;
+    assert!((0..block).all(exists));
+    for id in [block, 2 * block, 1 << 20, 1 << 31, NIL - 64, NIL - 1, NIL] {
+        assert!(!exists(id), "slot {id} of blocks of {block}");
+    }
+}
+
+#[test]
+fn a_number_that_no_slot_has_is_refused() {
+    no_other_slot_exists::<u64>();
+    no_other_slot_exists::<Bytes<1000>>();
+    no_other_slot_exists::<Bytes<2000>>();
+    no_other_slot_exists::<Bytes<3000>>();
 }
 
 #[test]
 fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
     let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
-    for owner in 0..10_000u32.div_ceil(BLOCK) {
+    for owner in 0..10_000u32.div_ceil(64) {
         slab.take_block(owner);
     }
     assert_eq!(slab.growth.lock().total, 10_048);
@@ -43,20 +95,49 @@ fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
 }
 
 #[test]
-fn a_slab_goes_on_growing_however_far_past_its_plan() {
-    let slab = Slab::<(), ()>::new(Some(64), Keeps::default());
-    for owner in 0..(1 << 20) / BLOCK {
-        slab.take_block(owner);
-    }
-    let growth = slab.growth.lock();
-    assert!(growth.segments.len() < SEGMENTS - 6, "{} segments", growth.segments.len());
-    assert!(growth.total < 3 << 20);
+fn a_slab_of_large_slots_grows_slot_by_slot() {
+    let slab = Slab::<u64, Bytes<3000>>::new(Some(10), Keeps::default());
+    let totals: Vec<u64> = (0..14)
+        .map(|owner| {
+            slab.take_block(owner);
+            slab.growth.lock().total
+        })
+        .collect();
+    assert_eq!(totals, [1, 3, 3, 7, 7, 7, 7, 10, 10, 10, 11, 12, 13, 14]);
 }
 
 #[test]
-fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
+fn a_slab_goes_on_growing_however_far_past_its_plan() {
+    let slab = Slab::<(), ()>::new(Some(64), Keeps::default());
+    for owner in 0..(1 << 20) / 64 {
+        slab.take_block(owner);
+    }
+    let growth = slab.growth.lock();
+    let spared = most_segments(64) - growth.segments.len();
+    assert!(spared > 4, "{spared} segments are left");
+    assert!(growth.total < 3 << 20);
+}
+
+/// What readers that stay pinned make of a cache is bounded by its memory alone, for any plan and
+/// any size of slots.
+#[test]
+fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
+    for block in (0..=6).map(|bits| 1 << bits) {
+        for planned in (0..=31).flat_map(|bits| [1, 1 << bits, (1 << bits) * 5 / 4]) {
+            let mut growth = Growth::new(planned, block);
+            for _ in 0..most_segments(block) {
+                let (number, len) = growth.next();
+                assert!(len > 0 && len % block == 0);
+                growth.add(number, len);
+            }
+            assert!((1 << 30..1 << 31).contains(&growth.total), "{planned}, {block}");
+        }
+    }
+}
+
+fn segments_come_and_go<V>() {
     let keeps = Keeps { weights: true, dates: true, paces: true, idles: true };
-    let slab = Slab::<u64, u64>::new(Some(10_000), keeps);
+    let slab = Slab::<u64, V>::new(Some(10_000), keeps);
     let empty = slab.bytes();
     for _ in 0..3 {
         let mut blocks: Vec<u32> = (0..150).map(|owner| slab.take_block(owner)).collect();
@@ -66,7 +147,7 @@ fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         slab.return_blocks(&blocks);
-        let len = |id| slab.slots.len(Segments::<Links>::place(id).1) as u64;
+        let len = |id| slab.slots.len(Slot::<u64, V>::place(id).1) as u64;
         assert_eq!(slab.growth.lock().total, len(last));
         assert!(slab.growth.lock().total < total);
         // What was returned is given out again, lower segments first.
@@ -78,12 +159,19 @@ fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
 }
 
 #[test]
+fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
+    segments_come_and_go::<u64>();
+    segments_come_and_go::<Bytes<1000>>();
+    segments_come_and_go::<Bytes<2000>>();
+    segments_come_and_go::<Bytes<3000>>();
+}
+
+#[test]
 fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
     let mut totals = Vec::new();
     for _ in 0..20 {
-        let blocks: Vec<u32> =
-            (0..10_048 / BLOCK + 1).map(|owner| slab.take_block(owner)).collect();
+        let blocks: Vec<u32> = (0..10_048 / 64 + 1).map(|owner| slab.take_block(owner)).collect();
         totals.push(slab.growth.lock().total);
         slab.return_blocks(&blocks);
         assert_eq!(slab.growth.lock().total, 0);
