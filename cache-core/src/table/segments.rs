@@ -84,9 +84,6 @@ pub(super) struct Segments<T, B: Blocks> {
     origins: [AtomicPtr<T>; PLACES],
     /// The index after each segment's last; 0 while the segment does not exist.
     ends: [AtomicU32; PLACES],
-    /// Where the arrays do begin. (An origin lies outside of its array, so that a leak checker would
-    /// not know it for a pointer to it.)
-    starts: [AtomicPtr<T>; PLACES],
     blocks: PhantomData<fn() -> B>,
 }
 
@@ -95,27 +92,28 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         Segments {
             origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             ends: std::array::from_fn(|_| AtomicU32::new(0)),
-            starts: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             blocks: PhantomData,
         }
     }
 
-    pub(super) fn add_segment(&self, segment: usize, len: u32) {
-        self.publish(segment, len, alloc::allocate::<T>(len as usize, align::<T>()));
+    /// Adds a segment of zeroed elements. The array that is returned is the memory of it, for the
+    /// caller to keep and to free.
+    pub(super) fn add_segment(&self, segment: usize, len: u32) -> Array<T> {
+        self.publish(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
     }
 
     /// As `add_segment`. Its elements are valid only when they have been [begun](Self::begin).
-    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) {
-        self.publish(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()));
+    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array<T> {
+        self.publish(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
     }
 
-    fn publish(&self, segment: usize, len: u32, start: NonNull<T>) {
+    fn publish(&self, segment: usize, len: u32, start: NonNull<T>) -> Array<T> {
         let position = B::BLOCK << segment;
-        self.starts[segment].store(start.as_ptr(), Relaxed);
         let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
+        Array { start, len: len as usize }
     }
 
     /// Makes the elements of a block zero, of which nobody has had an index.
@@ -171,14 +169,11 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
 }
 
 impl<T, B: Blocks> Segments<T, B> {
-    /// Takes a segment out, which nobody has an index of any more.
-    pub(super) fn take_segment(&self, segment: usize) -> Array<T> {
-        let len = self.len(segment);
+    /// Takes a segment out, which nobody has an index of any more. Its array may be freed then.
+    pub(super) fn remove_segment(&self, segment: usize) {
         // Release: pairs with the Acquire in `get`, for a checker's sake; nobody has an index to get.
         self.ends[segment].store(0, Release);
-        let start = self.starts[segment].swap(std::ptr::null_mut(), Relaxed);
         self.origins[segment].store(std::ptr::null_mut(), Relaxed);
-        Array { start: NonNull::new(start).expect("the segment exists"), len }
     }
 
     pub(super) fn len(&self, segment: usize) -> usize {
@@ -189,33 +184,26 @@ impl<T, B: Blocks> Segments<T, B> {
     }
 }
 
-impl<T, B: Blocks> Drop for Segments<T, B> {
-    fn drop(&mut self) {
-        for segment in 0..PLACES {
-            if let Some(start) = NonNull::new(self.starts[segment].load(Relaxed)) {
-                // SAFETY: `add_segment` allocated it so; `&mut self`: nobody uses it any more.
-                unsafe { alloc::free(start, self.len(segment), align::<T>()) };
-            }
-        }
-    }
-}
-
 #[cold]
 #[inline(never)]
 fn no_such_slot(index: u32) -> ! {
     panic!("there is no slot {index}")
 }
 
-/// An array that was a segment.
+/// The memory of a segment, where it does begin. (An origin lies outside of its array, so that a
+/// leak checker would not know it for a pointer to it.)
 pub(super) struct Array<T> {
     start: NonNull<T>,
     len: usize,
 }
 
 impl<T> Array<T> {
-    pub(super) fn free(self) {
-        // SAFETY: `add_segment` allocated it so, and `take_segment`, which made `self`, took it out of the
-        // only place that knew it; nobody has an index of it, so nobody holds a reference into it.
+    /// Frees it, without dropping its elements.
+    ///
+    /// # Safety
+    /// Nobody uses it any more: its segment was removed, or the `Segments` are at their end.
+    pub(super) unsafe fn free(self) {
+        // SAFETY: `add_segment` allocated it so; the caller promises the rest.
         unsafe { alloc::free(self.start, self.len, align::<T>()) };
     }
 }

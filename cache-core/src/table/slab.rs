@@ -62,7 +62,7 @@ unsafe impl Zeroed for Pace {
     }
 }
 
-/// The arrays that a segment was made of.
+/// The arrays that a segment is made of.
 struct SegmentArrays<K, V> {
     slots: Array<Slot<K, V>>,
     links: Array<Links>,
@@ -73,12 +73,31 @@ struct SegmentArrays<K, V> {
 
 impl<K, V> SegmentArrays<K, V> {
     /// Frees them. Free slots hold nothing that would have to be dropped.
-    fn free(self) {
-        self.slots.free();
-        self.links.free();
-        self.weights.into_iter().for_each(Array::free);
-        self.dates.into_iter().for_each(Array::free);
-        self.paces.into_iter().for_each(Array::free);
+    ///
+    /// # Safety
+    /// Nobody uses them any more: their segment was removed, or the slab is at its end.
+    unsafe fn free(self) {
+        // SAFETY: the caller's promise, of each.
+        unsafe {
+            self.slots.free();
+            self.links.free();
+            self.weights.into_iter().for_each(|weights| weights.free());
+            self.dates.into_iter().for_each(|dates| dates.free());
+            self.paces.into_iter().for_each(|paces| paces.free());
+        }
+    }
+}
+
+/// What the slab's lock guards.
+struct Stock<K, V> {
+    growth: Growth<SegmentArrays<K, V>>,
+    /// Those of `owners`, which are freed with the slab.
+    owners: Vec<Array<AtomicU32>>,
+}
+
+impl<K, V> Stock<K, V> {
+    fn bytes(&self) -> usize {
+        self.growth.bytes() + self.owners.capacity() * size_of::<Array<AtomicU32>>()
     }
 }
 
@@ -100,7 +119,7 @@ pub(crate) struct Slab<K, V> {
     idles: bool,
     /// For each block, its number within the shard that has it.
     owners: Column<AtomicU32, K, V>,
-    growth: Mutex<Growth>,
+    stock: Mutex<Stock<K, V>>,
 }
 
 // SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
@@ -124,7 +143,10 @@ impl<K, V> Slab<K, V> {
             paces: keeps.paces.then(|| Box::new(Segments::new())),
             idles: keeps.idles,
             owners: Segments::new(),
-            growth: Mutex::new(Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK)),
+            stock: Mutex::new(Stock {
+                growth: Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK),
+                owners: Vec::new(),
+            }),
         };
         if keeps.dates {
             slab.keep_dates();
@@ -143,11 +165,14 @@ impl<K, V> Slab<K, V> {
     #[cold]
     fn begin_dates(&self) {
         // Under the lock: a segment is either added to the array here, or by who adds it to all arrays.
-        let growth = self.growth.lock();
+        let mut stock = self.stock.lock();
         self.dates.get_or_init(|| {
             let dates = Box::new(Segments::new());
-            for number in (0..growth.segments.len()).filter(|&n| growth.segments[n].exists()) {
-                dates.add_segment(number, self.slots.len(number) as u32);
+            for (number, segment) in stock.growth.segments.iter_mut().enumerate() {
+                if let Some(segment) = segment {
+                    let added = dates.add_segment(number, self.slots.len(number) as u32);
+                    segment.arrays.dates = Some(added);
+                }
             }
             dates
         });
@@ -156,28 +181,25 @@ impl<K, V> Slab<K, V> {
     /// Gives out a block of slots that nobody has: the index of its first. Takes the slab's own
     /// lock, under which no user code runs.
     pub(super) fn take_block(&self, owner: u32) -> u32 {
-        let mut growth = self.growth.lock();
-        let number = match growth.with_some() {
-            Some(number) => number,
-            None => self.add_segment(&mut growth),
+        let mut stock = self.stock.lock();
+        let taken = loop {
+            match stock.growth.take() {
+                Some(taken) => break taken,
+                None => self.add_segment(&mut stock.growth),
+            }
         };
-        let segment = &mut growth.segments[number];
-        segment.out += 1;
-        let first = segment.returned.pop().unwrap_or_else(|| {
-            let first = segment.next;
-            segment.next += Self::BLOCK;
-            // SAFETY: the block is the next of a segment that was added, and is given out for the first time.
-            unsafe { self.begin_block(first) };
-            first
-        });
-        let block = first / Self::BLOCK;
-        let segment = growth.owner_segments;
+        if taken.is_new {
+            // SAFETY: the block lies in a segment that was added, and is given out for the first
+            // time.
+            unsafe { self.begin_block(taken.first) };
+        }
+        let block = taken.first / Self::BLOCK;
+        let segment = stock.owners.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
-            self.owners.add_segment(segment, Self::BLOCK << segment);
-            growth.owner_segments += 1;
+            stock.owners.push(self.owners.add_segment(segment, Self::BLOCK << segment));
         }
         self.owners.get(block).store(owner, Relaxed);
-        first
+        taken.first
     }
 
     /// Makes a block's slots, and all that is kept of them, zero.
@@ -199,47 +221,45 @@ impl<K, V> Slab<K, V> {
     /// has a block of any more. Takes the slab's own lock.
     pub(super) fn return_blocks(&self, blocks: &[u32]) {
         let mut empty = Vec::new();
-        let mut growth = self.growth.lock();
+        let mut stock = self.stock.lock();
         for &first in blocks {
             #[cfg(loom)]
             (first..first + Self::BLOCK).for_each(|id| self.slots.get(id).life.with_mut(|_| ()));
             let (_, number) = Slot::<K, V>::place(first);
-            if growth.give_back(number, first) {
-                empty.push(self.take_segment(number));
+            if let Some(arrays) = stock.growth.give_back(number, first) {
+                self.remove_segment(number);
+                empty.push(arrays);
             }
         }
-        drop(growth);
+        drop(stock);
         // Without the lock: it takes the system a while to take back many pages.
-        empty.into_iter().for_each(SegmentArrays::free);
-    }
-
-    /// Takes the arrays of a segment, whose slots are all free, out of the slab.
-    fn take_segment(&self, segment: usize) -> SegmentArrays<K, V> {
-        SegmentArrays {
-            slots: self.slots.take_segment(segment),
-            links: self.links.take_segment(segment),
-            weights: self.weights.as_ref().map(|weights| weights.take_segment(segment)),
-            dates: self.dates.get().map(|dates| dates.take_segment(segment)),
-            paces: self.paces.as_ref().map(|paces| paces.take_segment(segment)),
+        for arrays in empty {
+            // SAFETY: the segment was removed just now, and nobody has an index of it: all of its
+            // slots are free, and no shard has a block of it.
+            unsafe { arrays.free() };
         }
     }
 
-    /// Adds a segment and answers its number.
-    fn add_segment(&self, growth: &mut Growth) -> usize {
+    /// Takes a segment, whose slots are all free, out of the slab.
+    fn remove_segment(&self, segment: usize) {
+        self.slots.remove_segment(segment);
+        self.links.remove_segment(segment);
+        self.weights.iter().for_each(|weights| weights.remove_segment(segment));
+        self.dates.get().into_iter().for_each(|dates| dates.remove_segment(segment));
+        self.paces.iter().for_each(|paces| paces.remove_segment(segment));
+    }
+
+    /// Adds a segment.
+    fn add_segment(&self, growth: &mut Growth<SegmentArrays<K, V>>) {
         let (number, len) = growth.next();
-        if let Some(weights) = &self.weights {
-            weights.add_raw_segment(number, len);
-        }
-        if let Some(dates) = self.dates.get() {
-            dates.add_raw_segment(number, len);
-        }
-        if let Some(paces) = &self.paces {
-            paces.add_raw_segment(number, len);
-        }
-        self.links.add_raw_segment(number, len);
-        self.slots.add_raw_segment(number, len);
-        growth.add(number, len);
-        number
+        let arrays = SegmentArrays {
+            slots: self.slots.add_raw_segment(number, len),
+            links: self.links.add_raw_segment(number, len),
+            weights: self.weights.as_ref().map(|weights| weights.add_raw_segment(number, len)),
+            dates: self.dates.get().map(|dates| dates.add_raw_segment(number, len)),
+            paces: self.paces.as_ref().map(|paces| paces.add_raw_segment(number, len)),
+        };
+        growth.add(number, len, arrays);
     }
 
     /// # Safety
@@ -323,7 +343,22 @@ impl<K, V> Slab<K, V> {
         let dates = self.dates.get().map_or(0, |dates| dates.bytes());
         let paces = self.paces.as_ref().map_or(0, |paces| paces.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
-        (slots, weights + dates + paces + self.owners.bytes())
+        (slots, weights + dates + paces + self.owners.bytes() + self.stock.lock().bytes())
+    }
+}
+
+impl<K, V> Drop for Slab<K, V> {
+    fn drop(&mut self) {
+        let stock = self.stock.get_mut();
+        let segments = std::mem::take(&mut stock.growth.segments);
+        for segment in segments.into_iter().flatten() {
+            // SAFETY: nobody uses the slab any more.
+            unsafe { segment.arrays.free() };
+        }
+        for array in std::mem::take(&mut stock.owners) {
+            // SAFETY: as above.
+            unsafe { array.free() };
+        }
     }
 }
 

@@ -1,44 +1,42 @@
 //! Which segments the slab has, what of them is given out, and how long the next will be. Numbers
-//! only, under the slab's lock: the arrays are the slab's affair.
+//! only, under the slab's lock: what a segment is made of (`A`) is the slab's affair.
 
 use crate::table::segments::{first_of, most_segments};
 
-pub(super) struct Growth {
+pub(super) struct Growth<A> {
     /// Slots in a block.
     block: u32,
-    /// Those that exist or have existed.
-    pub(super) segments: Vec<Segment>,
+    /// Those that exist, and none in the place of one that has existed.
+    pub(super) segments: Vec<Option<Segment<A>>>,
     /// Slots in all segments.
     pub(super) total: u64,
     /// How many slots the cache is expected to need at most.
     planned: u64,
     /// How many segments of full length that takes.
     planned_segments: usize,
-    pub(super) owner_segments: usize,
 }
 
 /// What is known of a segment.
-pub(super) struct Segment {
+pub(super) struct Segment<A> {
     /// What was never given out.
-    pub(super) next: u32,
-    pub(super) end: u32,
+    next: u32,
+    end: u32,
     /// Blocks that shards have.
-    pub(super) out: u32,
+    out: u32,
     /// Blocks that shards have returned, by their first slots.
-    pub(super) returned: Vec<u32>,
+    returned: Vec<u32>,
+    /// What it is made of.
+    pub(super) arrays: A,
 }
 
-impl Segment {
-    pub(super) fn exists(&self) -> bool {
-        self.end != 0
-    }
-
-    fn has_some(&self) -> bool {
-        self.exists() && (!self.returned.is_empty() || self.next < self.end)
-    }
+/// A block that is given out, by its first slot.
+pub(super) struct Taken {
+    pub(super) first: u32,
+    /// It was never given out before.
+    pub(super) is_new: bool,
 }
 
-impl Growth {
+impl<A> Growth<A> {
     pub(super) fn new(planned: u64, block: u32) -> Self {
         let most = most_segments(block);
         let holds = |segments: usize| u64::from(first_of(segments, block));
@@ -49,19 +47,26 @@ impl Growth {
             total: 0,
             planned,
             planned_segments: planned_segments.unwrap_or(most),
-            owner_segments: 0,
         }
     }
 
-    /// The first segment with a block that nobody has.
-    pub(super) fn with_some(&self) -> Option<usize> {
-        self.segments.iter().position(Segment::has_some)
+    /// Gives out a block that nobody has; none if there is none in any segment.
+    pub(super) fn take(&mut self) -> Option<Taken> {
+        let has_some =
+            |segment: &&mut Segment<A>| !segment.returned.is_empty() || segment.next < segment.end;
+        let segment = self.segments.iter_mut().flatten().find(has_some)?;
+        segment.out += 1;
+        if let Some(first) = segment.returned.pop() {
+            return Some(Taken { first, is_new: false });
+        }
+        segment.next += self.block;
+        Some(Taken { first: segment.next - self.block, is_new: true })
     }
 
     /// The number and the length of the segment to be added next: in the place of one that was freed,
     /// if there is such.
     pub(super) fn next(&self) -> (usize, u32) {
-        let freed = self.segments.iter().position(|segment| !segment.exists());
+        let freed = self.segments.iter().position(Option::is_none);
         let number = freed.unwrap_or(self.segments.len());
         let last = most_segments(self.block) - 1;
         assert!(number <= last, "a cache holds at most 2^31 - {} entries", self.block);
@@ -84,28 +89,37 @@ impl Growth {
     }
 
     /// Notes that a segment of this number, which did not exist, was added.
-    pub(super) fn add(&mut self, number: usize, len: u32) {
+    pub(super) fn add(&mut self, number: usize, len: u32, arrays: A) {
         self.total += u64::from(len);
         let first = first_of(number, self.block);
-        let segment = Segment { next: first, end: first + len, out: 0, returned: Vec::new() };
+        let segment =
+            Segment { next: first, end: first + len, out: 0, returned: Vec::new(), arrays };
         if number < self.segments.len() {
-            self.segments[number] = segment;
+            self.segments[number] = Some(segment);
         } else {
-            self.segments.push(segment);
+            // Few ever: most caches have one or two.
+            self.segments.reserve_exact(1);
+            self.segments.push(Some(segment));
         }
     }
 
-    /// Takes back a block of this segment, by its first slot. True if that was the last one that a
-    /// shard had: the segment is no more, and its arrays are to be freed.
-    pub(super) fn give_back(&mut self, number: usize, first: u32) -> bool {
-        let segment = &mut self.segments[number];
+    /// Takes back a block of this segment, by its first slot. If that was the last one that a shard
+    /// had, the segment is no more, and what it was made of is returned.
+    pub(super) fn give_back(&mut self, number: usize, first: u32) -> Option<A> {
+        let segment = self.segments[number].as_mut().expect("a block's segment exists");
         segment.returned.push(first);
         segment.out -= 1;
-        if segment.out == 0 {
-            self.total -= u64::from(segment.end - first_of(number, self.block));
-            *segment = Segment { next: 0, end: 0, out: 0, returned: Vec::new() };
-            return true;
+        if segment.out > 0 {
+            return None;
         }
-        false
+        let gone = self.segments[number].take()?;
+        self.total -= u64::from(gone.end - first_of(number, self.block));
+        Some(gone.arrays)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let returned = |segment: &Segment<A>| segment.returned.capacity() * size_of::<u32>();
+        self.segments.capacity() * size_of::<Option<Segment<A>>>()
+            + self.segments.iter().flatten().map(returned).sum::<usize>()
     }
 }

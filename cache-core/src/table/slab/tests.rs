@@ -89,9 +89,9 @@ fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
     for owner in 0..10_000u32.div_ceil(64) {
         slab.take_block(owner);
     }
-    assert_eq!(slab.growth.lock().total, 10_048);
+    assert_eq!(slab.stock.lock().growth.total, 10_048);
     slab.take_block(0);
-    assert!(slab.growth.lock().total <= 10_048 + 10_048 / 64 + 64);
+    assert!(slab.stock.lock().growth.total <= 10_048 + 10_048 / 64 + 64);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
     let totals: Vec<u64> = (0..14)
         .map(|owner| {
             slab.take_block(owner);
-            slab.growth.lock().total
+            slab.stock.lock().growth.total
         })
         .collect();
     assert_eq!(totals, [1, 3, 3, 7, 7, 7, 7, 10, 10, 10, 11, 12, 13, 14]);
@@ -112,7 +112,7 @@ fn a_slab_goes_on_growing_however_far_past_its_plan() {
     for owner in 0..(1 << 20) / 64 {
         slab.take_block(owner);
     }
-    let growth = slab.growth.lock();
+    let growth = &slab.stock.lock().growth;
     let spared = most_segments(64) - growth.segments.len();
     assert!(spared > 4, "{spared} segments are left");
     assert!(growth.total < 3 << 20);
@@ -124,11 +124,11 @@ fn a_slab_goes_on_growing_however_far_past_its_plan() {
 fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
     for block in (0..=6).map(|bits| 1 << bits) {
         for planned in (0..=31).flat_map(|bits| [1, 1 << bits, (1 << bits) * 5 / 4]) {
-            let mut growth = Growth::new(planned, block);
+            let mut growth = Growth::<()>::new(planned, block);
             for _ in 0..most_segments(block) {
                 let (number, len) = growth.next();
                 assert!(len > 0 && len % block == 0);
-                growth.add(number, len);
+                growth.add(number, len, ());
             }
             assert!((1 << 30..1 << 31).contains(&growth.total), "{planned}, {block}");
         }
@@ -143,18 +143,18 @@ fn segments_come_and_go<V>() {
         let mut blocks: Vec<u32> = (0..150).map(|owner| slab.take_block(owner)).collect();
         let full = slab.bytes();
         assert!(full.0 > empty.0 && full.1 > empty.1);
-        let total = slab.growth.lock().total;
+        let total = slab.stock.lock().growth.total;
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         slab.return_blocks(&blocks);
         let len = |id| slab.slots.len(Slot::<u64, V>::place(id).1) as u64;
-        assert_eq!(slab.growth.lock().total, len(last));
-        assert!(slab.growth.lock().total < total);
+        assert_eq!(slab.stock.lock().growth.total, len(last));
+        assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
         let again = slab.take_block(7);
         assert!(slab.slots.get(again).meta.state() == State::Free && slab.owner(again) == 7);
         slab.return_blocks(&[again, last]);
-        assert_eq!((slab.bytes().0, slab.growth.lock().total), (empty.0, 0));
+        assert_eq!((slab.bytes().0, slab.stock.lock().growth.total), (empty.0, 0));
     }
 }
 
@@ -172,9 +172,9 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     let mut totals = Vec::new();
     for _ in 0..20 {
         let blocks: Vec<u32> = (0..10_048 / 64 + 1).map(|owner| slab.take_block(owner)).collect();
-        totals.push(slab.growth.lock().total);
+        totals.push(slab.stock.lock().growth.total);
         slab.return_blocks(&blocks);
-        assert_eq!(slab.growth.lock().total, 0);
+        assert_eq!(slab.stock.lock().growth.total, 0);
     }
     assert!(totals.iter().all(|&total| total == totals[0]), "{totals:?}");
 }
