@@ -1,0 +1,66 @@
+//! Regions alone.
+
+use super::*;
+
+#[test]
+fn a_class_is_the_smallest_for_its_entries() {
+    assert_eq!(Class::for_entries(0), Class::SMALLEST);
+    for entries in [1, 18, 19, 1000, 36_864, 36_865, 1 << 20] {
+        let class = Class::for_entries(entries);
+        assert!(class.entries() >= entries);
+        assert!(class == Class::SMALLEST || class.entries() / 2 < entries);
+    }
+}
+
+#[test]
+fn every_probe_reaches_every_group() {
+    for class in (1..12).map(Class) {
+        for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
+            let mut seen = vec![false; class.groups()];
+            let mut probe = Probe::new(hash, class);
+            for _ in 0..class.groups() {
+                assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
+                probe.advance();
+            }
+        }
+    }
+}
+
+#[test]
+fn entries_are_found_after_overflow_and_removal() {
+    let region = Region::allocate(Class::for_entries(300));
+    // All with the same first group: hashes that differ in the low bits only.
+    let hashes: Vec<u32> = (0..100).collect();
+    // SAFETY: the region is this test's own.
+    unsafe {
+        for (slot, &hash) in hashes.iter().enumerate() {
+            region.insert(hash, slot as u32);
+        }
+        assert_eq!(region.validate(|slot| hashes[slot as usize]), 100);
+        for slot in (0..100u32).step_by(2) {
+            let lane = region.lane_of(hashes[slot as usize], slot).unwrap();
+            region.remove(hashes[slot as usize], lane);
+            region.validate(|slot| hashes[slot as usize]);
+        }
+        for slot in 0..100u32 {
+            let found = region.lane_of(hashes[slot as usize], slot).is_some();
+            assert_eq!(found, slot % 2 == 1);
+        }
+        let mut left = 0;
+        region.for_each(|_| left += 1);
+        assert_eq!(left, 50);
+        region.free();
+    }
+}
+
+#[test]
+fn a_word_carries_address_and_size() {
+    for class in [Class(1), Class(2), Class(3), Class(7), Class(12)] {
+        let region = Region::allocate(class);
+        let word = RegionWord::new(region);
+        assert_eq!(word.load().groups, region.groups);
+        assert_eq!(word.load().class, class);
+        // SAFETY: the region is this test's own.
+        unsafe { region.free() };
+    }
+}
