@@ -57,6 +57,17 @@ unsafe impl Zeroed for Group {
     }
 }
 
+#[cfg(not(loom))]
+impl Group {
+    /// One without an entry, as [`Zeroed`] makes it.
+    pub(super) const fn empty() -> Group {
+        Group {
+            words: [const { AtomicU64::new(0) }; 2],
+            slots: [const { AtomicU32::new(0) }; LANES],
+        }
+    }
+}
+
 /// A copy of a group's tags and overflow count.
 #[derive(Clone, Copy)]
 pub(super) struct Tags([u64; 2]);
@@ -204,10 +215,6 @@ impl Group {
 mod tests {
     use super::*;
 
-    fn group() -> Group {
-        Group { words: Default::default(), slots: Default::default() }
-    }
-
     #[test]
     fn a_group_is_one_cache_line() {
         assert_eq!(size_of::<Group>(), 64);
@@ -216,7 +223,7 @@ mod tests {
 
     #[test]
     fn matching_finds_exactly_the_lanes_filled_with_the_tag() {
-        let group = group();
+        let group = Group::empty();
         for (lane, tag) in [(0, 7), (3, 200), (7, 7), (8, 7), (11, 1)] {
             group.fill(lane, tag, lane as u32 * 10);
         }
@@ -233,7 +240,7 @@ mod tests {
 
     #[test]
     fn overflow_counts_beside_the_tags() {
-        let group = group();
+        let group = Group::empty();
         group.fill(11, 255, 1);
         assert!(!group.tags().overflowed());
         for _ in 0..1000 {

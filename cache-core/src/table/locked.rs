@@ -179,7 +179,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     pub(crate) fn publish(&mut self, completed: Completed) -> u32 {
         let id = self.publishable(completed);
         let mut region = self.region();
-        if self.core.writer.entries >= region.class().entries() {
+        if self.core.writer.entries >= self.core.writer.room {
             region = self.grow(region);
         }
         let slab = self.slab();
@@ -262,7 +262,10 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // three quarters.
         let (region, least) = (self.region(), self.core.writer.least);
         let class = Class::for_entries(2 * self.entries()).max(least);
-        if class.next() < region.class() {
+        if self.entries() == 0 && least == Class::SMALLEST {
+            self.publish_region(Region::none());
+            self.retire_region(region);
+        } else if class.next() < region.class() {
             self.rebuild(region, class);
         }
         numbers
@@ -271,7 +274,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Replaces the region by a larger one.
     #[cold]
     fn grow(&mut self, old: Region) -> Region {
-        self.rebuild(old, old.class().next())
+        let class = if old.is_none() { self.core.writer.least } else { old.class().next() };
+        self.rebuild(old, class)
     }
 
     /// Replaces the region by one of another size.
@@ -281,15 +285,22 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // SAFETY: the new region is ours; the old one is published and we hold the lock.
         unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
         self.publish_region(new);
-        let table = self.table();
-        table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
-        self.core.writer.sealed = true;
+        self.retire_region(old);
         new
+    }
+
+    /// Retires a region that was published before.
+    fn retire_region(&mut self, old: Region) {
+        if !old.is_none() {
+            let table = self.table();
+            table.limbo.seal(&table.epoch, Garbage::Region(old), 0);
+            self.core.writer.sealed = true;
+        }
     }
 
     fn publish_region(&mut self, new: Region) {
         let writer = &mut self.core.writer;
-        writer.region = new;
+        (writer.region, writer.room) = (new, new.room());
         self.pinned.table.regions[writer.shard].publish(new);
     }
 
@@ -298,7 +309,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// slot.
     pub(crate) fn detach(mut self, emptied: impl FnOnce()) -> Detached<'p, K, V, X> {
         let region = self.region();
-        self.publish_region(Region::allocate(Class::SMALLEST));
+        self.publish_region(Region::none());
         let writer = &mut self.core.writer;
         writer.entries = 0;
         for block in &mut writer.blocks {
@@ -333,7 +344,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // SAFETY: the holder of the lock; the region is published.
         let in_region = unsafe { self.region().validate(|id| slab.meta(id).hash()) };
         assert_eq!(in_region, writer.entries, "lanes and entries");
-        assert!(writer.entries <= self.region().class().entries().max(1));
+        assert_eq!(writer.room, self.region().room(), "room in the region");
+        assert!(writer.entries <= writer.room);
         // SAFETY: as above.
         unsafe {
             self.region().for_each(|id| {
@@ -403,7 +415,9 @@ impl<K, V, X> Detached<'_, K, V, X> {
         if !batch.is_empty() {
             seal(batch);
         }
-        table.limbo.seal(&table.epoch, Garbage::Region(region), 0);
+        if !region.is_none() {
+            table.limbo.seal(&table.epoch, Garbage::Region(region), 0);
+        }
     }
 }
 

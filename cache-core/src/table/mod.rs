@@ -146,12 +146,15 @@ impl<K, V, X> Table<K, V, X> {
             |share: u64, entries| spare(share) * plan.shards as u64 + 2 * limits.slots(entries);
         let planned =
             plan.entries.zip(share).map(|(entries, share)| entries + slack(share, entries));
-        let initial = Class::for_entries(plan.initial.div_ceil(plan.shards));
+        let initial = plan.initial.div_ceil(plan.shards);
         // Garbage of heavy entries must not weigh as much again as the cache.
         let weight = plan.weight.unwrap_or(u64::MAX);
         let batch_weight = (weight / (16 * plan.shards as u64)).max(1);
-        let all_regions: Vec<Region> =
-            (0..plan.shards).map(|_| Region::allocate(initial)).collect();
+        let region = |_| match initial {
+            0 => Region::none(),
+            initial => Region::allocate(Class::for_entries(initial)),
+        };
+        let all_regions: Vec<Region> = (0..plan.shards).map(region).collect();
         let shard = |(index, &region)| {
             // Their turns to look after the others are spread evenly.
             let calls = (index as u64 * u64::from(SWEEP) / plan.shards as u64) as u32;

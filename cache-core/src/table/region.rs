@@ -14,6 +14,12 @@
 //! two is not left half empty is seen to elsewhere: the number of shards is chosen so that their
 //! shares fill it (see `store.rs`).
 //!
+//! # No region
+//! A shard that has had no entry yet, or has none any more, has no groups of its own: its word
+//! leads to a region that all empty shards of all caches share, which holds nothing and is never
+//! written. The first entry makes one. So a look-up needs no case for it, and an empty cache no
+//! memory.
+//!
 //! # Growth
 //! The holder of the lock builds a larger region from the slots' stored hashes (the user's `Hash`
 //! never runs), publishes it with one store and retires the old one. Slots do not move. A reader
@@ -160,14 +166,49 @@ fn first_group(hash: u32, class: Class) -> usize {
     (hash >> (32 - u32::from(class.0))) as usize
 }
 
+/// See the module's head.
+#[cfg(not(loom))]
+static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
+
 impl Region {
     pub(super) fn allocate(class: Class) -> Region {
         Region { groups: alloc::allocate(class.groups(), ALIGN), class }
     }
 
+    /// The region of a shard without entries. Nothing may be inserted into it.
+    #[cfg(not(loom))]
+    pub(super) fn none() -> Region {
+        debug_assert_eq!(NOTHING.len(), Class::SMALLEST.groups());
+        Region { groups: NonNull::from(&NOTHING).cast(), class: Class::SMALLEST }
+    }
+
+    #[cfg(not(loom))]
+    pub(super) fn is_none(self) -> bool {
+        self == Region::none()
+    }
+
+    /// loom's atomics cannot stand in a static: there, each shard has a region.
+    #[cfg(loom)]
+    pub(super) fn none() -> Region {
+        Region::allocate(Class::SMALLEST)
+    }
+
+    #[cfg(loom)]
+    pub(super) fn is_none(self) -> bool {
+        false
+    }
+
+    /// How many entries it holds before there should be a larger one.
+    pub(super) fn room(self) -> usize {
+        if self.is_none() { 0 } else { self.class.entries() }
+    }
+
     /// # Safety
     /// Nobody uses the region any more.
     pub(super) unsafe fn free(self) {
+        if self.is_none() {
+            return;
+        }
         #[cfg(loom)]
         for group in 0..self.class.groups() {
             // SAFETY: in bounds, and not freed yet.
@@ -178,7 +219,7 @@ impl Region {
     }
 
     pub(super) fn bytes(self) -> usize {
-        self.class.groups() * size_of::<Group>()
+        if self.is_none() { 0 } else { self.class.groups() * size_of::<Group>() }
     }
 
     #[inline]
@@ -285,6 +326,7 @@ impl Region {
     /// As for `search`; the caller is the region's one writer.
     #[inline]
     pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+        debug_assert!(!self.is_none(), "nothing is inserted where all empty shards look");
         // SAFETY: a first group is below the number of groups; the caller promises the rest.
         let group = unsafe { self.group(first_group(hash, self.class)) };
         match group.tags().empty().next() {

@@ -180,6 +180,38 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
 }
 
 #[test]
+fn a_shard_without_entries_has_no_region() {
+    let table: Small<u64, u64> = Table::new(plan(3), |_| ());
+    let regions = || table.bytes().regions;
+    for round in 0..3 {
+        assert_eq!(regions(), 0);
+        assert_eq!(look(&table, hash_of(1, 64), &1), None);
+        validate(&table);
+        (0..100).for_each(|key| put(&table, hash_of(key, 64), key, round));
+        assert!((0..100).all(|key| look(&table, hash_of(key, 64), &key) == Some(round)));
+        assert!(regions() > 100 * 4);
+        validate(&table);
+        let pinned = table.pin();
+        if round == 1 {
+            (0..3).for_each(|shard| drop(pinned.lock(shard).detach(|| ())));
+        } else {
+            (0..100).for_each(|key| _ = take(&table, hash_of(key, 64), &key));
+            (0..3).for_each(|shard| table.take_back(pinned.lock(shard).shrink().1));
+        }
+        validate(&table);
+        drop(pinned);
+        table.collect_all(&mut Panics::default());
+    }
+    // One that was laid out for entries keeps the room for them.
+    let table: Small<u64, u64> = Table::new(Plan { initial: 500, ..plan(1) }, |_| ());
+    let laid_out = table.bytes().regions;
+    put(&table, hash_of(1, 64), 1, 1);
+    take(&table, hash_of(1, 64), &1);
+    table.take_back(table.pin().lock(0).shrink().1);
+    assert!(laid_out > 500 * 4 && table.bytes().regions == laid_out);
+}
+
+#[test]
 fn a_pinned_reader_delays_memory_and_nobody() {
     let table: Small<u64, u64> = Table::new(plan(1), |_| ());
     put(&table, hash_of(1, 64), 1, 1);

@@ -47,8 +47,9 @@ impl Block {
 pub(super) struct Writer {
     /// The shard's number.
     pub(super) shard: usize,
-    /// What its word holds.
+    /// What its word holds, and how many entries that has room for.
     pub(super) region: Region,
+    pub(super) room: usize,
     pub(super) blocks: Vec<Block>,
     /// The blocks that have free slots.
     pub(super) with_free: Vec<u32>,
@@ -79,6 +80,7 @@ impl Writer {
         Writer {
             shard,
             region,
+            room: region.room(),
             blocks: Vec::new(),
             with_free: Vec::new(),
             vacant: Vec::new(),
