@@ -11,7 +11,7 @@
 //!
 //! * Memory: 16 bytes per block, a quarter of a byte per entry, for a slot of several kilobytes all
 //!   16 (at most twice that just after the node array has grown), where a doubly linked timer per
-//!   entry takes 8 bytes for its two links alone. To this come 2.8 KB per shard for the list heads,
+//!   entry takes 8 bytes for its two links alone. To this come 2.9 KB per shard for the lists,
 //!   allocated by the first deadline: a cache without expiry pays nothing.
 //! * Writes: an insert touches the wheel only if its deadline is earlier than its block's. With
 //!   one ttl for all, later inserts have later deadlines, and hardly any of them does. Removing
@@ -83,33 +83,60 @@ const IDLE: Node = Node { at: NEVER, prev: NIL, next: NIL };
 /// Deadlines of small, dense ids. See the head of this file.
 pub(crate) struct Wheel {
     nodes: Vec<Node>,
-    /// First nodes of the lists: `LEVELS` times `SLOTS`, then `LATE`. Empty before the first use.
-    heads: Vec<u32>,
-    /// A bit for each slot that is not empty, a word for each level.
-    occupied: [u64; LEVELS],
-    /// A bit for each word of `occupied` that is not zero.
-    levels: u16,
-    /// The list a cascade has left unfinished. It contains `base`.
-    draining: Option<usize>,
+    /// None before the first use.
+    lists: Option<Box<Lists>>,
     /// Deadlines are placed by their distance from here. Never later than any `now` yet given.
     base: u64,
     next_due: u64,
     len: usize,
 }
 
+struct Lists {
+    /// First nodes of the lists: `LEVELS` times `SLOTS`, then `LATE`.
+    heads: [u32; LATE + 1],
+    /// A bit for each slot that is not empty, a word for each level.
+    occupied: [u64; LEVELS],
+    /// A bit for each word of `occupied` that is not zero.
+    levels: u16,
+    /// The list a cascade has left unfinished. It contains `base`.
+    draining: Option<usize>,
+}
+
+impl Lists {
+    fn new() -> Self {
+        Self { heads: [NIL; LATE + 1], occupied: [0; LEVELS], levels: 0, draining: None }
+    }
+
+    /// The list of the slot that comes first.
+    fn first(&self) -> Option<usize> {
+        let level = (self.levels != 0).then(|| self.levels.trailing_zeros() as usize)?;
+        Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
+    }
+
+    /// Marks the slot of a list as not empty.
+    fn mark(&mut self, list: usize) {
+        if list != LATE {
+            self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
+            self.levels |= 1 << (list / SLOTS);
+        }
+    }
+
+    /// Marks the slot of a list as empty.
+    fn unmark(&mut self, list: usize) {
+        if list != LATE {
+            let level = list / SLOTS;
+            self.occupied[level] &= !(1 << (list % SLOTS));
+            if self.occupied[level] == 0 {
+                self.levels &= !(1 << level);
+            }
+        }
+    }
+}
+
 impl Wheel {
     /// An empty wheel. Allocates nothing until something is scheduled.
     pub(crate) fn new() -> Self {
-        Self {
-            nodes: Vec::new(),
-            heads: Vec::new(),
-            occupied: [0; LEVELS],
-            levels: 0,
-            draining: None,
-            base: 0,
-            next_due: NEVER,
-            len: 0,
-        }
+        Self { nodes: Vec::new(), lists: None, base: 0, next_due: NEVER, len: 0 }
     }
 
     /// Schedules `id` at `at`, wherever it was before; `u64::MAX` cancels. A moment that has
@@ -164,14 +191,10 @@ impl Wheel {
     /// The earliest deadline, exactly; `u64::MAX` when nothing is scheduled. Looks at the nodes of the slot
     /// that comes first, and of the one that is being spread.
     pub(crate) fn earliest(&self) -> u64 {
-        let first = (self.levels != 0).then(|| {
-            let level = self.levels.trailing_zeros() as usize;
-            level * SLOTS + self.occupied[level].trailing_zeros() as usize
-        });
-        let late = (!self.heads.is_empty()).then_some(LATE);
+        let Some(lists) = &self.lists else { return NEVER };
         let mut earliest = NEVER;
-        for list in [late, self.draining, first].into_iter().flatten() {
-            let mut next = self.heads[list];
+        for list in [Some(LATE), lists.draining, lists.first()].into_iter().flatten() {
+            let mut next = lists.heads[list];
             while next != NIL {
                 let node = self.nodes[next as usize];
                 (earliest, next) = (earliest.min(node.at), node.next);
@@ -197,9 +220,8 @@ impl Wheel {
             if *steps == 0 {
                 return None;
             }
-            let Some(list) = self.list_to_visit(now) else { break };
+            let Some(id) = self.next_to_visit(now) else { break };
             *steps -= 1;
-            let id = self.heads[list];
             self.unlink(id);
             if self.nodes[id as usize].at <= now {
                 self.forget(id);
@@ -230,29 +252,29 @@ impl Wheel {
 
     /// Bytes allocated.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.heads.capacity() * size_of::<u32>()
+        let lists = self.lists.as_ref().map_or(0, |_| size_of::<Lists>());
+        self.nodes.capacity() * size_of::<Node>() + lists
     }
 
-    /// A list that is not empty and either holds only due nodes or has to be spread, or `None`
+    /// The first node of a list that either holds only due nodes or has to be spread, or `None`
     /// when every list begins after `now`. Wants `base <= now`.
-    fn list_to_visit(&mut self, now: u64) -> Option<usize> {
-        if self.heads.get(LATE).is_some_and(|&head| head != NIL) {
-            return Some(LATE);
+    fn next_to_visit(&mut self, now: u64) -> Option<u32> {
+        let lists = self.lists.as_mut()?;
+        if lists.heads[LATE] != NIL {
+            return Some(lists.heads[LATE]);
         }
-        if let Some(list) = self.draining {
-            if self.heads[list] != NIL {
-                return Some(list);
+        if let Some(list) = lists.draining {
+            if lists.heads[list] != NIL {
+                return Some(lists.heads[list]);
             }
-            self.draining = None;
-        }
-        if self.levels == 0 {
-            self.next_due = NEVER;
-            return None;
+            lists.draining = None;
         }
         // Finer levels lie before coarser ones, and within a level all lies after `base`.
-        let level = self.levels.trailing_zeros() as usize;
-        let slot = self.occupied[level].trailing_zeros() as usize;
-        let list = level * SLOTS + slot;
+        let Some(list) = lists.first() else {
+            self.next_due = NEVER;
+            return None;
+        };
+        let (level, slot) = (list / SLOTS, list % SLOTS);
         let first = slot_start(self.base, level, slot);
         let last = first | !mask_from(level);
         self.next_due = first;
@@ -263,15 +285,13 @@ impl Wheel {
             // Nothing lies between the old base and this slot, so the base may enter it, as deep
             // as `now`: spread from there, a node skips levels.
             self.base = now;
-            self.draining = Some(list);
+            lists.draining = Some(list);
         }
-        Some(list)
+        Some(lists.heads[list])
     }
 
     fn make_room(&mut self, id: u32) {
-        if self.heads.is_empty() {
-            self.heads = vec![NIL; LATE + 1];
-        }
+        self.lists.get_or_insert_with(|| Box::new(Lists::new()));
         if self.nodes.len() <= id as usize {
             self.nodes.resize(id as usize + 1, IDLE);
         }
@@ -282,11 +302,9 @@ impl Wheel {
     fn link(&mut self, id: u32) -> u64 {
         let at = self.nodes[id as usize].at;
         let (list, starts) = place(self.base, at);
-        if list != LATE {
-            self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
-            self.levels |= 1 << (list / SLOTS);
-        }
-        let second = std::mem::replace(&mut self.heads[list], id);
+        let lists = self.lists.as_mut().expect("there are lists where there are nodes");
+        lists.mark(list);
+        let second = std::mem::replace(&mut lists.heads[list], id);
         if second != NIL {
             self.nodes[second as usize].prev = id;
         }
@@ -305,13 +323,10 @@ impl Wheel {
             return;
         }
         let list = (prev & !HEAD) as usize;
-        self.heads[list] = next;
-        if next == NIL && list != LATE {
-            let level = list / SLOTS;
-            self.occupied[level] &= !(1 << (list % SLOTS));
-            if self.occupied[level] == 0 {
-                self.levels &= !(1 << level);
-            }
+        let lists = self.lists.as_mut().expect("the node is in a list");
+        lists.heads[list] = next;
+        if next == NIL {
+            lists.unmark(list);
         }
     }
 
@@ -322,7 +337,7 @@ impl Wheel {
         if self.len == 0 {
             self.next_due = NEVER;
             // With nothing due in sight the base may run ahead without a look at this mark.
-            self.draining = None;
+            self.lists.iter_mut().for_each(|lists| lists.draining = None);
         }
     }
 
@@ -332,31 +347,32 @@ impl Wheel {
     ///
     /// When one is broken.
     pub(crate) fn validate(&self) {
-        assert!(self.heads.is_empty() || self.heads.len() == LATE + 1);
-        assert!(!self.heads.is_empty() || self.nodes.is_empty(), "nodes without lists");
-        let linked: usize = (0..self.heads.len()).map(|list| self.validate_list(list)).sum();
+        assert!(self.len > 0 || self.next_due == NEVER, "next_due of an empty wheel");
+        let Some(lists) = &self.lists else {
+            return assert!(self.nodes.is_empty(), "nodes without lists");
+        };
+        let linked: usize = (0..=LATE).map(|list| self.validate_list(lists, list)).sum();
         assert_eq!(linked, self.len, "len differs from what the lists hold");
         let scheduled = self.nodes.iter().filter(|node| node.at != NEVER).count();
         assert_eq!(scheduled, self.len, "a scheduled node is in no list, or an idle one is");
-        for (level, &word) in self.occupied.iter().enumerate() {
-            assert_eq!(self.levels >> level & 1 == 1, word != 0, "bit of level {level}");
+        for (level, &word) in lists.occupied.iter().enumerate() {
+            assert_eq!(lists.levels >> level & 1 == 1, word != 0, "bit of level {level}");
         }
-        assert!(self.len > 0 || self.next_due == NEVER, "next_due of an empty wheel");
-        if let Some(list) = self.draining {
+        if let Some(list) = lists.draining {
             assert!((SLOTS..LATE).contains(&list), "only coarse slots are spread");
             assert!(self.next_due <= self.base, "next_due hides an unfinished cascade");
         }
     }
 
     /// Checks one list and returns its length.
-    fn validate_list(&self, list: usize) -> usize {
-        let (mut prev, mut id, mut count) = (HEAD | list as u32, self.heads[list], 0);
+    fn validate_list(&self, lists: &Lists, list: usize) -> usize {
+        let (mut prev, mut id, mut count) = (HEAD | list as u32, lists.heads[list], 0);
         while id != NIL {
             let node = self.nodes[id as usize];
             assert_eq!(node.prev, prev, "back link of {id}");
             assert!(self.next_due <= node.at, "next_due lies after the deadline of {id}");
             let (belongs, starts) = place(self.base, node.at);
-            if self.draining == Some(list) {
+            if lists.draining == Some(list) {
                 let same_slot = (node.at ^ self.base) & mask_from(list / SLOTS) == 0;
                 assert!(same_slot, "{id} does not belong into the draining slot");
             } else {
@@ -368,7 +384,7 @@ impl Wheel {
             (prev, id) = (id, node.next);
         }
         if list != LATE {
-            let bit = self.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
+            let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
             assert_eq!(bit, count > 0, "bit of list {list}");
         }
         count
