@@ -178,6 +178,12 @@ impl<V> Register<V> {
         }
     }
 
+    /// What its lists take, without the flights.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let lists = self.lists.iter().map(|list| list.capacity() * size_of::<Registered<V>>());
+        self.lists.capacity() * size_of::<Vec<Registered<V>>>() + lists.sum::<usize>()
+    }
+
     /// May the value of this flight be stored, as far as other flights go?
     pub(crate) fn may_publish(&self, flight: &Arc<Flight<V>>) -> bool {
         let Some(found) = self.find(flight) else { return false };

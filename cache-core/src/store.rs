@@ -17,8 +17,8 @@
 //! eighth; one that holds less lets go of its lock, and evicts from a shard that holds more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
@@ -109,7 +109,9 @@ fn shards_for(max_capacity: u64, weighted: bool, initial: usize) -> usize {
 }
 
 fn expected_threads() -> usize {
-    std::thread::available_parallelism().map_or(8, usize::from)
+    // Asked once: to answer, the standard library reads files of the system.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(8, usize::from))
 }
 
 impl<K, V> Store<K, V> {
@@ -295,13 +297,14 @@ impl<K, V> Store<K, V> {
     /// Bytes held, by part.
     pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
         let table = self.table.bytes();
-        let (mut ghosts, mut timers) = (0, 0);
+        let (mut ghosts, mut timers, mut flights) = (0, 0, 0);
         let pinned = self.table.pin();
         for index in 0..self.table.shards() {
             let mut shard = pinned.lock(index);
             let state = shard.state().0;
             ghosts += state.policy.heap_bytes();
             timers += state.wheel.heap_bytes();
+            flights += state.loads.heap_bytes();
         }
         vec![
             ("slots", table.slots),
@@ -311,6 +314,8 @@ impl<K, V> Store<K, V> {
             ("blocks and garbage queues", table.bookkeeping),
             ("shards", table.shards),
             ("lines of threads", table.threads),
+            ("lists of flights", flights),
+            ("the cache itself", size_of::<Self>()),
         ]
     }
 

@@ -5,10 +5,12 @@
 //! keys and timers are in use; emptied; dropped. After the drop everything must be back, for
 //! ours: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
 //!
-//! Then what a cache holds whose entries have expired without any call since: see `idle.rs`.
+//! Then what a cache holds that is empty, see `empty.rs`; and one whose entries have expired
+//! without any call since, see `idle.rs`.
 #![deny(unsafe_code)]
 
 mod counting;
+mod empty;
 mod idle;
 
 use benches::{
@@ -80,13 +82,20 @@ fn main() -> ExitCode {
     for one in &measured {
         println!("  {:<16}{}", one.label.name, one.label.lacks);
     }
+    let empty = if args.wants("empty") { empty::run() } else { Value::Null };
     let idle = if args.wants("idle") { idle::run(args.quick) } else { Value::Null };
     if let Some(path) = &args.json {
         let subjects: Vec<Value> = measured.iter().map(to_json).collect();
         let quick = args.quick;
         report::write_json(
             path,
-            &json!({"bench": "memory", "quick": quick, "subjects": subjects, "idle": idle}),
+            &json!({
+                "bench": "memory",
+                "quick": quick,
+                "subjects": subjects,
+                "empty": empty,
+                "idle": idle,
+            }),
         );
     }
     verdict(&measured)

@@ -217,7 +217,8 @@ impl<K, V, X> Table<K, V, X> {
         }
         TableBytes {
             slots,
-            regions: self.regions.iter().map(|word| word.load().bytes()).sum(),
+            regions: size_of_val(&*self.regions)
+                + self.regions.iter().map(|word| word.load().bytes()).sum::<usize>(),
             bookkeeping: columns + writers + self.limbo.bytes(),
             shards: self.shards.len() * size_of::<Padded<Mutex<Core<X>>>>(),
             threads: self.epoch.readers().count() * size_of::<epoch::Reader>(),
