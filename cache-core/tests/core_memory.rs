@@ -213,6 +213,36 @@ fn as_much_as_entries_need<const SIZE: usize>(max: Option<u64>) {
     check(0, "emptied");
 }
 
+/// A cache without entries has what must stand ready for threads and writers, and no more: also
+/// when it had some, and timers for them.
+fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
+    let threads = thread::available_parallelism().map_or(8, usize::from);
+    let lines = 128 * (2 * threads).max(8).next_power_of_two();
+    for max in [1, 100, 1000, 1_000_000] {
+        let before = HELD.load(SeqCst);
+        let cache: Cache<u64, u64> = Cache::builder().max_capacity(max).time_to_live(TTL).build();
+        for way in ["made", "emptied", "removed"] {
+            let held = (HELD.load(SeqCst) - before) as usize;
+            let part = |name| {
+                let parts = cache.__memory();
+                let found = parts.into_iter().find(|part| part.0 == name);
+                found.expect("a part of this name").1
+            };
+            // The rest of a table are the words by which it is found, one for each shard.
+            let shards = part("table") / size_of::<usize>();
+            assert!(shards as u64 <= (max / 64).max(1), "{max}, {way}: {shards} shards");
+            assert_eq!((part("slots"), part("timers"), part("ghosts")), (0, 0, 0), "{max}, {way}");
+            assert!(held < 5000 + lines + 700 * shards, "{max}, {way}: {held}, {shards} shards");
+            (0..2 * max.min(10_000)).for_each(|n| cache.insert(n, n));
+            match way {
+                "made" => cache.invalidate_all(),
+                _ => (0..2 * max.min(10_000)).for_each(|n| cache.invalidate(&n)),
+            }
+            cache.run_pending_tasks();
+        }
+    }
+}
+
 fn however_large_they_are() {
     as_much_as_entries_need::<65_536>(Some(4));
     as_much_as_entries_need::<{ 1 << 20 }>(Some(2));
@@ -238,6 +268,7 @@ fn memory_comes_back_when_entries_have_gone() {
     comes_back("large slots", |b| b.max_capacity(MANY / 4), number, |n| [n; 60]);
     let wide = |n| Wide([n as u8; 2100]);
     comes_back("slots one by one", |b| b.max_capacity(MANY / 20), number, wide);
+    an_empty_one_has_neither_slots_nor_tables_nor_timers();
     partly();
     under_a_reader();
     among_threads();
