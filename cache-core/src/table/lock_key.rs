@@ -1,0 +1,135 @@
+//! How a writer finds a key without running `Eq` under the lock.
+//!
+//! [`Pinned::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
+//! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already judged need no
+//! second look: the pin guarantees that their indices mean the same entries. A slot that was
+//! replaced names its successor, which has the same key. Only a slot with the same 32 bits of hash
+//! that appeared in between makes it let go of the lock, compare, and come back; so it loops only
+//! when another writer made progress, and hardly ever.
+
+use std::cell::RefCell;
+
+use super::region::Visit;
+use super::{Entry, Locked, Pinned};
+
+impl<K, V, X> Pinned<'_, K, V, X> {
+    /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
+    /// without the lock. See the module's head.
+    #[inline]
+    pub(crate) fn lock_key(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
+        let found = self.find_hash(hash);
+        let equal = found.is_some_and(|entry| eq(entry.key()));
+        if equal || found.is_none() {
+            let locked = self.lock(self.table.shard_of(hash));
+            let settled = match found {
+                Some(entry) => locked.is_live(entry.id),
+                None => !locked.has_hash(hash as u32),
+            };
+            if settled {
+                return (locked, found.map(|entry| entry.id));
+            }
+        }
+        self.lock_key_slowly(hash, eq, found.map(|entry| (entry.id, equal)))
+    }
+
+    /// `lock_key`, whatever there is of the key's hash and whoever comes between. One slot may have
+    /// been judged already.
+    #[cold]
+    #[inline(never)]
+    fn lock_key_slowly(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        judged: Option<(u32, bool)>,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
+            Some((known, answer)) if known == id => answer,
+            _ => eq(key),
+        });
+        loop {
+            let locked = self.lock(self.table.shard_of(hash));
+            equal = equal.map(|id| locked.newest(id));
+            if let Some(id) = equal
+                && locked.is_live(id)
+            {
+                return (locked, Some(id));
+            }
+            let Some(unknown) = locked.unjudged(hash as u32, &different) else {
+                return (locked, None);
+            };
+            drop(locked);
+            // SAFETY: the slot was live under the lock while this thread was pinned.
+            if eq(unsafe { self.table.slab.slot(unknown).key() }) {
+                equal = Some(unknown);
+            } else {
+                let place = different.partition_point(|&id| id < unknown);
+                different.insert(place, unknown);
+            }
+        }
+    }
+
+    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has its
+    /// hash under the lock, there is nothing to compare it with.
+    #[inline]
+    pub(crate) fn lock_missing(
+        &self,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Locked<'_, K, V, X>, Option<u32>) {
+        let locked = self.lock(self.table.shard_of(hash));
+        if !locked.has_hash(hash as u32) {
+            return (locked, None);
+        }
+        drop(locked);
+        self.lock_key(hash, eq)
+    }
+
+    /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
+    /// others. What is said of a slot stays true, because this thread is pinned.
+    fn judge(&self, hash: u64, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+        let different = RefCell::new(Vec::new());
+        let (slab, different_ref) = (&self.table.slab, &different);
+        let region = self.table.regions[self.table.shard_of(hash)].load();
+        // SAFETY: the region was published to a pinned thread.
+        let equal = unsafe {
+            region.search(hash as u32, |id, _| {
+                // SAFETY: as in `find`.
+                let slot = slab.slot_unchecked(id);
+                if slot.meta.hash() != hash as u32 {
+                    return Visit::Continue;
+                }
+                if eq(id, slot.key()) {
+                    return Visit::Stop(id);
+                }
+                different_ref.borrow_mut().push(id);
+                Visit::Continue
+            })
+        };
+        let mut different = different.into_inner();
+        different.sort_unstable();
+        (equal, different)
+    }
+
+    /// The first entry with this hash on its way. No lock, no `eq`.
+    #[inline]
+    fn find_hash(&self, hash: u64) -> Option<Entry<'_, K, V>> {
+        // SAFETY: as in `find`.
+        let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
+        let (region, slab) = (word.load(), &self.table.slab);
+        // SAFETY: the region was published to a pinned thread.
+        let found = unsafe {
+            region.search(hash as u32, move |id, _| {
+                // SAFETY: as in `find`.
+                let slot = slab.slot_unchecked(id);
+                let same = slot.meta.hash() == hash as u32;
+                if same { Visit::Stop((id, slot)) } else { Visit::Continue }
+            })
+        };
+        found.map(|(id, slot)| Entry { id, slot, slab })
+    }
+}
