@@ -26,6 +26,8 @@ crate::sync::thread_local! {
     // Const-initialised and without a destructor: a read is one move relative to the thread's
     // base register, and stays possible while the thread's other locals are being destroyed.
     static CURRENT: Cell<usize> = const { Cell::new(NONE) };
+    /// The number that the thread has for the moment, and how often it was [leased](lease).
+    static LEASED: Cell<(usize, usize)> = const { Cell::new((NONE, 0)) };
     static RETURN: ReturnAtExit = const { ReturnAtExit(Cell::new(NONE)) };
 }
 
@@ -33,6 +35,7 @@ crate::sync::thread_local! {
 #[cfg(loom)]
 loom::thread_local! {
     static CURRENT: Cell<usize> = Cell::new(NONE);
+    static LEASED: Cell<(usize, usize)> = Cell::new((NONE, 0));
 }
 
 /// Makes this number the calling thread's.
@@ -64,7 +67,7 @@ pub(crate) fn current() -> usize {
 }
 
 /// Gives the calling thread a number that it keeps until it ends; [`NONE`] when it is already
-/// ending, in which case the caller must [`take`] one for the moment and [`give_back`] it.
+/// ending, in which case the caller must [`lease`] one.
 #[cfg(not(loom))]
 #[cold]
 pub(crate) fn register() -> usize {
@@ -83,8 +86,35 @@ pub(crate) fn register() -> usize {
     current()
 }
 
+/// Gives an ending thread a number for the moment, the same one until all of its leases have
+/// [ended](end_lease): so that a call inside another one of the same thread has the same line.
+#[cold]
+pub(crate) fn lease() -> usize {
+    let leased = LEASED.try_with(|leased| {
+        let (number, leases) = leased.get();
+        let number = if leases == 0 { take() } else { number };
+        leased.set((number, leases + 1));
+        number
+    });
+    // It is always there, but for a thread of a model that is ending.
+    leased.unwrap_or_else(|_| take())
+}
+
+/// Ends a lease of this number.
+#[cold]
+pub(crate) fn end_lease(number: usize) {
+    let left = LEASED.try_with(|leased| {
+        let left = leased.get().1 - 1;
+        leased.set((number, left));
+        left
+    });
+    if left.unwrap_or(0) == 0 {
+        give_back(number);
+    }
+}
+
 /// Takes the smallest free number.
-pub(crate) fn take() -> usize {
+fn take() -> usize {
     let mut numbers = NUMBERS.lock();
     if let Some(Reverse(number)) = numbers.returned.pop() {
         return number;
@@ -94,7 +124,7 @@ pub(crate) fn take() -> usize {
 }
 
 /// Returns a number. The lock orders what its holder did before what the next holder does.
-pub(crate) fn give_back(number: usize) {
+fn give_back(number: usize) {
     NUMBERS.lock().returned.push(Reverse(number));
 }
 
@@ -115,6 +145,22 @@ pub(crate) fn is_taken(_: usize) -> bool {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ending_thread_keeps_one_number_until_its_last_lease_ends() {
+        let (outer, inner) = (lease(), lease());
+        assert_eq!(outer, inner);
+        end_lease(outer);
+        let elsewhere = std::thread::spawn(|| {
+            let number = lease();
+            end_lease(number);
+            number
+        });
+        assert_ne!(elsewhere.join().expect("no panic"), inner, "it is leased still");
+        assert_eq!(lease(), inner);
+        end_lease(inner);
+        end_lease(inner);
+    }
 
     #[test]
     fn numbers_are_distinct_while_held_and_reused_after() {

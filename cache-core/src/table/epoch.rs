@@ -53,7 +53,6 @@
 //! then on from being reused, for as long as it stays. It holds up nobody: writers take fresh
 //! slots meanwhile. Epochs belong to one cache, so it delays no other cache.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -192,8 +191,10 @@ impl Epoch {
             number = thread_index::register();
         }
         if number == thread_index::NONE {
-            let reader = self.reader(thread_index::take());
-            reader.extra.store(LEASED, Relaxed);
+            let reader = self.reader(thread_index::lease());
+            if matches!(reader.announced.load(Relaxed), IDLE | UNUSED) {
+                reader.extra.store(LEASED, Relaxed);
+            }
             return self.pin_line(reader);
         }
         self.pin_line(self.reader(number))
@@ -368,7 +369,7 @@ impl Pin<'_> {
         // The only line that was ever used is this thread's, for it is in use.
         (epoch.users.load(Relaxed) == 1).then(|| {
             reader.collecting.store(true, Relaxed);
-            Collecting(Some(reader))
+            Collecting { reader, leased: false }
         })
     }
 }
@@ -397,25 +398,22 @@ impl Reader {
             self.extra.store(0, Relaxed);
             // Release: as in `drop`. Before the number is another thread's.
             self.announced.store(IDLE, Release);
-            thread_index::give_back(self.number);
+        }
+        if extra & LEASED != 0 {
+            thread_index::end_lease(self.number);
         }
     }
-}
-
-crate::sync::thread_local! {
-    /// The calling thread, which has no number any more, is dropping garbage of some cache.
-    /// Without a destructor, so that it can be used as long as the thread lives.
-    static COLLECTING_AT_EXIT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// While it lives, its thread does not begin to drop garbage of the same cache again: what a
 /// `Drop` does to the cache leaves garbage for later, instead of drops nested without end.
 ///
-/// The note stands in the thread's line, which is the thread's until it ends. A thread that is
-/// ending has none to rely on: it holds a number for the moment of a pin, and the line may be
-/// another thread's after it. It notes in a place of its own that it is dropping garbage of *some*
-/// cache, and leaves that of others for later as well.
-pub(crate) struct Collecting<'e>(Option<&'e Reader>);
+/// The note stands in the thread's line. A thread that is ending has a line only while it leases a
+/// number, so it does that for as long; without, the line might be another thread's by the end.
+pub(crate) struct Collecting<'e> {
+    reader: &'e Reader,
+    leased: bool,
+}
 
 impl Epoch {
     /// Returns nothing if the calling thread is dropping garbage of this cache already.
@@ -424,24 +422,25 @@ impl Epoch {
         if number == thread_index::NONE {
             number = thread_index::register();
         }
-        if number == thread_index::NONE {
-            let begins = COLLECTING_AT_EXIT.try_with(|collecting| !collecting.replace(true));
-            return begins.unwrap_or(false).then_some(Collecting(None));
+        let leased = number == thread_index::NONE;
+        let reader = self.reader(if leased { thread_index::lease() } else { number });
+        if reader.collecting.load(Relaxed) {
+            // Of the same lease as the one above on the stack, which ends it.
+            if leased {
+                thread_index::end_lease(reader.number);
+            }
+            return None;
         }
-        let reader = self.reader(number);
-        let begins = !reader.collecting.load(Relaxed);
-        begins.then(|| {
-            reader.collecting.store(true, Relaxed);
-            Collecting(Some(reader))
-        })
+        reader.collecting.store(true, Relaxed);
+        Some(Collecting { reader, leased })
     }
 }
 
 impl Drop for Collecting<'_> {
     fn drop(&mut self) {
-        match self.0 {
-            Some(reader) => reader.collecting.store(false, Relaxed),
-            None => _ = COLLECTING_AT_EXIT.try_with(|collecting| collecting.set(false)),
+        self.reader.collecting.store(false, Relaxed);
+        if self.leased {
+            thread_index::end_lease(self.reader.number);
         }
     }
 }
