@@ -28,6 +28,7 @@ use crate::nesting::{self, Running, Together};
 use crate::refresh::{Looked, Old};
 use crate::share::{Nothing, ShareError, ShareNothing};
 use crate::store::Store;
+use crate::table::Retries;
 use crate::wait::Caller;
 
 /// A key that is to be loaded.
@@ -37,6 +38,7 @@ struct Wanted<V> {
     hash: u64,
     may_join: bool,
     timed_out: bool,
+    retries: Retries,
     /// What is there, if the batch has claimed its refresh.
     old: Option<Old<V>>,
 }
@@ -80,7 +82,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
             let first = *first.entry(key).or_insert(place);
             if first == place {
                 let (hash, may_join, timed_out) = (hash(key), true, false);
-                wanted.push(Wanted { place, hash, may_join, timed_out, old });
+                let retries = Retries::default();
+                wanted.push(Wanted { place, hash, may_join, timed_out, retries, old });
             } else {
                 again.push((place, first));
             }
@@ -145,7 +148,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 }
                 continue;
             }
-            match store.take_role(wanted.hash, key, wanted.may_join, outer.clone()) {
+            let Wanted { hash, may_join, .. } = wanted;
+            match store.take_role((hash, key), may_join, outer.clone(), &wanted.retries) {
                 Role::Hit(value, _) => self.values[wanted.place] = Some(value),
                 Role::Join(flight, _) => joined.push((wanted, flight)),
                 Role::Lead(leader) => led.push((wanted, leader)),

@@ -4,21 +4,30 @@
 //! raised only by a compare-and-swap that keeps it within `max`, so neither it nor the sum over
 //! entries that can be read exceeds the bound at any instant, seen from any thread.
 
-use crate::sync::Padded;
 use crate::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
+use crate::sync::{Mutex, Padded};
 
 /// See the module's head. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
     max: u64,
     used: Padded<AtomicU64>,
+    lent: Mutex<Vec<Lent>>,
+}
+
+/// What a call has reserved that is running the user's `Eq`, at the disposal of the calls which that
+/// makes: they cannot wait for the outer call to use it or to give it back.
+struct Lent {
+    /// The thread's, in this cache.
+    line: usize,
+    weight: u64,
 }
 
 impl Budget {
     pub(crate) fn new(max: u64) -> Self {
-        Budget { max, used: Padded(AtomicU64::new(0)) }
+        Budget { max, used: Padded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
     }
 
     #[inline]
@@ -94,6 +103,38 @@ impl Reservation<'_> {
     }
 }
 
+impl<'b> Reservation<'b> {
+    /// Lends what it holds to calls that the thread makes until the guard drops. What is left then
+    /// comes back.
+    pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {
+        let weight = std::mem::take(&mut self.held);
+        self.budget.lent.lock().push(Lent { line, weight });
+        Lending { lender: self, line }
+    }
+
+    /// Takes over all that outer calls of the thread have lent.
+    pub(crate) fn borrow_all(&mut self, line: usize) {
+        let mut lent = self.budget.lent.lock();
+        let mine = lent.iter_mut().filter(|lent| lent.line == line);
+        self.held += mine.map(|lent| std::mem::take(&mut lent.weight)).sum::<u64>();
+    }
+}
+
+/// See [`Reservation::lend`].
+pub(crate) struct Lending<'r, 'b> {
+    lender: &'r mut Reservation<'b>,
+    line: usize,
+}
+
+impl Drop for Lending<'_, '_> {
+    fn drop(&mut self) {
+        let mut lent = self.lender.budget.lent.lock();
+        // The thread's last: calls end in the reverse order of their beginnings.
+        let last = lent.iter().rposition(|lent| lent.line == self.line);
+        self.lender.held += last.map_or(0, |last| lent.remove(last).weight);
+    }
+}
+
 impl Drop for Reservation<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -119,6 +160,25 @@ mod tests {
         assert_eq!(budget.used(), 8);
         second.take_over(5);
         drop(second);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_lent_comes_back_unless_an_inner_call_of_the_thread_has_taken_it() {
+        let budget = Budget::new(10);
+        let (mut outer, mut inner) = (Reservation::new(&budget), Reservation::new(&budget));
+        assert!(outer.grow_to(10) && !inner.grow_to(1));
+        let lending = outer.lend(7);
+        inner.borrow_all(8);
+        assert!(!inner.grow_to(1), "it is another thread's");
+        drop(lending);
+        assert_eq!((outer.held, inner.held), (10, 0));
+        let lending = outer.lend(7);
+        inner.borrow_all(7);
+        assert!(inner.grow_to(10));
+        drop(lending);
+        assert_eq!((outer.held, inner.held, budget.used()), (0, 10, 10));
+        inner.give_back();
         assert_eq!(budget.used(), 0);
     }
 

@@ -11,7 +11,7 @@ use crate::budget::Reservation;
 use crate::register::Judged;
 use crate::shard::{EXPIRE_STEP, Place, Removed, Shard};
 use crate::store::{Pin, Store};
-use crate::table::Due;
+use crate::table::{Due, Retries};
 
 /// See the module's head.
 pub(crate) struct Call<'s, 'p, K, V> {
@@ -23,6 +23,7 @@ pub(crate) struct Call<'s, 'p, K, V> {
     pub(crate) removed: Removed<'p, K, V>,
     /// What it has to do about garbage when it has ended.
     due: &'s mut Due,
+    pub(crate) retries: Retries,
 }
 
 impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
@@ -35,7 +36,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     ) -> Self {
         let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
         let room = Reservation::new(&store.budget);
-        Call { store, pinned, now, room, removed, due }
+        Call { store, pinned, now, room, removed, due, retries: Retries::new(pinned) }
     }
 
     /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
@@ -46,12 +47,14 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
         judged: &RefCell<Judged<V>>,
+        retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
-            let (mut shard, found) = pinned.lock_key(hash, eq);
+            let (mut shard, found) = pinned.lock_key(hash, eq, retries);
             let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
             let Some(flight) = unjudged else { return (shard, found) };
             drop(shard);
+            retries.again(pinned);
             // One that has ended meanwhile is not registered any more.
             if let Some(key) = pinned.key_of(flight.slot()) {
                 let is_same_key = eq(key);
@@ -68,10 +71,10 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         &mut self,
         hash: u64,
         weight: u32,
-        lock: impl Fn() -> (Shard<'p, K, V>, Option<u32>),
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Place>) {
-        let (mut shard, found) = lock();
+        let (mut shard, found) = lock(&self.retries);
         if !wanted(&mut shard, found) {
             return (shard, None);
         }
@@ -98,7 +101,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         mut shard: Shard<'p, K, V>,
         mut place: Place,
         (hash, weight): (u64, u32),
-        lock: impl Fn() -> (Shard<'p, K, V>, Option<u32>),
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Place>) {
         let (mut ghost, mut found) = match place {
@@ -119,7 +122,10 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 shard.unlock(self.due);
                 self.make_room_elsewhere(need);
                 insist = true;
-                (shard, found) = lock();
+                self.retries.again(self.pinned);
+                let lending = self.room.lend(self.pinned.line());
+                (shard, found) = lock(&self.retries);
+                drop(lending);
                 if !wanted(&mut shard, found) {
                     return (shard, None);
                 }
@@ -149,6 +155,11 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 {}
                 shard.unlock(self.due);
             }
+        }
+        // Perhaps it is reserved by a call of this very thread, whose `Eq` has made this one.
+        self.room.borrow_all(self.pinned.line());
+        if self.room.grow_to(need) {
+            return;
         }
         // All that can be had is reserved by calls that are about to use it, or by several that
         // each hold a part of what they need. Those would wait for each other for ever: so whoever

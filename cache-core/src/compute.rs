@@ -22,6 +22,7 @@ use crate::lead::Leader;
 use crate::load::{Met, Seek};
 use crate::nesting;
 use crate::store::Store;
+use crate::table::Retries;
 use crate::wait::{Caller, Waited};
 
 /// What a computation begins with.
@@ -44,8 +45,9 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         D: FnOnce(Option<Entry<K, V>>) -> F,
         F: Future<Output = Result<Op<V>, E>>,
     {
+        let retries = Retries::default();
         let (leader, old) = loop {
-            match self.begin(hash, &key) {
+            match self.begin((hash, &key), &retries) {
                 Begun::With(leader, old) => break (leader, old),
                 Begun::Wait(flight) => self.wait_for_turn(caller, &flight).await,
             }
@@ -66,11 +68,13 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         }
     }
 
-    fn begin(&self, hash: u64, key: &K) -> Begun<'_, K, V> {
+    fn begin(&self, (hash, key): (u64, &K), retries: &Retries) -> Begun<'_, K, V> {
         self.check_levels(hash, key);
-        let (now, own) = (self.now(), (hash, key.clone()));
         let pinned = self.table.pin();
-        match self.meet(&pinned, (hash, key), Seek { entry: false, flight: true }) {
+        retries.has_written(&pinned);
+        let (now, own) = (self.now(), (hash, key.clone()));
+        let seek = Seek { entry: false, flight: true };
+        match self.meet(&pinned, (hash, key), seek, retries) {
             Met::Flight(flight) => Begun::Wait(flight),
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Nobody(shard, found) => {

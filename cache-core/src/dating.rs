@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::info::EntryInfo;
 use crate::shard::Arrival;
 use crate::store::{BoxedExpiry, Pin, Store};
-use crate::table::{Entry, NEVER, Times};
+use crate::table::{Entry, NEVER, Retries, Times};
 
 /// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].
 pub(crate) fn nanos(duration: Duration) -> u64 {
@@ -190,7 +190,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn set_ttl(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy, ttl: Duration) -> bool {
         let (now, pinned) = (self.begin_terms(), self.table.pin());
         let term = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
-        let (mut shard, found) = pinned.lock_key(hash, eq);
+        let (mut shard, found) = pinned.lock_key(hash, eq, &Retries::new(&pinned));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_term(entry, term);

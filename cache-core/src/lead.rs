@@ -18,7 +18,7 @@ use crate::register::Judged;
 use crate::shard::{Arrival, Shard, cause_or_expired};
 use crate::share::ShareError;
 use crate::store::{Pin, Store};
-use crate::table::{Entry, SharedSlot};
+use crate::table::{Entry, Retries, SharedSlot};
 use crate::wait::Caller;
 use crate::{RemovalCause, Status};
 
@@ -314,6 +314,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for Leader<'_, K, V> {
             // A loader that panics has failed; one that is dropped halfway has not.
             let failed = std::thread::panicking() && self.store.config.lifetimes.outlives_loads();
             panics.catch(|| if failed { self.note_failure() } else { self.unregister() });
+            if self.state == LeaderState::Leading {
+                // `Eq` panicked, before the flight was off the register. This compares nothing.
+                panics.catch(|| self.unregister());
+            }
         }
         // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
         if self.state != LeaderState::Parked && self.flight.is_joined() {
@@ -344,7 +348,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             vacant && shard.state().0.loads.may_publish(flight)
         };
         let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
-        let lock = || {
+        let lock = |retries: &Retries| {
             let mut shard = pinned.lock(number);
             certain.set(shard.state().0.loads.is_vacant(flight));
             if certain.get() {
@@ -352,7 +356,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             }
             drop(shard);
             let key = flight.key(pinned);
-            Call::lock_to_write(pinned, hash, |other| other == key, &judged)
+            Call::lock_to_write(pinned, hash, |other| other == key, &judged, retries)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
         let loads = &mut shard.state().0.loads;
@@ -389,7 +393,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             None => (self.pinned.lock(self.store.table.shard_of(hash)), None),
             Some(_) => {
                 let key = flight.key(self.pinned);
-                Call::lock_to_write(self.pinned, hash, |other| other == key, &judged)
+                let eq = |other: &K| other == key;
+                Call::lock_to_write(self.pinned, hash, eq, &judged, &self.retries)
             }
         };
         let in_time = shard.state().0.loads.remove(flight);
@@ -417,7 +422,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     ) -> (Shard<'p, K, V>, Option<u32>) {
         let pinned = self.pinned;
         let key = flight.key(pinned);
-        let (mut shard, found) = pinned.lock_key(flight.hash(), |other| other == key);
+        let eq = |other: &K| other == key;
+        let (mut shard, found) = pinned.lock_key(flight.hash(), eq, &self.retries);
         let in_time = shard.state().0.loads.remove(flight);
         *state = LeaderState::Ended;
         shard.abandon(flight.take_slot());

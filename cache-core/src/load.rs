@@ -36,7 +36,7 @@ use crate::nesting::{self, Running};
 use crate::shard::Shard;
 use crate::share::ShareError;
 use crate::store::{Pin, Store};
-use crate::table::Entry;
+use crate::table::{Entry, Retries};
 use crate::wait::{Caller, Waited};
 
 /// How often a load may run inside itself. With a stack of 2 MiB, what Rust gives its threads, that
@@ -97,7 +97,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         loader: impl FnOnce() -> Result<V, E>,
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        match self.take_role(hash, key, true, nesting::innermost()) {
+        match self.take_role((hash, key), true, nesting::innermost(), &Retries::default()) {
             // The usual case, and there is nothing to wait for.
             Role::Lead(leader) => leader.load_here(loader, &share),
             role => ready(self.go_on(Caller::Thread, role, hash, async { loader() }, share)),
@@ -111,7 +111,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         loader: impl Future<Output = Result<V, E>>,
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
-        let role = self.take_role(hash, key, true, nesting::innermost());
+        let role = self.take_role((hash, key), true, nesting::innermost(), &Retries::default());
         self.go_on(Caller::Task, role, hash, loader, share).await
     }
 
@@ -125,6 +125,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         share: impl ShareError<E>,
     ) -> Result<(V, Status), E> {
         let (mut may_join, mut waited, mut timed_out) = (true, false, false);
+        let retries = Retries::default();
         loop {
             let (flight, key) = match role {
                 Role::Hit(value, Status::Hit) if waited => return Ok((value, Status::Coalesced)),
@@ -142,7 +143,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 Next::LoadAlone => may_join = false,
                 Next::LookAgain => {}
             }
-            role = self.take_role(hash, key, may_join, nesting::innermost());
+            role = self.take_role((hash, key), may_join, nesting::innermost(), &retries);
         }
     }
 
@@ -201,17 +202,20 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         self.lead((shard, false), (hash, key), Kind::Shared, outer).replacing()
     }
 
-    /// Joins or leads.
+    /// Joins or leads. `retries`: those of all of the call's rounds.
     pub(crate) fn take_role(
         &self,
-        hash: u64,
-        key: K,
+        (hash, key): (u64, K),
         may_join: bool,
         outer: Option<Arc<dyn Running>>,
+        retries: &Retries,
     ) -> Role<'_, K, V> {
         self.check_levels(hash, &key);
         let pinned = self.table.pin();
-        match self.meet(&pinned, (hash, &key), Seek { entry: true, flight: may_join }) {
+        // What the thread has written since the last round is no doing of this call.
+        retries.has_written(&pinned);
+        let seek = Seek { entry: true, flight: may_join };
+        match self.meet(&pinned, (hash, &key), seek, retries) {
             Met::Entry(entry, status) => {
                 self.count_status(&pinned, status);
                 Role::Hit(entry.value().clone(), status)
@@ -225,18 +229,22 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     /// Takes the lock of a key's shard, unless there is something to be had or to wait for.
+    ///
+    /// # Panics
+    /// See [`Retries::again`].
     pub(crate) fn meet<'p>(
         &self,
         pinned: &'p Pin<'_, K, V>,
         (hash, key): (u64, &K),
         seek: Seek,
+        retries: &Retries,
     ) -> Met<'p, K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
         // Flights that began up to here are for other keys.
         let mut judged = 0;
         loop {
-            let (mut shard, found) = pinned.lock_missing(hash, |other| other == key);
+            let (mut shard, found) = pinned.lock_missing(hash, |other| other == key, retries);
             if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
                 let Some(now) = now else {
                     drop(shard);
@@ -253,9 +261,13 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
             drop(shard);
-            match pinned.key_of(flight.slot()) {
-                Some(other) if other == key => return Met::Flight(flight),
-                Some(_) => judged = began,
+            let compared = pinned.key_of(flight.slot()).map(|other| other == key);
+            // Also if it is the same: what `Eq` has begun may be all there is to wait for, round after
+            // round.
+            retries.again(pinned);
+            match compared {
+                Some(true) => return Met::Flight(flight),
+                Some(false) => judged = began,
                 // It has ended since the lock was released, and is not registered any more.
                 None => {}
             }

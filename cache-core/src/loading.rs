@@ -9,6 +9,7 @@ use crate::load::{Role, ready};
 use crate::nesting;
 use crate::refresh::{Looked, Old};
 use crate::share::{ShareArc, ShareError};
+use crate::table::Retries;
 use crate::wait::Caller;
 use crate::{Cache, Equivalent, LoadError, RandomState, Status};
 
@@ -220,7 +221,12 @@ where
             Looked::Due(old) => return Some(Ok(self.refresh_behind(hash, key, old).0)),
             Looked::Missing => {}
         }
-        match self.cache.store().take_role(hash, key.clone(), true, nesting::innermost()) {
+        match self.cache.store().take_role(
+            (hash, key.clone()),
+            true,
+            nesting::innermost(),
+            &Retries::default(),
+        ) {
             Role::Hit(value, _) => Some(Ok(value)),
             Role::Join(..) => None,
             Role::Lead(leader) => {

@@ -27,6 +27,11 @@ pub(crate) fn dispose(mut panic: Box<dyn Any + Send>) {
     std::mem::forget(panic);
 }
 
+/// What to call a cache of this name in a message.
+pub(crate) fn title(name: Option<&str>) -> String {
+    name.map_or("a cache".to_owned(), |name| format!("cache `{name}`"))
+}
+
 impl Panics {
     pub(crate) fn catch(&mut self, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {

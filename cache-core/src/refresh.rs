@@ -25,7 +25,7 @@ use crate::load::{Met, Seek};
 use crate::nesting::{self, Running};
 use crate::share::ShareError;
 use crate::store::{Pin, Store};
-use crate::table::Pace;
+use crate::table::{Pace, Retries};
 use crate::wait::Caller;
 
 /// What a call that may load finds at first.
@@ -147,7 +147,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Option<Leader<'_, K, V>> {
         self.check_levels(hash, &key);
         let pinned = self.table.pin();
-        match self.meet(&pinned, (hash, &key), Seek { entry: false, flight: true }) {
+        let seek = Seek { entry: false, flight: true };
+        match self.meet(&pinned, (hash, &key), seek, &Retries::default()) {
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Flight(flight) => {
                 flight.unjoin();

@@ -25,7 +25,7 @@ use crate::budget::Budget;
 use crate::clock::ClockSource;
 use crate::executor::Spawn;
 use crate::freshness::Lifetimes;
-use crate::panics::dispose;
+use crate::panics::{dispose, title};
 use crate::shard::ShardState;
 use crate::stats::{Counters, Stats};
 use crate::table::{Entry, Keeps, NEVER, Pinned, Plan, Table, entries_for_groups};
@@ -137,7 +137,7 @@ impl<K, V> Store<K, V> {
         };
         let share = max.div_ceil(shards as u64);
         Store {
-            table: Table::new(plan, |_| ShardState::new(share, grace)),
+            table: Table::new(plan, |_| ShardState::new(share, grace)).named(config.name.clone()),
             budget: Budget::new(max),
             timed: AtomicBool::new(timed),
             prolongs,
@@ -151,7 +151,7 @@ impl<K, V> Store<K, V> {
 
     /// What to call the cache in a message.
     pub(crate) fn title(&self) -> String {
-        self.config.name.as_ref().map_or("a cache".to_owned(), |name| format!("cache `{name}`"))
+        title(self.config.name.as_deref())
     }
 
     /// The calling thread's counters, if the cache counts.

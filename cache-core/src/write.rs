@@ -14,7 +14,11 @@ use crate::panics::Panics;
 use crate::register::Judged;
 use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
-use crate::table::{Due, Entry, Live};
+use crate::table::{Due, Entry, Live, Retries};
+
+/// How often [`Store::remove_if`] looks at entries again when its condition has written to the cache
+/// since the last time. One that goes on doing so may replace each entry whenever it is shown it.
+const MOST_OWN_ROUNDS: u32 = 16;
 
 impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
@@ -64,7 +68,9 @@ impl<K, V> Store<K, V> {
         }
         self.write(now, |call| {
             let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
-            let lock = || Call::lock_to_write(pinned, hash, |other| *other == key, &judged);
+            let lock = |retries: &Retries| {
+                Call::lock_to_write(pinned, hash, |other| *other == key, &judged, retries)
+            };
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
             let slot = shard.reserve(hash, key);
@@ -98,7 +104,8 @@ impl<K, V> Store<K, V> {
         let now = self.now();
         self.write(now, |call| {
             let judged = RefCell::new(Judged::new());
-            let (mut shard, found) = Call::lock_to_write(call.pinned, hash, eq, &judged);
+            let (mut shard, found) =
+                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.room, &mut call.removed)
@@ -143,6 +150,9 @@ impl<K, V> Store<K, V> {
     ///
     /// Loads that run now began before and may bring what the condition is about, so none of them is
     /// stored. A computation that was shown an entry is, if the condition spares that entry.
+    ///
+    /// What has been replaced since it was picked is looked at again; but not for ever, if it is the
+    /// condition itself that replaces what it is shown.
     pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
     where
         K: Eq,
@@ -167,15 +177,20 @@ impl<K, V> Store<K, V> {
                 }
                 is_condemned
             };
+            let (own, mut rounds) = (Retries::new(&pinned), 0);
             let mut picked = Vec::new();
             pinned.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
             while !picked.is_empty() {
+                rounds += u32::from(own.has_written(&pinned));
                 let mut replaced = Vec::new();
                 for some in picked.chunks(64) {
                     let mut call = Call::new(self, &pinned, now, &mut due);
                     count += call.remove_picked(index, some, &mut replaced);
                 }
-                picked = replaced.into_iter().filter(&mut is_condemned).collect();
+                picked.clear();
+                if rounds < MOST_OWN_ROUNDS {
+                    picked.extend(replaced.into_iter().filter(&mut is_condemned));
+                }
             }
             if !computing.is_empty() {
                 let mut shard = pinned.lock(index);
@@ -254,6 +269,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
             while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
                 self.unlock(shard);
+                self.retries.again(self.pinned);
                 if let Some(key) = self.pinned.key_of(flight.slot()) {
                     let is_same_key = key == entry.key();
                     judged.add(flight, is_same_key);

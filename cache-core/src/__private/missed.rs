@@ -5,6 +5,7 @@ use crate::load::Role;
 use crate::nesting;
 use crate::refresh::Looked;
 use crate::share::ShareError;
+use crate::table::Retries;
 use crate::{Status, macro_caches};
 use std::future::Future;
 
@@ -115,7 +116,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: Hasher,
 {
-    cache.store().take_role(hash, key, false, nesting::innermost())
+    cache.store().take_role((hash, key), false, nesting::innermost(), &Retries::default())
 }
 
 /// The value that somebody else has stored in the meantime.

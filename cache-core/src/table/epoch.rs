@@ -57,6 +57,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::barrier;
+use super::notes::Notes;
 use crate::stats::Counters;
 use crate::sync::Padded;
 use crate::sync::atomic::{
@@ -85,8 +86,9 @@ pub(crate) struct Reader {
     fenced: AtomicBool,
     /// The thread is dropping garbage of this cache.
     collecting: AtomicBool,
+    pub(super) notes: Notes,
     pub(crate) counters: Counters,
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl Reader {
@@ -96,6 +98,7 @@ impl Reader {
             extra: AtomicU32::new(0),
             fenced: AtomicBool::new(false),
             collecting: AtomicBool::new(false),
+            notes: Notes::default(),
             counters: Counters::default(),
             number,
         };
@@ -448,6 +451,12 @@ impl Drop for Collecting<'_> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_line_is_two_lines_of_a_core_s_cache() {
+        assert_eq!(size_of::<Reader>(), 128);
+    }
 
     #[test]
     fn advance_frees_what_no_reader_can_reach() {

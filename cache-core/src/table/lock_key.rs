@@ -3,14 +3,69 @@
 //! [`Pinned::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
 //! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already judged need no
 //! second look: the pin guarantees that their indices mean the same entries. A slot that was
-//! replaced names its successor, which has the same key. Only a slot with the same 32 bits of hash
-//! that appeared in between makes it let go of the lock, compare, and come back; so it loops only
-//! when another writer made progress, and hardly ever.
+//! replaced names its successor, which has the same key: what was found out about the one is true
+//! of the other. Only a new key with the same 32 bits of hash, stored in between, makes it release
+//! the lock, compare, and retry; so it loops only when another writer made progress, and hardly
+//! ever.
+//!
+//! That other writer may be the thread itself: an `Eq` that stores a new key at each comparison
+//! would keep its own call going for ever, and those of several threads could keep each other's
+//! going. So a call counts its retries that come after writes which its own thread made meanwhile
+//! ([`Retries`]), and panics after [`MOST`] of them. Retries alone prove nothing: under contention
+//! any call may have many.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::region::Visit;
 use super::{Entry, Locked, Pinned};
+use crate::panics::title;
+
+/// Retries of one call, each after a write of its own thread, from which on they are no accident.
+/// Calls whose `Eq` does not write have none, whatever other threads do; one that writes once in a
+/// while, because it fills a cache of its own for instance, has a few. As each may have stored a key
+/// of the same hash, which all later comparisons then meet, the time until the panic grows with the
+/// square of this number: it is well below a millisecond.
+const MOST: u32 = 100;
+
+/// The retries of one call for which its own thread may be to blame. See the module's head.
+#[derive(Default)]
+pub(crate) struct Retries {
+    /// What the thread had reserved when this was last looked at.
+    reserved: Cell<u32>,
+    count: Cell<u32>,
+}
+
+impl Retries {
+    #[inline]
+    pub(crate) fn new<K, V, X>(pinned: &Pinned<'_, K, V, X>) -> Self {
+        let reserved = Cell::new(pinned.pin.reader.notes.reserved());
+        Retries { reserved, count: Cell::new(0) }
+    }
+
+    /// Returns true if the calling thread has written to the cache since this was last looked at.
+    pub(crate) fn has_written<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) -> bool {
+        let reserved = pinned.pin.reader.notes.reserved();
+        self.reserved.replace(reserved) != reserved
+    }
+
+    /// The call begins anew. The caller holds no lock.
+    ///
+    /// # Panics
+    /// If it never ends.
+    #[cold]
+    pub(crate) fn again<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) {
+        if self.has_written(pinned) {
+            self.count.set(self.count.get() + 1);
+        }
+        assert!(
+            self.count.get() < MOST,
+            "{}: `Eq` (or `Clone`) of the key type writes to the cache while it is asked, and has \
+             done so {MOST} times in one call, which has to look again each time and would never \
+             end. Compare keys without writing to the cache that they are in",
+            title(pinned.table.name.as_deref())
+        );
+    }
+}
 
 impl<K, V, X> Pinned<'_, K, V, X> {
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
@@ -20,6 +75,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
         let found = self.find_hash(hash);
@@ -34,7 +90,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 return (locked, found.map(|entry| entry.id));
             }
         }
-        self.lock_key_slowly(hash, eq, found.map(|entry| (entry.id, equal)))
+        self.lock_key_slowly(hash, eq, found.map(|entry| (entry.id, equal)), retries)
     }
 
     /// `lock_key`, whatever there is of the key's hash and whoever comes between. One slot may have
@@ -46,6 +102,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
         judged: Option<(u32, bool)>,
+        retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
             Some((known, answer)) if known == id => answer,
@@ -59,10 +116,16 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             {
                 return (locked, Some(id));
             }
-            let Some(unknown) = locked.unjudged(hash as u32, &different) else {
-                return (locked, None);
-            };
+            let mut unknown = locked.unjudged(hash as u32, &different);
+            if unknown.is_some() {
+                // Perhaps a successor of one that is known.
+                different.iter_mut().for_each(|id| *id = locked.newest(*id));
+                different.sort_unstable();
+                unknown = locked.unjudged(hash as u32, &different);
+            }
+            let Some(unknown) = unknown else { return (locked, None) };
             drop(locked);
+            retries.again(self);
             // SAFETY: the slot was live under the lock while this thread was pinned.
             if eq(unsafe { self.table.slab.slot(unknown).key() }) {
                 equal = Some(unknown);
@@ -80,13 +143,14 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         let locked = self.lock(self.table.shard_of(hash));
         if !locked.has_hash(hash as u32) {
             return (locked, None);
         }
         drop(locked);
-        self.lock_key(hash, eq)
+        self.lock_key(hash, eq, retries)
     }
 
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold

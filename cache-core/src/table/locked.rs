@@ -132,6 +132,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, hash: u64, key: K) -> Reserved {
+        self.pinned.pin.reader.notes.count_reserved();
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);

@@ -23,7 +23,9 @@ use loom::sync::atomic::{
 use loom::thread;
 
 use super::epoch::Epoch;
-use super::{Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, SharedSlot, Table, Times};
+use super::{
+    Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, Retries, SharedSlot, Table, Times,
+};
 use crate::panics::Panics;
 use crate::thread_index;
 
@@ -385,7 +387,8 @@ fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
 }
 
 fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
-    let (mut locked, found) = pinned.lock_key(hash, |other| other.get() == key);
+    let (mut locked, found) =
+        pinned.lock_key(hash, |other| other.get() == key, &Retries::new(pinned));
     let slot = locked.reserve(hash, Word::new(key));
     let slot = locked.complete(slot, Word::new(value), 1, &Times::TIMELESS);
     match found {
@@ -395,7 +398,8 @@ fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64
 }
 
 fn remove(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
-    let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == key);
+    let (mut locked, found) =
+        pinned.lock_key(HASH, |other| other.get() == key, &Retries::new(pinned));
     let entry = found.map(|id| locked.unlink(id));
     drop(locked);
     entry.map(value_of)

@@ -30,9 +30,9 @@
 //! (`slot.rs`), in the arrays of `segments.rs`; `slab/growth.rs` how many there are ·
 //! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time ·
 //! `reserved.rs` slots on their way into the table · `epoch.rs` when memory is free, by `barrier.rs` ·
-//! `limbo.rs` garbage waiting for that · `collect.rs` dropping it · `due.rs` whose turn it is ·
-//! `lock_key.rs` how a writer finds a key · `locked.rs` the writer · `writer.rs` what its lock guards ·
-//! `alloc.rs` zeroed arrays.
+//! `notes.rs` what a thread notes for itself · `limbo.rs` garbage waiting · `collect.rs` dropping it ·
+//! `due.rs` whose turn it is · `lock_key.rs` how a writer finds a key · `locked.rs` the writer ·
+//! `writer.rs` what its lock guards · `alloc.rs` zeroed arrays.
 //!
 //! # Who may misuse it
 //! Nobody outside this folder: whatever safe code there does with what it is given, no memory is read
@@ -55,6 +55,7 @@ mod locked;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod meta;
+mod notes;
 mod region;
 mod reserved;
 mod segments;
@@ -72,6 +73,7 @@ use self::epoch::Epoch;
 pub(crate) use self::epoch::Pin;
 pub(crate) use self::limbo::Live;
 use self::limbo::{Limbo, Limits, SWEEP};
+pub(crate) use self::lock_key::Retries;
 pub(crate) use self::locked::Locked;
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
@@ -114,6 +116,8 @@ pub(crate) struct Keeps {
 
 /// See the module's head. `X` is what the floors above keep beside each shard, under its lock.
 pub(crate) struct Table<K, V, X> {
+    /// The cache's, for messages.
+    name: Option<String>,
     epoch: Epoch,
     slab: Slab<K, V>,
     /// Apart from the locks: readers of a region's word should not feel writers taking the lock.
@@ -155,6 +159,7 @@ impl<K, V, X> Table<K, V, X> {
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
         Table {
+            name: None,
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.keeps),
             regions: all_regions.into_iter().map(RegionWord::new).collect(),
@@ -163,6 +168,11 @@ impl<K, V, X> Table<K, V, X> {
             limits,
             sweeper: Sweeper::new(plan.shards),
         }
+    }
+
+    pub(crate) fn named(mut self, name: Option<String>) -> Self {
+        self.name = name;
+        self
     }
 
     /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
@@ -244,6 +254,11 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     #[inline]
     pub(crate) fn counters(&self) -> &Counters {
         &self.pin.reader.counters
+    }
+
+    /// The number of the calling thread's line: no other thread has it while this one is pinned.
+    pub(crate) fn line(&self) -> usize {
+        self.pin.reader.number
     }
 
     /// The entry whose key `eq` accepts. No lock; `eq` runs on the keys of the same tag.

@@ -23,7 +23,7 @@ fn hash_of(key: u64, bits: u32) -> u64 {
 
 fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
     let (pinned, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = pinned.lock_key(hash, |other| *other == key);
+    let (mut shard, found) = pinned.lock_key(hash, |other| *other == key, &Retries::new(&pinned));
     let slot = shard.reserve(hash, key);
     let slot = shard.complete(slot, value, 1, &Times::TIMELESS);
     match found {
@@ -47,7 +47,7 @@ fn end<K, V>(table: &Small<K, V>, pinned: Pinned<'_, K, V, ()>, due: &Due) {
 
 fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
     let (pinned, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = pinned.lock_key(hash, |other| other == key);
+    let (mut shard, found) = pinned.lock_key(hash, |other| other == key, &Retries::new(&pinned));
     let value = found.map(|id| shard.unlink(id).value().clone());
     shard.unlock(&mut due);
     end(table, pinned, &due);
@@ -255,7 +255,7 @@ fn eq_that_panics_leaves_everything_whole() {
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let pinned = table.pin();
-            let _ = pinned.lock_key(5, fussy).1;
+            let _ = pinned.lock_key(5, fussy, &Retries::new(&pinned)).1;
         }));
         assert!(attempt.is_err());
         validate(&table);
@@ -277,7 +277,8 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
     let table: Table<u64, Bomb<'_>, ()> = Table::new(plan(1), |_| ());
     for key in 0..64 {
         let pinned = table.pin();
-        let (mut shard, _) = pinned.lock_key(hash_of(key, 64), |other| *other == key);
+        let (mut shard, _) =
+            pinned.lock_key(hash_of(key, 64), |other| *other == key, &Retries::new(&pinned));
         let slot = shard.reserve(hash_of(key, 64), key);
         let bomb = Bomb(Counted::new(&alive, key), key % 7 == 0);
         let slot = shard.complete(slot, bomb, 1, &Times::TIMELESS);
