@@ -28,13 +28,18 @@
 //! of, for threads and tasks alike. A thread pool that runs other jobs while one waits is covered as
 //! well: whatever stands below on the stack cannot go on before this call returns.
 //!
+//! The stack is there for as long as the thread runs anything: destructors of thread-locals may load,
+//! too, in whatever order they come.
+//!
 //! # What it cannot see
 //! A future that was first polled outside of a load and is then awaited inside of it. And waiting that
 //! does not go through a cache: for the latch of a thread pool, a channel, a lock. Such
 //! rings are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+mod stack;
+
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -84,71 +89,6 @@ thread_local! {
     /// Tells the calling thread from others, where it has asked before. Without a destructor, so that
     /// it can be read as long as the thread lives.
     static NUMBER: Cell<usize> = const { Cell::new(0) };
-    /// See the module's head. Borrowed for moments, never while user code runs.
-    static ENTERED: RefCell<Stack> = const { RefCell::new(Stack::new()) };
-}
-
-/// The loads whose loaders a thread is running, the innermost last.
-struct Stack {
-    loads: Vec<Arc<dyn Running>>,
-    /// How many of them load a key of this hash, by cache and hash; a load may be on the stack twice.
-    /// Kept only while somebody asks and there are many loads, so that asking takes no longer the
-    /// deeper they are nested.
-    counts: Option<Counts>,
-}
-
-type Counts = HashMap<(usize, u64), usize, ahash::RandomState>;
-
-impl Stack {
-    const fn new() -> Self {
-        Stack { loads: Vec::new(), counts: None }
-    }
-
-    #[inline]
-    fn push(&mut self, load: Arc<dyn Running>) {
-        if let Some(counts) = &mut self.counts {
-            count(counts, &load);
-        }
-        self.loads.push(load);
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Arc<dyn Running>> {
-        let load = self.loads.pop()?;
-        if self.counts.is_some() {
-            self.uncount(&load);
-        }
-        Some(load)
-    }
-
-    #[cold]
-    fn uncount(&mut self, load: &Arc<dyn Running>) {
-        let counts = self.counts.as_mut().filter(|_| !self.loads.is_empty());
-        let Some(counts) = counts else { return self.counts = None };
-        load.each_key(&mut |at| {
-            let key = (at.cache, at.hash);
-            if let Some(count) = counts.get_mut(&key) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(&key);
-                }
-            }
-        });
-    }
-
-    /// How many of the loads, some perhaps counted twice, are of a key of this hash.
-    fn count_of(&mut self, cache: usize, hash: u64) -> usize {
-        let counts = self.counts.get_or_insert_with(|| {
-            let mut counts = Counts::default();
-            self.loads.iter().for_each(|load| count(&mut counts, load));
-            counts
-        });
-        counts.get(&(cache, hash)).copied().unwrap_or(0)
-    }
-}
-
-fn count(counts: &mut Counts, load: &Arc<dyn Running>) {
-    load.each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
 }
 
 /// A number of the calling thread's own, never 0.
@@ -165,25 +105,13 @@ pub(crate) fn thread_number() -> usize {
     number.unwrap_or(usize::MAX)
 }
 
-/// Calls `work` with the thread's stack; with an empty one where the thread is ending and has none
-/// any more.
-#[inline]
-fn with_stack<R>(work: impl FnOnce(&mut Stack) -> R) -> R {
-    let mut work = Some(work);
-    let done = ENTERED.try_with(|stack| {
-        let work = work.take().expect("called once");
-        work(&mut stack.borrow_mut())
-    });
-    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Stack::new()))
-}
-
 /// The thread runs the loader of a load until the guard drops.
 pub(crate) struct Entered(());
 
 /// Puts a load on the calling thread's stack.
 #[inline]
 pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
-    with_stack(|stack| stack.push(load));
+    stack::push(load);
     Entered(())
 }
 
@@ -192,27 +120,27 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
         // comes off the stack is dropped here, not inside the borrow.
-        let _left = with_stack(Stack::pop);
+        let _left = stack::pop();
     }
 }
 
 /// The load whose loader the calling thread is running, if any.
 #[inline]
 pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
-    with_stack(|stack| stack.loads.last().map(Arc::clone))
+    stack::with(|loads| loads.as_slice().last().map(Arc::clone))
 }
 
 /// How many loads the calling thread is inside of.
 #[inline]
 pub(crate) fn depth() -> usize {
-    with_stack(|stack| stack.loads.len())
+    stack::with(|loads| loads.as_slice().len())
 }
 
 /// The loads that the calling thread is inside of and that load a key of this cache with this hash,
 /// if there are at least `least`; else none. O(1) where there are fewer.
 pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn Running>> {
-    with_stack(|stack| {
-        if stack.loads.len() < least || stack.count_of(cache, hash) < least {
+    stack::with(|loads| {
+        if loads.as_slice().len() < least || loads.count_of(cache, hash) < least {
             return Vec::new();
         }
         let has_key = |load: &&Arc<dyn Running>| {
@@ -220,7 +148,7 @@ pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn Run
             load.each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
             has_key
         };
-        stack.loads.iter().filter(has_key).map(Arc::clone).collect()
+        loads.as_slice().iter().filter(has_key).map(Arc::clone).collect()
     })
 }
 
@@ -292,7 +220,7 @@ pub(crate) fn would_wait_for_itself(
     target: &Arc<dyn Running>,
     found: &mut Vec<Arc<dyn Running>>,
 ) -> bool {
-    *found = with_stack(|stack| stack.loads.clone());
+    *found = stack::with(|loads| loads.as_slice().to_vec());
     let mut known: HashSet<usize> = found.iter().map(address).collect();
     let mut next = 0;
     while let Some(load) = found.get(next).map(Arc::clone) {

@@ -1,0 +1,200 @@
+//! Loads on a thread that is ending: in destructors of thread-locals that are older than what the cache
+//! keeps for the thread, and so run after it is gone.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use cache_core::{Cache, RandomState};
+use common::tasks::block_on;
+use common::{Constant, TestHasher, must_end};
+
+/// Counts the bytes that are allocated.
+struct Counting;
+
+static BYTES: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: as the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One test at a time: each counts bytes, or would be counted.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+thread_local! {
+    static AT_EXIT: RefCell<Option<AtExit>> = const { RefCell::new(None) };
+}
+
+struct AtExit(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        self.0.take().expect("dropped once")();
+    }
+}
+
+/// Runs `work` at the very end of a thread that has loaded something, after all that the cache has
+/// registered there.
+fn at_the_end_of_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let outcome = Arc::new(Mutex::new(None));
+    let own = Arc::clone(&outcome);
+    let thread = thread::spawn(move || {
+        let at_exit = move || {
+            let worked = catch_unwind(AssertUnwindSafe(work));
+            *own.lock().unwrap() = Some(worked);
+        };
+        AT_EXIT.set(Some(AtExit(Some(Box::new(at_exit)))));
+        // After that: whatever is registered for this thread goes first.
+        let cache = Cache::<u64, u64>::new(10);
+        assert_eq!(cache.get_with(1, || cache.get_with(2, || 3)), 3);
+    });
+    thread.join().unwrap();
+    let worked = outcome.lock().unwrap().take().expect("it ran");
+    worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+type Patient<S> = Cache<u64, u64, S>;
+
+/// Its callers would wait for ever.
+fn patient<S: TestHasher>() -> Patient<S> {
+    Cache::builder().coalesce_timeout(Duration::MAX).build_with_hasher(S::default())
+}
+
+fn nested_loads<S: TestHasher>() {
+    let ways: [fn(&Patient<S>) -> u64; 6] = [
+        |cache| cache.get_with(1, || cache.get_with(1, || 7)),
+        |cache| cache.get_with(1, || cache.get_with(2, || cache.get_with(1, || 7))),
+        |cache| cache.get_with(1, || block_on(cache.get_with_async(1, async { 7 }))),
+        |cache| block_on(cache.get_with_async(1, async { cache.get_with(1, || 7) })),
+        |cache| {
+            let inner = |_: &[u64]| vec![(1, 7)];
+            cache.get_with(1, || cache.get_many_with(&[2, 1], inner)[1].unwrap())
+        },
+        |cache| {
+            let outer = |_: &[u64]| vec![(1, cache.get_with(2, || cache.get_with(1, || 7)))];
+            cache.get_many_with(&[1, 2], outer)[0].unwrap()
+        },
+    ];
+    for load in ways {
+        let cache = patient::<S>();
+        let own = cache.clone();
+        assert_eq!(at_the_end_of_a_thread(move || load(&own)), 7);
+        assert_eq!(cache.get(&1), Some(7));
+        cache.__validate();
+    }
+}
+
+#[test]
+fn a_load_inside_itself_does_not_wait_for_itself() {
+    let _alone = alone();
+    must_end(|| {
+        nested_loads::<RandomState>();
+        nested_loads::<Constant>();
+    });
+}
+
+#[test]
+fn a_ring_with_another_thread_ends() {
+    let _alone = alone();
+    must_end(|| {
+        let cache = patient::<RandomState>();
+        let begun = Arc::new(std::sync::Barrier::new(2));
+        let (own, own_begun) = (cache.clone(), Arc::clone(&begun));
+        let other = thread::spawn(move || {
+            own.get_with(2, || {
+                own_begun.wait();
+                own.get_with(1, || 10)
+            })
+        });
+        let own = cache.clone();
+        at_the_end_of_a_thread(move || {
+            own.get_with(1, || {
+                begun.wait();
+                own.get_with(2, || 20)
+            })
+        });
+        other.join().unwrap();
+        assert!(cache.contains_key(&1) && cache.contains_key(&2));
+        cache.__validate();
+    });
+}
+
+#[test]
+fn a_recursion_without_end_says_so() {
+    let _alone = alone();
+    must_end(|| {
+        fn load(cache: &Patient<RandomState>, calls: &AtomicUsize) -> u64 {
+            calls.fetch_add(1, SeqCst);
+            cache.get_with(1, || load(cache, calls))
+        }
+        let cache = patient();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (own, own_calls) = (cache.clone(), Arc::clone(&calls));
+        let text = at_the_end_of_a_thread(move || {
+            let loaded = catch_unwind(AssertUnwindSafe(|| load(&own, &own_calls)));
+            *loaded.expect_err("it panics").downcast::<String>().expect("a text")
+        });
+        assert!(text.contains("a load of a key runs inside itself, 32 levels deep"), "{text}");
+        assert_eq!(calls.load(SeqCst), 33);
+        cache.__validate();
+    });
+}
+
+#[test]
+fn a_computation_inside_itself_panics() {
+    let _alone = alone();
+    must_end(|| {
+        let cache = patient::<RandomState>();
+        let own = cache.clone();
+        let text = at_the_end_of_a_thread(move || {
+            let upsert = |_| own.entry(1).and_upsert_with(|_| 1).into_value();
+            let computed = catch_unwind(AssertUnwindSafe(|| own.entry(1).and_upsert_with(upsert)));
+            *computed.expect_err("it panics").downcast::<String>().expect("a text")
+        });
+        assert!(text.contains("it would wait for itself for ever"), "{text}");
+        cache.__validate();
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_thread_that_loads_at_its_end() {
+    let _alone = alone();
+    must_end(|| {
+        let cache = patient::<RandomState>();
+        let round = || {
+            let own = cache.clone();
+            at_the_end_of_a_thread(move || own.get_with(1, || own.get_with(1, || 7)));
+            cache.invalidate_all();
+            cache.run_pending_tasks();
+        };
+        (0..10).for_each(|_| round());
+        let before = BYTES.load(SeqCst);
+        (0..100).for_each(|_| round());
+        let growth = BYTES.load(SeqCst) - before;
+        // Less than the least that a stack takes, for each thread.
+        assert!(growth < 100 * 16, "{growth} bytes");
+    });
+}
