@@ -147,6 +147,32 @@ impl<K, V> CacheBuilder<K, V> {
     /// Called for every entry that leaves the cache, promptly, on the thread whose call removed it,
     /// after that call has released its locks and before it returns. It may call the cache again.
     ///
+    /// A listener that writes to its cache is told of what that removes after it has returned, not
+    /// inside of itself: by the call that it was told by, in the order of the removals. So the stack
+    /// holds one call of a cache's listener at most, whatever it does. What leaves is not dropped
+    /// before that call ends; a listener that stores something each time it is told of a removal
+    /// may keep it from ending.
+    ///
+    /// ```
+    /// use std::sync::{LazyLock, Mutex};
+    /// use cache_core::{Cache, RemovalCause};
+    ///
+    /// static TOLD: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    /// static CACHE: LazyLock<Cache<u32, u32>> = LazyLock::new(|| {
+    ///     let listener = |key: &u32, _: &u32, _: RemovalCause| {
+    ///         if *key == 1 {
+    ///             CACHE.insert(3, 0); // evicts the entry of 2
+    ///         }
+    ///         TOLD.lock().unwrap().push(*key);
+    ///     };
+    ///     Cache::builder().max_capacity(1).eviction_listener(listener).build()
+    /// });
+    ///
+    /// CACHE.insert(1, 0);
+    /// CACHE.insert(2, 0); // evicts the entry of 1
+    /// assert_eq!(*TOLD.lock().unwrap(), [1, 2]);
+    /// ```
+    ///
     /// # Panics
     /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); it is called
     /// again the next time.

@@ -181,9 +181,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// Tells the listener of all that was removed.
     #[cold]
     fn tell_all(&mut self) {
-        for (entry, cause) in self.removed.entries.drain(..) {
-            self.store.tell(self.pinned, entry.key(), entry.value(), cause);
-        }
+        self.store.tell_all(self.pinned, self.removed.entries.drain(..));
     }
 
     /// As `expire_and_unlock`, freeing nothing.

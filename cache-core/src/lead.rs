@@ -244,12 +244,10 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
                 () if u64::from(arrival.weight) > store.budget.max() => RemovalCause::Size,
                 () => return call.publish(flight, *replaces, arrival, state),
             };
-            let key = flight.key(call.pinned);
             // What the value was to replace is out of date all the same.
             let outdated = *replaces || store.config.lifetimes.serves_stale();
-            if call.withdraw(flight, outdated.then_some(RemovalCause::Replaced), state) {
-                store.turned_away(call.pinned, key, &arrival.value, cause);
-            }
+            let remove = outdated.then_some(RemovalCause::Replaced);
+            call.withdraw(flight, remove, Some((arrival, cause)), state);
         });
         if self.flight.is_joined() {
             self.flight.land(if self.flight.is_compute() {
@@ -266,7 +264,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         let _entered = nesting::enter(self.running());
         let Leader { store, flight, state, .. } = &mut self;
         store.write(store.now(), |call| {
-            call.withdraw(flight, Some(RemovalCause::Explicit), state);
+            call.withdraw(flight, Some(RemovalCause::Explicit), None, state);
         });
         drop(self);
     }
@@ -303,7 +301,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     fn unregister(&mut self) {
         let _entered = nesting::enter(self.running());
         let Leader { store, flight, state, .. } = self;
-        store.write(0, |call| _ = call.withdraw(flight, None, state));
+        store.write(0, |call| call.withdraw(flight, None, None, state));
     }
 }
 
@@ -380,13 +378,14 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
 
     /// Takes a flight off the register and gives its slot back. If nothing was written to its key
     /// since it began, also removes the entry that is there, for the reason given if one is given; and
-    /// says so.
+    /// a value that is not stored counts as removed.
     fn withdraw(
         &mut self,
         flight: &Arc<Flight<V>>,
         remove: Option<RemovalCause>,
+        mut refused: Option<(Arrival<V>, RemovalCause)>,
         state: &mut LeaderState,
-    ) -> bool {
+    ) {
         let (now, hash) = (self.now, flight.hash());
         let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
@@ -406,9 +405,18 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 shard.remove(id, cause, &mut self.room, &mut self.removed);
             }
         }
-        shard.abandon(flight.take_slot());
+        let (removed, counts) = (&mut self.removed, in_time && refused.is_some());
+        match refused.take_if(|_| in_time && removed.is_listening()) {
+            Some((arrival, cause)) => {
+                shard.turn_away(flight.take_slot(), arrival, cause, removed);
+            }
+            None => shard.abandon(flight.take_slot()),
+        }
         self.unlock(shard);
-        in_time
+        // Dropped here, without the lock, if it is still there.
+        if let (true, Some((_, cause))) = (counts, refused) {
+            self.removed.count(cause);
+        }
     }
 }
 

@@ -69,11 +69,21 @@ impl<'p, K, V> Removed<'p, K, V> {
         Removed { entries: Vec::new(), listening, counters }
     }
 
+    /// Is there a listener?
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening
+    }
+
     #[inline]
-    fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
+    pub(crate) fn count(&self, cause: RemovalCause) {
         if let Some(counters) = self.counters {
             counters.removed(cause).add(1);
         }
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
+        self.count(cause);
         if self.listening {
             self.entries.push((entry, cause));
         }
@@ -192,6 +202,19 @@ impl<'p, K, V> Shard<'p, K, V> {
             }
         };
         self.arm(block, times.deadline.min(times.idle_until));
+    }
+
+    /// A value that is not stored, under the key of a reserved slot: the listener is shown both all
+    /// the same.
+    pub(crate) fn turn_away(
+        &mut self,
+        slot: Reserved,
+        arrival: Arrival<V>,
+        cause: RemovalCause,
+        removed: &mut Removed<'p, K, V>,
+    ) {
+        let Arrival { value, weight, times } = arrival;
+        removed.push(self.refuse(slot, value, weight, &times), cause);
     }
 
     /// Makes sure that the timer of a block is due no later than an entry of this deadline is to go.

@@ -28,7 +28,7 @@ use crate::freshness::Lifetimes;
 use crate::panics::{dispose, title};
 use crate::shard::ShardState;
 use crate::stats::{Counters, Stats};
-use crate::table::{Entry, Keeps, NEVER, Pinned, Plan, Table, entries_for_groups};
+use crate::table::{Entry, Keeps, NEVER, Notices, Pinned, Plan, Table, entries_for_groups};
 use crate::{Expiry, RemovalCause, Status};
 
 /// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
@@ -262,24 +262,38 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Counts and tells of a value that was not stored.
-    pub(crate) fn turned_away(
+    /// Tells the listener of entries that have left, and of those that leave because of what it does;
+    /// if it is a listener of this cache that calls, after it has returned.
+    pub(crate) fn tell_all<'p>(
+        &self,
+        pinned: &'p Pin<'p, K, V>,
+        removed: impl Iterator<Item = (Entry<'p, K, V>, RemovalCause)>,
+    ) {
+        let Some(mut notices) = pinned.begin_notices() else { return pinned.defer(removed) };
+        removed.for_each(|(entry, cause)| self.tell(pinned, entry, cause));
+        self.tell_deferred(pinned, &mut notices);
+    }
+
+    /// Tells the listener of what calls have removed that it has made itself.
+    pub(crate) fn tell_deferred(
         &self,
         pinned: &Pin<'_, K, V>,
-        key: &K,
-        value: &V,
-        cause: RemovalCause,
+        notices: &mut Notices<'_, K, V, ShardState<V>>,
     ) {
-        if let Some(counters) = self.counting(pinned) {
-            counters.removed(cause).add(1);
+        loop {
+            let mut deferred = notices.take().peekable();
+            if deferred.peek().is_none() {
+                return;
+            }
+            deferred.for_each(|(entry, cause)| self.tell(pinned, entry, cause));
         }
-        self.tell(pinned, key, value, cause);
     }
 
     /// Tells the listener. A panic of his is caught and counted.
-    pub(crate) fn tell(&self, pinned: &Pin<'_, K, V>, key: &K, value: &V, cause: RemovalCause) {
+    pub(crate) fn tell(&self, pinned: &Pin<'_, K, V>, entry: Entry<'_, K, V>, cause: RemovalCause) {
         let Some(listener) = &self.config.listener else { return };
-        let told = catch_unwind(AssertUnwindSafe(|| listener(key, value, cause)));
+        let listen = || listener(entry.key(), entry.value(), cause);
+        let told = catch_unwind(AssertUnwindSafe(listen));
         if let Err(panic) = told {
             dispose(panic);
             pinned.counters().listener_panics.add(1);

@@ -2,7 +2,8 @@
 //!
 //! A writing call goes through the same steps each time. *Before the lock*: the user's weigher and
 //! clock run, the key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`.
-//! *After it*: the listener is told, with references that the pin keeps valid; the pin is released;
+//! *After it*: the listener is told, with references that the pin keeps valid, or, if it is the
+//! listener that writes, the call that it was told by is left to do so; the pin is released;
 //! then a step of garbage collection drops what nobody can reach any more.
 
 use std::cell::RefCell;
@@ -64,7 +65,7 @@ impl<K, V> Store<K, V> {
         let (arrival, now) = self.receive((hash, &key), value, ttl, 0);
         let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.times.deadline > now;
         if !stored {
-            return self.turn_away(hash, &key, arrival, now);
+            return self.turn_away(hash, key, arrival, now);
         }
         self.write(now, |call| {
             let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
@@ -82,14 +83,29 @@ impl<K, V> Store<K, V> {
 
     /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
     /// what was there goes all the same, and the listener is told of both.
-    fn turn_away(&self, hash: u64, key: &K, arrival: Arrival<V>, now: u64)
+    fn turn_away(&self, hash: u64, key: K, arrival: Arrival<V>, now: u64)
     where
         K: Eq,
     {
         let dead = arrival.times.deadline <= now;
-        let cause = if dead { RemovalCause::Expired } else { RemovalCause::Size };
-        self.remove_as(hash, RemovalCause::Replaced, |other| other == key, |_| ());
-        self.turned_away(&self.table.pin(), key, &arrival.value, cause);
+        let refused_for = if dead { RemovalCause::Expired } else { RemovalCause::Size };
+        self.write(now, |call| {
+            let (eq, judged) = (|other: &K| *other == key, RefCell::new(Judged::new()));
+            let (mut shard, found) =
+                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
+            if let Some(id) = found {
+                let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
+                shard.remove(id, cause, &mut call.room, &mut call.removed);
+            }
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            if call.removed.is_listening() {
+                let slot = shard.reserve(hash, key);
+                shard.turn_away(slot, arrival, refused_for, &mut call.removed);
+            } else {
+                call.removed.count(refused_for);
+            }
+            call.expire_and_unlock(shard);
+        });
     }
 
     /// Removes a key's entry, and gives what `see` makes of it if it was fresh. `see` runs without
@@ -132,13 +148,24 @@ impl<K, V> Store<K, V> {
             // Not before nobody can find the entries any more, nor after somebody can store others.
             let detached = shard.detach(|| self.budget.release(weight));
             let counters = self.counting(&pinned);
+            // Nothing if it is the listener itself that empties the cache.
+            let mut notices = pinned.begin_notices();
+            let is_listening = self.config.listener.is_some();
             detached.finish(|entry| {
                 let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
                 if let Some(counters) = counters {
                     counters.removed(cause).add(1);
                 }
-                self.tell(&pinned, entry.key(), entry.value(), cause);
+                match notices {
+                    Some(_) => self.tell(&pinned, entry, cause),
+                    None if is_listening => pinned.defer(std::iter::once((entry, cause))),
+                    None => {}
+                }
             });
+            if let Some(notices) = &mut notices {
+                self.tell_deferred(&pinned, notices);
+            }
+            drop(notices);
             drop(pinned);
             self.collect(&Due::collection(), &mut panics);
         }

@@ -151,6 +151,22 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         self.retire(id);
     }
 
+    /// Gives a reserved slot its value and retires it, without its having been in the table. What is
+    /// returned stays readable while the thread is pinned.
+    pub(crate) fn refuse(
+        &mut self,
+        reserved: Reserved,
+        value: V,
+        weight: u32,
+        times: &Times,
+    ) -> Entry<'p, K, V> {
+        let Completed { id, .. } = self.complete(reserved, value, weight, times);
+        let slab = self.slab();
+        slab.meta(id).set_state(State::Removed);
+        self.retire(id);
+        Entry { id, slot: slab.slot(id), slab }
+    }
+
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
     /// [`replace`](Self::replace).
     #[inline]

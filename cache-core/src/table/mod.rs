@@ -30,7 +30,8 @@
 //! (`slot.rs`), in the arrays of `segments.rs`; `slab/growth.rs` how many there are ·
 //! `meta.rs` what a slot holds beside key and value · `times.rs` what else of time ·
 //! `reserved.rs` slots on their way into the table · `epoch.rs` when memory is free, by `barrier.rs` ·
-//! `notes.rs` what a thread notes for itself · `limbo.rs` garbage waiting · `collect.rs` dropping it ·
+//! `notes.rs` what a thread notes for itself · `notices.rs` entries that the listener is to be shown ·
+//! `limbo.rs` garbage waiting · `collect.rs` dropping it ·
 //! `due.rs` whose turn it is · `lock_key.rs` how a writer finds a key · `locked.rs` the writer ·
 //! `writer.rs` what its lock guards · `alloc.rs` zeroed arrays.
 //!
@@ -56,6 +57,7 @@ mod locked;
 mod loom_tests;
 mod meta;
 mod notes;
+mod notices;
 mod region;
 mod reserved;
 mod segments;
@@ -78,6 +80,8 @@ pub(crate) use self::locked::Locked;
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
 pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
+use self::notices::Deferred;
+pub(crate) use self::notices::Notices;
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 pub(crate) use self::reserved::{Reserved, SharedSlot};
@@ -126,6 +130,7 @@ pub(crate) struct Table<K, V, X> {
     limbo: Limbo,
     limits: Limits,
     sweeper: Sweeper,
+    deferred: Deferred,
 }
 
 impl<K, V, X> Table<K, V, X> {
@@ -167,6 +172,7 @@ impl<K, V, X> Table<K, V, X> {
             limbo: Limbo::new(limits),
             limits,
             sweeper: Sweeper::new(plan.shards),
+            deferred: Deferred::new(),
         }
     }
 

@@ -5,12 +5,15 @@
 //! becomes another thread's, a lock comes between. So they are the standard library's atomics in
 //! models, too: there is nothing to be tried out.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// See the module's head.
 #[derive(Default)]
 pub(super) struct Notes {
     reserved: AtomicU32,
+    /// See `notices.rs`.
+    has_notices: AtomicBool,
+    has_deferred: AtomicBool,
 }
 
 impl Notes {
@@ -22,5 +25,28 @@ impl Notes {
     #[inline]
     pub(super) fn count_reserved(&self) {
         self.reserved.store(self.reserved().wrapping_add(1), Relaxed);
+    }
+
+    /// Is the thread showing entries that it has removed?
+    pub(super) fn has_notices(&self) -> bool {
+        self.has_notices.load(Relaxed)
+    }
+
+    /// False if the thread is showing entries already.
+    pub(super) fn begin_notices(&self) -> bool {
+        let begins = !self.has_notices();
+        self.has_notices.store(true, Relaxed);
+        begins
+    }
+
+    pub(super) fn end_notices(&self) {
+        self.has_notices.store(false, Relaxed);
+    }
+
+    /// Notes whether there are entries in the thread's queue. Returns whether there were any.
+    pub(super) fn set_deferred(&self, has_deferred: bool) -> bool {
+        let before = self.has_deferred.load(Relaxed);
+        self.has_deferred.store(has_deferred, Relaxed);
+        before
     }
 }

@@ -170,6 +170,14 @@ where
     S: TestHasher,
 {
     pub(crate) fn new(setup: Setup) -> Self {
+        Self::built(setup, |builder| builder)
+    }
+
+    /// As `new`, with what `build` adds.
+    pub(crate) fn built(
+        setup: Setup,
+        build: impl FnOnce(CacheBuilder<K, V>) -> CacheBuilder<K, V>,
+    ) -> Self {
         let (clock, log) = (FakeClock::new(), Log::default());
         // So that the clock's zero is not taken for "no clock".
         clock.advance(Duration::from_secs(1));
@@ -191,7 +199,7 @@ where
         if setup.stats {
             builder = builder.record_stats();
         }
-        Subject { cache: builder.build_with_hasher(S::default()), clock, log, setup }
+        Subject { cache: build(builder).build_with_hasher(S::default()), clock, log, setup }
     }
 
     /// Inserts, so that the entry lives for [`TTL`] unless this is a configuration without expiry.
