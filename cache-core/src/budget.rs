@@ -17,10 +17,10 @@ pub(crate) struct Budget {
     lent: Mutex<Vec<Lent>>,
 }
 
-/// What a call has reserved that is running the user's `Eq`, at the disposal of the calls which that
-/// makes: they cannot wait for the outer call to use it or to give it back.
+/// What a call has reserved that is running the user's `Eq`, at the disposal of all others: they
+/// cannot wait for it to be used or given back, as `Eq` may be what they have to end for, because
+/// it has called them or waits for their thread.
 struct Lent {
-    /// The thread's, in this cache.
     line: usize,
     weight: u64,
 }
@@ -104,19 +104,23 @@ impl Reservation<'_> {
 }
 
 impl<'b> Reservation<'b> {
-    /// Lends what it holds to calls that the thread makes until the guard drops. What is left then
-    /// comes back.
+    /// Lends what it holds to calls that find nothing else, until the guard drops. What is left
+    /// then comes back. `line`: the thread's, in this cache.
     pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {
         let weight = std::mem::take(&mut self.held);
         self.budget.lent.lock().push(Lent { line, weight });
         Lending { lender: self, line }
     }
 
-    /// Takes over all that outer calls of the thread have lent.
-    pub(crate) fn borrow_all(&mut self, line: usize) {
-        let mut lent = self.budget.lent.lock();
-        let mine = lent.iter_mut().filter(|lent| lent.line == line);
-        self.held += mine.map(|lent| std::mem::take(&mut lent.weight)).sum::<u64>();
+    /// Takes over what others have lent, as far as it goes, until it holds so much. Returns whether
+    /// it does.
+    pub(crate) fn borrow_to(&mut self, weight: u64) -> bool {
+        for lent in self.budget.lent.lock().iter_mut() {
+            let taken = lent.weight.min(weight.saturating_sub(self.held));
+            lent.weight -= taken;
+            self.held += taken;
+        }
+        self.held >= weight
     }
 }
 
@@ -164,21 +168,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lent_comes_back_unless_an_inner_call_of_the_thread_has_taken_it() {
+    fn what_is_lent_comes_back_unless_another_call_has_taken_it() {
         let budget = Budget::new(10);
         let (mut outer, mut inner) = (Reservation::new(&budget), Reservation::new(&budget));
-        assert!(outer.grow_to(10) && !inner.grow_to(1));
+        assert!(outer.grow_to(10) && !inner.grow_to(1) && !inner.borrow_to(1));
+        drop(outer.lend(7));
+        assert_eq!(outer.held, 10);
         let lending = outer.lend(7);
-        inner.borrow_all(8);
-        assert!(!inner.grow_to(1), "it is another thread's");
+        assert!(inner.borrow_to(4));
+        let mut innermost = Reservation::new(&budget);
+        let inner_lending = inner.lend(7);
+        assert!(!innermost.borrow_to(11) && innermost.held == 10);
+        drop(inner_lending);
         drop(lending);
-        assert_eq!((outer.held, inner.held), (10, 0));
-        let lending = outer.lend(7);
-        inner.borrow_all(7);
-        assert!(inner.grow_to(10));
-        drop(lending);
-        assert_eq!((outer.held, inner.held, budget.used()), (0, 10, 10));
-        inner.give_back();
+        assert_eq!((outer.held, inner.held, budget.used()), (0, 0, 10));
+        innermost.give_back();
         assert_eq!(budget.used(), 0);
     }
 

@@ -148,10 +148,10 @@ impl<K, V> CacheBuilder<K, V> {
     /// after that call has released its locks and before it returns. It may call the cache again.
     ///
     /// A listener that writes to its cache is told of what that removes after it has returned, not
-    /// inside of itself: by the call that it was told by, in the order of the removals. So the stack
-    /// holds one call of a cache's listener at most, whatever it does. What leaves is not dropped
-    /// before that call ends; a listener that stores something each time it is told of a removal
-    /// may keep it from ending.
+    /// inside of itself: by the call that it was told by, in the order of the removals. So the
+    /// stack holds one call of a cache's listener at most, whatever it does. What leaves is not
+    /// dropped before that call ends; a listener that stores something each time it is told of a
+    /// removal may keep it from ending.
     ///
     /// ```
     /// use std::sync::{LazyLock, Mutex};

@@ -45,9 +45,9 @@ use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 /// are dropped by the thread of some later write, or of [`run_pending_tasks`](Self::run_pending_tasks),
 /// at the latest with the last handle.
 ///
-/// A call that compares keys looks again when a key of the same hash was stored meanwhile. An `Eq` that
-/// stores one each time it is asked would keep its own call going for ever: after a hundred times the
-/// call panics, with a text that says so.
+/// A call that compares keys looks again when a key of the same hash was stored meanwhile. An `Eq`
+/// that stores one each time it is asked would keep its own call going for ever: after a hundred
+/// times the call panics, with a text that says so.
 ///
 /// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
 /// runs, memory of entries removed meanwhile is not reused.

@@ -156,9 +156,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 shard.unlock(self.due);
             }
         }
-        // Perhaps it is reserved by a call of this very thread, whose `Eq` has made this one.
-        self.room.borrow_all(self.pinned.line());
-        if self.room.grow_to(need) {
+        // Perhaps it is reserved by a call whose `Eq` runs, and waits for this one to end.
+        if self.room.borrow_to(need) {
             return;
         }
         // All that can be had is reserved by calls that are about to use it, or by several that

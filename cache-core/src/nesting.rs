@@ -28,8 +28,8 @@
 //! of, for threads and tasks alike. A thread pool that runs other jobs while one waits is covered as
 //! well: whatever stands below on the stack cannot go on before this call returns.
 //!
-//! The stack is there for as long as the thread runs anything: destructors of thread-locals may load,
-//! too, in whatever order they come.
+//! The stack is there for as long as the thread runs anything: destructors of thread-locals may
+//! load, too, in whatever order they come.
 //!
 //! # What it cannot see
 //! A future that was first polled outside of a load and is then awaited inside of it. And waiting that

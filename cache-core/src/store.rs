@@ -262,8 +262,8 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Tells the listener of entries that have left, and of those that leave because of what it does;
-    /// if it is a listener of this cache that calls, after it has returned.
+    /// Tells the listener of entries that have left, and of those that leave because of what it
+    /// does; if it is a listener of this cache that calls, after it has returned.
     pub(crate) fn tell_all<'p>(
         &self,
         pinned: &'p Pin<'p, K, V>,

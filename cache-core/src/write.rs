@@ -17,8 +17,9 @@ use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
 use crate::table::{Due, Entry, Live, Retries};
 
-/// How often [`Store::remove_if`] looks at entries again when its condition has written to the cache
-/// since the last time. One that goes on doing so may replace each entry whenever it is shown it.
+/// How often [`Store::remove_if`] looks at entries again when its condition has written to the
+/// cache since the last time. One that goes on doing so may replace each entry whenever it is shown
+/// it.
 const MOST_OWN_ROUNDS: u32 = 16;
 
 impl<K, V> Store<K, V> {
@@ -178,8 +179,8 @@ impl<K, V> Store<K, V> {
     /// Loads that run now began before and may bring what the condition is about, so none of them is
     /// stored. A computation that was shown an entry is, if the condition spares that entry.
     ///
-    /// What has been replaced since it was picked is looked at again; but not for ever, if it is the
-    /// condition itself that replaces what it is shown.
+    /// What has been replaced since it was picked is looked at again; but not for ever, if it is
+    /// the condition itself that replaces what it is shown.
     pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
     where
         K: Eq,

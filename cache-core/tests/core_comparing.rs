@@ -191,8 +191,8 @@ fn calls_end_though_eq_begins_a_load_at_each_comparison() {
     must_end(|| every::<Key, u64, Constant>(beginning_loads));
 }
 
-/// The load that a call is about to wait for is given up, and another of the same key begun, so that
-/// there is always one to wait for.
+/// The load that a call is about to wait for is given up, and another of the same key begun, so
+/// that there is always one to wait for.
 #[test]
 fn a_load_ends_though_eq_begins_one_of_its_key_at_each_comparison() {
     must_end(|| {
@@ -296,6 +296,33 @@ fn eq_may_store_what_takes_all_the_room_that_its_call_has_made() {
     });
 }
 
+/// As above, but another thread stores it, and `Eq` waits for that.
+#[test]
+fn eq_may_wait_for_a_thread_that_needs_the_room_that_its_call_has_made() {
+    must_end(|| {
+        let cache: Cache<Key, u64> = Cache::builder()
+            .max_capacity(1000)
+            .initial_capacity(10_000)
+            .weigher(|_, weight| *weight as u32)
+            .build();
+        for n in 0..100 {
+            cache.insert(Key(n), 1);
+            cache.insert(Key(500 + n), 999);
+            let (own, mut times) = (cache.clone(), 0);
+            let act = move || {
+                times += 1;
+                let cache = own.clone();
+                if times < 4 {
+                    thread::spawn(move || cache.insert(new_key(), 500)).join().unwrap();
+                }
+            };
+            assert_eq!(call_with(act, || cache.insert(Key(n), 1000)), None);
+            cache.__validate();
+            assert!(cache.contains_key(&Key(n)));
+        }
+    });
+}
+
 /// The condition's own writes may be looked at or not, but not for ever.
 fn replacing_condition(subject: &Subject<Key, u64, Constant>) {
     (0..5).for_each(|n| subject.put(Key(n), 1));
@@ -314,7 +341,8 @@ fn a_condition_that_replaces_what_it_is_shown_comes_to_an_end() {
     must_end(|| every::<Key, u64, Constant>(replacing_condition));
 }
 
-/// A refresh fails, and so does the search for the entry that is there: the flight ends all the same.
+/// A refresh fails, and so does the search for the entry that is there: the flight ends all the
+/// same.
 #[test]
 fn a_load_that_fails_ends_its_flight_though_eq_panics() {
     must_end(|| {

@@ -1,5 +1,5 @@
-//! Listeners that write to their cache: they are told of what that removes after they have returned,
-//! not inside of themselves.
+//! Listeners that write to their cache: they are told of what that removes after they have
+//! returned, not inside of themselves.
 
 mod common;
 
@@ -277,8 +277,8 @@ fn whatever_a_listener_calls_it_is_told_of_each_entry_once() {
     });
 }
 
-/// A value that is not stored is told of as well, by a load and by an insert, after the one that it was
-/// to replace.
+/// A value that is not stored is told of as well, by a load and by an insert, after the one that it
+/// was to replace.
 #[test]
 fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
     type Reached = Arc<Mutex<Option<Cache<u64, Token>>>>;
@@ -370,8 +370,8 @@ fn a_listener_that_writes_is_not_called_inside_of_itself_while_a_thread_ends() {
     assert_eq!(listening.take().len(), 1001);
 }
 
-/// Each of several threads tells of what its own calls have removed. Nothing is told of twice, nothing
-/// is read after its drop, nothing is kept.
+/// Each of several threads tells of what its own calls have removed. Nothing is told of twice,
+/// nothing is read after its drop, nothing is kept.
 #[test]
 fn listeners_that_write_on_several_threads_do_not_mix() {
     must_end(|| {

@@ -1,5 +1,5 @@
-//! Loads on a thread that is ending: in destructors of thread-locals that are older than what the cache
-//! keeps for the thread, and so run after it is gone.
+//! Loads on a thread that is ending: in destructors of thread-locals that are older than what the
+//! cache keeps for the thread, and so run after it is gone.
 
 mod common;
 

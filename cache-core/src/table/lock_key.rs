@@ -22,9 +22,9 @@ use crate::panics::title;
 
 /// Retries of one call, each after a write of its own thread, from which on they are no accident.
 /// Calls whose `Eq` does not write have none, whatever other threads do; one that writes once in a
-/// while, because it fills a cache of its own for instance, has a few. As each may have stored a key
-/// of the same hash, which all later comparisons then meet, the time until the panic grows with the
-/// square of this number: it is well below a millisecond.
+/// while, because it fills a cache of its own for instance, has a few. As each may have stored a
+/// key of the same hash, which all later comparisons then meet, the time until the panic grows with
+/// the square of this number: it is well below a millisecond.
 const MOST: u32 = 100;
 
 /// The retries of one call for which its own thread may be to blame. See the module's head.
@@ -136,8 +136,8 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         }
     }
 
-    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has its
-    /// hash under the lock, there is nothing to compare it with.
+    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has
+    /// its hash under the lock, there is nothing to compare it with.
     #[inline]
     pub(crate) fn lock_missing(
         &self,

@@ -1,20 +1,21 @@
-//! Entries that left the table and are to be shown to the user's listener by the thread that removed
-//! them: how a listener that removes entries, by writing to the cache, is not called inside of itself.
+//! Entries that left the table and are to be shown to the user's listener by the thread that
+//! removed them: how a listener that removes entries, by writing to the cache, is not called inside
+//! of itself.
 //!
 //! # Idea
 //! The outermost call of a thread that has something to show says so in the thread's line
-//! ([`Pinned::begin_notices`]). Calls which the listener makes meanwhile find that there, leave what
-//! they remove in a queue of the thread's ([`Pinned::defer`]), and return. When the outermost call has
-//! shown its own, it shows what is in the queue, until nothing is left. So a thread's notices of one
-//! table are given one after another, in the order of the removals, at whatever depth these happen;
-//! the stack holds one listener of each cache at most.
+//! ([`Pinned::begin_notices`]). Calls which the listener makes meanwhile find that there, leave
+//! what they remove in a queue of the thread's ([`Pinned::defer`]), and return. When the outermost
+//! call has shown its own, it shows what is in the queue, until nothing is left. So a thread's
+//! notices of one table are given one after another, in the order of the removals, at whatever
+//! depth these happen; the stack holds one listener of each cache at most.
 //!
 //! # Why what waits in the queue can still be read
-//! It outlives the pin of the call that removed it. But all pins that a thread holds of one table at a
-//! time announce themselves by one line (also on a thread that is ending, see `thread_index.rs`), and
-//! what was announced by the first stands until the last is released. An entry is deferred by a thread
-//! that is pinned and could read it; so it can be read for as long as the line's announcement stands;
-//! and [`Notices`] borrows a pin of that line.
+//! It outlives the pin of the call that removed it. But all pins that a thread holds of one table
+//! at a time announce themselves by one line (also on a thread that is ending, see
+//! `thread_index.rs`), and what was announced by the first stands until the last is released. An
+//! entry is deferred by a thread that is pinned and could read it; so it can be read for as long as
+//! the line's announcement stands; and [`Notices`] borrows a pin of that line.
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
@@ -93,9 +94,9 @@ impl<'p, K, V, X> Notices<'p, K, V, X> {
         let slab = &pinned.table.slab;
         queue.into_iter().map(move |(id, cause)| {
             // SAFETY: this thread could read the slot's entry when it deferred it, by a pin of this
-            // line: an `Entry` cannot be sent to another thread, and all pins of a thread are of one
-            // line. These notices lived already: there are no others of the line meanwhile, and a
-            // queue is emptied before they drop. So the line's announcement has stood since then,
+            // line: an `Entry` cannot be sent to another thread, and all pins of a thread are of
+            // one line. These notices lived already: there are no others of the line meanwhile, and
+            // a queue is emptied before they drop. So the line's announcement has stood since then,
             // held up by the pin that they borrow.
             let slot = unsafe { slab.slot_unchecked(id) };
             (Entry { id, slot, slab }, cause)
