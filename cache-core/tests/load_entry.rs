@@ -305,7 +305,7 @@ fn a_computed_value_too_heavy_takes_the_old_one_with_it() {
     cache.insert(1, 5);
     let entry = cache.entry(1).and_upsert_with(|_| 11);
     assert_eq!((*entry.value(), cache.get(&1)), (11, None), "given, not stored");
-    assert_eq!(log.take(), [(1, 11, RemovalCause::Size), (1, 5, RemovalCause::Replaced)]);
+    assert_eq!(log.take(), [(1, 5, RemovalCause::Replaced), (1, 11, RemovalCause::Size)]);
     cache.__validate();
 }
 

@@ -31,7 +31,7 @@ const MOST: u32 = 100;
 #[derive(Default)]
 pub(crate) struct Retries {
     /// What the thread had reserved when this was last looked at.
-    reserved: Cell<u32>,
+    reserved: Cell<u16>,
     count: Cell<u32>,
 }
 

@@ -5,20 +5,21 @@
 //! becomes another thread's, a lock comes between. So they are the standard library's atomics in
 //! models, too: there is nothing to be tried out.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 
 /// See the module's head.
 #[derive(Default)]
 pub(super) struct Notes {
-    reserved: AtomicU32,
+    reserved: AtomicU16,
     /// See `notices.rs`.
     has_notices: AtomicBool,
     has_deferred: AtomicBool,
 }
 
 impl Notes {
-    /// How many slots the thread has reserved, modulo 2^32: whatever it writes begins with that.
-    pub(super) fn reserved(&self) -> u32 {
+    /// How many slots the thread has reserved, modulo 2^16: whatever it writes begins with that.
+    /// (The line is full.)
+    pub(super) fn reserved(&self) -> u16 {
         self.reserved.load(Relaxed)
     }
 
