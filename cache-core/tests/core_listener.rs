@@ -3,13 +3,14 @@
 
 mod common;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, RandomState, RemovalCause};
+use common::ending::at_the_end_of_a_thread;
 use common::{
     Census, Constant, Life, Setup, Size, Subject, TTL, TestHasher, Token, Told, every,
     in_every_configuration, must_end, silence_panics_on_purpose,
@@ -322,50 +323,17 @@ fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
     drop(reached.lock().unwrap().take());
 }
 
-thread_local! {
-    static AT_EXIT: RefCell<Option<AtExit>> = const { RefCell::new(None) };
-}
-
-struct AtExit(Option<Box<dyn FnOnce()>>);
-
-impl Drop for AtExit {
-    fn drop(&mut self) {
-        self.0.take().expect("dropped once")();
-    }
-}
-
-/// Runs `work` when all that the cache has registered for the thread is gone, if `at_exit`.
-fn on_a_thread(at_exit: bool, work: impl FnOnce() + Send + 'static) {
-    let passed = Arc::new(AtomicUsize::new(0));
-    let own = Arc::clone(&passed);
-    let work = move || {
-        work();
-        own.fetch_add(1, SeqCst);
-    };
-    let run = move || {
-        if at_exit {
-            AT_EXIT.set(Some(AtExit(Some(Box::new(work)))));
-            Cache::<u64, u64>::new(10).insert(1, 1);
-        } else {
-            work();
-        }
-    };
-    thread::spawn(run).join().unwrap();
-    assert_eq!(passed.load(SeqCst), 1);
-}
-
 #[test]
 fn a_listener_that_writes_is_not_called_inside_of_itself_while_a_thread_ends() {
     let again = remove_again_and_again(1000);
     let listening = Listening::<RandomState>::new(PLAIN, move |cache, _, _| again(cache));
     let cache = listening.subject.cache.clone();
-    on_a_thread(true, move || {
-        let depth = AtomicUsize::new(0);
+    let depth = at_the_end_of_a_thread(move || {
         cache.insert(1, 1);
         cache.invalidate(&1);
-        depth.fetch_max(deepest(), SeqCst);
-        assert_eq!(depth.load(SeqCst), 1);
+        deepest()
     });
+    assert_eq!(depth, 1);
     listening.check();
     assert_eq!(listening.take().len(), 1001);
 }
@@ -395,25 +363,28 @@ fn listeners_that_write_on_several_threads_do_not_mix() {
             })
             .build();
         *reached.lock().unwrap() = Some(cache.clone());
-        for at_exit in [false, true] {
-            thread::scope(|scope| {
-                for n in 0..4 {
-                    let (cache, census) = (cache.clone(), census.clone());
-                    scope.spawn(move || {
-                        on_a_thread(at_exit, move || {
-                            for round in 0..500 {
-                                let key = (round * 7 + n) % 200;
-                                cache.insert(key, census.token());
-                                if round % 5 == 0 {
-                                    cache.invalidate(&(key + 1));
-                                }
-                            }
-                            assert!(deepest() <= 1);
-                        });
-                    });
+        let write = |n: u64| {
+            let (cache, census) = (cache.clone(), census.clone());
+            move || {
+                for round in 0..500 {
+                    let key = (round * 7 + n) % 200;
+                    cache.insert(key, census.token());
+                    if round % 5 == 0 {
+                        cache.invalidate(&(key + 1));
+                    }
                 }
-            });
-        }
+                assert!(deepest() <= 1);
+            }
+        };
+        thread::scope(|scope| {
+            for n in 0..4 {
+                let (write, write_at_end) = (write(n), write(n + 4));
+                scope.spawn(move || {
+                    write();
+                    at_the_end_of_a_thread(write_at_end);
+                });
+            }
+        });
         cache.__validate();
         cache.invalidate_all();
         let stats = cache.stats();

@@ -4,7 +4,6 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
+use common::ending::at_the_end_of_a_thread;
 use common::tasks::block_on;
 use common::{Constant, TestHasher, must_end};
 
@@ -42,38 +42,6 @@ static ALLOCATOR: Counting = Counting;
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-thread_local! {
-    static AT_EXIT: RefCell<Option<AtExit>> = const { RefCell::new(None) };
-}
-
-struct AtExit(Option<Box<dyn FnOnce()>>);
-
-impl Drop for AtExit {
-    fn drop(&mut self) {
-        self.0.take().expect("dropped once")();
-    }
-}
-
-/// Runs `work` at the very end of a thread that has loaded something, after all that the cache has
-/// registered there.
-fn at_the_end_of_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let outcome = Arc::new(Mutex::new(None));
-    let own = Arc::clone(&outcome);
-    let thread = thread::spawn(move || {
-        let at_exit = move || {
-            let worked = catch_unwind(AssertUnwindSafe(work));
-            *own.lock().unwrap() = Some(worked);
-        };
-        AT_EXIT.set(Some(AtExit(Some(Box::new(at_exit)))));
-        // After that: whatever is registered for this thread goes first.
-        let cache = Cache::<u64, u64>::new(10);
-        assert_eq!(cache.get_with(1, || cache.get_with(2, || 3)), 3);
-    });
-    thread.join().unwrap();
-    let worked = outcome.lock().unwrap().take().expect("it ran");
-    worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 type Patient<S> = Cache<u64, u64, S>;

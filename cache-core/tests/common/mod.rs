@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses a part of this")]
 
 pub(crate) mod crowd;
+pub(crate) mod ending;
 pub(crate) mod history;
 pub(crate) mod tasks;
 
