@@ -88,19 +88,20 @@ pub(crate) struct Reader {
     collecting: AtomicBool,
     pub(super) notes: Notes,
     pub(crate) counters: Counters,
-    pub(super) number: usize,
+    /// Which line it is. (32 bits, because the line is full.)
+    number: u32,
 }
 
 impl Reader {
     fn lines(first: usize, count: usize) -> Box<[Reader]> {
-        let line = |number| Reader {
+        let line = |number: usize| Reader {
             announced: AtomicU64::new(UNUSED),
             extra: AtomicU32::new(0),
             fenced: AtomicBool::new(false),
             collecting: AtomicBool::new(false),
             notes: Notes::default(),
             counters: Counters::default(),
-            number,
+            number: number as u32,
         };
         (first..first + count).map(line).collect()
     }
@@ -331,6 +332,11 @@ impl Epoch {
 }
 
 impl Reader {
+    /// The number of the thread whose line it is.
+    pub(super) fn number(&self) -> usize {
+        self.number as usize
+    }
+
     /// The last stamp up to `safe` that is free as far as this line is concerned.
     fn hold_back(&self, safe: u64) -> u64 {
         // Acquire: pairs with the Release of the unpinning.
@@ -345,7 +351,7 @@ impl Reader {
         self.announced.load(Relaxed) == UNUSED
             // Acquire: pairs with the Release in `announce`.
             || self.fenced.load(Acquire)
-            || !thread_index::is_taken(self.number)
+            || !thread_index::is_taken(self.number())
     }
 }
 
@@ -403,7 +409,7 @@ impl Reader {
             self.announced.store(IDLE, Release);
         }
         if extra & LEASED != 0 {
-            thread_index::end_lease(self.number);
+            thread_index::end_lease(self.number());
         }
     }
 }
@@ -430,7 +436,7 @@ impl Epoch {
         if reader.collecting.load(Relaxed) {
             // Of the same lease as the one above on the stack, which ends it.
             if leased {
-                thread_index::end_lease(reader.number);
+                thread_index::end_lease(reader.number());
             }
             return None;
         }
@@ -443,7 +449,7 @@ impl Drop for Collecting<'_> {
     fn drop(&mut self) {
         self.reader.collecting.store(false, Relaxed);
         if self.leased {
-            thread_index::end_lease(self.reader.number);
+            thread_index::end_lease(self.reader.number());
         }
     }
 }

@@ -264,7 +264,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// The number of the calling thread's line: no other thread has it while this one is pinned.
     pub(crate) fn line(&self) -> usize {
-        self.pin.reader.number
+        self.pin.reader.number()
     }
 
     /// The entry whose key `eq` accepts. No lock; `eq` runs on the keys of the same tag.

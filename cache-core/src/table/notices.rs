@@ -76,7 +76,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             (entry.id, cause)
         };
         let removed: Queue = removed.map(number).collect();
-        self.table.deferred.push(reader.number, removed);
+        self.table.deferred.push(reader.number(), removed);
         reader.notes.set_deferred(true);
     }
 }
@@ -88,7 +88,7 @@ impl<'p, K, V, X> Notices<'p, K, V, X> {
     ) -> impl Iterator<Item = (Entry<'p, K, V>, RemovalCause)> + use<'p, K, V, X> {
         let (pinned, reader) = (self.pinned, self.pinned.pin.reader);
         let queue = match reader.notes.set_deferred(false) {
-            true => pinned.table.deferred.take(reader.number),
+            true => pinned.table.deferred.take(reader.number()),
             false => Vec::new(),
         };
         let slab = &pinned.table.slab;
@@ -108,7 +108,7 @@ impl<K, V, X> Drop for Notices<'_, K, V, X> {
     fn drop(&mut self) {
         let reader = self.pinned.pin.reader;
         if reader.notes.set_deferred(false) {
-            drop(self.pinned.table.deferred.take(reader.number));
+            drop(self.pinned.table.deferred.take(reader.number()));
         }
         reader.notes.end_notices();
     }
