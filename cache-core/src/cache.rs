@@ -41,7 +41,8 @@ use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 ///
 /// # The user's code
 /// `Hash` and `Eq` of keys, `Clone` of values, loaders, listeners, the weigher and the clock run
-/// without any lock of the cache held. They may panic, be slow, or call the cache again. Values
+/// without any lock of the cache held. They may panic, be slow, or call the cache again. After a panic the
+/// cache is whole, so it is [`UnwindSafe`](std::panic::UnwindSafe) whatever is in it. Values
 /// are dropped by the thread of some later write, or of [`run_pending_tasks`](Self::run_pending_tasks),
 /// at the latest with the last handle.
 ///

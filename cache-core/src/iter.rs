@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::vec;
 
+use crate::RandomState;
 use crate::cache::{Cache, Inner};
 
 impl<K, V, S> Cache<K, V, S>
@@ -25,8 +26,10 @@ where
 /// Copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
 ///
 /// Entries are copied one shard at a time, when the walk comes to it: the copies of a shard (at
-/// most some 36,000 entries, in caches bounded by count) are held until they are handed out.
-pub struct Iter<K, V, S> {
+/// most some 36,000 entries, in caches bounded by count) are held until they are handed out. If a
+/// clone panics, none of its shard has been handed out, and the next call begins with that shard
+/// again.
+pub struct Iter<K, V, S = RandomState> {
     inner: Arc<Inner<K, V, S>>,
     next_shard: usize,
     copied: vec::IntoIter<(K, V)>,

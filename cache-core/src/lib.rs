@@ -21,7 +21,7 @@
 //! `flight`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
 //! happens under one lock; `store`, `call`, `dating` and `write`, what happens around the locks; `lead`,
 //! `load`, `refresh`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
-//! `loading`, `builder`, `iter`. A file uses only what stands below it. Each begins with what it is,
+//! `loading`, `builder`, `iter`, `unwind`. A file uses only what stands below it. Each begins with what it is,
 //! what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
@@ -73,6 +73,7 @@ mod sync;
 mod table;
 mod thread_index;
 mod timeouts;
+mod unwind;
 mod wait;
 mod wheel;
 mod write;
