@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, ClockSource, MonotonicClock};
 use crate::executor::{Spawn, ThreadPerJob};
-use crate::store::{BoxedExpiry, Config, Listener, OwnTtl, Store, Weigher};
+use crate::store::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Store, Weigher};
 use crate::{BuildError, Cache, LoadingCache, RandomState, RemovalCause};
 
 /// Configures a [`Cache`]; made by [`Cache::builder`].
@@ -30,6 +30,7 @@ use crate::{BuildError, Cache, LoadingCache, RandomState, RemovalCause};
 pub struct CacheBuilder<K, V> {
     name: Option<String>,
     max_capacity: Option<u64>,
+    most_entries: u64,
     initial_capacity: usize,
     weigher: Option<Weigher<K, V>>,
     time_to_live: Option<Duration>,
@@ -88,6 +89,7 @@ impl<K, V> CacheBuilder<K, V> {
         CacheBuilder {
             name: None,
             max_capacity: None,
+            most_entries: MOST_ENTRIES,
             initial_capacity: 0,
             weigher: None,
             time_to_live: None,
@@ -118,6 +120,20 @@ impl<K, V> CacheBuilder<K, V> {
     /// The most the cache holds: entries, or with a [`weigher`](Self::weigher) the sum of their
     /// weights. The bound holds at every instant, seen from any thread. Without it the cache grows
     /// as far as memory goes.
+    ///
+    /// No cache has more than 2,000,000,000 entries at once. A larger number is accepted,
+    /// `u32::MAX` or `i64::MAX` for "no bound" as well, and [`Cache::policy`] gives it back; a
+    /// cache that reaches the most entries evicts, as at any other bound. So does one with a
+    /// weigher, or without a bound. (With a weigher each shard has its part of that number, so that
+    /// the first may have to evict a little before.)
+    ///
+    /// ```
+    /// use cache_core::Cache;
+    ///
+    /// let cache: Cache<u32, u32> = Cache::builder().max_capacity(1 << 40).build();
+    /// cache.insert(1, 10);
+    /// assert_eq!(cache.policy().max_capacity(), Some(1 << 40));
+    /// ```
     pub fn max_capacity(mut self, max_capacity: u64) -> Self {
         self.max_capacity = Some(max_capacity);
         self
@@ -251,6 +267,13 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
+    /// Has the cache be full when it has so many entries, as others are with two thousand million.
+    #[doc(hidden)]
+    pub fn __most_entries(mut self, most: u64) -> Self {
+        self.most_entries = most.clamp(1, MOST_ENTRIES);
+        self
+    }
+
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
     /// # Panics
@@ -287,10 +310,12 @@ where
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
         self.check()?;
-        let lifetimes = self.lifetimes();
+        let (bound, lifetimes) = (self.bound(), self.lifetimes());
         let config = Config {
             name: self.name,
-            max_capacity: self.max_capacity.unwrap_or(u64::MAX),
+            max_capacity: self.max_capacity,
+            bound,
+            most_entries: self.most_entries,
             initial_capacity: self.initial_capacity,
             weigher: self.weigher,
             lifetimes,
@@ -333,6 +358,17 @@ where
         E: Send + Sync + 'static,
     {
         Ok(LoadingCache::new(self.try_build()?, loader))
+    }
+}
+
+impl<K, V> CacheBuilder<K, V> {
+    /// What the entries may weigh together.
+    fn bound(&self) -> u64 {
+        let asked = self.max_capacity.unwrap_or(u64::MAX);
+        match &self.weigher {
+            Some(_) => asked,
+            None => asked.min(self.most_entries),
+        }
     }
 }
 

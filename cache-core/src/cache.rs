@@ -41,10 +41,10 @@ use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 ///
 /// # The user's code
 /// `Hash` and `Eq` of keys, `Clone` of values, loaders, listeners, the weigher and the clock run
-/// without any lock of the cache held. They may panic, be slow, or call the cache again. After a panic the
-/// cache is whole, so it is [`UnwindSafe`](std::panic::UnwindSafe) whatever is in it. Values
-/// are dropped by the thread of some later write, or of [`run_pending_tasks`](Self::run_pending_tasks),
-/// at the latest with the last handle.
+/// without any lock of the cache held. They may panic, be slow, or call the cache again. After a
+/// panic the cache is whole, so it is [`UnwindSafe`](std::panic::UnwindSafe) whatever is in it.
+/// Values are dropped by the thread of some later write, or of
+/// [`run_pending_tasks`](Self::run_pending_tasks), at the latest with the last handle.
 ///
 /// A call that compares keys looks again when a key of the same hash was stored meanwhile. An `Eq`
 /// that stores one each time it is asked would keep its own call going for ever: after a hundred
@@ -344,7 +344,7 @@ where
     pub fn policy(&self) -> Policy {
         let config = &self.store().config;
         Policy {
-            max_capacity: (config.max_capacity != u64::MAX).then_some(config.max_capacity),
+            max_capacity: config.max_capacity,
             time_to_live: config.time_to_live,
             time_to_idle: config.time_to_idle,
             shards: self.store().table.shards(),

@@ -34,17 +34,20 @@ pub(crate) struct ShardState<V> {
     pub(crate) loads: Register<V>,
     /// What this shard is meant to hold: its part of the capacity.
     pub(crate) share: u64,
+    /// The most entries it may have, where that does not follow from what they weigh.
+    most: u64,
     /// How long entries are kept after their deadlines.
     grace: u64,
 }
 
 impl<V> ShardState<V> {
-    pub(crate) fn new(share: u64, grace: u64) -> Self {
+    pub(crate) fn new(share: u64, most: u64, grace: u64) -> Self {
         ShardState {
             policy: Policy::new(share),
             wheel: Wheel::new(),
             loads: Register::new(),
             share,
+            most,
             grace,
         }
     }
@@ -171,7 +174,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Stores a value under the key of a reserved slot, in the place of `old` if that is given
     /// (then it must be live), else with what the policy remembers of the key. The room for it has
-    /// been made.
+    /// been made; if the shard has as many entries as it may have, one leaves all the same.
     pub(crate) fn store(
         &mut self,
         slot: Reserved,
@@ -182,6 +185,9 @@ impl<'p, K, V> Shard<'p, K, V> {
         removed: &mut Removed<'p, K, V>,
     ) {
         let need = self.need(place, arrival.weight);
+        if matches!(place, Place::New(_)) && self.entries() as u64 >= self.state().0.most {
+            self.evict(room, now, removed);
+        }
         let Arrival { value, weight, times } = arrival;
         let completed = self.complete(slot, value, weight, &times);
         room.spend(need);

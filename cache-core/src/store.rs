@@ -11,6 +11,13 @@
 //! much about fewer. Where entries have weights, their number is what `initial_capacity` says, or
 //! unknown.
 //!
+//! # The most entries
+//! Slots are numbered in 32 bits, and some wait for readers or hold the keys of loads:
+//! [`MOST_ENTRIES`] is as many as there may be at once, whatever the capacity. Where each entry
+//! counts as one, the bound is no larger, so nothing else has to be seen to. Where entries have
+//! weights, of which many may be small, each shard evicts one for each new entry beyond its part of
+//! that number (`Shard::store`).
+//!
 //! # Room
 //! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
 //! its share. A shard in need of room evicts its own entries if it holds its share, give or take an
@@ -40,6 +47,10 @@ const SHARD_MOST: u64 = {
 /// Entries below which a shard is too small for its policy.
 const SHARD_LEAST: u64 = 64;
 
+/// The most entries that a cache has at once: 147 million slots fewer than there can be, which are
+/// left for what waits.
+pub(crate) const MOST_ENTRIES: u64 = 2_000_000_000;
+
 /// Enough for 100 million entries; an empty cache should not be large for what it may hold one day.
 const MOST_SHARDS: u64 = 4096;
 
@@ -55,8 +66,12 @@ pub(crate) type OwnTtl<V> = Arc<dyn Fn(&V) -> Option<Duration> + Send + Sync>;
 /// What the builder decided.
 pub(crate) struct Config<K, V> {
     pub(crate) name: Option<String>,
-    /// `u64::MAX`: none given.
-    pub(crate) max_capacity: u64,
+    /// As it was given, for the user to be told.
+    pub(crate) max_capacity: Option<u64>,
+    /// What the entries may weigh together. Without a weigher at most `most_entries`.
+    pub(crate) bound: u64,
+    /// [`MOST_ENTRIES`], or less in a test.
+    pub(crate) most_entries: u64,
     pub(crate) initial_capacity: usize,
     pub(crate) weigher: Option<Weigher<K, V>>,
     /// As they were given, for the user to be told.
@@ -92,16 +107,18 @@ pub(crate) struct Store<K, V> {
 
 pub(crate) type Pin<'s, K, V> = Pinned<'s, K, V, ShardState<V>>;
 
-fn shards_for(max_capacity: u64, weighted: bool, initial: usize) -> usize {
+/// `entries`: the most there will be, where that is known. Else `bound` is a bound of weight, or
+/// none to speak of.
+fn shards_for(entries: Option<u64>, bound: u64, weighted: bool, initial: usize) -> usize {
     let at_least = 4 * expected_threads() as u64;
     let initial = initial as u64;
-    let entries = match (weighted, initial) {
-        (false, _) if max_capacity == u64::MAX => initial.max(UNBOUNDED),
-        (false, _) => max_capacity,
+    let entries = match (entries, weighted, initial) {
+        (Some(entries), ..) => entries,
+        (None, false, _) => initial.max(UNBOUNDED),
         // How many entries a weight will be, nobody knows. Many light ones would like many shards;
         // a few heavy ones in as many would each be a shard's only one.
-        (true, 0) => (max_capacity / 64).min(at_least * SHARD_LEAST),
-        (true, _) => initial.min(max_capacity),
+        (None, true, 0) => (bound / 64).min(at_least * SHARD_LEAST),
+        (None, true, _) => initial.min(bound),
     };
     let for_pauses = entries.div_ceil(SHARD_MOST);
     let most = (entries / SHARD_LEAST).max(1);
@@ -117,9 +134,10 @@ fn expected_threads() -> usize {
 impl<K, V> Store<K, V> {
     pub(crate) fn new(config: Config<K, V>, clock: ClockSource) -> Self {
         let weighted = config.weigher.is_some();
-        let max = config.max_capacity;
-        let shards = shards_for(max, weighted, config.initial_capacity);
-        let bounded = max != u64::MAX;
+        let (bound, most) = (config.bound, config.most_entries);
+        // A cache without a bound, or with one that only says so, is laid out for what it comes to.
+        let entries = (!weighted && bound < most).then_some(bound);
+        let shards = shards_for(entries, bound, weighted, config.initial_capacity);
         let lifetimes = &config.lifetimes;
         let paces = lifetimes.paces() || config.expiry.is_some();
         // Where nothing but `time_to_live` says when entries expire, that also says when they were written.
@@ -129,16 +147,19 @@ impl<K, V> Store<K, V> {
         let (prolongs, grace) = (keeps.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = Plan {
             shards,
-            entries: (!weighted && bounded).then_some(max),
-            weight: weighted.then_some(max),
-            initial: config.initial_capacity.min(usize::try_from(max).unwrap_or(usize::MAX)),
+            entries,
+            weight: weighted.then_some(bound),
+            initial: config.initial_capacity.min(usize::try_from(bound).unwrap_or(usize::MAX)),
             threads: (2 * expected_threads()).max(8),
             keeps,
         };
-        let share = max.div_ceil(shards as u64);
+        let share = bound.div_ceil(shards as u64);
+        // Without weights the bound sees to it.
+        let most = if weighted { most.div_ceil(shards as u64) } else { u64::MAX };
         Store {
-            table: Table::new(plan, |_| ShardState::new(share, grace)).named(config.name.clone()),
-            budget: Budget::new(max),
+            table: Table::new(plan, |_| ShardState::new(share, most, grace))
+                .named(config.name.clone()),
+            budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             prolongs,
             outlives_loads: lifetimes.outlives_loads(),

@@ -4,9 +4,9 @@ mod common;
 
 use std::time::Duration;
 
-use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, Stats};
+use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, RemovalCause, Stats};
 use common::{
-    Constant, Life, Setup, Size, Subject, TTL, TestHasher, in_every_configuration, panics,
+    Constant, Life, Log, Setup, Size, Subject, TTL, TestHasher, in_every_configuration, panics,
 };
 
 /// The statistics without the time, which is the system's.
@@ -137,8 +137,8 @@ fn cannot_be_built(builder: fn() -> CacheBuilder<u64, u64>, option: &str) {
 fn build_error_names_the_option() {
     cannot_be_built(|| Cache::builder().max_capacity(0), "max_capacity");
     cannot_be_built(|| Cache::builder().max_capacity(0).weigher(|_, _| 1), "max_capacity");
-    cannot_be_built(|| Cache::builder().max_capacity(1 << 33), "max_capacity");
     cannot_be_built(|| Cache::builder().time_to_live(Duration::ZERO), "time_to_live");
+    cannot_be_built(|| Cache::builder().time_to_idle(Duration::ZERO), "time_to_idle");
     cannot_be_built(|| Cache::builder().initial_capacity(usize::MAX), "initial_capacity");
 }
 
@@ -164,6 +164,76 @@ fn build_with_extreme_but_sound_options_succeeds() {
     let shortest = Cache::<u64, u64>::builder().time_to_live(Duration::from_nanos(1)).build();
     shortest.insert(1, 1);
     shortest.__validate();
+}
+
+/// People write what their type holds, or some large number, for "no bound".
+#[test]
+fn a_capacity_beyond_the_most_entries_is_no_mistake() {
+    for max in [
+        2_000_000_000,
+        2_000_000_001,
+        u64::from(u32::MAX),
+        1 << 40,
+        i64::MAX as u64,
+        u64::MAX - 1,
+        u64::MAX,
+    ] {
+        let builder = || Cache::<u64, u64>::builder().max_capacity(max);
+        for cache in [builder().build(), builder().weigher(|_, _| 1).build()] {
+            assert_eq!(cache.policy().max_capacity(), Some(max));
+            (0..1000).for_each(|n| cache.insert(n, n));
+            assert_eq!((cache.entry_count(), cache.weighted_size()), (1000, 1000));
+            cache.__validate();
+        }
+        assert!(
+            builder().build().policy().num_segments() < 4096,
+            "laid out as one without a bound"
+        );
+    }
+}
+
+fn evicts_at_the_most<S: TestHasher>(build: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>) {
+    for most in [1, 100, 1000] {
+        let log = Log::default();
+        let builder = build(Cache::builder()).__most_entries(most);
+        let cache = builder.eviction_listener(log.listener()).build_with_hasher(S::default());
+        // Each shard of a cache with weights has its part of the number, rounded up.
+        let shards = cache.policy().num_segments() as u64;
+        let most = most.next_multiple_of(shards);
+        for key in 0..3 * most {
+            match key % 3 {
+                0 => cache.insert(key, 1),
+                1 => assert_eq!(cache.get_with(key, || 1), 1),
+                _ => _ = cache.entry(key).and_upsert_with(|_| 1),
+            }
+            // Updates need no room.
+            cache.insert(key, 2);
+            assert!(cache.entry_count() <= most);
+        }
+        cache.__validate();
+        let (told, left) = (log.take(), cache.entry_count());
+        let evicted = told.iter().filter(|(.., cause)| *cause == RemovalCause::Size).count();
+        assert_eq!(evicted as u64 + left, 3 * most, "each of the others was evicted");
+        // The keys are spread by chance, unless all have one hash.
+        assert!(left > 0 && cache.get(&(3 * most - 1)) == Some(2));
+    }
+}
+
+/// What would happen with two thousand million entries, with few.
+#[test]
+fn a_cache_that_has_the_most_entries_there_can_be_evicts() {
+    type Build = fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>;
+    let builds: [Build; 5] = [
+        |builder| builder,
+        |builder| builder.max_capacity(1 << 40),
+        |builder| builder.weigher(|_, _| 0),
+        |builder| builder.max_capacity(i64::MAX as u64).weigher(|key, _| *key as u32),
+        |builder| builder.max_capacity(u64::MAX).weigher(|_, _| 3).time_to_live(TTL),
+    ];
+    for build in builds {
+        evicts_at_the_most::<RandomState>(build);
+        evicts_at_the_most::<Constant>(build);
+    }
 }
 
 #[test]

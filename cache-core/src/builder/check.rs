@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::CacheBuilder;
 use crate::BuildError;
-
-/// Slots are numbered in 32 bits, and some wait for readers.
-const MOST_ENTRIES: u64 = 2_000_000_000;
+use crate::store::MOST_ENTRIES;
 
 impl<K, V> CacheBuilder<K, V> {
     /// The first thing that is wrong.
@@ -32,18 +30,6 @@ impl<K, V> CacheBuilder<K, V> {
             return Err(BuildError::new(
                 "max_capacity",
                 "a cache of capacity 0 could hold nothing; give at least 1, or do without a cache",
-            ));
-        }
-        if self.weigher.is_none()
-            && self.max_capacity.is_some_and(|max| max > MOST_ENTRIES)
-            && self.max_capacity != Some(u64::MAX)
-        {
-            return Err(BuildError::new(
-                "max_capacity",
-                format!(
-                    "a cache holds at most {MOST_ENTRIES} entries; give less, or leave \
-                     max_capacity out for a cache without a bound"
-                ),
             ));
         }
         if self.initial_capacity as u64 > MOST_ENTRIES {
