@@ -121,6 +121,8 @@ impl<K, V> CacheBuilder<K, V> {
     /// weights. The bound holds at every instant, seen from any thread. Without it the cache grows
     /// as far as memory goes.
     ///
+    /// 0 is "off": see [`Cache::disabled`].
+    ///
     /// No cache has more than 2,000,000,000 entries at once. A larger number is accepted,
     /// `u32::MAX` or `i64::MAX` for "no bound" as well, and [`Cache::policy`] gives it back; a
     /// cache that reaches the most entries evicts, as at any other bound. So does one with a
@@ -310,19 +312,20 @@ where
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
         self.check()?;
-        let (bound, lifetimes) = (self.bound(), self.lifetimes());
+        let (bound, lifetimes, is_off) = (self.bound(), self.lifetimes(), self.is_off());
         let config = Config {
             name: self.name,
             max_capacity: self.max_capacity,
             bound,
             most_entries: self.most_entries,
             initial_capacity: self.initial_capacity,
-            weigher: self.weigher,
+            // Nobody need be asked about values that are not stored.
+            weigher: self.weigher.filter(|_| !is_off),
             lifetimes,
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
-            expiry: self.expiry,
-            own_ttl: self.own_ttl,
+            expiry: self.expiry.filter(|_| !is_off),
+            own_ttl: self.own_ttl.filter(|_| !is_off),
             executor: self.executor,
             listener: self.listener,
             record_stats: self.record_stats,
@@ -362,10 +365,16 @@ where
 }
 
 impl<K, V> CacheBuilder<K, V> {
-    /// What the entries may weigh together.
+    /// Stores nothing: see [`Cache::disabled`].
+    fn is_off(&self) -> bool {
+        self.max_capacity == Some(0) || self.time_to_live == Some(Duration::ZERO)
+    }
+
+    /// What the entries may weigh together. In a cache that is off nothing is light enough.
     fn bound(&self) -> u64 {
         let asked = self.max_capacity.unwrap_or(u64::MAX);
         match &self.weigher {
+            _ if self.is_off() => 0,
             Some(_) => asked,
             None => asked.min(self.most_entries),
         }
@@ -377,13 +386,44 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A cache of at most so many entries, which do not expire.
-    ///
-    /// # Panics
-    /// If `max_capacity` is 0.
+    /// A cache of at most so many entries, which do not expire. Of 0, it is [off](Self::disabled).
     #[must_use]
     pub fn new(max_capacity: u64) -> Self {
         Self::builder().max_capacity(max_capacity).build()
+    }
+
+    /// A cache that is off: for kill switches, and for tests. The same comes of a
+    /// [`max_capacity`](CacheBuilder::max_capacity) of 0 and of a
+    /// [`time_to_live`](CacheBuilder::time_to_live) of zero, whatever the other options.
+    ///
+    /// It stores nothing. Look-ups miss; `insert` and computations do all that they do elsewhere but
+    /// keep the value; each load runs. Still there is one flight per key, as in any cache: a caller
+    /// that asks for a key while it is being loaded waits for that load and is given its value, and
+    /// an invalidation overtakes the load. Refreshes and stale values there are none.
+    ///
+    /// Each value that it is given is turned away, as one too heavy for its cache is: the
+    /// [`eviction_listener`](CacheBuilder::eviction_listener) is told of it once, with the cause
+    /// [`Size`](RemovalCause::Size), and it counts as
+    /// [`removed_size`](crate::Stats::removed_size). Where a time to live of zero turns the cache
+    /// off, the cause is [`Expired`](RemovalCause::Expired), because the value is dead on arrival.
+    /// The weigher and [`expire_after`](CacheBuilder::expire_after) are not asked.
+    ///
+    /// It takes a few kilobytes of memory. A load takes the cache's one lock for a moment when it
+    /// begins, and again when it ends.
+    ///
+    /// ```
+    /// use cache_core::Cache;
+    ///
+    /// let cache = Cache::disabled();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.get(&1), None);
+    /// assert_eq!(cache.get_with(1, || "uno"), "uno");
+    /// assert_eq!(cache.get_with(1, || "eins"), "eins");
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::new(0)
     }
 
     /// Configures a cache.

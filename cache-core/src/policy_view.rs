@@ -12,13 +12,14 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The bound on the number or the weight of entries, if there is one.
+    /// The bound on the number or the weight of entries, as it was given, if it was. 0: the cache is
+    /// off.
     #[must_use]
     pub fn max_capacity(&self) -> Option<u64> {
         self.max_capacity
     }
 
-    /// How long entries live after they were stored, if not for ever.
+    /// How long entries live after they were stored, if not for ever. Zero: the cache is off.
     #[must_use]
     pub fn time_to_live(&self) -> Option<Duration> {
         self.time_to_live

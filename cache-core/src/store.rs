@@ -18,6 +18,8 @@
 //! weights, of which many may be small, each shard evicts one for each new entry beyond its part of
 //! that number (`Shard::store`).
 //!
+//! A bound of 0 is a cache that is off: each value is heavier than that, so none is stored.
+//!
 //! # Room
 //! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
 //! its share. A shard in need of room evicts its own entries if it holds its share, give or take an

@@ -135,9 +135,6 @@ fn cannot_be_built(builder: fn() -> CacheBuilder<u64, u64>, option: &str) {
 
 #[test]
 fn build_error_names_the_option() {
-    cannot_be_built(|| Cache::builder().max_capacity(0), "max_capacity");
-    cannot_be_built(|| Cache::builder().max_capacity(0).weigher(|_, _| 1), "max_capacity");
-    cannot_be_built(|| Cache::builder().time_to_live(Duration::ZERO), "time_to_live");
     cannot_be_built(|| Cache::builder().time_to_idle(Duration::ZERO), "time_to_idle");
     cannot_be_built(|| Cache::builder().initial_capacity(usize::MAX), "initial_capacity");
 }
@@ -234,9 +231,4 @@ fn a_cache_that_has_the_most_entries_there_can_be_evicts() {
         evicts_at_the_most::<RandomState>(build);
         evicts_at_the_most::<Constant>(build);
     }
-}
-
-#[test]
-fn a_new_cache_of_capacity_zero_panics() {
-    assert!(panics(|| Cache::<u64, u64>::new(0)));
 }

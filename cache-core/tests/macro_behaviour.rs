@@ -368,8 +368,8 @@ fn ttl_forms_expire() {
 }
 
 #[test]
-fn ttl_computed_as_zero_panics_with_the_name_each_time() {
-    #[cached(ttl = Duration::ZERO)]
+fn settings_computed_as_nonsense_panic_with_the_name_each_time() {
+    #[cached(tti = Duration::ZERO)]
     fn zero(n: u8) -> u8 {
         n
     }
@@ -378,6 +378,29 @@ fn ttl_computed_as_zero_panics_with_the_name_each_time() {
         let text = panic.downcast_ref::<String>().expect("a text");
         assert!(text.contains("macro_behaviour::zero"), "{text}");
     }
+}
+
+#[test]
+fn ttl_or_max_capacity_computed_as_zero_is_off() {
+    #[cached(ttl = Duration::ZERO)]
+    fn no_life(n: u8) -> u64 {
+        u64::from(n) + run()
+    }
+    #[cached(max_capacity = u64::from(false))]
+    fn no_room(n: u8) -> u64 {
+        u64::from(n) + run()
+    }
+    for call in [no_life as fn(u8) -> u64, no_room] {
+        let before = runs();
+        call(1);
+        call(1);
+        assert_eq!(runs(), before + 2);
+    }
+    no_life::insert(1, 100);
+    no_room::insert(1, 100);
+    assert_eq!((no_life::get(1), no_room::get(1)), (None, None));
+    assert!(!no_life::invalidate(1) && !no_room::invalidate(1));
+    assert_eq!((no_room::stats().hits, no_room::stats().loads), (0, 2));
 }
 
 #[test]

@@ -26,12 +26,6 @@ impl<K, V> CacheBuilder<K, V> {
     }
 
     fn check_sizes(&self) -> Result<(), BuildError> {
-        if self.max_capacity == Some(0) {
-            return Err(BuildError::new(
-                "max_capacity",
-                "a cache of capacity 0 could hold nothing; give at least 1, or do without a cache",
-            ));
-        }
         if self.initial_capacity as u64 > MOST_ENTRIES {
             return Err(BuildError::new(
                 "initial_capacity",
@@ -42,12 +36,6 @@ impl<K, V> CacheBuilder<K, V> {
     }
 
     fn check_lives(&self) -> Result<(), BuildError> {
-        not_zero(
-            "time_to_live",
-            self.time_to_live,
-            "entries would be dead on arrival; give more than zero, or leave it out for \
-             entries that do not expire",
-        )?;
         not_zero(
             "time_to_idle",
             self.time_to_idle,
@@ -78,6 +66,7 @@ impl<K, V> CacheBuilder<K, V> {
         )?;
         if let (Some(refresh), Some(live)) = (self.refresh_after, self.time_to_live)
             && refresh >= live
+            && !self.is_off()
         {
             return Err(BuildError::new(
                 "refresh_after",

@@ -15,6 +15,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     /// store, an update too, begins it anew. A look-up at or after the deadline is a miss, exactly;
     /// the memory is freed in small steps by later writes, by [`Cache::run_pending_tasks`] or by a
     /// [`janitor`](Self::janitor). A duration past what the clock counts (584 years) means "never".
+    /// Zero is "off": see [`Cache::disabled`].
     ///
     /// Where an entry has several deadlines (this, [`time_to_idle`](Self::time_to_idle),
     /// [`expire_after`](Self::expire_after), a time to live of its own by [`Cache::insert_with_ttl`]), the
@@ -22,6 +23,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     ///
     /// [`Cache::run_pending_tasks`]: crate::Cache::run_pending_tasks
     /// [`Cache::insert_with_ttl`]: crate::Cache::insert_with_ttl
+    /// [`Cache::disabled`]: crate::Cache::disabled
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
         self.time_to_live = Some(time_to_live);
         self
@@ -211,6 +213,12 @@ impl<K, V: 'static> CacheBuilder<K, V> {
 
     pub(super) fn lifetimes(&self) -> Lifetimes {
         let ticks = |duration: Option<Duration>, otherwise| duration.map_or(otherwise, nanos);
+        if self.is_off() {
+            // Nothing lives, so nothing is refreshed, used, or served when it is over. Only a time
+            // to live of zero is worth knowing: it is why.
+            let ttl = if self.time_to_live == Some(Duration::ZERO) { 0 } else { NEVER };
+            return Lifetimes { ttl, ..Lifetimes::default() };
+        }
         Lifetimes {
             ttl: ticks(self.time_to_live, NEVER),
             idle: ticks(self.time_to_idle, NEVER),
