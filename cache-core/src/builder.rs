@@ -164,6 +164,33 @@ impl<K, V> CacheBuilder<K, V> {
 
     /// Called for every entry that leaves the cache, promptly, on the thread whose call removed it,
     /// after that call has released its locks and before it returns. It may call the cache again.
+    /// Called, too, for each value that is to be stored and cannot be: it is heavier than the whole
+    /// cache, its time is over at once, or the cache is [off](Cache::disabled).
+    ///
+    /// Not called for the entries that are there when the last handle goes: they are dropped, with
+    /// the cache, the listener included. A listener that has to see every value out (to close a
+    /// file, to write back what has changed) needs an [`invalidate_all`](Cache::invalidate_all)
+    /// before that, or values that do it in their `Drop`. Nor is it called for a value that was
+    /// loaded and not stored, because a write to the key came before: that value only went to the
+    /// callers of the load.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use cache_core::Cache;
+    ///
+    /// let told = Arc::new(AtomicU32::new(0));
+    /// let count = Arc::clone(&told);
+    /// let cache: Cache<u32, u32> = Cache::builder()
+    ///     .eviction_listener(move |_, _, _| _ = count.fetch_add(1, Relaxed))
+    ///     .build();
+    /// cache.insert(1, 10);
+    /// cache.invalidate_all();
+    /// assert_eq!(told.load(Relaxed), 1);
+    /// cache.insert(2, 20);
+    /// drop(cache);
+    /// assert_eq!(told.load(Relaxed), 1);
+    /// ```
     ///
     /// A listener that writes to its cache is told of what that removes after it has returned, not
     /// inside of itself: by the call that it was told by, in the order of the removals. So the

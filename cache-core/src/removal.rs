@@ -3,7 +3,7 @@
 /// Why an entry left the cache, as the eviction listener and the statistics are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RemovalCause {
-    /// Its time was over.
+    /// Its time was over; or its time to live was zero, and it was never stored.
     Expired,
     /// The user removed it: `remove`, `invalidate` and their kin.
     Explicit,

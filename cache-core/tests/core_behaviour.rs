@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
@@ -19,6 +20,27 @@ fn fill<S: TestHasher>(subject: &Numbers<S>) -> u64 {
     subject.check_holds(count);
     subject.check_told(vec![]);
     count
+}
+
+/// What goes with the cache is dropped and not told of, as the documentation says.
+fn goes_with_the_last_handle<S: TestHasher>(subject: &Subject<u64, Arc<u64>, S>) {
+    let mut lone = Subject::<u64, Arc<u64>, S>::new(subject.setup);
+    let (value, room) = (Arc::new(7), lone.room().min(10));
+    for key in 0..room {
+        lone.put(key, Arc::clone(&value));
+    }
+    lone.log.take();
+    let handle = lone.cache.clone();
+    lone.cache = Subject::new(lone.setup).cache;
+    assert_eq!(handle.entry_count(), room);
+    drop(handle);
+    assert_eq!(lone.log.take(), []);
+    assert_eq!(Arc::strong_count(&value), 1, "all are dropped");
+}
+
+#[test]
+fn entries_that_go_with_the_last_handle_are_dropped_and_not_told_of() {
+    in_every_configuration!(goes_with_the_last_handle);
 }
 
 #[test]
