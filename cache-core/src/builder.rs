@@ -261,7 +261,8 @@ impl<K, V> CacheBuilder<K, V> {
     }
 
     /// How long a caller waits for another caller's load of the same key before it loads by itself; a
-    /// minute, if nothing else is said. [`Duration::MAX`] is "for ever".
+    /// minute, if nothing else is said. [`Duration::MAX`] is "for ever"; so is any time where the
+    /// platform has no clock (`wasm32-unknown-unknown`).
     ///
     /// Loads that would wait for each other are found out and do not wait, as far as the waiting goes
     /// through caches. What a cache cannot see is a wait for something else: a loader that waits for

@@ -158,8 +158,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 /// [`Instant`](std::time::Instant).
 ///
 /// It never goes backwards, in one thread or between threads, and does not follow changes of the
-/// wall clock. Whether it goes on while the machine is suspended is up to the system; on Linux it
-/// does not. All values of this type, and [`TickingClock`], share one origin.
+/// wall clock. On `wasm32-unknown-unknown`, which has no clock, reading it panics, and a cache that
+/// needs one has to be given another. Whether it goes on while the machine is suspended is up to
+/// the system; on Linux it does not. All values of this type, and [`TickingClock`], share one
+/// origin.
 ///
 /// ```
 /// use cache_core::{Clock, MonotonicClock};
@@ -299,6 +301,11 @@ impl fmt::Debug for ClockSource {
         })
     }
 }
+
+/// Does the platform have a clock? Bare WebAssembly (`wasm32-unknown-unknown`) has none that the
+/// standard library knows: there, reading the system's clock panics.
+pub(crate) const SYSTEM_HAS_CLOCK: bool =
+    cfg!(not(all(target_family = "wasm", target_os = "unknown")));
 
 /// The system's clock, of which Linux has two readings with one origin. Miri has no vDSO for
 /// rustix to call and takes the portable way.

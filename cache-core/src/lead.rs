@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::call::Call;
+use crate::clock::SYSTEM_HAS_CLOCK;
+use crate::dating::nanos;
 use crate::flight::{Flight, Kind, Outcome};
 use crate::freshness::RETRY;
 use crate::nesting::{self, KeyAt, Running};
@@ -104,9 +106,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Counts and times a load until it is stopped or dropped.
     pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
-        let began = self.config.record_stats.then(Instant::now);
+        let counts = self.config.record_stats;
+        let began = (counts && SYSTEM_HAS_CLOCK).then(Instant::now);
         let started = (self.config.lifetimes.early > 0.0).then(|| self.clock.fine_now());
-        LoadTimer { store: self, began, started, succeeded: false }
+        LoadTimer { store: self, counts, began, started, succeeded: false }
     }
 }
 
@@ -478,7 +481,8 @@ impl<V> Flight<V> {
 /// Counts a load, also one that panics.
 pub(crate) struct LoadTimer<'s, K, V> {
     store: &'s Store<K, V>,
-    /// Where loads are counted.
+    counts: bool,
+    /// Where loads are counted, and there is a clock.
     began: Option<Instant>,
     /// By the cache's clock, where entries are to know what they cost.
     started: Option<u64>,
@@ -495,8 +499,10 @@ impl<K, V> LoadTimer<'_, K, V> {
 
 impl<K, V> Drop for LoadTimer<'_, K, V> {
     fn drop(&mut self) {
-        let Some(began) = self.began else { return };
-        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if !self.counts {
+            return;
+        }
+        let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
         let pinned = self.store.table.pin();
         let counters = pinned.counters();
         if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);

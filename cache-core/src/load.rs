@@ -29,6 +29,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::Status;
+use crate::clock::SYSTEM_HAS_CLOCK;
 use crate::flight::{Flight, Kind, Outcome};
 use crate::freshness::RETRY;
 use crate::lead::Leader;
@@ -279,7 +280,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn patience(&self) -> Option<Instant> {
         let patience = self.config.coalesce_timeout;
         // For ever is said without a clock, which not every platform has.
-        if patience == Duration::MAX { None } else { Instant::now().checked_add(patience) }
+        if patience == Duration::MAX || !SYSTEM_HAS_CLOCK {
+            return None;
+        }
+        Instant::now().checked_add(patience)
     }
 
     /// Waits for a flight. `timed_out` says, and is told, whether this caller has lost patience.

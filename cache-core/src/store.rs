@@ -101,8 +101,8 @@ pub(crate) struct Store<K, V> {
     /// [`Lifetimes::outlives_loads`](crate::freshness::Lifetimes::outlives_loads), for hits of calls that may
     /// load: one flag in a line that they read anyway.
     pub(crate) outlives_loads: bool,
-    /// One moment by two clocks.
-    anchor: (Instant, u64),
+    /// One moment by two clocks; where the user's `Expiry` is to be told moments.
+    anchor: Option<(Instant, u64)>,
     /// Where the search for a shard with too much begins next.
     pub(crate) next_donor: AtomicUsize,
 }
@@ -165,7 +165,8 @@ impl<K, V> Store<K, V> {
             timed: AtomicBool::new(timed),
             prolongs,
             outlives_loads: lifetimes.outlives_loads(),
-            anchor: (Instant::now(), clock.now()),
+            // A cache without times needs no clock, and there are platforms without one.
+            anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
             clock,
             next_donor: AtomicUsize::new(0),
             config,
@@ -265,9 +266,9 @@ impl<K, V> Store<K, V> {
         entry.written().or(by_deadline)
     }
 
-    /// A tick as the standard library's moment.
+    /// A tick as the standard library's moment, for the user's `Expiry`.
     pub(crate) fn instant(&self, tick: u64) -> Instant {
-        let (instant, origin) = self.anchor;
+        let (instant, origin) = self.anchor.expect("there is an `Expiry`");
         let moved = if tick >= origin {
             instant.checked_add(Duration::from_nanos(tick - origin))
         } else {

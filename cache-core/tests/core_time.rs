@@ -5,7 +5,8 @@ mod common;
 use std::time::Duration;
 
 use cache_core::RemovalCause::{Expired, Explicit, Replaced};
-use cache_core::{Cache, Clock, FakeClock, Tick};
+use cache_core::{Cache, CacheBuilder, Clock, Entry, FakeClock, Op, Tick};
+use common::tasks::block_on;
 use common::{Log, NANO, Numbers, must_end};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -246,4 +247,48 @@ fn ttl_with_the_clock_of_the_system_hits_at_once() {
     assert_eq!(cache.get(&1), Some(1));
     cache.run_pending_tasks();
     assert_eq!(cache.entry_count(), 1);
+}
+
+/// A platform that has no clock.
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> Tick {
+        panic!("there is no clock")
+    }
+}
+
+/// Bare WebAssembly has no clock, and a cache without times is of use there.
+#[test]
+fn a_cache_without_times_reads_no_clock() {
+    type Build = fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>;
+    let builds: [Build; 4] = [
+        |builder| builder,
+        |builder| builder.max_capacity(0),
+        |builder| builder.max_capacity(10).record_stats(),
+        |builder| builder.max_capacity(1000).weigher(|_, _| 3).eviction_listener(|_, _, _| ()),
+    ];
+    for build in builds {
+        let cache = build(Cache::builder().clock(NoClock)).build();
+        for key in 0..100 {
+            cache.insert(key, key);
+            let _ = (cache.get(&key), cache.peek(&key), cache.contains_key(&key));
+            let _ = (cache.view(&key, |_| ()), cache.entry_info(&key), cache.remove(&key));
+            assert_eq!(cache.get_with(key, || 7), 7);
+            assert!(cache.try_get_with(1000, || Err::<u64, _>("no")).is_err());
+            cache.optionally_get_with(1000, || None);
+            cache.entry(key).and_upsert_with(|old| old.map_or(0, Entry::into_value) + 1);
+            cache.entry(key).and_compute_with(|_| Op::Remove);
+            cache.get_many_with(&[key, key + 1], |missing| {
+                missing.iter().map(|n| (*n, 7)).collect()
+            });
+        }
+        assert_eq!(block_on(cache.get_with_async(1000, async { 5 })), 5);
+        let _ = (cache.iter().count(), cache.next_expiry(), cache.stats(), cache.policy());
+        cache.invalidate(&1);
+        cache.invalidate_entries_if(|key, _| key % 2 == 0);
+        cache.run_pending_tasks();
+        cache.invalidate_all();
+        cache.__validate();
+    }
 }

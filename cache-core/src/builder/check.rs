@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::CacheBuilder;
 use crate::BuildError;
+use crate::clock::{ClockSource, SYSTEM_HAS_CLOCK};
 use crate::store::MOST_ENTRIES;
 
-impl<K, V> CacheBuilder<K, V> {
+impl<K, V: 'static> CacheBuilder<K, V> {
     /// The first thing that is wrong.
     pub(super) fn check(&self) -> Result<(), BuildError> {
         self.check_sizes()?;
         self.check_lives()?;
         self.check_refreshes()?;
+        self.check_clock(SYSTEM_HAS_CLOCK)?;
         not_zero(
             "coalesce_timeout",
             Some(self.coalesce_timeout),
@@ -30,6 +32,30 @@ impl<K, V> CacheBuilder<K, V> {
             return Err(BuildError::new(
                 "initial_capacity",
                 format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// On a platform without a clock, what needs one: better said here than by a panic of the
+    /// standard library in some later call.
+    fn check_clock(&self, system_has_clock: bool) -> Result<(), BuildError> {
+        if system_has_clock || self.is_off() {
+            return Ok(());
+        }
+        if self.expiry.is_some() {
+            return Err(BuildError::new(
+                "expire_after",
+                "it is told moments by `std::time::Instant`, which this platform does not have; \
+                 give the entries their times by `time_to_live` or `insert_with_ttl`",
+            ));
+        }
+        let lifetimes = self.lifetimes();
+        let timed = lifetimes.limited() || lifetimes.outlives_loads() || self.own_ttl.is_some();
+        if timed && matches!(self.clock, ClockSource::Monotonic) {
+            return Err(BuildError::new(
+                "clock",
+                "this platform has no clock that the standard library knows; give one by `clock`",
             ));
         }
         Ok(())
@@ -102,4 +128,46 @@ fn not_zero(
     text: &str,
 ) -> Result<(), BuildError> {
     if duration == Some(Duration::ZERO) { Err(BuildError::new(option, text)) } else { Ok(()) }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{Cache, Expiry, FakeClock};
+
+    type Build = fn(CacheBuilder<u32, Option<u32>>) -> CacheBuilder<u32, Option<u32>>;
+
+    struct Always;
+    impl<K, V> Expiry<K, V> for Always {}
+
+    /// Such platforms are not at hand where tests run.
+    #[test]
+    fn on_a_platform_without_a_clock_what_needs_one_is_refused() {
+        let second = Duration::from_secs(1);
+        let wrong = |build: Build| {
+            build(Cache::builder()).check_clock(false).err().map(|error| error.option())
+        };
+        let timed: [Build; 6] = [
+            |builder| builder.time_to_live(Duration::from_secs(1)),
+            |builder| builder.time_to_idle(Duration::from_secs(1)),
+            |builder| builder.refresh_after(Duration::from_secs(1)),
+            |builder| builder.negative_ttl(Duration::from_secs(1)),
+            |builder| builder.stale_if_error(Duration::from_secs(1)),
+            |builder| builder.refresh_early(1.0),
+        ];
+        for build in timed {
+            assert_eq!(wrong(build), Some("clock"));
+            assert!(build(Cache::builder()).check_clock(true).is_ok());
+            let with_clock = build(Cache::builder().clock(FakeClock::new()));
+            assert!(with_clock.check_clock(false).is_ok());
+        }
+        assert_eq!(wrong(|builder| builder.expire_after(Always)), Some("expire_after"));
+        assert_eq!(wrong(|builder| builder.max_capacity(10).record_stats()), None);
+        assert_eq!(
+            wrong(|builder| builder.time_to_live(Duration::ZERO).expire_after(Always)),
+            None
+        );
+        let off = Cache::<u32, u32>::builder().max_capacity(0).time_to_live(second);
+        assert!(off.check_clock(false).is_ok());
+    }
 }
