@@ -12,6 +12,10 @@
 //! A loader that fails has failed for all the keys it was asked for: each flight fails by itself, with the
 //! one error, and the batch fails unless old values can be served for all of them.
 //!
+//! What the loader answers beyond the keys that it was asked for has no flight. It is stored under
+//! the rule of a load that runs beside others: if its key is absent, and was not written since the
+//! loader was called, which `written.rs` knows; otherwise it is dropped.
+//!
 //! Calls that the loader makes are inside of all flights that the batch leads ([`Together`]): none of
 //! them ends before the loader does.
 
@@ -26,10 +30,12 @@ use crate::lead::Leader;
 use crate::load::{Next, Role};
 use crate::nesting::{self, Running, Together};
 use crate::refresh::{Looked, Old};
+use crate::shard::Shard;
 use crate::share::{Nothing, ShareError, ShareNothing};
 use crate::store::Store;
 use crate::table::Retries;
 use crate::wait::Caller;
+use crate::written::RunningBatch;
 
 /// A key that is to be loaded.
 struct Wanted<V> {
@@ -47,6 +53,14 @@ struct Wanted<V> {
 type Led<'s, K, V> = (Wanted<V>, Leader<'s, K, V>);
 /// A key that somebody else loads.
 type Joined<V> = (Wanted<V>, Arc<Flight<V>>);
+
+/// What a loader has answered.
+pub(crate) struct Answers<K, V> {
+    /// Numbers of keys that it was asked for, with their values.
+    pub(crate) asked: Vec<(usize, V)>,
+    /// Other keys, with their hashes and values.
+    pub(crate) others: Vec<(u64, K, V)>,
+}
 
 /// The keys of a batch, and what is known of them.
 pub(crate) struct Batch<'k, K, V> {
@@ -93,8 +107,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
 
     /// Loads what is wanted, and answers with the values in the order of the keys.
     ///
-    /// The loader is given places of keys in the batch, and answers with numbers of those that it was given
-    /// and their values: see [`answers`].
+    /// The loader is given places of keys in the batch, and answers with numbers of those that it
+    /// was given and their values, and with other keys: see [`answers`].
     pub(crate) async fn load<E, F, L>(
         mut self,
         store: &Store<K, V>,
@@ -104,12 +118,13 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     ) -> Result<Vec<Option<V>>, E>
     where
         F: FnMut(Vec<usize>) -> L,
-        L: Future<Output = Result<Vec<(usize, V)>, E>>,
+        L: Future<Output = Result<Answers<K, V>, E>>,
     {
         while !self.wanted.is_empty() {
             let (led, joined) = self.take_roles(store);
             if !led.is_empty() {
                 let running = together(led.iter().map(|(_, leader)| leader.running()));
+                let since = store.batches.begin();
                 let timer = store.start_timer();
                 let loading = {
                     // The loader may be a closure that does its work when it is called.
@@ -118,9 +133,15 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 };
                 let is_task = caller == Caller::Task;
                 let loaded = nesting::run(Arc::clone(&running), is_task, loading).await;
-                let load_nanos = timer.stop(loaded.as_ref().is_ok_and(|found| !found.is_empty()));
+                let brought_some = |answers: &Answers<K, V>| !answers.asked.is_empty();
+                let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
                 match loaded {
-                    Ok(answers) => self.publish(led, answers, load_nanos),
+                    Ok(answers) => {
+                        self.publish(led, answers.asked, load_nanos);
+                        for (hash, key, value) in answers.others {
+                            store.add_unasked((hash, key), value, &since, load_nanos);
+                        }
+                    }
                     Err(error) => {
                         let _entered = nesting::enter(running);
                         self.fail(led, error, &share)?;
@@ -232,9 +253,24 @@ fn together(flights: impl Iterator<Item = Arc<dyn Running>>) -> Arc<dyn Running>
     Arc::new(Together(flights.collect()))
 }
 
-/// Which of the keys that were asked for the pairs answer: numbers of those keys, with the values.
-pub(crate) fn answers<Q: Hash + Eq, V>(asked: &[&Q], pairs: Vec<(Q, V)>) -> Vec<(usize, V)> {
-    numbered(numbers(asked, pairs.iter().map(|(key, _)| key)), pairs)
+/// Tells pairs with keys that were asked for from others. `hash` is the cache's hash of a key.
+pub(crate) fn answers<K: Hash + Eq, V>(
+    asked: &[&K],
+    pairs: Vec<(K, V)>,
+    hash: impl Fn(&K) -> u64,
+) -> Answers<K, V> {
+    let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
+    let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
+    for (number, (key, value)) in numbers.into_iter().zip(pairs) {
+        let Some(number) = number else {
+            answers.others.push((hash(&key), key, value));
+            continue;
+        };
+        // Before the value is moved: a panic of this would leak it.
+        drop(key);
+        answers.asked.push((number, value));
+    }
+    answers
 }
 
 /// The values of those keys that have a number.
@@ -248,8 +284,7 @@ pub(crate) fn numbered<Q, V>(numbers: Vec<Option<usize>>, pairs: Vec<(Q, V)>) ->
     answers
 }
 
-/// For each key that is answered, its number among those that were asked for. Others have none: nobody can
-/// say whether they are out of date.
+/// For each key that is answered, its number among those that were asked for. Others have none.
 pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
     asked: &[&Q],
     answered: impl Iterator<Item = &'a Q>,
@@ -280,6 +315,37 @@ impl ShareError<()> for Shared {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
+    /// and was not written since. If it cannot be stored for another reason, the listener is told.
+    fn add_unasked(&self, (hash, key): (u64, K), value: V, since: &RunningBatch, load_nanos: u64) {
+        let (arrival, now) = self.receive((hash, &key), value, None, load_nanos);
+        self.write(now, |call| {
+            let pinned = call.pinned;
+            let lock = |retries: &Retries| pinned.lock_key(hash, |other| *other == key, retries);
+            let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
+                let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
+                absent && shard.state().0.loads.may_add(hash, since)
+            };
+            if let Some(cause) = self.refuses(&arrival, now) {
+                let (mut shard, found) = lock(&call.retries);
+                let not_shown = if wanted(&mut shard, found) {
+                    call.turn_away(&mut shard, (hash, key), arrival, cause)
+                } else {
+                    Some((key, arrival))
+                };
+                call.unlock(shard);
+                return drop(not_shown);
+            }
+            let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, wanted);
+            if let Some(place) = place {
+                let slot = shard.reserve(hash, key);
+                shard.state().0.loads.occupy(hash);
+                shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
+            }
+            call.expire_and_unlock(shard);
+        });
+    }
+
     /// As [`reload`](Store::reload), for many keys. `loader` answers with numbers of keys; what is
     /// stored under the others stays.
     pub(crate) async fn reload_many<R>(

@@ -123,7 +123,7 @@ impl<K, V> CacheBuilder<K, V> {
     ///
     /// 0 is "off": see [`Cache::disabled`].
     ///
-    /// No cache has more than 2,000,000,000 entries at once. A larger number is accepted,
+    /// No cache has more than 1,000,000,000 entries at once. A larger number is accepted,
     /// `u32::MAX` or `i64::MAX` for "no bound" as well, and [`Cache::policy`] gives it back; a
     /// cache that reaches the most entries evicts, as at any other bound. So does one with a
     /// weigher, or without a bound. (With a weigher each shard has its part of that number, so that

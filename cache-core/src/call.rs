@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::RemovalCause;
 use crate::budget::Reservation;
 use crate::register::Judged;
-use crate::shard::{EXPIRE_STEP, Place, Removed, Shard};
+use crate::shard::{Arrival, EXPIRE_STEP, Place, Removed, Shard};
 use crate::store::{Pin, Store};
 use crate::table::{Due, Retries};
 
@@ -165,6 +166,25 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         // comes here lets go of his part, and then reserves all at one stroke or nothing.
         self.room.give_back();
         std::thread::yield_now();
+    }
+
+    /// The listener is shown a value that is not stored, and its key. What it is not shown is
+    /// returned, to be dropped when the lock is released.
+    #[must_use]
+    pub(crate) fn turn_away(
+        &mut self,
+        shard: &mut Shard<'p, K, V>,
+        (hash, key): (u64, K),
+        arrival: Arrival<V>,
+        cause: RemovalCause,
+    ) -> Option<(K, Arrival<V>)> {
+        if !self.removed.is_listening() {
+            self.removed.count(cause);
+            return Some((key, arrival));
+        }
+        let slot = shard.reserve(hash, key);
+        shard.turn_away(slot, arrival, cause, &mut self.removed);
+        None
     }
 
     /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and

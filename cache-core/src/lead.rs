@@ -242,10 +242,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         };
         let Leader { flight, state, replaces, .. } = &mut self;
         store.write(now, |call| {
-            let cause = match () {
-                () if arrival.times.deadline <= now => RemovalCause::Expired,
-                () if u64::from(arrival.weight) > store.budget.max() => RemovalCause::Size,
-                () => return call.publish(flight, *replaces, arrival, state),
+            let Some(cause) = store.refuses(&arrival, now) else {
+                return call.publish(flight, *replaces, arrival, state);
             };
             // What the value was to replace is out of date all the same.
             let outdated = *replaces || store.config.lifetimes.serves_stale();

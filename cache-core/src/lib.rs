@@ -18,7 +18,7 @@
 //! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, `executor`, `janitor`, ...); `table`,
 //! the only part that is used without a lock and the only one with `unsafe` code, `policy` (eviction),
 //! `wheel` (timers) and `freshness` (fresh, due, stale, over: the one place that decides); `nesting`,
-//! `flight`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
+//! `flight`, `written`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
 //! happens under one lock; `store`, `call`, `dating` and `write`, what happens around the locks; `lead`,
 //! `load`, `refresh`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
 //! `loading`, `builder`, `iter`, `unwind`. A file uses only what stands below it. Each begins with what it is,
@@ -77,6 +77,7 @@ mod unwind;
 mod wait;
 mod wheel;
 mod write;
+mod written;
 
 #[doc(hidden)]
 pub mod __private;

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::flight::{Flight, Kind};
+use crate::written::{RunningBatch, Written};
 
 /// Flights in a list before there are twice as many lists.
 const SHORT: usize = 8;
@@ -23,6 +24,8 @@ pub(crate) struct Register<V> {
     /// Flights that have been registered, ever.
     began: u64,
     spare: Option<Arc<Flight<V>>>,
+    /// Keys that were written, for answers that have no flight.
+    written: Written,
 }
 
 struct Registered<V> {
@@ -85,8 +88,8 @@ impl<V> Registered<V> {
 }
 
 impl<V> Register<V> {
-    pub(crate) fn new() -> Self {
-        Register { lists: vec![Vec::new()], registered: 0, began: 0, spare: None }
+    pub(crate) fn new(written: Written) -> Self {
+        Register { lists: vec![Vec::new()], registered: 0, began: 0, spare: None, written }
     }
 
     /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
@@ -181,7 +184,9 @@ impl<V> Register<V> {
     /// What its lists take, without the flights.
     pub(crate) fn heap_bytes(&self) -> usize {
         let lists = self.lists.iter().map(|list| list.capacity() * size_of::<Registered<V>>());
-        self.lists.capacity() * size_of::<Vec<Registered<V>>>() + lists.sum::<usize>()
+        self.lists.capacity() * size_of::<Vec<Registered<V>>>()
+            + lists.sum::<usize>()
+            + self.written.heap_bytes()
     }
 
     /// May the value of this flight be stored, as far as other flights go?
@@ -190,6 +195,13 @@ impl<V> Register<V> {
         // A computation has read what is there and is about to decide: none but it may change it.
         found.kind != Kind::Alone
             || self.with_hash(flight.hash()).all(|other| other.kind != Kind::Compute)
+    }
+
+    /// May a value be stored that has no flight: was no key of its hash written since this batch
+    /// began, and is none computed?
+    pub(crate) fn may_add(&self, hash: u64, since: &RunningBatch) -> bool {
+        self.written.is_untouched(hash as u32, since)
+            && self.with_hash(hash).all(|other| other.kind != Kind::Compute)
     }
 
     /// Is the flight registered, and is it certain that there is no entry of its key? Being
@@ -231,6 +243,7 @@ impl<V> Register<V> {
     /// hash have been judged.
     #[inline]
     pub(crate) fn overtake(&mut self, low: u32, judged: &Judged<V>) {
+        self.written.note(low);
         if self.registered > 0 {
             self.retain(low, |other| judged.is_other(&other.flight));
         }
@@ -247,12 +260,14 @@ impl<V> Register<V> {
 
     /// All keys are written.
     pub(crate) fn overtake_all(&mut self) {
+        self.written.note_all();
         self.registered = 0;
         self.lists = vec![Vec::new()];
     }
 
     /// As `overtake_all`, but for computations that have been shown an entry, which it answers with.
     pub(crate) fn overtake_loads(&mut self) -> Vec<Arc<Flight<V>>> {
+        self.written.note_all();
         for list in &mut self.lists {
             list.retain(|other| other.kind == Kind::Compute && !other.vacant);
         }
@@ -292,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_register_is_one_list_again_after_a_large_batch() {
-        let mut register = Register::<u64>::new();
+        let mut register = Register::<u64>::new(Written::new(Arc::default(), 10));
         let flight = |hash| Arc::new(Flight::new(key(hash), None, false));
         let flights: Vec<_> = (0..1000).map(flight).collect();
         flights.iter().for_each(|flight| register.add(Kind::Shared, true, Arc::clone(flight)));
@@ -306,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
-        let mut register = Register::<u64>::new();
+        let mut register = Register::<u64>::new(Written::new(Arc::default(), 10));
         let flight = Arc::new(Flight::new(key(1), None, false));
         register.add(Kind::Shared, true, Arc::clone(&flight));
         assert!(register.remove(&flight));

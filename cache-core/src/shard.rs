@@ -9,6 +9,8 @@
 //! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer is
 //! then early, and is set anew when it is due.
 
+use std::sync::Arc;
+
 use crate::RemovalCause;
 use crate::budget::Reservation;
 use crate::policy::{Ghost, Policy};
@@ -16,6 +18,7 @@ use crate::register::Register;
 use crate::stats::Counters;
 use crate::table::{Entry, Locked, NEVER, Nodes, Reserved, Times};
 use crate::wheel::Wheel;
+use crate::written::{Batches, Written};
 
 /// Expired entries that one write frees at most.
 pub(crate) const EXPIRE_STEP: usize = 16;
@@ -41,11 +44,11 @@ pub(crate) struct ShardState<V> {
 }
 
 impl<V> ShardState<V> {
-    pub(crate) fn new(share: u64, most: u64, grace: u64) -> Self {
+    pub(crate) fn new(share: u64, most: u64, grace: u64, batches: &Arc<Batches>) -> Self {
         ShardState {
             policy: Policy::new(share),
             wheel: Wheel::new(),
-            loads: Register::new(),
+            loads: Register::new(Written::new(Arc::clone(batches), share)),
             share,
             most,
             grace,

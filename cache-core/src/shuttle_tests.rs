@@ -307,6 +307,37 @@ fn a_batch_that_fails_leaves_nobody_waiting() {
     });
 }
 
+/// Batches that answer a key which they were not asked for, and one who invalidates it and then
+/// asks.
+#[test]
+fn an_answer_not_asked_for_is_no_older_than_an_invalidation() {
+    model(|| {
+        let (cache, source) = (cache(), Source::default());
+        let batch = |asked: u64| -> Box<dyn FnOnce() + Send> {
+            let (cache, source) = (cache.clone(), source.clone());
+            Box::new(move || {
+                cache.get_many_with(&[asked], |_| {
+                    let value = source.read();
+                    vec![(1, value), (asked, value)]
+                });
+            })
+        };
+        let (flushed, flushing) = (source.clone(), cache.clone());
+        let invalidate = Box::new(move || {
+            let floor = flushed.now();
+            match thread_rng().gen_range(0..3) {
+                0 => flushing.invalidate(&1),
+                1 => flushing.invalidate_all(),
+                _ => _ = flushing.invalidate_entries_if(|key, _| *key == 1),
+            }
+            assert!(flushing.get(&1).is_none_or(|value| value >= floor));
+            assert!(flushing.get_with(1, || flushed.read()) >= floor);
+        });
+        together([batch(2), batch(3), invalidate]);
+        cache.__validate();
+    });
+}
+
 #[test]
 fn computations_lose_nothing() {
     model(|| {

@@ -38,6 +38,7 @@ use crate::panics::{dispose, title};
 use crate::shard::ShardState;
 use crate::stats::{Counters, Stats};
 use crate::table::{Entry, Keeps, NEVER, Notices, Pinned, Plan, Table, entries_for_groups};
+use crate::written::Batches;
 use crate::{Expiry, RemovalCause, Status};
 
 /// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
@@ -49,9 +50,9 @@ const SHARD_MOST: u64 = {
 /// Entries below which a shard is too small for its policy.
 const SHARD_LEAST: u64 = 64;
 
-/// The most entries that a cache has at once: 147 million slots fewer than there can be, which are
+/// The most entries that a cache has at once: 73 million slots fewer than can be had, which are
 /// left for what waits.
-pub(crate) const MOST_ENTRIES: u64 = 2_000_000_000;
+pub(crate) const MOST_ENTRIES: u64 = 1_000_000_000;
 
 /// Enough for 100 million entries; an empty cache should not be large for what it may hold one day.
 const MOST_SHARDS: u64 = 4096;
@@ -105,6 +106,8 @@ pub(crate) struct Store<K, V> {
     anchor: Option<(Instant, u64)>,
     /// Where the search for a shard with too much begins next.
     pub(crate) next_donor: AtomicUsize,
+    /// The batches of loads that run.
+    pub(crate) batches: Arc<Batches>,
 }
 
 pub(crate) type Pin<'s, K, V> = Pinned<'s, K, V, ShardState<V>>;
@@ -158,8 +161,9 @@ impl<K, V> Store<K, V> {
         let share = bound.div_ceil(shards as u64);
         // Without weights the bound sees to it.
         let most = if weighted { most.div_ceil(shards as u64) } else { u64::MAX };
+        let batches = Arc::default();
         Store {
-            table: Table::new(plan, |_| ShardState::new(share, most, grace))
+            table: Table::new(plan, |_| ShardState::new(share, most, grace, &batches))
                 .named(config.name.clone()),
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
@@ -169,6 +173,7 @@ impl<K, V> Store<K, V> {
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
             clock,
             next_donor: AtomicUsize::new(0),
+            batches,
             config,
         }
     }

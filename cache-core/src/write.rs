@@ -64,9 +64,8 @@ impl<K, V> Store<K, V> {
         K: Eq,
     {
         let (arrival, now) = self.receive((hash, &key), value, ttl, 0);
-        let stored = u64::from(arrival.weight) <= self.budget.max() && arrival.times.deadline > now;
-        if !stored {
-            return self.turn_away(hash, key, arrival, now);
+        if let Some(cause) = self.refuses(&arrival, now) {
+            return self.turn_away((hash, key), arrival, cause, now);
         }
         self.write(now, |call| {
             let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
@@ -82,14 +81,27 @@ impl<K, V> Store<K, V> {
         });
     }
 
+    /// Why a value cannot be stored, if it cannot: it is dead on arrival, or heavier than the whole
+    /// cache.
+    pub(crate) fn refuses(&self, arrival: &Arrival<V>, now: u64) -> Option<RemovalCause> {
+        match () {
+            () if arrival.times.deadline <= now => Some(RemovalCause::Expired),
+            () if u64::from(arrival.weight) > self.budget.max() => Some(RemovalCause::Size),
+            () => None,
+        }
+    }
+
     /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
     /// what was there goes all the same, and the listener is told of both.
-    fn turn_away(&self, hash: u64, key: K, arrival: Arrival<V>, now: u64)
-    where
+    fn turn_away(
+        &self,
+        (hash, key): (u64, K),
+        arrival: Arrival<V>,
+        refused_for: RemovalCause,
+        now: u64,
+    ) where
         K: Eq,
     {
-        let dead = arrival.times.deadline <= now;
-        let refused_for = if dead { RemovalCause::Expired } else { RemovalCause::Size };
         self.write(now, |call| {
             let (eq, judged) = (|other: &K| *other == key, RefCell::new(Judged::new()));
             let (mut shard, found) =
@@ -99,12 +111,7 @@ impl<K, V> Store<K, V> {
                 shard.remove(id, cause, &mut call.room, &mut call.removed);
             }
             shard.state().0.loads.overtake(hash as u32, &judged.borrow());
-            if call.removed.is_listening() {
-                let slot = shard.reserve(hash, key);
-                shard.turn_away(slot, arrival, refused_for, &mut call.removed);
-            } else {
-                call.removed.count(refused_for);
-            }
+            let _not_shown = call.turn_away(&mut shard, (hash, key), arrival, refused_for);
             call.expire_and_unlock(shard);
         });
     }

@@ -29,10 +29,10 @@ fn values_come_in_the_order_of_the_keys<S: TestHasher>(subject: &Subject<u64, u6
     });
     assert_eq!(values, [Some(1), Some(33), Some(4), Some(33), Some(1), None]);
     assert_eq!(asked, [[1, 2, 9]], "the missing ones, each once");
-    assert_eq!(subject.get(&77), None, "who knows how old that is");
-    if subject.room() >= 3 {
+    if subject.room() >= 4 {
         assert_eq!(subject.get_many(&[1, 2, 3]), [Some(1), Some(4), Some(33)]);
-        subject.check_holds(3);
+        assert_eq!(subject.get(&77), Some(0), "it was not asked for, and is stored all the same");
+        subject.check_holds(4);
         let again = subject.get_many_with(&[2, 1], |_| unreachable!("nothing is missing"));
         assert_eq!(again, [Some(4), Some(1)]);
     }

@@ -160,9 +160,10 @@ impl Actor {
         let load = |missing: Vec<Key>| {
             let mut actor = inner.sibling();
             let versions: Vec<u64> = missing.iter().map(|key| shelf.truth.now(key.id)).collect();
+            let unasked = actor.unasked(n, &missing);
             async move {
                 actor.toil_as_task((n, missing[0].id)).await;
-                actor.answers(n, &missing, &versions)
+                actor.answers(n, &missing, &versions, unasked)
             }
         };
         let wanted = keys(n, &ids);

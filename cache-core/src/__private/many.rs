@@ -7,7 +7,7 @@
 use super::bounds::{Fits, Hasher, Impossible, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
-use crate::batch::{Batch, numbered, numbers};
+use crate::batch::{Answers, Batch, numbered, numbers};
 use crate::refresh::Looked;
 use crate::wait::Caller;
 use crate::{Cache, macro_caches};
@@ -187,7 +187,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
             async move {
                 let pairs = pairing.apart(H::split(loading.await)?);
-                Ok(numbered(pairing.numbers(&asked, &pairs), pairs))
+                let asked = numbered(pairing.numbers(&asked, &pairs), pairs);
+                Ok(Answers { asked, others: Vec::new() })
             }
         };
         let hasher = cache.hasher().clone();

@@ -47,8 +47,15 @@ where
     /// overtakes the load of that key alone.
     ///
     /// `init` runs once, or not at all if no key is missing; a further time for keys whose load by
-    /// another caller came to nothing. Pairs with keys that it was not asked for are ignored. If it
-    /// panics, the panic goes to the caller, and nothing is stored.
+    /// another caller came to nothing. If it panics, the panic goes to the caller, and nothing is
+    /// stored.
+    ///
+    /// Pairs with keys that it was not asked for are stored, too (a query may give a whole page
+    /// where one row was wanted), unless the key has a live value, or may have been written,
+    /// invalidated or flushed since `init` was called: no load stood for it, so it cannot be told
+    /// exactly, and where there is doubt the pair is dropped. Which keys were written is noted
+    /// while batches run, by a part of their hashes; a write to another key of the same part is
+    /// such a doubt.
     ///
     /// In a cache that refreshes or serves stale values, keys whose refresh this call has claimed are among
     /// those given to `init`. One that it does not answer is taken to be gone, and removed.
@@ -79,7 +86,7 @@ where
             let pairs = init(&missing);
             // Now, lest a panic of it leak what is returned.
             drop(missing);
-            ready(Ok(answers(&asked, pairs)))
+            ready(Ok(answers(&asked, pairs, |key| self.hash(key))))
         };
         let batch = self.batch(keys).load(self.store(), Caller::Thread, loader, NeverFails);
         let Ok(values) = crate::load::ready(batch);
@@ -108,7 +115,7 @@ where
         let loader = |places: Vec<usize>| {
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let loading = init(asked.iter().copied().cloned().collect());
-            async move { Ok(answers(&asked, loading.await)) }
+            async move { Ok(answers(&asked, loading.await, |key| self.hash(key))) }
         };
         let batch = self.batch(keys);
         let Ok(values) = batch.load(self.store(), Caller::Task, loader, NeverFails).await;
