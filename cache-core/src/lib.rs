@@ -66,6 +66,7 @@ mod shard;
 mod share;
 #[cfg(all(test, shuttle))]
 mod shuttle_tests;
+mod signal;
 mod stats;
 mod status;
 mod store;

@@ -1,23 +1,20 @@
 //! Waiting for a flight, as a thread or as a task.
 //!
 //! Both leave a [`Waker`] with the flight. A task leaves that of its executor and is polled again; a
-//! thread leaves one that unparks it ([`Signal`]) and blocks. A thread could also block in
-//! `std::thread::park`, but must not: a token meant for an executor below it on the stack, which
-//! parks the same thread, would be taken by this wait and be missing there.
+//! thread leaves that of a [`Signal`], which unblocks it.
 //!
 //! A wait ends when the flight has landed; at once if it could never end, as far as the cache can
 //! know (see `nesting.rs`); and when the caller's patience is over.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::alarm::{self, Alarm};
 use crate::flight::Flight;
 use crate::nesting::{self, Running};
-use crate::sync::{Condvar, Mutex, wait_until};
+use crate::signal::Signal;
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +95,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
 
     /// Blocks the calling thread until the flight has landed, whoever polls its loader.
     pub(crate) fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
-        let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
+        let signal = Signal::new();
         match self.take_place(Waker::from(Arc::clone(&signal))) {
             Err(waited) => waited,
             Ok(_place) => {
@@ -143,40 +140,5 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
             Some(_) => {}
         }
         Poll::Pending
-    }
-}
-
-/// Polls a future as a thread that has nothing else to do, until it is ready.
-pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
-    let signal = Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() });
-    let waker = Waker::from(Arc::clone(&signal));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        signal.block_until(None);
-    }
-}
-
-/// Unblocks the thread that waits for it.
-struct Signal {
-    woken: Mutex<bool>,
-    wake: Condvar,
-}
-
-impl Signal {
-    fn block_until(&self, deadline: Option<Instant>) {
-        let (mut woken, mut timed_out) = (self.woken.lock(), false);
-        while !*woken && !timed_out {
-            (woken, timed_out) = wait_until(&self.wake, woken, deadline);
-        }
-        *woken = false;
-    }
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        *self.woken.lock() = true;
-        self.wake.notify_one();
     }
 }

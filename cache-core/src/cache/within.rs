@@ -13,8 +13,8 @@ use crate::executor::Job;
 use crate::panics::dispose;
 use crate::refresh::Looked;
 use crate::share::ShareArc;
+use crate::signal::block_on;
 use crate::timeouts::LoadTimeouts;
-use crate::wait::block_on;
 use crate::{LoadError, Status};
 
 /// A load that owns all it needs, so that it may outlive the call that began it.
