@@ -8,39 +8,12 @@ use std::time::Duration;
 
 use cache_core::{Cache, FakeClock, Job, LoadError, LoadTimeouts, Status};
 use common::must_end;
-use common::tasks::{Gate, Polled};
+use common::tasks::{Gate, Polled, Timer};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const SOFT: Duration = Duration::from_millis(10);
 const HARD: Duration = Duration::from_millis(100);
-
-/// A timer whose sleeps end when the test says so.
-#[derive(Clone, Default)]
-struct Timer(Arc<Mutex<Vec<(Duration, Gate)>>>);
-
-impl Timer {
-    fn timeouts(&self) -> LoadTimeouts {
-        let sleeps = Arc::clone(&self.0);
-        LoadTimeouts::new(move |duration| {
-            let gate = Gate::default();
-            sleeps.lock().unwrap().push((duration, gate.clone()));
-            async move { gate.passed().await }
-        })
-    }
-
-    /// Ends all sleeps, and says how long they were to be.
-    fn ring(&self) -> Vec<Duration> {
-        let sleeps = std::mem::take(&mut *self.0.lock().unwrap());
-        sleeps
-            .into_iter()
-            .map(|(duration, gate)| {
-                gate.open();
-                duration
-            })
-            .collect()
-    }
-}
 
 type Jobs = Arc<Mutex<Vec<Job>>>;
 
