@@ -238,8 +238,10 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
-    /// Where refreshes are made that no caller waits for, those of a [`LoadingCache`]: see [`Spawn`]. A thread
-    /// for each, if nothing else is said.
+    /// Where work is done that no caller waits for: refreshes of a [`LoadingCache`], and loads of
+    /// [`try_get_within_async`](Cache::try_get_within_async) whose caller was served at its soft
+    /// limit. See [`Spawn`], which has the recipe for tokio. If nothing else is said, each refresh
+    /// has a thread of its own, and such loads are given up unless a task waits for them.
     pub fn executor(mut self, executor: impl Spawn) -> Self {
         self.executor = Arc::new(executor);
         self

@@ -46,14 +46,19 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use crate::nesting::{self, KeyAt, Running};
 use crate::panics::dispose;
 use crate::sync::Mutex;
 use crate::table::{Reserved, SharedSlot};
+
+mod rest;
+
+use self::rest::Handover;
+pub(crate) use self::rest::Rest;
 
 /// How a flight ended.
 pub(crate) enum Outcome<V> {
@@ -91,26 +96,42 @@ pub(crate) struct Flight<V> {
     joined: AtomicUsize,
     /// The thread that polled the load last, if its loader is a future; otherwise 0.
     polled_by: AtomicUsize,
+    /// The load ends before it is ready, and that counts as a failure of it.
+    given_up: AtomicBool,
+    /// It is not inside of `outer` any more: the call that began it there has ended.
+    detached: AtomicBool,
     outcome: OnceLock<Outcome<V>>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Waiting<V>>,
 }
 
 /// The calls that wait, by their tickets.
-struct Waiting {
+struct Waiting<V> {
     next_ticket: u64,
     calls: BTreeMap<u64, Call>,
+    /// The threads that block in a call, one of each such call.
+    blocked: Vec<usize>,
+    /// What is left of the load, where tasks that wait are to poll it; not while one does.
+    rest: Option<Rest<V>>,
+    /// The task that polls the rest: it has been woken since it came to be that, or its waker has
+    /// been given to the rest.
+    driver: Option<u64>,
 }
 
 /// A call that waits.
 struct Call {
     waker: Waker,
+    /// A thread that blocks, or the one by which a task was polled last.
+    thread: usize,
+    blocks: bool,
     /// The load that the call was made inside of.
     inside: Option<Arc<dyn Running>>,
 }
 
-impl<V: Send + Sync> Running for Flight<V> {
+impl<V: Send + Sync + 'static> Running for Flight<V> {
     fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
-        self.outer.iter().for_each(&mut *visit);
+        // Relaxed: a search that sees it late takes the load for one that is still waited for.
+        let outer = self.outer.iter().filter(|_| !self.detached.load(Relaxed));
+        outer.for_each(&mut *visit);
         self.waiting.lock().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
@@ -134,8 +155,16 @@ impl<V> Flight<V> {
             compute,
             joined: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
+            detached: AtomicBool::new(false),
             outcome: OnceLock::new(),
-            waiting: Mutex::new(Waiting { next_ticket: 0, calls: BTreeMap::new() }),
+            waiting: Mutex::new(Waiting {
+                next_ticket: 0,
+                calls: BTreeMap::new(),
+                blocked: Vec::new(),
+                rest: None,
+                driver: None,
+            }),
         }
     }
 
@@ -144,6 +173,7 @@ impl<V> Flight<V> {
         debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
         (self.key, self.outer, self.compute) = (key, outer, compute);
         *self.polled_by.get_mut() = 0;
+        (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
         *self.joined.get_mut() = 0;
     }
 
@@ -203,6 +233,7 @@ impl<V> Flight<V> {
         // A flight lands once; if it did not, the first outcome stands.
         let refused = self.outcome.set(outcome);
         let calls = std::mem::take(&mut waiting.calls);
+        waiting.blocked.clear();
         drop(waiting);
         for call in calls.into_values() {
             // A waker that panics is its runtime's trouble and must not keep the others waiting.
@@ -213,40 +244,57 @@ impl<V> Flight<V> {
     }
 
     /// Leaves a waker to be called at the landing. The ticket is for [`rewait`](Self::rewait) and
-    /// [`leave`](Self::leave). If the flight has landed, the waker comes back.
+    /// [`leave`](Self::leave). The waker comes back if the flight has landed; or if the caller
+    /// would block, and has become the thread whose task is to poll the rest of the load.
     pub(crate) fn await_landing(
         &self,
         waker: Waker,
         inside: Option<Arc<dyn Running>>,
+        blocks: bool,
     ) -> Result<u64, Waker> {
         let mut waiting = self.waiting.lock();
         // Looked at under the lock that `land` takes after setting the outcome: either it finds
-        // this call, or this call finds the outcome.
-        if self.outcome.get().is_some() {
+        // this call, or this call finds the outcome. So it is with the choice of a driver.
+        let is_driver = blocks && waiting.driver.is_some() && self.was_polled_here();
+        if is_driver || self.outcome.get().is_some() {
             return Err(waker);
         }
-        let ticket = waiting.next_ticket;
+        let (ticket, thread) = (waiting.next_ticket, nesting::thread_number());
         waiting.next_ticket += 1;
-        waiting.calls.insert(ticket, Call { waker, inside });
+        waiting.calls.insert(ticket, Call { waker, thread, blocks, inside });
+        if blocks {
+            waiting.blocked.push(thread);
+        }
         Ok(ticket)
     }
+}
 
+impl<V: Send + Sync + 'static> Flight<V> {
     /// A task that waits is polled again, perhaps with another waker. False if the flight has landed.
-    pub(crate) fn rewait(&self, ticket: u64, waker: &Waker) -> bool {
+    pub(crate) fn rewait(&self, ticket: u64, context: &mut Context<'_>) -> bool {
         // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
-        let mut waker = waker.clone();
+        let mut waker = context.waker().clone();
         let mut waiting = self.waiting.lock();
-        let call = waiting.calls.get_mut(&ticket);
-        let waits = call.map(|call| std::mem::swap(&mut call.waker, &mut waker)).is_some();
+        let Some(call) = waiting.calls.get_mut(&ticket) else { return false };
+        std::mem::swap(&mut call.waker, &mut waker);
+        call.thread = nesting::thread_number();
+        let rest = if waiting.driver == Some(ticket) { waiting.rest.take() } else { None };
         drop(waiting);
-        waits
+        rest.is_none_or(|rest| self.drive(rest, context))
     }
 
     /// Does not wait any more.
     pub(crate) fn leave(&self, ticket: u64) {
         let mut waiting = self.waiting.lock();
         // Dropped after the unlocking.
-        let _left = waiting.calls.remove(&ticket);
+        let left = waiting.calls.remove(&ticket);
+        if let Some(call) = left.as_ref().filter(|call| call.blocks) {
+            let place = waiting.blocked.iter().position(|&thread| thread == call.thread);
+            place.map(|place| waiting.blocked.swap_remove(place));
+        }
+        let drove = waiting.driver == Some(ticket);
+        let next = if drove { self.choose_driver(&mut waiting) } else { Handover::Nothing };
         drop(waiting);
+        next.finish_quietly();
     }
 }

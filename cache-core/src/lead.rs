@@ -310,8 +310,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
         let mut panics = Panics::default();
         if self.state == LeaderState::Leading {
-            // A loader that panics has failed; one that is dropped halfway has not.
-            let failed = std::thread::panicking() && self.store.config.lifetimes.outlives_loads();
+            // A loader that panics has failed, and one that is given up. One that is merely dropped
+            // halfway has not.
+            let failed = std::thread::panicking() || self.flight.was_given_up();
+            let failed = failed && self.store.config.lifetimes.outlives_loads();
             panics.catch(|| if failed { self.note_failure() } else { self.unregister() });
             if self.state == LeaderState::Leading {
                 // `Eq` panicked, before the flight was off the register. This compares nothing.

@@ -94,7 +94,7 @@ pub use crate::cache::Cache;
 pub use crate::clock::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
 pub use crate::entry::{CompResult, Entry, Op};
 pub use crate::error::{BuildError, LoadError};
-pub use crate::executor::{Job, Spawn};
+pub use crate::executor::{FutureJob, Job, Spawn};
 pub use crate::expiry::{Expiry, Negative};
 pub use crate::info::EntryInfo;
 pub use crate::iter::Iter;

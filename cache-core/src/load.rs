@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 use crate::Status;
 use crate::clock::SYSTEM_HAS_CLOCK;
 use crate::flight::{Flight, Kind, Outcome};
-use crate::freshness::RETRY;
 use crate::lead::Leader;
 use crate::nesting::{self, Running};
 use crate::shard::Shard;
@@ -159,16 +158,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let status = lifetimes.served_after_failure(old, now)?;
         self.count_status(&pinned, status);
         Some((old.value().clone(), status))
-    }
-
-    /// Notes that a load of a key, which has ended already, has failed.
-    pub(crate) fn note_failure(&self, hash: u64, key: &K) {
-        if self.config.lifetimes.outlives_loads() {
-            let (now, pinned) = (self.now(), self.table.pin());
-            // The pin keeps the slot from being another entry's.
-            let pace = pinned.find(hash, |other| other == key).and_then(Entry::pace);
-            pace.into_iter().for_each(|pace| pace.fail(now.saturating_add(RETRY)));
-        }
     }
 
     /// Loads a key whatever is stored under it; what `kept` picks of the result takes its place.

@@ -38,6 +38,7 @@
 
 mod stack;
 
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
@@ -49,7 +50,7 @@ use crate::sync::thread_local;
 use crate::table::SharedSlot;
 
 /// A load that runs, or several that have one loader.
-pub(crate) trait Running: Send + Sync {
+pub(crate) trait Running: Any + Send + Sync {
     /// Shows the loads that cannot end before this one has: the one that it is inside of, and those
     /// that wait for it.
     fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>));

@@ -14,7 +14,8 @@ pub enum Status {
     Loaded,
     /// Another call was loading it, and this one waited for that.
     Coalesced,
-    /// It was in the cache and had expired, and a load of it has failed, not longer after than
+    /// It was in the cache and had expired, and a load of it has failed, or takes longer than its
+    /// caller waits ([`LoadTimeouts`](crate::LoadTimeouts)); not longer after than
     /// [`stale_if_error`](crate::CacheBuilder::stale_if_error) allows.
     Fallback,
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How long a load may take: given to
 /// [`Cache::try_get_within_async`](crate::Cache::try_get_within_async).
@@ -40,7 +40,9 @@ impl LoadTimeouts {
     }
 
     /// After so long, a call is served an old value if there is one that may be served
-    /// ([`stale_while_revalidate`], [`stale_if_error`]), and the load goes on behind it. If there is none, the
+    /// ([`stale_while_revalidate`], [`stale_if_error`]), and the load goes on without it: polled by
+    /// tasks that wait for it or by the cache's executor, see
+    /// [`try_get_within_async`](crate::Cache::try_get_within_async). If there is no old value, the
     /// call goes on waiting.
     ///
     /// [`stale_while_revalidate`]: crate::CacheBuilder::stale_while_revalidate
@@ -52,8 +54,9 @@ impl LoadTimeouts {
     }
 
     /// After so long, a call gives up: it is served an old value if there is one, and is given
-    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut) otherwise. A load of its own is dropped; if others
-    /// wait for it, one of them begins another.
+    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut) otherwise. A load of its own is dropped
+    /// and has failed, also where the call was served at its soft limit and the load went on; if
+    /// others wait for it, they are served the old value, or one of them begins another load.
     #[must_use]
     pub fn hard(mut self, limit: Duration) -> Self {
         self.hard = Some(limit);

@@ -4,7 +4,8 @@
 //! thread leaves that of a [`Signal`], which unblocks it.
 //!
 //! A wait ends when the flight has landed; at once if it could never end, as far as the cache can
-//! know (see `nesting.rs`); and when the caller's patience is over.
+//! know (see `nesting.rs`); and when the caller's patience is over. A task that waits may come to
+//! poll the load that it waits for (see `flight/rest.rs`).
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -34,17 +35,18 @@ pub(crate) enum Waited {
     TimedOut,
     /// It cannot end before the caller does.
     Ring,
-    /// The calling thread would block, and it was the last to poll the loader.
+    /// The calling thread would block, and it was the last to poll the loader, or the task that is
+    /// to poll it.
     OwnThread,
 }
 
 /// A place among those who wait for a flight, given up when it drops.
-struct Place<'f, V> {
+struct Place<'f, V: Send + Sync + 'static> {
     flight: &'f Flight<V>,
     ticket: u64,
 }
 
-impl<V> Drop for Place<'_, V> {
+impl<V: Send + Sync + 'static> Drop for Place<'_, V> {
     fn drop(&mut self) {
         self.flight.leave(self.ticket);
     }
@@ -52,10 +54,11 @@ impl<V> Drop for Place<'_, V> {
 
 impl<V: Send + Sync + 'static> Flight<V> {
     /// A place among those who wait, or why there is nothing to wait for.
-    fn take_place(self: &Arc<Self>, waker: Waker) -> Result<Place<'_, V>, Waited> {
+    fn take_place(self: &Arc<Self>, waker: Waker, caller: Caller) -> Result<Place<'_, V>, Waited> {
+        let blocks = caller == Caller::Thread;
         let inside = nesting::innermost();
         let placed = if inside.is_none() {
-            self.await_landing(waker, None)
+            self.await_landing(waker, None, blocks)
         } else {
             let target = Arc::clone(self) as Arc<dyn Running>;
             let mut found = Vec::new();
@@ -64,13 +67,14 @@ impl<V: Send + Sync + 'static> Flight<V> {
                 drop(graph);
                 return Err(Waited::Ring);
             }
-            let placed = self.await_landing(waker, inside);
+            let placed = self.await_landing(waker, inside, blocks);
             drop(graph);
             placed
         };
         match placed {
             Ok(ticket) => Ok(Place { flight: self, ticket }),
-            Err(_waker) => Err(Waited::Landed),
+            Err(_waker) if self.outcome().is_some() => Err(Waited::Landed),
+            Err(_waker) => Err(Waited::OwnThread),
         }
     }
 
@@ -96,7 +100,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
     /// Blocks the calling thread until the flight has landed, whoever polls its loader.
     pub(crate) fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
         let signal = Signal::new();
-        match self.take_place(Waker::from(Arc::clone(&signal))) {
+        match self.take_place(Waker::from(Arc::clone(&signal)), Caller::Thread) {
             Err(waited) => waited,
             Ok(_place) => {
                 signal.block_until(deadline);
@@ -107,7 +111,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
 }
 
 /// A task that waits.
-struct Wait<'f, V> {
+struct Wait<'f, V: Send + Sync + 'static> {
     flight: &'f Arc<Flight<V>>,
     deadline: Option<Instant>,
     place: Option<Place<'f, V>>,
@@ -117,12 +121,12 @@ struct Wait<'f, V> {
 impl<V: Send + Sync + 'static> Wait<'_, V> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
         match &self.place {
-            None => match self.flight.take_place(context.waker().clone()) {
+            None => match self.flight.take_place(context.waker().clone(), Caller::Task) {
                 Ok(place) => self.place = Some(place),
                 Err(waited) => return Poll::Ready(waited),
             },
             Some(place) => {
-                if !self.flight.rewait(place.ticket, context.waker()) {
+                if !self.flight.rewait(place.ticket, context) {
                     return Poll::Ready(Waited::Landed);
                 }
             }

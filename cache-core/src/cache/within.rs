@@ -1,20 +1,17 @@
-//! Loads whose caller does not wait for ever.
+//! Loads with timeouts.
 
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hash};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use super::Cache;
-use crate::executor::Job;
-use crate::panics::dispose;
+use crate::flight::{Flight, Rest};
 use crate::refresh::Looked;
 use crate::share::ShareArc;
-use crate::signal::block_on;
-use crate::timeouts::LoadTimeouts;
+use crate::timeouts::{LoadTimeouts, Sleep};
 use crate::{LoadError, Status};
 
 /// A load that owns all it needs, so that it may outlive the call that began it.
@@ -29,13 +26,27 @@ where
     /// As [`try_get_with_async`](Self::try_get_with_async), and does not wait longer than `timeouts` says;
     /// says how the value came about.
     ///
-    /// At the soft limit the call is served an old value, if there is one that may be served, and the load goes
-    /// on: a job of the cache's [`executor`](crate::CacheBuilder::executor) polls it to its end. (A load that
-    /// needs its runtime, as tokio's do, wants an executor whose threads know it, such as `spawn_blocking`.)
-    /// Other callers wait for it, or are served, as for any load. At the hard limit the call ends, and so
-    /// does the load if it was this call's own.
+    /// At the soft limit the call is served an old value, if there is one that may be served
+    /// ([`Status::Stale`] or [`Status::Fallback`]). If the load is this call's own, it goes on
+    /// where a future can be polled, which is tried in this order:
+    /// 1. by a task that waits for the load in any `_async` method; if that task stops waiting, by
+    ///    another;
+    /// 2. by the cache's [`executor`](crate::CacheBuilder::executor), if it takes futures
+    ///    ([`Spawn::spawn_future`](crate::Spawn::spawn_future): there is the recipe for tokio). The
+    ///    default executor takes none, because its threads belong to no runtime;
+    /// 3. otherwise the load is given up: `init` is dropped and has failed, so that the next
+    ///    attempt is made a second later at the earliest, and
+    ///    [`Stats::load_failures`](crate::Stats) counts it. Threads that wait for it are served the
+    ///    old value too.
     ///
-    /// A call that waits for the load of another has its own limits; reaching them does nothing to that load.
+    /// A panic of `init` from then on reaches no caller; the load has failed. That is also what
+    /// happens where a task polls `init` on a runtime that it cannot live on. Task-local values are
+    /// those of the task that polls it.
+    ///
+    /// At the hard limit the call ends, if it has not been served before; and so does the load if
+    /// it was this call's own, in any case. Other callers wait for the load, or are served, as for
+    /// any. A call that waits for the load of another has its own limits; reaching them does
+    /// nothing to that load.
     ///
     /// # Errors
     /// [`LoadError::Failed`] with the error of `init`, this call's or that of the one it waited for;
@@ -67,12 +78,12 @@ where
             Looked::Served(value, status) => return Ok((value, status)),
             looked => looked,
         };
-        // Tells whether this call loads, or waits for another that does.
-        let leads = Arc::new(AtomicBool::new(false));
+        // The flight that this call leads, if it does not wait for that of another.
+        let leads = Arc::new(OnceLock::new());
         let (cache, own, led) = (self.clone(), (hash, key.clone()), Arc::clone(&leads));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                led.store(true, Relaxed);
+                Flight::<V>::innermost().map(|flight| led.set(flight));
                 init.await.map_err(Arc::new)
             };
             cache.load_async(looked, own, init, ShareArc).await
@@ -82,46 +93,51 @@ where
         if let Some(soft) =
             timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard))
         {
-            if let Some(loaded) = until(&mut load, timeouts, soft).await {
+            if let Some(loaded) = until(&mut load, timeouts.sleep(soft)).await {
                 return loaded.map_err(LoadError::Failed);
             }
             if let Some(old) = self.store().old_value(hash, &key) {
-                if leads.load(Relaxed) {
-                    self.finish_behind(load);
+                if let Some(flight) = leads.get() {
+                    let left = timeouts.hard.map(|hard| timeouts.sleep(hard - soft));
+                    self.leave_to_others(load, flight, left);
                 }
                 return Ok(old);
             }
             waited = soft;
         }
         let Some(hard) = timeouts.hard else { return load.await.map_err(LoadError::Failed) };
-        if let Some(loaded) = until(&mut load, timeouts, hard - waited).await {
+        if let Some(loaded) = until(&mut load, timeouts.sleep(hard - waited)).await {
             return loaded.map_err(LoadError::Failed);
         }
+        leads.get().into_iter().for_each(|flight| flight.give_up());
         drop(load);
-        if leads.load(Relaxed) {
-            self.store().note_failure(hash, &key);
-        }
         self.store().old_value(hash, &key).ok_or(LoadError::TimedOut)
     }
 
-    /// Has a load polled to its end by the executor.
-    fn finish_behind<E: Send + Sync + 'static>(&self, load: Load<V, E>) {
-        let job: Job = Box::new(move || {
-            let finish = std::panic::AssertUnwindSafe(|| block_on(load));
-            // Told by the process's hook, and noted with the entry; see `behind.rs`.
-            std::panic::catch_unwind(finish).map_or_else(dispose, drop);
+    /// Has a load, which leads this flight, polled by others: to its end, or as long as `left`.
+    fn leave_to_others<E: Send + Sync + 'static>(
+        &self,
+        mut load: Load<V, E>,
+        flight: &Arc<Flight<V>>,
+        left: Option<Sleep>,
+    ) {
+        let led = Arc::clone(flight);
+        let rest = Box::pin(async move {
+            let Some(sleep) = left else { return drop(load.await) };
+            if until(&mut load, sleep).await.is_none() {
+                led.give_up();
+            }
         });
-        self.store().config.executor.spawn(job);
+        let executor = Arc::clone(&self.store().config.executor);
+        Rest::new(rest, Arc::clone(flight), executor).go_on();
     }
 }
 
-/// What the load gives, if it does so within this time.
+/// What the load gives, if it does so before the sleep is over.
 async fn until<T>(
     load: &mut Pin<Box<dyn Future<Output = T> + Send>>,
-    timeouts: &LoadTimeouts,
-    limit: Duration,
+    mut sleep: Sleep,
 ) -> Option<T> {
-    let mut sleep = timeouts.sleep(limit);
     poll_fn(|context| match load.as_mut().poll(context) {
         Poll::Ready(loaded) => Poll::Ready(Some(loaded)),
         Poll::Pending => sleep.as_mut().poll(context).map(|()| None),

@@ -5,6 +5,7 @@
 pub(crate) mod crowd;
 pub(crate) mod ending;
 pub(crate) mod history;
+pub(crate) mod limits;
 pub(crate) mod tasks;
 
 use std::collections::HashMap;
