@@ -10,8 +10,8 @@
 //!
 //! Histories are checked as in `tests/load_histories.rs`, by the same code.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shuttle::future::block_on;
@@ -19,7 +19,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
 use self::history::{Action, History};
-use crate::{Cache, FakeClock, Op, Status};
+use crate::{Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadTimeouts, Op, Spawn, Status};
 
 #[path = "../tests/common/history.rs"]
 mod history;
@@ -91,8 +91,15 @@ fn who_asks_after_an_invalidation_is_given_nothing_older() {
 /// An old entry: one whose refresh is due, one that may be served while it is loaded, or one that may be
 /// served if that fails.
 fn old(clock: &FakeClock, ages: &[u64]) -> Cache<u64, u64> {
+    let cache = old_builder(clock).build();
+    cache.insert(1, 0);
+    clock.advance(Duration::from_secs(ages[thread_rng().gen_range(0..ages.len())]));
+    cache
+}
+
+fn old_builder(clock: &FakeClock) -> CacheBuilder<u64, u64> {
     let seconds = Duration::from_secs;
-    let cache = Cache::builder()
+    Cache::builder()
         .max_capacity(u64::MAX)
         .coalesce_timeout(Duration::MAX)
         .time_to_live(seconds(10))
@@ -100,10 +107,6 @@ fn old(clock: &FakeClock, ages: &[u64]) -> Cache<u64, u64> {
         .stale_while_revalidate(seconds(10))
         .stale_if_error(seconds(20))
         .clock(clock.clone())
-        .build();
-    cache.insert(1, 0);
-    clock.advance(seconds(ages[thread_rng().gen_range(0..ages.len())]));
-    cache
 }
 
 /// Callers of an old entry, whose loads may fail, and one who writes or invalidates: who asks after that is
@@ -234,6 +237,90 @@ fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
         together([leader, wait(1), wait(2), invalidate]);
         cache.run_pending_tasks();
         cache.__validate();
+    });
+}
+
+/// An executor that takes about half of the futures.
+#[derive(Clone, Default)]
+struct Sometimes(Arc<Mutex<Vec<thread::JoinHandle<()>>>>);
+
+impl Spawn for Sometimes {
+    fn spawn(&self, _: Job) {
+        unreachable!("no loader is a function of its own")
+    }
+
+    fn spawn_future(&self, future: FutureJob) -> Result<(), FutureJob> {
+        if thread_rng().gen_bool(0.5) {
+            return Err(future);
+        }
+        let task = thread::spawn(|| block_on(future));
+        self.0.lock().unwrap().push(task);
+        Ok(())
+    }
+}
+
+/// A load whose caller is served at its soft limit, if that comes first, and which ends with a value,
+/// an error or a panic.
+fn soft_limited(cache: Cache<u64, u64>) {
+    let (ends, yields) = (thread_rng().gen_range(0..3), thread_rng().gen_range(0..4));
+    let load = async move {
+        for _ in 0..yields {
+            shuttle::future::yield_now().await;
+        }
+        match ends {
+            0 => Ok(1),
+            1 => Err(()),
+            _ => std::panic::resume_unwind(Box::new(())),
+        }
+    };
+    let timeouts = LoadTimeouts::new(|_| shuttle::future::yield_now());
+    let mut timeouts = timeouts.soft(Duration::from_secs(1));
+    if thread_rng().gen_bool(0.5) {
+        timeouts = timeouts.hard(Duration::from_secs(2));
+    }
+    let call = || block_on(cache.try_get_within_async(1, load, &timeouts));
+    // It panics, if it is not served before.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+}
+
+/// Tasks that wait for such a load, one of which goes before it has ended, and a thread.
+#[test]
+fn waiters_are_served_whatever_becomes_of_a_load_that_its_caller_left() {
+    model(|| {
+        let (clock, executor) = (FakeClock::new(), Sometimes::default());
+        let cache = old_builder(&clock).executor(executor.clone()).build();
+        cache.insert(1, 0);
+        clock.advance(Duration::from_secs(25));
+        let led = cache.clone();
+        let (waiting, going, blocking) = (cache.clone(), cache.clone(), cache.clone());
+        together([
+            Box::new(move || soft_limited(led)),
+            Box::new(move || {
+                let value = block_on(waiting.get_with_async(1, async { 2 }));
+                assert!([0, 1, 2, 3].contains(&value));
+            }),
+            Box::new(move || {
+                let mut polls = thread_rng().gen_range(0..3);
+                let mut load = Box::pin(going.get_with_async(1, std::future::pending()));
+                block_on(std::future::poll_fn(move |context| {
+                    let polled = load.as_mut().poll(context);
+                    polls -= 1;
+                    if polls < 0 || polled.is_ready() {
+                        return std::task::Poll::Ready(());
+                    }
+                    context.waker().wake_by_ref();
+                    std::task::Poll::Pending
+                }));
+            }),
+            Box::new(move || assert!([0, 1, 2, 3].contains(&blocking.get_with(1, || 3)))),
+        ]);
+        let tasks = std::mem::take(&mut *executor.0.lock().unwrap());
+        for task in tasks {
+            task.join().unwrap();
+        }
+        cache.run_pending_tasks();
+        cache.__validate();
+        assert!(cache.get_with(1, || 4) <= 4);
     });
 }
 
