@@ -11,9 +11,13 @@ use std::time::{Duration, Instant};
 use crate::faults;
 use crate::kinds::{Kind, Tally};
 
-/// An operation that takes longer is stuck: 150 times what a caller waits for a load (unless all
-/// is calm, and there is nothing to wait for), and a load is some loads deep.
-pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
+/// How often the watchdog looks.
+const TURN: Duration = Duration::from_millis(500);
+/// An operation that is seen in so many turns is stuck: for two minutes at least, 600 times what a
+/// caller waits for a load (unless all is calm, and there is nothing to wait for), and a load is
+/// some loads deep. Turns and not the time are counted, because a process that is stopped, or that
+/// the machine has no time for, gets no turns either.
+const STUCK_AFTER: u32 = 240;
 
 /// The payload of a panic that is part of the test.
 pub(crate) struct Deliberate;
@@ -25,6 +29,13 @@ struct Slot {
     doing: AtomicUsize,
     since_millis: AtomicU64,
     ops: AtomicU64,
+}
+
+/// What the watchdog knows of a worker.
+#[derive(Clone, Default)]
+struct Seen {
+    ops: u64,
+    turns: u32,
 }
 
 pub(crate) struct Watch {
@@ -66,10 +77,15 @@ impl Watch {
         of_all.min().unwrap_or((0, ""))
     }
 
-    fn is_stuck(&self, slot: &Slot) -> bool {
-        let since = slot.since_millis.load(Relaxed);
-        let took = self.millis().saturating_sub(since);
-        slot.doing.load(Relaxed) != 0 && took > STUCK_AFTER.as_millis() as u64
+    /// Counts the turns in which a worker was at the same operation.
+    fn look(&self, seen: &mut [Seen]) {
+        for (slot, seen) in self.slots.iter().zip(seen) {
+            let ops = slot.ops.load(Relaxed);
+            if slot.doing.load(Relaxed) == 0 || seen.ops != ops {
+                *seen = Seen { ops, turns: 0 };
+            }
+            seen.turns += 1;
+        }
     }
 
     fn describe(&self) -> String {
@@ -85,9 +101,11 @@ impl Watch {
     /// Ends the process with status 1 if an operation is stuck.
     pub(crate) fn guard(self: Arc<Self>, seed: u64) {
         thread::spawn(move || {
+            let mut seen = vec![Seen::default(); self.slots.len()];
             loop {
-                thread::sleep(Duration::from_millis(500));
-                if self.slots.iter().any(|slot| self.is_stuck(slot)) {
+                thread::sleep(TURN);
+                self.look(&mut seen);
+                if seen.iter().any(|seen| seen.turns > STUCK_AFTER) {
                     eprintln!("soak: STUCK\n{}", self.describe());
                     faults::found().iter().for_each(|fault| eprintln!("soak: WRONG: {fault}"));
                     eprintln!("soak: seed {seed}");
