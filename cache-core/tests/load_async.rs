@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cache_core::{Cache, Entry, Op, RandomState, Status};
 use common::crowd::{Crowd, Key, Running};
+use common::patience::with_patience;
 use common::tasks::{Gate, Polled, RUNTIMES, Runtime, block_on, yield_once};
 use common::{Constant, TestHasher, must_end, panics, wait_until};
 
@@ -390,10 +391,12 @@ fn a_leader_that_is_never_polled_again_is_given_up_on() {
             async move { cache.get_with_async(1, async { loads.fetch_add(1, SeqCst) as u64 + 1 }).await }
         };
         let given = runtime.run_all((0..4).map(|_| call()).collect());
-        assert_eq!(cache.get(&1), Some(1));
-        assert!(given.contains(&1), "{given:?}");
+        // One load, unless the machine is so busy that patience with that one is lost too.
+        let stored = cache.get(&1).expect("a load has ended");
+        assert!(given.contains(&stored), "{given:?}");
+        assert!(given.iter().all(|given| (1..=loads.load(SeqCst) as u64).contains(given)));
         let blocking = cache.clone();
-        assert_eq!(thread::spawn(move || blocking.get_with(1, || 0)).join().unwrap(), 1);
+        assert_eq!(thread::spawn(move || blocking.get_with(1, || 0)).join().unwrap(), stored);
         cache.__validate();
     });
 }
@@ -416,39 +419,44 @@ fn a_thread_gives_up_on_a_leader_that_is_never_polled_again() {
 /// What a flight's place was taken for is one load, which later callers join.
 #[test]
 fn who_gives_up_first_leads_the_others() {
-    let patience = Duration::from_millis(20);
-    let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
-    let gate = Gate::default();
-    let stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
-    let mut waits = Polled::pending(cache.get_with_async(1, gate.passed().then(2)));
-    wait_until(|| waits.wakes.count() == 1);
-    assert!(waits.poll().is_none(), "leads now");
-    let later = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
-    gate.open();
-    assert_eq!((waits.finish(), later.finish()), (2, 2));
-    drop(stuck);
-    assert_eq!(cache.get(&1), Some(2));
+    with_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+        let gate = Gate::default();
+        let stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
+        let wait = || Polled::pending(cache.get_with_async(1, gate.passed().then(2)));
+        let mut waits = it.step(wait);
+        wait_until(|| waits.wakes.count() == 1);
+        assert!(waits.poll().is_none(), "leads now");
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { unreachable!() })));
+        gate.open();
+        assert_eq!((waits.finish(), later.finish()), (2, 2));
+        drop(stuck);
+        assert_eq!(cache.get(&1), Some(2));
+    });
 }
 
 #[test]
 fn who_gives_up_twice_loads_alone() {
-    let patience = Duration::from_millis(20);
-    let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
-    let stuck = || cache.get_with_async(1, std::future::pending());
-    let _first = Polled::pending(stuck());
-    let mut second = Polled::pending(stuck());
-    let mut third = Polled::pending(cache.get_with_async(1, async { 3 }));
-    wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
-    assert!(second.poll().is_none(), "leads, and is stuck too");
-    assert!(third.poll().is_none(), "joins the second");
-    wait_until(|| third.wakes.count() == 2);
-    let mut joins_the_second = Polled::pending(cache.get_with_async(1, async { 4 }));
-    assert_eq!(third.poll(), Some(3));
-    assert_eq!(cache.get(&1), Some(3));
-    // It waits for the second, or has lost patience with it by now.
-    drop(second);
-    assert_eq!(joins_the_second.poll(), Some(3), "looks again, and finds it");
-    cache.__validate();
+    with_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+        let stuck = || cache.get_with_async(1, std::future::pending());
+        let _first = Polled::pending(stuck());
+        let (mut second, mut third) = it.step(|| {
+            (Polled::pending(stuck()), Polled::pending(cache.get_with_async(1, async { 3 })))
+        });
+        wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
+        assert!(second.poll().is_none(), "leads, and is stuck too");
+        assert!(it.step(|| third.poll()).is_none(), "joins the second");
+        wait_until(|| third.wakes.count() == 2);
+        let mut joins_the_second =
+            it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
+        assert_eq!(third.poll(), Some(3));
+        assert_eq!(cache.get(&1), Some(3));
+        // It waits for the second, or has lost patience with it by now.
+        drop(second);
+        assert_eq!(joins_the_second.poll(), Some(3), "looks again, and finds it");
+        cache.__validate();
+    });
 }
 
 #[test]

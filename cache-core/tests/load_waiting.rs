@@ -5,15 +5,22 @@ mod common;
 
 use std::future::Future;
 use std::hash::{Hash, Hasher};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
-use std::time::Duration;
 
 use cache_core::{Cache, Op, Status};
+use common::patience::{Patience, with_patience};
 use common::tasks::{Gate, Polled};
 use common::{must_end, panics, wait_until};
+
+/// A test in which callers lose patience.
+#[track_caller]
+fn losing_patience(test: impl Fn(Patience) + Send + 'static) {
+    must_end(|| with_patience(test));
+}
 
 async fn after<T>(gate: &Gate, value: T) -> T {
     gate.passed().await;
@@ -76,9 +83,8 @@ fn a_load_that_has_moved_to_this_thread_is_not_waited_for_here() {
 
 #[test]
 fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
-    must_end(|| {
-        let patience = Duration::from_millis(20);
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, std::future::pending()));
         assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         poll_on_another_thread(&mut load);
@@ -86,7 +92,8 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
             // Who has waited takes the stuck load's place, so that others join this one. A load that
             // had not waited would be alone.
             let joins = || drop(Polled::pending(cache.get_with_async(1, async { 3 })));
-            thread::scope(|scope| scope.spawn(joins).join().unwrap());
+            let joined = thread::scope(|scope| scope.spawn(|| it.step(joins)).join());
+            joined.unwrap_or_else(|panic| resume_unwind(panic));
             2
         });
         assert_eq!(value, 2);
@@ -96,17 +103,17 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
 /// Each poll may come with another waker: patience ends where the task is.
 #[test]
 fn a_task_that_moves_loses_patience_where_it_is() {
-    must_end(|| {
-        let patience = Duration::from_millis(200);
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let _stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
-        let mut waits = Polled::pending(cache.get_with_async(1, async { 2 }));
-        let old = std::mem::take(&mut waits.wakes);
-        // Unless this machine is so slow that patience has ended already.
-        if waits.poll().is_none() {
-            wait_until(|| waits.wakes.count() == 1);
-            assert_eq!((waits.finish(), old.count()), (2, 0));
-        }
+        let (mut waits, old) = it.step(|| {
+            let mut waits = Polled::pending(cache.get_with_async(1, async { 2 }));
+            let old = std::mem::take(&mut waits.wakes);
+            assert_eq!(waits.poll(), None);
+            (waits, old)
+        });
+        wait_until(|| waits.wakes.count() == 1);
+        assert_eq!((waits.poll(), old.count()), (Some(2), 0));
     });
 }
 
@@ -130,19 +137,18 @@ fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside()
 /// The load that takes a stuck one's place may be stuck too.
 #[test]
 fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
-    must_end(|| {
-        let patience = Duration::from_millis(20);
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
         let _first = Polled::pending(stuck());
-        let mut second = Polled::pending(stuck());
+        let mut second = it.step(|| Polled::pending(stuck()));
         wait_until(|| second.wakes.count() == 1);
         assert!(second.poll().is_none(), "leads, and is stuck too");
-        let mut third = Polled::pending(cache.get_with_async(1, after(&gate, 3)));
+        let mut third = it.step(|| Polled::pending(cache.get_with_async(1, after(&gate, 3))));
         wait_until(|| third.wakes.count() == 1);
         assert!(third.poll().is_none(), "leads");
-        let later = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { unreachable!() })));
         gate.open();
         assert_eq!((third.finish(), later.finish()), (3, 3));
         assert_eq!(cache.get(&1), Some(3));
@@ -152,21 +158,21 @@ fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
 /// Who loads alone is joined by nobody, so who comes later waits for the load that is stuck.
 #[test]
 fn who_gives_up_twice_is_not_joined() {
-    must_end(|| {
-        let patience = Duration::from_millis(20);
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(patience).record_stats().build();
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
         let _first = Polled::pending(stuck());
-        let mut second = Polled::pending(stuck());
-        let mut third = Polled::pending(cache.get_with_async(1, after(&gate, 3)));
+        let (mut second, mut third) = it.step(|| {
+            let load = cache.get_with_async(1, after(&gate, 3));
+            (Polled::pending(stuck()), Polled::pending(load))
+        });
         wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
         assert!(second.poll().is_none(), "leads, and is stuck too");
-        assert!(third.poll().is_none(), "joins the second");
+        assert!(it.step(|| third.poll()).is_none(), "joins the second");
         wait_until(|| third.wakes.count() == 2);
         assert!(third.poll().is_none(), "loads alone");
-        let later = Polled::pending(cache.get_with_async(1, async { 4 }));
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
         gate.open();
         assert_eq!(third.finish(), 3);
         drop(second);
@@ -177,22 +183,21 @@ fn who_gives_up_twice_is_not_joined() {
 
 #[test]
 fn a_batch_that_gives_up_twice_is_not_joined() {
-    must_end(|| {
-        let patience = Duration::from_millis(20);
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(patience).record_stats().build();
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
         let _first = Polled::pending(stuck());
-        let mut second = Polled::pending(stuck());
-        let mut batch =
-            Polled::pending(cache.get_many_with_async(&[1], |_| after(&gate, vec![(1, 3)])));
+        let (mut second, mut batch) = it.step(|| {
+            let batch = cache.get_many_with_async(&[1], |_| after(&gate, vec![(1, 3)]));
+            (Polled::pending(stuck()), Polled::pending(batch))
+        });
         wait_until(|| second.wakes.count() == 1 && batch.wakes.count() == 1);
         assert!(second.poll().is_none(), "leads, and is stuck too");
-        assert!(batch.poll().is_none(), "joins the second");
+        assert!(it.step(|| batch.poll()).is_none(), "joins the second");
         wait_until(|| batch.wakes.count() == 2);
         assert!(batch.poll().is_none(), "loads alone");
-        let later = Polled::pending(cache.get_with_async(1, async { 4 }));
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
         gate.open();
         assert_eq!(batch.finish(), [Some(3)]);
         drop(second);

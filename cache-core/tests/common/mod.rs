@@ -6,6 +6,7 @@ pub(crate) mod crowd;
 pub(crate) mod ending;
 pub(crate) mod history;
 pub(crate) mod limits;
+pub(crate) mod patience;
 pub(crate) mod tasks;
 
 use std::collections::HashMap;
@@ -309,8 +310,10 @@ macro_rules! in_every_configuration {
 }
 pub(crate) use in_every_configuration;
 
-/// Runs `body` on a thread of its own and fails if it has not ended after a time that only a
-/// deadlock takes. The time is no part of any test's outcome otherwise.
+/// Runs `body` on a thread of its own and fails if it has not ended after 50 seconds, which only a
+/// deadlock takes (and less than `coalesce_timeout`, which would end some). The time is no part of
+/// any test's outcome otherwise. Seconds are counted in which this thread had its turn: a process
+/// that is stopped for an hour has had none.
 #[track_caller]
 pub(crate) fn must_end(body: impl FnOnce() + Send + 'static) {
     let (done, ended) = channel();
@@ -319,13 +322,10 @@ pub(crate) fn must_end(body: impl FnOnce() + Send + 'static) {
         let _ = done.send(());
         outcome
     });
-    match ended.recv_timeout(Duration::from_secs(50)) {
-        Err(RecvTimeoutError::Timeout) => panic!("still running: a deadlock or a livelock"),
-        _ => match thread.join().unwrap() {
-            Ok(()) => {}
-            Err(panic) => resume_unwind(panic),
-        },
-    }
+    let second = Duration::from_secs(1);
+    let timed_out = |_| matches!(ended.recv_timeout(second), Err(RecvTimeoutError::Timeout));
+    assert!(!(0..50).all(timed_out), "still running: a deadlock or a livelock");
+    thread.join().unwrap().unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// Did this panic? What it panicked with is dropped.
