@@ -82,8 +82,8 @@ fn main() -> ExitCode {
 
 fn connect(server: &Server) -> Memcache {
     Memcache::builder()
-        .timeout(Duration::from_secs(1))
-        .connect_timeout(Duration::from_secs(1))
+        .timeout(Duration::from_secs(60))
+        .connect_timeout(Duration::from_secs(60))
         .max_connections(1)
         .connect([server.address()])
         .expect("an address needs no lookup")
