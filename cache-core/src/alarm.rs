@@ -106,7 +106,7 @@ fn run() {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::task::Wake;
 
     struct Tell(Sender<u32>, u32);
@@ -130,20 +130,40 @@ mod tests {
         Instant::now() + Duration::from_millis(millis)
     }
 
+    /// A waker that blocks the thread of the alarms until the test lets it go on.
+    struct Hold(Sender<()>, Mutex<Receiver<()>>);
+
+    impl Wake for Hold {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+            // An error: the test has dropped the other end.
+            let _ = self.1.lock().recv();
+        }
+    }
+
+    /// However slowly the test sets its alarms, none goes off before all are set.
     #[test]
     fn alarms_go_off_in_the_order_of_their_times_unless_cancelled() {
+        let ((begun, begins), (release, released)) = (channel(), channel());
+        let hold = super::set(soon(0), Arc::new(Hold(begun, Mutex::new(released))).into());
+        begins.recv().unwrap();
+
         let (tell, told) = channel();
-        let set = |millis, name| set(soon(millis), Arc::new(Tell(tell.clone(), name)).into());
+        let base = soon(0);
+        let set = |millis, name| {
+            let at = base + Duration::from_millis(millis);
+            super::set(at, Arc::new(Tell(tell.clone(), name)).into())
+        };
         let far = set(3_600_000, 0);
-        let _second = set(20, 2);
-        let _first = set(10, 1);
-        drop(set(5, 9));
-        let _trap = super::set(soon(12), Arc::new(Trap).into());
-        assert_eq!((told.recv(), told.recv()), (Ok(1), Ok(2)));
-        let changed = set(30, 8);
-        changed.set_waker(&Arc::new(Tell(tell.clone(), 3)).into());
-        assert_eq!(told.recv(), Ok(3));
-        drop((far, changed));
+        let _second = set(3, 2);
+        let _first = set(1, 1);
+        drop(set(0, 9));
+        let _trap = super::set(base + Duration::from_millis(2), Arc::new(Trap).into());
+        let changed = set(4, 8);
+        assert!(changed.set_waker(&Arc::new(Tell(tell.clone(), 3)).into()));
+        drop(release);
+        assert_eq!([told.recv(), told.recv(), told.recv()], [Ok(1), Ok(2), Ok(3)]);
+        drop((far, changed, hold));
     }
 
     #[test]

@@ -97,12 +97,18 @@ fn monotonic_clock_never_goes_backwards_and_advances() {
 #[test]
 fn monotonic_clock_agrees_with_instant() {
     let clock = MonotonicClock::new();
-    let (tick, instant) = (clock.now(), Instant::now());
-    eventually("20 ms to pass", || instant.elapsed() >= Duration::from_millis(20));
-    let (by_clock, by_instant) = (clock.now().saturating_duration_since(tick), instant.elapsed());
-    // Kernels tick at least 100 times a second.
-    assert!(by_clock + Duration::from_millis(10) >= Duration::from_millis(20), "{by_clock:?}");
-    assert!(by_clock <= by_instant + Duration::from_millis(10), "{by_clock:?}");
+    // Kernels tick at least 100 times a second, but not on a machine that gets no time itself. So
+    // they agree sooner or later; clocks of different speeds never do.
+    eventually("the clocks to agree", || {
+        let (outer, tick, inner) = (Instant::now(), clock.now(), Instant::now());
+        eventually("20 ms to pass", || inner.elapsed() >= Duration::from_millis(20));
+        let least = inner.elapsed();
+        let by_clock = clock.now().saturating_duration_since(tick);
+        let most = outer.elapsed();
+        by_clock + Duration::from_millis(10) >= least
+            && by_clock <= most + Duration::from_millis(10)
+            && most < 2 * least
+    });
 }
 
 #[test]
