@@ -1,5 +1,6 @@
 //! What workers do, how often, and the counts of it.
 
+use std::ops::Index;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
     RunPendingTasks,
     TaskGetWith,
     TaskTryGetWith,
+    TaskTryGetWithin,
     TaskOptionallyGetWith,
     TaskLoadingGet,
     TaskGetManyWith,
@@ -80,6 +82,7 @@ const THREAD: &[Plan] = &[
 const TASK: &[Plan] = &[
     (Kind::TaskGetWith, "task", 300),
     (Kind::TaskTryGetWith, "task", 100),
+    (Kind::TaskTryGetWithin, "task", 100),
     (Kind::TaskOptionallyGetWith, "task", 60),
     (Kind::TaskLoadingGet, "task", 40),
     (Kind::TaskGetManyWith, "task", 60),
@@ -129,13 +132,30 @@ impl Kind {
 /// How many there are.
 const COUNT: usize = Kind::TaskBlocks as usize + 1;
 
+/// A number for each kind.
+struct PerKind([AtomicU64; COUNT]);
+
+impl Default for PerKind {
+    fn default() -> PerKind {
+        PerKind([const { AtomicU64::new(0) }; COUNT])
+    }
+}
+
+impl Index<Kind> for PerKind {
+    type Output = AtomicU64;
+
+    fn index(&self, kind: Kind) -> &AtomicU64 {
+        &self.0[kind as usize]
+    }
+}
+
 /// What has been done so far, by all.
 #[derive(Default)]
 pub(crate) struct Tally {
-    done: [AtomicU64; COUNT],
-    slowest_micros: [AtomicU64; COUNT],
+    done: PerKind,
+    slowest_micros: PerKind,
     /// Operations that took longer than a caller waits for a load.
-    slow: [AtomicU64; COUNT],
+    slow: PerKind,
     /// Deliberate panics that reached the caller.
     pub(crate) panics: AtomicU64,
     /// Panics of computations that would have waited for themselves.
@@ -152,9 +172,9 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn note(&self, kind: Kind, took: Duration) {
-        self.slow[kind as usize].fetch_add(u64::from(took >= patience()), Relaxed);
-        self.done[kind as usize].fetch_add(1, Relaxed);
-        self.slowest_micros[kind as usize].fetch_max(took.as_micros() as u64, Relaxed);
+        self.slow[kind].fetch_add(u64::from(took >= patience()), Relaxed);
+        self.done[kind].fetch_add(1, Relaxed);
+        self.slowest_micros[kind].fetch_max(took.as_micros() as u64, Relaxed);
     }
 
     pub(crate) fn status(&self, status: Status) {
@@ -166,15 +186,15 @@ impl Tally {
     }
 
     pub(crate) fn done(&self, kind: Kind) -> u64 {
-        self.done[kind as usize].load(Relaxed)
+        self.done[kind].load(Relaxed)
     }
 
     pub(crate) fn slow(&self, kind: Kind) -> u64 {
-        self.slow[kind as usize].load(Relaxed)
+        self.slow[kind].load(Relaxed)
     }
 
     pub(crate) fn slowest(&self, kind: Kind) -> Duration {
-        Duration::from_micros(self.slowest_micros[kind as usize].load(Relaxed))
+        Duration::from_micros(self.slowest_micros[kind].load(Relaxed))
     }
 
     /// How many operations of each of [`GROUPS`].

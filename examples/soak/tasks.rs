@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::Poll;
+use std::time::Duration;
 
-use cache_core::{CompResult, Op};
+use cache_core::{CompResult, LoadTimeouts, Op};
 
 use crate::actor::{Actor, keys};
 use crate::kinds::Kind;
@@ -49,6 +50,15 @@ async fn abandon<F: Future>(future: F, polls: u64, stalls: bool) -> Option<F::Ou
     done
 }
 
+/// A limit that is not measured in time.
+const SOFT: Duration = Duration::from_secs(1);
+
+async fn yield_for(polls: u64) {
+    for _ in 0..polls {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Actor {
     /// [`task`](Self::task), of a size that is known where it runs inside itself.
     pub(crate) fn boxed(
@@ -64,6 +74,7 @@ impl Actor {
         match kind {
             Kind::TaskGetWith => self.task_get_with(at).await,
             Kind::TaskTryGetWith => self.task_try_get_with(at).await,
+            Kind::TaskTryGetWithin => self.task_try_get_within(at).await,
             Kind::TaskOptionallyGetWith => self.task_optionally_get_with(at).await,
             Kind::TaskLoadingGet => self.task_loading_get(at.1).await,
             Kind::TaskGetManyWith => self.task_get_many_with().await,
@@ -123,6 +134,36 @@ impl Actor {
         };
         if let Some(Ok(value)) = got {
             shelf.check(key, floor, &value, "try_get_with_async");
+        }
+    }
+
+    /// A load with limits, which end after a few polls. After the soft one other tasks go on with it,
+    /// or it is given up: the caches' executor takes no futures.
+    async fn task_try_get_within(&mut self, (n, key): (usize, u32)) {
+        let (world, inner) = (self.world.clone(), self.inner());
+        let (fails, polls) = (self.random.one_in(4), self.random.below(6));
+        let shelf = &world.shelves[n];
+        let floor = shelf.truth.floor(key);
+        let load = async move {
+            match inner.make_as_task(n, key).await {
+                _ if fails => Err(Failure::new()),
+                value => Ok(value),
+            }
+        };
+        let mut timeouts = LoadTimeouts::new(move |_| yield_for(polls)).soft(SOFT);
+        if self.random.one_in(2) {
+            timeouts = timeouts.hard(2 * SOFT);
+        }
+        let call = shelf.cache.try_get_within_async(Key::new(n, key), load, &timeouts);
+        match self.maybe(call).await {
+            Some(Ok((value, status))) => {
+                world.tally.status(status);
+                shelf.check(key, floor, &value, "try_get_within_async");
+            }
+            Some(Err(error)) => {
+                error.failure().into_iter().for_each(|error| self.note_failure(error));
+            }
+            None => {}
         }
     }
 
