@@ -17,9 +17,11 @@
 //!
 //! # Cost
 //! A lock of the process for moments, when a cache with a janitor is made or dropped. With several caches,
-//! one that takes long makes the others late. A turn that was missed is not made up for.
+//! one that takes long makes the others late. A turn that was missed is not made up for. The turns are kept
+//! in the order of their times, so that finding the next takes O(log n) of n caches, not O(n): 16,000 caches
+//! with a turn a second each had used a whole core for the search alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
@@ -36,12 +38,14 @@ pub(crate) trait Tidy: Send + Sync {
     fn tidy(&self, step: usize) -> bool;
 }
 
-static LIST: Mutex<List> = Mutex::new(List { caches: BTreeMap::new(), next: 0, running: false });
+static LIST: Mutex<List> = Mutex::new(List::new());
 /// The list has changed.
 static CHANGED: Condvar = Condvar::new();
 
 struct List {
     caches: BTreeMap<u64, Turn>,
+    /// When the next turn of each cache is, and the cache's number. Without those that have none.
+    turns: BTreeSet<(Instant, u64)>,
     next: u64,
     /// There is a thread.
     running: bool,
@@ -52,6 +56,44 @@ struct Turn {
     period: Duration,
     /// Never, if that lies beyond what the platform's clock can say.
     next: Option<Instant>,
+}
+
+impl List {
+    const fn new() -> Self {
+        List { caches: BTreeMap::new(), turns: BTreeSet::new(), next: 0, running: false }
+    }
+
+    /// Adds a cache, whose first turn is one period from now. Returns its number.
+    fn add(&mut self, cache: Weak<dyn Tidy>, period: Duration, now: Instant) -> u64 {
+        let (number, next) = (self.next, now.checked_add(period));
+        self.next += 1;
+        self.turns.extend(next.map(|at| (at, number)));
+        self.caches.insert(number, Turn { cache, period, next });
+        number
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Turn> {
+        let left = self.caches.remove(&number);
+        if let Some(at) = left.as_ref().and_then(|turn| turn.next) {
+            self.turns.remove(&(at, number));
+        }
+        left
+    }
+
+    /// The time of the earliest turn.
+    fn earliest(&self) -> Option<Instant> {
+        self.turns.first().map(|&(at, _)| at)
+    }
+
+    /// The cache whose turn is the earliest of those that have come; its next one is a period from now.
+    fn take_turn(&mut self, now: Instant) -> Option<Weak<dyn Tidy>> {
+        let &(at, number) = self.turns.first().filter(|(at, _)| *at <= now)?;
+        self.turns.remove(&(at, number));
+        let turn = self.caches.get_mut(&number)?;
+        turn.next = now.checked_add(turn.period);
+        self.turns.extend(turn.next.map(|at| (at, number)));
+        Some(Weak::clone(&turn.cache))
+    }
 }
 
 /// A cache's place on the list. Dropping it takes it off.
@@ -68,17 +110,19 @@ pub(crate) fn keep(cache: Weak<dyn Tidy>, period: Duration) -> io::Result<Kept> 
         thread::Builder::new().name("cache-janitor".into()).spawn(run)?;
         list.running = true;
     }
-    let number = list.next;
-    list.next += 1;
-    list.caches.insert(number, Turn { cache, period, next: Instant::now().checked_add(period) });
-    CHANGED.notify_one();
+    let earliest = list.earliest();
+    let number = list.add(cache, period, Instant::now());
+    // One whose turn comes later than another's need not wake the thread.
+    if list.earliest() != earliest {
+        CHANGED.notify_one();
+    }
     Ok(Kept { number })
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         let mut list = LIST.lock();
-        let left = list.caches.remove(&self.number);
+        let left = list.remove(self.number);
         if list.caches.is_empty() {
             CHANGED.notify_one();
         }
@@ -93,17 +137,10 @@ fn run() {
     let mut list = LIST.lock();
     while !list.caches.is_empty() {
         let now = Instant::now();
-        let next =
-            list.caches.iter().filter_map(|(&number, turn)| Some((turn.next?, number))).min();
-        match next {
-            Some((at, number)) if at <= now => {
-                let Some(turn) = list.caches.get_mut(&number) else { continue };
-                turn.next = now.checked_add(turn.period);
-                let cache = Weak::clone(&turn.cache);
-                MutexGuard::unlocked(&mut list, || look_after(&cache));
-            }
-            Some((at, _)) => _ = CHANGED.wait_until(&mut list, at),
-            None => CHANGED.wait(&mut list),
+        match (list.take_turn(now), list.earliest()) {
+            (Some(cache), _) => MutexGuard::unlocked(&mut list, || look_after(&cache)),
+            (None, Some(at)) => _ = CHANGED.wait_until(&mut list, at),
+            (None, None) => CHANGED.wait(&mut list),
         }
     }
     // Under the lock: who comes next starts another.
@@ -171,6 +208,36 @@ mod tests {
             assert!(turns() <= seen + 1, "at most the turn that was under way");
             assert_eq!(second.0[0].load(SeqCst), 0);
         }
+    }
+
+    #[test]
+    fn turns_come_in_the_order_of_their_times_and_not_after_a_cache_has_left() {
+        let mut list = List::new();
+        let caches: Vec<Arc<Counting>> = (0..4).map(|_| Arc::default()).collect();
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let periods = [Duration::from_millis(30), Duration::from_millis(20), Duration::MAX];
+        let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Tidy>;
+        let numbers: Vec<u64> = caches
+            .iter()
+            .zip(periods)
+            .map(|(it, every)| list.add(weak(it), every, start))
+            .collect();
+        let mut turn = |list: &mut List, millis| {
+            let cache = list.take_turn(at(millis))?;
+            let is_it = |it: &&Arc<Counting>| std::ptr::addr_eq(Arc::as_ptr(it), cache.as_ptr());
+            Some(caches.iter().position(|it| is_it(&it)).expect("one of them"))
+        };
+        assert_eq!((list.earliest(), turn(&mut list, 19)), (Some(at(20)), None));
+        assert_eq!(turn(&mut list, 20), Some(1));
+        assert_eq!((turn(&mut list, 29), turn(&mut list, 30)), (None, Some(0)));
+        // Late: both are due, the earlier one first, and a period from now again.
+        assert_eq!((turn(&mut list, 65), turn(&mut list, 65)), (Some(1), Some(0)));
+        assert_eq!((turn(&mut list, 65), list.earliest()), (None, Some(at(85))));
+        drop(list.remove(numbers[1]));
+        assert_eq!((list.earliest(), list.turns.len()), (Some(at(95)), 1));
+        drop((list.remove(numbers[0]), list.remove(numbers[2])));
+        assert!(list.caches.is_empty() && list.earliest().is_none());
     }
 
     #[test]
