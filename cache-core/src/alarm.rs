@@ -14,7 +14,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::process::{Condvar, Mutex, MutexGuard};
 
 /// How long the thread stays when there is nothing to wait for.
 const LINGER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
@@ -80,7 +80,7 @@ fn run() {
         let now = Instant::now();
         if let Some(due) = alarms.by_time.first_entry().filter(|first| first.key().0 <= now) {
             let waker = due.remove();
-            parking_lot::MutexGuard::unlocked(&mut alarms, || {
+            MutexGuard::unlocked(&mut alarms, || {
                 // A waker that panics is its runtime's trouble and must not stop the others.
                 let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
                 woken.unwrap_or_else(crate::panics::dispose);
@@ -98,7 +98,7 @@ fn run() {
             alarms.running = false;
             return;
         }
-        EARLIER.wait_until(&mut alarms, until);
+        EARLIER.wait_until(&mut alarms, Some(until));
     }
 }
 

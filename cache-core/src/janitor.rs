@@ -28,9 +28,8 @@ use std::sync::Weak;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::panics::dispose;
+use crate::sync::process::{Condvar, Mutex, MutexGuard};
 
 /// What the janitor looks after.
 pub(crate) trait Tidy: Send + Sync {
@@ -139,8 +138,7 @@ fn run() {
         let now = Instant::now();
         match (list.take_turn(now), list.earliest()) {
             (Some(cache), _) => MutexGuard::unlocked(&mut list, || look_after(&cache)),
-            (None, Some(at)) => _ = CHANGED.wait_until(&mut list, at),
-            (None, None) => CHANGED.wait(&mut list),
+            (None, at) => CHANGED.wait_until(&mut list, at),
         }
     }
     // Under the lock: who comes next starts another.

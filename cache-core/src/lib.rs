@@ -15,8 +15,8 @@
 //! ```
 //!
 //! # Reading the code
-//! From the ground up: the leaves (`clock`, `stats`, `budget`, `key`, `executor`, `janitor`, ...); `table`,
-//! the only part that is used without a lock and the only one with `unsafe` code, `policy` (eviction),
+//! From the ground up: `util` and `sync`; the leaves (`clock`, `stats`, `budget`, `key`, `executor`, `janitor`, ...); `table`,
+//! the only part that is used without a lock and, with `util/fork.rs`, the only one with `unsafe` code, `policy` (eviction),
 //! `wheel` (timers) and `freshness` (fresh, due, stale, over: the one place that decides); `nesting`,
 //! `flight`, `written`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
 //! happens under one lock; `store`, `call`, `dating` and `write`, what happens around the locks; `lead`,
@@ -75,6 +75,7 @@ mod table;
 mod thread_index;
 mod timeouts;
 mod unwind;
+mod util;
 mod wait;
 mod wheel;
 mod write;

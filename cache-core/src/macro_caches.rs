@@ -31,9 +31,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use parking_lot::Mutex;
-
 use crate::panics::Panics;
+use crate::sync::process::Mutex;
 use crate::{Cache, Stats};
 
 /// A cache of any type of key and value.

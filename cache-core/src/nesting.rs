@@ -201,7 +201,7 @@ impl Drop for LeaveAtLast {
 /// Held by who adds an edge, from the search to the adding.
 #[cfg(not(shuttle))]
 pub(crate) fn lock_graph() -> impl Drop {
-    static GRAPH: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    static GRAPH: crate::sync::process::Mutex<()> = crate::sync::process::Mutex::new(());
     GRAPH.lock()
 }
 

@@ -10,33 +10,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex, wait_until};
+use crate::sync::Event;
 
 /// Unblocks the thread that waits for it.
-pub(crate) struct Signal {
-    woken: Mutex<bool>,
-    wake: Condvar,
-}
+pub(crate) struct Signal(Event);
 
 impl Signal {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Signal { woken: Mutex::new(false), wake: Condvar::new() })
+        Arc::new(Signal(Event::new()))
     }
 
     /// Blocks until the waker is called, or until the deadline.
     pub(crate) fn block_until(&self, deadline: Option<Instant>) {
-        let (mut woken, mut timed_out) = (self.woken.lock(), false);
-        while !*woken && !timed_out {
-            (woken, timed_out) = wait_until(&self.wake, woken, deadline);
-        }
-        *woken = false;
+        self.0.wait(deadline);
     }
 }
 
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
-        *self.woken.lock() = true;
-        self.wake.notify_one();
+        self.0.set();
     }
 }
 

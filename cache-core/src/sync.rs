@@ -1,7 +1,8 @@
 //! The one place that says whose synchronisation primitives the core runs on: the standard
-//! library's and parking_lot's; loom's under `--cfg loom`, for models of the table, with atomics and
-//! memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and its loads,
-//! with locks only: between them it goes from call to call, and what is atomic is one step.
+//! library's and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with
+//! atomics and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and
+//! its loads, with locks only: between them it goes from call to call, and what is atomic is one step.
+//! What stands in a `static` is of the [process] and is no part of a model.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
@@ -9,19 +10,141 @@ pub(crate) use loom::sync::atomic;
 pub(crate) use std::sync::atomic;
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use self::process::{Event, Mutex, MutexGuard};
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::thread_local;
 
 #[cfg(any(loom, shuttle))]
-pub(crate) use self::model::{Condvar, Mutex, MutexGuard, wait_until};
+pub(crate) use self::model::{Event, Mutex, MutexGuard};
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread_local;
 #[cfg(loom)]
 pub(crate) use std::thread_local;
 
-/// The mutex and the condition variable of the model checker, with the face of parking_lot's: no
-/// poison.
+/// Primitives that no model replaces. Nothing of them is left behind by threads that wait: see
+/// `util/fork.rs`.
+pub(crate) mod process {
+    use std::time::Instant;
+
+    pub(crate) use crate::util::fork::{Mutex, MutexGuard};
+
+    #[cfg(target_os = "linux")]
+    pub(crate) use self::futex::{Condvar, Event};
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) use self::portable::{Condvar, Event};
+
+    #[cfg(target_os = "linux")]
+    mod futex {
+        use super::{Instant, MutexGuard};
+        use crate::util::fork::{wait_while, wake_one};
+        use std::sync::atomic::{
+            AtomicU32,
+            Ordering::{Acquire, Relaxed, Release},
+        };
+
+        /// A condition variable for one waiting thread: it counts notices.
+        pub(crate) struct Condvar(AtomicU32);
+
+        impl Condvar {
+            pub(crate) const fn new() -> Self {
+                Condvar(AtomicU32::new(0))
+            }
+
+            /// The caller holds the mutex, or has held it since what is waited for came about.
+            pub(crate) fn notify_one(&self) {
+                // Relaxed: the mutex orders it after the look of a waiter that did not find it.
+                self.0.fetch_add(1, Relaxed);
+                wake_one(&self.0);
+            }
+
+            /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.
+            pub(crate) fn wait_until<T>(
+                &self,
+                guard: &mut MutexGuard<'_, T>,
+                deadline: Option<Instant>,
+            ) {
+                let seen = self.0.load(Relaxed);
+                MutexGuard::unlocked(guard, || wait_while(&self.0, seen, deadline));
+            }
+        }
+
+        /// Something that one thread waits for.
+        pub(crate) struct Event(AtomicU32);
+
+        impl Event {
+            pub(crate) fn new() -> Self {
+                Event(AtomicU32::new(0))
+            }
+
+            pub(crate) fn set(&self) {
+                // Release: pairs with the Acquire in `wait`.
+                if self.0.swap(1, Release) == 0 {
+                    wake_one(&self.0);
+                }
+            }
+
+            /// Blocks until it is set, and takes that back, or until the deadline has come.
+            pub(crate) fn wait(&self, deadline: Option<Instant>) {
+                // Acquire: pairs with the Release in `set`.
+                while self.0.swap(0, Acquire) == 0 && wait_while(&self.0, 0, deadline) {}
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    mod portable {
+        use super::{Instant, Mutex, MutexGuard};
+
+        pub(crate) struct Condvar(parking_lot::Condvar);
+
+        impl Condvar {
+            pub(crate) const fn new() -> Self {
+                Condvar(parking_lot::Condvar::new())
+            }
+
+            pub(crate) fn notify_one(&self) {
+                self.0.notify_one();
+            }
+
+            /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.
+            pub(crate) fn wait_until<T>(
+                &self,
+                guard: &mut MutexGuard<'_, T>,
+                deadline: Option<Instant>,
+            ) {
+                match deadline {
+                    None => self.0.wait(guard),
+                    Some(deadline) => _ = self.0.wait_until(guard, deadline),
+                }
+            }
+        }
+
+        /// Something that one thread waits for.
+        pub(crate) struct Event(Mutex<bool>, Condvar);
+
+        impl Event {
+            pub(crate) fn new() -> Self {
+                Event(Mutex::new(false), Condvar::new())
+            }
+
+            pub(crate) fn set(&self) {
+                *self.0.lock() = true;
+                self.1.notify_one();
+            }
+
+            /// Blocks until it is set, and takes that back, or until the deadline has come.
+            pub(crate) fn wait(&self, deadline: Option<Instant>) {
+                let mut set = self.0.lock();
+                while !*set && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                    self.1.wait_until(&mut set, deadline);
+                }
+                *set = false;
+            }
+        }
+    }
+}
+
+/// The primitives of the model checker, with the same face.
 #[cfg(any(loom, shuttle))]
 mod model {
     #[cfg(loom)]
@@ -52,46 +175,27 @@ mod model {
         }
     }
 
-    pub(crate) struct Condvar(checker::Condvar);
+    pub(crate) struct Event(Mutex<bool>, checker::Condvar);
 
-    impl Condvar {
+    impl Event {
         pub(crate) fn new() -> Self {
-            Condvar(checker::Condvar::new())
+            Event(Mutex::new(false), checker::Condvar::new())
         }
 
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
+        pub(crate) fn set(&self) {
+            *self.0.lock() = true;
+            self.1.notify_one();
         }
 
-        pub(super) fn wait<'m, T>(&self, guard: MutexGuard<'m, T>) -> MutexGuard<'m, T> {
-            self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+        /// The checkers know no time, so the deadline never comes.
+        pub(crate) fn wait(&self, _: Option<Instant>) {
+            let mut set = self.0.lock();
+            while !*set {
+                set = self.1.wait(set).unwrap_or_else(|poisoned| poisoned.into_inner());
+            }
+            *set = false;
         }
     }
-
-    /// As the other `wait_until`. The checkers know no time, so the deadline never comes.
-    pub(crate) fn wait_until<'m, T>(
-        condvar: &Condvar,
-        guard: MutexGuard<'m, T>,
-        _: Option<Instant>,
-    ) -> (MutexGuard<'m, T>, bool) {
-        (condvar.wait(guard), false)
-    }
-}
-
-/// Blocks until the condition variable is notified, perhaps without a reason; or until the
-/// deadline has come, which it says.
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) fn wait_until<'m, T>(
-    condvar: &Condvar,
-    mut guard: MutexGuard<'m, T>,
-    deadline: Option<std::time::Instant>,
-) -> (MutexGuard<'m, T>, bool) {
-    let Some(deadline) = deadline else {
-        condvar.wait(&mut guard);
-        return (guard, false);
-    };
-    let timed_out = condvar.wait_until(&mut guard, deadline).timed_out();
-    (guard, timed_out)
 }
 
 /// Keeps what different cores write on different cache lines. 128 and not 64 bytes: the

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use parking_lot::Mutex;
+use crate::sync::process::Mutex;
 
 /// What [`current`] answers for a thread that has no number (yet, or any more).
 pub(crate) const NONE: usize = usize::MAX;

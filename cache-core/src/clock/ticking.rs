@@ -19,10 +19,9 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::{Clock, Tick, system};
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::process::Mutex;
 
 const PERIOD: Duration = Duration::from_millis(1);
 
