@@ -221,7 +221,7 @@ mod tests {
             .zip(periods)
             .map(|(it, every)| list.add(weak(it), every, start))
             .collect();
-        let mut turn = |list: &mut List, millis| {
+        let turn = |list: &mut List, millis| {
             let cache = list.take_turn(at(millis))?;
             let is_it = |it: &&Arc<Counting>| std::ptr::addr_eq(Arc::as_ptr(it), cache.as_ptr());
             Some(caches.iter().position(|it| is_it(&it)).expect("one of them"))

@@ -165,7 +165,8 @@ impl<K, V, X> Table<K, V, X> {
                 unsafe { self.slab.drop_contents(ids.iter().copied(), panics) };
                 self.shards[shard].lock().writer.give_back(&self.slab, ids);
             }
-            Garbage::Blocks(firsts) => self.slab.return_blocks(&firsts),
+            // SAFETY: the caller's promise; the shard sealed them when it gave them up, being free.
+            Garbage::Blocks(firsts) => unsafe { self.slab.return_blocks(&firsts) },
         }
     }
 }

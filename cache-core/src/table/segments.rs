@@ -144,9 +144,10 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         }
     }
 
-    /// For an index that is in use: a pinned thread has found it since it was pinned, or it lies in a block
-    /// of the shard whose lock is held. For another one the check below is no promise: its segment may be
-    /// freed after it.
+    /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it lies in a
+    /// block of the shard whose lock is held. (What code outside of the table passes down here are
+    /// numbers of live entries, under their shard's lock: the policy's, and those of an `Entry`.) For
+    /// another one the check below is no promise: its segment may be freed after it.
     ///
     /// # Panics
     /// If there is no such element.

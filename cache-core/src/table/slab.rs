@@ -28,9 +28,10 @@
 //! freed. Its index range may be given memory again later.
 //!
 //! That is as sound as writing another entry into a free slot is, and for the same reason: a slot is made
-//! free only when a grace period has passed since its index left the table, so no reader has that index, and
-//! the lock of its shard hands what readers did over to who returns the block. An index of the range that
-//! somebody learns afterwards was given out after the new array had been published.
+//! free only when a grace period has passed since its index left the table, so no reader has that index. The
+//! block itself is garbage as well when its shard gives it up, and returned after a grace period of its own:
+//! a writer may have learnt of a slot under the lock, and look at it for as long as it is pinned. An index of
+//! the range that is seen later was given out after the new array had been published.
 
 mod growth;
 
@@ -217,9 +218,13 @@ impl<K, V> Slab<K, V> {
         }
     }
 
-    /// Takes blocks back, by their first slots, all of whose slots are free; frees the segments that nobody
-    /// has a block of any more. Takes the slab's own lock.
-    pub(super) fn return_blocks(&self, blocks: &[u32]) {
+    /// Takes blocks back, by their first slots; frees the segments that no shard has a block of any
+    /// more. Takes the slab's own lock.
+    ///
+    /// # Safety
+    /// The blocks were given out and have been given up by their shard, all of their slots are free,
+    /// and each thread that is pinned has been since then only: so nobody has an index of theirs.
+    pub(super) unsafe fn return_blocks(&self, blocks: &[u32]) {
         let mut empty = Vec::new();
         let mut stock = self.stock.lock();
         for &first in blocks {
