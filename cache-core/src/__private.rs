@@ -25,6 +25,7 @@ mod check;
 mod keep;
 mod many;
 mod missed;
+mod once;
 mod outcome;
 mod settings;
 mod slot;

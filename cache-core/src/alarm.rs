@@ -14,13 +14,23 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sync::process::{Condvar, Mutex, MutexGuard};
+use crate::sync::process::{Condvar, MutexGuard};
+use crate::util::fork::Global;
 
 /// How long the thread stays when there is nothing to wait for.
 const LINGER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
 
-static ALARMS: Mutex<Alarms> =
-    Mutex::new(Alarms { by_time: BTreeMap::new(), next: 0, running: false });
+static ALARMS: Global<Alarms> = Global::new(
+    Alarms { by_time: BTreeMap::new(), next: 0, running: false },
+    // A forked child has no such thread.
+    |alarms| alarms.running = false,
+    || {
+        let mut alarms = ALARMS.lock();
+        if !alarms.by_time.is_empty() {
+            alarms.start();
+        }
+    },
+);
 /// An alarm was set that is earlier than all others.
 static EARLIER: Condvar = Condvar::new();
 
@@ -30,6 +40,16 @@ struct Alarms {
     next: u64,
     /// There is a thread.
     running: bool,
+}
+
+impl Alarms {
+    /// Starts the thread, if there is none.
+    fn start(&mut self) {
+        if !self.running {
+            let thread = thread::Builder::new().name("cache-alarm".into());
+            self.running = thread.spawn(run).is_ok();
+        }
+    }
 }
 
 /// An alarm that is set. Dropping it cancels it.
@@ -45,8 +65,7 @@ pub(crate) fn set(at: Instant, waker: Waker) -> Alarm {
     alarms.next += 1;
     alarms.by_time.insert(at, waker);
     if !alarms.running {
-        let thread = thread::Builder::new().name("cache-alarm".into());
-        alarms.running = thread.spawn(run).is_ok();
+        alarms.start();
     } else if alarms.by_time.first_key_value().is_some_and(|(first, _)| *first == at) {
         EARLIER.notify_one();
     }
@@ -131,13 +150,13 @@ mod tests {
     }
 
     /// A waker that blocks the thread of the alarms until the test lets it go on.
-    struct Hold(Sender<()>, Mutex<Receiver<()>>);
+    struct Hold(Sender<()>, std::sync::Mutex<Receiver<()>>);
 
     impl Wake for Hold {
         fn wake(self: Arc<Self>) {
             self.0.send(()).unwrap();
             // An error: the test has dropped the other end.
-            let _ = self.1.lock().recv();
+            let _ = self.1.lock().expect("nobody panics with it").recv();
         }
     }
 
@@ -145,7 +164,8 @@ mod tests {
     #[test]
     fn alarms_go_off_in_the_order_of_their_times_unless_cancelled() {
         let ((begun, begins), (release, released)) = (channel(), channel());
-        let hold = super::set(soon(0), Arc::new(Hold(begun, Mutex::new(released))).into());
+        let hold =
+            super::set(soon(0), Arc::new(Hold(begun, std::sync::Mutex::new(released))).into());
         begins.recv().unwrap();
 
         let (tell, told) = channel();

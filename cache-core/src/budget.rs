@@ -8,12 +8,14 @@ use crate::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use crate::sync::{Mutex, Padded};
+use crate::sync::{Mutex, MutexGuard, Padded};
+use crate::util::fork;
 
 /// See the module's head. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
     max: u64,
     used: Padded<AtomicU64>,
+    /// Acquired through [`Budget::lent`] only.
     lent: Mutex<Vec<Lent>>,
 }
 
@@ -48,6 +50,25 @@ impl Budget {
                 used.checked_add(weight).filter(|&sum| sum <= self.max)
             })
             .is_ok()
+    }
+
+    /// What is lent, under its lock; and the gate that is passed before.
+    fn lent(&self) -> (fork::Gate, MutexGuard<'_, Vec<Lent>>) {
+        (fork::gate(), self.lent.lock())
+    }
+
+    /// In a forked child: what other threads had lent is nobody's.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn forget_other_threads(&self, own: usize) {
+        if !self.lent.lock().is_empty() {
+            self.lent.lock().retain(|lent| lent.line == own);
+        }
+    }
+
+    /// In a forked child: so much is in use, and nothing is reserved by anybody.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn set_used(&self, weight: u64) {
+        self.used.store(weight, Relaxed);
     }
 
     /// Gives back what an unlinked entry, or an unused reservation, held.
@@ -108,14 +129,17 @@ impl<'b> Reservation<'b> {
     /// then comes back. `line`: the thread's, in this cache.
     pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {
         let weight = std::mem::take(&mut self.held);
-        self.budget.lent.lock().push(Lent { line, weight });
+        let (_gate, mut lent) = self.budget.lent();
+        lent.push(Lent { line, weight });
+        drop(lent);
         Lending { lender: self, line }
     }
 
     /// Takes over what others have lent, as far as it goes, until it holds so much. Returns whether
     /// it does.
     pub(crate) fn borrow_to(&mut self, weight: u64) -> bool {
-        for lent in self.budget.lent.lock().iter_mut() {
+        let (_gate, mut all) = self.budget.lent();
+        for lent in all.iter_mut() {
             let taken = lent.weight.min(weight.saturating_sub(self.held));
             lent.weight -= taken;
             self.held += taken;
@@ -132,7 +156,7 @@ pub(crate) struct Lending<'r, 'b> {
 
 impl Drop for Lending<'_, '_> {
     fn drop(&mut self) {
-        let mut lent = self.lender.budget.lent.lock();
+        let (_gate, mut lent) = self.lender.budget.lent();
         // The thread's last: calls end in the reverse order of their beginnings.
         let last = lent.iter().rposition(|lent| lent.line == self.line);
         self.lender.held += last.map_or(0, |last| lent.remove(last).weight);

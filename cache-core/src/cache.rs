@@ -2,6 +2,7 @@
 //! their own.
 
 mod behind;
+mod forked;
 mod loads;
 mod loads_async;
 mod many;
@@ -13,11 +14,12 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::janitor::{self, Kept, Tidy};
+use crate::janitor::{self, Kept};
 use crate::policy_view::Policy;
 use crate::refresh::Looked;
 use crate::stats::Stats;
 use crate::store::{Pin, Store};
+use crate::util::fork::{self, Standing};
 use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 
 /// A bounded, concurrent, in-process cache from `K` to `V`.
@@ -53,7 +55,7 @@ use crate::{BuildError, Equivalent, RandomState, RemovalCause, Status};
 /// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
 /// runs, memory of entries removed meanwhile is not reused.
 pub struct Cache<K, V, S = RandomState> {
-    pub(crate) inner: Arc<Inner<K, V, S>>,
+    pub(crate) inner: Arc<Standing<Inner<K, V, S>>>,
 }
 
 pub(crate) struct Inner<K, V, S> {
@@ -61,17 +63,6 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) hasher: S,
     /// Takes the cache off the janitor's list when it drops.
     _kept: Option<Kept>,
-}
-
-impl<K, V, S> Tidy for Inner<K, V, S>
-where
-    K: Send + Sync,
-    V: Send + Sync,
-    S: Send + Sync,
-{
-    fn tidy(&self, step: usize) -> bool {
-        self.store.tidy(step)
-    }
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -113,13 +104,12 @@ where
         hasher: S,
         janitor: Option<Duration>,
     ) -> Result<Self, BuildError> {
-        let Some(period) = janitor else {
-            return Ok(Cache { inner: Arc::new(Inner { store, hasher, _kept: None }) });
-        };
         let mut problem = None;
-        let inner = Arc::new_cyclic(|weak: &Weak<Inner<K, V, S>>| {
-            let kept = janitor::keep(weak.clone(), period);
-            let kept = kept.map_err(|error| problem = Some(error)).ok();
+        let inner = Standing::new(|weak: &Weak<Standing<Inner<K, V, S>>>| {
+            let kept = janitor.and_then(|period| {
+                let kept = janitor::keep(weak.clone(), period);
+                kept.map_err(|error| problem = Some(error)).ok()
+            });
             Inner { store, hasher, _kept: kept }
         });
         match problem {
@@ -168,6 +158,7 @@ where
             }
             Some(see(entry.value()))
         } else {
+            fork::catch_up();
             if store.config.record_stats {
                 pinned.counters().misses.add(1);
             }

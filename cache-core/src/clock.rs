@@ -272,6 +272,14 @@ impl ClockSource {
         if let Self::Ticking(clock) = self { clock.now().as_nanos() } else { self.now_otherwise() }
     }
 
+    /// Has this tick of the clock not come yet? For hits, with one comparison more than a reading if it has.
+    #[inline]
+    pub(crate) fn is_before(&self, tick: u64) -> bool {
+        // In a forked child a ticking clock may show the end of time, before which no tick lies.
+        let at_once = matches!(self, Self::Ticking(clock) if clock.hasty_nanos() < tick);
+        at_once || self.now_otherwise() < tick
+    }
+
     /// As `now`, in the finest resolution the clock has, for measuring short times.
     pub(crate) fn fine_now(&self) -> u64 {
         match self {
@@ -344,7 +352,12 @@ mod system {
 
     #[inline]
     pub(super) fn coarse_nanos() -> u64 {
-        Tick::from(ORIGIN.get_or_init(Instant::now).elapsed()).as_nanos()
+        let origin = ORIGIN.get().unwrap_or_else(|| {
+            // Or a child that is forked meanwhile would wait for the other thread to have set it.
+            let _gate = crate::util::fork::gate();
+            ORIGIN.get_or_init(Instant::now)
+        });
+        Tick::from(origin.elapsed()).as_nanos()
     }
 
     pub(super) fn fine_nanos() -> u64 {

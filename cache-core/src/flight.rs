@@ -45,6 +45,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -52,8 +53,9 @@ use std::task::{Context, Waker};
 
 use crate::nesting::{self, KeyAt, Running};
 use crate::panics::dispose;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::table::{Reserved, SharedSlot};
+use crate::util::fork;
 
 mod rest;
 
@@ -101,7 +103,10 @@ pub(crate) struct Flight<V> {
     /// It is not inside of `outer` any more: the call that began it there has ended.
     detached: AtomicBool,
     outcome: OnceLock<Outcome<V>>,
+    /// Acquired through [`Flight::waiting`] only.
     waiting: Mutex<Waiting<V>>,
+    /// That of the process it began in, see [`fork::generation`].
+    generation: u32,
 }
 
 /// The calls that wait, by their tickets.
@@ -115,6 +120,26 @@ struct Waiting<V> {
     /// The task that polls the rest: it has been woken since it came to be that, or its waker has
     /// been given to the rest.
     driver: Option<u64>,
+}
+
+/// What is locked, and the gate that is passed before.
+struct Gated<'f, V> {
+    waiting: MutexGuard<'f, Waiting<V>>,
+    _gate: fork::Gate,
+}
+
+impl<V> Deref for Gated<'_, V> {
+    type Target = Waiting<V>;
+
+    fn deref(&self) -> &Waiting<V> {
+        &self.waiting
+    }
+}
+
+impl<V> DerefMut for Gated<'_, V> {
+    fn deref_mut(&mut self) -> &mut Waiting<V> {
+        &mut self.waiting
+    }
 }
 
 /// A call that waits.
@@ -132,11 +157,15 @@ impl<V: Send + Sync + 'static> Running for Flight<V> {
         // Relaxed: a search that sees it late takes the load for one that is still waited for.
         let outer = self.outer.iter().filter(|_| !self.detached.load(Relaxed));
         outer.for_each(&mut *visit);
-        self.waiting.lock().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
+        self.waiting().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
     fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
         visit(&self.key);
+    }
+
+    fn includes(&self, address: usize) -> bool {
+        self.address() == address
     }
 
     fn note_poll(&self) {
@@ -165,6 +194,7 @@ impl<V> Flight<V> {
                 rest: None,
                 driver: None,
             }),
+            generation: fork::generation(),
         }
     }
 
@@ -172,9 +202,31 @@ impl<V> Flight<V> {
     pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn Running>>, compute: bool) {
         debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
         (self.key, self.outer, self.compute) = (key, outer, compute);
+        self.generation = fork::generation();
         *self.polled_by.get_mut() = 0;
         (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
         *self.joined.get_mut() = 0;
+    }
+
+    /// Is the calling thread inside of this load?
+    pub(crate) fn is_led_here(&self) -> bool {
+        nesting::is_inside(self.address())
+    }
+
+    /// Did it begin before the process was forked, and is it led by a thread that is not there any more? Or by
+    /// a future that may never be polled again: nobody waits for that either.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// The calls that wait. While the lock is held, and the outcome set, the process does not fork.
+    fn waiting(&self) -> Gated<'_, V> {
+        let gate = fork::gate();
+        Gated { waiting: self.waiting.lock(), _gate: gate }
     }
 
     /// Somebody holds the flight who may come to wait for it. The caller holds the shard's lock.
@@ -229,7 +281,7 @@ impl<V> Flight<V> {
 
     /// Ends the flight and wakes all who wait.
     pub(crate) fn land(&self, outcome: Outcome<V>) {
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting();
         // A flight lands once; if it did not, the first outcome stands.
         let refused = self.outcome.set(outcome);
         let calls = std::mem::take(&mut waiting.calls);
@@ -252,7 +304,7 @@ impl<V> Flight<V> {
         inside: Option<Arc<dyn Running>>,
         blocks: bool,
     ) -> Result<u64, Waker> {
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting();
         // Looked at under the lock that `land` takes after setting the outcome: either it finds
         // this call, or this call finds the outcome. So it is with the choice of a driver.
         let is_driver = blocks && waiting.driver.is_some() && self.was_polled_here();
@@ -274,7 +326,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
     pub(crate) fn rewait(&self, ticket: u64, context: &mut Context<'_>) -> bool {
         // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
         let mut waker = context.waker().clone();
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting();
         let Some(call) = waiting.calls.get_mut(&ticket) else { return false };
         std::mem::swap(&mut call.waker, &mut waker);
         call.thread = nesting::thread_number();
@@ -285,7 +337,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
 
     /// Does not wait any more.
     pub(crate) fn leave(&self, ticket: u64) {
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting();
         // Dropped after the unlocking.
         let left = waiting.calls.remove(&ticket);
         if let Some(call) = left.as_ref().filter(|call| call.blocks) {

@@ -6,6 +6,7 @@ use std::vec;
 
 use crate::RandomState;
 use crate::cache::{Cache, Inner};
+use crate::util::fork::Standing;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -30,13 +31,13 @@ where
 /// clone panics, none of its shard has been handed out, and the next call begins with that shard
 /// again.
 pub struct Iter<K, V, S = RandomState> {
-    inner: Arc<Inner<K, V, S>>,
+    inner: Arc<Standing<Inner<K, V, S>>>,
     next_shard: usize,
     copied: vec::IntoIter<(K, V)>,
 }
 
 impl<K, V, S> Iter<K, V, S> {
-    pub(crate) fn new(inner: Arc<Inner<K, V, S>>) -> Self {
+    pub(crate) fn new(inner: Arc<Standing<Inner<K, V, S>>>) -> Self {
         Iter { inner, next_shard: 0, copied: Vec::new().into_iter() }
     }
 }

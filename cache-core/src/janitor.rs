@@ -6,6 +6,9 @@
 //! it off, and wakes the thread, which ends when the list is empty. So the thread never outlives the last
 //! cache by more than it takes to wake up, however long the period.
 //!
+//! In a forked child there is no such thread. The first call there that writes or misses starts one, if there
+//! are caches on the list.
+//!
 //! # What it holds
 //! Nothing, but for moments. Looking after a cache goes by steps ([`Tidy`]), a shard at a time; for each the
 //! thread upgrades its reference and lets go of it again. If the last handle goes in just such a moment, the
@@ -29,7 +32,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::panics::dispose;
-use crate::sync::process::{Condvar, Mutex, MutexGuard};
+use crate::sync::process::{Condvar, MutexGuard};
+use crate::util::fork::Global;
 
 /// What the janitor looks after.
 pub(crate) trait Tidy: Send + Sync {
@@ -37,7 +41,18 @@ pub(crate) trait Tidy: Send + Sync {
     fn tidy(&self, step: usize) -> bool;
 }
 
-static LIST: Mutex<List> = Mutex::new(List::new());
+static LIST: Global<List> = Global::new(
+    List::new(),
+    // A forked child has no such thread.
+    |list| list.running = false,
+    || {
+        let mut list = LIST.lock();
+        if !list.caches.is_empty() {
+            // Where there is none to be had, the next cache with a janitor tries again.
+            let _ = list.start();
+        }
+    },
+);
 /// The list has changed.
 static CHANGED: Condvar = Condvar::new();
 
@@ -60,6 +75,15 @@ struct Turn {
 impl List {
     const fn new() -> Self {
         List { caches: BTreeMap::new(), turns: BTreeSet::new(), next: 0, running: false }
+    }
+
+    /// Starts the thread, if there is none.
+    fn start(&mut self) -> io::Result<()> {
+        if !self.running {
+            thread::Builder::new().name("cache-janitor".into()).spawn(run)?;
+            self.running = true;
+        }
+        Ok(())
     }
 
     /// Adds a cache, whose first turn is one period from now. Returns its number.
@@ -105,10 +129,7 @@ pub(crate) struct Kept {
 /// lives.
 pub(crate) fn keep(cache: Weak<dyn Tidy>, period: Duration) -> io::Result<Kept> {
     let mut list = LIST.lock();
-    if !list.running {
-        thread::Builder::new().name("cache-janitor".into()).spawn(run)?;
-        list.running = true;
-    }
+    list.start()?;
     let earliest = list.earliest();
     let number = list.add(cache, period, Instant::now());
     // One whose turn comes later than another's need not wake the thread.

@@ -298,7 +298,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             }
             Waited::Landed => {}
         }
-        match flight.outcome().expect("it has landed") {
+        // None if the process was forked, and the leader is not there.
+        match flight.outcome().unwrap_or(&Outcome::LookAgain) {
             Outcome::Value(value) => {
                 if let Some(counters) = self.counting(&self.table.pin()) {
                     counters.coalesced.add(1);

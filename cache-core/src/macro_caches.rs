@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::panics::Panics;
-use crate::sync::process::Mutex;
+use crate::util::fork::Global;
 use crate::{Cache, Stats};
 
 /// A cache of any type of key and value.
@@ -59,7 +59,12 @@ where
 }
 
 /// The caches in statics. They are never dropped, nor are the handles here.
-static SHARED: Mutex<Vec<Arc<dyn Listed + Send + Sync>>> = Mutex::new(Vec::new());
+static SHARED: Global<Vec<Arc<dyn Listed + Send + Sync>>> = Global::new(
+    Vec::new(),
+    // The guards of threads that are not there in a forked child.
+    |_| BYPASSES.store(BYPASSES_HERE.try_with(Cell::get).unwrap_or(0), Relaxed),
+    || (),
+);
 
 /// How many guards there are in the process. While there are none a call looks at nothing else.
 static BYPASSES: AtomicUsize = AtomicUsize::new(0);

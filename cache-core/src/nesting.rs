@@ -58,6 +58,8 @@ pub(crate) trait Running: Any + Send + Sync {
     fn each_key(&self, visit: &mut dyn FnMut(&KeyAt));
     /// Notes that the calling thread polls the loader, which is a future.
     fn note_poll(&self);
+    /// Is it the load at this address, or one of several that is?
+    fn includes(&self, address: usize) -> bool;
 }
 
 /// A key that is being loaded.
@@ -83,6 +85,10 @@ impl Running for Together {
 
     fn note_poll(&self) {
         self.0.iter().for_each(|load| load.note_poll());
+    }
+
+    fn includes(&self, address: usize) -> bool {
+        self.0.iter().any(|load| load.includes(address))
     }
 }
 
@@ -129,6 +135,11 @@ impl Drop for Entered {
 #[inline]
 pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
     stack::with(|loads| loads.as_slice().last().map(Arc::clone))
+}
+
+/// Is the calling thread inside of the load at this address?
+pub(crate) fn is_inside(address: usize) -> bool {
+    stack::with(|loads| loads.as_slice().iter().any(|load| load.includes(address)))
 }
 
 /// How many loads the calling thread is inside of.
@@ -201,7 +212,7 @@ impl Drop for LeaveAtLast {
 /// Held by who adds an edge, from the search to the adding.
 #[cfg(not(shuttle))]
 pub(crate) fn lock_graph() -> impl Drop {
-    static GRAPH: crate::sync::process::Mutex<()> = crate::sync::process::Mutex::new(());
+    static GRAPH: crate::util::fork::Global<()> = crate::util::fork::Global::plain(());
     GRAPH.lock()
 }
 

@@ -1,15 +1,25 @@
 //! Random numbers where only their spread matters: for jitter, and for chance refreshes.
 
 use std::cell::Cell;
+use std::process;
 
 use crate::sync::thread_local;
+use crate::util::fork;
 
 /// What [`exponential`] answers at most: the smallest number it takes the logarithm of is 2^-53.
 pub(crate) const MOST_EXPONENTIAL: f64 = 36.75;
 
 thread_local! {
-    /// The state of the thread's generator.
-    static STATE: Cell<u64> = Cell::new(ahash::RandomState::new().hash_one(0_u8));
+    /// The state of the thread's generator, and the generation of the process that it was seeded in.
+    static STATE: Cell<(u64, u32)> = Cell::new(seeded());
+}
+
+/// A state for a thread of this process. The seeds of `ahash` are those of the parent in a forked child, and
+/// several children must not all draw the same: they would refresh the same entries in the same moment.
+fn seeded() -> (u64, u32) {
+    // Not every platform has such a number.
+    let process = if cfg!(unix) { process::id() } else { 0 };
+    (ahash::RandomState::new().hash_one(process), fork::generation())
 }
 
 /// A number whose bits depend on all bits of another: the finisher of SplitMix64 (G. Steele,
@@ -31,8 +41,12 @@ pub(crate) fn exponential() -> f64 {
     // The next state of the same generator, whose output `mix` is. A thread that is ending has no
     // state any more, and is given the same number each time.
     let bits = STATE.try_with(|state| {
-        state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-        mix(state.get())
+        let (mut seed, generation) = state.get();
+        if generation != fork::generation() {
+            seed = mix(seed) ^ seeded().0;
+        }
+        state.set((seed.wrapping_add(0x9e37_79b9_7f4a_7c15), fork::generation()));
+        mix(state.get().0)
     });
     // From above 0 to 1.
     -(1.0 - unit(bits.unwrap_or(1 << 63))).ln()

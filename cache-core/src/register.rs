@@ -289,6 +289,28 @@ impl<V> Register<V> {
         Some((Arc::clone(&found.flight), found.began))
     }
 
+    /// In a forked child: takes off the register all flights but those that the calling thread is inside of.
+    /// The others' leaders are not there; or they are futures that may still be polled: then they find that
+    /// they may not publish, as after a flush. What comes off is leaked by its leader or held by it, so nothing
+    /// of the user's is dropped here.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn forget_other_threads(&mut self)
+    where
+        V: Send + Sync,
+    {
+        // Without writing where there is nothing: the memory goes on being the parent's, too.
+        if self.registered == 0 && self.spare.is_none() {
+            return;
+        }
+        for list in &mut self.lists {
+            list.retain(|other| other.flight.is_led_here());
+        }
+        self.registered = self.lists.iter().map(Vec::len).sum();
+        self.shrink();
+        // Its last leader may have vanished with a hand on it, which it would never take away.
+        self.spare = None;
+    }
+
     /// Is nobody to join this flight any more, although it is registered?
     pub(crate) fn is_alone(&self, flight: &Arc<Flight<V>>) -> bool {
         self.find(flight).is_some_and(|found| found.kind == Kind::Alone)

@@ -38,6 +38,8 @@ use crate::panics::{dispose, title};
 use crate::shard::ShardState;
 use crate::stats::{Counters, Stats};
 use crate::table::{Entry, Keeps, NEVER, Notices, Pinned, Plan, Table, entries_for_groups};
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::util::fork::Alone;
 use crate::written::Batches;
 use crate::{Expiry, RemovalCause, Status};
 
@@ -178,6 +180,26 @@ impl<K, V> Store<K, V> {
         }
     }
 
+    /// In a forked child, where there are no other threads and no lock is held: forgets what they were about.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn after_fork(&self, alone: &Alone)
+    where
+        V: Send + Sync,
+    {
+        let may_be_writing = self.table.forget_other_threads(alone);
+        self.budget.forget_other_threads(crate::thread_index::current());
+        let mut weight = 0;
+        self.table.each_state(alone, |state| {
+            state.loads.forget_other_threads();
+            weight += state.policy.weight();
+        });
+        // What they had reserved comes back. Not if this thread forks inside of a call to this cache, which
+        // may hold a reservation itself: then theirs is lost.
+        if !may_be_writing && self.budget.used() != weight {
+            self.budget.set_used(weight);
+        }
+    }
+
     /// What to call the cache in a message.
     pub(crate) fn title(&self) -> String {
         title(self.config.name.as_deref())
@@ -211,7 +233,7 @@ impl<K, V> Store<K, V> {
             return self.read_clock() < entry.deadline();
         }
         let deadline = entry.fixed_deadline();
-        deadline == NEVER || self.clock.now() < deadline
+        deadline == NEVER || self.clock.is_before(deadline)
     }
 
     /// As `find`, and counts a use. Runs the user's `Expiry`.
@@ -227,7 +249,7 @@ impl<K, V> Store<K, V> {
             return self.prolong_if_fresh(pinned, hash, entry).then_some(entry);
         }
         let deadline = entry.fixed_deadline();
-        if deadline == NEVER || self.clock.now() < deadline {
+        if deadline == NEVER || self.clock.is_before(deadline) {
             entry.touch();
             return Some(entry);
         }

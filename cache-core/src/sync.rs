@@ -12,10 +12,14 @@ pub(crate) use std::sync::atomic;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use self::process::{Event, Mutex, MutexGuard};
 #[cfg(not(any(loom, shuttle)))]
+pub(crate) use crate::util::fork::{InnerMutex, OuterMutex, OuterMutexGuard};
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::thread_local;
 
 #[cfg(any(loom, shuttle))]
-pub(crate) use self::model::{Event, Mutex, MutexGuard};
+pub(crate) use self::model::{Event, Mutex, Mutex as InnerMutex, Mutex as OuterMutex};
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::model::{MutexGuard, MutexGuard as OuterMutexGuard};
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread_local;
 #[cfg(loom)]
@@ -36,13 +40,13 @@ pub(crate) mod process {
     #[cfg(target_os = "linux")]
     mod futex {
         use super::{Instant, MutexGuard};
-        use crate::util::fork::{wait_while, wake_one};
+        use crate::util::fork::{wait_while, wake};
         use std::sync::atomic::{
             AtomicU32,
             Ordering::{Acquire, Relaxed, Release},
         };
 
-        /// A condition variable for one waiting thread: it counts notices.
+        /// A condition variable: it counts notices.
         pub(crate) struct Condvar(AtomicU32);
 
         impl Condvar {
@@ -54,7 +58,13 @@ pub(crate) mod process {
             pub(crate) fn notify_one(&self) {
                 // Relaxed: the mutex orders it after the look of a waiter that did not find it.
                 self.0.fetch_add(1, Relaxed);
-                wake_one(&self.0);
+                wake(&self.0, 1);
+            }
+
+            /// As `notify_one`.
+            pub(crate) fn notify_all(&self) {
+                self.0.fetch_add(1, Relaxed);
+                wake(&self.0, u32::MAX >> 1);
             }
 
             /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.
@@ -79,7 +89,7 @@ pub(crate) mod process {
             pub(crate) fn set(&self) {
                 // Release: pairs with the Acquire in `wait`.
                 if self.0.swap(1, Release) == 0 {
-                    wake_one(&self.0);
+                    wake(&self.0, 1);
                 }
             }
 
@@ -104,6 +114,10 @@ pub(crate) mod process {
 
             pub(crate) fn notify_one(&self) {
                 self.0.notify_one();
+            }
+
+            pub(crate) fn notify_all(&self) {
+                self.0.notify_all();
             }
 
             /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.

@@ -9,16 +9,32 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::sync::process::Mutex;
+use crate::util::fork::Global;
 
 /// What [`current`] answers for a thread that has no number (yet, or any more).
 pub(crate) const NONE: usize = usize::MAX;
 
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { returned: BinaryHeap::new(), next: 0 });
+static NUMBERS: Global<Numbers> = Global::new(
+    Numbers { returned: BinaryHeap::new(), next: 0 },
+    Numbers::forget_other_threads,
+    || (),
+);
 
 struct Numbers {
     returned: BinaryHeap<Reverse<usize>>,
     next: usize,
+}
+
+impl Numbers {
+    /// In a forked child: the numbers of threads that are not there go back. One that is ending, and has
+    /// no number, may have taken some for the moment: then all stay taken.
+    fn forget_other_threads(&mut self) {
+        let own = current();
+        if own != NONE {
+            self.returned.clear();
+            self.returned.extend((0..self.next).filter(|&number| number != own).map(Reverse));
+        }
+    }
 }
 
 #[cfg(not(loom))]

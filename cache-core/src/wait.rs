@@ -29,7 +29,7 @@ pub(crate) enum Caller {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// The flight has an outcome.
+    /// The flight has an outcome; or its leader has vanished in a fork, and it will never have one.
     Landed,
     /// It takes longer than the caller wants to wait.
     TimedOut,
@@ -55,6 +55,9 @@ impl<V: Send + Sync + 'static> Drop for Place<'_, V> {
 impl<V: Send + Sync + 'static> Flight<V> {
     /// A place among those who wait, or why there is nothing to wait for.
     fn take_place(self: &Arc<Self>, waker: Waker, caller: Caller) -> Result<Place<'_, V>, Waited> {
+        if self.is_orphaned() {
+            return Err(Waited::Landed);
+        }
         let blocks = caller == Caller::Thread;
         let inside = nesting::innermost();
         let placed = if inside.is_none() {
@@ -126,7 +129,7 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
                 Err(waited) => return Poll::Ready(waited),
             },
             Some(place) => {
-                if !self.flight.rewait(place.ticket, context) {
+                if self.flight.is_orphaned() || !self.flight.rewait(place.ticket, context) {
                     return Poll::Ready(Waited::Landed);
                 }
             }

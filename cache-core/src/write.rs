@@ -16,6 +16,7 @@ use crate::register::Judged;
 use crate::shard::{Arrival, cause_or_expired};
 use crate::store::Store;
 use crate::table::{Due, Entry, Live, Retries};
+use crate::util::fork;
 
 /// How often [`Store::remove_if`] looks at entries again when its condition has written to the
 /// cache since the last time. One that goes on doing so may replace each entry whenever it is shown
@@ -39,6 +40,7 @@ impl<K, V> Store<K, V> {
         work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
         panics: &mut Panics,
     ) -> R {
+        fork::catch_up();
         let (pinned, mut due) = (self.table.pin(), Due::default());
         let result = work(&mut Call::new(self, &pinned, now, &mut due));
         pinned.drop_retired(&due, panics);

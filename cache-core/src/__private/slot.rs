@@ -2,7 +2,7 @@
 //!
 //! A function has one [`Slot`] in a `static`. A `static` cannot be generic, so a generic function
 //! has a [`ByType`] there: a list with one node per instance, which only ever grows at its end.
-//! Reading it takes no lock: each node is behind a `OnceLock` that is set once, so a reader
+//! Reading it takes no lock: each node is behind a cell that is set once, so a reader
 //! either sees a whole node or the end of the list. The cache of a node is made when the node is in the list,
 //! so that it is made once, and by another call if making it panics. Finding the first instance costs one
 //! comparison of `TypeId`s, the n-th n of them; programs have few instances of one function.
@@ -17,21 +17,22 @@
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::thread::LocalKey;
+
+use super::once::Once;
 
 /// The cache of a function without type parameters.
 ///
 /// A panic while it is being built leaves it unbuilt, and the next call fails with the same text:
 /// that is why this is no `LazyLock`, which would only speak of poison from then on.
 #[derive(Debug)]
-pub struct Slot<C>(OnceLock<C>);
+pub struct Slot<C>(Once<C>);
 
 impl<C> Slot<C> {
     /// An empty slot.
     #[must_use]
     pub const fn new() -> Self {
-        Self(OnceLock::new())
+        Self(Once::new())
     }
 
     /// What is in the slot, made on first use.
@@ -40,7 +41,7 @@ impl<C> Slot<C> {
     /// each function.
     #[inline]
     pub fn get(&'static self, make: fn() -> C) -> &'static C {
-        self.0.get_or_init(make)
+        self.0.get_or_make(make)
     }
 }
 
@@ -53,21 +54,21 @@ impl<C> Default for Slot<C> {
 /// The caches of a generic function, one per instance.
 #[derive(Debug)]
 pub struct ByType {
-    first: OnceLock<Box<Node>>,
+    first: Once<Box<Node>>,
 }
 
 #[derive(Debug)]
 struct Node {
     marker: TypeId,
-    cache: OnceLock<Box<dyn Any + Send + Sync>>,
-    next: OnceLock<Box<Self>>,
+    cache: Once<Box<dyn Any + Send + Sync>>,
+    next: Once<Box<Self>>,
 }
 
 impl ByType {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: OnceLock::new() }
+        Self { first: Once::new() }
     }
 
     /// What stands under the type of `make`, made on first use.
@@ -94,11 +95,10 @@ impl ByType {
     /// Appends at `place` or behind it: another thread may have been faster, for this marker or
     /// for another one.
     #[cold]
-    fn append(mut place: &'static OnceLock<Box<Node>>, marker: TypeId) -> &'static Node {
+    fn append(mut place: &'static Once<Box<Node>>, marker: TypeId) -> &'static Node {
         loop {
-            let node = place.get_or_init(|| {
-                Box::new(Node { marker, cache: OnceLock::new(), next: OnceLock::new() })
-            });
+            let node = place
+                .get_or_init(|| Box::new(Node { marker, cache: Once::new(), next: Once::new() }));
             if node.marker == marker {
                 return node;
             }
@@ -117,7 +117,7 @@ impl Node {
     /// The cache; of all who come at once one makes it.
     #[cold]
     fn make<C: Send + Sync + 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
-        downcast(&**self.cache.get_or_init(|| Box::new(make())))
+        downcast(&**self.cache.get_or_make(|| Box::new(make())))
     }
 }
 

@@ -14,19 +14,40 @@
 //! Only its thread writes to a `Ticker`, and what it writes comes from a monotonic clock, so no
 //! handle sees time go backwards. Nor does it between one `Ticker` and the next: each starts with
 //! the time of its creation.
+//!
+//! # Forks
+//!
+//! In the child of a fork there is no such thread. There the word is wiped: it holds [`WIPED`], the end of
+//! time, by which every deadline has passed. So a hit need not ask whether the process was forked: it finds
+//! its entry expired, and only then is the clock [read](TickingClock::now) with care, which starts the
+//! thread anew.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use super::{Clock, Tick, system};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::process::Mutex;
+use crate::util::fork::{self, Global};
+
+const NO_THREAD: &str = "the system could not start the thread of TickingClock";
 
 const PERIOD: Duration = Duration::from_millis(1);
 
+/// What a ticker shows that has no thread: the process was forked.
+const WIPED: u64 = u64::MAX;
+
 /// The running ticker, if there is one. Held only to look, or to start one: never while reading.
-static CURRENT: Mutex<Weak<Ticker>> = Mutex::new(Weak::new());
+static CURRENT: Global<Weak<Ticker>> = Global::new(
+    Weak::new(),
+    |current| {
+        if let Some(ticker) = current.upgrade() {
+            ticker.nanos.store(WIPED, Ordering::Relaxed);
+        }
+    },
+    || (),
+);
 
 /// The time as its thread last saw it, alone in two cache lines (processors fetch lines in pairs):
 /// readers must not suffer from whatever the allocator would put beside it.
@@ -50,8 +71,10 @@ struct Ticker {
 ///   container that has used up its share, the clock stands still until it does, and entries are
 ///   served past their deadline for as long. After the process was stopped and continued
 ///   (`SIGSTOP`, a debugger, a frozen container), the first reads may show the time of the stop.
-///   **After `fork`** without `exec` the child has no such thread, so there the clock stands
-///   still for good. Where a deadline must hold in these cases, use the default.
+///   Where a deadline must hold in these cases, use the default.
+///
+/// In the child of a `fork` the first read starts a thread anew. If the system gives none, each read
+/// is one of the system's clock until it does.
 ///
 /// It never goes backwards, and has the same origin as `MonotonicClock`.
 ///
@@ -81,7 +104,7 @@ impl TickingClock {
         let mut current = CURRENT.lock();
         let ticker = current.upgrade().unwrap_or_else(|| {
             let ticker = Arc::new(Ticker { nanos: AtomicU64::new(system::fine_nanos()) });
-            spawn(Arc::downgrade(&ticker));
+            spawn(Arc::downgrade(&ticker)).expect(NO_THREAD);
             *current = Arc::downgrade(&ticker);
             ticker
         });
@@ -95,29 +118,58 @@ impl Default for TickingClock {
     }
 }
 
+impl TickingClock {
+    /// What the thread has stored last; in a forked child perhaps the end of time, which it is not yet.
+    #[inline]
+    pub(super) fn hasty_nanos(&self) -> u64 {
+        // Relaxed: the partner is the store in `tick`. The number stands for itself, nothing is
+        // published with it, and one location never shows a thread an older value after a newer.
+        self.ticker.nanos.load(Ordering::Relaxed)
+    }
+
+    /// The time in a forked child whose clock has no thread. Starts one.
+    #[cold]
+    #[inline(never)]
+    fn start_again(&self) -> u64 {
+        let _current = CURRENT.lock();
+        let nanos = self.hasty_nanos();
+        if nanos != WIPED {
+            // Another thread was faster.
+            return nanos;
+        }
+        let nanos = system::fine_nanos();
+        if spawn(Arc::downgrade(&self.ticker)).is_ok() {
+            // The thread may have stored a later time meanwhile, or stores one soon.
+            let (wiped, relaxed) = (WIPED, Ordering::Relaxed);
+            let _ = self.ticker.nanos.compare_exchange(wiped, nanos, relaxed, relaxed);
+        }
+        nanos
+    }
+}
+
 impl Clock for TickingClock {
     #[inline]
     fn now(&self) -> Tick {
-        // Relaxed: the partner is the store in `tick`. The number stands for itself, nothing is
-        // published with it, and one location never shows a thread an older value after a newer.
-        Tick::from_nanos(self.ticker.nanos.load(Ordering::Relaxed))
+        let nanos = self.hasty_nanos();
+        Tick::from_nanos(if nanos == WIPED { self.start_again() } else { nanos })
     }
 }
 
 /// Starts the thread. It is never joined: it holds nothing, and ends by itself.
-fn spawn(ticker: Weak<Ticker>) {
-    thread::Builder::new()
-        .name("cache-clock".into())
-        .spawn(move || {
-            while tick(&ticker) {
-                thread::sleep(PERIOD);
-            }
-        })
-        .expect("the system could not start the thread of TickingClock");
+fn spawn(ticker: Weak<Ticker>) -> io::Result<()> {
+    let thread = thread::Builder::new().name("cache-clock".into());
+    let run = move || {
+        while tick(&ticker) {
+            thread::sleep(PERIOD);
+        }
+    };
+    thread.spawn(run).map(drop)
 }
 
 /// Stores the time; false when there is nobody left to read it.
 fn tick(ticker: &Weak<Ticker>) -> bool {
+    // Or the reference would keep the ticker alive in a child that is forked meanwhile.
+    let _gate = fork::gate();
     let Some(ticker) = ticker.upgrade() else { return false };
     // Relaxed: the partner is the load in `now`, see there.
     ticker.nanos.store(system::fine_nanos(), Ordering::Relaxed);

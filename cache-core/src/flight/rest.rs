@@ -59,7 +59,7 @@ impl<V: Send + Sync + 'static> Rest<V> {
         let flight = Arc::clone(&self.flight);
         // Relaxed: see `each_held_up`.
         flight.detached.store(true, Relaxed);
-        let mut waiting = flight.waiting.lock();
+        let mut waiting = flight.waiting();
         waiting.rest = Some(self);
         let next = flight.choose_driver(&mut waiting);
         drop(waiting);
@@ -171,7 +171,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
         if Pin::new(&mut rest).poll(context).is_ready() {
             return false;
         }
-        self.waiting.lock().rest = Some(rest);
+        self.waiting().rest = Some(rest);
         true
     }
 }

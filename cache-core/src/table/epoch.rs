@@ -66,6 +66,7 @@ use crate::sync::atomic::{
     fence,
 };
 use crate::thread_index;
+use crate::util::fork;
 
 /// No announcement: the thread is not looking at the table. No epoch has this number.
 const IDLE: u64 = 0;
@@ -244,8 +245,12 @@ impl Epoch {
             return &self.first[number];
         }
         let bucket = (number / first).ilog2();
-        let line = self.more[bucket as usize]
-            .get_or_init(|| Reader::lines(first << bucket, first << bucket));
+        let cell = &self.more[bucket as usize];
+        let line = cell.get().unwrap_or_else(|| {
+            // Or a child that is forked meanwhile would wait for the other thread to have made them.
+            let _gate = fork::gate();
+            cell.get_or_init(|| Reader::lines(first << bucket, first << bucket))
+        });
         &line[number - (first << bucket)]
     }
 
@@ -253,6 +258,28 @@ impl Epoch {
     pub(crate) fn readers(&self) -> impl Iterator<Item = &Reader> {
         let more = self.more.iter().filter_map(OnceLock::get);
         self.first.iter().chain(more.flat_map(|line| line.iter()))
+    }
+
+    /// In a forked child: withdraws the announcements of all threads but the calling one, which are
+    /// not there, and what else stands in their lines. Returns `true` if the calling thread may be
+    /// pinned.
+    #[cfg(unix)]
+    pub(crate) fn forget_other_threads(&self) -> bool {
+        let own = thread_index::current();
+        let mut may_be_pinned = own == thread_index::NONE;
+        for reader in self.readers() {
+            // Relaxed, here and in what follows: there is one thread.
+            let announced = reader.announced.load(Relaxed);
+            let is_idle = announced == IDLE || announced == UNUSED;
+            let is_leased = reader.extra.load(Relaxed) & LEASED != 0;
+            if reader.number() == own {
+                may_be_pinned = !is_idle;
+            } else if own != thread_index::NONE || !is_leased {
+                // A thread that is ending has no number; a leased line may be its own.
+                reader.forget(is_idle);
+            }
+        }
+        may_be_pinned
     }
 
     /// Begins a new epoch and returns its number: the stamp for what the caller unlinked before.
@@ -335,6 +362,20 @@ impl Reader {
     /// The number of the thread whose line it is.
     pub(super) fn number(&self) -> usize {
         self.number as usize
+    }
+
+    /// In a forked child, where the line's thread is not there. Nothing is written where nothing
+    /// changes: the memory goes on being the parent's, too.
+    #[cfg(unix)]
+    fn forget(&self, is_idle: bool) {
+        if !is_idle {
+            self.announced.store(IDLE, Relaxed);
+            self.extra.store(0, Relaxed);
+        }
+        if self.collecting.load(Relaxed) {
+            self.collecting.store(false, Relaxed);
+        }
+        self.notes.forget();
     }
 
     /// The last stamp up to `safe` that is free as far as this line is concerned.

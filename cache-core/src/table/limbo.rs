@@ -33,7 +33,7 @@ use std::collections::VecDeque;
 
 use super::epoch::Epoch;
 use super::region::Region;
-use crate::sync::Mutex;
+use crate::sync::InnerMutex as Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Pieces that are taken out of the queue at a time.
@@ -115,7 +115,7 @@ impl Garbage {
 
 /// See the module's head.
 pub(super) struct Limbo {
-    queue: Mutex<VecDeque<(u64, Garbage)>>,
+    pub(super) queue: Mutex<VecDeque<(u64, Garbage)>>,
     /// Pieces in the queue.
     pieces: AtomicUsize,
     /// Slots sealed since the last advance, and their weight.

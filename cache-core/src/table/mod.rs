@@ -32,7 +32,7 @@
 //! `reserved.rs` slots on their way into the table · `epoch.rs` when memory is free, by `barrier.rs` ·
 //! `notes.rs` what a thread notes for itself · `notices.rs` entries that the listener is to be shown ·
 //! `limbo.rs` garbage waiting · `collect.rs` dropping it ·
-//! `due.rs` whose turn it is · `lock_key.rs` how a writer finds a key · `locked.rs` the writer ·
+//! `due.rs` whose turn it is · `forked.rs` the table while the process forks · `lock_key.rs` how a writer finds a key · `locked.rs` the writer ·
 //! `writer.rs` what its lock guards · `alloc.rs` zeroed arrays.
 //!
 //! # Who may misuse it
@@ -49,6 +49,8 @@ mod collect;
 mod due;
 mod entry;
 mod epoch;
+#[cfg(all(unix, not(any(loom, shuttle))))]
+mod forked;
 mod group;
 mod limbo;
 mod lock_key;
@@ -89,7 +91,7 @@ use self::slab::Slab;
 pub(crate) use self::times::{Pace, Times};
 use self::writer::{Core, Writer};
 use crate::stats::Counters;
-use crate::sync::{Mutex, Padded};
+use crate::sync::{OuterMutex as Mutex, Padded};
 
 /// How large a table is to become.
 #[derive(Clone, Copy, Debug)]

@@ -44,6 +44,16 @@ impl Notes {
         self.has_notices.store(false, Relaxed);
     }
 
+    /// In a forked child, where the line's thread is not there.
+    #[cfg(unix)]
+    pub(super) fn forget(&self) {
+        // Nothing is written where nothing changes: the memory goes on being the parent's, too.
+        if self.has_notices() {
+            self.has_notices.store(false, Relaxed);
+            self.has_deferred.store(false, Relaxed);
+        }
+    }
+
     /// Notes whether there are entries in the thread's queue. Returns whether there were any.
     pub(super) fn set_deferred(&self, has_deferred: bool) -> bool {
         let before = self.has_deferred.load(Relaxed);

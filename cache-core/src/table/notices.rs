@@ -21,21 +21,23 @@
 
 use super::{Entry, Pinned};
 use crate::removal::RemovalCause;
-use crate::sync::Mutex;
+use crate::sync::InnerMutex as Mutex;
 
 /// What waits to be shown: slots that hold keys and values, each with what the listener is told.
 type Queue = Vec<(u32, RemovalCause)>;
 
 /// The queues of the threads that have one, by the numbers of their lines.
-pub(super) struct Deferred(Mutex<Vec<(usize, Queue)>>);
+pub(super) struct Deferred {
+    pub(super) queues: Mutex<Vec<(usize, Queue)>>,
+}
 
 impl Deferred {
     pub(super) fn new() -> Self {
-        Deferred(Mutex::new(Vec::new()))
+        Deferred { queues: Mutex::new(Vec::new()) }
     }
 
     fn push(&self, line: usize, more: Queue) {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         match queues.iter_mut().find(|(other, _)| *other == line) {
             Some((_, queue)) => queue.extend(more),
             None => queues.push((line, more)),
@@ -43,7 +45,7 @@ impl Deferred {
     }
 
     fn take(&self, line: usize) -> Queue {
-        let mut queues = self.0.lock();
+        let mut queues = self.queues.lock();
         let place = queues.iter().position(|(other, _)| *other == line);
         place.map_or(Vec::new(), |place| queues.swap_remove(place).1)
     }

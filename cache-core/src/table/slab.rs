@@ -44,7 +44,7 @@ use super::meta::{Links, Meta, NEVER, Nodes};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
 use super::times::{Pace, Times};
-use crate::sync::Mutex;
+use crate::sync::InnerMutex as Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 // SAFETY: its fields are numbers, for which zero is valid.
@@ -90,7 +90,7 @@ impl<K, V> SegmentArrays<K, V> {
 }
 
 /// What the slab's lock guards.
-struct Stock<K, V> {
+pub(super) struct Stock<K, V> {
     growth: Growth<SegmentArrays<K, V>>,
     /// Those of `owners`, which are freed with the slab.
     owners: Vec<Array<AtomicU32>>,
@@ -120,7 +120,7 @@ pub(crate) struct Slab<K, V> {
     idles: bool,
     /// For each block, its number within the shard that has it.
     owners: Column<AtomicU32, K, V>,
-    stock: Mutex<Stock<K, V>>,
+    pub(super) stock: Mutex<Stock<K, V>>,
 }
 
 // SAFETY: keys and values are handed out by shared reference and dropped on any thread, hence Send
