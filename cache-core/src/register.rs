@@ -184,9 +184,12 @@ impl<V> Register<V> {
     /// What its lists take, without the flights.
     pub(crate) fn heap_bytes(&self) -> usize {
         let lists = self.lists.iter().map(|list| list.capacity() * size_of::<Registered<V>>());
-        self.lists.capacity() * size_of::<Vec<Registered<V>>>()
-            + lists.sum::<usize>()
-            + self.written.heap_bytes()
+        self.lists.capacity() * size_of::<Vec<Registered<V>>>() + lists.sum::<usize>()
+    }
+
+    /// What the notes of writes take that a batch may ask for.
+    pub(crate) fn written_bytes(&self) -> usize {
+        self.written.heap_bytes()
     }
 
     /// May the value of this flight be stored, as far as other flights go?

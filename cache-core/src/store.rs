@@ -362,7 +362,7 @@ impl<K, V> Store<K, V> {
     /// Bytes held, by part.
     pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
         let table = self.table.bytes();
-        let (mut ghosts, mut timers, mut flights) = (0, 0, 0);
+        let (mut ghosts, mut timers, mut flights, mut writes) = (0, 0, 0, 0);
         let pinned = self.table.pin();
         for index in 0..self.table.shards() {
             let mut shard = pinned.lock(index);
@@ -370,6 +370,7 @@ impl<K, V> Store<K, V> {
             ghosts += state.policy.heap_bytes();
             timers += state.wheel.heap_bytes();
             flights += state.loads.heap_bytes();
+            writes += state.loads.written_bytes();
         }
         vec![
             ("slots", table.slots),
@@ -380,6 +381,7 @@ impl<K, V> Store<K, V> {
             ("shards", table.shards),
             ("lines of threads", table.threads),
             ("lists of flights", flights),
+            ("writes during batches", writes),
             ("the cache itself", size_of::<Self>()),
         ]
     }

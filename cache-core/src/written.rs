@@ -80,9 +80,14 @@ impl Drop for RunningBatch {
 /// The writes to the keys of one shard; see the module's head.
 pub(crate) struct Written {
     batches: Arc<Batches>,
-    /// A power of two.
-    places: u64,
-    /// Empty until something has to be noted.
+    /// There are two to the power of this.
+    places: u8,
+    /// None until something has to be noted: most shards never do.
+    noted: Option<Box<Noted>>,
+}
+
+struct Noted {
+    /// The batch that was the last to begin before a write, by place.
     last: Vec<u64>,
     /// When all keys were written at once.
     all: u64,
@@ -91,8 +96,8 @@ pub(crate) struct Written {
 impl Written {
     /// For a shard that is meant to hold so many entries.
     pub(crate) fn new(batches: Arc<Batches>, share: u64) -> Self {
-        let places = share.clamp(FEW, MANY).next_power_of_two();
-        Written { batches, places, last: Vec::new(), all: 0 }
+        let places = share.clamp(FEW, MANY).next_power_of_two().ilog2() as u8;
+        Written { batches, places, noted: None }
     }
 
     /// A key with this lower half of its hash is written.
@@ -105,33 +110,35 @@ impl Written {
 
     #[cold]
     fn note_as(&mut self, low: u32, number: u64) {
-        if self.last.is_empty() {
-            self.last = vec![0; self.places as usize];
-        }
         let place = self.place(low);
-        self.last[place] = number;
+        self.noted().last[place] = number;
+    }
+
+    fn noted(&mut self) -> &mut Noted {
+        let places = 1 << self.places;
+        self.noted.get_or_insert_with(|| Box::new(Noted { last: vec![0; places], all: 0 }))
     }
 
     /// All keys are written.
     pub(crate) fn note_all(&mut self) {
         if let Some(number) = self.batches.last() {
-            self.all = number;
+            self.noted().all = number;
         }
     }
 
     fn place(&self, low: u32) -> usize {
         // The shard has taken the upper half of the hash, and the group the highest bits of this.
-        (u64::from(low) & (self.places - 1)) as usize
+        low as usize & ((1 << self.places) - 1)
     }
 
     /// Is it certain that no key with this hash was written since the batch began?
     pub(crate) fn is_untouched(&self, low: u32, since: &RunningBatch) -> bool {
-        let last = self.last.get(self.place(low)).copied().unwrap_or(0);
-        last.max(self.all) < since.number
+        let noted = self.noted.as_ref();
+        noted.is_none_or(|noted| noted.last[self.place(low)].max(noted.all) < since.number)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.last.capacity() * size_of::<u64>()
+        self.noted.as_ref().map_or(0, |noted| noted.last.capacity() * size_of::<u64>())
     }
 }
 

@@ -232,7 +232,11 @@ fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
             let shards = part("table") / size_of::<usize>();
             assert!(shards as u64 <= (max / 64).max(1), "{max}, {way}: {shards} shards");
             assert_eq!((part("slots"), part("timers"), part("ghosts")), (0, 0, 0), "{max}, {way}");
-            assert!(held < 5000 + lines + 700 * shards, "{max}, {way}: {held}, {shards} shards");
+            assert!(
+                held < 5000 + lines + 700 * shards,
+                "{max}, {way}: {held}, {shards} shards, {:?}",
+                cache.__memory()
+            );
             (0..2 * max.min(10_000)).for_each(|n| cache.insert(n, n));
             match way {
                 "made" => cache.invalidate_all(),

@@ -50,7 +50,7 @@ const BYTES: u64 = 64 << 10;
 const MANY: u64 = 1024;
 
 /// Calls that lock a shard, from one that looks after other shards to the next.
-pub(super) const SWEEP: u32 = 128;
+pub(super) const SWEEP: u8 = 128;
 /// Sweeps for which sealed garbage waits at most.
 const IDLE_SWEEPS: usize = 4;
 

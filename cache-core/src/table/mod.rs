@@ -131,6 +131,8 @@ pub(crate) struct Table<K, V, X> {
     shards: Box<[Padded<Mutex<Core<X>>>]>,
     limbo: Limbo,
     limits: Limits,
+    /// Weight that makes a batch full with fewer slots than usual.
+    batch_weight: u64,
     sweeper: Sweeper,
     deferred: Deferred,
 }
@@ -160,8 +162,8 @@ impl<K, V, X> Table<K, V, X> {
         let all_regions: Vec<Region> = (0..plan.shards).map(region).collect();
         let shard = |(index, &region)| {
             // Their turns to look after the others are spread evenly.
-            let calls = (index as u64 * u64::from(SWEEP) / plan.shards as u64) as u32;
-            let writer = Writer::new(index, region, batch_weight, calls);
+            let calls = (index as u64 * u64::from(SWEEP) / plan.shards as u64) as u8;
+            let writer = Writer::new(index, region, calls);
             Padded(Mutex::new(Core::new(writer, state(index))))
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
@@ -173,6 +175,7 @@ impl<K, V, X> Table<K, V, X> {
             shards,
             limbo: Limbo::new(limits),
             limits,
+            batch_weight,
             sweeper: Sweeper::new(plan.shards),
             deferred: Deferred::new(),
         }

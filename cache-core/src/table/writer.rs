@@ -63,20 +63,18 @@ pub(super) struct Writer {
     pub(super) open: Vec<u32>,
     open_weight: u64,
     /// So many of them, from the first on, were handed to calls that might drop them at once.
-    handed: usize,
+    handed: u8,
     /// What the next batch is gathered in: the list of one that was given back.
     spare: Vec<u32>,
     /// A batch was sealed, and no call has been told yet to collect.
     pub(super) sealed: bool,
     /// Calls since the last one that was told to look after the other shards.
-    calls: u32,
-    /// Weight that makes a batch full with fewer slots than usual.
-    batch_weight: u64,
+    calls: u8,
 }
 
 impl Writer {
     /// `calls`: as if so many had been here before.
-    pub(super) fn new(shard: usize, region: Region, batch_weight: u64, calls: u32) -> Self {
+    pub(super) fn new(shard: usize, region: Region, calls: u8) -> Self {
         Writer {
             shard,
             region,
@@ -92,7 +90,6 @@ impl Writer {
             spare: Vec::new(),
             sealed: false,
             calls,
-            batch_weight,
         }
     }
 
@@ -201,7 +198,7 @@ impl Writer {
         } else {
             table.limits.batch(self.entries, table.shards())
         };
-        if self.open.len() >= full || self.open_weight >= self.batch_weight {
+        if self.open.len() >= full || self.open_weight >= table.batch_weight {
             self.seal(table);
         } else if self.open.len() == 1 {
             table.sweeper.note_open(self.shard);
@@ -230,8 +227,8 @@ impl Writer {
             due.sweep = true;
         }
         if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
-            self.handed += due.retired.take_from(&self.open[self.handed..]);
-            if self.handed < self.open.len() {
+            self.handed += due.retired.take_from(&self.open[usize::from(self.handed)..]) as u8;
+            if usize::from(self.handed) < self.open.len() {
                 // More than a call can take: they go when the thread is not pinned.
                 self.seal(table);
                 due.collect = true;
