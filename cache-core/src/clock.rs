@@ -272,7 +272,8 @@ impl ClockSource {
         if let Self::Ticking(clock) = self { clock.now().as_nanos() } else { self.now_otherwise() }
     }
 
-    /// Has this tick of the clock not come yet? For hits, with one comparison more than a reading if it has.
+    /// Has this tick of the clock not come yet? For hits, with one comparison more than a reading
+    /// if it has.
     #[inline]
     pub(crate) fn is_before(&self, tick: u64) -> bool {
         // In a forked child a ticking clock may show the end of time, before which no tick lies.

@@ -213,8 +213,8 @@ impl<V> Flight<V> {
         nesting::is_inside(self.address())
     }
 
-    /// Did it begin before the process was forked, and is it led by a thread that is not there any more? Or by
-    /// a future that may never be polled again: nobody waits for that either.
+    /// Did it begin before the process was forked, and is it led by a thread that is not there any
+    /// more? Or by a future that may never be polled again: nobody waits for that either.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
     }

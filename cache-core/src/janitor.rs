@@ -6,8 +6,8 @@
 //! it off, and wakes the thread, which ends when the list is empty. So the thread never outlives the last
 //! cache by more than it takes to wake up, however long the period.
 //!
-//! In a forked child there is no such thread. The first call there that writes or misses starts one, if there
-//! are caches on the list.
+//! In a forked child there is no such thread. The first call there that writes or misses starts
+//! one, if there are caches on the list.
 //!
 //! # What it holds
 //! Nothing, but for moments. Looking after a cache goes by steps ([`Tidy`]), a shard at a time; for each the
@@ -19,10 +19,11 @@
 //! next step goes on.
 //!
 //! # Cost
-//! A lock of the process for moments, when a cache with a janitor is made or dropped. With several caches,
-//! one that takes long makes the others late. A turn that was missed is not made up for. The turns are kept
-//! in the order of their times, so that finding the next takes O(log n) of n caches, not O(n): 16,000 caches
-//! with a turn a second each had used a whole core for the search alone.
+//! A lock of the process for moments, when a cache with a janitor is made or dropped. With several
+//! caches, one that takes long makes the others late. A turn that was missed is not made up for.
+//! The turns are kept in the order of their times, so that finding the next takes O(log n) of n
+//! caches, not O(n): 16,000 caches with a turn a second each had used a whole core for the search
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -108,7 +109,8 @@ impl List {
         self.turns.first().map(|&(at, _)| at)
     }
 
-    /// The cache whose turn is the earliest of those that have come; its next one is a period from now.
+    /// The cache whose turn is the earliest of those that have come; its next one is a period from
+    /// now.
     fn take_turn(&mut self, now: Instant) -> Option<Weak<dyn Tidy>> {
         let &(at, number) = self.turns.first().filter(|(at, _)| *at <= now)?;
         self.turns.remove(&(at, number));

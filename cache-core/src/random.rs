@@ -10,12 +10,14 @@ use crate::util::fork;
 pub(crate) const MOST_EXPONENTIAL: f64 = 36.75;
 
 thread_local! {
-    /// The state of the thread's generator, and the generation of the process that it was seeded in.
+    /// The state of the thread's generator, and the generation of the process that it was seeded
+    /// in.
     static STATE: Cell<(u64, u32)> = Cell::new(seeded());
 }
 
-/// A state for a thread of this process. The seeds of `ahash` are those of the parent in a forked child, and
-/// several children must not all draw the same: they would refresh the same entries in the same moment.
+/// A state for a thread of this process. The seeds of `ahash` are those of the parent in a forked
+/// child, and several children must not all draw the same: they would refresh the same entries in
+/// the same moment.
 fn seeded() -> (u64, u32) {
     // Not every platform has such a number.
     let process = if cfg!(unix) { process::id() } else { 0 };

@@ -292,10 +292,10 @@ impl<V> Register<V> {
         Some((Arc::clone(&found.flight), found.began))
     }
 
-    /// In a forked child: takes off the register all flights but those that the calling thread is inside of.
-    /// The others' leaders are not there; or they are futures that may still be polled: then they find that
-    /// they may not publish, as after a flush. What comes off is leaked by its leader or held by it, so nothing
-    /// of the user's is dropped here.
+    /// In a forked child: takes off the register all flights but those that the calling thread is
+    /// inside of. The others' leaders are not there; or they are futures that may still be polled:
+    /// then they find that they may not publish, as after a flush. What comes off is leaked by its
+    /// leader or held by it, so nothing of the user's is dropped here.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn forget_other_threads(&mut self)
     where

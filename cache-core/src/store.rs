@@ -26,8 +26,8 @@
 //! eighth; one that holds less lets go of its lock, and evicts from a shard that holds more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
@@ -133,9 +133,18 @@ fn shards_for(entries: Option<u64>, bound: u64, weighted: bool, initial: usize) 
 }
 
 fn expected_threads() -> usize {
-    // Asked once: to answer, the standard library reads files of the system.
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(8, usize::from))
+    // Asked once, or by several at once: to answer, the standard library reads files of the system.
+    // Relaxed: the number stands for itself. (A cell that is set once would be left half set in the
+    // child of a fork.)
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    match THREADS.load(Relaxed) {
+        0 => {
+            let threads = std::thread::available_parallelism().map_or(8, usize::from);
+            THREADS.store(threads, Relaxed);
+            threads
+        }
+        threads => threads,
+    }
 }
 
 impl<K, V> Store<K, V> {
@@ -180,7 +189,8 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// In a forked child, where there are no other threads and no lock is held: forgets what they were about.
+    /// In a forked child, where there are no other threads and no lock is held: forgets what they
+    /// were about.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn after_fork(&self, alone: &Alone)
     where
@@ -193,8 +203,8 @@ impl<K, V> Store<K, V> {
             state.loads.forget_other_threads();
             weight += state.policy.weight();
         });
-        // What they had reserved comes back. Not if this thread forks inside of a call to this cache, which
-        // may hold a reservation itself: then theirs is lost.
+        // What they had reserved comes back. Not if this thread forks inside of a call to this
+        // cache, which may hold a reservation itself: then theirs is lost.
         if !may_be_writing && self.budget.used() != weight {
             self.budget.set_used(weight);
         }

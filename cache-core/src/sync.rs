@@ -1,8 +1,8 @@
 //! The one place that says whose synchronisation primitives the core runs on: the standard
 //! library's and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with
 //! atomics and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and
-//! its loads, with locks only: between them it goes from call to call, and what is atomic is one step.
-//! What stands in a `static` is of the [process] and is no part of a model.
+//! its loads, with locks only: between them it goes from call to call, and what is atomic is one
+//! step. What stands in a `static` is of the [process] and is no part of a model.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;

@@ -26,8 +26,8 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// In a forked child: the numbers of threads that are not there go back. One that is ending, and has
-    /// no number, may have taken some for the moment: then all stay taken.
+    /// In a forked child: the numbers of threads that are not there go back. One that is ending,
+    /// and has no number, may have taken some for the moment: then all stay taken.
     fn forget_other_threads(&mut self) {
         let own = current();
         if own != NONE {

@@ -183,7 +183,7 @@ mod tests {
             let mut written = Written::new(Arc::clone(&batches), share);
             let _batch = batches.begin();
             (0..1000).for_each(|low| written.note(low));
-            assert_eq!(written.last.len(), places);
+            assert_eq!(written.noted().last.len(), places);
         }
     }
 }

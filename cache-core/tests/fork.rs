@@ -1,5 +1,5 @@
-//! The child of a fork without `exec`: there is one thread, and the caches work. What is started anew there,
-//! `fork_anew.rs` tests.
+//! The child of a fork without `exec`: there is one thread, and the caches work. What is started
+//! anew there, `fork_anew.rs` tests.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -32,7 +32,7 @@ fn use_it(cache: &Counts) {
     const KEY: u64 = 100_000;
     assert_eq!(*cache.entry(KEY).or_insert_with(|| Arc::new(1)).into_value(), 1);
     cache.remove(&KEY);
-    // What is replaced is freed, whoever looked at it when the process was forked.
+    // What is replaced is freed, although others looked at it when the process was forked.
     let values: Vec<_> = (0..2_000).map(Arc::new).collect();
     values.iter().for_each(|value| cache.insert(KEY, Arc::clone(value)));
     // A janitor may be at it just now.
@@ -85,8 +85,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Forks again and again while other threads are at it. No code of the user's here takes locks: what that
-/// holds when the process is forked, nobody can release in the child.
+/// Forks again and again while other threads are at it. No code of the user's here takes locks:
+/// what that holds when the process is forked, nobody can release in the child.
 #[test]
 fn children_of_a_busy_process_have_whole_caches() {
     type Builder = CacheBuilder<u64, Arc<u64>>;

@@ -1,5 +1,5 @@
-//! The child of a fork without `exec`: threads and clocks begin anew there, chance takes another turn, and
-//! caches are built that others were building.
+//! The child of a fork without `exec`: threads and clocks begin anew there, chance takes another
+//! turn, and caches are built that others were building.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -20,7 +20,8 @@ type Counts = Cache<u64, Arc<u64>>;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// In a child there is a janitor: for caches of the parent's as soon as one is used, and for its own.
+/// In a child there is a janitor: for caches of the parent's as soon as one is used, and for its
+/// own.
 #[test]
 fn a_child_has_a_janitor_of_its_own() {
     forking(|| {
@@ -136,8 +137,8 @@ fn tasks_lose_patience_in_a_child_too() {
     });
 }
 
-/// Random choices are not the same in all children of one parent: they would all refresh the same entries at
-/// the same time.
+/// Random choices are not the same in all children of one parent: they would all refresh the same
+/// entries at the same time.
 #[test]
 fn children_do_not_draw_the_same_numbers() {
     forking(|| {
@@ -181,7 +182,7 @@ fn children_do_not_draw_the_same_numbers() {
 /// The cache of a function is being built by another thread, or by this one.
 #[cfg(feature = "macros")]
 #[test]
-fn caches_of_functions_are_built_in_a_child_whoever_was_at_it() {
+fn caches_of_functions_are_built_in_a_child_that_other_threads_were_building() {
     use std::hash::Hash;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender};

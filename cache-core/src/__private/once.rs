@@ -1,9 +1,10 @@
 //! A cell that is set once, by code of the user's.
 //!
-//! As `OnceLock`, on which it is built, but that the process may be forked meanwhile: in the child the thread
-//! that was setting the cell is not there, and a `OnceLock` would wait for it for ever. So the value is made
-//! outside of the lock, by one thread at a time, which says so on a list; a child takes the other threads'
-//! entries off it. Reading a cell that is set is what it is with a `OnceLock`.
+//! As `OnceLock`, on which it is built, but that the process may be forked meanwhile: in the child
+//! the thread that was setting the cell is not there, and a `OnceLock` would wait for it for ever.
+//! So the value is made outside of the lock, by one thread at a time, which says so on a list; a
+//! child takes the other threads' entries off it. Reading a cell that is set is what it is with a
+//! `OnceLock`.
 
 use std::sync::OnceLock;
 
@@ -32,8 +33,8 @@ impl<T> Once<T> {
         self.0.get_or_init(value)
     }
 
-    /// What is in the cell. If there is nothing yet, one of the threads that come makes it, and the next if
-    /// that panics.
+    /// What is in the cell. If there is nothing yet, one of the threads that come makes it, and the
+    /// next if that panics.
     ///
     /// # Panics
     /// If it is called from inside `make`.

@@ -17,10 +17,10 @@
 //!
 //! # Forks
 //!
-//! In the child of a fork there is no such thread. There the word is wiped: it holds [`WIPED`], the end of
-//! time, by which every deadline has passed. So a hit need not ask whether the process was forked: it finds
-//! its entry expired, and only then is the clock [read](TickingClock::now) with care, which starts the
-//! thread anew.
+//! In the child of a fork there is no such thread. There the word is wiped: it holds [`WIPED`], the
+//! end of time, by which every deadline has passed. So a hit need not ask whether the process was
+//! forked: it finds its entry expired, and only then is the clock [read](TickingClock::now) with
+//! care, which starts the thread anew.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -28,7 +28,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Clock, Tick, system};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::util::fork::{self, Global};
 
 const NO_THREAD: &str = "the system could not start the thread of TickingClock";
@@ -55,6 +55,8 @@ static CURRENT: Global<Weak<Ticker>> = Global::new(
 #[repr(align(128))]
 struct Ticker {
     nanos: AtomicU64,
+    /// The generation of the process in which its thread was started, see [`fork::generation`].
+    started_in: AtomicU32,
 }
 
 /// A clock that costs one load: a thread of its own stores the time every millisecond.
@@ -73,8 +75,8 @@ struct Ticker {
 ///   (`SIGSTOP`, a debugger, a frozen container), the first reads may show the time of the stop.
 ///   Where a deadline must hold in these cases, use the default.
 ///
-/// In the child of a `fork` the first read starts a thread anew. If the system gives none, each read
-/// is one of the system's clock until it does.
+/// In the child of a `fork` the first read starts a thread anew. If the system gives none, each
+/// read is one of the system's clock until it does.
 ///
 /// It never goes backwards, and has the same origin as `MonotonicClock`.
 ///
@@ -103,7 +105,10 @@ impl TickingClock {
     pub fn new() -> Self {
         let mut current = CURRENT.lock();
         let ticker = current.upgrade().unwrap_or_else(|| {
-            let ticker = Arc::new(Ticker { nanos: AtomicU64::new(system::fine_nanos()) });
+            let ticker = Arc::new(Ticker {
+                nanos: AtomicU64::new(system::fine_nanos()),
+                started_in: AtomicU32::new(fork::generation()),
+            });
             spawn(Arc::downgrade(&ticker)).expect(NO_THREAD);
             *current = Arc::downgrade(&ticker);
             ticker
@@ -119,7 +124,8 @@ impl Default for TickingClock {
 }
 
 impl TickingClock {
-    /// What the thread has stored last; in a forked child perhaps the end of time, which it is not yet.
+    /// What the thread has stored last; in a forked child perhaps the end of time, which it is not
+    /// yet.
     #[inline]
     pub(super) fn hasty_nanos(&self) -> u64 {
         // Relaxed: the partner is the store in `tick`. The number stands for itself, nothing is
@@ -137,13 +143,15 @@ impl TickingClock {
             // Another thread was faster.
             return nanos;
         }
-        let nanos = system::fine_nanos();
-        if spawn(Arc::downgrade(&self.ticker)).is_ok() {
-            // The thread may have stored a later time meanwhile, or stores one soon.
-            let (wiped, relaxed) = (WIPED, Ordering::Relaxed);
-            let _ = self.ticker.nanos.compare_exchange(wiped, nanos, relaxed, relaxed);
+        // Read under the lock, as what the thread stores first: no reading is later than that. If
+        // it never gets to run, this goes on being the way to read the clock.
+        let started_in = &self.ticker.started_in;
+        if started_in.load(Ordering::Relaxed) != fork::generation()
+            && spawn(Arc::downgrade(&self.ticker)).is_ok()
+        {
+            started_in.store(fork::generation(), Ordering::Relaxed);
         }
-        nanos
+        system::fine_nanos()
     }
 }
 
@@ -159,6 +167,9 @@ impl Clock for TickingClock {
 fn spawn(ticker: Weak<Ticker>) -> io::Result<()> {
     let thread = thread::Builder::new().name("cache-clock".into());
     let run = move || {
+        if let (_current, Some(ticker)) = (CURRENT.lock(), ticker.upgrade()) {
+            ticker.nanos.store(system::fine_nanos(), Ordering::Relaxed);
+        }
         while tick(&ticker) {
             thread::sleep(PERIOD);
         }

@@ -16,6 +16,8 @@ mod system {
 
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 
+    use crate::util::fork;
+
     /// The call has failed after its registration: new caches need not try it.
     static FORBIDDEN: AtomicBool = AtomicBool::new(false);
 
@@ -23,6 +25,8 @@ mod system {
     /// none.
     pub(in super::super) fn asymmetric() -> bool {
         static REGISTERED: OnceLock<bool> = OnceLock::new();
+        // Or a child that is forked meanwhile would wait for the other thread to have done it.
+        let _gate = fork::gate();
         let registered = *REGISTERED.get_or_init(|| {
             let needed =
                 MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;

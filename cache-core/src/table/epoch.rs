@@ -247,7 +247,8 @@ impl Epoch {
         let bucket = (number / first).ilog2();
         let cell = &self.more[bucket as usize];
         let line = cell.get().unwrap_or_else(|| {
-            // Or a child that is forked meanwhile would wait for the other thread to have made them.
+            // Or a child that is forked meanwhile would wait for the other thread to have made
+            // them.
             let _gate = fork::gate();
             cell.get_or_init(|| Reader::lines(first << bucket, first << bucket))
         });

@@ -27,8 +27,8 @@ impl<K, V, X> Locks for Table<K, V, X> {
 }
 
 impl<K, V, X> Table<K, V, X> {
-    /// In a forked child, where there are no other threads: what they announced holds nothing back any more.
-    /// Returns `true` if the calling thread may be looking at the table.
+    /// In a forked child, where there are no other threads: what they announced holds nothing back
+    /// any more. Returns `true` if the calling thread may be looking at the table.
     pub(crate) fn forget_other_threads(&self, _: &Alone) -> bool {
         // What they had left for their listeners to be told of is told to none.
         let own = crate::thread_index::current();
@@ -40,8 +40,8 @@ impl<K, V, X> Table<K, V, X> {
         self.epoch.forget_other_threads()
     }
 
-    /// Shows what is kept beside each shard. Without its lock, so that nothing is written where `visit` does
-    /// not write.
+    /// Shows what is kept beside each shard. Without its lock, so that nothing is written where
+    /// `visit` does not write.
     pub(crate) fn each_state(&self, _: &Alone, mut visit: impl FnMut(&mut X)) {
         for shard in &self.shards {
             // SAFETY: there is no other thread, and this one holds no lock.

@@ -737,7 +737,8 @@ fn table_drops_at_once_beside_the_first_read_of_another() {
         },
         |table| {
             let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
-            let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == 1);
+            let (mut locked, found) =
+                pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
             locked.unlink(found.expect("it is there"));
             locked.unlock(&mut due);
             pinned.drop_retired(&due, &mut panics);
@@ -758,7 +759,8 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
             })
         };
         let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
-        let (mut locked, found) = pinned.lock_key(HASH, |other| other.get() == 1);
+        let (mut locked, found) =
+            pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
         locked.unlink(found.expect("it is there"));
         locked.unlock(&mut due);
         pinned.drop_retired(&due, &mut panics);

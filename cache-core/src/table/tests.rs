@@ -299,15 +299,16 @@ fn validate_any<V>(table: &Table<u64, V, ()>) {
     table.pin().lock(0).validate();
 }
 
-/// A janitor comes again and again to a cache in which nothing happens. Only a barrier of the whole process
-/// finds out what is free, so nothing is found out.
+/// A janitor comes again and again to a cache in which nothing happens. Only a barrier of the whole
+/// process finds out what is free, so nothing is found out.
 #[test]
 fn collecting_where_there_is_no_garbage_takes_no_barrier() {
     let table: Small<u64, u64> = Table::new(plan(2), |_| ());
     put(&table, 1, 1, 1);
     std::thread::scope(|scope| _ = scope.spawn(|| drop(table.pin())).join());
     assert!(!table.epoch.is_alone());
-    // The stamp of this moment is free afterwards if, and only if, the announcements were looked at.
+    // The stamp of this moment is free afterwards if, and only if, the announcements were looked
+    // at.
     let advanced = || {
         let stamp = table.epoch.stamp();
         table.collect_all(&mut Panics::default());

@@ -1,19 +1,24 @@
 //! Forks: what a child of the process finds. The locks that make that possible stand in `lock.rs`.
 //!
-//! In the child of a fork there is one thread, the one that forked; the memory is that of the parent at that
-//! moment. If another thread was just changing something, it stays half changed, and locked. So nobody holds a
-//! lock of the crate while the process forks, but the thread that forks it ([`prepare`], [`release`]).
-//! * The locks of what stands in a `static` are acquired: each [`Global`] is listed when it is first used.
-//! * So are the [gates](gate), for what has no place on a list: the locks of flights, cells that are set once.
-//! * The locks of caches are many: they stand still, free. A thread that acquires one finds that a fork is under
-//!   way, gives it back and waits. So the memory of caches is looked at and not written to: to lock and unlock
-//!   it would copy its pages twice. With 16,000 caches of 8 shards a fork took 610 to 850 ms that way.
+//! In the child of a fork there is one thread, the one that forked; the memory is that of the
+//! parent at that moment. If another thread was just changing something, it stays half changed, and
+//! locked. So nobody holds a lock of the crate while the process forks, but the thread that forks
+//! it ([`prepare`], [`release`]).
+//! * The locks of what stands in a `static` are acquired: each [`Global`] is listed when it is
+//!   first used.
+//! * So are the [gates](gate), for what has no place on a list: the locks of flights, cells that
+//!   are set once.
+//! * The locks of caches are many: they stand still, free. A thread that acquires one finds that a
+//!   fork is under way, gives it back and waits. So the memory of caches is looked at and not
+//!   written to: to lock and unlock it would copy its pages twice. With 16,000 caches of 8 shards a
+//!   fork took 610 to 850 ms that way.
 //!
-//! The locks are held for moments and never while code of the user's runs, so a fork waits for moments.
+//! The locks are held for moments and never while code of the user's runs, so a fork waits for
+//! moments.
 //!
-//! In the child, other threads' part of things is then forgotten: see `in_child` of each [`Global`] and
-//! [`Stands::after_fork`]. What a handler of a fork may not do, which is to start threads and to drop values,
-//! is left for the next call that writes or misses ([`catch_up`]).
+//! In the child, other threads' part of things is then forgotten: see `in_child` of each [`Global`]
+//! and [`Stands::after_fork`]. What a handler of a fork may not do, which is to start threads and
+//! to drop values, is left for the next call that writes or misses ([`catch_up`]).
 //!
 //! A fork by `_Fork`, `vfork` or a system call of one's own calls no handlers.
 #![allow(unsafe_code)]
@@ -45,8 +50,8 @@ pub(crate) struct Global<T: 'static> {
 
 impl<T: Send> Global<T> {
     /// `in_child` makes of the value what a child is to have, with the lock held: it takes no other
-    /// lock and runs no code of the user's. `afterwards` is called by the child's first call that may
-    /// take its time, see [`catch_up`].
+    /// lock and runs no code of the user's. `afterwards` is called by the child's first call that
+    /// may take its time, see [`catch_up`].
     pub(crate) const fn new(value: T, in_child: fn(&mut T), afterwards: fn()) -> Self {
         Global { mutex: Mutex::new(value), listed: AtomicBool::new(false), in_child, afterwards }
     }
@@ -58,8 +63,8 @@ impl<T: Send> Global<T> {
 
     #[inline]
     pub(crate) fn lock(&'static self) -> MutexGuard<'static, T> {
-        // Relaxed: a thread that sees it before it has the list's lock sees it from a thread that has
-        // listed it; a fork that comes then finds it there.
+        // Relaxed: a thread that sees it before it has the list's lock sees it from a thread that
+        // has listed it; a fork that comes then finds it there.
         if !self.listed.load(Relaxed) {
             self.list();
         }
@@ -144,8 +149,8 @@ struct Caches {
     next: u64,
 }
 
-/// A cache, with a place on the list of those that stand still while the process forks. It lives in its `Arc`
-/// from its making to its end, and nobody takes it out of that.
+/// A cache, with a place on the list of those that stand still while the process forks. It lives in
+/// its `Arc` from its making to its end, and nobody takes it out of that.
 pub(crate) struct Standing<T> {
     // The first field: it is the first to be dropped.
     _stand: Stand,
@@ -193,23 +198,24 @@ impl Drop for Stand {
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 impl Caches {
-    /// The caches on the list. One that is being made, or dropped, by another thread is none: in a child it is
-    /// nobody's.
+    /// The caches on the list. One that is being made, or dropped, by another thread is none: in a
+    /// child it is nobody's.
     fn each(&self, mut visit: impl FnMut(&dyn Stands)) {
         for weak in self.by_number.values() {
             if weak.strong_count() > 0 {
-                // SAFETY: it is initialised, as there is a reference to it. The last one may be dropped
-                // meanwhile, but not what is in it: a `Standing` is dropped in its place, beginning with its
-                // `Stand`, which waits for the lock that `self` lies under. An upgrade would do without all
-                // this; but it would write to the memory of each cache, and might have to drop the cache.
+                // SAFETY: it is initialised, as there is a reference to it. The last one may be
+                // dropped meanwhile, but not what is in it: a `Standing` is dropped in its place,
+                // beginning with its `Stand`, which waits for the lock that `self` lies under. An
+                // upgrade would do without all this; but it would write to the memory of each
+                // cache, and might have to drop the cache.
                 visit(unsafe { &*weak.as_ptr() });
             }
         }
     }
 }
 
-/// For what is short and has a lock of its own that no list knows, or none: a fork waits for the guard.
-/// Under it, a thread takes no lock of this file and none of a cache.
+/// For what is short and has a lock of its own that no list knows, or none: a fork waits for the
+/// guard. Under it, a thread takes no lock of this file and none of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) fn gate() -> Gate {
     thread_local! {
@@ -252,8 +258,8 @@ pub(crate) fn generation() -> u32 {
 /// Something is to be done that a handler of a fork may not do.
 static BEHIND: AtomicBool = AtomicBool::new(false);
 
-/// Does what a fork has left for later, if anything: starts threads anew. For calls that do not hold a lock
-/// and may take their time.
+/// Does what a fork has left for later, if anything: starts threads anew. For calls that do not
+/// hold a lock and may take their time.
 #[inline]
 pub(crate) fn catch_up() {
     if BEHIND.load(Relaxed) {
@@ -279,8 +285,8 @@ fn install() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     #[cold]
     fn register() {
-        // Not under a lock: a fork that comes now would leave it locked in its child. Another thread
-        // may go on before the handlers are there, once in the life of the process.
+        // Not under a lock: a fork that comes now would leave it locked in its child. Another
+        // thread may go on before the handlers are there, once in the life of the process.
         if !INSTALLED.swap(true, Relaxed) {
             // SAFETY: the functions have no conditions, and are there for as long as this code is.
             // That there is no memory for them is no reason not to go on: then it is as without.
@@ -292,9 +298,9 @@ fn install() {
     }
 }
 
-/// Before the process forks, in the thread that forks it: waits for the holders of all locks, in the order in
-/// which they are acquired elsewhere, and keeps others from acquiring them. No holder of one runs code of the
-/// user's, so this takes moments.
+/// Before the process forks, in the thread that forks it: waits for the holders of all locks, in
+/// the order in which they are acquired elsewhere, and keeps others from acquiring them. No holder
+/// of one runs code of the user's, so this takes moments.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 extern "C" fn prepare() {
     let caches = CACHES.lock();
@@ -329,7 +335,8 @@ unsafe fn release(in_child: bool) {
     if in_child {
         GENERATION.fetch_add(1, Relaxed);
     }
-    // SAFETY: the caller's promise, of each lock below: `prepare` has locked it and given up the guard.
+    // SAFETY: the caller's promise, of each lock below: `prepare` has locked it and given up the
+    // guard.
     unsafe {
         GATES.iter().for_each(|gate| gate.0.force_unlock());
         let parts = PARTS.make_guard_unchecked();
@@ -337,8 +344,8 @@ unsafe fn release(in_child: bool) {
     }
     // SAFETY: as above.
     let caches = unsafe { CACHES.make_guard_unchecked() };
-    // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them that was still
-    // being made then: nobody holds its locks either, see `RawLock::stand_aside`.
+    // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them that
+    // was still being made then: nobody holds its locks either, see `RawLock::stand_aside`.
     caches.each(|cache| unsafe { cache.locks().go_on(in_child) });
     set_forking(0);
     if in_child {

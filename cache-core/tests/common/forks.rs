@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,9 @@ pub(crate) struct Forked(Option<libc::pid_t>);
 #[track_caller]
 #[must_use]
 pub(crate) fn fork() -> Forked {
-    // SAFETY: the child goes on with code that takes no locks but those of the cache, which are held while it
-    // is forked, of the allocator, which the C library holds, and of what the test made in this thread.
+    // SAFETY: the child goes on with code that takes no locks but those of the cache, which are
+    // held while it is forked, of the allocator, which the C library holds, and of what the test
+    // made in this thread.
     match unsafe { libc::fork() } {
         0 => {
             tell_of_panics();
@@ -33,7 +35,9 @@ impl Forked {
     #[track_caller]
     pub(crate) fn then(self, work: impl FnOnce()) {
         let Some(child) = self.0 else {
-            work();
+            if can_start_threads() {
+                work();
+            }
             end(0)
         };
         // Only a failure takes so long.
@@ -58,6 +62,19 @@ impl Forked {
     }
 }
 
+/// A thread that was just starting or ending when the process was forked, be it of another test, has
+/// left a lock of the standard library locked (of `sys::pal::unix::stack_overflow`): then no thread
+/// gets past its start in the child. That child can show nothing, and is passed over.
+fn can_start_threads() -> bool {
+    let (tell, told) = channel();
+    let probe = thread::spawn(move || tell.send(()));
+    let started = told.recv_timeout(Duration::from_secs(5)).is_ok();
+    if started {
+        drop(probe.join());
+    }
+    started
+}
+
 /// Runs a test that forks: a child that panics ends here and not in the test harness.
 pub(crate) fn forking(test: impl FnOnce()) {
     let own = process::id();
@@ -76,8 +93,8 @@ fn end(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// The harness catches what is printed, under locks that other threads may have held, and scopes wait for
-/// threads that are not there. So a child writes by itself what it has to say, and ends.
+/// The harness catches what is printed, under locks that other threads may have held, and scopes
+/// wait for threads that are not there. So a child writes by itself what it has to say, and ends.
 fn tell_of_panics() {
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload_as_str() != Some("on purpose") {

@@ -1,22 +1,24 @@
 //! The locks of the crate.
 //!
 //! # Why not parking_lot's
-//! In the child of a fork there is one thread, the one that forked; the memory is that of the parent at that
-//! moment. parking_lot keeps the threads that wait for its locks in one table for the process, with pointers
-//! into their stacks. In the child these entries are still there although their threads are not: the next
-//! unlock would wake one, whose stack is perhaps another's by then; and if any thread of the program was
-//! just putting itself on the table, that part of it stays locked for ever. Nothing can be done about either
-//! from outside. A futex has nothing but its word: who waits for it stands in the kernel, in the parent alone.
+//! In the child of a fork there is one thread, the one that forked; the memory is that of the
+//! parent at that moment. parking_lot keeps the threads that wait for its locks in one table for
+//! the process, with pointers into their stacks. In the child these entries are still there
+//! although their threads are not: the next unlock would wake one, whose stack is perhaps another's
+//! by then; and if any thread of the program was just putting itself on the table, that part of it
+//! stays locked for ever. Nothing can be done about either from outside. A futex has nothing but
+//! its word: who waits for it stands in the kernel, in the parent alone.
 //!
 //! # Why not the standard library's
-//! That is built in the same way and would do, but for its guard, which remembers whether the thread was
-//! panicking: two words where this one has one, so that a locked shard no longer fits two registers, and
-//! looks at the count of panics when it locks and unlocks. With it 8,000,000 inserts into a full cache took
-//! 0.69 s instead of 0.65, loads 1.71 instead of 1.53, updates 0.54 instead of 0.39 (medians of seven runs in
-//! turn, two shared cores). Nor has it a way to unlock what an earlier call has locked.
+//! That is built in the same way and would do, but for its guard, which remembers whether the
+//! thread was panicking: two words where this one has one, so that a locked shard no longer fits
+//! two registers, and looks at the count of panics when it locks and unlocks. With it 8,000,000
+//! inserts into a full cache took 0.69 s instead of 0.65, loads 1.71 instead of 1.53, updates 0.54
+//! instead of 0.39 (medians of seven runs in turn, two shared cores). Nor has it a way to unlock
+//! what an earlier call has locked.
 //!
-//! Where there is no futex, the lock is parking_lot's all the same, and a child is safe only if no thread
-//! waited for a lock of parking_lot's when it was forked.
+//! Where there is no futex, the lock is parking_lot's all the same, and a child is safe only if no
+//! thread waited for a lock of parking_lot's when it was forked.
 
 #[cfg(target_os = "linux")]
 use self::futex as locks;
@@ -34,8 +36,8 @@ pub(crate) type MutexGuard<'m, T> = lock_api::MutexGuard<'m, locks::RawLock<HELD
 /// The lock of a shard. While the process forks it is free, and nobody can acquire it.
 pub(crate) type OuterMutex<T> = lock_api::Mutex<locks::RawLock<OUTER>, T>;
 pub(crate) type OuterMutexGuard<'m, T> = lock_api::MutexGuard<'m, locks::RawLock<OUTER>, T>;
-/// As an [`OuterMutex`], for locks that a thread may acquire while it holds one of those, but not the other
-/// way round.
+/// As an [`OuterMutex`], for locks that a thread may acquire while it holds one of those, but not
+/// the other way round.
 pub(crate) type InnerMutex<T> = lock_api::Mutex<locks::RawLock<INNER>, T>;
 
 const HELD: u32 = 0;
@@ -73,13 +75,13 @@ mod futex {
     /// While the process forks: the locks of this level and of those below stand still.
     static FORKING: AtomicU32 = AtomicU32::new(0);
 
-    /// A lock in one word: the second mutex of U. Drepper, "Futexes Are Tricky" (2011), as in the standard
-    /// library; of a level, see [`set_forking`].
+    /// A lock in one word: the second mutex of U. Drepper, "Futexes Are Tricky" (2011), as in the
+    /// standard library; of a level, see [`set_forking`].
     pub(crate) struct RawLock<const LEVEL: u32>(AtomicU32);
 
-    // SAFETY: `lock` and a successful `try_lock` have changed the word from `FREE` themselves, and only
-    // `unlock` makes it `FREE` again (or `go_on`, in a process that has no other thread and where nobody holds
-    // it): at any time at most one of them has returned without its `unlock`.
+    // SAFETY: `lock` and a successful `try_lock` have changed the word from `FREE` themselves, and
+    // only `unlock` makes it `FREE` again (or `go_on`, in a process that has no other thread and
+    // where nobody holds it): at any time at most one of them has returned without its `unlock`.
     unsafe impl<const LEVEL: u32> lock_api::RawMutex for RawLock<LEVEL> {
         const INIT: Self = RawLock(AtomicU32::new(FREE));
 
@@ -116,8 +118,9 @@ mod futex {
     impl<const LEVEL: u32> RawLock<LEVEL> {
         #[inline]
         fn acquire_at_once(&self) -> bool {
-            // Acquire, here and below: pairs with the Release in `release`. Sequentially consistent for the
-            // look at `FORKING` that follows: either that sees the fork, or `stand_still` sees the lock taken.
+            // Acquire, here and below: pairs with the Release in `release`. Sequentially consistent
+            // for the look at `FORKING` that follows: either that sees the fork, or `stand_still`
+            // sees the lock taken.
             self.0.compare_exchange(FREE, TAKEN, SeqCst, Relaxed).is_ok()
         }
 
@@ -132,7 +135,8 @@ mod futex {
             if self.acquire_at_once() {
                 return;
             }
-            // Marked as awaited, also if it is free: another may wait, whom this thread is to wake then.
+            // Marked as awaited, also if it is free: another may wait, whom this thread is to wake
+            // then.
             while self.0.swap(AWAITED, SeqCst) != FREE {
                 wait_while(&self.0, AWAITED, None);
             }
@@ -146,7 +150,8 @@ mod futex {
             }
         }
 
-        /// Must a thread that has acquired the lock give it back, because the process is being forked?
+        /// Must a thread that has acquired the lock give it back, because the process is being
+        /// forked?
         #[inline]
         fn stands_still() -> bool {
             LEVEL > 0 && FORKING.load(SeqCst) >= LEVEL
@@ -172,8 +177,8 @@ mod futex {
         }
     }
 
-    /// Has the locks up to this level stand still from now on; none if it is 0. A thread that acquires one
-    /// then has not seen what it guards when it gives it back.
+    /// Has the locks up to this level stand still from now on; none if it is 0. A thread that
+    /// acquires one then has not seen what it guards when it gives it back.
     pub(in super::super) fn set_forking(level: u32) {
         FORKING.store(level, SeqCst);
         if level == 0 {
@@ -210,8 +215,8 @@ mod futex {
         }
     }
 
-    /// Blocks while the word has this value, until it is woken (perhaps without a reason) or the deadline has
-    /// come; false if that had come before.
+    /// Blocks while the word has this value, until it is woken (perhaps without a reason) or the
+    /// deadline has come; false if that had come before.
     pub(crate) fn wait_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool {
         /// The callers look again. So long a time is one that the kernel surely knows.
         const DAY: Duration = Duration::from_secs(86_400);
@@ -220,7 +225,8 @@ mod futex {
             return false;
         }
         let timeout = left.and_then(|left| Timespec::try_from(left.min(DAY)).ok());
-        // What fails is a signal, a change of the word, or the end of the time: reasons to look again.
+        // What fails is a signal, a change of the word, or the end of the time: reasons to look
+        // again.
         let _ = futex::wait(word, Flags::PRIVATE, value, timeout.as_ref());
         true
     }
