@@ -156,6 +156,8 @@ fn a_leader_whose_drop_comes_by_garbage_that_panics_wakes_those_who_wait() {
     for removed in 0..200 {
         let cache: Cache<u64, Bomb> =
             Cache::builder().max_capacity(100).coalesce_timeout(Duration::MAX).build();
+        // What one thread alone removes is dropped at once; this is about what waits.
+        thread::scope(|scope| _ = scope.spawn(|| cache.contains_key(&0)).join());
         let leader = Polled::pending(cache.get_with_async(1, std::future::pending()));
         let waits = Polled::pending(cache.get_with_async(1, std::future::pending()));
         for n in 0..removed {
