@@ -424,7 +424,7 @@ where
 
     /// A cache that is off: for kill switches, and for tests. The same comes of a
     /// [`max_capacity`](CacheBuilder::max_capacity) of 0 and of a
-    /// [`time_to_live`](CacheBuilder::time_to_live) of zero, whatever the other options.
+    /// [`time_to_live`](CacheBuilder::time_to_live) of zero, whatever the other options, if each is valid by itself.
     ///
     /// It stores nothing. Look-ups miss; `insert` and computations do all that they do elsewhere but
     /// keep the value; each load runs. Still there is one flight per key, as in any cache: a caller
@@ -435,7 +435,7 @@ where
     /// [`eviction_listener`](CacheBuilder::eviction_listener) is told of it once, with the cause
     /// [`Size`](RemovalCause::Size), and it counts as
     /// [`removed_size`](crate::Stats::removed_size). Where a time to live of zero turns the cache
-    /// off, the cause is [`Expired`](RemovalCause::Expired), because the value is dead on arrival.
+    /// off, or the value has one of its own, the cause is [`Expired`](RemovalCause::Expired), because the value is dead on arrival.
     /// The weigher and [`expire_after`](CacheBuilder::expire_after) are not asked.
     ///
     /// It takes a few kilobytes of memory. A load takes the cache's one lock for a moment when it

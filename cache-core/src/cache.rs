@@ -291,7 +291,8 @@ where
     }
 
     /// Removes every entry that `condemned` picks, and says how many they were. Entries stored
-    /// while it runs may or may not be looked at. No load that began before is stored after.
+    /// while it runs may or may not be looked at: one that is replaced before it can be removed is
+    /// looked at again, a few hundred times at most. No load that began before is stored after.
     ///
     /// `condemned` runs without a lock, on all entries: O(n).
     ///

@@ -23,6 +23,10 @@ use crate::util::fork;
 /// it.
 const MOST_OWN_ROUNDS: u32 = 16;
 
+/// How often it looks at entries again in any case. Another thread may replace one faster than the
+/// condition can look at it; and while it looks, nothing that leaves the cache is freed.
+const MOST_ROUNDS: u32 = 256;
+
 impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
     /// the pin), what was retired is dropped if nobody else can be looking, the thread is unpinned,
@@ -188,8 +192,8 @@ impl<K, V> Store<K, V> {
     /// Loads that run now began before and may bring what the condition is about, so none of them is
     /// stored. A computation that was shown an entry is, if the condition spares that entry.
     ///
-    /// What has been replaced since it was picked is looked at again; but not for ever, if it is
-    /// the condition itself that replaces what it is shown.
+    /// What has been replaced since it was picked is looked at again; but not for ever, be it the
+    /// condition itself that replaces what it is shown, or another thread.
     pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
     where
         K: Eq,
@@ -214,18 +218,19 @@ impl<K, V> Store<K, V> {
                 }
                 is_condemned
             };
-            let (own, mut rounds) = (Retries::new(&pinned), 0);
+            let (own, mut own_rounds, mut rounds) = (Retries::new(&pinned), 0, 0);
             let mut picked = Vec::new();
             pinned.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
             while !picked.is_empty() {
-                rounds += u32::from(own.has_written(&pinned));
+                own_rounds += u32::from(own.has_written(&pinned));
+                rounds += 1;
                 let mut replaced = Vec::new();
                 for some in picked.chunks(64) {
                     let mut call = Call::new(self, &pinned, now, &mut due);
                     count += call.remove_picked(index, some, &mut replaced);
                 }
                 picked.clear();
-                if rounds < MOST_OWN_ROUNDS {
+                if own_rounds < MOST_OWN_ROUNDS && rounds < MOST_ROUNDS {
                     picked.extend(replaced.into_iter().filter(&mut is_condemned));
                 }
             }

@@ -362,6 +362,27 @@ fn a_condition_that_replaces_what_it_is_shown_comes_to_an_end() {
     must_end(|| every::<Key, u64, Constant>(replacing_condition));
 }
 
+/// Another thread replaces the entry whenever the condition looks at it.
+fn overtaken_condition(subject: &Subject<Key, u64, Constant>) {
+    (0..5).for_each(|n| subject.put(Key(n), 1));
+    let mut shown = 0;
+    subject.invalidate_entries_if(|key, _| {
+        shown += 1;
+        if key.0 == 3 {
+            let replace = || subject.cache.insert(Key(3), shown);
+            thread::scope(|scope| scope.spawn(replace).join().unwrap());
+        }
+        key.0 == 3
+    });
+    assert!(shown < 1000, "{shown}");
+    subject.cache.__validate();
+}
+
+#[test]
+fn a_condition_that_is_slower_than_other_writers_comes_to_an_end() {
+    must_end(|| every::<Key, u64, Constant>(overtaken_condition));
+}
+
 /// A refresh fails, and so does the search for the entry that is there: the flight ends all the
 /// same.
 #[test]
