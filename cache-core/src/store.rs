@@ -197,7 +197,7 @@ impl<K, V> Store<K, V> {
         V: Send + Sync,
     {
         let may_be_writing = self.table.forget_other_threads(alone);
-        self.budget.forget_other_threads(crate::thread_index::current());
+        self.budget.forget_other_threads(crate::thread_index::held());
         let mut weight = 0;
         self.table.each_state(alone, |state| {
             state.loads.forget_other_threads();

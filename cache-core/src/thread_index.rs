@@ -26,14 +26,11 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// In a forked child: the numbers of threads that are not there go back. One that is ending,
-    /// and has no number, may have taken some for the moment: then all stay taken.
+    /// In a forked child: the numbers of threads that are not there go back.
     fn forget_other_threads(&mut self) {
-        let own = current();
-        if own != NONE {
-            self.returned.clear();
-            self.returned.extend((0..self.next).filter(|&number| number != own).map(Reverse));
-        }
+        let own = held();
+        self.returned.clear();
+        self.returned.extend((0..self.next).filter(|&number| number != own).map(Reverse));
     }
 }
 
@@ -80,6 +77,16 @@ impl Drop for ReturnAtExit {
 pub(crate) fn current() -> usize {
     // Always there, but for a thread of a model that is ending.
     CURRENT.try_with(Cell::get).unwrap_or(NONE)
+}
+
+/// The number under which the calling thread may hold something: its own, or, while it is ending,
+/// the one that it leases. [`NONE`] if it holds nothing.
+pub(crate) fn held() -> usize {
+    let (leased, leases) = LEASED.try_with(Cell::get).unwrap_or((NONE, 0));
+    match current() {
+        NONE if leases > 0 => leased,
+        own => own,
+    }
 }
 
 /// Gives the calling thread a number that it keeps until it ends; [`NONE`] when it is already
@@ -161,6 +168,20 @@ pub(crate) fn is_taken(_: usize) -> bool {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_holds_a_number_of_its_own_or_one_that_it_leases() {
+        let held_by_others = || {
+            assert_eq!(held(), NONE);
+            let number = lease();
+            assert_eq!(held(), number);
+            end_lease(number);
+            assert_eq!(held(), NONE);
+            let number = register();
+            assert_eq!(held(), number);
+        };
+        std::thread::spawn(held_by_others).join().expect("no panic");
+    }
 
     #[test]
     fn an_ending_thread_keeps_one_number_until_its_last_lease_ends() {

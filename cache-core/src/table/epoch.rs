@@ -36,13 +36,14 @@
 //! * its thread has made a pin with the fence, which it notes in its line (`fenced`): that thread
 //!   has read the new number, and a thread never reads an older value of one place after a newer; or
 //! * its number is no thread's any more: the lock under which it was given back, and under which it
-//!   is given to another, orders both threads' pins and the collector's look; or
-//! * some barrier that reaches all threads came after the change of the number: `membarrier`
-//!   again, for another thread may be allowed what this one is not, or a change of a page's
-//!   protection (`barrier.rs`). Then all lines have switched.
+//!   and is given to another, orders both threads' pins and the collector's look.
 //!
-//! As long as there is a used line that has not switched, nothing is free: an idle line proves
-//! nothing without a barrier.
+//! As long as there is a used line that has not switched, a collector needs some other barrier that
+//! reaches all threads: `membarrier` again, for another thread may be allowed what this one is not,
+//! or a change of a page's protection (`barrier.rs`). Without one nothing is free: an idle line
+//! proves nothing. Such a barrier is good for the one collection that pays it. It is not the end of
+//! the matter: a reader may have read the old number before it, and announce itself after it,
+//! without a fence.
 //!
 //! # Numbers that do not end
 //! An epoch is a number of 64 bits: at ten million new epochs a second it takes 58,000 years to
@@ -117,8 +118,8 @@ pub(crate) struct Epoch {
     /// The threads, by number, that may announce without a fence: those with a line in `first`; none
     /// where a fence is needed, from the start or by now.
     fenceless: AtomicUsize,
-    /// All lines have switched to the fence, or never did without.
-    all_fenced: AtomicBool,
+    /// No line ever did without the fence.
+    all_fenced: bool,
     /// Lines that are not unused any more.
     users: AtomicUsize,
     /// The lines of the threads with small numbers: all threads, in most programs.
@@ -136,7 +137,7 @@ impl Epoch {
             current: Padded(AtomicU64::new(IDLE + 1)),
             safe: Padded(AtomicU64::new(0)),
             fenceless: AtomicUsize::new(if asymmetric { first.len() } else { 0 }),
-            all_fenced: AtomicBool::new(!asymmetric),
+            all_fenced: !asymmetric,
             users: AtomicUsize::new(0),
             first,
             more: [const { OnceLock::new() }; 24],
@@ -148,7 +149,7 @@ impl Epoch {
     #[inline]
     pub(crate) fn pin(&self) -> Pin<'_> {
         let number = thread_index::current();
-        // Relaxed: see the module's head; a reader that learns late is what `all_fenced` is about.
+        // Relaxed: see the module's head; a reader that learns late is what `has_switched` is about.
         if number < self.fenceless.load(Relaxed) {
             // SAFETY: `fenceless` is at most the length of `first`.
             let reader = unsafe { self.first.get_unchecked(number) };
@@ -235,8 +236,7 @@ impl Epoch {
     #[cfg(all(test, loom))]
     pub(crate) fn with_light_readers(self) -> Self {
         let fenceless = AtomicUsize::new(self.first.len());
-        let all_fenced = AtomicBool::new(false);
-        Epoch { fenceless, all_fenced, ..self }
+        Epoch { fenceless, all_fenced: false, ..self }
     }
 
     fn reader(&self, number: usize) -> &Reader {
@@ -266,17 +266,15 @@ impl Epoch {
     /// pinned.
     #[cfg(unix)]
     pub(crate) fn forget_other_threads(&self) -> bool {
-        let own = thread_index::current();
-        let mut may_be_pinned = own == thread_index::NONE;
+        let own = thread_index::held();
+        let mut may_be_pinned = false;
         for reader in self.readers() {
             // Relaxed, here and in what follows: there is one thread.
             let announced = reader.announced.load(Relaxed);
             let is_idle = announced == IDLE || announced == UNUSED;
-            let is_leased = reader.extra.load(Relaxed) & LEASED != 0;
             if reader.number() == own {
                 may_be_pinned = !is_idle;
-            } else if own != thread_index::NONE || !is_leased {
-                // A thread that is ending has no number; a leased line may be its own.
+            } else {
                 reader.forget(is_idle);
             }
         }
@@ -307,7 +305,7 @@ impl Epoch {
             // There is no other line that anybody has used.
             let mine = self.first.get(thread_index::current());
             safe = mine.map_or(safe, |mine| mine.hold_back(safe));
-        } else if self.order_readers() || self.readers().all(Reader::has_switched) {
+        } else if self.order_readers() {
             safe = self.readers().fold(safe, |safe, reader| reader.hold_back(safe));
         } else {
             return;
@@ -316,7 +314,7 @@ impl Epoch {
     }
 
     /// Orders what was unlinked before, and the collector's looks at the lines, with all pins.
-    /// Returns `false` if only those of lines that have switched are.
+    /// Returns `false` if that cannot be done at present.
     fn order_readers(&self) -> bool {
         if self.fenceless.load(Relaxed) > 0 {
             if barrier::heavy() {
@@ -326,16 +324,10 @@ impl Epoch {
             // Before the barrier below, of whatever kind, and before the looks at the lines.
             fence(SeqCst);
         }
-        // Acquire: pairs with the Release below. A collector that sees it sees what the barrier
-        // made known to the one that called it.
-        if self.all_fenced.load(Acquire) {
-            return true;
-        }
-        let ordered = barrier::heavy() || barrier::by_page();
-        if ordered {
-            self.all_fenced.store(true, Release);
-        }
-        ordered
+        self.all_fenced
+            || self.readers().all(Reader::has_switched)
+            || barrier::heavy()
+            || barrier::by_page()
     }
 
     /// Returns `true` if no other thread has used this cache yet. That may be out of date as soon

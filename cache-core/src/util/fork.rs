@@ -26,7 +26,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Acquire, Relaxed},
+    fence,
+};
 use std::sync::{Arc, Weak};
 
 mod lock;
@@ -145,8 +149,14 @@ pub(crate) trait Stands {}
 static CACHES: Mutex<Caches> = Mutex::new(Caches { by_number: BTreeMap::new(), next: 0 });
 
 struct Caches {
-    by_number: BTreeMap<u64, Weak<dyn Stands + Send + Sync>>,
+    by_number: BTreeMap<u64, Listed>,
     next: u64,
+}
+
+struct Listed {
+    cache: Weak<dyn Stands + Send + Sync>,
+    /// It was there when the fork that is under way began, and stands still for it.
+    stands: bool,
 }
 
 /// A cache, with a place on the list of those that stand still while the process forks. It lives in
@@ -173,7 +183,7 @@ where
             let mut caches = CACHES.lock();
             let number = caches.next;
             caches.next += 1;
-            caches.by_number.insert(number, weak.clone());
+            caches.by_number.insert(number, Listed { cache: weak.clone(), stands: false });
             drop(caches);
             Standing { _stand: Stand { number }, it: make(weak) }
         })
@@ -198,18 +208,25 @@ impl Drop for Stand {
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 impl Caches {
-    /// The caches on the list. One that is being made, or dropped, by another thread is none: in a
-    /// child it is nobody's.
+    /// Marks the caches that are to stand still. One that is being made, or dropped, by another
+    /// thread is none: in a child it is nobody's.
+    fn choose(&mut self) {
+        for listed in self.by_number.values_mut() {
+            listed.stands = listed.cache.strong_count() > 0;
+        }
+        // Pairs with the making of the first reference: what is in the caches can be seen.
+        fence(Acquire);
+    }
+
+    /// The caches that stand still.
     fn each(&self, mut visit: impl FnMut(&dyn Stands)) {
-        for weak in self.by_number.values() {
-            if weak.strong_count() > 0 {
-                // SAFETY: it is initialised, as there is a reference to it. The last one may be
-                // dropped meanwhile, but not what is in it: a `Standing` is dropped in its place,
-                // beginning with its `Stand`, which waits for the lock that `self` lies under. An
-                // upgrade would do without all this; but it would write to the memory of each
-                // cache, and might have to drop the cache.
-                visit(unsafe { &*weak.as_ptr() });
-            }
+        for listed in self.by_number.values().filter(|listed| listed.stands) {
+            // SAFETY: it is initialised, as there was a reference to it when it was marked, under
+            // the lock that `self` lies under ever since. The last one may be dropped meanwhile, but
+            // not what is in it: a `Standing` is dropped in its place, beginning with its `Stand`,
+            // which waits for that lock. An upgrade would do without all this; but it would write to
+            // the memory of each cache, and might have to drop the cache.
+            visit(unsafe { &*listed.cache.as_ptr() });
         }
     }
 }
@@ -303,7 +320,8 @@ fn install() {
 /// of one runs code of the user's, so this takes moments.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 extern "C" fn prepare() {
-    let caches = CACHES.lock();
+    let mut caches = CACHES.lock();
+    caches.choose();
     // One level after the other: the holder of an outer lock must still get the inner ones.
     for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
         set_forking(number);
@@ -343,7 +361,12 @@ unsafe fn release(in_child: bool) {
         parts.iter().for_each(|part| part.release(in_child));
     }
     // SAFETY: as above.
-    let caches = unsafe { CACHES.make_guard_unchecked() };
+    let mut caches = unsafe { CACHES.make_guard_unchecked() };
+    if in_child {
+        // Another thread may have finished a cache since `prepare`, and left it where this one
+        // finds it.
+        caches.choose();
+    }
     // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them that
     // was still being made then: nobody holds its locks either, see `RawLock::stand_aside`.
     caches.each(|cache| unsafe { cache.locks().go_on(in_child) });

@@ -79,3 +79,31 @@ fn a_pin_on_another_thread_is_seen_by_the_collector() {
         assert!(epoch.is_free(stamp));
     });
 }
+
+/// In a forked child of a thread that has used no cache: what others announced holds nothing back,
+/// whether they were ending or not, and the thread itself is not looking.
+#[cfg(unix)]
+#[test]
+fn a_thread_without_a_number_forgets_all_others() {
+    let epoch = Epoch::new(2);
+    let pinned = |is_ending: bool| {
+        std::thread::scope(|scope| {
+            let pin = || {
+                let pin = epoch.pin();
+                // As a thread that has given its number back.
+                pin.reader.extra.store(if is_ending { LEASED } else { 0 }, Relaxed);
+                std::mem::forget(pin);
+            };
+            scope.spawn(pin).join().unwrap();
+        });
+    };
+    pinned(false);
+    pinned(true);
+    let stamp = epoch.stamp();
+    epoch.advance();
+    assert!(!epoch.is_free(stamp), "they are looking");
+    let alone = || assert!(!epoch.forget_other_threads(), "this one is not");
+    std::thread::scope(|scope| scope.spawn(alone).join().unwrap());
+    epoch.advance();
+    assert!(epoch.is_free(stamp));
+}
