@@ -48,7 +48,6 @@ impl<K, V> Store<K, V> {
         let (pinned, mut due) = (self.table.pin(), Due::default());
         let result = work(&mut Call::new(self, &pinned, now, &mut due));
         pinned.drop_retired(&due, panics);
-        drop(pinned);
         self.collect(&due, panics);
         result
     }

@@ -77,9 +77,10 @@ impl Sweeper {
 impl<K, V, X> Pinned<'_, K, V, X> {
     /// Drops what the calling call retired, if nobody can be looking at it: no other thread has ever
     /// used the table, and this thread holds no other pin of it, and is not dropping garbage of it.
-    /// Runs the user's `Drop`, so the caller holds no lock.
+    /// Ends the pin, for nothing that was found under it can be used any more. Runs the user's `Drop`,
+    /// so the caller holds no lock.
     #[inline]
-    pub(crate) fn drop_retired(&self, due: &Due, panics: &mut Panics) {
+    pub(crate) fn drop_retired(self, due: &Due, panics: &mut Panics) {
         if !due.retired.as_slice().is_empty() {
             self.drop_at_once(due.retired.as_slice(), panics);
         }

@@ -11,7 +11,7 @@ use super::due::Due;
 use super::limbo::{BATCH, Garbage};
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
-use super::reserved::{Completed, Reserved};
+use super::reserved::{Completed, Home, Reserved};
 use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
@@ -141,13 +141,13 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         unsafe { slot.write_key(key) };
         slot.meta.set_hash(hash as u32);
         slot.meta.set_state(State::Pending);
-        Reserved { id, table: self.table().address() }
+        Reserved { id, home: self.home() }
     }
 
     /// Retires a reserved slot whose value did not come.
     pub(crate) fn abandon(&mut self, reserved: Reserved) {
-        let Reserved { id, table } = reserved;
-        assert!(table == self.table().address(), "a reservation of another table");
+        let Reserved { id, home } = reserved;
+        assert!(home == self.home(), "a reservation of another shard");
         self.slab().meta(id).set_state(State::Abandoned);
         self.retire(id);
     }
@@ -178,8 +178,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         weight: u32,
         times: &Times,
     ) -> Completed {
-        let Reserved { id, table } = reserved;
-        assert!(table == self.table().address(), "a reservation of another table");
+        let Reserved { id, home } = reserved;
+        assert!(home == self.home(), "a reservation of another shard");
         let slab = self.slab();
         let slot = slab.slot(id);
         // SAFETY: the token says that the slot is reserved: it is in no region, so nobody reads its
@@ -188,7 +188,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         slab.set_weight(id, weight);
         slab.set_times(id, times);
         slot.meta.set_state(State::Live);
-        Completed { id, table }
+        Completed { id, home }
     }
 
     /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
@@ -215,6 +215,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[inline]
     pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (Entry<'p, K, V>, u32) {
         let id = self.publishable(completed);
+        assert!(self.is_live(old), "slot {old} is not in the shard");
         let slab = self.slab();
         let entry = Entry { id: old, slot: slab.slot(old), slab };
         let region = self.region();
@@ -234,8 +235,13 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     }
 
     #[inline]
+    fn home(&self) -> Home {
+        Home { table: self.pinned.table.number, shard: self.core.writer.shard }
+    }
+
+    #[inline]
     fn publishable(&self, completed: Completed) -> u32 {
-        assert!(completed.table == self.table().address(), "a slot of another table");
+        assert!(completed.home == self.home(), "a slot of another shard");
         completed.id
     }
 
@@ -246,6 +252,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// If it is not in the shard.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
+        assert!(self.is_live(id), "slot {id} is not in the shard");
         let slab = self.slab();
         let entry = Entry { id, slot: slab.slot(id), slab };
         let hash = entry.slot.meta.hash();

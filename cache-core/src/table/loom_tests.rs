@@ -764,7 +764,6 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
         locked.unlink(found.expect("it is there"));
         locked.unlock(&mut due);
         pinned.drop_retired(&due, &mut panics);
-        drop(pinned);
         other.join().unwrap();
         collect(&table);
         assert_eq!(table.garbage(), 0);

@@ -38,9 +38,15 @@
 //! # Who may misuse it
 //! Nobody outside this folder: whatever safe code there does with what it is given, no memory is read
 //! that is not there. A reference to an entry ([`Entry`]) lives no longer than the pin it was found
-//! under. A number of a slot is only a number: what is done with it asks for the lock of the shard and
-//! checks that the slot is live there. A slot that has no value yet, or has one and is not published,
-//! is a token that is used up. Within this folder, what needs a promise is an `unsafe fn`.
+//! under. A number of a slot is only a number: what takes an entry out or puts another in its place
+//! asks for the lock of the shard and checks that the slot is live there. A slot that has no value
+//! yet, or has one and is not published, is a token that is used up, and knows its table and shard.
+//! Within this folder, what needs a promise is an `unsafe fn`.
+//!
+//! Two things are left that ask for care outside. The numbers that the lists of timers and of the
+//! policy keep ([`Nodes`], [`Locked::newest`]) are to be those of slots that are live, or were
+//! replaced since the thread was pinned; of others, memory may be read that was given back. And a
+//! [`Due`] belongs to the call that it was made for.
 #![allow(unsafe_code)]
 
 mod alloc;
@@ -122,6 +128,8 @@ pub(crate) struct Keeps {
 
 /// See the module's head. `X` is what the floors above keep beside each shard, under its lock.
 pub(crate) struct Table<K, V, X> {
+    /// Tells this table from all others that there have been and will be.
+    number: u64,
     /// The cache's, for messages.
     name: Option<String>,
     epoch: Epoch,
@@ -167,7 +175,10 @@ impl<K, V, X> Table<K, V, X> {
             Padded(Mutex::new(Core::new(writer, state(index))))
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
+        static TABLES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Table {
+            // Relaxed: only a number.
+            number: TABLES.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             name: None,
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.keeps),
@@ -201,12 +212,6 @@ impl<K, V, X> Table<K, V, X> {
     #[inline]
     pub(crate) fn shard_of(&self, hash: u64) -> usize {
         (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
-    }
-
-    /// Tells this table from others.
-    #[inline]
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
     }
 
     /// Keeps from now on when each entry was written.

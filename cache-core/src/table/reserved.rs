@@ -17,19 +17,26 @@ use crate::sync::atomic::{
     Ordering::{AcqRel, Acquire},
 };
 
+/// Where a slot belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Home {
+    /// The table, by a number that no other has, before or after.
+    pub(super) table: u64,
+    pub(super) shard: usize,
+}
+
 /// The right to a slot that holds a key and no value.
 #[must_use = "a reserved slot is published or abandoned"]
 pub(crate) struct Reserved {
     pub(super) id: u32,
-    /// The table that the slot belongs to, by its address.
-    pub(super) table: usize,
+    pub(super) home: Home,
 }
 
 /// The right to publish a slot that has got its value.
 #[must_use = "a completed slot is published"]
 pub(crate) struct Completed {
     pub(super) id: u32,
-    pub(super) table: usize,
+    pub(super) home: Home,
 }
 
 impl Completed {
@@ -44,19 +51,19 @@ impl Completed {
 pub(crate) struct SharedSlot {
     /// [`NIL`] when the token was taken out.
     id: AtomicU32,
-    table: usize,
+    home: Home,
 }
 
 impl SharedSlot {
     pub(crate) fn new(reserved: Reserved) -> Self {
-        let Reserved { id, table } = reserved;
-        SharedSlot { id: AtomicU32::new(id), table }
+        let Reserved { id, home } = reserved;
+        SharedSlot { id: AtomicU32::new(id), home }
     }
 
     /// One that holds nothing.
     #[cfg(all(test, not(loom), not(shuttle)))]
     pub(crate) fn empty() -> Self {
-        SharedSlot { id: AtomicU32::new(NIL), table: 0 }
+        SharedSlot { id: AtomicU32::new(NIL), home: Home { table: 0, shard: 0 } }
     }
 
     /// Takes the token out. Returns `None` if that was done before.
@@ -64,7 +71,7 @@ impl SharedSlot {
         // AcqRel: of two that take, one gets it; and its store comes before the slot's retirement,
         // as an unlinking does. Partner: the load in `key_of`.
         let id = self.id.swap(NIL, AcqRel);
-        (id != NIL).then_some(Reserved { id, table: self.table })
+        (id != NIL).then_some(Reserved { id, home: self.home })
     }
 }
 
@@ -81,7 +88,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         if id == NIL {
             return None;
         }
-        assert!(slot.table == self.table.address(), "a reservation of another table");
+        assert!(slot.home.table == self.table.number, "a reservation of another table");
         // SAFETY: the slot exists and held its key when the token was made. The token is taken out
         // before the slot is retired, whether it was published meanwhile or abandoned. This thread,
         // which is pinned, has found it not taken out: by the argument of `epoch.rs`, the collector

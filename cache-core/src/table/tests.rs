@@ -38,7 +38,6 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
 fn end<K, V>(table: &Small<K, V>, pinned: Pinned<'_, K, V, ()>, due: &Due) {
     let mut panics = Panics::default();
     pinned.drop_retired(due, &mut panics);
-    drop(pinned);
     if !due.is_empty() {
         table.collect_due(due, Live::Entries(0), &mut panics);
     }
