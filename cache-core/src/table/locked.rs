@@ -11,7 +11,7 @@ use super::due::Due;
 use super::limbo::{BATCH, Garbage};
 use super::meta::{Nodes, State};
 use super::region::{Class, Region, Visit};
-use super::reserved::{Completed, Home, Reserved};
+use super::reserved::{Completed, Reserved};
 use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
@@ -204,7 +204,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         // SAFETY: the holder of the lock; the slot holds key and value, is in no region yet, and
         // there is room.
         unsafe { region.insert(slab.meta(id).hash(), id) };
-        self.core.writer.set_live(slab, id, true)
+        self.core.writer.set_live(slab, id)
     }
 
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
@@ -215,8 +215,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     #[inline]
     pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (Entry<'p, K, V>, u32) {
         let id = self.publishable(completed);
-        assert!(self.is_live(old), "slot {old} is not in the shard");
         let slab = self.slab();
+        self.core.writer.take_live(slab, old);
         let entry = Entry { id: old, slot: slab.slot(old), slab };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region, and the slot that takes
@@ -226,8 +226,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             let lane = region.lane_of(hash, old).expect("a live slot has a lane");
             region.swap(lane, id);
         }
-        self.core.writer.set_live(slab, old, false);
-        let block = self.core.writer.set_live(slab, id, true);
+        let block = self.core.writer.set_live(slab, id);
         slab.links(old).set_next(id);
         entry.slot.meta.set_state(State::Replaced);
         self.retire(old);
@@ -235,8 +234,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     }
 
     #[inline]
-    fn home(&self) -> Home {
-        Home { table: self.pinned.table.number, shard: self.core.writer.shard }
+    fn home(&self) -> u64 {
+        self.pinned.table.first_home + self.core.writer.shard as u64
     }
 
     #[inline]
@@ -252,8 +251,8 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// If it is not in the shard.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
-        assert!(self.is_live(id), "slot {id} is not in the shard");
         let slab = self.slab();
+        self.core.writer.take_live(slab, id);
         let entry = Entry { id, slot: slab.slot(id), slab };
         let hash = entry.slot.meta.hash();
         let region = self.region();
@@ -262,7 +261,6 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             let lane = region.lane_of(hash, id).expect("a live slot has a lane");
             region.remove(hash, lane);
         }
-        self.core.writer.set_live(slab, id, false);
         entry.slot.meta.set_state(State::Removed);
         self.retire(id);
         entry

@@ -40,7 +40,7 @@
 //! that is not there. A reference to an entry ([`Entry`]) lives no longer than the pin it was found
 //! under. A number of a slot is only a number: what takes an entry out or puts another in its place
 //! asks for the lock of the shard and checks that the slot is live there. A slot that has no value
-//! yet, or has one and is not published, is a token that is used up, and knows its table and shard.
+//! yet, or has one and is not published, is a token that is used up, and knows its shard.
 //! Within this folder, what needs a promise is an `unsafe fn`.
 //!
 //! Two things are left that ask for care outside. The numbers that the lists of timers and of the
@@ -128,8 +128,9 @@ pub(crate) struct Keeps {
 
 /// See the module's head. `X` is what the floors above keep beside each shard, under its lock.
 pub(crate) struct Table<K, V, X> {
-    /// Tells this table from all others that there have been and will be.
-    number: u64,
+    /// The first of the numbers of its shards, which tell them from all others that there have been
+    /// and will be. See `reserved.rs`.
+    first_home: u64,
     /// The cache's, for messages.
     name: Option<String>,
     epoch: Epoch,
@@ -175,10 +176,10 @@ impl<K, V, X> Table<K, V, X> {
             Padded(Mutex::new(Core::new(writer, state(index))))
         };
         let shards = all_regions.iter().enumerate().map(shard).collect();
-        static TABLES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        static HOMES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Table {
             // Relaxed: only a number.
-            number: TABLES.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            first_home: HOMES.fetch_add(plan.shards as u64, std::sync::atomic::Ordering::Relaxed),
             name: None,
             epoch: Epoch::new(plan.threads),
             slab: Slab::new(planned, plan.keeps),

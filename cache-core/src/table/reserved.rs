@@ -17,26 +17,20 @@ use crate::sync::atomic::{
     Ordering::{AcqRel, Acquire},
 };
 
-/// Where a slot belongs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Home {
-    /// The table, by a number that no other has, before or after.
-    pub(super) table: u64,
-    pub(super) shard: usize,
-}
-
 /// The right to a slot that holds a key and no value.
 #[must_use = "a reserved slot is published or abandoned"]
 pub(crate) struct Reserved {
     pub(super) id: u32,
-    pub(super) home: Home,
+    /// The shard that the slot belongs to, by a number that no shard of any table has, before or
+    /// after.
+    pub(super) home: u64,
 }
 
 /// The right to publish a slot that has got its value.
 #[must_use = "a completed slot is published"]
 pub(crate) struct Completed {
     pub(super) id: u32,
-    pub(super) home: Home,
+    pub(super) home: u64,
 }
 
 impl Completed {
@@ -51,7 +45,7 @@ impl Completed {
 pub(crate) struct SharedSlot {
     /// [`NIL`] when the token was taken out.
     id: AtomicU32,
-    home: Home,
+    home: u64,
 }
 
 impl SharedSlot {
@@ -63,7 +57,7 @@ impl SharedSlot {
     /// One that holds nothing.
     #[cfg(all(test, not(loom), not(shuttle)))]
     pub(crate) fn empty() -> Self {
-        SharedSlot { id: AtomicU32::new(NIL), home: Home { table: 0, shard: 0 } }
+        SharedSlot { id: AtomicU32::new(NIL), home: 0 }
     }
 
     /// Takes the token out. Returns `None` if that was done before.
@@ -88,7 +82,8 @@ impl<K, V, X> Pinned<'_, K, V, X> {
         if id == NIL {
             return None;
         }
-        assert!(slot.home.table == self.table.number, "a reservation of another table");
+        let shard = slot.home.wrapping_sub(self.table.first_home);
+        assert!(shard < self.table.shards() as u64, "a reservation of another table");
         // SAFETY: the slot exists and held its key when the token was made. The token is taken out
         // before the slot is retired, whether it was published meanwhile or abandoned. This thread,
         // which is pinned, has found it not taken out: by the argument of `epoch.rs`, the collector

@@ -43,6 +43,12 @@ impl Block {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn not_in_the_shard(id: u32) -> ! {
+    panic!("slot {id} is not in the shard")
+}
+
 /// The table's own part of a shard.
 pub(super) struct Writer {
     /// The shard's number.
@@ -162,21 +168,32 @@ impl Writer {
         self.spare = ids;
     }
 
-    /// Returns the number of the slot's block.
+    /// Notes that the slot is in the region; returns the number of its block.
     #[inline]
-    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32, live: bool) -> u32 {
+    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) -> u32 {
         let number = slab.owner(id);
         let block = &mut self.blocks[number as usize];
         let bit = 1 << (id - block.first);
-        debug_assert_eq!(block.live & bit == 0, live);
-        if live {
-            block.live |= bit;
-            self.entries += 1;
-        } else {
-            block.live &= !bit;
-            self.entries -= 1;
-        }
+        debug_assert_eq!(block.live & bit, 0);
+        block.live |= bit;
+        self.entries += 1;
         number
+    }
+
+    /// Notes that the slot is not in the region any more.
+    ///
+    /// # Panics
+    /// If it was not, or is not this shard's; before anything is changed.
+    #[inline]
+    pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) {
+        let block = &mut self.blocks[slab.owner(id) as usize];
+        // As in `is_live`.
+        let offset = id.wrapping_sub(block.first);
+        if offset >= u64::BITS || block.live & (1 << offset) == 0 {
+            not_in_the_shard(id);
+        }
+        block.live &= !(1 << offset);
+        self.entries -= 1;
     }
 
     /// Returns `true` if the slot belongs to this shard and is live.
