@@ -62,13 +62,13 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     }
 
     fn check_lives(&self) -> Result<(), BuildError> {
-        self.not_zero_beside_a_life(
+        not_zero(
             "time_to_idle",
             self.time_to_idle,
             "entries would be dead before they could be used; give more than zero, or leave it out for \
              entries that need not be used",
         )?;
-        self.not_zero_beside_a_life(
+        not_zero(
             "negative_ttl",
             self.negative_ttl,
             "nothing negative would be stored; give more than zero, or use the loads that do not store it \
@@ -85,7 +85,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     }
 
     fn check_refreshes(&self) -> Result<(), BuildError> {
-        self.not_zero_beside_a_life(
+        not_zero(
             "refresh_after",
             self.refresh_after,
             "every look-up would load anew; give more than zero, or leave it out",
@@ -109,30 +109,16 @@ impl<K, V: 'static> CacheBuilder<K, V> {
                 "it is a factor: give a number above 0.0; 1.0 is a good one",
             ));
         }
-        self.not_zero_beside_a_life(
+        not_zero(
             "stale_while_revalidate",
             self.stale_while_revalidate,
             "nothing stale would be served; give more than zero, or leave it out",
         )?;
-        self.not_zero_beside_a_life(
+        not_zero(
             "stale_if_error",
             self.stale_if_error,
             "nothing stale would be served; give more than zero, or leave it out",
         )
-    }
-
-    /// Times of entries are often derived from the time to live; a cache that is off by a time to
-    /// live of zero has no use for them.
-    fn not_zero_beside_a_life(
-        &self,
-        option: &'static str,
-        duration: Option<Duration>,
-        text: &str,
-    ) -> Result<(), BuildError> {
-        match self.time_to_live {
-            Some(Duration::ZERO) => Ok(()),
-            _ => not_zero(option, duration, text),
-        }
     }
 }
 
