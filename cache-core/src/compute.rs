@@ -148,9 +148,8 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static>(
             CompResult::Unchanged(Entry::found(key, old))
         }
         (Op::Remove, None) => {
-            // As `remove` of a key that is not there: loads that began before are overtaken, and one
-            // that has expired must not be served stale.
-            leader.remove();
+            // There may be one that has expired, and must not be served stale.
+            leader.remove_expired();
             CompResult::StillNone(key)
         }
         (Op::Nop, None) => {

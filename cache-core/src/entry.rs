@@ -55,7 +55,9 @@ pub enum Op<V> {
     Nop,
     /// Store this value, in the place of one that is there.
     Put(V),
-    /// Remove the entry, if there is one.
+    /// Remove the entry, if there is one. Where there is none, nothing is written: a load of the key
+    /// that began before may still be stored. [`invalidate`](crate::Cache::invalidate) is for what
+    /// must not be.
     Remove,
 }
 

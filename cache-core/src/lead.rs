@@ -262,6 +262,14 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         drop(self);
     }
 
+    /// Ends a computation that would remove an entry and was shown none.
+    pub(crate) fn remove_expired(mut self) {
+        self.replaces = false;
+        if self.store.config.lifetimes.serves_stale() {
+            self.find_absent();
+        }
+    }
+
     /// Ends the flight of a load that has found that there is no value.
     fn find_absent(&mut self) {
         let _entered = nesting::enter(self.running());
