@@ -1,0 +1,272 @@
+//! The epoch by itself: when may what was taken out of a place be reused?
+
+use loom::sync::Arc;
+use loom::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, Release, SeqCst},
+    fence,
+};
+
+use super::super::epoch::Epoch;
+use super::{Tracked, model, spawn};
+use crate::thread_index;
+
+/// A place that names one of two cells, as a lane names a slot.
+struct Lane {
+    epoch: Epoch,
+    named: AtomicUsize,
+    cells: [Tracked; 2],
+}
+
+impl Lane {
+    fn new(epoch: Epoch) -> Arc<Self> {
+        let cells = [Tracked::new(10), Tracked::new(11)];
+        Arc::new(Lane { epoch, named: AtomicUsize::new(0), cells })
+    }
+
+    /// With the lines of these threads used before.
+    fn used_by(numbers: &[usize]) -> Arc<Self> {
+        let lane = Lane::new(Epoch::new(4));
+        for &number in numbers {
+            thread_index::set(number);
+            drop(lane.epoch.pin());
+        }
+        thread_index::set(0);
+        lane
+    }
+
+    fn read(&self) {
+        let named = self.named.load(Acquire);
+        assert_eq!(self.cells[named].get(), 10 + named as u64);
+    }
+
+    fn pin_and_read(&self) {
+        let pin = self.epoch.pin();
+        self.read();
+        drop(pin);
+    }
+
+    /// Unlinks the first cell; writes it if it is free, and says whether it is.
+    fn reuse(&self) -> bool {
+        self.named.store(1, Release);
+        let stamp = self.epoch.stamp();
+        self.epoch.advance();
+        let free = self.epoch.is_free(stamp);
+        if free {
+            self.cells[0].end();
+        }
+        free
+    }
+}
+
+/// Runs a reader, or two, beside the reuse of what they read.
+fn reuse_beside(used: &'static [usize], readers: usize, read: fn(&Lane)) {
+    model(move || {
+        let lane = Lane::used_by(used);
+        let readers: Vec<_> = (1..=readers)
+            .map(|number| {
+                let lane = Arc::clone(&lane);
+                spawn(number, move || read(&lane))
+            })
+            .collect();
+        let free = lane.reuse();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert!(free || lane.reuse(), "with no reader left all is free");
+    });
+}
+
+#[test]
+fn epoch_protects_what_a_reader_reads() {
+    reuse_beside(&[1], 1, Lane::pin_and_read);
+}
+
+#[test]
+fn epoch_protects_the_first_read_of_a_thread() {
+    reuse_beside(&[], 1, Lane::pin_and_read);
+}
+
+#[test]
+fn epoch_protects_two_readers() {
+    reuse_beside(&[1], 2, Lane::pin_and_read);
+}
+
+/// The second announcement must carry with it that the first read is over.
+#[test]
+fn epoch_knows_that_the_read_before_is_over() {
+    reuse_beside(&[1], 1, |lane| {
+        lane.pin_and_read();
+        lane.pin_and_read();
+    });
+}
+
+/// And so must each change of depth.
+#[test]
+fn epoch_protects_nested_pins() {
+    reuse_beside(&[1], 1, |lane| {
+        lane.pin_and_read();
+        let outer = lane.epoch.pin();
+        let inner = lane.epoch.pin();
+        drop(outer);
+        lane.read();
+        drop(inner);
+    });
+}
+
+/// The unlinking and the reuse are different threads' affairs.
+#[test]
+fn epoch_advanced_by_another_than_who_unlinked() {
+    model(|| {
+        let lane = Lane::used_by(&[1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let stamp = Arc::new(AtomicUsize::new(0));
+        let unlinker = {
+            let (lane, stamp) = (Arc::clone(&lane), Arc::clone(&stamp));
+            spawn(2, move || {
+                lane.named.store(1, Release);
+                stamp.store(lane.epoch.stamp() as usize, Release);
+            })
+        };
+        lane.epoch.advance();
+        let stamp = stamp.load(Acquire);
+        if stamp > 0 && lane.epoch.is_free(stamp as u64) {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+        unlinker.join().unwrap();
+    });
+}
+
+/// The announcements are one thread's affair, and the reuse another's.
+#[test]
+fn epoch_advanced_for_another() {
+    model(|| {
+        let lane = Lane::used_by(&[1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let collector = {
+            let lane = Arc::clone(&lane);
+            spawn(2, move || lane.epoch.advance())
+        };
+        lane.named.store(1, Release);
+        let stamp = lane.epoch.stamp();
+        if lane.epoch.is_free(stamp) {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+        collector.join().unwrap();
+    });
+}
+
+/// Readers without a fence of their own, where the heavy side is skipped: by a collector that finds
+/// itself alone while another thread comes to the cache for the first time. What `advance` does in
+/// that case is repeated here, because loom cannot run what it does in the other.
+#[test]
+fn epoch_alone_until_the_first_read_of_another() {
+    model(|| {
+        let lane = Lane::new(Epoch::new(4).with_light_readers());
+        drop(lane.epoch.pin());
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        lane.named.store(1, Release);
+        fence(SeqCst);
+        if lane.epoch.is_alone() {
+            lane.cells[0].end();
+        }
+        reader.join().unwrap();
+    });
+}
+
+/// Readers that began without a fence of their own, and a heavy side that fails from now on.
+fn switching(numbers: &[usize]) -> Arc<Lane> {
+    let lane = Lane::new(Epoch::new(4).with_light_readers());
+    for &number in numbers {
+        thread_index::set(number);
+        drop(lane.epoch.pin());
+    }
+    thread_index::set(0);
+    lane
+}
+
+/// A line that is idle, or announces something, without a fence proves nothing; one that has made a
+/// pin with the fence does.
+fn switch_beside(reads: fn(&Lane), collections: usize) {
+    model(move || {
+        let lane = switching(&[0, 1]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || reads(&lane))
+        };
+        let mut free = false;
+        for _ in 0..collections {
+            free = free || lane.reuse();
+        }
+        reader.join().unwrap();
+        // Once all threads have made a pin with the fence, all is free.
+        for number in [1, 0] {
+            thread_index::set(number);
+            drop(lane.epoch.pin());
+        }
+        assert!(free || lane.reuse());
+    });
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_a_reader() {
+    switch_beside(Lane::pin_and_read, 1);
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_a_reader_of_many_reads() {
+    switch_beside(
+        |lane| {
+            lane.pin_and_read();
+            lane.pin_and_read();
+        },
+        2,
+    );
+}
+
+#[test]
+fn epoch_switches_to_fences_beside_nested_pins() {
+    switch_beside(
+        |lane| {
+            let outer = lane.epoch.pin();
+            lane.pin_and_read();
+            lane.read();
+            drop(outer);
+            lane.pin_and_read();
+        },
+        1,
+    );
+}
+
+/// Two collectors find out at once that the heavy side fails.
+#[test]
+fn epoch_is_switched_by_two_collectors() {
+    model(|| {
+        let lane = switching(&[0, 1, 2]);
+        let reader = {
+            let lane = Arc::clone(&lane);
+            spawn(1, move || lane.pin_and_read())
+        };
+        let collector = {
+            let lane = Arc::clone(&lane);
+            spawn(2, move || {
+                drop(lane.epoch.pin());
+                lane.epoch.advance();
+            })
+        };
+        lane.reuse();
+        reader.join().unwrap();
+        collector.join().unwrap();
+    });
+}

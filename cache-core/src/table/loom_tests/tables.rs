@@ -1,0 +1,477 @@
+//! The whole table: readers beside writers, growth, emptying, and what is given back.
+
+use loom::sync::Arc;
+
+use super::super::{
+    Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, Retries, SharedSlot, Table, Times,
+};
+use super::{Tracked, model, spawn};
+use crate::panics::Panics;
+
+/// A key or a value of the table.
+type Word = Tracked;
+type Tested = Table<Word, Word, ()>;
+
+/// A table that holds these keys, each with ten times itself as its value.
+fn table(keys: &[u64]) -> Arc<Tested> {
+    table_of(1, 1, keys)
+}
+
+fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
+    let plan = Plan {
+        shards,
+        entries: Some(8),
+        weight: None,
+        initial,
+        threads: 4,
+        keeps: Keeps::default(),
+    };
+    let table = Arc::new(Table::new(plan, |_| ()));
+    let pinned = table.pin();
+    for &key in keys {
+        store(&pinned, key, 10 * key);
+    }
+    drop(pinned);
+    table
+}
+
+/// All keys have one tag, and the same way through the groups.
+const HASH: u64 = 7;
+
+fn value_of(entry: Entry<'_, Word, Word>) -> u64 {
+    entry.touch();
+    entry.value().get()
+}
+
+fn find(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+    find_at(pinned, HASH, key)
+}
+
+fn find_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64) -> Option<u64> {
+    pinned.find(hash, |other| other.get() == key).map(value_of)
+}
+
+fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
+    store_at(pinned, HASH, key, value);
+}
+
+fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
+    let (mut locked, found) =
+        pinned.lock_key(hash, |other| other.get() == key, &Retries::new(pinned));
+    let slot = locked.reserve(hash, Word::new(key));
+    let slot = locked.complete(slot, Word::new(value), 1, &Times::TIMELESS);
+    match found {
+        Some(old) => _ = locked.replace(old, slot),
+        None => _ = locked.publish(slot),
+    }
+}
+
+fn remove(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+    let (mut locked, found) =
+        pinned.lock_key(HASH, |other| other.get() == key, &Retries::new(pinned));
+    let entry = found.map(|id| locked.unlink(id));
+    drop(locked);
+    entry.map(value_of)
+}
+
+fn collect(table: &Tested) {
+    table.collect_all(&mut Panics::default());
+}
+
+/// Runs `reads` on one thread beside `writes` on another, after which the garbage is collected.
+fn beside(keys: &'static [u64], reads: fn(&Pinned<'_, Word, Word, ()>), writes: fn(&Tested)) {
+    model(move || {
+        let table = table(keys);
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || reads(&table.pin()))
+        };
+        writes(&table);
+        collect(&table);
+        reader.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0, "with no reader left all is free");
+        table.pin().lock(0).validate();
+    });
+}
+
+/// An index that was never stored is no slot's: least of all that of slot 0, another shard's.
+#[test]
+fn table_first_entry_of_a_second_shard() {
+    const OTHER: u64 = HASH | 1 << 32;
+    model(|| {
+        let table = table_of(2, 1, &[1]);
+        assert_eq!(remove(&table.pin(), 1), Some(10));
+        collect(&table);
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || assert!(matches!(find_at(&table.pin(), OTHER, 2), None | Some(20))))
+        };
+        store_at(&table.pin(), OTHER, 2, 20);
+        reader.join().unwrap();
+        assert_eq!(find_at(&table.pin(), OTHER, 2), Some(20));
+    });
+}
+
+/// With a full group, which later entries of the same hash pass by.
+fn beside_in_a_full_group(
+    keys: std::ops::RangeInclusive<u64>,
+    reads: fn(&Pinned<'_, Word, Word, ()>),
+    writes: fn(&Tested),
+) {
+    model(move || {
+        let table = table_of(1, 16, &keys.clone().collect::<Vec<_>>());
+        let reader = {
+            let table = Arc::clone(&table);
+            spawn(1, move || reads(&table.pin()))
+        };
+        writes(&table);
+        reader.join().unwrap();
+        table.pin().lock(0).validate();
+    });
+}
+
+#[test]
+fn table_group_fills_and_overflows_behind_a_reader() {
+    beside_in_a_full_group(
+        1..=11,
+        |pinned| assert!(matches!(find(pinned, 12), None | Some(120))),
+        |table| {
+            store(&table.pin(), 12, 120);
+            store(&table.pin(), 13, 130);
+        },
+    );
+}
+
+#[test]
+fn table_overflow_is_counted_down_behind_a_reader() {
+    beside_in_a_full_group(
+        1..=14,
+        |pinned| assert_eq!(find(pinned, 14), Some(140)),
+        |table| {
+            remove(&table.pin(), 13);
+            remove(&table.pin(), 1);
+        },
+    );
+}
+
+/// A reader sees an index only with the segment and the slot behind it.
+#[test]
+fn table_first_entry_against_a_reader() {
+    beside(
+        &[],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10) | None)),
+        |table| store(&table.pin(), 1, 10),
+    );
+}
+
+#[test]
+fn table_update_is_never_a_miss() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+#[test]
+fn table_updates_are_seen_in_their_order() {
+    beside(
+        &[1],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 1));
+            assert!(matches!(values, (Some(10), Some(10 | 11)) | (Some(11), Some(11))));
+        },
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+/// The slot of the value that was replaced is used again, for another key.
+#[test]
+fn table_slots_are_reused_behind_readers() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |table| {
+            store(&table.pin(), 1, 11);
+            collect(table);
+            store(&table.pin(), 2, 20);
+        },
+    );
+}
+
+#[test]
+fn table_remove_against_a_reader() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert_eq!(find(pinned, 2), Some(20), "its neighbour stays");
+        },
+        |table| assert_eq!(remove(&table.pin(), 1), Some(10)),
+    );
+}
+
+/// Of a key that is removed and stored again, a reader may see first the new value, through the
+/// old tag and the new index, then for a moment nothing: the tag comes last. That is one miss more
+/// than a map would answer; what was there before never comes back.
+#[test]
+fn table_remove_and_store_again() {
+    beside(
+        &[1],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 1));
+            assert!(matches!(
+                values,
+                (Some(10), Some(10 | 11) | None) | (None | Some(11), Some(11) | None)
+            ));
+        },
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            store(&table.pin(), 1, 11);
+        },
+    );
+}
+
+/// The lane and the slot become another key's while a reader is between tag and index.
+#[test]
+fn table_lane_and_slot_become_another_keys() {
+    beside(
+        &[1],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert!(matches!(find(pinned, 2), Some(20) | None));
+        },
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            store(&table.pin(), 2, 20);
+        },
+    );
+}
+
+#[test]
+fn table_grows_behind_a_reader() {
+    const KEYS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+    // As many as the smallest region takes before it grows.
+    let keys = &KEYS[..Class::SMALLEST.entries()];
+    beside(
+        keys,
+        |pinned| assert_eq!(find(pinned, 1), Some(10)),
+        |table| store(&table.pin(), 9, 90),
+    );
+}
+
+#[test]
+fn table_is_emptied_behind_a_reader() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            let values = (find(pinned, 1), find(pinned, 2));
+            assert!(matches!(values, (Some(10), Some(20) | None) | (None, None)));
+        },
+        |table| {
+            let pinned = table.pin();
+            let mut left = 0;
+            pinned.lock(0).detach(|| ()).finish(|entry| left += value_of(entry));
+            assert_eq!(left, 30);
+            assert_eq!(find(&pinned, 1), None);
+        },
+    );
+}
+
+#[test]
+fn table_walk_against_an_update() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            let mut sum = 0;
+            pinned.for_each(0, |entry| sum += value_of(entry));
+            assert!(matches!(sum, 30 | 31));
+        },
+        |table| store(&table.pin(), 1, 11),
+    );
+}
+
+/// Runs two threads that write, and checks what they leave.
+fn both(keys: &'static [u64], writes: [fn(&Tested); 2], left: fn(Option<u64>)) {
+    model(move || {
+        let table = table(keys);
+        let other = {
+            let table = Arc::clone(&table);
+            spawn(1, move || writes[0](&table))
+        };
+        writes[1](&table);
+        other.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0);
+        let pinned = table.pin();
+        left(find(&pinned, 1));
+        let locked = pinned.lock(0);
+        locked.validate();
+        assert!(locked.entries() <= 1, "one key has one entry");
+    });
+}
+
+#[test]
+fn table_two_writers_insert_one_key() {
+    both(&[], [|table| store(&table.pin(), 1, 11), |table| store(&table.pin(), 1, 12)], |value| {
+        assert!(matches!(value, Some(11 | 12)))
+    });
+}
+
+/// One of them finds a slot that the other replaces, and collects, before it has the lock.
+#[test]
+fn table_two_writers_update_one_key() {
+    both(
+        &[1],
+        [
+            |table| store(&table.pin(), 1, 11),
+            |table| {
+                store(&table.pin(), 1, 12);
+                collect(table);
+            },
+        ],
+        |value| assert!(matches!(value, Some(11 | 12))),
+    );
+}
+
+#[test]
+fn table_update_against_remove() {
+    both(
+        &[1],
+        [
+            |table| store(&table.pin(), 1, 11),
+            |table| {
+                assert!(matches!(remove(&table.pin(), 1), Some(10 | 11)));
+                collect(table);
+            },
+        ],
+        |value| assert!(matches!(value, Some(11) | None)),
+    );
+}
+
+/// The key of a running load is compared, without a lock, while its leader ends the load as `end`
+/// says and the slot is collected.
+fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
+    model(move || {
+        let table = table(&[]);
+        let slot = table.pin().lock(0).reserve(HASH, Word::new(1));
+        let slot = Arc::new(SharedSlot::new(slot));
+        let other = {
+            let (table, slot) = (Arc::clone(&table), Arc::clone(&slot));
+            spawn(1, move || {
+                let pinned = table.pin();
+                if let Some(key) = pinned.key_of(&slot) {
+                    assert_eq!(key.get(), 1);
+                }
+            })
+        };
+        let pinned = table.pin();
+        let taken = slot.take().expect("it was not taken before");
+        end(&mut pinned.lock(0), taken);
+        drop(pinned);
+        assert!(slot.take().is_none());
+        collect(&table);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn table_reserved_key_outlives_its_reservation() {
+    compare_beside(|locked, slot| locked.abandon(slot));
+}
+
+/// The value is removed again at once.
+#[test]
+fn table_reserved_key_outlives_its_publication() {
+    compare_beside(|locked, slot| {
+        let slot = locked.complete(slot, Word::new(10), 1, &Times::TIMELESS);
+        let id = slot.id();
+        locked.publish(slot);
+        locked.unlink(id);
+    });
+}
+
+/// A thread that has used the table alone so far drops at once what it removes, while another comes
+/// for the first time.
+#[test]
+fn table_drops_at_once_beside_the_first_read_of_another() {
+    beside(
+        &[1, 2],
+        |pinned| {
+            assert!(matches!(find(pinned, 1), Some(10) | None));
+            assert_eq!(find(pinned, 2), Some(20));
+        },
+        |table| {
+            let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+            let (mut locked, found) =
+                pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
+            locked.unlink(found.expect("it is there"));
+            locked.unlock(&mut due);
+            pinned.drop_retired(&due, &mut panics);
+        },
+    );
+}
+
+/// As above, and the other thread collects what it finds retired.
+#[test]
+fn table_drops_at_once_beside_the_first_collection_of_another() {
+    model(|| {
+        let table = table(&[1]);
+        let other = {
+            let table = Arc::clone(&table);
+            spawn(1, move || {
+                assert!(matches!(find(&table.pin(), 1), Some(10) | None));
+                collect(&table);
+            })
+        };
+        let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+        let (mut locked, found) =
+            pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
+        locked.unlink(found.expect("it is there"));
+        locked.unlock(&mut due);
+        pinned.drop_retired(&due, &mut panics);
+        other.join().unwrap();
+        collect(&table);
+        assert_eq!(table.garbage(), 0);
+        table.pin().lock(0).validate();
+    });
+}
+
+/// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
+fn give_back(table: &Tested) {
+    table.pin().lock(0).shrink();
+    collect(table);
+}
+
+/// The slot's segment is freed, and added again for another entry, behind a reader that may have the index.
+#[test]
+fn table_segment_is_freed_and_added_again_behind_a_reader() {
+    beside(
+        &[1],
+        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11) | None)),
+        |table| {
+            remove(&table.pin(), 1);
+            collect(table);
+            give_back(table);
+            store(&table.pin(), 1, 11);
+        },
+    );
+}
+
+/// The model above does free it when nobody reads.
+#[test]
+fn table_segment_is_freed_without_readers() {
+    model(|| {
+        let table = table(&[1]);
+        assert!(table.bytes().slots > 0);
+        remove(&table.pin(), 1);
+        collect(&table);
+        give_back(&table);
+        assert_eq!(table.bytes().slots, 0);
+        store(&table.pin(), 1, 11);
+        assert_eq!(find(&table.pin(), 1), Some(11));
+    });
+}
