@@ -12,9 +12,9 @@
 //! A loader that fails has failed for all the keys it was asked for: each flight fails by itself, with the
 //! one error, and the batch fails unless old values can be served for all of them.
 //!
-//! What the loader answers beyond the keys that it was asked for has no flight. It is stored under
-//! the rule of a load that runs beside others: if its key is absent, and was not written since the
-//! loader was called, which `written.rs` knows; otherwise it is dropped.
+//! Pairs that the loader returns for keys that it was not asked for have no flight. Such a
+//! pair is stored under the rule of a load that runs beside others: if its key is absent, and was not
+//! written since the loader was called, which `written.rs` knows; otherwise it is dropped.
 //!
 //! Calls that the loader makes are inside of all flights that the batch leads ([`Together`]): none of
 //! them ends before the loader does.
@@ -54,7 +54,7 @@ type Led<'s, K, V> = (Wanted<V>, Leader<'s, K, V>);
 /// A key that somebody else loads.
 type Joined<V> = (Wanted<V>, Arc<Flight<V>>);
 
-/// What a loader has answered.
+/// What a loader has returned.
 pub(crate) struct Answers<K, V> {
     /// Numbers of keys that it was asked for, with their values.
     pub(crate) asked: Vec<(usize, V)>,
@@ -105,10 +105,10 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         Batch { keys, values, wanted, again }
     }
 
-    /// Loads what is wanted, and answers with the values in the order of the keys.
+    /// Loads what is wanted, and returns the values in the order of the keys.
     ///
-    /// The loader is given places of keys in the batch, and answers with numbers of those that it
-    /// was given and their values, and with other keys: see [`answers`].
+    /// The loader is given places of keys in the batch, and returns numbers of those that it
+    /// was given with their values, and other keys with theirs: see [`answers`].
     pub(crate) async fn load<E, F, L>(
         mut self,
         store: &Store<K, V>,
@@ -212,7 +212,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         if served { Ok(()) } else { Err(error) }
     }
 
-    /// Waits for the flights of others; answers which keys are still wanted.
+    /// Waits for the flights of others; returns which keys are still wanted.
     async fn wait<E>(
         &mut self,
         store: &Store<K, V>,
@@ -346,7 +346,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         });
     }
 
-    /// As [`reload`](Store::reload), for many keys. `loader` answers with numbers of keys; what is
+    /// As [`reload`](Store::reload), for many keys. `loader` returns numbers of keys; what is
     /// stored under the others stays.
     pub(crate) async fn reload_many<R>(
         &self,

@@ -394,6 +394,16 @@ fn table_reserved_key_outlives_its_publication() {
     });
 }
 
+/// Removes the key 1 and drops it at once, if nobody can be looking.
+fn remove_at_once(table: &Tested) {
+    let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+    let (mut locked, found) =
+        pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
+    locked.unlink(found.expect("it is there"));
+    locked.unlock(&mut due);
+    pinned.drop_retired(&due, &mut panics);
+}
+
 /// A thread that has used the table alone so far drops at once what it removes, while another comes
 /// for the first time.
 #[test]
@@ -405,12 +415,7 @@ fn table_drops_at_once_beside_the_first_read_of_another() {
             assert_eq!(find(pinned, 2), Some(20));
         },
         |table| {
-            let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
-            let (mut locked, found) =
-                pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
-            locked.unlink(found.expect("it is there"));
-            locked.unlock(&mut due);
-            pinned.drop_retired(&due, &mut panics);
+            remove_at_once(table);
         },
     );
 }
@@ -427,12 +432,7 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
                 collect(&table);
             })
         };
-        let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
-        let (mut locked, found) =
-            pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
-        locked.unlink(found.expect("it is there"));
-        locked.unlock(&mut due);
-        pinned.drop_retired(&due, &mut panics);
+        remove_at_once(&table);
         other.join().unwrap();
         collect(&table);
         assert_eq!(table.garbage(), 0);
