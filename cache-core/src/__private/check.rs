@@ -21,9 +21,10 @@ use super::many::{self, Many, Pairing};
 use super::missed::Missed;
 use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
-use crate::flight::Outcome;
-use crate::wait::Caller;
-use crate::{Cache, Stats};
+use crate::api::cache::Cache;
+use crate::flight::flight::Outcome;
+use crate::flight::wait::Caller;
+use crate::types::stats::Stats;
 use std::future::{Future, ready};
 use std::hash::Hash;
 
@@ -229,7 +230,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         how: (H, A),
     ) -> R {
         let body = |ids: Vec<I>| ready(body(&ids));
-        crate::load::ready(many.load(cache, Caller::Thread, ids, body, how))
+        crate::load::load::ready(many.load(cache, Caller::Thread, ids, body, how))
     }
 
     /// As [`CacheValue::load_many`], with futures.
@@ -255,7 +256,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         how: (H, A),
     ) -> R {
         let body = async { body() };
-        crate::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
+        crate::load::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
     }
 
     /// As [`CacheValue::refresh_many`], with a future.

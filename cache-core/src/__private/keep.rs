@@ -3,8 +3,8 @@
 //! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`. Each
 //! way of keeping says how to get from one to the other, so that all else is written once.
 
-use crate::ShareError;
-use crate::share::{NeverFails, Nothing, ShareNothing};
+use crate::flight::share_error::ShareError;
+use crate::flight::share_error::{NeverFails, Nothing, ShareNothing};
 use std::convert::Infallible;
 
 /// A way of keeping a `V` out of an `R`.

@@ -7,10 +7,11 @@
 use super::bounds::{Fits, Hasher, Impossible, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
-use crate::batch::{Answers, Batch, numbered, numbers};
-use crate::refresh::Looked;
-use crate::wait::Caller;
-use crate::{Cache, macro_caches};
+use crate::__private::macro_caches;
+use crate::api::cache::Cache;
+use crate::flight::wait::Caller;
+use crate::load::batch::{Answers, Batch, numbered, numbers};
+use crate::load::refresh::Looked;
 use std::future::Future;
 use std::hash::Hash;
 

@@ -1,12 +1,13 @@
 //! What a look-up that found nothing hands to the load.
 
-use crate::Cache;
-use crate::load::Role;
-use crate::nesting;
-use crate::refresh::Looked;
-use crate::share::ShareError;
+use crate::__private::macro_caches;
+use crate::api::cache::Cache;
+use crate::flight::share_error::ShareError;
+use crate::flight::wait_graph;
+use crate::load::load::Role;
+use crate::load::refresh::Looked;
 use crate::table::Retries;
-use crate::{Status, macro_caches};
+use crate::types::status::Status;
 use std::future::Future;
 
 use super::bounds::{Hasher, Key};
@@ -99,7 +100,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         let Some(Load { key, looked, shared }) = self.0 else { return body.await };
         let loaded = match looked {
             Looked::Missing if !shared => match alone(cache, key) {
-                Role::Lead(leader) => leader.load(crate::wait::Caller::Task, body, &share).await,
+                Role::Lead(leader) => {
+                    leader.load(crate::flight::wait::Caller::Task, body, &share).await
+                }
                 role => Ok(found(role)),
             },
             looked => cache.load_async(looked, key, body, share).await,
@@ -116,7 +119,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: Hasher,
 {
-    cache.store().take_role((hash, key), false, nesting::innermost(), &Retries::default())
+    cache.store().take_role((hash, key), false, wait_graph::innermost(), &Retries::default())
 }
 
 /// The value that somebody else has stored in the meantime.

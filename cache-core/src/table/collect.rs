@@ -5,8 +5,8 @@ use super::due::Due;
 use super::limbo::{BATCH, Garbage, Live};
 use super::meta::State;
 use super::{Pinned, slab::Slab};
-use crate::panics::Panics;
-use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use crate::util::panics::Panics;
+use crate::util::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 /// Shards that one sweep looks at, and open batches that it seals, at most.
 const LOOKS: usize = 64;

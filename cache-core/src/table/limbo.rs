@@ -33,8 +33,8 @@ use std::collections::VecDeque;
 
 use super::epoch::Epoch;
 use super::region::Region;
-use crate::sync::InnerMutex as Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::util::sync::InnerMutex as Mutex;
+use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Pieces that are taken out of the queue at a time.
 const PIECES: usize = 2;

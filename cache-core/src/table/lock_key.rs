@@ -18,7 +18,7 @@ use std::cell::{Cell, RefCell};
 
 use super::region::Visit;
 use super::{Entry, Locked, Pinned};
-use crate::panics::title;
+use crate::util::panics::title;
 
 /// Retries of one call, each after a write of its own thread, from which on they are no accident.
 /// Calls whose `Eq` does not write have none, whatever other threads do; one that writes once in a

@@ -16,8 +16,8 @@ use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
 use super::{Entry, Pinned, Table};
-use crate::sync::OuterMutexGuard as MutexGuard;
 use crate::util::fork;
+use crate::util::sync::OuterMutexGuard as MutexGuard;
 
 /// See the module's head.
 pub(crate) struct Locked<'p, K, V, X> {

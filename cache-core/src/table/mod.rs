@@ -96,8 +96,8 @@ pub(crate) use self::reserved::{Reserved, SharedSlot};
 use self::slab::Slab;
 pub(crate) use self::times::{Pace, Times};
 use self::writer::{Core, Writer};
-use crate::stats::Counters;
-use crate::sync::{OuterMutex as Mutex, Padded};
+use crate::types::stats::Counters;
+use crate::util::sync::{OuterMutex as Mutex, Padded};
 
 /// How large a table is to become.
 #[derive(Clone, Copy, Debug)]

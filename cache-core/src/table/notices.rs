@@ -13,15 +13,15 @@
 //! # Why what waits in the queue can still be read
 //! It outlives the pin of the call that removed it. But all pins that a thread holds of one table
 //! at a time announce themselves by one line (also on a thread that is ending, see
-//! `thread_index.rs`), and what was announced by the first stands until the last is released. An
+//! `thread_slot.rs`), and what was announced by the first stands until the last is released. An
 //! entry is deferred by a thread that is pinned and could read it; so it can be read for as long as
 //! the line's announcement stands; and [`Notices`] borrows a pin of that line.
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
 use super::{Entry, Pinned};
-use crate::removal::RemovalCause;
-use crate::sync::InnerMutex as Mutex;
+use crate::types::removal::RemovalCause;
+use crate::util::sync::InnerMutex as Mutex;
 
 /// What waits to be shown: slots that hold keys and values, each with what the listener is told.
 type Queue = Vec<(u32, RemovalCause)>;

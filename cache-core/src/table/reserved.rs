@@ -12,7 +12,7 @@
 
 use super::Pinned;
 use super::meta::NIL;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire},
 };

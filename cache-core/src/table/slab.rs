@@ -44,8 +44,8 @@ use super::meta::{Links, Meta, NEVER, Nodes};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
 use super::times::{Pace, Times};
-use crate::sync::InnerMutex as Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::util::sync::InnerMutex as Mutex;
+use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 // SAFETY: its fields are numbers, for which zero is valid.
 unsafe impl Zeroed for Links {

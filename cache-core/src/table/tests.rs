@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::*;
-use crate::panics::Panics;
+use crate::util::panics::Panics;
 
 type Small<K, V> = Table<K, V, ()>;
 

@@ -7,7 +7,7 @@
 //!   or after they have expired.
 
 use super::meta::NEVER;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };

@@ -6,7 +6,7 @@ use super::super::{
     Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, Retries, SharedSlot, Table, Times,
 };
 use super::{Tracked, model, spawn};
-use crate::panics::Panics;
+use crate::util::panics::Panics;
 
 /// A key or a value of the table.
 type Word = Tracked;

@@ -1,0 +1,363 @@
+//! One shard, single-threaded: what happens when an entry comes, changes or goes.
+//!
+//! The shard is a table's [`Locked`] half together with [`ShardState`]: the eviction policy, the
+//! timers and the register of loads. Time is an argument (`now`), what leaves goes into a buffer
+//! of the caller's ([`Removed`]), and no user code runs: listeners and drops come after the
+//! unlocking.
+//!
+//! Timers are kept per block of up to 64 slots, at the earliest deadline of the entries in it; see
+//! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer is
+//! then early, and is set anew when it is due.
+
+use std::sync::Arc;
+
+use crate::flight::in_flight::Register;
+use crate::flight::written::{Batches, Written};
+use crate::policy::{Ghost, Policy};
+use crate::shard::budget::Reservation;
+use crate::table::{Entry, Locked, NEVER, Nodes, Reserved, Times};
+use crate::time::wheel::Wheel;
+use crate::types::removal::RemovalCause;
+use crate::types::stats::Counters;
+
+/// Expired entries that one write frees at most.
+pub(crate) const EXPIRE_STEP: usize = 16;
+
+/// Timers moved by one write at most.
+const WHEEL_STEP: usize = 16;
+
+/// Slots that one write looks at for expired entries at most: a block of small ones, or several
+/// blocks of large ones.
+const LOOKS: u32 = 64;
+
+/// What stands beside a shard of the table, under its lock.
+pub(crate) struct ShardState<V> {
+    pub(crate) policy: Policy,
+    pub(crate) wheel: Wheel,
+    pub(crate) loads: Register<V>,
+    /// What this shard is meant to hold: its part of the capacity.
+    pub(crate) share: u64,
+    /// The most entries it may have, where that does not follow from what they weigh.
+    most: u64,
+    /// How long entries are kept after their deadlines.
+    grace: u64,
+}
+
+impl<V> ShardState<V> {
+    pub(crate) fn new(share: u64, most: u64, grace: u64, batches: &Arc<Batches>) -> Self {
+        ShardState {
+            policy: Policy::new(share),
+            wheel: Wheel::new(),
+            loads: Register::new(Written::new(Arc::clone(batches), share)),
+            share,
+            most,
+            grace,
+        }
+    }
+
+    pub(crate) fn is_over_its_share(&self) -> bool {
+        self.policy.weight() > self.share
+    }
+}
+
+/// A shard whose lock is held.
+pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
+
+/// What a call removed, for the listener to be told after the unlocking.
+pub(crate) struct Removed<'p, K, V> {
+    pub(crate) entries: Vec<(Entry<'p, K, V>, RemovalCause)>,
+    listening: bool,
+    counters: Option<&'p Counters>,
+}
+
+impl<'p, K, V> Removed<'p, K, V> {
+    pub(crate) fn new(listening: bool, counters: Option<&'p Counters>) -> Self {
+        Removed { entries: Vec::new(), listening, counters }
+    }
+
+    /// Is there a listener?
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, cause: RemovalCause) {
+        if let Some(counters) = self.counters {
+            counters.removed(cause).add(1);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
+        self.count(cause);
+        if self.listening {
+            self.entries.push((entry, cause));
+        }
+    }
+}
+
+/// A new value with all that had to be found out about it before the lock was taken.
+pub(crate) struct Arrival<V> {
+    pub(crate) value: V,
+    pub(crate) weight: u32,
+    pub(crate) times: Times,
+}
+
+/// Where a new value goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// Into the place of a live entry with the same key.
+    Of(u32),
+    /// Its key is new to the cache, but perhaps not to the policy.
+    New(Option<Ghost>),
+}
+
+impl<'p, K, V> Shard<'p, K, V> {
+    /// The weight of the shard's entries.
+    pub(crate) fn weight(&mut self) -> u64 {
+        self.state().0.policy.weight()
+    }
+
+    /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
+    /// cannot: the shard is empty, or holds less than its share so that others should give (unless
+    /// `whatever_it_holds`).
+    pub(crate) fn make_room(
+        &mut self,
+        need: u64,
+        whatever_it_holds: bool,
+        now: u64,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        loop {
+            let state = self.state().0;
+            let meant_to_hold = state.share - state.share / 8;
+            let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
+            if short || !self.evict(room, now, removed) {
+                return false;
+            }
+            if room.grow_to(need) {
+                return true;
+            }
+        }
+    }
+
+    /// Evicts one entry and hands its weight to the reservation; false if there is none.
+    #[inline]
+    pub(crate) fn evict(
+        &mut self,
+        room: &mut Reservation<'_>,
+        now: u64,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        let (state, nodes) = self.state();
+        let Some(id) = state.policy.victim(nodes) else { return false };
+        let weight = nodes.weight(id);
+        let entry = self.unlink(id);
+        room.take_over(u64::from(weight));
+        removed.push(entry, cause_or_expired(entry, RemovalCause::Size, now));
+        true
+    }
+
+    /// What storing a value of this weight needs beyond what the entry in its place holds.
+    #[inline]
+    pub(crate) fn need(&mut self, place: Place, weight: u32) -> u64 {
+        let held = match place {
+            Place::Of(old) => self.state().1.weight(old),
+            Place::New(_) => 0,
+        };
+        u64::from(weight.saturating_sub(held))
+    }
+
+    /// Tells the policy that a key is about to be stored anew, before room is made for it.
+    #[inline]
+    pub(crate) fn miss(&mut self, hash: u64, weight: u32) -> Option<Ghost> {
+        self.state().0.policy.miss(hash as u32, weight)
+    }
+
+    /// Stores a value under the key of a reserved slot, in the place of `old` if that is given
+    /// (then it must be live), else with what the policy remembers of the key. The room for it has
+    /// been made; if the shard has as many entries as it may have, one leaves all the same.
+    pub(crate) fn store(
+        &mut self,
+        slot: Reserved,
+        place: Place,
+        arrival: Arrival<V>,
+        room: &mut Reservation<'_>,
+        now: u64,
+        removed: &mut Removed<'p, K, V>,
+    ) {
+        let need = self.need(place, arrival.weight);
+        if matches!(place, Place::New(_)) && self.entries() as u64 >= self.state().0.most {
+            self.evict(room, now, removed);
+        }
+        let Arrival { value, weight, times } = arrival;
+        let completed = self.complete(slot, value, weight, &times);
+        room.spend(need);
+        let block = match place {
+            Place::Of(old) => {
+                let (state, nodes) = self.state();
+                let surplus = nodes.weight(old).saturating_sub(weight);
+                state.policy.replace(nodes, old, completed.id());
+                let (entry, block) = self.replace(old, completed);
+                room.take_over(u64::from(surplus));
+                removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
+                block
+            }
+            Place::New(ghost) => {
+                let (state, nodes) = self.state();
+                state.policy.admit(nodes, completed.id(), ghost);
+                self.publish(completed)
+            }
+        };
+        self.arm(block, times.deadline.min(times.idle_until));
+    }
+
+    /// A value that is not stored, under the key of a reserved slot: the listener is shown both all
+    /// the same.
+    pub(crate) fn turn_away(
+        &mut self,
+        slot: Reserved,
+        arrival: Arrival<V>,
+        cause: RemovalCause,
+        removed: &mut Removed<'p, K, V>,
+    ) {
+        let Arrival { value, weight, times } = arrival;
+        removed.push(self.refuse(slot, value, weight, &times), cause);
+    }
+
+    /// Makes sure that the timer of a block is due no later than an entry of this deadline is to go.
+    #[inline]
+    pub(crate) fn arm(&mut self, block: u32, deadline: u64) {
+        if deadline != NEVER {
+            let state = self.state().0;
+            let end = deadline.saturating_add(state.grace);
+            if end < state.wheel.deadline(block) {
+                state.wheel.schedule(block, end);
+            }
+        }
+    }
+
+    /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
+    #[inline]
+    fn end_of(&mut self, id: u32) -> u64 {
+        let (state, slab) = self.state();
+        slab.deadline(id).saturating_add(state.grace)
+    }
+
+    /// Removes an entry, for a reason other than want of room, and hands its weight to the
+    /// reservation.
+    pub(crate) fn remove(
+        &mut self,
+        id: u32,
+        cause: RemovalCause,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> Entry<'p, K, V> {
+        let (state, nodes) = self.state();
+        state.policy.remove(nodes, id);
+        room.take_over(u64::from(nodes.weight(id)));
+        let entry = self.unlink(id);
+        removed.push(entry, cause);
+        entry
+    }
+
+    /// Frees entries whose time is over: so many at most, and looks at so many slots as one write
+    /// should. Answers whether there may be more.
+    #[inline]
+    pub(crate) fn expire_some(
+        &mut self,
+        now: u64,
+        steps: usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        self.state().0.wheel.next_due() <= now && self.expire_due(now, steps, room, removed)
+    }
+
+    #[cold]
+    fn expire_due(
+        &mut self,
+        now: u64,
+        mut steps: usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) -> bool {
+        let (mut moves, mut looks) = (WHEEL_STEP, LOOKS);
+        while steps > 0 && looks >= Self::BLOCK {
+            let Some(block) = self.state().0.wheel.pop_due(now, &mut moves) else {
+                // Nothing is due after all, unless the moves ran out before that was certain.
+                return moves == 0;
+            };
+            self.expire_block(block, now, &mut steps, room, removed);
+            looks -= Self::BLOCK;
+        }
+        self.state().0.wheel.next_due() <= now
+    }
+
+    /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
+    fn expire_block(
+        &mut self,
+        block: u32,
+        now: u64,
+        steps: &mut usize,
+        room: &mut Reservation<'_>,
+        removed: &mut Removed<'p, K, V>,
+    ) {
+        let mut earliest = NEVER;
+        for id in self.live_in(block) {
+            let end = self.end_of(id);
+            if end > now || *steps == 0 {
+                earliest = earliest.min(end);
+                continue;
+            }
+            *steps -= 1;
+            self.remove(id, RemovalCause::Expired, room, removed);
+        }
+        if earliest != NEVER {
+            self.state().0.wheel.schedule(block, earliest);
+        }
+    }
+
+    /// Gives back memory that the shard has no use for at present.
+    pub(crate) fn give_back(&mut self) {
+        let numbers = self.shrink();
+        let is_empty = self.entries() == 0;
+        let state = self.state().0;
+        // What had a timer was removed; the timer was not.
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number));
+        if state.wheel.is_empty() {
+            state.wheel.clear();
+        }
+        if is_empty {
+            // Also what it remembers of entries that have left: nothing it knows is about the present.
+            state.policy.clear();
+        }
+    }
+
+    /// Checks every invariant of the shard; panics where one is broken.
+    pub(crate) fn validate_shard(&mut self) {
+        self.validate();
+        let entries = self.entries();
+        let (state, nodes) = self.state();
+        state.policy.validate(nodes);
+        state.wheel.validate();
+        assert_eq!(state.policy.len(), entries, "the policy knows every entry");
+        for block in 0..self.blocks() as u32 {
+            for id in self.live_in(block) {
+                let (end, timer) = (self.end_of(id), self.state().0.wheel.deadline(block));
+                assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
+            }
+        }
+    }
+}
+
+/// An entry that is removed after its deadline has expired, whatever the occasion.
+#[inline]
+pub(crate) fn cause_or_expired<K, V>(
+    entry: Entry<'_, K, V>,
+    cause: RemovalCause,
+    now: u64,
+) -> RemovalCause {
+    if entry.deadline() <= now { RemovalCause::Expired } else { cause }
+}

@@ -1,0 +1,225 @@
+//! One call that writes: what it holds from its first lock to its last.
+//!
+//! A call may need several locks, but holds one at a time. Between them it keeps the weight it has
+//! reserved and the list of what it has removed. When it ends, also by a panic in the user's code,
+//! what is left of the reservation goes back and the listener is told of all that was removed.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::flight::in_flight::Judged;
+use crate::shard::budget::Reservation;
+use crate::shard::shard::{Arrival, EXPIRE_STEP, Place, Removed, Shard};
+use crate::store::store::{Pin, Store};
+use crate::table::{Due, Retries};
+use crate::types::removal::RemovalCause;
+
+/// See the module's head.
+pub(crate) struct Call<'s, 'p, K, V> {
+    pub(crate) store: &'s Store<K, V>,
+    pub(crate) pinned: &'p Pin<'p, K, V>,
+    /// The time at which the call began, by the cache's clock.
+    pub(crate) now: u64,
+    pub(crate) room: Reservation<'s>,
+    pub(crate) removed: Removed<'p, K, V>,
+    /// What it has to do about garbage when it has ended.
+    due: &'s mut Due,
+    pub(crate) retries: Retries,
+}
+
+impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
+    #[inline]
+    pub(crate) fn new(
+        store: &'s Store<K, V>,
+        pinned: &'p Pin<'p, K, V>,
+        now: u64,
+        due: &'s mut Due,
+    ) -> Self {
+        let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
+        let room = Reservation::new(&store.budget);
+        Call { store, pinned, now, room, removed, due, retries: Retries::new(pinned) }
+    }
+
+    /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
+    /// flights with its hash have been judged. `eq` runs without the lock.
+    #[inline]
+    pub(crate) fn lock_to_write(
+        pinned: &'p Pin<'p, K, V>,
+        hash: u64,
+        eq: impl Fn(&K) -> bool + Copy,
+        judged: &RefCell<Judged<V>>,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        loop {
+            let (mut shard, found) = pinned.lock_key(hash, eq, retries);
+            let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
+            let Some(flight) = unjudged else { return (shard, found) };
+            drop(shard);
+            retries.again(pinned);
+            // One that has ended meanwhile is not registered any more.
+            if let Some(key) = pinned.key_of(flight.slot()) {
+                let is_same_key = eq(key);
+                judged.borrow_mut().add(flight, is_same_key);
+            }
+        }
+    }
+
+    /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
+    /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
+    /// given the entry that is there. `lock` takes the lock, and says which entry that is.
+    #[inline]
+    pub(crate) fn lock_with_room(
+        &mut self,
+        hash: u64,
+        weight: u32,
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+    ) -> (Shard<'p, K, V>, Option<Place>) {
+        let (mut shard, found) = lock(&self.retries);
+        if !wanted(&mut shard, found) {
+            return (shard, None);
+        }
+        // Nearly always the key is new, and one entry leaves for it, or nothing need leave.
+        let place = match found {
+            Some(id) => Place::Of(id),
+            None => Place::New(shard.miss(hash, weight)),
+        };
+        let need = shard.need(place, weight);
+        let has_room = self.room.grow_to(need)
+            || found.is_none()
+                && shard.make_room(need, false, self.now, &mut self.room, &mut self.removed);
+        if has_room {
+            return (shard, Some(place));
+        }
+        self.lock_with_room_slowly(shard, place, (hash, weight), lock, wanted)
+    }
+
+    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
+    #[cold]
+    #[inline(never)]
+    fn lock_with_room_slowly(
+        &mut self,
+        mut shard: Shard<'p, K, V>,
+        mut place: Place,
+        (hash, weight): (u64, u32),
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+    ) -> (Shard<'p, K, V>, Option<Place>) {
+        let (mut ghost, mut found) = match place {
+            Place::Of(id) => (None, Some(id)),
+            Place::New(ghost) => (Some(ghost), None),
+        };
+        let mut insist = false;
+        loop {
+            let need = shard.need(place, weight);
+            let (room, removed) = (&mut self.room, &mut self.removed);
+            if room.grow_to(need) || shard.make_room(need, insist, self.now, room, removed) {
+                // Was the very entry evicted that it was to replace? Then it needs more.
+                found = found.filter(|&id| shard.is_live(id));
+                if found.is_some() == matches!(place, Place::Of(_)) {
+                    return (shard, Some(place));
+                }
+            } else {
+                shard.unlock(self.due);
+                self.make_room_elsewhere(need);
+                insist = true;
+                self.retries.again(self.pinned);
+                let lending = self.room.lend(self.pinned.line());
+                (shard, found) = lock(&self.retries);
+                drop(lending);
+                if !wanted(&mut shard, found) {
+                    return (shard, None);
+                }
+            }
+            place = match found {
+                Some(id) => Place::Of(id),
+                None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
+            };
+        }
+    }
+
+    /// Evicts from other shards until `need` is reserved, or nothing is to be had: first from those
+    /// that hold more than their share, then from any.
+    #[cold]
+    fn make_room_elsewhere(&mut self, need: u64) {
+        let shards = self.store.table.shards();
+        for may_have_less in [false, true] {
+            for _ in 0..shards {
+                if self.room.grow_to(need) {
+                    return;
+                }
+                let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
+                let Some(mut shard) = self.pinned.try_lock(index) else { continue };
+                while (may_have_less || shard.state().0.is_over_its_share())
+                    && shard.evict(&mut self.room, self.now, &mut self.removed)
+                    && !self.room.grow_to(need)
+                {}
+                shard.unlock(self.due);
+            }
+        }
+        // Perhaps it is reserved by a call whose `Eq` runs, and waits for this one to end.
+        if self.room.borrow_to(need) {
+            return;
+        }
+        // All that can be had is reserved by calls that are about to use it, or by several that
+        // each hold a part of what they need. Those would wait for each other for ever: so whoever
+        // comes here lets go of his part, and then reserves all at one stroke or nothing.
+        self.room.give_back();
+        std::thread::yield_now();
+    }
+
+    /// The listener is shown a value that is not stored, and its key. What it is not shown is
+    /// returned, to be dropped when the lock is released.
+    #[must_use]
+    pub(crate) fn turn_away(
+        &mut self,
+        shard: &mut Shard<'p, K, V>,
+        (hash, key): (u64, K),
+        arrival: Arrival<V>,
+        cause: RemovalCause,
+    ) -> Option<(K, Arrival<V>)> {
+        if !self.removed.is_listening() {
+            self.removed.count(cause);
+            return Some((key, arrival));
+        }
+        let slot = shard.reserve(hash, key);
+        shard.turn_away(slot, arrival, cause, &mut self.removed);
+        None
+    }
+
+    /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and
+    /// gives back what the call has not used.
+    #[inline]
+    pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
+        if self.now > 0 {
+            shard.expire_some(self.now, EXPIRE_STEP, &mut self.room, &mut self.removed);
+        }
+        self.unlock(shard);
+    }
+
+    /// Tells the listener of all that was removed.
+    #[cold]
+    fn tell_all(&mut self) {
+        self.store.tell_all(self.pinned, self.removed.entries.drain(..));
+    }
+
+    /// As `expire_and_unlock`, freeing nothing.
+    #[inline]
+    pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
+        // First: who takes the lock next and stores the key that was removed here must not be counted
+        // beside it.
+        self.room.give_back();
+        shard.unlock(self.due);
+    }
+}
+
+impl<K, V> Drop for Call<'_, '_, K, V> {
+    #[inline]
+    fn drop(&mut self) {
+        // What is reserved goes back with `room`; if there is a listener, before he is told.
+        if !self.removed.entries.is_empty() {
+            self.room.give_back();
+            self.tell_all();
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Writing: what a call does before it takes a lock, and after.
+//!
+//! A writing call goes through the same steps each time. *Before the lock*: the user's weigher and
+//! clock run, the key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`.
+//! *After it*: the listener is told, with references that the pin keeps valid, or, if it is the
+//! listener that writes, the call that it was told by is left to do so; the pin is released;
+//! then a step of garbage collection drops what nobody can reach any more.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use crate::flight::in_flight::Judged;
+use crate::shard::shard::{Arrival, cause_or_expired};
+use crate::store::store::Store;
+use crate::store::txn::Call;
+use crate::table::{Due, Entry, Live, Retries};
+use crate::types::removal::RemovalCause;
+use crate::util::fork;
+use crate::util::panics::Panics;
+
+/// How often [`Store::remove_if`] looks at entries again when its condition has written to the
+/// cache since the last time. One that goes on doing so may replace each entry whenever it is shown
+/// it.
+const MOST_OWN_ROUNDS: u32 = 16;
+
+/// How often it looks at entries again in any case. Another thread may replace one faster than the
+/// condition can look at it; and while it looks, nothing that leaves the cache is freed.
+const MOST_ROUNDS: u32 = 256;
+
+impl<K, V> Store<K, V> {
+    /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
+    /// the pin), what was retired is dropped if nobody else can be looking, the thread is unpinned,
+    /// garbage is dropped (which could not be freed before).
+    pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
+        let mut panics = Panics::default();
+        let result = self.write_and_catch(now, work, &mut panics);
+        panics.resume();
+        result
+    }
+
+    fn write_and_catch<R>(
+        &self,
+        now: u64,
+        work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
+        panics: &mut Panics,
+    ) -> R {
+        fork::catch_up();
+        let (pinned, mut due) = (self.table.pin(), Due::default());
+        let result = work(&mut Call::new(self, &pinned, now, &mut due));
+        pinned.drop_retired(&due, panics);
+        self.collect(&due, panics);
+        result
+    }
+
+    /// Does what a call has to do about garbage when the thread is no longer pinned by it.
+    #[inline]
+    fn collect(&self, due: &Due, panics: &mut Panics) {
+        if !due.is_empty() {
+            let used = self.budget.used();
+            let weighted = self.config.weigher.is_some();
+            let live = if weighted { Live::Weight(used) } else { Live::Entries(used) };
+            self.table.collect_due(due, live, panics);
+        }
+    }
+
+    /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
+    pub(crate) fn insert(&self, hash: u64, key: K, value: V, ttl: Option<Duration>)
+    where
+        K: Eq,
+    {
+        let (arrival, now) = self.receive((hash, &key), value, ttl, 0);
+        if let Some(cause) = self.refuses(&arrival, now) {
+            return self.turn_away((hash, key), arrival, cause, now);
+        }
+        self.write(now, |call| {
+            let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
+            let lock = |retries: &Retries| {
+                Call::lock_to_write(pinned, hash, |other| *other == key, &judged, retries)
+            };
+            let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
+            let place = place.expect("an insert is always wanted");
+            let slot = shard.reserve(hash, key);
+            shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            call.expire_and_unlock(shard);
+        });
+    }
+
+    /// Why a value cannot be stored, if it cannot: it is dead on arrival, or heavier than the whole
+    /// cache.
+    pub(crate) fn refuses(&self, arrival: &Arrival<V>, now: u64) -> Option<RemovalCause> {
+        match () {
+            () if arrival.times.deadline <= now => Some(RemovalCause::Expired),
+            () if u64::from(arrival.weight) > self.budget.max() => Some(RemovalCause::Size),
+            () => None,
+        }
+    }
+
+    /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
+    /// what was there goes all the same, and the listener is told of both.
+    fn turn_away(
+        &self,
+        (hash, key): (u64, K),
+        arrival: Arrival<V>,
+        refused_for: RemovalCause,
+        now: u64,
+    ) where
+        K: Eq,
+    {
+        self.write(now, |call| {
+            let (eq, judged) = (|other: &K| *other == key, RefCell::new(Judged::new()));
+            let (mut shard, found) =
+                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
+            if let Some(id) = found {
+                let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
+                shard.remove(id, cause, &mut call.room, &mut call.removed);
+            }
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            let _not_shown = call.turn_away(&mut shard, (hash, key), arrival, refused_for);
+            call.expire_and_unlock(shard);
+        });
+    }
+
+    /// Removes a key's entry, and gives what `see` makes of it if it was fresh. `see` runs without
+    /// the lock.
+    pub(crate) fn remove_as<R>(
+        &self,
+        hash: u64,
+        cause: RemovalCause,
+        eq: impl Fn(&K) -> bool + Copy,
+        see: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        let now = self.now();
+        self.write(now, |call| {
+            let judged = RefCell::new(Judged::new());
+            let (mut shard, found) =
+                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
+            let removed = found.map(|id| {
+                let cause = cause_or_expired(shard.entry(id), cause, now);
+                shard.remove(id, cause, &mut call.room, &mut call.removed)
+            });
+            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            call.expire_and_unlock(shard);
+            removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
+        })
+    }
+
+    /// Empties the cache. Each shard is emptied at one stroke, under its lock; its entries are then
+    /// shown to the listener and dropped by this call, without it.
+    pub(crate) fn remove_all(&self) {
+        let now = self.now();
+        let mut panics = Panics::default();
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            let mut shard = pinned.lock(index);
+            let state = shard.state().0;
+            let weight = state.policy.weight();
+            state.policy.clear();
+            state.wheel.clear();
+            state.loads.overtake_all();
+            // Not before nobody can find the entries any more, nor after somebody can store others.
+            let detached = shard.detach(|| self.budget.release(weight));
+            let counters = self.counting(&pinned);
+            // Nothing if it is the listener itself that empties the cache.
+            let mut notices = pinned.begin_notices();
+            let is_listening = self.config.listener.is_some();
+            detached.finish(|entry| {
+                let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
+                if let Some(counters) = counters {
+                    counters.removed(cause).add(1);
+                }
+                match notices {
+                    Some(_) => self.tell(&pinned, entry, cause),
+                    None if is_listening => pinned.defer(std::iter::once((entry, cause))),
+                    None => {}
+                }
+            });
+            if let Some(notices) = &mut notices {
+                self.tell_deferred(&pinned, notices);
+            }
+            drop(notices);
+            drop(pinned);
+            self.collect(&Due::collection(), &mut panics);
+        }
+        self.table.collect_all(&mut panics);
+        panics.resume();
+    }
+
+    /// Removes the entries that `condemned` picks, which runs without a lock; answers how many.
+    ///
+    /// Loads that run now began before and may bring what the condition is about, so none of them is
+    /// stored. A computation that was shown an entry is, if the condition spares that entry.
+    ///
+    /// What has been replaced since it was picked is looked at again; but not for ever, be it the
+    /// condition itself that replaces what it is shown, or another thread.
+    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
+    where
+        K: Eq,
+    {
+        let now = self.now();
+        let mut count = 0;
+        let mut panics = Panics::default();
+        for index in 0..self.table.shards() {
+            let pinned = self.table.pin();
+            let mut computing = pinned.lock(index).state().0.loads.overtake_loads();
+            let mut due = Due::default();
+            let mut is_condemned = |entry: &Entry<'_, K, V>| {
+                if !self.is_kept(*entry) {
+                    return false;
+                }
+                let is_condemned = condemned(entry.key(), entry.value());
+                if !is_condemned {
+                    computing.retain(|flight| {
+                        flight.hash() as u32 != entry.hash()
+                            || pinned.key_of(flight.slot()).is_some_and(|key| key != entry.key())
+                    });
+                }
+                is_condemned
+            };
+            let (own, mut own_rounds, mut rounds) = (Retries::new(&pinned), 0, 0);
+            let mut picked = Vec::new();
+            pinned.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
+            while !picked.is_empty() {
+                own_rounds += u32::from(own.has_written(&pinned));
+                rounds += 1;
+                let mut replaced = Vec::new();
+                for some in picked.chunks(64) {
+                    let mut call = Call::new(self, &pinned, now, &mut due);
+                    count += call.remove_picked(index, some, &mut replaced);
+                }
+                picked.clear();
+                if own_rounds < MOST_OWN_ROUNDS && rounds < MOST_ROUNDS {
+                    picked.extend(replaced.into_iter().filter(&mut is_condemned));
+                }
+            }
+            if !computing.is_empty() {
+                let mut shard = pinned.lock(index);
+                computing.iter().for_each(|flight| _ = shard.state().0.loads.remove(flight));
+            }
+            drop(picked);
+            drop((computing, pinned));
+            self.collect(&due, &mut panics);
+        }
+        if count > 0 {
+            self.table.collect_all(&mut panics);
+        }
+        panics.resume();
+        count
+    }
+
+    /// Frees everything that is expired or unreachable, and gives memory back.
+    pub(crate) fn run_pending_tasks(&self) {
+        let mut panics = Panics::default();
+        for step in 0..self.tidy_steps() {
+            panics.catch(|| _ = self.tidy(step));
+        }
+        panics.resume();
+    }
+
+    fn tidy_steps(&self) -> usize {
+        2 * self.table.shards() + 2
+    }
+
+    /// A part of [`run_pending_tasks`](Self::run_pending_tasks). False when there was none of that number.
+    /// First each shard frees what has expired, then garbage is collected; then each shard gives back what
+    /// that has left free, and what this has made garbage is collected.
+    pub(crate) fn tidy(&self, step: usize) -> bool {
+        let (shards, mut panics) = (self.table.shards(), Panics::default());
+        let (round, index) = (step / (shards + 1), step % (shards + 1));
+        match round {
+            0 | 1 if index == shards => self.table.collect_all(&mut panics),
+            0 => self.expire_all(index, &mut panics),
+            1 => {
+                let pinned = self.table.pin();
+                let mut shard = pinned.lock(index);
+                shard.give_back();
+            }
+            _ => return false,
+        }
+        panics.resume();
+        true
+    }
+
+    /// Frees all entries of a shard that have expired.
+    fn expire_all(&self, index: usize, panics: &mut Panics) {
+        let now = self.now();
+        let free_some = |call: &mut Call<'_, '_, K, V>| {
+            let mut shard = call.pinned.lock(index);
+            let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
+            call.unlock(shard);
+            more
+        };
+        while self.write_and_catch(now, free_some, panics) {}
+    }
+}
+
+impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+    /// Removes these entries of a shard, and takes off the register what was computed from them and is
+    /// not stored yet. Answers how many there still were. An entry that was `replaced` since it was
+    /// picked is to be looked at again: perhaps by what was computed from it.
+    fn remove_picked(
+        &mut self,
+        index: usize,
+        picked: &[Entry<'p, K, V>],
+        replaced: &mut Vec<Entry<'p, K, V>>,
+    ) -> u64 {
+        let mut count = 0;
+        let mut shard = self.pinned.lock(index);
+        for entry in picked {
+            let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
+            while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
+                self.unlock(shard);
+                self.retries.again(self.pinned);
+                if let Some(key) = self.pinned.key_of(flight.slot()) {
+                    let is_same_key = key == entry.key();
+                    judged.add(flight, is_same_key);
+                }
+                shard = self.pinned.lock(index);
+            }
+            shard.state().0.loads.overtake(low, &judged);
+            let newest = shard.newest(id);
+            if shard.is_live(id) {
+                shard.remove(id, RemovalCause::Explicit, &mut self.room, &mut self.removed);
+                count += 1;
+            } else if newest != id && shard.is_live(newest) {
+                replaced.push(shard.entry(newest));
+            }
+        }
+        self.unlock(shard);
+        count
+    }
+}
