@@ -29,7 +29,7 @@ pub trait Keep<R, V> {
     fn share(self) -> impl ShareError<Self::Left>;
 }
 
-/// Keeps all that is returned.
+/// ColumnSet all that is returned.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole;
 
@@ -50,7 +50,7 @@ impl<V> Keep<V, V> for Whole {
     }
 }
 
-/// Keeps the value of `Some`.
+/// ColumnSet the value of `Some`.
 #[derive(Clone, Copy, Debug)]
 pub struct SomeOnly;
 
@@ -90,7 +90,7 @@ impl ShareError<Absent> for ShareAbsent {
     }
 }
 
-/// Keeps the value of `Ok`; waiters share an error as `H` says.
+/// ColumnSet the value of `Ok`; waiters share an error as `H` says.
 #[derive(Clone, Copy, Debug)]
 pub struct OkOnly<H>(pub H);
 

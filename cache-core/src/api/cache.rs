@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::load::refresh::Looked;
 use crate::store::janitor::{self, Kept};
-use crate::store::store::{Pin, Store};
+use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
 use crate::types::policy_view::Policy;
 use crate::types::removal::RemovalCause;
@@ -146,7 +146,7 @@ where
     #[inline]
     fn look_pinned<Q, R>(
         &self,
-        pinned: &Pin<'_, K, V>,
+        guard: &StoreGuard<'_, K, V>,
         key: &Q,
         hash: u64,
         see: impl FnOnce(&V) -> R,
@@ -155,16 +155,16 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let store = self.store();
-        let found = store.find_to_use(pinned, hash, move |other| key.equivalent(other));
+        let found = store.find_to_use(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
             if store.config.record_stats {
-                pinned.counters().hits.add(1);
+                guard.counters().hits.add(1);
             }
             Some(see(entry.value()))
         } else {
             fork::catch_up();
             if store.config.record_stats {
-                pinned.counters().misses.add(1);
+                guard.counters().misses.add(1);
             }
             None
         }
@@ -176,11 +176,11 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (store, pinned) = (self.store(), self.store().table.pin());
+        let (store, guard) = (self.store(), self.store().table.pin());
         if store.outlives_loads {
-            return store.look_closely(&pinned, hash, move |other| key.equivalent(other));
+            return store.look_closely(&guard, hash, move |other| key.equivalent(other));
         }
-        match self.look_pinned(&pinned, key, hash, V::clone) {
+        match self.look_pinned(&guard, key, hash, V::clone) {
             Some(value) => Looked::Served(value, Status::Hit),
             None => Looked::Missing,
         }
@@ -233,8 +233,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = self.store().table.pin();
-        let found = self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other));
+        let guard = self.store().table.pin();
+        let found = self.store().find(&guard, self.hash(key), move |other| key.equivalent(other));
         found.map(|entry| entry.value().clone())
     }
 
@@ -245,8 +245,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = self.store().table.pin();
-        self.store().find(&pinned, self.hash(key), move |other| key.equivalent(other)).is_some()
+        let guard = self.store().table.pin();
+        self.store().find(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
 
     /// Stores a value, in the place of the one that is there. Its time to live begins anew.

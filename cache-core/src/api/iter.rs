@@ -61,8 +61,8 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Iterator for Iter<K, V, S> {
                 return None;
             }
             let mut copies = Vec::new();
-            let pinned = store.table.pin();
-            pinned.for_each(self.next_shard, |entry| {
+            let guard = store.table.pin();
+            guard.for_each(self.next_shard, |entry| {
                 if store.is_fresh(entry) {
                     copies.push((entry.key().clone(), entry.value().clone()));
                 }

@@ -320,8 +320,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     fn add_unasked(&self, (hash, key): (u64, K), value: V, since: &RunningBatch, load_nanos: u64) {
         let (arrival, now) = self.receive((hash, &key), value, None, load_nanos);
         self.write(now, |call| {
-            let pinned = call.pinned;
-            let lock = |retries: &Retries| pinned.lock_key(hash, |other| *other == key, retries);
+            let guard = call.guard;
+            let lock = |retries: &Retries| guard.lock_key(hash, |other| *other == key, retries);
             let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
                 let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
                 absent && shard.state().0.loads.may_add(hash, since)

@@ -70,11 +70,11 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     fn begin(&self, (hash, key): (u64, &K), retries: &Retries) -> Begun<'_, K, V> {
         self.check_levels(hash, key);
-        let pinned = self.table.pin();
-        retries.has_written(&pinned);
+        let guard = self.table.pin();
+        retries.has_written(&guard);
         let (now, own) = (self.now(), (hash, key.clone()));
         let seek = Seek { entry: false, flight: true };
-        match self.meet(&pinned, (hash, key), seek, retries) {
+        match self.meet(&guard, (hash, key), seek, retries) {
             Met::Flight(flight) => Begun::Wait(flight),
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Nobody(shard, found) => {
@@ -85,14 +85,14 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                     Kind::Compute,
                     wait_graph::innermost(),
                 );
-                if let Some(counters) = self.counting(&pinned) {
+                if let Some(counters) = self.counting(&guard) {
                     if entry.is_some() { &counters.hits } else { &counters.misses }.add(1);
                 }
                 let _entered = wait_graph::enter(leader.running());
                 let old = entry.map(|entry| {
                     entry.touch();
                     if self.prolongs {
-                        self.prolong(&pinned, hash, entry, now);
+                        self.prolong(&guard, hash, entry, now);
                     }
                     entry.value().clone()
                 });

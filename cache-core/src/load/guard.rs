@@ -16,9 +16,9 @@ use crate::flight::wait_graph::{self, KeyAt, Running};
 use crate::load::timer::LoadTimer;
 use crate::shard::lifetimes::RETRY;
 use crate::shard::shard::{Arrival, Shard, cause_or_expired};
-use crate::store::store::{Pin, Store};
+use crate::store::store::{Store, StoreGuard};
 use crate::store::txn::Call;
-use crate::table::{Entry, Retries, SharedSlot};
+use crate::table::{EntryRef, Retries, SharedSlot};
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
 use crate::util::panics::Panics;
@@ -225,8 +225,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     fn publish_inside(mut self, value: V) -> V {
         let (store, hash) = (self.store, self.flight.hash());
         let (arrival, now) = if store.shows_keys() {
-            let pinned = store.table.pin();
-            let key = self.flight.key(&pinned);
+            let guard = store.table.pin();
+            let key = self.flight.key(&guard);
             store.receive((hash, key), value.clone(), None, self.load_nanos)
         } else {
             store.receive_keyless(hash, value.clone(), self.load_nanos)
@@ -328,7 +328,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         arrival: Arrival<V>,
         state: &mut LeaderState,
     ) {
-        let (now, pinned) = (self.now, self.pinned);
+        let (now, guard) = (self.now, self.guard);
         let (certain, judged) = (Cell::new(false), RefCell::new(Judged::by_leader_of(flight)));
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
@@ -341,14 +341,14 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         };
         let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
         let lock = |retries: &Retries| {
-            let mut shard = pinned.lock(number);
+            let mut shard = guard.lock(number);
             certain.set(shard.state().0.loads.is_vacant(flight));
             if certain.get() {
                 return (shard, None);
             }
             drop(shard);
-            let key = flight.key(pinned);
-            Call::lock_to_write(pinned, hash, |other| other == key, &judged, retries)
+            let key = flight.key(guard);
+            Call::lock_to_write(guard, hash, |other| other == key, &judged, retries)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
         let loads = &mut shard.state().0.loads;
@@ -383,11 +383,11 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         let (now, hash) = (self.now, flight.hash());
         let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
-            None => (self.pinned.lock(self.store.table.shard_of(hash)), None),
+            None => (self.guard.lock(self.store.table.shard_of(hash)), None),
             Some(_) => {
-                let key = flight.key(self.pinned);
+                let key = flight.key(self.guard);
                 let eq = |other: &K| other == key;
-                Call::lock_to_write(self.pinned, hash, eq, &judged, &self.retries)
+                Call::lock_to_write(self.guard, hash, eq, &judged, &self.retries)
             }
         };
         let in_time = shard.state().0.loads.remove(flight);
@@ -422,10 +422,10 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         flight: &Arc<Flight<V>>,
         state: &mut LeaderState,
     ) -> (Shard<'p, K, V>, Option<u32>) {
-        let pinned = self.pinned;
-        let key = flight.key(pinned);
+        let guard = self.guard;
+        let key = flight.key(guard);
         let eq = |other: &K| other == key;
-        let (mut shard, found) = pinned.lock_key(flight.hash(), eq, &self.retries);
+        let (mut shard, found) = guard.lock_key(flight.hash(), eq, &self.retries);
         let in_time = shard.state().0.loads.remove(flight);
         *state = LeaderState::Ended;
         shard.abandon(flight.take_slot());
@@ -438,11 +438,11 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         &mut self,
         flight: &Arc<Flight<V>>,
         state: &mut LeaderState,
-    ) -> Option<Entry<'p, K, V>> {
+    ) -> Option<EntryRef<'p, K, V>> {
         let (shard, found) = self.leave(flight, state);
         let old = found.map(|id| shard.entry(id));
-        if let Some(pace) = old.and_then(Entry::pace) {
-            pace.fail(self.now.saturating_add(RETRY));
+        if let Some(refresh_state) = old.and_then(EntryRef::refresh_state) {
+            refresh_state.fail(self.now.saturating_add(RETRY));
         }
         self.unlock(shard);
         old
@@ -464,7 +464,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
 
 impl<V> Flight<V> {
     /// The key that it loads, for its leader, which has not ended it.
-    pub(crate) fn key<'p, K>(&self, pinned: &'p Pin<'_, K, V>) -> &'p K {
-        pinned.key_of(self.slot()).expect("the leader has not ended its flight")
+    pub(crate) fn key<'p, K>(&self, guard: &'p StoreGuard<'_, K, V>) -> &'p K {
+        guard.key_of(self.slot()).expect("the leader has not ended its flight")
     }
 }

@@ -34,8 +34,8 @@ use crate::flight::wait::{Caller, Waited};
 use crate::flight::wait_graph::{self, Running};
 use crate::load::guard::Leader;
 use crate::shard::shard::Shard;
-use crate::store::store::{Pin, Store};
-use crate::table::{Entry, Retries};
+use crate::store::store::{Store, StoreGuard};
+use crate::table::{EntryRef, Retries};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::status::Status;
 
@@ -66,7 +66,7 @@ pub(crate) enum Role<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 /// What a caller finds under the lock of a key's shard.
 pub(crate) enum Met<'p, K, V> {
     /// An entry to be served, if that was looked for.
-    Entry(Entry<'p, K, V>, Status),
+    Entry(EntryRef<'p, K, V>, Status),
     /// A flight to wait for.
     Flight(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
@@ -153,10 +153,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         if !lifetimes.outlives_loads() {
             return None;
         }
-        let (now, pinned) = (self.now(), self.table.pin());
-        let old = pinned.find(hash, |other| other == key)?;
+        let (now, guard) = (self.now(), self.table.pin());
+        let old = guard.find(hash, |other| other == key)?;
         let status = lifetimes.served_after_failure(old, now)?;
-        self.count_status(&pinned, status);
+        self.count_status(&guard, status);
         Some((old.value().clone(), status))
     }
 
@@ -187,8 +187,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         outer: Option<Arc<dyn Running>>,
     ) -> Leader<'_, K, V> {
         self.check_levels(hash, &key);
-        let pinned = self.table.pin();
-        let shard = pinned.lock(self.table.shard_of(hash));
+        let guard = self.table.pin();
+        let shard = guard.lock(self.table.shard_of(hash));
         self.lead((shard, false), (hash, key), Kind::Shared, outer).replacing()
     }
 
@@ -201,13 +201,13 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         retries: &Retries,
     ) -> Role<'_, K, V> {
         self.check_levels(hash, &key);
-        let pinned = self.table.pin();
+        let guard = self.table.pin();
         // What the thread has written since the last round is no doing of this call.
-        retries.has_written(&pinned);
+        retries.has_written(&guard);
         let seek = Seek { entry: true, flight: may_join };
-        match self.meet(&pinned, (hash, &key), seek, retries) {
+        match self.meet(&guard, (hash, &key), seek, retries) {
             Met::Entry(entry, status) => {
-                self.count_status(&pinned, status);
+                self.count_status(&guard, status);
                 Role::Hit(entry.value().clone(), status)
             }
             Met::Flight(flight) => Role::Join(flight, key),
@@ -224,7 +224,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// See [`Retries::again`].
     pub(crate) fn meet<'p>(
         &self,
-        pinned: &'p Pin<'_, K, V>,
+        guard: &'p StoreGuard<'_, K, V>,
         (hash, key): (u64, &K),
         seek: Seek,
         retries: &Retries,
@@ -234,7 +234,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // Flights that began up to here are for other keys.
         let mut judged = 0;
         loop {
-            let (mut shard, found) = pinned.lock_missing(hash, |other| other == key, retries);
+            let (mut shard, found) = guard.lock_missing(hash, |other| other == key, retries);
             if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
                 let Some(now) = now else {
                     drop(shard);
@@ -251,10 +251,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
             drop(shard);
-            let compared = pinned.key_of(flight.slot()).map(|other| other == key);
+            let compared = guard.key_of(flight.slot()).map(|other| other == key);
             // Also if it is the same: what `Eq` has begun may be all there is to wait for, round after
             // round.
-            retries.again(pinned);
+            retries.again(guard);
             match compared {
                 Some(true) => return Met::Flight(flight),
                 Some(false) => judged = began,
@@ -314,8 +314,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Lets nobody join a flight any more.
     pub(crate) fn set_alone(&self, flight: &Arc<Flight<V>>) {
-        let pinned = self.table.pin();
-        let mut shard = pinned.lock(self.table.shard_of(flight.hash()));
+        let guard = self.table.pin();
+        let mut shard = guard.lock(self.table.shard_of(flight.hash()));
         shard.state().0.loads.set_alone(flight);
     }
 
@@ -330,11 +330,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             return;
         }
         // So many loads of one hash: nearly always they are of one key.
-        let (pinned, mut levels) = (self.table.pin(), Vec::new());
+        let (guard, mut levels) = (self.table.pin(), Vec::new());
         for load in &loads {
             load.each_key(&mut |at| {
                 // A load that has ended is none that this one would run inside of.
-                let other = (at.cache == cache && at.hash == hash).then(|| pinned.key_of(&at.slot));
+                let other = (at.cache == cache && at.hash == hash).then(|| guard.key_of(&at.slot));
                 if other.flatten().is_some_and(|other| other == key) {
                     levels.push(std::ptr::from_ref(at));
                 }

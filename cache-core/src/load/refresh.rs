@@ -24,8 +24,8 @@ use crate::flight::wait_graph::{self, Running};
 use crate::load::guard::Leader;
 use crate::load::load::{Met, Seek};
 use crate::shard::lifetimes::{Phase, RETRY};
-use crate::store::store::{Pin, Store};
-use crate::table::{Pace, Retries};
+use crate::store::store::{Store, StoreGuard};
+use crate::table::{RefreshState, Retries};
 use crate::types::status::Status;
 
 /// What a call that may load finds at first.
@@ -43,7 +43,7 @@ pub(crate) struct Old<V> {
     pub(crate) value: V,
     pub(crate) status: Status,
     /// What the claim of its refresh has left with the entry it comes from, by which that is known
-    /// again; see [`Pace::claim`](crate::table::Pace::claim).
+    /// again; see [`RefreshState::claim`](crate::table::RefreshState::claim).
     claim: u64,
 }
 
@@ -59,22 +59,22 @@ impl<K, V: Clone> Store<K, V> {
     #[inline(never)]
     pub(crate) fn look_closely(
         &self,
-        pinned: &Pin<'_, K, V>,
+        guard: &StoreGuard<'_, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Looked<V> {
-        let Some(entry) = pinned.find(hash, eq) else {
-            self.count_look(pinned, false);
+        let Some(entry) = guard.find(hash, eq) else {
+            self.count_look(guard, false);
             return Looked::Missing;
         };
         let now = self.now();
         let phase = self.config.lifetimes.phase(entry, now);
         let fresh = matches!(phase, Phase::Fresh | Phase::Due);
-        self.count_look(pinned, fresh);
+        self.count_look(guard, fresh);
         if fresh {
             entry.touch();
             if self.prolongs {
-                self.prolong(pinned, hash, entry, now);
+                self.prolong(guard, hash, entry, now);
             }
         }
         let (status, due) = match phase {
@@ -87,15 +87,16 @@ impl<K, V: Clone> Store<K, V> {
         // Cloned before the claim: a clone that panics has claimed nothing.
         let value = entry.value().clone();
         let claim = now.saturating_add(RETRY);
-        if due && entry.pace().is_some_and(|pace| pace.claim(now, claim)) {
+        if due && entry.refresh_state().is_some_and(|refresh_state| refresh_state.claim(now, claim))
+        {
             return Looked::Due(Old { value, status, claim });
         }
-        self.count_status(pinned, status);
+        self.count_status(guard, status);
         Looked::Served(value, status)
     }
 
-    fn count_look(&self, pinned: &Pin<'_, K, V>, hit: bool) {
-        if let Some(counters) = self.counting(pinned) {
+    fn count_look(&self, guard: &StoreGuard<'_, K, V>, hit: bool) {
+        if let Some(counters) = self.counting(guard) {
             if hit { &counters.hits } else { &counters.misses }.add(1);
         }
     }
@@ -146,20 +147,22 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         outer: Option<std::sync::Arc<dyn Running>>,
     ) -> Option<Leader<'_, K, V>> {
         self.check_levels(hash, &key);
-        let pinned = self.table.pin();
+        let guard = self.table.pin();
         let seek = Seek { entry: false, flight: true };
-        match self.meet(&pinned, (hash, &key), seek, &Retries::default()) {
+        match self.meet(&guard, (hash, &key), seek, &Retries::default()) {
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Flight(flight) => {
                 flight.unjoin();
                 None
             }
             Met::Nobody(shard, found) => {
-                let claimed = found.and_then(|id| shard.entry(id).pace()).map(Pace::retry_at);
+                let claimed = found
+                    .and_then(|id| shard.entry(id).refresh_state())
+                    .map(RefreshState::retry_at);
                 if claimed != Some(claim) {
                     return None;
                 }
-                if let Some(counters) = self.counting(&pinned) {
+                if let Some(counters) = self.counting(&guard) {
                     counters.refreshes.add(1);
                 }
                 let own = (hash, key);

@@ -31,8 +31,8 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
             return;
         }
         let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
-        let pinned = self.store.table.pin();
-        let counters = pinned.counters();
+        let guard = self.store.table.pin();
+        let counters = guard.counters();
         if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
         counters.load_nanos.add(nanos);
     }

@@ -23,10 +23,10 @@
 //! costly value is loaded anew a little before its time is over, the earlier the more often it is asked
 //! for, and those who ask for it need not wait.
 //!
-//! The least time between two attempts ([`RETRY`]) is kept per entry, by [`Pace`]: the caller who is to
+//! The least time between two attempts ([`RETRY`]) is kept per entry, by [`RefreshState`]: the caller who is to
 //! begin a refresh claims it there, so that the others are served without taking a lock.
 
-use crate::table::{Entry, NEVER};
+use crate::table::{EntryRef, NEVER};
 use crate::types::status::Status;
 use crate::util::random;
 
@@ -117,7 +117,7 @@ impl Lifetimes {
     }
 
     /// Must each entry have a pace (`table/times.rs`)?
-    pub(crate) fn paces(&self) -> bool {
+    pub(crate) fn refresh_states(&self) -> bool {
         self.idles() || self.outlives_loads()
     }
 
@@ -142,24 +142,28 @@ impl Lifetimes {
     }
 
     /// What an entry is now.
-    pub(crate) fn phase<K, V>(&self, entry: Entry<'_, K, V>, now: u64) -> Phase {
+    pub(crate) fn phase<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64) -> Phase {
         let deadline = entry.deadline();
         if now < deadline {
             let due = self.refreshes() && self.is_due(entry, now, deadline);
             return if due { Phase::Due } else { Phase::Fresh };
         }
-        let (over, pace) = (now - deadline, entry.pace());
+        let (over, refresh_state) = (now - deadline, entry.refresh_state());
         if over < self.while_revalidate {
-            Phase::Stale { due: pace.is_some_and(|pace| pace.retry_at() <= now) }
+            Phase::Stale {
+                due: refresh_state.is_some_and(|refresh_state| refresh_state.retry_at() <= now),
+            }
         } else if over < self.if_error {
-            Phase::Failing { due: pace.is_none_or(|pace| pace.failing_until() <= now) }
+            Phase::Failing {
+                due: refresh_state.is_none_or(|refresh_state| refresh_state.failing_until() <= now),
+            }
         } else {
             Phase::Over
         }
     }
 
     /// How an entry is served without a load, if it is.
-    pub(crate) fn served<K, V>(&self, entry: Entry<'_, K, V>, now: u64) -> Option<Status> {
+    pub(crate) fn served<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64) -> Option<Status> {
         if now < entry.deadline() {
             return Some(Status::Hit);
         }
@@ -174,7 +178,7 @@ impl Lifetimes {
     /// How an entry is served when a load of it has failed, if it is.
     pub(crate) fn served_after_failure<K, V>(
         &self,
-        entry: Entry<'_, K, V>,
+        entry: EntryRef<'_, K, V>,
         now: u64,
     ) -> Option<Status> {
         match self.phase(entry, now) {
@@ -186,13 +190,13 @@ impl Lifetimes {
     }
 
     /// Is a fresh entry due for a refresh, and has nobody begun one lately?
-    fn is_due<K, V>(&self, entry: Entry<'_, K, V>, now: u64, deadline: u64) -> bool {
-        let Some(pace) = entry.pace() else { return false };
-        if pace.retry_at() > now {
+    fn is_due<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64, deadline: u64) -> bool {
+        let Some(refresh_state) = entry.refresh_state() else { return false };
+        if refresh_state.retry_at() > now {
             return false;
         }
         let age = now.saturating_sub(entry.written().unwrap_or(now));
-        age >= self.refresh_after || self.is_early(pace.load_nanos(), deadline - now)
+        age >= self.refresh_after || self.is_early(refresh_state.load_nanos(), deadline - now)
     }
 
     fn is_early(&self, load_nanos: u64, left: u64) -> bool {

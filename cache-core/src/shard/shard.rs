@@ -15,7 +15,7 @@ use crate::flight::in_flight::Register;
 use crate::flight::written::{Batches, Written};
 use crate::policy::{Ghost, Policy};
 use crate::shard::budget::Reservation;
-use crate::table::{Entry, Locked, NEVER, Nodes, Reserved, Times};
+use crate::table::{EntryRef, Locked, NEVER, Nodes, Reserved, Times};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::Counters;
@@ -65,7 +65,7 @@ pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
 
 /// What a call removed, for the listener to be told after the unlocking.
 pub(crate) struct Removed<'p, K, V> {
-    pub(crate) entries: Vec<(Entry<'p, K, V>, RemovalCause)>,
+    pub(crate) entries: Vec<(EntryRef<'p, K, V>, RemovalCause)>,
     listening: bool,
     counters: Option<&'p Counters>,
 }
@@ -88,7 +88,7 @@ impl<'p, K, V> Removed<'p, K, V> {
     }
 
     #[inline]
-    fn push(&mut self, entry: Entry<'p, K, V>, cause: RemovalCause) {
+    fn push(&mut self, entry: EntryRef<'p, K, V>, cause: RemovalCause) {
         self.count(cause);
         if self.listening {
             self.entries.push((entry, cause));
@@ -253,7 +253,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         cause: RemovalCause,
         room: &mut Reservation<'_>,
         removed: &mut Removed<'p, K, V>,
-    ) -> Entry<'p, K, V> {
+    ) -> EntryRef<'p, K, V> {
         let (state, nodes) = self.state();
         state.policy.remove(nodes, id);
         room.take_over(u64::from(nodes.weight(id)));
@@ -355,7 +355,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 /// An entry that is removed after its deadline has expired, whatever the occasion.
 #[inline]
 pub(crate) fn cause_or_expired<K, V>(
-    entry: Entry<'_, K, V>,
+    entry: EntryRef<'_, K, V>,
     cause: RemovalCause,
     now: u64,
 ) -> RemovalCause {

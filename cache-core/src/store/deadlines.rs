@@ -11,8 +11,8 @@
 use std::time::Duration;
 
 use crate::shard::shard::Arrival;
-use crate::store::store::{BoxedExpiry, Pin, Store};
-use crate::table::{Entry, NEVER, Retries, Times};
+use crate::store::store::{BoxedExpiry, Store, StoreGuard};
+use crate::table::{EntryRef, NEVER, Retries, Times};
 use crate::types::info::EntryInfo;
 
 /// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].
@@ -104,15 +104,15 @@ impl<K, V> Store<K, V> {
     where
         K: Eq,
     {
-        let (pinned, moment) = (self.table.pin(), self.instant(now));
-        let old = pinned.find(hash, |other| other == key).filter(|old| now < old.deadline());
+        let (guard, moment) = (self.table.pin(), self.instant(now));
+        let old = guard.find(hash, |other| other == key).filter(|old| now < old.deadline());
         let Some(old) = old else {
             return after(now, expiry.expire_after_create(key, value, moment));
         };
         let remaining = left(old.deadline(), now);
         let asked = expiry.expire_after_update(key, value, moment, remaining);
         if asked == remaining {
-            old.pace().map_or(NEVER, |pace| pace.term())
+            old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.term())
         } else {
             after(now, asked)
         }
@@ -123,15 +123,15 @@ impl<K, V> Store<K, V> {
     #[inline(never)]
     pub(crate) fn prolong_if_fresh(
         &self,
-        pinned: &Pin<'_, K, V>,
+        guard: &StoreGuard<'_, K, V>,
         hash: u64,
-        entry: Entry<'_, K, V>,
+        entry: EntryRef<'_, K, V>,
     ) -> bool {
         let now = self.read_clock();
         let fresh = now < entry.deadline();
         if fresh {
             entry.touch();
-            self.prolong(pinned, hash, entry, now);
+            self.prolong(guard, hash, entry, now);
         }
         fresh
     }
@@ -139,17 +139,17 @@ impl<K, V> Store<K, V> {
     /// An entry was found fresh, and is used: its deadline may move. Runs the user's expiry.
     pub(crate) fn prolong(
         &self,
-        pinned: &Pin<'_, K, V>,
+        guard: &StoreGuard<'_, K, V>,
         hash: u64,
-        entry: Entry<'_, K, V>,
+        entry: EntryRef<'_, K, V>,
         now: u64,
     ) {
         let lifetimes = &self.config.lifetimes;
-        if let (true, Some(pace)) = (lifetimes.idles(), entry.pace()) {
-            pace.stay_until(now.saturating_add(lifetimes.idle));
+        if let (true, Some(refresh_state)) = (lifetimes.idles(), entry.refresh_state()) {
+            refresh_state.stay_until(now.saturating_add(lifetimes.idle));
         }
         if let Some(expiry) = &self.config.expiry {
-            self.ask_expiry_of_use(expiry, pinned, (hash, entry), now);
+            self.ask_expiry_of_use(expiry, guard, (hash, entry), now);
         }
     }
 
@@ -157,8 +157,8 @@ impl<K, V> Store<K, V> {
     fn ask_expiry_of_use(
         &self,
         expiry: &BoxedExpiry<K, V>,
-        pinned: &Pin<'_, K, V>,
-        (hash, entry): (u64, Entry<'_, K, V>),
+        guard: &StoreGuard<'_, K, V>,
+        (hash, entry): (u64, EntryRef<'_, K, V>),
         now: u64,
     ) {
         let written = entry.written().unwrap_or(now);
@@ -177,7 +177,7 @@ impl<K, V> Store<K, V> {
         self.set_term(entry, after(now, asked));
         if entry.deadline() < before {
             // Its timer would come too late. The pin keeps the slot from being another entry's.
-            let mut shard = pinned.lock(self.table.shard_of(hash));
+            let mut shard = guard.lock(self.table.shard_of(hash));
             if shard.is_live(entry.id()) {
                 shard.arm(shard.block_of(entry.id()), entry.deadline());
             }
@@ -188,9 +188,9 @@ impl<K, V> Store<K, V> {
     /// Gives a fresh entry another time to live, from now on; false if there is none. Takes the lock of
     /// the key's shard.
     pub(crate) fn set_ttl(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy, ttl: Duration) -> bool {
-        let (now, pinned) = (self.begin_terms(), self.table.pin());
+        let (now, guard) = (self.begin_terms(), self.table.pin());
         let term = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
-        let (mut shard, found) = pinned.lock_key(hash, eq, &Retries::new(&pinned));
+        let (mut shard, found) = guard.lock_key(hash, eq, &Retries::new(&guard));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_term(entry, term);
@@ -201,22 +201,22 @@ impl<K, V> Store<K, V> {
     }
 
     /// Changes the part of an entry's deadline that is its own. Its timer may have to be set, too.
-    fn set_term(&self, entry: Entry<'_, K, V>, term: u64) {
+    fn set_term(&self, entry: EntryRef<'_, K, V>, term: u64) {
         let mut limit = NEVER;
         if let Some(written) = self.written(entry) {
             limit = self.config.lifetimes.limit(entry.hash(), written);
             entry.note_written(written);
         }
-        if let Some(pace) = entry.pace() {
-            pace.set_term(term);
+        if let Some(refresh_state) = entry.refresh_state() {
+            refresh_state.set_term(term);
         }
         entry.set_deadline(limit.min(term));
     }
 
     /// What is known of a fresh entry. No lock.
     pub(crate) fn info(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
-        let pinned = self.table.pin();
-        let entry = self.find(&pinned, hash, eq)?;
+        let guard = self.table.pin();
+        let entry = self.find(&guard, hash, eq)?;
         let now = self.now();
         Some(EntryInfo {
             age: self
@@ -224,8 +224,8 @@ impl<K, V> Store<K, V> {
                 .map(|written| Duration::from_nanos(now.saturating_sub(written))),
             time_left: left(entry.deadline(), now),
             load_time: entry
-                .pace()
-                .map(|pace| pace.load_nanos())
+                .refresh_state()
+                .map(|refresh_state| refresh_state.load_nanos())
                 .filter(|&nanos| nanos > 0)
                 .map(Duration::from_nanos),
             weight: entry.weight(),
@@ -234,9 +234,9 @@ impl<K, V> Store<K, V> {
 
     /// How long until an entry may have to be freed, at least; nothing if none expires.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
-        let pinned = self.table.pin();
+        let guard = self.table.pin();
         let due = |index| {
-            let mut shard = pinned.lock(index);
+            let mut shard = guard.lock(index);
             let due = shard.state().0.wheel.earliest();
             drop(shard);
             due

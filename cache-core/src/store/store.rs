@@ -34,7 +34,9 @@ use crate::flight::written::Batches;
 use crate::shard::budget::Budget;
 use crate::shard::lifetimes::Lifetimes;
 use crate::shard::shard::ShardState;
-use crate::table::{Entry, Keeps, NEVER, Notices, Pinned, Plan, Table, entries_for_groups};
+use crate::table::{
+    ColumnSet, EntryRef, Guard, NEVER, Notices, Table, TableConfig, entries_for_groups,
+};
 use crate::time::source::ClockSource;
 use crate::types::executor::Spawn;
 use crate::types::expiry::Expiry;
@@ -114,7 +116,7 @@ pub(crate) struct Store<K, V> {
     pub(crate) batches: Arc<Batches>,
 }
 
-pub(crate) type Pin<'s, K, V> = Pinned<'s, K, V, ShardState<V>>;
+pub(crate) type StoreGuard<'s, K, V> = Guard<'s, K, V, ShardState<V>>;
 
 /// `entries`: the most there will be, where that is known. Else `bound` is a bound of weight, or
 /// none to speak of.
@@ -157,19 +159,20 @@ impl<K, V> Store<K, V> {
         let entries = (!weighted && bound < most).then_some(bound);
         let shards = shards_for(entries, bound, weighted, config.initial_capacity);
         let lifetimes = &config.lifetimes;
-        let paces = lifetimes.paces() || config.expiry.is_some();
+        let refresh_states = lifetimes.refresh_states() || config.expiry.is_some();
         // Where nothing but `time_to_live` says when entries expire, that also says when they were written.
-        let timed = lifetimes.limited() || paces || config.own_ttl.is_some();
-        let dates = paces || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
-        let keeps = Keeps { weights: weighted, dates, paces, idles: lifetimes.idles() };
-        let (prolongs, grace) = (keeps.idles || config.expiry.is_some(), lifetimes.grace());
-        let plan = Plan {
+        let timed = lifetimes.limited() || refresh_states || config.own_ttl.is_some();
+        let dates = refresh_states || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
+        let columns =
+            ColumnSet { weights: weighted, dates, refresh_states, idles: lifetimes.idles() };
+        let (prolongs, grace) = (columns.idles || config.expiry.is_some(), lifetimes.grace());
+        let plan = TableConfig {
             shards,
             entries,
             weight: weighted.then_some(bound),
             initial: config.initial_capacity.min(usize::try_from(bound).unwrap_or(usize::MAX)),
             threads: (2 * expected_threads()).max(8),
-            keeps,
+            columns,
         };
         let share = bound.div_ceil(shards as u64);
         // Without weights the bound sees to it.
@@ -218,8 +221,8 @@ impl<K, V> Store<K, V> {
     }
 
     /// The calling thread's counters, if the cache counts.
-    pub(crate) fn counting<'p>(&self, pinned: &'p Pin<'_, K, V>) -> Option<&'p Counters> {
-        self.config.record_stats.then(|| pinned.counters())
+    pub(crate) fn counting<'p>(&self, guard: &'p StoreGuard<'_, K, V>) -> Option<&'p Counters> {
+        self.config.record_stats.then(|| guard.counters())
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -231,16 +234,16 @@ impl<K, V> Store<K, V> {
     #[inline]
     pub(crate) fn find<'p>(
         &self,
-        pinned: &'p Pin<'_, K, V>,
+        guard: &'p StoreGuard<'_, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<Entry<'p, K, V>> {
-        pinned.find(hash, eq).filter(|entry| self.is_fresh(*entry))
+    ) -> Option<EntryRef<'p, K, V>> {
+        guard.find(hash, eq).filter(|entry| self.is_fresh(*entry))
     }
 
     /// Is it time yet for this entry to expire?
     #[inline]
-    pub(crate) fn is_fresh(&self, entry: Entry<'_, K, V>) -> bool {
+    pub(crate) fn is_fresh(&self, entry: EntryRef<'_, K, V>) -> bool {
         if self.prolongs {
             return self.read_clock() < entry.deadline();
         }
@@ -252,13 +255,13 @@ impl<K, V> Store<K, V> {
     #[inline]
     pub(crate) fn find_to_use<'p>(
         &self,
-        pinned: &'p Pin<'_, K, V>,
+        guard: &'p StoreGuard<'_, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<Entry<'p, K, V>> {
-        let entry = pinned.find(hash, eq)?;
+    ) -> Option<EntryRef<'p, K, V>> {
+        let entry = guard.find(hash, eq)?;
         if self.prolongs {
-            return self.prolong_if_fresh(pinned, hash, entry).then_some(entry);
+            return self.prolong_if_fresh(guard, hash, entry).then_some(entry);
         }
         let deadline = entry.fixed_deadline();
         if deadline == NEVER || self.clock.is_before(deadline) {
@@ -269,7 +272,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Is an entry fresh, or may it at least be served stale?
-    pub(crate) fn is_kept(&self, entry: Entry<'_, K, V>) -> bool {
+    pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
         let end = entry.deadline().saturating_add(self.config.lifetimes.grace());
         end == NEVER || self.clock.now() < end
     }
@@ -298,7 +301,7 @@ impl<K, V> Store<K, V> {
 
     /// When an entry was written, if that is known. In a cache that began to keep dates when it was given
     /// the first term of an entry's own, entries without a date have no such term.
-    pub(crate) fn written(&self, entry: Entry<'_, K, V>) -> Option<u64> {
+    pub(crate) fn written(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
         // First: who changes the deadline has written the date down before.
         let (ttl, deadline) = (self.config.lifetimes.ttl, entry.fixed_deadline());
         let by_deadline = deadline.checked_sub(ttl).filter(|_| ttl != NEVER && deadline != NEVER);
@@ -318,9 +321,8 @@ impl<K, V> Store<K, V> {
     }
 
     /// Counts that an old value is served, if it is one.
-    pub(crate) fn count_status(&self, pinned: &Pin<'_, K, V>, status: Status) {
-        if let (Status::Stale | Status::Fallback, Some(counters)) = (status, self.counting(pinned))
-        {
+    pub(crate) fn count_status(&self, guard: &StoreGuard<'_, K, V>, status: Status) {
+        if let (Status::Stale | Status::Fallback, Some(counters)) = (status, self.counting(guard)) {
             counters.stale.add(1);
         }
     }
@@ -329,18 +331,18 @@ impl<K, V> Store<K, V> {
     /// does; if it is a listener of this cache that calls, after it has returned.
     pub(crate) fn tell_all<'p>(
         &self,
-        pinned: &'p Pin<'p, K, V>,
-        removed: impl Iterator<Item = (Entry<'p, K, V>, RemovalCause)>,
+        guard: &'p StoreGuard<'p, K, V>,
+        removed: impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)>,
     ) {
-        let Some(mut notices) = pinned.begin_notices() else { return pinned.defer(removed) };
-        removed.for_each(|(entry, cause)| self.tell(pinned, entry, cause));
-        self.tell_deferred(pinned, &mut notices);
+        let Some(mut notices) = guard.begin_notices() else { return guard.defer(removed) };
+        removed.for_each(|(entry, cause)| self.tell(guard, entry, cause));
+        self.tell_deferred(guard, &mut notices);
     }
 
     /// Tells the listener of what calls have removed that it has made itself.
     pub(crate) fn tell_deferred(
         &self,
-        pinned: &Pin<'_, K, V>,
+        guard: &StoreGuard<'_, K, V>,
         notices: &mut Notices<'_, K, V, ShardState<V>>,
     ) {
         loop {
@@ -348,18 +350,23 @@ impl<K, V> Store<K, V> {
             if deferred.peek().is_none() {
                 return;
             }
-            deferred.for_each(|(entry, cause)| self.tell(pinned, entry, cause));
+            deferred.for_each(|(entry, cause)| self.tell(guard, entry, cause));
         }
     }
 
     /// Tells the listener. A panic of his is caught and counted.
-    pub(crate) fn tell(&self, pinned: &Pin<'_, K, V>, entry: Entry<'_, K, V>, cause: RemovalCause) {
+    pub(crate) fn tell(
+        &self,
+        guard: &StoreGuard<'_, K, V>,
+        entry: EntryRef<'_, K, V>,
+        cause: RemovalCause,
+    ) {
         let Some(listener) = &self.config.listener else { return };
         let listen = || listener(entry.key(), entry.value(), cause);
         let told = catch_unwind(AssertUnwindSafe(listen));
         if let Err(panic) = told {
             dispose(panic);
-            pinned.counters().listener_panics.add(1);
+            guard.counters().listener_panics.add(1);
         }
     }
 
@@ -367,17 +374,17 @@ impl<K, V> Store<K, V> {
         if self.config.weigher.is_none() {
             return self.budget.used();
         }
-        let pinned = self.table.pin();
-        (0..self.table.shards()).map(|index| pinned.lock(index).entries() as u64).sum()
+        let guard = self.table.pin();
+        (0..self.table.shards()).map(|index| guard.lock(index).entries() as u64).sum()
     }
 
     /// Bytes held, by part.
     pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
         let table = self.table.bytes();
         let (mut ghosts, mut timers, mut flights, mut writes) = (0, 0, 0, 0);
-        let pinned = self.table.pin();
+        let guard = self.table.pin();
         for index in 0..self.table.shards() {
-            let mut shard = pinned.lock(index);
+            let mut shard = guard.lock(index);
             let state = shard.state().0;
             ghosts += state.policy.heap_bytes();
             timers += state.wheel.heap_bytes();
@@ -401,8 +408,8 @@ impl<K, V> Store<K, V> {
     pub(crate) fn validate(&self) {
         let mut weight = 0;
         for index in 0..self.table.shards() {
-            let pinned = self.table.pin();
-            let mut shard = pinned.lock(index);
+            let guard = self.table.pin();
+            let mut shard = guard.lock(index);
             shard.validate_shard();
             weight += shard.weight();
         }

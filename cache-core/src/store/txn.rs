@@ -10,14 +10,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::flight::in_flight::Judged;
 use crate::shard::budget::Reservation;
 use crate::shard::shard::{Arrival, EXPIRE_STEP, Place, Removed, Shard};
-use crate::store::store::{Pin, Store};
+use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries};
 use crate::types::removal::RemovalCause;
 
 /// See the module's head.
 pub(crate) struct Call<'s, 'p, K, V> {
     pub(crate) store: &'s Store<K, V>,
-    pub(crate) pinned: &'p Pin<'p, K, V>,
+    pub(crate) guard: &'p StoreGuard<'p, K, V>,
     /// The time at which the call began, by the cache's clock.
     pub(crate) now: u64,
     pub(crate) room: Reservation<'s>,
@@ -31,33 +31,33 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     #[inline]
     pub(crate) fn new(
         store: &'s Store<K, V>,
-        pinned: &'p Pin<'p, K, V>,
+        guard: &'p StoreGuard<'p, K, V>,
         now: u64,
         due: &'s mut Due,
     ) -> Self {
-        let removed = Removed::new(store.config.listener.is_some(), store.counting(pinned));
+        let removed = Removed::new(store.config.listener.is_some(), store.counting(guard));
         let room = Reservation::new(&store.budget);
-        Call { store, pinned, now, room, removed, due, retries: Retries::new(pinned) }
+        Call { store, guard, now, room, removed, due, retries: Retries::new(guard) }
     }
 
     /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
     /// flights with its hash have been judged. `eq` runs without the lock.
     #[inline]
     pub(crate) fn lock_to_write(
-        pinned: &'p Pin<'p, K, V>,
+        guard: &'p StoreGuard<'p, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
         judged: &RefCell<Judged<V>>,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
-            let (mut shard, found) = pinned.lock_key(hash, eq, retries);
+            let (mut shard, found) = guard.lock_key(hash, eq, retries);
             let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
             let Some(flight) = unjudged else { return (shard, found) };
             drop(shard);
-            retries.again(pinned);
+            retries.again(guard);
             // One that has ended meanwhile is not registered any more.
-            if let Some(key) = pinned.key_of(flight.slot()) {
+            if let Some(key) = guard.key_of(flight.slot()) {
                 let is_same_key = eq(key);
                 judged.borrow_mut().add(flight, is_same_key);
             }
@@ -123,8 +123,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 shard.unlock(self.due);
                 self.make_room_elsewhere(need);
                 insist = true;
-                self.retries.again(self.pinned);
-                let lending = self.room.lend(self.pinned.line());
+                self.retries.again(self.guard);
+                let lending = self.room.lend(self.guard.line());
                 (shard, found) = lock(&self.retries);
                 drop(lending);
                 if !wanted(&mut shard, found) {
@@ -149,7 +149,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                     return;
                 }
                 let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
-                let Some(mut shard) = self.pinned.try_lock(index) else { continue };
+                let Some(mut shard) = self.guard.try_lock(index) else { continue };
                 while (may_have_less || shard.state().0.is_over_its_share())
                     && shard.evict(&mut self.room, self.now, &mut self.removed)
                     && !self.room.grow_to(need)
@@ -200,7 +200,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// Tells the listener of all that was removed.
     #[cold]
     fn tell_all(&mut self) {
-        self.store.tell_all(self.pinned, self.removed.entries.drain(..));
+        self.store.tell_all(self.guard, self.removed.entries.drain(..));
     }
 
     /// As `expire_and_unlock`, freeing nothing.

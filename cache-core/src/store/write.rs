@@ -13,7 +13,7 @@ use crate::flight::in_flight::Judged;
 use crate::shard::shard::{Arrival, cause_or_expired};
 use crate::store::store::Store;
 use crate::store::txn::Call;
-use crate::table::{Due, Entry, Live, Retries};
+use crate::table::{Due, EntryRef, Live, Retries};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::panics::Panics;
@@ -45,9 +45,9 @@ impl<K, V> Store<K, V> {
         panics: &mut Panics,
     ) -> R {
         fork::catch_up();
-        let (pinned, mut due) = (self.table.pin(), Due::default());
-        let result = work(&mut Call::new(self, &pinned, now, &mut due));
-        pinned.drop_retired(&due, panics);
+        let (guard, mut due) = (self.table.pin(), Due::default());
+        let result = work(&mut Call::new(self, &guard, now, &mut due));
+        guard.drop_retired(&due, panics);
         self.collect(&due, panics);
         result
     }
@@ -73,9 +73,9 @@ impl<K, V> Store<K, V> {
             return self.turn_away((hash, key), arrival, cause, now);
         }
         self.write(now, |call| {
-            let (pinned, judged) = (call.pinned, RefCell::new(Judged::new()));
+            let (guard, judged) = (call.guard, RefCell::new(Judged::new()));
             let lock = |retries: &Retries| {
-                Call::lock_to_write(pinned, hash, |other| *other == key, &judged, retries)
+                Call::lock_to_write(guard, hash, |other| *other == key, &judged, retries)
             };
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
@@ -110,7 +110,7 @@ impl<K, V> Store<K, V> {
         self.write(now, |call| {
             let (eq, judged) = (|other: &K| *other == key, RefCell::new(Judged::new()));
             let (mut shard, found) =
-                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
+                Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
                 shard.remove(id, cause, &mut call.room, &mut call.removed);
@@ -134,7 +134,7 @@ impl<K, V> Store<K, V> {
         self.write(now, |call| {
             let judged = RefCell::new(Judged::new());
             let (mut shard, found) =
-                Call::lock_to_write(call.pinned, hash, eq, &judged, &call.retries);
+                Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.room, &mut call.removed)
@@ -151,8 +151,8 @@ impl<K, V> Store<K, V> {
         let now = self.now();
         let mut panics = Panics::default();
         for index in 0..self.table.shards() {
-            let pinned = self.table.pin();
-            let mut shard = pinned.lock(index);
+            let guard = self.table.pin();
+            let mut shard = guard.lock(index);
             let state = shard.state().0;
             let weight = state.policy.weight();
             state.policy.clear();
@@ -160,9 +160,9 @@ impl<K, V> Store<K, V> {
             state.loads.overtake_all();
             // Not before nobody can find the entries any more, nor after somebody can store others.
             let detached = shard.detach(|| self.budget.release(weight));
-            let counters = self.counting(&pinned);
+            let counters = self.counting(&guard);
             // Nothing if it is the listener itself that empties the cache.
-            let mut notices = pinned.begin_notices();
+            let mut notices = guard.begin_notices();
             let is_listening = self.config.listener.is_some();
             detached.finish(|entry| {
                 let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
@@ -170,16 +170,16 @@ impl<K, V> Store<K, V> {
                     counters.removed(cause).add(1);
                 }
                 match notices {
-                    Some(_) => self.tell(&pinned, entry, cause),
-                    None if is_listening => pinned.defer(std::iter::once((entry, cause))),
+                    Some(_) => self.tell(&guard, entry, cause),
+                    None if is_listening => guard.defer(std::iter::once((entry, cause))),
                     None => {}
                 }
             });
             if let Some(notices) = &mut notices {
-                self.tell_deferred(&pinned, notices);
+                self.tell_deferred(&guard, notices);
             }
             drop(notices);
-            drop(pinned);
+            drop(guard);
             self.collect(&Due::collection(), &mut panics);
         }
         self.table.collect_all(&mut panics);
@@ -201,10 +201,10 @@ impl<K, V> Store<K, V> {
         let mut count = 0;
         let mut panics = Panics::default();
         for index in 0..self.table.shards() {
-            let pinned = self.table.pin();
-            let mut computing = pinned.lock(index).state().0.loads.overtake_loads();
+            let guard = self.table.pin();
+            let mut computing = guard.lock(index).state().0.loads.overtake_loads();
             let mut due = Due::default();
-            let mut is_condemned = |entry: &Entry<'_, K, V>| {
+            let mut is_condemned = |entry: &EntryRef<'_, K, V>| {
                 if !self.is_kept(*entry) {
                     return false;
                 }
@@ -212,20 +212,20 @@ impl<K, V> Store<K, V> {
                 if !is_condemned {
                     computing.retain(|flight| {
                         flight.hash() as u32 != entry.hash()
-                            || pinned.key_of(flight.slot()).is_some_and(|key| key != entry.key())
+                            || guard.key_of(flight.slot()).is_some_and(|key| key != entry.key())
                     });
                 }
                 is_condemned
             };
-            let (own, mut own_rounds, mut rounds) = (Retries::new(&pinned), 0, 0);
+            let (own, mut own_rounds, mut rounds) = (Retries::new(&guard), 0, 0);
             let mut picked = Vec::new();
-            pinned.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
+            guard.for_each(index, |entry| picked.extend(Some(entry).filter(&mut is_condemned)));
             while !picked.is_empty() {
-                own_rounds += u32::from(own.has_written(&pinned));
+                own_rounds += u32::from(own.has_written(&guard));
                 rounds += 1;
                 let mut replaced = Vec::new();
                 for some in picked.chunks(64) {
-                    let mut call = Call::new(self, &pinned, now, &mut due);
+                    let mut call = Call::new(self, &guard, now, &mut due);
                     count += call.remove_picked(index, some, &mut replaced);
                 }
                 picked.clear();
@@ -234,11 +234,11 @@ impl<K, V> Store<K, V> {
                 }
             }
             if !computing.is_empty() {
-                let mut shard = pinned.lock(index);
+                let mut shard = guard.lock(index);
                 computing.iter().for_each(|flight| _ = shard.state().0.loads.remove(flight));
             }
             drop(picked);
-            drop((computing, pinned));
+            drop((computing, guard));
             self.collect(&due, &mut panics);
         }
         if count > 0 {
@@ -271,8 +271,8 @@ impl<K, V> Store<K, V> {
             0 | 1 if index == shards => self.table.collect_all(&mut panics),
             0 => self.expire_all(index, &mut panics),
             1 => {
-                let pinned = self.table.pin();
-                let mut shard = pinned.lock(index);
+                let guard = self.table.pin();
+                let mut shard = guard.lock(index);
                 shard.give_back();
             }
             _ => return false,
@@ -285,7 +285,7 @@ impl<K, V> Store<K, V> {
     fn expire_all(&self, index: usize, panics: &mut Panics) {
         let now = self.now();
         let free_some = |call: &mut Call<'_, '_, K, V>| {
-            let mut shard = call.pinned.lock(index);
+            let mut shard = call.guard.lock(index);
             let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
             call.unlock(shard);
             more
@@ -301,21 +301,21 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     fn remove_picked(
         &mut self,
         index: usize,
-        picked: &[Entry<'p, K, V>],
-        replaced: &mut Vec<Entry<'p, K, V>>,
+        picked: &[EntryRef<'p, K, V>],
+        replaced: &mut Vec<EntryRef<'p, K, V>>,
     ) -> u64 {
         let mut count = 0;
-        let mut shard = self.pinned.lock(index);
+        let mut shard = self.guard.lock(index);
         for entry in picked {
             let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
             while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
                 self.unlock(shard);
-                self.retries.again(self.pinned);
-                if let Some(key) = self.pinned.key_of(flight.slot()) {
+                self.retries.again(self.guard);
+                if let Some(key) = self.guard.key_of(flight.slot()) {
                     let is_same_key = key == entry.key();
                     judged.add(flight, is_same_key);
                 }
-                shard = self.pinned.lock(index);
+                shard = self.guard.lock(index);
             }
             shard.state().0.loads.overtake(low, &judged);
             let newest = shard.newest(id);

@@ -4,7 +4,7 @@ use super::Table;
 use super::due::Due;
 use super::limbo::{BATCH, Garbage, Live};
 use super::meta::State;
-use super::{Pinned, slab::Slab};
+use super::{Guard, slab::Slab};
 use crate::util::panics::Panics;
 use crate::util::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
@@ -74,7 +74,7 @@ impl Sweeper {
     }
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// Drops what the calling call retired, if nobody can be looking at it: no other thread has ever
     /// used the table, and this thread holds no other pin of it, and is not dropping garbage of it.
     /// Ends the pin, for nothing that was found under it can be used any more. Runs the user's `Drop`,

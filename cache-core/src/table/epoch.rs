@@ -147,7 +147,7 @@ impl Epoch {
     /// Announces that the calling thread looks at the table. Pins nest. No lock, and on the usual
     /// path neither a read-modify-write nor a fence.
     #[inline]
-    pub(crate) fn pin(&self) -> Pin<'_> {
+    pub(crate) fn pin(&self) -> EpochGuard<'_> {
         let number = thread_slot::current();
         // Relaxed: see the module's head; a reader that learns late is what `has_switched` is about.
         if number < self.fenceless.load(Relaxed) {
@@ -157,7 +157,7 @@ impl Epoch {
                 // As in `announce`, without a fence.
                 reader.announced.store(self.current.load(Acquire), Release);
                 barrier::compiler_only();
-                return Pin { reader, here: PhantomData };
+                return EpochGuard { reader, here: PhantomData };
             }
         }
         self.pin_slowly(number)
@@ -192,7 +192,7 @@ impl Epoch {
     /// large number, or one that is ending.
     #[cold]
     #[inline(never)]
-    fn pin_slowly(&self, mut number: usize) -> Pin<'_> {
+    fn pin_slowly(&self, mut number: usize) -> EpochGuard<'_> {
         if number == thread_slot::NONE {
             number = thread_slot::register();
         }
@@ -211,7 +211,7 @@ impl Epoch {
     /// pair. If the collector's fence in `advance` comes after this one, the collector sees the
     /// line, in use, and asks it as any other. If it comes before, this thread sees all that the
     /// collector had unlinked, and can reach none of it.
-    fn pin_line<'e>(&'e self, reader: &'e Reader) -> Pin<'e> {
+    fn pin_line<'e>(&'e self, reader: &'e Reader) -> EpochGuard<'e> {
         match reader.announced.load(Relaxed) {
             IDLE => self.announce(reader),
             UNUSED => {
@@ -228,7 +228,7 @@ impl Epoch {
                 reader.extra.store(extra + 1, Relaxed);
             }
         }
-        Pin { reader, here: PhantomData }
+        EpochGuard { reader, here: PhantomData }
     }
 
     /// Readers bind the compiler alone: right for as long as nobody needs the heavy side, which
@@ -390,12 +390,12 @@ impl Reader {
 }
 
 /// While it lives, nothing the thread can reach in the table is dropped or reused. `!Send`.
-pub(crate) struct Pin<'e> {
+pub(crate) struct EpochGuard<'e> {
     pub(crate) reader: &'e Reader,
     here: PhantomData<*const ()>,
 }
 
-impl Pin<'_> {
+impl EpochGuard<'_> {
     /// Begins to drop garbage at once, if nobody can reach what the caller has unlinked: no other
     /// thread has ever used the cache, and this one holds no other pin. Returns nothing if that is
     /// not so, or if the thread is dropping garbage of this cache already.
@@ -417,7 +417,7 @@ impl Pin<'_> {
     }
 }
 
-impl Drop for Pin<'_> {
+impl Drop for EpochGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.reader.extra.load(Relaxed) == 0 {

@@ -27,7 +27,7 @@
 //! within a bounded number of later writes or loads of the cache, whichever shards they fall on.
 //!
 //! Where one thread alone has ever used the cache, nobody else can look: its calls drop what they
-//! retired before they return ([`Pinned::drop_retired`](super::Pinned::drop_retired)).
+//! retired before they return ([`Guard::drop_retired`](super::Guard::drop_retired)).
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
 //! How a writer finds a key without running `Eq` under the lock.
 //!
-//! [`Pinned::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
+//! [`Guard::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
 //! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already judged need no
 //! second look: the pin guarantees that their indices mean the same entries. A slot that was
 //! replaced names its successor, which has the same key: what was found out about the one is true
@@ -17,7 +17,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::region::Visit;
-use super::{Entry, Locked, Pinned};
+use super::{EntryRef, Guard, Locked};
 use crate::util::panics::title;
 
 /// Retries of one call, each after a write of its own thread, from which on they are no accident.
@@ -37,14 +37,14 @@ pub(crate) struct Retries {
 
 impl Retries {
     #[inline]
-    pub(crate) fn new<K, V, X>(pinned: &Pinned<'_, K, V, X>) -> Self {
-        let reserved = Cell::new(pinned.pin.reader.notes.reserved());
+    pub(crate) fn new<K, V, X>(guard: &Guard<'_, K, V, X>) -> Self {
+        let reserved = Cell::new(guard.pin.reader.notes.reserved());
         Retries { reserved, count: Cell::new(0) }
     }
 
     /// Returns true if the calling thread has written to the cache since this was last looked at.
-    pub(crate) fn has_written<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) -> bool {
-        let reserved = pinned.pin.reader.notes.reserved();
+    pub(crate) fn has_written<K, V, X>(&self, guard: &Guard<'_, K, V, X>) -> bool {
+        let reserved = guard.pin.reader.notes.reserved();
         self.reserved.replace(reserved) != reserved
     }
 
@@ -53,8 +53,8 @@ impl Retries {
     /// # Panics
     /// If it never ends.
     #[cold]
-    pub(crate) fn again<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) {
-        if self.has_written(pinned) {
+    pub(crate) fn again<K, V, X>(&self, guard: &Guard<'_, K, V, X>) {
+        if self.has_written(guard) {
             self.count.set(self.count.get() + 1);
         }
         assert!(
@@ -62,12 +62,12 @@ impl Retries {
             "{}: `Eq` (or `Clone`) of the key type writes to the cache while it is asked, and has \
              done so {MOST} times in one call, which has to look again each time and would never \
              end. Compare keys without writing to the cache that they are in",
-            title(pinned.table.name.as_deref())
+            title(guard.table.name.as_deref())
         );
     }
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
     /// without the lock. See the module's head.
     #[inline]
@@ -181,7 +181,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// The first entry with this hash on its way. No lock, no `eq`.
     #[inline]
-    fn find_hash(&self, hash: u64) -> Option<Entry<'_, K, V>> {
+    fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>> {
         // SAFETY: as in `find`.
         let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
         let (region, slab) = (word.load(), &self.table.slab);
@@ -194,6 +194,6 @@ impl<K, V, X> Pinned<'_, K, V, X> {
                 if same { Visit::Stop((id, slot)) } else { Visit::Continue }
             })
         };
-        found.map(|(id, slot)| Entry { id, slot, slab })
+        found.map(|(id, slot)| EntryRef { id, slot, slab })
     }
 }

@@ -38,12 +38,12 @@ mod growth;
 use std::sync::OnceLock;
 
 use self::growth::Growth;
-use super::Keeps;
+use super::ColumnSet;
 use super::alloc::Zeroed;
 use super::meta::{Links, Meta, NEVER, Nodes};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
-use super::times::{Pace, Times};
+use super::times::{RefreshState, Times};
 use crate::util::sync::InnerMutex as Mutex;
 use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -56,10 +56,10 @@ unsafe impl Zeroed for Links {
 }
 
 // SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for Pace {
+unsafe impl Zeroed for RefreshState {
     #[cfg(loom)]
     fn zeroed() -> Self {
-        Pace::new()
+        RefreshState::new()
     }
 }
 
@@ -69,7 +69,7 @@ struct SegmentArrays<K, V> {
     links: Array<Links>,
     weights: Option<Array<AtomicU32>>,
     dates: Option<Array<AtomicU64>>,
-    paces: Option<Array<Pace>>,
+    refresh_states: Option<Array<RefreshState>>,
 }
 
 impl<K, V> SegmentArrays<K, V> {
@@ -84,7 +84,7 @@ impl<K, V> SegmentArrays<K, V> {
             self.links.free();
             self.weights.into_iter().for_each(|weights| weights.free());
             self.dates.into_iter().for_each(|dates| dates.free());
-            self.paces.into_iter().for_each(|paces| paces.free());
+            self.refresh_states.into_iter().for_each(|refresh_states| refresh_states.free());
         }
     }
 }
@@ -115,7 +115,7 @@ pub(crate) struct Slab<K, V> {
     /// cache that keeps dates, be it from some time on.
     dates: OnceLock<Box<Column<AtomicU64, K, V>>>,
     /// There only in a cache whose entries may be read longer, or loaded again.
-    paces: Option<Box<Column<Pace, K, V>>>,
+    refresh_states: Option<Box<Column<RefreshState, K, V>>>,
     /// Entries expire when nobody reads them.
     idles: bool,
     /// For each block, its number within the shard that has it.
@@ -135,27 +135,27 @@ impl<K, V> Slab<K, V> {
     pub(crate) const BLOCK: u32 = Slot::<K, V>::BLOCK;
     pub(super) const FULL: u64 = Slot::<K, V>::FULL;
 
-    pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
+    pub(super) fn new(planned: Option<u64>, columns: ColumnSet) -> Self {
         let slab = Slab {
             slots: Segments::new(),
             links: Segments::new(),
-            weights: keeps.weights.then(|| Box::new(Segments::new())),
+            weights: columns.weights.then(|| Box::new(Segments::new())),
             dates: OnceLock::new(),
-            paces: keeps.paces.then(|| Box::new(Segments::new())),
-            idles: keeps.idles,
+            refresh_states: columns.refresh_states.then(|| Box::new(Segments::new())),
+            idles: columns.idles,
             owners: Segments::new(),
             stock: Mutex::new(Stock {
                 growth: Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK),
                 owners: Vec::new(),
             }),
         };
-        if keeps.dates {
+        if columns.dates {
             slab.keep_dates();
         }
         slab
     }
 
-    /// Keeps dates from now on. Takes the slab's own lock the first time.
+    /// ColumnSet dates from now on. Takes the slab's own lock the first time.
     #[inline]
     pub(crate) fn keep_dates(&self) {
         if self.dates.get().is_none() {
@@ -214,7 +214,7 @@ impl<K, V> Slab<K, V> {
             self.links.begin(first);
             self.weights.iter().for_each(|weights| weights.begin(first));
             self.dates.get().into_iter().for_each(|dates| dates.begin(first));
-            self.paces.iter().for_each(|paces| paces.begin(first));
+            self.refresh_states.iter().for_each(|refresh_states| refresh_states.begin(first));
         }
     }
 
@@ -251,7 +251,9 @@ impl<K, V> Slab<K, V> {
         self.links.remove_segment(segment);
         self.weights.iter().for_each(|weights| weights.remove_segment(segment));
         self.dates.get().into_iter().for_each(|dates| dates.remove_segment(segment));
-        self.paces.iter().for_each(|paces| paces.remove_segment(segment));
+        self.refresh_states
+            .iter()
+            .for_each(|refresh_states| refresh_states.remove_segment(segment));
     }
 
     /// Adds a segment.
@@ -262,7 +264,10 @@ impl<K, V> Slab<K, V> {
             links: self.links.add_raw_segment(number, len),
             weights: self.weights.as_ref().map(|weights| weights.add_raw_segment(number, len)),
             dates: self.dates.get().map(|dates| dates.add_raw_segment(number, len)),
-            paces: self.paces.as_ref().map(|paces| paces.add_raw_segment(number, len)),
+            refresh_states: self
+                .refresh_states
+                .as_ref()
+                .map(|refresh_states| refresh_states.add_raw_segment(number, len)),
         };
         growth.add(number, len, arrays);
     }
@@ -296,8 +301,8 @@ impl<K, V> Slab<K, V> {
     pub(super) fn set_times(&self, id: u32, times: &Times) {
         self.meta(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
-        if let Some(paces) = &self.paces {
-            paces.get(id).begin(times);
+        if let Some(refresh_states) = &self.refresh_states {
+            refresh_states.get(id).begin(times);
         }
     }
 
@@ -315,10 +320,10 @@ impl<K, V> Slab<K, V> {
         self.dates.get()?.get(id).load(Relaxed).checked_sub(1)
     }
 
-    /// See [`Pace`].
+    /// See [`RefreshState`].
     #[inline]
-    pub(crate) fn pace(&self, id: u32) -> Option<&Pace> {
-        Some(self.paces.as_ref()?.get(id))
+    pub(crate) fn refresh_state(&self, id: u32) -> Option<&RefreshState> {
+        Some(self.refresh_states.as_ref()?.get(id))
     }
 
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
@@ -333,7 +338,7 @@ impl<K, V> Slab<K, V> {
         if !self.idles {
             return NEVER;
         }
-        self.pace(id).map_or(NEVER, Pace::idle_until)
+        self.refresh_state(id).map_or(NEVER, RefreshState::idle_until)
     }
 
     /// The number of the block this slot belongs to, within its shard.
@@ -346,9 +351,10 @@ impl<K, V> Slab<K, V> {
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
         let dates = self.dates.get().map_or(0, |dates| dates.bytes());
-        let paces = self.paces.as_ref().map_or(0, |paces| paces.bytes());
+        let refresh_states =
+            self.refresh_states.as_ref().map_or(0, |refresh_states| refresh_states.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
-        (slots, weights + dates + paces + self.owners.bytes() + self.stock.lock().bytes())
+        (slots, weights + dates + refresh_states + self.owners.bytes() + self.stock.lock().bytes())
     }
 }
 

@@ -3,7 +3,7 @@
 //! of 8 bytes stays half a cache line.
 //!
 //! * A *date*, 8 bytes: when the entry was written. For all caches with any option of time.
-//! * [`Pace`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
+//! * [`RefreshState`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
 //!   or after they have expired.
 
 use super::meta::NEVER;
@@ -34,7 +34,7 @@ impl Times {
 }
 
 /// See the module's head.
-pub(crate) struct Pace {
+pub(crate) struct RefreshState {
     idle_until: AtomicU64,
     term: AtomicU64,
     retry_at: AtomicU64,
@@ -42,11 +42,11 @@ pub(crate) struct Pace {
     load_nanos: AtomicU64,
 }
 
-impl Pace {
+impl RefreshState {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Pace {
+        RefreshState {
             idle_until: zero(),
             term: zero(),
             retry_at: zero(),

@@ -28,10 +28,10 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
-        let (keys, pinned) = (keys.into_iter(), self.store().table.pin());
+        let (keys, guard) = (keys.into_iter(), self.store().table.pin());
         let mut values = Vec::with_capacity(keys.size_hint().0);
         for key in keys {
-            values.push(self.look_pinned(&pinned, key, self.hash(key), V::clone));
+            values.push(self.look_pinned(&guard, key, self.hash(key), V::clone));
         }
         values
     }
