@@ -324,7 +324,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             let lock = |retries: &Retries| guard.lock_key(hash, |other| *other == key, retries);
             let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
                 let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
-                absent && shard.state().0.loads.may_add(hash, since)
+                absent && shard.loads().may_add(hash, since)
             };
             if let Some(cause) = self.refuses(&arrival, now) {
                 let (mut shard, found) = lock(&call.retries);
@@ -339,8 +339,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, wanted);
             if let Some(place) = place {
                 let slot = shard.reserve(hash, key);
-                shard.state().0.loads.occupy(hash);
-                shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
+                shard.loads().occupy(hash);
+                shard.store(slot, place, arrival, &mut call.ledger);
             }
             call.expire_and_unlock(shard);
         });

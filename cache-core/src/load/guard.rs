@@ -77,7 +77,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Leader<'_, K, V> {
         let slot = SharedSlot::new(shard.reserve(hash, key));
         let key = KeyAt { cache: self.address(), hash, slot };
-        let (loads, compute) = (&mut shard.state().0.loads, kind == Kind::Compute);
+        let (loads, compute) = (&mut shard.loads(), kind == Kind::Compute);
         let flight = match loads.take_spare() {
             None => Arc::new(Flight::new(key, outer, compute)),
             Some(mut spare) => {
@@ -328,21 +328,21 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         arrival: Arrival<V>,
         state: &mut LeaderState,
     ) {
-        let (now, guard) = (self.now, self.guard);
+        let (now, guard) = (self.ledger.now, self.guard);
         let (certain, judged) = (Cell::new(false), RefCell::new(Judged::by_leader_of(flight)));
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
                 return true;
             }
             // Who has lost patience with it has loaded something newer.
-            let replaces = replaces && !shard.state().0.loads.is_alone(flight);
+            let replaces = replaces && !shard.loads().is_alone(flight);
             let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
-            vacant && shard.state().0.loads.may_publish(flight)
+            vacant && shard.loads().may_publish(flight)
         };
         let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
         let lock = |retries: &Retries| {
             let mut shard = guard.lock(number);
-            certain.set(shard.state().0.loads.is_vacant(flight));
+            certain.set(shard.loads().is_vacant(flight));
             if certain.get() {
                 return (shard, None);
             }
@@ -351,7 +351,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             Call::lock_to_write(guard, hash, |other| other == key, &judged, retries)
         };
         let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
-        let loads = &mut shard.state().0.loads;
+        let loads = &mut shard.loads();
         if place.is_some() && replaces && !flight.is_compute() {
             loads.overtake_older(flight, &judged.borrow());
         }
@@ -362,7 +362,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 loads.overtake(hash as u32, &judged.borrow());
             }
             loads.occupy(hash);
-            shard.store(flight.take_slot(), place, arrival, &mut self.room, now, &mut self.removed);
+            shard.store(flight.take_slot(), place, arrival, &mut self.ledger);
             self.expire_and_unlock(shard);
         } else {
             shard.abandon(flight.take_slot());
@@ -380,7 +380,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         mut refused: Option<(Arrival<V>, RemovalCause)>,
         state: &mut LeaderState,
     ) {
-        let (now, hash) = (self.now, flight.hash());
+        let (now, hash) = (self.ledger.now, flight.hash());
         let judged = RefCell::new(Judged::by_leader_of(flight));
         let (mut shard, found) = match remove {
             None => (self.guard.lock(self.store.table.shard_of(hash)), None),
@@ -390,16 +390,16 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 Call::lock_to_write(self.guard, hash, eq, &judged, &self.retries)
             }
         };
-        let in_time = shard.state().0.loads.remove(flight);
+        let in_time = shard.loads().remove(flight);
         *state = LeaderState::Ended;
         if let (Some(cause), true) = (remove, in_time) {
-            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            shard.loads().overtake(hash as u32, &judged.borrow());
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
-                shard.remove(id, cause, &mut self.room, &mut self.removed);
+                shard.remove(id, cause, &mut self.ledger);
             }
         }
-        let (removed, counts) = (&mut self.removed, in_time && refused.is_some());
+        let (removed, counts) = (&mut self.ledger.removed, in_time && refused.is_some());
         match refused.take_if(|_| in_time && removed.is_listening()) {
             Some((arrival, cause)) => {
                 shard.turn_away(flight.take_slot(), arrival, cause, removed);
@@ -409,7 +409,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         self.unlock(shard);
         // Dropped here, without the lock, if it is still there.
         if let (true, Some((_, cause))) = (counts, refused) {
-            self.removed.count(cause);
+            self.ledger.removed.count(cause);
         }
     }
 }
@@ -426,7 +426,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         let key = flight.key(guard);
         let eq = |other: &K| other == key;
         let (mut shard, found) = guard.lock_key(flight.hash(), eq, &self.retries);
-        let in_time = shard.state().0.loads.remove(flight);
+        let in_time = shard.loads().remove(flight);
         *state = LeaderState::Ended;
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))
@@ -442,7 +442,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         let (shard, found) = self.leave(flight, state);
         let old = found.map(|id| shard.entry(id));
         if let Some(refresh_state) = old.and_then(EntryRef::refresh_state) {
-            refresh_state.fail(self.now.saturating_add(RETRY));
+            refresh_state.fail(self.ledger.now.saturating_add(RETRY));
         }
         self.unlock(shard);
         old
@@ -453,9 +453,9 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     fn find_absent(&mut self, flight: &Arc<Flight<V>>, replaces: bool, state: &mut LeaderState) {
         let (mut shard, found) = self.leave(flight, state);
         if let Some(id) = found {
-            let cause = cause_or_expired(shard.entry(id), RemovalCause::Explicit, self.now);
+            let cause = cause_or_expired(shard.entry(id), RemovalCause::Explicit, self.ledger.now);
             if replaces || cause == RemovalCause::Expired {
-                shard.remove(id, cause, &mut self.room, &mut self.removed);
+                shard.remove(id, cause, &mut self.ledger);
             }
         }
         self.unlock(shard);

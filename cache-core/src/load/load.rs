@@ -246,7 +246,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 }
             }
             let running = match seek.flight {
-                true => shard.state().0.loads.awaitable(hash, judged),
+                true => shard.loads().awaitable(hash, judged),
                 false => None,
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
@@ -316,7 +316,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn set_alone(&self, flight: &Arc<Flight<V>>) {
         let guard = self.table.pin();
         let mut shard = guard.lock(self.table.shard_of(flight.hash()));
-        shard.state().0.loads.set_alone(flight);
+        shard.loads().set_alone(flight);
     }
 
     /// Ends a recursion that has no end in a panic that says so, rather than with the stack.

@@ -4,9 +4,10 @@
 //! policy, the timer wheel and the in-flight table, kept in step (`shard`). The time is an argument,
 //! what leaves goes into a buffer of the caller's, and no code of the user's runs. `lifetimes`
 //! decides whether an entry is fresh, due, stale or over; `budget` is the capacity that all shards
-//! share.
+//! share; `ledger` is what a write carries from one shard to the next.
 
 pub(crate) mod budget;
+pub(crate) mod ledger;
 pub(crate) mod lifetimes;
 #[allow(clippy::module_inception)]
 pub(crate) mod shard;

@@ -1,8 +1,8 @@
 //! One shard, single-threaded: what happens when an entry comes, changes or goes.
 //!
 //! The shard is a table's [`Locked`] half together with [`ShardState`]: the eviction policy, the
-//! timers and the register of loads. Time is an argument (`now`), what leaves goes into a buffer
-//! of the caller's ([`Removed`]), and no user code runs: listeners and drops come after the
+//! timers and the register of loads. Time is an argument (`now`), what leaves goes into a ledger
+//! of the caller's ([`Ledger`]), and no user code runs: listeners and drops come after the
 //! unlocking.
 //!
 //! Timers are kept per block of up to 64 slots, at the earliest deadline of the entries in it; see
@@ -14,11 +14,10 @@ use std::sync::Arc;
 use crate::flight::in_flight::Register;
 use crate::flight::written::{Batches, Written};
 use crate::policy::{Ghost, Policy};
-use crate::shard::budget::Reservation;
+use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::table::{EntryRef, Locked, NEVER, Nodes, Reserved, Times};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
-use crate::types::stats::Counters;
 
 /// Expired entries that one write frees at most.
 pub(crate) const EXPIRE_STEP: usize = 16;
@@ -63,39 +62,6 @@ impl<V> ShardState<V> {
 /// A shard whose lock is held.
 pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
 
-/// What a call removed, for the listener to be told after the unlocking.
-pub(crate) struct Removed<'p, K, V> {
-    pub(crate) entries: Vec<(EntryRef<'p, K, V>, RemovalCause)>,
-    listening: bool,
-    counters: Option<&'p Counters>,
-}
-
-impl<'p, K, V> Removed<'p, K, V> {
-    pub(crate) fn new(listening: bool, counters: Option<&'p Counters>) -> Self {
-        Removed { entries: Vec::new(), listening, counters }
-    }
-
-    /// Is there a listener?
-    pub(crate) fn is_listening(&self) -> bool {
-        self.listening
-    }
-
-    #[inline]
-    pub(crate) fn count(&self, cause: RemovalCause) {
-        if let Some(counters) = self.counters {
-            counters.removed(cause).add(1);
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, entry: EntryRef<'p, K, V>, cause: RemovalCause) {
-        self.count(cause);
-        if self.listening {
-            self.entries.push((entry, cause));
-        }
-    }
-}
-
 /// A new value with all that had to be found out about it before the lock was taken.
 pub(crate) struct Arrival<V> {
     pub(crate) value: V,
@@ -113,6 +79,12 @@ pub(crate) enum Place {
 }
 
 impl<'p, K, V> Shard<'p, K, V> {
+    /// The loads that run for keys of this shard.
+    #[inline]
+    pub(crate) fn loads(&mut self) -> &mut Register<V> {
+        &mut self.state().0.loads
+    }
+
     /// The weight of the shard's entries.
     pub(crate) fn weight(&mut self) -> u64 {
         self.state().0.policy.weight()
@@ -125,18 +97,16 @@ impl<'p, K, V> Shard<'p, K, V> {
         &mut self,
         need: u64,
         whatever_it_holds: bool,
-        now: u64,
-        room: &mut Reservation<'_>,
-        removed: &mut Removed<'p, K, V>,
+        ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> bool {
         loop {
             let state = self.state().0;
             let meant_to_hold = state.share - state.share / 8;
             let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
-            if short || !self.evict(room, now, removed) {
+            if short || !self.evict(ledger) {
                 return false;
             }
-            if room.grow_to(need) {
+            if ledger.reservation.grow_to(need) {
                 return true;
             }
         }
@@ -144,18 +114,13 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Evicts one entry and hands its weight to the reservation; false if there is none.
     #[inline]
-    pub(crate) fn evict(
-        &mut self,
-        room: &mut Reservation<'_>,
-        now: u64,
-        removed: &mut Removed<'p, K, V>,
-    ) -> bool {
+    pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
         let (state, nodes) = self.state();
         let Some(id) = state.policy.victim(nodes) else { return false };
         let weight = nodes.weight(id);
         let entry = self.unlink(id);
-        room.take_over(u64::from(weight));
-        removed.push(entry, cause_or_expired(entry, RemovalCause::Size, now));
+        ledger.reservation.take_over(u64::from(weight));
+        ledger.removed.push(entry, cause_or_expired(entry, RemovalCause::Size, ledger.now));
         true
     }
 
@@ -183,25 +148,25 @@ impl<'p, K, V> Shard<'p, K, V> {
         slot: Reserved,
         place: Place,
         arrival: Arrival<V>,
-        room: &mut Reservation<'_>,
-        now: u64,
-        removed: &mut Removed<'p, K, V>,
+        ledger: &mut Ledger<'_, 'p, K, V>,
     ) {
         let need = self.need(place, arrival.weight);
         if matches!(place, Place::New(_)) && self.entries() as u64 >= self.state().0.most {
-            self.evict(room, now, removed);
+            self.evict(ledger);
         }
         let Arrival { value, weight, times } = arrival;
         let completed = self.complete(slot, value, weight, &times);
-        room.spend(need);
+        ledger.reservation.spend(need);
         let block = match place {
             Place::Of(old) => {
                 let (state, nodes) = self.state();
                 let surplus = nodes.weight(old).saturating_sub(weight);
                 state.policy.replace(nodes, old, completed.id());
                 let (entry, block) = self.replace(old, completed);
-                room.take_over(u64::from(surplus));
-                removed.push(entry, cause_or_expired(entry, RemovalCause::Replaced, now));
+                ledger.reservation.take_over(u64::from(surplus));
+                ledger
+                    .removed
+                    .push(entry, cause_or_expired(entry, RemovalCause::Replaced, ledger.now));
                 block
             }
             Place::New(ghost) => {
@@ -220,7 +185,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         slot: Reserved,
         arrival: Arrival<V>,
         cause: RemovalCause,
-        removed: &mut Removed<'p, K, V>,
+        removed: &mut RemovedEntries<'p, K, V>,
     ) {
         let Arrival { value, weight, times } = arrival;
         removed.push(self.refuse(slot, value, weight, &times), cause);
@@ -251,68 +216,48 @@ impl<'p, K, V> Shard<'p, K, V> {
         &mut self,
         id: u32,
         cause: RemovalCause,
-        room: &mut Reservation<'_>,
-        removed: &mut Removed<'p, K, V>,
+        ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
         let (state, nodes) = self.state();
         state.policy.remove(nodes, id);
-        room.take_over(u64::from(nodes.weight(id)));
+        ledger.reservation.take_over(u64::from(nodes.weight(id)));
         let entry = self.unlink(id);
-        removed.push(entry, cause);
+        ledger.removed.push(entry, cause);
         entry
     }
 
     /// Frees entries whose time is over: so many at most, and looks at so many slots as one write
     /// should. Answers whether there may be more.
     #[inline]
-    pub(crate) fn expire_some(
-        &mut self,
-        now: u64,
-        steps: usize,
-        room: &mut Reservation<'_>,
-        removed: &mut Removed<'p, K, V>,
-    ) -> bool {
-        self.state().0.wheel.next_due() <= now && self.expire_due(now, steps, room, removed)
+    pub(crate) fn expire_some(&mut self, steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
+        self.state().0.wheel.next_due() <= ledger.now && self.expire_due(steps, ledger)
     }
 
     #[cold]
-    fn expire_due(
-        &mut self,
-        now: u64,
-        mut steps: usize,
-        room: &mut Reservation<'_>,
-        removed: &mut Removed<'p, K, V>,
-    ) -> bool {
+    fn expire_due(&mut self, mut steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
         let (mut moves, mut looks) = (WHEEL_STEP, LOOKS);
         while steps > 0 && looks >= Self::BLOCK {
-            let Some(block) = self.state().0.wheel.pop_due(now, &mut moves) else {
+            let Some(block) = self.state().0.wheel.pop_due(ledger.now, &mut moves) else {
                 // Nothing is due after all, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(block, now, &mut steps, room, removed);
+            self.expire_block(block, &mut steps, ledger);
             looks -= Self::BLOCK;
         }
-        self.state().0.wheel.next_due() <= now
+        self.state().0.wheel.next_due() <= ledger.now
     }
 
     /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
-    fn expire_block(
-        &mut self,
-        block: u32,
-        now: u64,
-        steps: &mut usize,
-        room: &mut Reservation<'_>,
-        removed: &mut Removed<'p, K, V>,
-    ) {
+    fn expire_block(&mut self, block: u32, steps: &mut usize, ledger: &mut Ledger<'_, 'p, K, V>) {
         let mut earliest = NEVER;
         for id in self.live_in(block) {
             let end = self.end_of(id);
-            if end > now || *steps == 0 {
+            if end > ledger.now || *steps == 0 {
                 earliest = earliest.min(end);
                 continue;
             }
             *steps -= 1;
-            self.remove(id, RemovalCause::Expired, room, removed);
+            self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
             self.state().0.wheel.schedule(block, earliest);

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::flight::in_flight::Judged;
 use crate::shard::budget::Reservation;
-use crate::shard::shard::{Arrival, EXPIRE_STEP, Place, Removed, Shard};
+use crate::shard::ledger::{Ledger, RemovedEntries};
+use crate::shard::shard::{Arrival, EXPIRE_STEP, Place, Shard};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries};
 use crate::types::removal::RemovalCause;
@@ -18,10 +19,7 @@ use crate::types::removal::RemovalCause;
 pub(crate) struct Call<'s, 'p, K, V> {
     pub(crate) store: &'s Store<K, V>,
     pub(crate) guard: &'p StoreGuard<'p, K, V>,
-    /// The time at which the call began, by the cache's clock.
-    pub(crate) now: u64,
-    pub(crate) room: Reservation<'s>,
-    pub(crate) removed: Removed<'p, K, V>,
+    pub(crate) ledger: Ledger<'s, 'p, K, V>,
     /// What it has to do about garbage when it has ended.
     due: &'s mut Due,
     pub(crate) retries: Retries,
@@ -35,9 +33,9 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         now: u64,
         due: &'s mut Due,
     ) -> Self {
-        let removed = Removed::new(store.config.listener.is_some(), store.counting(guard));
-        let room = Reservation::new(&store.budget);
-        Call { store, guard, now, room, removed, due, retries: Retries::new(guard) }
+        let removed = RemovedEntries::new(store.config.listener.is_some(), store.counting(guard));
+        let ledger = Ledger { now, reservation: Reservation::new(&store.budget), removed };
+        Call { store, guard, ledger, due, retries: Retries::new(guard) }
     }
 
     /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
@@ -52,7 +50,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
             let (mut shard, found) = guard.lock_key(hash, eq, retries);
-            let unjudged = shard.state().0.loads.unjudged(hash as u32, &judged.borrow());
+            let unjudged = shard.loads().unjudged(hash as u32, &judged.borrow());
             let Some(flight) = unjudged else { return (shard, found) };
             drop(shard);
             retries.again(guard);
@@ -85,9 +83,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
             None => Place::New(shard.miss(hash, weight)),
         };
         let need = shard.need(place, weight);
-        let has_room = self.room.grow_to(need)
-            || found.is_none()
-                && shard.make_room(need, false, self.now, &mut self.room, &mut self.removed);
+        let has_room = self.ledger.reservation.grow_to(need)
+            || found.is_none() && shard.make_room(need, false, &mut self.ledger);
         if has_room {
             return (shard, Some(place));
         }
@@ -112,8 +109,9 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         let mut insist = false;
         loop {
             let need = shard.need(place, weight);
-            let (room, removed) = (&mut self.room, &mut self.removed);
-            if room.grow_to(need) || shard.make_room(need, insist, self.now, room, removed) {
+            if self.ledger.reservation.grow_to(need)
+                || shard.make_room(need, insist, &mut self.ledger)
+            {
                 // Was the very entry evicted that it was to replace? Then it needs more.
                 found = found.filter(|&id| shard.is_live(id));
                 if found.is_some() == matches!(place, Place::Of(_)) {
@@ -124,7 +122,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 self.make_room_elsewhere(need);
                 insist = true;
                 self.retries.again(self.guard);
-                let lending = self.room.lend(self.guard.line());
+                let lending = self.ledger.reservation.lend(self.guard.line());
                 (shard, found) = lock(&self.retries);
                 drop(lending);
                 if !wanted(&mut shard, found) {
@@ -145,26 +143,26 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         let shards = self.store.table.shards();
         for may_have_less in [false, true] {
             for _ in 0..shards {
-                if self.room.grow_to(need) {
+                if self.ledger.reservation.grow_to(need) {
                     return;
                 }
                 let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
                 let Some(mut shard) = self.guard.try_lock(index) else { continue };
                 while (may_have_less || shard.state().0.is_over_its_share())
-                    && shard.evict(&mut self.room, self.now, &mut self.removed)
-                    && !self.room.grow_to(need)
+                    && shard.evict(&mut self.ledger)
+                    && !self.ledger.reservation.grow_to(need)
                 {}
                 shard.unlock(self.due);
             }
         }
         // Perhaps it is reserved by a call whose `Eq` runs, and waits for this one to end.
-        if self.room.borrow_to(need) {
+        if self.ledger.reservation.borrow_to(need) {
             return;
         }
         // All that can be had is reserved by calls that are about to use it, or by several that
         // each hold a part of what they need. Those would wait for each other for ever: so whoever
         // comes here lets go of his part, and then reserves all at one stroke or nothing.
-        self.room.give_back();
+        self.ledger.reservation.give_back();
         std::thread::yield_now();
     }
 
@@ -178,12 +176,12 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         arrival: Arrival<V>,
         cause: RemovalCause,
     ) -> Option<(K, Arrival<V>)> {
-        if !self.removed.is_listening() {
-            self.removed.count(cause);
+        if !self.ledger.removed.is_listening() {
+            self.ledger.removed.count(cause);
             return Some((key, arrival));
         }
         let slot = shard.reserve(hash, key);
-        shard.turn_away(slot, arrival, cause, &mut self.removed);
+        shard.turn_away(slot, arrival, cause, &mut self.ledger.removed);
         None
     }
 
@@ -191,8 +189,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// gives back what the call has not used.
     #[inline]
     pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
-        if self.now > 0 {
-            shard.expire_some(self.now, EXPIRE_STEP, &mut self.room, &mut self.removed);
+        if self.ledger.now > 0 {
+            shard.expire_some(EXPIRE_STEP, &mut self.ledger);
         }
         self.unlock(shard);
     }
@@ -200,7 +198,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// Tells the listener of all that was removed.
     #[cold]
     fn tell_all(&mut self) {
-        self.store.tell_all(self.guard, self.removed.entries.drain(..));
+        self.store.tell_all(self.guard, self.ledger.removed.entries.drain(..));
     }
 
     /// As `expire_and_unlock`, freeing nothing.
@@ -208,7 +206,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
         // First: who takes the lock next and stores the key that was removed here must not be counted
         // beside it.
-        self.room.give_back();
+        self.ledger.reservation.give_back();
         shard.unlock(self.due);
     }
 }
@@ -217,8 +215,8 @@ impl<K, V> Drop for Call<'_, '_, K, V> {
     #[inline]
     fn drop(&mut self) {
         // What is reserved goes back with `room`; if there is a listener, before he is told.
-        if !self.removed.entries.is_empty() {
-            self.room.give_back();
+        if !self.ledger.removed.entries.is_empty() {
+            self.ledger.reservation.give_back();
             self.tell_all();
         }
     }

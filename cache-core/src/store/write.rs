@@ -80,8 +80,8 @@ impl<K, V> Store<K, V> {
             let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
             let place = place.expect("an insert is always wanted");
             let slot = shard.reserve(hash, key);
-            shard.store(slot, place, arrival, &mut call.room, now, &mut call.removed);
-            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            shard.store(slot, place, arrival, &mut call.ledger);
+            shard.loads().overtake(hash as u32, &judged.borrow());
             call.expire_and_unlock(shard);
         });
     }
@@ -113,9 +113,9 @@ impl<K, V> Store<K, V> {
                 Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
-                shard.remove(id, cause, &mut call.room, &mut call.removed);
+                shard.remove(id, cause, &mut call.ledger);
             }
-            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            shard.loads().overtake(hash as u32, &judged.borrow());
             let _not_shown = call.turn_away(&mut shard, (hash, key), arrival, refused_for);
             call.expire_and_unlock(shard);
         });
@@ -137,9 +137,9 @@ impl<K, V> Store<K, V> {
                 Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
-                shard.remove(id, cause, &mut call.room, &mut call.removed)
+                shard.remove(id, cause, &mut call.ledger)
             });
-            shard.state().0.loads.overtake(hash as u32, &judged.borrow());
+            shard.loads().overtake(hash as u32, &judged.borrow());
             call.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
         })
@@ -202,7 +202,7 @@ impl<K, V> Store<K, V> {
         let mut panics = Panics::default();
         for index in 0..self.table.shards() {
             let guard = self.table.pin();
-            let mut computing = guard.lock(index).state().0.loads.overtake_loads();
+            let mut computing = guard.lock(index).loads().overtake_loads();
             let mut due = Due::default();
             let mut is_condemned = |entry: &EntryRef<'_, K, V>| {
                 if !self.is_kept(*entry) {
@@ -235,7 +235,7 @@ impl<K, V> Store<K, V> {
             }
             if !computing.is_empty() {
                 let mut shard = guard.lock(index);
-                computing.iter().for_each(|flight| _ = shard.state().0.loads.remove(flight));
+                computing.iter().for_each(|flight| _ = shard.loads().remove(flight));
             }
             drop(picked);
             drop((computing, guard));
@@ -286,7 +286,7 @@ impl<K, V> Store<K, V> {
         let now = self.now();
         let free_some = |call: &mut Call<'_, '_, K, V>| {
             let mut shard = call.guard.lock(index);
-            let more = shard.expire_some(now, usize::MAX, &mut call.room, &mut call.removed);
+            let more = shard.expire_some(usize::MAX, &mut call.ledger);
             call.unlock(shard);
             more
         };
@@ -308,7 +308,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         let mut shard = self.guard.lock(index);
         for entry in picked {
             let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
-            while let Some(flight) = shard.state().0.loads.unjudged(low, &judged) {
+            while let Some(flight) = shard.loads().unjudged(low, &judged) {
                 self.unlock(shard);
                 self.retries.again(self.guard);
                 if let Some(key) = self.guard.key_of(flight.slot()) {
@@ -317,10 +317,10 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
                 }
                 shard = self.guard.lock(index);
             }
-            shard.state().0.loads.overtake(low, &judged);
+            shard.loads().overtake(low, &judged);
             let newest = shard.newest(id);
             if shard.is_live(id) {
-                shard.remove(id, RemovalCause::Explicit, &mut self.room, &mut self.removed);
+                shard.remove(id, RemovalCause::Explicit, &mut self.ledger);
                 count += 1;
             } else if newest != id && shard.is_live(newest) {
                 replaced.push(shard.entry(newest));
