@@ -88,7 +88,7 @@ impl<T: Impossible + ?Sized> KeyPart<Never> for T {
 pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// Builds the cache of one function; `set` says the options.
     ///
-    /// # Panics
+    /// # DeferredPanic
     ///
     /// When the options are no possible cache, with the text of the `BuildError` and the name of
     /// the function.
@@ -100,7 +100,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// As [`CacheValue::build`], where the type of the key stands written elsewhere.
     ///
-    /// # Panics
+    /// # DeferredPanic
     ///
     /// As there.
     #[cold]
@@ -161,7 +161,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         keep: H,
     ) -> impl Future<Output = R> {
         let body = async { H::split(body.await) };
-        async move { H::join(missed.load_async(cache, body, keep.share()).await) }
+        async move { H::join(missed.load_async(cache, body, keep.sharing()).await) }
     }
 
     /// `f::get(..)`: the value if there is one; nothing is loaded.
@@ -199,7 +199,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::Unshared);
+        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::NotShareable);
         let key = (cache.hash(&key.0), key.0);
         cache.store().reload(Caller::Task, key, body, kept)
     }
@@ -293,7 +293,7 @@ fn load_dyn<O: Owned, V, S: Hasher, R, H: Keep<R, V>>(
 where
     V: Clone + Send + Sync + 'static,
 {
-    H::join(missed.load(cache, || H::split(body()), keep.share()))
+    H::join(missed.load(cache, || H::split(body()), keep.sharing()))
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::api::cache::Cache;
 use crate::types::stats::Stats;
 use crate::util::fork::Global;
-use crate::util::panics::Panics;
+use crate::util::panics::DeferredPanic;
 
 /// A cache of any type of key and value.
 trait Listed {
@@ -108,7 +108,7 @@ fn listed() -> Vec<Arc<dyn Listed + Send + Sync>> {
 ///
 /// As with [`Cache::invalidate_all`], no load that began before is stored after.
 ///
-/// # Panics
+/// # DeferredPanic
 ///
 /// With the first panic of a `Drop` of a key or a value, when all caches are empty.
 pub fn clear_all() {
@@ -126,7 +126,7 @@ pub fn clear(name: &str) -> usize {
 
 /// A `Drop` of the user's that panics keeps no cache from its turn.
 fn empty(caches: &[Arc<dyn Listed + Send + Sync>]) {
-    let mut panics = Panics::default();
+    let mut panics = DeferredPanic::default();
     for cache in caches {
         panics.catch(|| cache.clear());
     }

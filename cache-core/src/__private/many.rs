@@ -194,7 +194,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         };
         let hasher = cache.hasher().clone();
         let batch = Batch::new(&keys, looked.into_iter(), hasher, |key| cache.hash(key));
-        match batch.load(cache.store(), caller, loader, keep.share()).await {
+        match batch.load(cache.store(), caller, loader, keep.sharing()).await {
             Ok(loaded) => {
                 missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
             }

@@ -2,7 +2,7 @@
 
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
-use crate::flight::share_error::ShareError;
+use crate::flight::share_error::ErrorSharing;
 use crate::flight::wait_graph;
 use crate::load::load::Role;
 use crate::load::refresh::Looked;
@@ -71,7 +71,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         self,
         cache: &Cache<O::Key, V, S>,
         body: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
         S: Hasher,
@@ -92,7 +92,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         self,
         cache: &Cache<O::Key, V, S>,
         body: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
         S: Hasher,
@@ -112,14 +112,14 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
 }
 
 /// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
-/// or a flush overtakes it; nobody can join it.
+/// or a flush supersedes it; nobody can join it.
 fn alone<K, V, S>(cache: &Cache<K, V, S>, (hash, key): (u64, K)) -> Role<'_, K, V>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
     S: Hasher,
 {
-    cache.store().take_role((hash, key), false, wait_graph::innermost(), &Retries::default())
+    cache.store().take_role((hash, key), false, wait_graph::current_load(), &Retries::default())
 }
 
 /// The value that somebody else has stored in the meantime.

@@ -160,7 +160,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// Runs on the storing thread, without a lock. An entry of weight 0 takes no room from the
     /// bound.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// A panic of the weigher goes to the caller who wanted to store; nothing is stored.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
@@ -223,7 +223,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// assert_eq!(*TOLD.lock().unwrap(), [1, 2]);
     /// ```
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); it is called
     /// again the next time.
     ///
@@ -282,11 +282,11 @@ impl<K, V> CacheBuilder<K, V> {
     /// waited so long for another of the same key panics: two cannot run at once.
     ///
     /// Real time, whatever the cache's clock. Threads wait by themselves; for tasks that wait there
-    /// is one thread for the process, `cache-alarm`, which ends when it is not needed.
+    /// is one thread for the process, `cache-timer`, which ends when it is not needed.
     ///
     /// [`EntrySelector`]: crate::EntrySelector
-    pub fn coalesce_timeout(mut self, patience: Duration) -> Self {
-        self.coalesce_timeout = patience;
+    pub fn coalesce_timeout(mut self, wait_deadline: Duration) -> Self {
+        self.coalesce_timeout = wait_deadline;
         self
     }
 
@@ -313,7 +313,7 @@ where
 
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build(self) -> Cache<K, V> {
         self.build_with_hasher(RandomState::new())
@@ -321,7 +321,7 @@ where
 
     /// Builds the cache with any hasher.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
     where
@@ -372,7 +372,7 @@ where
     /// Builds a cache that loads what is missing with this function. For another hasher there is
     /// [`LoadingCache::new`].
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build_with_loader<E>(
         self,
@@ -434,7 +434,7 @@ where
     /// It stores nothing. Look-ups miss; `insert` and computations do all that they do elsewhere but
     /// keep the value; each load runs. Still there is one flight per key, as in any cache: a caller
     /// that asks for a key while it is being loaded waits for that load and is given its value, and
-    /// an invalidation overtakes the load. Refreshes and stale values there are none.
+    /// an invalidation supersedes the load. Refreshes and stale values there are none.
     ///
     /// Each value that it is given is turned away, as one too heavy for its cache is: the
     /// [`eviction_listener`](CacheBuilder::eviction_listener) is told of it once, with the cause

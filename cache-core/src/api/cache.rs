@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::load::refresh::Looked;
-use crate::store::janitor::{self, Kept};
+use crate::store::janitor::{self, Registration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
 use crate::types::policy_view::Policy;
@@ -66,7 +66,7 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
     /// Takes the cache off the janitor's list when it drops.
-    _kept: Option<Kept>,
+    _kept: Option<Registration>,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -135,11 +135,11 @@ where
     /// Looks a key up and lets `see` look at the value, if it is there. Counts a use and a hit or
     /// miss.
     #[inline]
-    pub(crate) fn look<Q, R>(&self, key: &Q, hash: u64, see: impl FnOnce(&V) -> R) -> Option<R>
+    pub(crate) fn look<Q, R>(&self, key: &Q, hash: u64, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.look_pinned(&self.store().table.pin(), key, hash, see)
+        self.look_pinned(&self.store().table.pin(), key, hash, f)
     }
 
     /// As `look`, by a thread that is pinned.
@@ -149,7 +149,7 @@ where
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
         hash: u64,
-        see: impl FnOnce(&V) -> R,
+        f: impl FnOnce(&V) -> R,
     ) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -160,7 +160,7 @@ where
             if store.config.record_stats {
                 guard.counters().hits.add(1);
             }
-            Some(see(entry.value()))
+            Some(f(entry.value()))
         } else {
             fork::catch_up();
             if store.config.record_stats {
@@ -177,7 +177,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (store, guard) = (self.store(), self.store().table.pin());
-        if store.outlives_loads {
+        if store.serves_old_values {
             return store.look_closely(&guard, hash, move |other| key.equivalent(other));
         }
         match self.look_pinned(&guard, key, hash, V::clone) {
@@ -218,11 +218,11 @@ where
     /// assert_eq!(cache.view(&1, |bytes| bytes.len()), Some(3));
     /// ```
     #[inline]
-    pub fn view<Q, R>(&self, key: &Q, see: impl FnOnce(&V) -> R) -> Option<R>
+    pub fn view<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.look(key, self.hash(key), see)
+        self.look(key, self.hash(key), f)
     }
 
     /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the
@@ -307,8 +307,8 @@ where
     /// }
     /// assert_eq!(cache.invalidate_entries_if(|key, _| key % 2 == 0), 3);
     /// ```
-    pub fn invalidate_entries_if(&self, condemned: impl FnMut(&K, &V) -> bool) -> u64 {
-        self.store().remove_if(condemned)
+    pub fn invalidate_entries_if(&self, predicate: impl FnMut(&K, &V) -> bool) -> u64 {
+        self.store().remove_if(predicate)
     }
 
     /// How many entries the cache holds, those included that have expired and are not freed yet, or are
@@ -374,7 +374,7 @@ where
     /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the
     /// cache, with no other thread writing.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// If an invariant is broken.
     #[doc(hidden)]
     pub fn __validate(&self) {

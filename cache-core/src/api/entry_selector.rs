@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::flight::wait::Caller;
 use crate::load::load;
 use crate::load::refresh::Looked;
@@ -138,7 +138,7 @@ where
     /// assert_eq!((*entry.value(), entry.is_old_value_replaced()), (2, true));
     /// ```
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// With the panic of `f`, which changes nothing; and where the selector's description says so.
     pub fn and_upsert_with(self, f: impl FnOnce(Option<Entry<K, V>>) -> V) -> Entry<K, V> {
         self.and_compute_with(|old| Op::Put(f(old))).unwrap()
@@ -162,7 +162,7 @@ where
     /// assert!(matches!(take_one("row 1"), CompResult::StillNone("row 1")));
     /// ```
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// With the panic of `f`, which changes nothing; and where the selector's description says so.
     pub fn and_compute_with(
         self,
@@ -177,7 +177,7 @@ where
     /// # Errors
     /// What `f` gave; then nothing has changed.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As there.
     pub fn and_try_compute_with<E>(
         self,
@@ -191,7 +191,7 @@ where
     fn get_or_load<E>(
         self,
         init: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
         let EntrySelector { cache, key } = self;
         let hash = cache.hash(&key);
@@ -242,7 +242,7 @@ where
 
     /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that gives a future.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As there.
     pub async fn and_upsert_with_async<F>(
         self,
@@ -273,7 +273,7 @@ where
     /// # });
     /// ```
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As there.
     pub async fn and_compute_with_async<F>(
         self,
@@ -295,7 +295,7 @@ where
     /// # Errors
     /// As there.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As there.
     pub async fn and_try_compute_with_async<F, E>(
         self,
@@ -311,7 +311,7 @@ where
     async fn get_or_load_async<E>(
         self,
         init: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
         let EntrySelector { cache, key } = self;
         let hash = cache.hash(&key);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::api::cache::Cache;
 use crate::flight::flight::Outcome;
-use crate::flight::share_error::{ShareArc, ShareError};
+use crate::flight::share_error::{ErrorSharing as _, ShareArc};
 use crate::flight::wait::Caller;
 use crate::flight::wait_graph;
 use crate::load::load::{Role, ready};
@@ -85,7 +85,7 @@ where
     /// # Errors
     /// What the loader gave, in this call or in the one whose load it waited for.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// With the panic of the loader; and as [`Cache::get_with`].
     pub fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
@@ -116,7 +116,7 @@ where
         Q: ToOwned<Owned = K> + ?Sized,
     {
         match looked {
-            Looked::Due(old) => Ok(self.refresh_behind(hash, key, old)),
+            Looked::Due(old) => Ok(self.spawn_refresh(hash, key, old)),
             looked => {
                 // The loader looks at a key of its own: the other waits in the cache.
                 let init = || (self.loader)(&key.to_owned()).map_err(Arc::new);
@@ -127,13 +127,13 @@ where
     }
 
     /// Has an entry refreshed by the executor.
-    fn refresh_behind<Q>(&self, hash: u64, key: &Q, old: Old<V>) -> (V, Status)
+    fn spawn_refresh<Q>(&self, hash: u64, key: &Q, old: Old<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
         let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
         let load = move || loader(&own).map_err(Arc::new);
-        self.cache.refresh_behind((hash, key.to_owned()), old, load, ShareArc)
+        self.cache.spawn_refresh((hash, key.to_owned()), old, load, ShareArc)
     }
 
     /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load. The
@@ -148,7 +148,7 @@ where
         let hash = self.cache.hash(key);
         let looked = self.cache.look_to_load(key, hash);
         if let Looked::Due(old) = looked {
-            return Ok(self.refresh_behind(hash, key, old).0);
+            return Ok(self.spawn_refresh(hash, key, old).0);
         }
         let load = async { (self.loader)(&key.to_owned()) };
         let loaded = self.cache.load_result_async(looked, (hash, key.to_owned()), load).await;
@@ -164,7 +164,7 @@ where
     /// # Errors
     /// What the loader gave.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As [`get`](Self::get).
     pub fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
@@ -174,7 +174,9 @@ where
         let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
         let kept = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
-            Err(error) => Err(ShareArc.share(error).map_or(Outcome::Unshared, Outcome::Failed)),
+            Err(error) => {
+                Err(ShareArc.to_shared(error).map_or(Outcome::NotShareable, Outcome::Failed))
+            }
         };
         let loaded = ready(self.cache.store().reload(Caller::Thread, own, load, kept));
         loaded.map_err(LoadError::Failed)
@@ -195,7 +197,7 @@ where
     /// assert_eq!(all, Ok(vec![2, 4]));
     /// ```
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As [`get`](Self::get).
     pub fn get_all(&self, keys: &[K]) -> Vec<Result<V, LoadError<E>>>
     where
@@ -222,13 +224,13 @@ where
         let hash = self.cache.hash(key);
         match self.cache.look_to_load(key, hash) {
             Looked::Served(value, _) => return Some(Ok(value)),
-            Looked::Due(old) => return Some(Ok(self.refresh_behind(hash, key, old).0)),
+            Looked::Due(old) => return Some(Ok(self.spawn_refresh(hash, key, old).0)),
             Looked::Missing => {}
         }
         match self.cache.store().take_role(
             (hash, key.clone()),
             true,
-            wait_graph::innermost(),
+            wait_graph::current_load(),
             &Retries::default(),
         ) {
             Role::Hit(value, _) => Some(Ok(value)),

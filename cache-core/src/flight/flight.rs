@@ -7,14 +7,14 @@
 //!   lead ──▶ │  running  │ ────────────────▶ │ landed: Value, Failed, Unshared│──▶ those who
 //!            │           │                   └────────────────────────────────┘    wait take it
 //!            │ may be    │   panic, cancel,  ┌────────────────────────────────┐
-//!            │ joined    │ ────────────────▶ │ landed: LookAgain              │──▶ one of them
+//!            │ joined    │ ────────────────▶ │ landed: Retry              │──▶ one of them
 //!            └───────────┘   a compute ends  └────────────────────────────────┘    leads the next
 //!              │       │                                    ▲        ▲
 //!     somebody │       │ a write to the key,                │        │
 //!     lost     │       │ a flush                            │        │ as above
 //!     patience │       ▼                                    │        │
 //!              │     ┌───────────────────────────┐          │        │
-//!              │     │ overtaken: still running, │──────────│────────┘
+//!              │     │ superseded: still running, │──────────│────────┘
 //!              │     │ not joined, not published │          │
 //!              │     └───────────────────────────┘          │ as above
 //!              ▼                                            │
@@ -35,11 +35,11 @@
 //! does who *writes* the key and finds flights of the same hash, without the lock: the flight's key
 //! waits in its reserved slot.
 //!
-//! There are three kinds, see [`Kind`]: loads that may be joined; loads that run beside another of
+//! There are three kinds, see [`FlightKind`]: loads that may be joined; loads that run beside another of
 //! the same key because their caller cannot wait for it; and computations of the entry interface,
 //! which others wait for but learn nothing from.
 //!
-//! The register stands in `in_flight.rs`. The leader holds a guard ([`Leader`](crate::load::guard::Leader));
+//! The register stands in `in_flight.rs`. The leader holds a guard ([`FlightGuard`](crate::load::guard::FlightGuard));
 //! dropping it, by a panic or with a future that is not polled to its end, lands the flight, and one
 //! of those who wait leads the next. So whoever waits is woken; see `wait.rs` for waiting.
 
@@ -51,10 +51,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 
-use crate::flight::wait_graph::{self, KeyAt, Running};
+use crate::flight::wait_graph::{self, KeyAt, LoadNode};
 use crate::table::{Reserved, SharedSlot};
 use crate::util::fork;
-use crate::util::panics::dispose;
+use crate::util::panics::drop_payload;
 use crate::util::sync::{Mutex, MutexGuard};
 
 mod rest;
@@ -69,20 +69,20 @@ pub(crate) enum Outcome<V> {
     /// With an error that waiters of the same error type can share.
     Failed(Arc<dyn Any + Send + Sync>),
     /// With nothing that could be given to a waiter: he loads by himself, at once.
-    Unshared,
+    NotShareable,
     /// The leader panicked or gave up, or has computed something: who waits looks at the cache
     /// again, and leads the next flight if nobody else does.
-    LookAgain,
+    Retry,
 }
 
 /// What a flight is to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FlightKind {
     /// A load: others with the same key join it.
     Shared,
     /// A load whose caller could not join another, or whom somebody has lost patience with. Nobody
     /// joins it, and its value is stored only if nothing fresh is there and no computation runs.
-    Alone,
+    Unshared,
     /// A computation of the entry interface: others wait for it, and then look again.
     Compute,
 }
@@ -90,8 +90,8 @@ pub(crate) enum Kind {
 /// See the module's head.
 pub(crate) struct Flight<V> {
     key: KeyAt,
-    /// The innermost load that this one was begun inside of.
-    outer: Option<Arc<dyn Running>>,
+    /// The current_load load that this one was begun inside of.
+    outer: Option<Arc<dyn LoadNode>>,
     compute: bool,
     /// How many may be waiting, or are about to. Raised under the shard's lock, by who finds the flight
     /// on the register; read after that lock was held by the leader, who has taken it off.
@@ -104,15 +104,15 @@ pub(crate) struct Flight<V> {
     detached: AtomicBool,
     outcome: OnceLock<Outcome<V>>,
     /// Acquired through [`Flight::waiting`] only.
-    waiting: Mutex<Waiting<V>>,
+    waiting: Mutex<Waiters<V>>,
     /// That of the process it began in, see [`fork::generation`].
     generation: u32,
 }
 
 /// The calls that wait, by their tickets.
-struct Waiting<V> {
+struct Waiters<V> {
     next_ticket: u64,
-    calls: BTreeMap<u64, Call>,
+    calls: BTreeMap<u64, Waiter>,
     /// The threads that block in a call, one of each such call.
     blocked: Vec<usize>,
     /// What is left of the load, where tasks that wait are to poll it; not while one does.
@@ -124,43 +124,43 @@ struct Waiting<V> {
 
 /// What is locked, and the gate that is passed before.
 struct Gated<'f, V> {
-    waiting: MutexGuard<'f, Waiting<V>>,
+    waiting: MutexGuard<'f, Waiters<V>>,
     _gate: fork::Gate,
 }
 
 impl<V> Deref for Gated<'_, V> {
-    type Target = Waiting<V>;
+    type Target = Waiters<V>;
 
-    fn deref(&self) -> &Waiting<V> {
+    fn deref(&self) -> &Waiters<V> {
         &self.waiting
     }
 }
 
 impl<V> DerefMut for Gated<'_, V> {
-    fn deref_mut(&mut self) -> &mut Waiting<V> {
+    fn deref_mut(&mut self) -> &mut Waiters<V> {
         &mut self.waiting
     }
 }
 
 /// A call that waits.
-struct Call {
+struct Waiter {
     waker: Waker,
     /// A thread that blocks, or the one by which a task was polled last.
     thread: usize,
     blocks: bool,
     /// The load that the call was made inside of.
-    inside: Option<Arc<dyn Running>>,
+    inside: Option<Arc<dyn LoadNode>>,
 }
 
-impl<V: Send + Sync + 'static> Running for Flight<V> {
-    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
+impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
+    fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>)) {
         // Relaxed: a search that sees it late takes the load for one that is still waited for.
         let outer = self.outer.iter().filter(|_| !self.detached.load(Relaxed));
         outer.for_each(&mut *visit);
         self.waiting().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
-    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
+    fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
         visit(&self.key);
     }
 
@@ -177,7 +177,7 @@ impl<V: Send + Sync + 'static> Running for Flight<V> {
 
 impl<V> Flight<V> {
     /// `outer` is the load that this one is begun inside of.
-    pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn Running>>, compute: bool) -> Self {
+    pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, compute: bool) -> Self {
         Flight {
             key,
             outer,
@@ -187,7 +187,7 @@ impl<V> Flight<V> {
             given_up: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             outcome: OnceLock::new(),
-            waiting: Mutex::new(Waiting {
+            waiting: Mutex::new(Waiters {
                 next_ticket: 0,
                 calls: BTreeMap::new(),
                 blocked: Vec::new(),
@@ -199,7 +199,7 @@ impl<V> Flight<V> {
     }
 
     /// A flight that has ended, for another load. It must be a [plain](Self::is_plain) one.
-    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn Running>>, compute: bool) {
+    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, compute: bool) {
         debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
         (self.key, self.outer, self.compute) = (key, outer, compute);
         self.generation = fork::generation();
@@ -280,7 +280,7 @@ impl<V> Flight<V> {
     }
 
     /// Ends the flight and wakes all who wait.
-    pub(crate) fn land(&self, outcome: Outcome<V>) {
+    pub(crate) fn complete(&self, outcome: Outcome<V>) {
         let mut waiting = self.waiting();
         // A flight lands once; if it did not, the first outcome stands.
         let refused = self.outcome.set(outcome);
@@ -290,18 +290,18 @@ impl<V> Flight<V> {
         for call in calls.into_values() {
             // A waker that panics is its runtime's trouble and must not keep the others waiting.
             let woken = catch_unwind(AssertUnwindSafe(|| call.waker.wake()));
-            woken.unwrap_or_else(dispose);
+            woken.unwrap_or_else(drop_payload);
         }
         drop(refused);
     }
 
-    /// Leaves a waker to be called at the landing. The ticket is for [`rewait`](Self::rewait) and
+    /// Leaves a waker to be called at the landing. The ticket is for [`update_waker`](Self::update_waker) and
     /// [`leave`](Self::leave). The waker comes back if the flight has landed; or if the caller
     /// would block, and has become the thread whose task is to poll the rest of the load.
-    pub(crate) fn await_landing(
+    pub(crate) fn add_waiter(
         &self,
         waker: Waker,
-        inside: Option<Arc<dyn Running>>,
+        inside: Option<Arc<dyn LoadNode>>,
         blocks: bool,
     ) -> Result<u64, Waker> {
         let mut waiting = self.waiting();
@@ -313,7 +313,7 @@ impl<V> Flight<V> {
         }
         let (ticket, thread) = (waiting.next_ticket, wait_graph::thread_number());
         waiting.next_ticket += 1;
-        waiting.calls.insert(ticket, Call { waker, thread, blocks, inside });
+        waiting.calls.insert(ticket, Waiter { waker, thread, blocks, inside });
         if blocks {
             waiting.blocked.push(thread);
         }
@@ -323,7 +323,7 @@ impl<V> Flight<V> {
 
 impl<V: Send + Sync + 'static> Flight<V> {
     /// A task that waits is polled again, perhaps with another waker. False if the flight has landed.
-    pub(crate) fn rewait(&self, ticket: u64, context: &mut Context<'_>) -> bool {
+    pub(crate) fn update_waker(&self, ticket: u64, context: &mut Context<'_>) -> bool {
         // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
         let mut waker = context.waker().clone();
         let mut waiting = self.waiting();

@@ -6,18 +6,18 @@
 //! usual size is one.
 //!
 //! A flight that nobody has joined can be used again for the next load of the shard, so that a miss
-//! takes no memory from the allocator ([`Register::take_spare`]).
+//! takes no memory from the allocator ([`InFlight::take_spare`]).
 
 use std::sync::Arc;
 
-use crate::flight::flight::{Flight, Kind};
+use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::written::{RunningBatch, Written};
 
 /// Flights in a list before there are twice as many lists.
 const SHORT: usize = 8;
 
 /// See the module's head.
-pub(crate) struct Register<V> {
+pub(crate) struct InFlight<V> {
     /// A power of two.
     lists: Vec<Vec<Registered<V>>>,
     registered: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Register<V> {
 }
 
 struct Registered<V> {
-    kind: Kind,
+    kind: FlightKind,
     /// Counts the flights of the shard: the younger, the larger.
     began: u64,
     /// No entry of the key was there when it began, and none was stored since.
@@ -39,7 +39,7 @@ struct Registered<V> {
 
 /// What a writer has found out about flights with the hash of his key: by comparing keys, without the
 /// lock. Nearly always there are none.
-pub(crate) struct Judged<V> {
+pub(crate) struct KeyComparisons<V> {
     /// The writer's own flight, by its address, if he leads one.
     own: usize,
     flights: Vec<(Arc<Flight<V>>, IsSameKey)>,
@@ -47,14 +47,14 @@ pub(crate) struct Judged<V> {
 
 type IsSameKey = bool;
 
-impl<V> Judged<V> {
+impl<V> KeyComparisons<V> {
     pub(crate) fn new() -> Self {
-        Judged { own: 0, flights: Vec::new() }
+        KeyComparisons { own: 0, flights: Vec::new() }
     }
 
     /// For a writer who leads this flight, which needs no judging.
-    pub(crate) fn by_leader_of(flight: &Arc<Flight<V>>) -> Self {
-        Judged { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
+    pub(crate) fn for_leader(flight: &Arc<Flight<V>>) -> Self {
+        KeyComparisons { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: IsSameKey) {
@@ -87,9 +87,9 @@ impl<V> Registered<V> {
     }
 }
 
-impl<V> Register<V> {
+impl<V> InFlight<V> {
     pub(crate) fn new(written: Written) -> Self {
-        Register { lists: vec![Vec::new()], registered: 0, began: 0, spare: None, written }
+        InFlight { lists: vec![Vec::new()], registered: 0, began: 0, spare: None, written }
     }
 
     /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
@@ -104,7 +104,7 @@ impl<V> Register<V> {
 
     /// `vacant`: there is no entry of its key, not even an expired one.
     #[inline]
-    pub(crate) fn add(&mut self, kind: Kind, vacant: bool, flight: Arc<Flight<V>>) {
+    pub(crate) fn add(&mut self, kind: FlightKind, vacant: bool, flight: Arc<Flight<V>>) {
         if self.registered == SHORT * self.lists.len() {
             self.spread();
         }
@@ -196,22 +196,22 @@ impl<V> Register<V> {
     pub(crate) fn may_publish(&self, flight: &Arc<Flight<V>>) -> bool {
         let Some(found) = self.find(flight) else { return false };
         // A computation has read what is there and is about to decide: none but it may change it.
-        found.kind != Kind::Alone
-            || self.with_hash(flight.hash()).all(|other| other.kind != Kind::Compute)
+        found.kind != FlightKind::Unshared
+            || self.with_hash(flight.hash()).all(|other| other.kind != FlightKind::Compute)
     }
 
     /// May a value be stored that has no flight: was no key of its hash written since this batch
     /// began, and is none computed?
     pub(crate) fn may_add(&self, hash: u64, since: &RunningBatch) -> bool {
         self.written.is_untouched(hash as u32, since)
-            && self.with_hash(hash).all(|other| other.kind != Kind::Compute)
+            && self.with_hash(hash).all(|other| other.kind != FlightKind::Compute)
     }
 
     /// Is the flight registered, and is it certain that there is no entry of its key? Being
     /// registered, it knows of all that was written; of what other loads have stored, it was told.
     #[inline]
     pub(crate) fn is_vacant(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.find(flight).is_some_and(|found| found.vacant && found.kind == Kind::Shared)
+        self.find(flight).is_some_and(|found| found.vacant && found.kind == FlightKind::Shared)
     }
 
     /// An entry with this hash is stored by a load.
@@ -224,55 +224,63 @@ impl<V> Register<V> {
     }
 
     /// Nobody joins this flight any more.
-    pub(crate) fn set_alone(&mut self, flight: &Arc<Flight<V>>) {
+    pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
         if let Some(found) = self.list_mut(flight.hash()).iter_mut().find(|other| other.is(flight))
         {
-            found.kind = Kind::Alone;
+            found.kind = FlightKind::Unshared;
         }
     }
 
     /// A flight with the lower half of a hash that a writer has not judged yet.
     #[inline]
-    pub(crate) fn unjudged(&self, low: u32, judged: &Judged<V>) -> Option<Arc<Flight<V>>> {
+    pub(crate) fn first_uncompared(
+        &self,
+        low: u32,
+        compared: &KeyComparisons<V>,
+    ) -> Option<Arc<Flight<V>>> {
         if self.registered == 0 {
             return None;
         }
         let mut list = self.list(u64::from(low)).iter();
-        let found = list.find(|other| other.has_hash(low) && !judged.contains(&other.flight));
+        let found = list.find(|other| other.has_hash(low) && !compared.contains(&other.flight));
         found.map(|other| Arc::clone(&other.flight))
     }
 
     /// A write to a key: its flights must not be joined or published any more. All flights with its
     /// hash have been judged.
     #[inline]
-    pub(crate) fn overtake(&mut self, low: u32, judged: &Judged<V>) {
+    pub(crate) fn supersede(&mut self, low: u32, compared: &KeyComparisons<V>) {
         self.written.note(low);
         if self.registered > 0 {
-            self.retain(low, |other| judged.is_other(&other.flight));
+            self.retain(low, |other| compared.is_other(&other.flight));
         }
     }
 
     /// The value of this flight is written over what is there: older flights of its key must not
     /// undo that.
-    pub(crate) fn overtake_older(&mut self, flight: &Arc<Flight<V>>, judged: &Judged<V>) {
+    pub(crate) fn supersede_older(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        compared: &KeyComparisons<V>,
+    ) {
         if let Some(began) = self.find(flight).map(|found| found.began) {
             let low = flight.hash() as u32;
-            self.retain(low, |other| other.began >= began || judged.is_other(&other.flight));
+            self.retain(low, |other| other.began >= began || compared.is_other(&other.flight));
         }
     }
 
     /// All keys are written.
-    pub(crate) fn overtake_all(&mut self) {
+    pub(crate) fn supersede_all(&mut self) {
         self.written.note_all();
         self.registered = 0;
         self.lists = vec![Vec::new()];
     }
 
-    /// As `overtake_all`, but for computations that have been shown an entry, which it answers with.
-    pub(crate) fn overtake_loads(&mut self) -> Vec<Arc<Flight<V>>> {
+    /// As `supersede_all`, but for computations that have been shown an entry, which it answers with.
+    pub(crate) fn supersede_loads(&mut self) -> Vec<Arc<Flight<V>>> {
         self.written.note_all();
         for list in &mut self.lists {
-            list.retain(|other| other.kind == Kind::Compute && !other.vacant);
+            list.retain(|other| other.kind == FlightKind::Compute && !other.vacant);
         }
         self.registered = self.lists.iter().map(Vec::len).sum();
         self.shrink();
@@ -286,7 +294,8 @@ impl<V> Register<V> {
         if self.registered == 0 {
             return None;
         }
-        let wanted = |other: &&Registered<V>| other.kind != Kind::Alone && other.began > after;
+        let wanted =
+            |other: &&Registered<V>| other.kind != FlightKind::Unshared && other.began > after;
         let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.began)?;
         found.flight.join();
         Some((Arc::clone(&found.flight), found.began))
@@ -315,8 +324,8 @@ impl<V> Register<V> {
     }
 
     /// Is nobody to join this flight any more, although it is registered?
-    pub(crate) fn is_alone(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.find(flight).is_some_and(|found| found.kind == Kind::Alone)
+    pub(crate) fn is_unshared(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.find(flight).is_some_and(|found| found.kind == FlightKind::Unshared)
     }
 }
 
@@ -332,10 +341,12 @@ mod tests {
 
     #[test]
     fn a_register_is_one_list_again_after_a_large_batch() {
-        let mut register = Register::<u64>::new(Written::new(Arc::default(), 10));
+        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = |hash| Arc::new(Flight::new(key(hash), None, false));
         let flights: Vec<_> = (0..1000).map(flight).collect();
-        flights.iter().for_each(|flight| register.add(Kind::Shared, true, Arc::clone(flight)));
+        flights
+            .iter()
+            .for_each(|flight| register.add(FlightKind::Shared, true, Arc::clone(flight)));
         assert!(register.lists.len() > 100);
         assert!(register.lists.iter().all(|list| list.len() <= 2 * SHORT));
         assert!(flights.iter().all(|flight| register.is_vacant(flight)));
@@ -346,9 +357,9 @@ mod tests {
 
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
-        let mut register = Register::<u64>::new(Written::new(Arc::default(), 10));
+        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = Arc::new(Flight::new(key(1), None, false));
-        register.add(Kind::Shared, true, Arc::clone(&flight));
+        register.add(FlightKind::Shared, true, Arc::clone(&flight));
         assert!(register.remove(&flight));
         assert!(register.take_spare().is_none(), "its leader has not let go of it");
         let address = Arc::as_ptr(&flight);
@@ -357,7 +368,7 @@ mod tests {
         assert_eq!(Arc::as_ptr(&spare), address);
         assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
         // One that somebody has joined is not: it holds what it landed with.
-        register.add(Kind::Shared, true, Arc::clone(&spare));
+        register.add(FlightKind::Shared, true, Arc::clone(&spare));
         assert!(register.awaitable(1, 0).is_some());
         assert!(register.remove(&spare));
         drop(spare);

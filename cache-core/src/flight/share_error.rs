@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 /// How the failure of one load reaches those who waited for it.
 #[doc(hidden)]
-pub trait ShareError<E> {
+pub trait ErrorSharing<E> {
     /// What waiters are given; nothing if they cannot be given anything.
-    fn share(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
+    fn to_shared(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
     /// The error made of what the leader shared; nothing if it is of another type.
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
+    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
     /// Does this "error" say that there is no value, rather than that it could not be had? Then what was
     /// loaded before is out of date.
     fn is_absence(&self) -> bool {
@@ -26,12 +26,12 @@ pub trait ShareError<E> {
 #[derive(Clone, Copy, Debug)]
 pub struct CloneError;
 
-impl<E: Clone + Send + Sync + 'static> ShareError<E> for CloneError {
-    fn share(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>> {
+impl<E: Clone + Send + Sync + 'static> ErrorSharing<E> for CloneError {
+    fn to_shared(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>> {
         Some(Arc::new(error.clone()))
     }
 
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E> {
+    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E> {
         shared.downcast_ref::<E>().cloned()
     }
 }
@@ -41,12 +41,12 @@ impl<E: Clone + Send + Sync + 'static> ShareError<E> for CloneError {
 #[derive(Clone, Copy, Debug)]
 pub struct KeepError;
 
-impl<E> ShareError<E> for KeepError {
-    fn share(&self, _: &E) -> Option<Arc<dyn Any + Send + Sync>> {
+impl<E> ErrorSharing<E> for KeepError {
+    fn to_shared(&self, _: &E) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
 
-    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<E> {
+    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<E> {
         None
     }
 }
@@ -54,12 +54,12 @@ impl<E> ShareError<E> for KeepError {
 /// For errors that are in an `Arc` already.
 pub(crate) struct ShareArc;
 
-impl<E: Send + Sync + 'static> ShareError<Arc<E>> for ShareArc {
-    fn share(&self, error: &Arc<E>) -> Option<Arc<dyn Any + Send + Sync>> {
+impl<E: Send + Sync + 'static> ErrorSharing<Arc<E>> for ShareArc {
+    fn to_shared(&self, error: &Arc<E>) -> Option<Arc<dyn Any + Send + Sync>> {
         Some(Arc::clone(error) as Arc<dyn Any + Send + Sync>)
     }
 
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Arc<E>> {
+    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Arc<E>> {
         Arc::clone(shared).downcast().ok()
     }
 }
@@ -71,13 +71,13 @@ pub(crate) struct Nothing;
 /// For loads that may find nothing.
 pub(crate) struct ShareNothing;
 
-impl ShareError<Nothing> for ShareNothing {
-    fn share(&self, _: &Nothing) -> Option<Arc<dyn Any + Send + Sync>> {
-        CloneError.share(&Nothing)
+impl ErrorSharing<Nothing> for ShareNothing {
+    fn to_shared(&self, _: &Nothing) -> Option<Arc<dyn Any + Send + Sync>> {
+        CloneError.to_shared(&Nothing)
     }
 
-    fn adopt(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Nothing> {
-        CloneError.adopt(shared)
+    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Nothing> {
+        CloneError.from_shared(shared)
     }
 
     fn is_absence(&self) -> bool {
@@ -88,12 +88,12 @@ impl ShareError<Nothing> for ShareNothing {
 /// For loads that cannot fail.
 pub(crate) struct NeverFails;
 
-impl ShareError<Infallible> for NeverFails {
-    fn share(&self, error: &Infallible) -> Option<Arc<dyn Any + Send + Sync>> {
+impl ErrorSharing<Infallible> for NeverFails {
+    fn to_shared(&self, error: &Infallible) -> Option<Arc<dyn Any + Send + Sync>> {
         match *error {}
     }
 
-    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<Infallible> {
+    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<Infallible> {
         None
     }
 }

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::flight::flight::Flight;
-use crate::flight::timer::{self, Alarm};
-use crate::flight::wait_graph::{self, Running};
+use crate::flight::timer::{self, WakeTimer};
+use crate::flight::wait_graph::{self, LoadNode};
 use crate::util::signal::Signal;
 
 /// Who waits.
@@ -30,7 +30,7 @@ pub(crate) enum Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// The flight has an outcome; or its leader has vanished in a fork, and it will never have one.
-    Landed,
+    Completed,
     /// It takes longer than the caller wants to wait.
     TimedOut,
     /// It cannot end before the caller does.
@@ -41,12 +41,12 @@ pub(crate) enum Waited {
 }
 
 /// A place among those who wait for a flight, given up when it drops.
-struct Place<'f, V: Send + Sync + 'static> {
+struct Registration<'f, V: Send + Sync + 'static> {
     flight: &'f Flight<V>,
     ticket: u64,
 }
 
-impl<V: Send + Sync + 'static> Drop for Place<'_, V> {
+impl<V: Send + Sync + 'static> Drop for Registration<'_, V> {
     fn drop(&mut self) {
         self.flight.leave(self.ticket);
     }
@@ -54,29 +54,33 @@ impl<V: Send + Sync + 'static> Drop for Place<'_, V> {
 
 impl<V: Send + Sync + 'static> Flight<V> {
     /// A place among those who wait, or why there is nothing to wait for.
-    fn take_place(self: &Arc<Self>, waker: Waker, caller: Caller) -> Result<Place<'_, V>, Waited> {
+    fn register(
+        self: &Arc<Self>,
+        waker: Waker,
+        caller: Caller,
+    ) -> Result<Registration<'_, V>, Waited> {
         if self.is_orphaned() {
-            return Err(Waited::Landed);
+            return Err(Waited::Completed);
         }
         let blocks = caller == Caller::Thread;
-        let inside = wait_graph::innermost();
+        let inside = wait_graph::current_load();
         let placed = if inside.is_none() {
-            self.await_landing(waker, None, blocks)
+            self.add_waiter(waker, None, blocks)
         } else {
-            let target = Arc::clone(self) as Arc<dyn Running>;
+            let target = Arc::clone(self) as Arc<dyn LoadNode>;
             let mut found = Vec::new();
             let graph = wait_graph::lock_graph();
-            if wait_graph::would_wait_for_itself(&target, &mut found) {
+            if wait_graph::would_deadlock(&target, &mut found) {
                 drop(graph);
                 return Err(Waited::Ring);
             }
-            let placed = self.await_landing(waker, inside, blocks);
+            let placed = self.add_waiter(waker, inside, blocks);
             drop(graph);
             placed
         };
         match placed {
-            Ok(ticket) => Ok(Place { flight: self, ticket }),
-            Err(_waker) if self.outcome().is_some() => Err(Waited::Landed),
+            Ok(ticket) => Ok(Registration { flight: self, ticket }),
+            Err(_waker) if self.outcome().is_some() => Err(Waited::Completed),
             Err(_waker) => Err(Waited::OwnThread),
         }
     }
@@ -94,7 +98,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
             }
             Caller::Thread => self.block(deadline),
             Caller::Task => {
-                let mut wait = Wait { flight: self, deadline, place: None, alarm: None };
+                let mut wait = Wait { flight: self, deadline, place: None, timer: None };
                 poll_fn(move |context| wait.poll(context)).await
             }
         }
@@ -103,11 +107,11 @@ impl<V: Send + Sync + 'static> Flight<V> {
     /// Blocks the calling thread until the flight has landed, whoever polls its loader.
     pub(crate) fn block(self: &Arc<Self>, deadline: Option<Instant>) -> Waited {
         let signal = Signal::new();
-        match self.take_place(Waker::from(Arc::clone(&signal)), Caller::Thread) {
+        match self.register(Waker::from(Arc::clone(&signal)), Caller::Thread) {
             Err(waited) => waited,
             Ok(_place) => {
                 signal.block_until(deadline);
-                if self.outcome().is_some() { Waited::Landed } else { Waited::TimedOut }
+                if self.outcome().is_some() { Waited::Completed } else { Waited::TimedOut }
             }
         }
     }
@@ -117,20 +121,20 @@ impl<V: Send + Sync + 'static> Flight<V> {
 struct Wait<'f, V: Send + Sync + 'static> {
     flight: &'f Arc<Flight<V>>,
     deadline: Option<Instant>,
-    place: Option<Place<'f, V>>,
-    alarm: Option<Alarm>,
+    place: Option<Registration<'f, V>>,
+    timer: Option<WakeTimer>,
 }
 
 impl<V: Send + Sync + 'static> Wait<'_, V> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Waited> {
         match &self.place {
-            None => match self.flight.take_place(context.waker().clone(), Caller::Task) {
+            None => match self.flight.register(context.waker().clone(), Caller::Task) {
                 Ok(place) => self.place = Some(place),
                 Err(waited) => return Poll::Ready(waited),
             },
             Some(place) => {
-                if self.flight.is_orphaned() || !self.flight.rewait(place.ticket, context) {
-                    return Poll::Ready(Waited::Landed);
+                if self.flight.is_orphaned() || !self.flight.update_waker(place.ticket, context) {
+                    return Poll::Ready(Waited::Completed);
                 }
             }
         }
@@ -138,10 +142,10 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
         if Instant::now() >= deadline {
             return Poll::Ready(Waited::TimedOut);
         }
-        match &self.alarm {
-            None => self.alarm = Some(timer::set(deadline, context.waker().clone())),
+        match &self.timer {
+            None => self.timer = Some(timer::set(deadline, context.waker().clone())),
             // It has gone off since the time was read, and has called another waker.
-            Some(alarm) if !alarm.set_waker(context.waker()) => {
+            Some(timer) if !timer.set_waker(context.waker()) => {
                 return Poll::Ready(Waited::TimedOut);
             }
             Some(_) => {}

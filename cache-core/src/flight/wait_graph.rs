@@ -4,7 +4,7 @@
 //! A loader may ask for other keys, of this cache or another, and so wait for loads on other
 //! threads, which may wait in turn. A loads B while B loads A: if both waited, neither would end.
 //! So before a call that is made inside a load begins to wait, it asks whether the load it would wait
-//! for can end at all without it ([`would_wait_for_itself`]). If not, it does not wait, but loads by
+//! for can end at all without it ([`would_deadlock`]). If not, it does not wait, but loads by
 //! itself.
 //!
 //! # Idea
@@ -50,12 +50,12 @@ use crate::table::SharedSlot;
 use crate::util::sync::thread_local;
 
 /// A load that runs, or several that have one loader.
-pub(crate) trait Running: Any + Send + Sync {
+pub(crate) trait LoadNode: Any + Send + Sync {
     /// Shows the loads that cannot end before this one has: the one that it is inside of, and those
     /// that wait for it.
-    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>));
+    fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>));
     /// Shows what is loaded.
-    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt));
+    fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt));
     /// Notes that the calling thread polls the loader, which is a future.
     fn note_poll(&self);
     /// Is it the load at this address, or one of several that is?
@@ -72,15 +72,15 @@ pub(crate) struct KeyAt {
 }
 
 /// Loads that one call of a loader serves. Whoever is inside of it is inside of them all.
-pub(crate) struct Together(pub(crate) Vec<Arc<dyn Running>>);
+pub(crate) struct BatchNode(pub(crate) Vec<Arc<dyn LoadNode>>);
 
-impl Running for Together {
-    fn each_held_up(&self, visit: &mut dyn FnMut(&Arc<dyn Running>)) {
+impl LoadNode for BatchNode {
+    fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>)) {
         self.0.iter().for_each(visit);
     }
 
-    fn each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
-        self.0.iter().for_each(|load| load.each_key(visit));
+    fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
+        self.0.iter().for_each(|load| load.for_each_key(visit));
     }
 
     fn note_poll(&self) {
@@ -113,16 +113,18 @@ pub(crate) fn thread_number() -> usize {
 }
 
 /// The thread runs the loader of a load until the guard drops.
-pub(crate) struct Entered(());
+pub(crate) struct LoadScope(());
 
-/// Puts a load on the calling thread's stack.
-#[inline]
-pub(crate) fn enter(load: Arc<dyn Running>) -> Entered {
-    stack::push(load);
-    Entered(())
+impl LoadScope {
+    /// Puts a load on the calling thread's stack.
+    #[inline]
+    pub(crate) fn enter(load: Arc<dyn LoadNode>) -> LoadScope {
+        stack::push(load);
+        LoadScope(())
+    }
 }
 
-impl Drop for Entered {
+impl Drop for LoadScope {
     #[inline]
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
@@ -133,7 +135,7 @@ impl Drop for Entered {
 
 /// The load whose loader the calling thread is running, if any.
 #[inline]
-pub(crate) fn innermost() -> Option<Arc<dyn Running>> {
+pub(crate) fn current_load() -> Option<Arc<dyn LoadNode>> {
     stack::with(|loads| loads.as_slice().last().map(Arc::clone))
 }
 
@@ -150,14 +152,14 @@ pub(crate) fn depth() -> usize {
 
 /// The loads that the calling thread is inside of and that load a key of this cache with this hash,
 /// if there are at least `least`; else none. O(1) where there are fewer.
-pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn Running>> {
+pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn LoadNode>> {
     stack::with(|loads| {
         if loads.as_slice().len() < least || loads.count_of(cache, hash) < least {
             return Vec::new();
         }
-        let has_key = |load: &&Arc<dyn Running>| {
+        let has_key = |load: &&Arc<dyn LoadNode>| {
             let mut has_key = false;
-            load.each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
+            load.for_each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
             has_key
         };
         loads.as_slice().iter().filter(has_key).map(Arc::clone).collect()
@@ -167,7 +169,7 @@ pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn Run
 /// Runs user code as the loader of a load: calls that it makes know what they are inside of. So do
 /// calls that are made when what the loader holds is dropped, even if that is before its end.
 pub(crate) async fn run<T>(
-    load: Arc<dyn Running>,
+    load: Arc<dyn LoadNode>,
     is_future: bool,
     loader: impl Future<Output = T>,
 ) -> T {
@@ -179,7 +181,7 @@ pub(crate) async fn run<T>(
         if is_future {
             load.note_poll();
         }
-        let _entered = enter(Arc::clone(&load));
+        let _entered = LoadScope::enter(Arc::clone(&load));
         loader.as_mut().poll(context)
     })
     .await
@@ -187,13 +189,13 @@ pub(crate) async fn run<T>(
 
 /// Enters a load when it is dropped.
 struct EnterAgain<'f> {
-    load: &'f Arc<dyn Running>,
+    load: &'f Arc<dyn LoadNode>,
     entered: &'f LeaveAtLast,
 }
 
 impl Drop for EnterAgain<'_> {
     fn drop(&mut self) {
-        std::mem::forget(enter(Arc::clone(self.load)));
+        std::mem::forget(LoadScope::enter(Arc::clone(self.load)));
         self.entered.0.store(true, Relaxed);
     }
 }
@@ -204,7 +206,7 @@ struct LeaveAtLast(AtomicBool);
 impl Drop for LeaveAtLast {
     fn drop(&mut self) {
         if *self.0.get_mut() {
-            drop(Entered(()));
+            drop(LoadScope(()));
         }
     }
 }
@@ -228,9 +230,9 @@ pub(crate) fn lock_graph() -> impl Drop {
 /// Can `target` not end before the calling thread's present loads do? Then waiting for it from
 /// inside them would never end. The caller holds the graph's lock, and drops what was `found` without
 /// it: the last handle of a load may hold a value.
-pub(crate) fn would_wait_for_itself(
-    target: &Arc<dyn Running>,
-    found: &mut Vec<Arc<dyn Running>>,
+pub(crate) fn would_deadlock(
+    target: &Arc<dyn LoadNode>,
+    found: &mut Vec<Arc<dyn LoadNode>>,
 ) -> bool {
     *found = stack::with(|loads| loads.as_slice().to_vec());
     let mut known: HashSet<usize> = found.iter().map(address).collect();
@@ -240,7 +242,7 @@ pub(crate) fn would_wait_for_itself(
         if address(&load) == address(target) {
             return true;
         }
-        load.each_held_up(&mut |load| {
+        load.for_each_dependent(&mut |load| {
             if known.insert(address(load)) {
                 found.push(Arc::clone(load));
             }
@@ -250,6 +252,6 @@ pub(crate) fn would_wait_for_itself(
 }
 
 /// What tells one load from another. The address alone: one type's vtable may exist several times.
-fn address(load: &Arc<dyn Running>) -> usize {
+fn address(load: &Arc<dyn LoadNode>) -> usize {
     Arc::as_ptr(load).cast::<()>() as usize
 }

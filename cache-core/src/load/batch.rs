@@ -16,7 +16,7 @@
 //! pair is stored under the rule of a load that runs beside others: if its key is absent, and was not
 //! written since the loader was called, which `written.rs` knows; otherwise it is dropped.
 //!
-//! Calls that the loader makes are inside of all flights that the batch leads ([`Together`]): none of
+//! Calls that the loader makes are inside of all flights that the batch leads ([`BatchNode`]): none of
 //! them ends before the loader does.
 
 use std::any::Any;
@@ -26,11 +26,11 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, Outcome};
-use crate::flight::share_error::{Nothing, ShareError, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing};
 use crate::flight::wait::Caller;
-use crate::flight::wait_graph::{self, Running, Together};
+use crate::flight::wait_graph::{self, BatchNode, LoadNode, LoadScope};
 use crate::flight::written::RunningBatch;
-use crate::load::guard::Leader;
+use crate::load::guard::FlightGuard;
 use crate::load::load::{Next, Role};
 use crate::load::refresh::{Looked, Old};
 use crate::shard::shard::Shard;
@@ -50,7 +50,7 @@ struct Wanted<V> {
 }
 
 /// A key that the batch loads.
-type Led<'s, K, V> = (Wanted<V>, Leader<'s, K, V>);
+type Led<'s, K, V> = (Wanted<V>, FlightGuard<'s, K, V>);
 /// A key that somebody else loads.
 type Joined<V> = (Wanted<V>, Arc<Flight<V>>);
 
@@ -114,7 +114,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         store: &Store<K, V>,
         caller: Caller,
         mut loader: F,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<Vec<Option<V>>, E>
     where
         F: FnMut(Vec<usize>) -> L,
@@ -128,7 +128,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 let timer = store.start_timer();
                 let loading = {
                     // The loader may be a closure that does its work when it is called.
-                    let _entered = wait_graph::enter(Arc::clone(&running));
+                    let _entered = LoadScope::enter(Arc::clone(&running));
                     loader(led.iter().map(|(wanted, _)| wanted.place).collect())
                 };
                 let is_task = caller == Caller::Task;
@@ -143,7 +143,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                         }
                     }
                     Err(error) => {
-                        let _entered = wait_graph::enter(running);
+                        let _entered = LoadScope::enter(running);
                         self.fail(led, error, &share)?;
                     }
                 }
@@ -159,7 +159,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
     /// Joins or leads the flight of each wanted key.
     fn take_roles<'s>(&mut self, store: &'s Store<K, V>) -> (Vec<Led<'s, K, V>>, Vec<Joined<V>>) {
         let (mut led, mut joined) = (Vec::new(), Vec::new());
-        let outer = wait_graph::innermost();
+        let outer = wait_graph::current_load();
         for mut wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
             if let Some(old) = wanted.old.take() {
@@ -200,9 +200,9 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         &mut self,
         led: Vec<Led<'_, K, V>>,
         error: E,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
-        let (shared, mut served) = (Shared(share.share(&error)), true);
+        let (shared, mut served) = (Shared(share.to_shared(&error)), true);
         for (wanted, leader) in led {
             match leader.fail((), &shared) {
                 Ok((old, _)) => self.values[wanted.place] = Some(old),
@@ -218,20 +218,22 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         store: &Store<K, V>,
         caller: Caller,
         joined: Vec<Joined<V>>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<Vec<Wanted<V>>, E> {
         let mut still_wanted = Vec::new();
-        let deadline = store.patience();
+        let deadline = store.wait_deadline();
         for (mut wanted, flight) in joined {
             match store.wait_for(caller, &flight, deadline, &mut wanted.timed_out).await {
                 Next::Take(value) => {
                     self.values[wanted.place] = Some(value.clone());
                     continue;
                 }
-                Next::Fail(error) if ShareNothing.adopt(error).is_some_and(|Nothing| true) => {
+                Next::Fail(error)
+                    if ShareNothing.from_shared(error).is_some_and(|Nothing| true) =>
+                {
                     continue;
                 }
-                Next::Fail(shared) => match share.adopt(shared) {
+                Next::Fail(shared) => match share.from_shared(shared) {
                     Some(error) => {
                         let old = store.old_value(wanted.hash, &self.keys[wanted.place]);
                         self.values[wanted.place] = Some(old.ok_or(error)?.0);
@@ -239,8 +241,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                     }
                     None => wanted.may_join = false,
                 },
-                Next::LoadAlone => wanted.may_join = false,
-                Next::LookAgain => {}
+                Next::LoadUnshared => wanted.may_join = false,
+                Next::Retry => {}
             }
             still_wanted.push(wanted);
         }
@@ -249,8 +251,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
 }
 
 /// The flights of a batch as one that others may be begun inside of.
-fn together(flights: impl Iterator<Item = Arc<dyn Running>>) -> Arc<dyn Running> {
-    Arc::new(Together(flights.collect()))
+fn together(flights: impl Iterator<Item = Arc<dyn LoadNode>>) -> Arc<dyn LoadNode> {
+    Arc::new(BatchNode(flights.collect()))
 }
 
 /// Tells pairs with keys that were asked for from others. `hash` is the cache's hash of a key.
@@ -304,12 +306,12 @@ pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
 /// An error of several flights: what is shared of it is made once.
 struct Shared(Option<Arc<dyn Any + Send + Sync>>);
 
-impl ShareError<()> for Shared {
-    fn share(&self, (): &()) -> Option<Arc<dyn Any + Send + Sync>> {
+impl ErrorSharing<()> for Shared {
+    fn to_shared(&self, (): &()) -> Option<Arc<dyn Any + Send + Sync>> {
         self.0.clone()
     }
 
-    fn adopt(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
+    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
         None
     }
 }
@@ -318,7 +320,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
     /// and was not written since. If it cannot be stored for another reason, the listener is told.
     fn add_unasked(&self, (hash, key): (u64, K), value: V, since: &RunningBatch, load_nanos: u64) {
-        let (arrival, now) = self.receive((hash, &key), value, None, load_nanos);
+        let (new, now) = self.prepare((hash, &key), value, None, load_nanos);
         self.write(now, |call| {
             let guard = call.guard;
             let lock = |retries: &Retries| guard.lock_key(hash, |other| *other == key, retries);
@@ -326,21 +328,21 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
                 absent && shard.loads().may_add(hash, since)
             };
-            if let Some(cause) = self.refuses(&arrival, now) {
+            if let Some(cause) = self.refuses(&new, now) {
                 let (mut shard, found) = lock(&call.retries);
                 let not_shown = if wanted(&mut shard, found) {
-                    call.turn_away(&mut shard, (hash, key), arrival, cause)
+                    call.reject(&mut shard, (hash, key), new, cause)
                 } else {
-                    Some((key, arrival))
+                    Some((key, new))
                 };
                 call.unlock(shard);
                 return drop(not_shown);
             }
-            let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, wanted);
+            let (mut shard, place) = call.lock_with_room(hash, new.weight, lock, wanted);
             if let Some(place) = place {
                 let slot = shard.reserve(hash, key);
                 shard.loads().occupy(hash);
-                shard.store(slot, place, arrival, &mut call.ledger);
+                shard.store(slot, place, new, &mut call.ledger);
             }
             call.expire_and_unlock(shard);
         });
@@ -354,11 +356,11 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         keys: Vec<(u64, K)>,
         loader: impl Future<Output = (R, Vec<(usize, V)>)>,
     ) -> R {
-        let outer = wait_graph::innermost();
+        let outer = wait_graph::current_load();
         let leaders: Vec<_> =
             keys.into_iter().map(|key| self.lead_reload(key, outer.clone())).collect();
         let timer = self.start_timer();
-        let running = together(leaders.iter().map(Leader::running));
+        let running = together(leaders.iter().map(FlightGuard::running));
         let (result, answers) = wait_graph::run(running, caller == Caller::Task, loader).await;
         let load_nanos = timer.stop(!answers.is_empty());
         let mut leaders: Vec<_> = leaders.into_iter().map(Some).collect();
@@ -367,7 +369,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 drop(leader.after(load_nanos).publish(value));
             }
         }
-        leaders.into_iter().flatten().for_each(|leader| leader.end(Outcome::Unshared));
+        leaders.into_iter().flatten().for_each(|leader| leader.end(Outcome::NotShareable));
         result
     }
 }

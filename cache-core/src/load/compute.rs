@@ -1,6 +1,6 @@
 //! Computing an entry from what is there: read, decide, write, as if at one instant.
 //!
-//! A computation is a flight of its own kind ([`Kind::Compute`]). It registers under the same lock
+//! A computation is a flight of its own kind ([`FlightKind::Compute`]). It registers under the same lock
 //! under which it reads the entry, so the rule of flights says what it needs: registered means that
 //! nothing was written to the key since. Its closure runs without a lock. Other computations and
 //! loads of the key wait for it, and it waits for them, so of all these one runs at a time.
@@ -16,10 +16,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::flight::flight::{Flight, Kind, Outcome};
+use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::wait::{Caller, Waited};
-use crate::flight::wait_graph;
-use crate::load::guard::Leader;
+use crate::flight::wait_graph::{self, LoadScope};
+use crate::load::guard::FlightGuard;
 use crate::load::load::{Met, Seek};
 use crate::store::store::Store;
 use crate::table::Retries;
@@ -28,7 +28,7 @@ use crate::types::entry::{CompResult, Entry, Op};
 /// What a computation begins with.
 enum Begun<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// The entry as of now, fresh, and the duty to land the flight.
-    With(Leader<'s, K, V>, Option<V>),
+    With(FlightGuard<'s, K, V>, Option<V>),
     /// Somebody else is at it.
     Wait(Arc<Flight<V>>),
 }
@@ -62,7 +62,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         match leader.run(caller, deciding).await {
             Ok(op) => Ok(carry_out(leader, key, old, op)),
             Err(error) => {
-                leader.end(Outcome::LookAgain);
+                leader.end(Outcome::Retry);
                 Err(error)
             }
         }
@@ -82,17 +82,17 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                 let leader = self.lead(
                     (shard, entry.is_none()),
                     own,
-                    Kind::Compute,
-                    wait_graph::innermost(),
+                    FlightKind::Compute,
+                    wait_graph::current_load(),
                 );
                 if let Some(counters) = self.counting(&guard) {
                     if entry.is_some() { &counters.hits } else { &counters.misses }.add(1);
                 }
-                let _entered = wait_graph::enter(leader.running());
+                let _entered = LoadScope::enter(leader.running());
                 let old = entry.map(|entry| {
                     entry.touch();
-                    if self.prolongs {
-                        self.prolong(&guard, hash, entry, now);
+                    if self.extends_on_read {
+                        self.extend(&guard, hash, entry, now);
                     }
                     entry.value().clone()
                 });
@@ -103,7 +103,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     async fn wait_for_turn(&self, caller: Caller, flight: &Arc<Flight<V>>) {
         let name = self.title();
-        let deadline = self.patience();
+        let deadline = self.wait_deadline();
         let mut waited = flight.wait(caller, deadline).await;
         if waited == Waited::OwnThread && flight.is_compute() {
             // It cannot go ahead of another computation. Perhaps another thread of the runtime polls
@@ -111,7 +111,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             waited = flight.block(deadline);
         }
         match waited {
-            Waited::Landed => {}
+            Waited::Completed => {}
             Waited::Ring => panic!(
                 "{name}: an entry is computed from inside a load or a computation of the same key, \
                  or of one that waits for it; it would wait for itself for ever. Do the inner \
@@ -119,7 +119,9 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
-            Waited::TimedOut | Waited::OwnThread if !flight.is_compute() => self.set_alone(flight),
+            Waited::TimedOut | Waited::OwnThread if !flight.is_compute() => {
+                self.stop_sharing(flight)
+            }
             Waited::TimedOut | Waited::OwnThread => panic!(
                 "{name}: another computation of the same entry has not ended within \
                  `coalesce_timeout`, and two cannot run at once. If it is a future that only this \
@@ -131,7 +133,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
 
 /// Does what the closure said.
 fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static>(
-    leader: Leader<'_, K, V>,
+    leader: FlightGuard<'_, K, V>,
     key: K,
     old: Option<V>,
     op: Op<V>,
@@ -148,7 +150,7 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static>(
             CompResult::Removed(Entry::found(key, old))
         }
         (Op::Nop, Some(old)) => {
-            leader.end(Outcome::LookAgain);
+            leader.end(Outcome::Retry);
             CompResult::Unchanged(Entry::found(key, old))
         }
         (Op::Remove, None) => {
@@ -157,7 +159,7 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static>(
             CompResult::StillNone(key)
         }
         (Op::Nop, None) => {
-            leader.end(Outcome::LookAgain);
+            leader.end(Outcome::Retry);
             CompResult::StillNone(key)
         }
     }

@@ -1,6 +1,6 @@
 //! The leader of a flight: runs the loader, and stores what it gives.
 //!
-//! Whoever leads holds a [`Leader`]; dropping it takes everything back: the flight leaves the
+//! Whoever leads holds a [`FlightGuard`]; dropping it takes everything back: the flight leaves the
 //! register, its slot is given back, and those who wait look again. That covers panics of the loader
 //! and futures that are dropped halfway, with no code for either.
 
@@ -8,24 +8,24 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::flight::flight::{Flight, Kind, Outcome};
-use crate::flight::in_flight::Judged;
-use crate::flight::share_error::ShareError;
+use crate::flight::flight::{Flight, FlightKind, Outcome};
+use crate::flight::in_flight::KeyComparisons;
+use crate::flight::share_error::ErrorSharing;
 use crate::flight::wait::Caller;
-use crate::flight::wait_graph::{self, KeyAt, Running};
+use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
 use crate::load::timer::LoadTimer;
 use crate::shard::lifetimes::RETRY;
-use crate::shard::shard::{Arrival, Shard, cause_or_expired};
+use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::store::{Store, StoreGuard};
-use crate::store::txn::Call;
+use crate::store::txn::WriteTxn;
 use crate::table::{EntryRef, Retries, SharedSlot};
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
-use crate::util::panics::Panics;
+use crate::util::panics::DeferredPanic;
 
 /// The duty to land a flight. Dropped without having done so, it lands it with
-/// [`Outcome::LookAgain`].
-pub(crate) struct Leader<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+/// [`Outcome::Retry`].
+pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     store: &'s Store<K, V>,
     flight: Arc<Flight<V>>,
     /// May its value take the place of one that is fresh?
@@ -34,35 +34,35 @@ pub(crate) struct Leader<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     serves: bool,
     /// How long the loader took, where that is of interest.
     load_nanos: u64,
-    state: LeaderState,
+    state: GuardState,
 }
 
-/// A [`Leader`] that is on its way from one thread to another, without the store. It must
+/// A [`FlightGuard`] that is on its way from one thread to another, without the store. It must
 /// [lead](Self::lead) again: dropping it lands nothing.
 #[must_use]
-pub(crate) struct Parked<V> {
+pub(crate) struct DetachedLoad<V> {
     flight: Arc<Flight<V>>,
     replaces: bool,
 }
 
-impl<V: Clone + Send + Sync + 'static> Parked<V> {
+impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
-    pub(crate) fn lead<K: Eq>(self, store: &Store<K, V>) -> Leader<'_, K, V> {
-        let Parked { flight, replaces } = self;
-        let (serves, load_nanos, state) = (false, 0, LeaderState::Leading);
-        Leader { store, flight, replaces, serves, load_nanos, state }
+    pub(crate) fn lead<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
+        let DetachedLoad { flight, replaces } = self;
+        let (serves, load_nanos, state) = (false, 0, GuardState::Leading);
+        FlightGuard { store, flight, replaces, serves, load_nanos, state }
     }
 }
 
 /// How far a leader has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LeaderState {
-    /// The flight's slot is reserved; it is registered, or overtaken.
+enum GuardState {
+    /// The flight's slot is reserved; it is registered, or superseded.
     Leading,
     /// It is off the register, and its slot is published or given back.
     Ended,
     /// The duty to land it has gone to somebody else.
-    Parked,
+    DetachedLoad,
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -72,12 +72,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         (mut shard, vacant): (Shard<'_, K, V>, bool),
         (hash, key): (u64, K),
-        kind: Kind,
-        outer: Option<Arc<dyn Running>>,
-    ) -> Leader<'_, K, V> {
+        kind: FlightKind,
+        outer: Option<Arc<dyn LoadNode>>,
+    ) -> FlightGuard<'_, K, V> {
         let slot = SharedSlot::new(shard.reserve(hash, key));
         let key = KeyAt { cache: self.address(), hash, slot };
-        let (loads, compute) = (&mut shard.loads(), kind == Kind::Compute);
+        let (loads, compute) = (&mut shard.loads(), kind == FlightKind::Compute);
         let flight = match loads.take_spare() {
             None => Arc::new(Flight::new(key, outer, compute)),
             Some(mut spare) => {
@@ -88,13 +88,13 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         };
         loads.add(kind, vacant, Arc::clone(&flight));
         drop(shard);
-        Leader {
+        FlightGuard {
             store: self,
             flight,
             replaces: compute,
             serves: true,
             load_nanos: 0,
-            state: LeaderState::Leading,
+            state: GuardState::Leading,
         }
     }
 
@@ -104,8 +104,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 }
 
-impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
-    /// As [`Kind::Compute`], but a load: it replaces what is there.
+impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
+    /// As [`FlightKind::Compute`], but a load: it replaces what is there.
     pub(crate) fn replacing(self) -> Self {
         let mut leader = self;
         leader.replaces = true;
@@ -120,15 +120,15 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     }
 
     /// Lets go of the store, before the loader has run.
-    pub(crate) fn park(mut self) -> Parked<V> {
+    pub(crate) fn detach(mut self) -> DetachedLoad<V> {
         // The duty goes to the answer: what is dropped here has none any more.
-        self.state = LeaderState::Parked;
-        Parked { flight: Arc::clone(&self.flight), replaces: self.replaces }
+        self.state = GuardState::DetachedLoad;
+        DetachedLoad { flight: Arc::clone(&self.flight), replaces: self.replaces }
     }
 
     /// The flight as one that others may be begun inside of.
-    pub(crate) fn running(&self) -> Arc<dyn Running> {
-        Arc::clone(&self.flight) as Arc<dyn Running>
+    pub(crate) fn running(&self) -> Arc<dyn LoadNode> {
+        Arc::clone(&self.flight) as Arc<dyn LoadNode>
     }
 
     /// Runs user code as the loader of this flight.
@@ -142,12 +142,12 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
         self,
         caller: Caller,
         loader: impl Future<Output = Result<V, E>>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
         let loaded = self.run(caller, loader).await;
-        let _entered = wait_graph::enter(self.running());
-        self.land(timer, loaded, share)
+        let _entered = LoadScope::enter(self.running());
+        self.finish(timer, loaded, share)
     }
 
     /// As `load`, for a thread: without a future around it.
@@ -155,21 +155,21 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     pub(crate) fn load_here<E>(
         self,
         loader: impl FnOnce() -> Result<V, E>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
-        let _entered = wait_graph::enter(self.running());
+        let _entered = LoadScope::enter(self.running());
         let loaded = loader();
-        self.land(timer, loaded, share)
+        self.finish(timer, loaded, share)
     }
 
     /// Runs inside of the load.
     #[inline]
-    fn land<E>(
+    fn finish<E>(
         mut self,
         timer: LoadTimer<'_, K, V>,
         loaded: Result<V, E>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         self.load_nanos = timer.stop(loaded.is_ok());
         match loaded {
@@ -182,11 +182,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     pub(crate) fn fail<E>(
         mut self,
         error: E,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        let outcome = share.share(&error).map_or(Outcome::Unshared, Outcome::Failed);
+        let outcome = share.to_shared(&error).map_or(Outcome::NotShareable, Outcome::Failed);
         let mut old = None;
-        if !self.store.config.lifetimes.outlives_loads() {
+        if !self.store.config.lifetimes.serves_old_values() {
             self.unregister();
         } else if share.is_absence() {
             self.find_absent();
@@ -194,7 +194,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
             old = self.give_up();
         }
         if self.flight.is_joined() {
-            self.flight.land(outcome);
+            self.flight.complete(outcome);
         }
         if let (Some((_, status)), true) = (&old, self.serves) {
             self.store.count_status(&self.store.table.pin(), *status);
@@ -204,8 +204,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
 
     /// Ends a load that has failed. Answers with the old value if it may still be served.
     fn give_up(&mut self) -> Option<(V, Status)> {
-        let _entered = wait_graph::enter(self.running());
-        let Leader { store, flight, state, .. } = self;
+        let _entered = LoadScope::enter(self.running());
+        let FlightGuard { store, flight, state, .. } = self;
         let now = store.now();
         store.write(now, |call| {
             let old = call.give_up(flight, state)?;
@@ -218,32 +218,32 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     /// replaced), and gives it to those who wait. The user's code that this runs is inside of the load,
     /// as the loader was: those who wait for the load cannot go on before it.
     pub(crate) fn publish(self, value: V) -> V {
-        let _entered = wait_graph::enter(self.running());
+        let _entered = LoadScope::enter(self.running());
         self.publish_inside(value)
     }
 
     fn publish_inside(mut self, value: V) -> V {
         let (store, hash) = (self.store, self.flight.hash());
-        let (arrival, now) = if store.shows_keys() {
+        let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = self.flight.key(&guard);
-            store.receive((hash, key), value.clone(), None, self.load_nanos)
+            store.prepare((hash, key), value.clone(), None, self.load_nanos)
         } else {
-            store.receive_keyless(hash, value.clone(), self.load_nanos)
+            store.prepare_keyless(hash, value.clone(), self.load_nanos)
         };
-        let Leader { flight, state, replaces, .. } = &mut self;
+        let FlightGuard { flight, state, replaces, .. } = &mut self;
         store.write(now, |call| {
-            let Some(cause) = store.refuses(&arrival, now) else {
-                return call.publish(flight, *replaces, arrival, state);
+            let Some(cause) = store.refuses(&new, now) else {
+                return call.publish(flight, *replaces, new, state);
             };
             // What the value was to replace is out of date all the same.
             let outdated = *replaces || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
-            call.withdraw(flight, remove, Some((arrival, cause)), state);
+            call.withdraw(flight, remove, Some((new, cause)), state);
         });
         if self.flight.is_joined() {
-            self.flight.land(if self.flight.is_compute() {
-                Outcome::LookAgain
+            self.flight.complete(if self.flight.is_compute() {
+                Outcome::Retry
             } else {
                 Outcome::Value(value.clone())
             });
@@ -253,8 +253,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
 
     /// Removes the key's entry, unless the key was written since the flight began.
     pub(crate) fn remove(mut self) {
-        let _entered = wait_graph::enter(self.running());
-        let Leader { store, flight, state, .. } = &mut self;
+        let _entered = LoadScope::enter(self.running());
+        let FlightGuard { store, flight, state, .. } = &mut self;
         store.write(store.now(), |call| {
             call.withdraw(flight, Some(RemovalCause::Explicit), None, state);
         });
@@ -271,8 +271,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
 
     /// Ends the flight of a load that has found that there is no value.
     fn find_absent(&mut self) {
-        let _entered = wait_graph::enter(self.running());
-        let Leader { store, flight, replaces, state, .. } = self;
+        let _entered = LoadScope::enter(self.running());
+        let FlightGuard { store, flight, replaces, state, .. } = self;
         store.write(store.now(), |call| call.find_absent(flight, *replaces, state));
     }
 
@@ -280,62 +280,63 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Leader<'s, K, V> {
     pub(crate) fn end(mut self, outcome: Outcome<V>) {
         self.unregister();
         if self.flight.is_joined() {
-            self.flight.land(outcome);
+            self.flight.complete(outcome);
         }
     }
 
     fn note_failure(&mut self) {
-        let _entered = wait_graph::enter(self.running());
-        let Leader { store, flight, state, .. } = self;
+        let _entered = LoadScope::enter(self.running());
+        let FlightGuard { store, flight, state, .. } = self;
         store.write(store.now(), |call| _ = call.give_up(flight, state));
     }
 
     fn unregister(&mut self) {
-        let _entered = wait_graph::enter(self.running());
-        let Leader { store, flight, state, .. } = self;
+        let _entered = LoadScope::enter(self.running());
+        let FlightGuard { store, flight, state, .. } = self;
         store.write(0, |call| call.withdraw(flight, None, None, state));
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for Leader<'_, K, V> {
+impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
-        if self.state == LeaderState::Leading {
+        let mut panics = DeferredPanic::default();
+        if self.state == GuardState::Leading {
             // A loader that panics has failed, and one that is given up. One that is merely dropped
             // halfway has not.
             let failed = std::thread::panicking() || self.flight.was_given_up();
-            let failed = failed && self.store.config.lifetimes.outlives_loads();
+            let failed = failed && self.store.config.lifetimes.serves_old_values();
             panics.catch(|| if failed { self.note_failure() } else { self.unregister() });
-            if self.state == LeaderState::Leading {
+            if self.state == GuardState::Leading {
                 // `Eq` panicked, before the flight was off the register. This compares nothing.
                 panics.catch(|| self.unregister());
             }
         }
         // Whatever went wrong, nobody waits for ever. A flight that has landed stays as it is.
-        if self.state != LeaderState::Parked && self.flight.is_joined() {
-            self.flight.land(Outcome::LookAgain);
+        if self.state != GuardState::DetachedLoad && self.flight.is_joined() {
+            self.flight.complete(Outcome::Retry);
         }
         panics.resume();
     }
 }
 
-impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Takes a flight off the register, and stores its value if that is still wanted.
     fn publish(
         &mut self,
         flight: &Arc<Flight<V>>,
         replaces: bool,
-        arrival: Arrival<V>,
-        state: &mut LeaderState,
+        new: NewEntry<V>,
+        state: &mut GuardState,
     ) {
         let (now, guard) = (self.ledger.now, self.guard);
-        let (certain, judged) = (Cell::new(false), RefCell::new(Judged::by_leader_of(flight)));
+        let (certain, compared) =
+            (Cell::new(false), RefCell::new(KeyComparisons::for_leader(flight)));
         let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
             if certain.get() {
                 return true;
             }
             // Who has lost patience with it has loaded something newer.
-            let replaces = replaces && !shard.loads().is_alone(flight);
+            let replaces = replaces && !shard.loads().is_unshared(flight);
             let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
             vacant && shard.loads().may_publish(flight)
         };
@@ -348,21 +349,21 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
             }
             drop(shard);
             let key = flight.key(guard);
-            Call::lock_to_write(guard, hash, |other| other == key, &judged, retries)
+            WriteTxn::lock_to_write(guard, hash, |other| other == key, &compared, retries)
         };
-        let (mut shard, place) = self.lock_with_room(hash, arrival.weight, lock, wanted);
+        let (mut shard, place) = self.lock_with_room(hash, new.weight, lock, wanted);
         let loads = &mut shard.loads();
         if place.is_some() && replaces && !flight.is_compute() {
-            loads.overtake_older(flight, &judged.borrow());
+            loads.supersede_older(flight, &compared.borrow());
         }
         loads.remove(flight);
-        *state = LeaderState::Ended;
+        *state = GuardState::Ended;
         if let Some(place) = place {
             if flight.is_compute() {
-                loads.overtake(hash as u32, &judged.borrow());
+                loads.supersede(hash as u32, &compared.borrow());
             }
             loads.occupy(hash);
-            shard.store(flight.take_slot(), place, arrival, &mut self.ledger);
+            shard.store(flight.take_slot(), place, new, &mut self.ledger);
             self.expire_and_unlock(shard);
         } else {
             shard.abandon(flight.take_slot());
@@ -377,23 +378,23 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         &mut self,
         flight: &Arc<Flight<V>>,
         remove: Option<RemovalCause>,
-        mut refused: Option<(Arrival<V>, RemovalCause)>,
-        state: &mut LeaderState,
+        mut refused: Option<(NewEntry<V>, RemovalCause)>,
+        state: &mut GuardState,
     ) {
         let (now, hash) = (self.ledger.now, flight.hash());
-        let judged = RefCell::new(Judged::by_leader_of(flight));
+        let compared = RefCell::new(KeyComparisons::for_leader(flight));
         let (mut shard, found) = match remove {
             None => (self.guard.lock(self.store.table.shard_of(hash)), None),
             Some(_) => {
                 let key = flight.key(self.guard);
                 let eq = |other: &K| other == key;
-                Call::lock_to_write(self.guard, hash, eq, &judged, &self.retries)
+                WriteTxn::lock_to_write(self.guard, hash, eq, &compared, &self.retries)
             }
         };
         let in_time = shard.loads().remove(flight);
-        *state = LeaderState::Ended;
+        *state = GuardState::Ended;
         if let (Some(cause), true) = (remove, in_time) {
-            shard.loads().overtake(hash as u32, &judged.borrow());
+            shard.loads().supersede(hash as u32, &compared.borrow());
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut self.ledger);
@@ -401,8 +402,8 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         }
         let (removed, counts) = (&mut self.ledger.removed, in_time && refused.is_some());
         match refused.take_if(|_| in_time && removed.is_listening()) {
-            Some((arrival, cause)) => {
-                shard.turn_away(flight.take_slot(), arrival, cause, removed);
+            Some((new, cause)) => {
+                shard.reject(flight.take_slot(), new, cause, removed);
             }
             None => shard.abandon(flight.take_slot()),
         }
@@ -414,20 +415,20 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     }
 }
 
-impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Takes a flight off the register and gives its slot back. With the lock held, answers with the entry of
-    /// its key if nothing was written to it since the flight began. Overtakes nothing.
+    /// its key if nothing was written to it since the flight began. Supersedes nothing.
     fn leave(
         &mut self,
         flight: &Arc<Flight<V>>,
-        state: &mut LeaderState,
+        state: &mut GuardState,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         let guard = self.guard;
         let key = flight.key(guard);
         let eq = |other: &K| other == key;
         let (mut shard, found) = guard.lock_key(flight.hash(), eq, &self.retries);
         let in_time = shard.loads().remove(flight);
-        *state = LeaderState::Ended;
+        *state = GuardState::Ended;
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))
     }
@@ -437,7 +438,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
     fn give_up(
         &mut self,
         flight: &Arc<Flight<V>>,
-        state: &mut LeaderState,
+        state: &mut GuardState,
     ) -> Option<EntryRef<'p, K, V>> {
         let (shard, found) = self.leave(flight, state);
         let old = found.map(|id| shard.entry(id));
@@ -450,7 +451,7 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
 
     /// Ends a flight that has found that there is no value: the old one must not be served any more. One
     /// that is fresh is only removed if the flight was to replace it.
-    fn find_absent(&mut self, flight: &Arc<Flight<V>>, replaces: bool, state: &mut LeaderState) {
+    fn find_absent(&mut self, flight: &Arc<Flight<V>>, replaces: bool, state: &mut GuardState) {
         let (mut shard, found) = self.leave(flight, state);
         if let Some(id) = found {
             let cause = cause_or_expired(shard.entry(id), RemovalCause::Explicit, self.ledger.now);

@@ -28,11 +28,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::flight::flight::{Flight, Kind, Outcome};
-use crate::flight::share_error::ShareError;
+use crate::flight::flight::{Flight, FlightKind, Outcome};
+use crate::flight::share_error::ErrorSharing;
 use crate::flight::wait::{Caller, Waited};
-use crate::flight::wait_graph::{self, Running};
-use crate::load::guard::Leader;
+use crate::flight::wait_graph::{self, LoadNode};
+use crate::load::guard::FlightGuard;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, Retries};
@@ -60,7 +60,7 @@ pub(crate) enum Role<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     Hit(V, Status),
     /// Somebody else is at it. The key comes back.
     Join(Arc<Flight<V>>, K),
-    Lead(Leader<'s, K, V>),
+    Lead(FlightGuard<'s, K, V>),
 }
 
 /// What a caller finds under the lock of a key's shard.
@@ -84,8 +84,8 @@ pub(crate) struct Seek {
 pub(crate) enum Next<'f, V> {
     Take(&'f V),
     Fail(&'f Arc<dyn Any + Send + Sync>),
-    LoadAlone,
-    LookAgain,
+    LoadUnshared,
+    Retry,
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -95,9 +95,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         (hash, key): (u64, K),
         loader: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.take_role((hash, key), true, wait_graph::innermost(), &Retries::default()) {
+        match self.take_role((hash, key), true, wait_graph::current_load(), &Retries::default()) {
             // The usual case, and there is nothing to wait for.
             Role::Lead(leader) => leader.load_here(loader, &share),
             role => ready(self.go_on(Caller::Thread, role, hash, async { loader() }, share)),
@@ -109,9 +109,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         (hash, key): (u64, K),
         loader: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        let role = self.take_role((hash, key), true, wait_graph::innermost(), &Retries::default());
+        let role =
+            self.take_role((hash, key), true, wait_graph::current_load(), &Retries::default());
         self.go_on(Caller::Task, role, hash, loader, share).await
     }
 
@@ -122,7 +123,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         mut role: Role<'_, K, V>,
         hash: u64,
         loader: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         let (mut may_join, mut waited, mut timed_out) = (true, false, false);
         let retries = Retries::default();
@@ -134,23 +135,23 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 Role::Join(flight, key) => (flight, key),
             };
             waited = true;
-            match self.wait_for(caller, &flight, self.patience(), &mut timed_out).await {
+            match self.wait_for(caller, &flight, self.wait_deadline(), &mut timed_out).await {
                 Next::Take(value) => return Ok((value.clone(), Status::Coalesced)),
-                Next::Fail(shared) => match share.adopt(shared) {
+                Next::Fail(shared) => match share.from_shared(shared) {
                     Some(error) => return self.old_value(hash, &key).ok_or(error),
                     None => may_join = false,
                 },
-                Next::LoadAlone => may_join = false,
-                Next::LookAgain => {}
+                Next::LoadUnshared => may_join = false,
+                Next::Retry => {}
             }
-            role = self.take_role((hash, key), may_join, wait_graph::innermost(), &retries);
+            role = self.take_role((hash, key), may_join, wait_graph::current_load(), &retries);
         }
     }
 
     /// The value of a key whose load, by another caller, has failed; if it may still be served.
     pub(crate) fn old_value(&self, hash: u64, key: &K) -> Option<(V, Status)> {
         let lifetimes = &self.config.lifetimes;
-        if !lifetimes.outlives_loads() {
+        if !lifetimes.serves_old_values() {
             return None;
         }
         let (now, guard) = (self.now(), self.table.pin());
@@ -168,7 +169,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         loader: impl Future<Output = R>,
         kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
     ) -> R {
-        let leader = self.lead_reload(key, wait_graph::innermost());
+        let leader = self.lead_reload(key, wait_graph::current_load());
         let timer = self.start_timer();
         let result = leader.run(caller, loader).await;
         let kept = kept(&result);
@@ -184,12 +185,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn lead_reload(
         &self,
         (hash, key): (u64, K),
-        outer: Option<Arc<dyn Running>>,
-    ) -> Leader<'_, K, V> {
+        outer: Option<Arc<dyn LoadNode>>,
+    ) -> FlightGuard<'_, K, V> {
         self.check_levels(hash, &key);
         let guard = self.table.pin();
         let shard = guard.lock(self.table.shard_of(hash));
-        self.lead((shard, false), (hash, key), Kind::Shared, outer).replacing()
+        self.lead((shard, false), (hash, key), FlightKind::Shared, outer).replacing()
     }
 
     /// Joins or leads. `retries`: those of all of the call's rounds.
@@ -197,7 +198,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         (hash, key): (u64, K),
         may_join: bool,
-        outer: Option<Arc<dyn Running>>,
+        outer: Option<Arc<dyn LoadNode>>,
         retries: &Retries,
     ) -> Role<'_, K, V> {
         self.check_levels(hash, &key);
@@ -212,7 +213,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             }
             Met::Flight(flight) => Role::Join(flight, key),
             Met::Nobody(shard, found) => {
-                let kind = if may_join { Kind::Shared } else { Kind::Alone };
+                let kind = if may_join { FlightKind::Shared } else { FlightKind::Unshared };
                 Role::Lead(self.lead((shard, found.is_none()), (hash, key), kind, outer))
             }
         }
@@ -220,7 +221,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Takes the lock of a key's shard, unless there is something to be had or to wait for.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// See [`Retries::again`].
     pub(crate) fn meet<'p>(
         &self,
@@ -232,7 +233,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
         // Flights that began up to here are for other keys.
-        let mut judged = 0;
+        let mut newest_compared = 0;
         loop {
             let (mut shard, found) = guard.lock_missing(hash, |other| other == key, retries);
             if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
@@ -246,18 +247,18 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 }
             }
             let running = match seek.flight {
-                true => shard.loads().awaitable(hash, judged),
+                true => shard.loads().awaitable(hash, newest_compared),
                 false => None,
             };
             let Some((flight, began)) = running else { return Met::Nobody(shard, found) };
             drop(shard);
-            let compared = guard.key_of(flight.slot()).map(|other| other == key);
+            let is_same_key = guard.key_of(flight.slot()).map(|other| other == key);
             // Also if it is the same: what `Eq` has begun may be all there is to wait for, round after
             // round.
             retries.again(guard);
-            match compared {
+            match is_same_key {
                 Some(true) => return Met::Flight(flight),
-                Some(false) => judged = began,
+                Some(false) => newest_compared = began,
                 // It has ended since the lock was released, and is not registered any more.
                 None => {}
             }
@@ -266,13 +267,13 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     /// Until when a caller waits who begins to wait now.
-    pub(crate) fn patience(&self) -> Option<Instant> {
-        let patience = self.config.coalesce_timeout;
+    pub(crate) fn wait_deadline(&self) -> Option<Instant> {
+        let wait_deadline = self.config.coalesce_timeout;
         // For ever is said without a clock, which not every platform has.
-        if patience == Duration::MAX || !SYSTEM_HAS_CLOCK {
+        if wait_deadline == Duration::MAX || !SYSTEM_HAS_CLOCK {
             return None;
         }
-        Instant::now().checked_add(patience)
+        Instant::now().checked_add(wait_deadline)
     }
 
     /// Waits for a flight. `timed_out` says, and is told, whether this caller has lost patience.
@@ -286,20 +287,20 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         match flight.wait(caller, deadline).await {
             Waited::Ring | Waited::OwnThread => {
                 flight.unjoin();
-                return Next::LoadAlone;
+                return Next::LoadUnshared;
             }
             Waited::TimedOut => {
                 let again = std::mem::replace(timed_out, true);
                 if again || flight.is_compute() {
-                    return Next::LoadAlone;
+                    return Next::LoadUnshared;
                 }
-                self.set_alone(flight);
-                return Next::LookAgain;
+                self.stop_sharing(flight);
+                return Next::Retry;
             }
-            Waited::Landed => {}
+            Waited::Completed => {}
         }
         // None if the process was forked, and the leader is not there.
-        match flight.outcome().unwrap_or(&Outcome::LookAgain) {
+        match flight.outcome().unwrap_or(&Outcome::Retry) {
             Outcome::Value(value) => {
                 if let Some(counters) = self.counting(&self.table.pin()) {
                     counters.coalesced.add(1);
@@ -307,16 +308,16 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 Next::Take(value)
             }
             Outcome::Failed(error) => Next::Fail(error),
-            Outcome::Unshared => Next::LoadAlone,
-            Outcome::LookAgain => Next::LookAgain,
+            Outcome::NotShareable => Next::LoadUnshared,
+            Outcome::Retry => Next::Retry,
         }
     }
 
     /// Lets nobody join a flight any more.
-    pub(crate) fn set_alone(&self, flight: &Arc<Flight<V>>) {
+    pub(crate) fn stop_sharing(&self, flight: &Arc<Flight<V>>) {
         let guard = self.table.pin();
         let mut shard = guard.lock(self.table.shard_of(flight.hash()));
-        shard.loads().set_alone(flight);
+        shard.loads().stop_sharing(flight);
     }
 
     /// Ends a recursion that has no end in a panic that says so, rather than with the stack.
@@ -332,7 +333,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // So many loads of one hash: nearly always they are of one key.
         let (guard, mut levels) = (self.table.pin(), Vec::new());
         for load in &loads {
-            load.each_key(&mut |at| {
+            load.for_each_key(&mut |at| {
                 // A load that has ended is none that this one would run inside of.
                 let other = (at.cache == cache && at.hash == hash).then(|| guard.key_of(&at.slot));
                 if other.flatten().is_some_and(|other| other == key) {

@@ -9,7 +9,7 @@
 //! The claim says that nobody else begins within a second. That a refresh may take longer, that the entry
 //! may have been written or removed in the meantime, and that its key may be on its way already by another
 //! load, is found out under the lock of the shard ([`Store::lead_refresh`]). A refresh is a flight as any
-//! other: who misses the key (because it has gone meanwhile) joins it, a write overtakes it.
+//! other: who misses the key (because it has gone meanwhile) joins it, a write supersedes it.
 //!
 //! # Who runs it
 //! The caller, if the loader is his and cannot leave his call ([`Store::refresh_here`]). Otherwise the cache's
@@ -17,11 +17,11 @@
 
 use std::future::Future;
 
-use crate::flight::flight::Kind;
-use crate::flight::share_error::ShareError;
+use crate::flight::flight::FlightKind;
+use crate::flight::share_error::ErrorSharing;
 use crate::flight::wait::Caller;
-use crate::flight::wait_graph::{self, Running};
-use crate::load::guard::Leader;
+use crate::flight::wait_graph::{self, LoadNode};
+use crate::load::guard::FlightGuard;
 use crate::load::load::{Met, Seek};
 use crate::shard::lifetimes::{Phase, RETRY};
 use crate::store::store::{Store, StoreGuard};
@@ -73,8 +73,8 @@ impl<K, V: Clone> Store<K, V> {
         self.count_look(guard, fresh);
         if fresh {
             entry.touch();
-            if self.prolongs {
-                self.prolong(guard, hash, entry, now);
+            if self.extends_on_read {
+                self.extend(guard, hash, entry, now);
             }
         }
         let (status, due) = match phase {
@@ -110,9 +110,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         key: (u64, K),
         old: Old<V>,
         loader: impl FnOnce() -> Result<V, E>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.claim, wait_graph::innermost()) {
+        match self.lead_refresh(key, old.claim, wait_graph::current_load()) {
             Some(leader) => leader.load_here(loader, share),
             None => Ok(self.serve(old)),
         }
@@ -124,9 +124,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         key: (u64, K),
         old: Old<V>,
         loader: impl Future<Output = Result<V, E>>,
-        share: &impl ShareError<E>,
+        share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.claim, wait_graph::innermost()) {
+        match self.lead_refresh(key, old.claim, wait_graph::current_load()) {
             Some(leader) => leader.load(Caller::Task, loader, share).await,
             None => Ok(self.serve(old)),
         }
@@ -144,8 +144,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         (hash, key): (u64, K),
         claim: u64,
-        outer: Option<std::sync::Arc<dyn Running>>,
-    ) -> Option<Leader<'_, K, V>> {
+        outer: Option<std::sync::Arc<dyn LoadNode>>,
+    ) -> Option<FlightGuard<'_, K, V>> {
         self.check_levels(hash, &key);
         let guard = self.table.pin();
         let seek = Seek { entry: false, flight: true };
@@ -166,7 +166,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                     counters.refreshes.add(1);
                 }
                 let own = (hash, key);
-                Some(self.lead((shard, false), own, Kind::Shared, outer).replacing())
+                Some(self.lead((shard, false), own, FlightKind::Shared, outer).replacing())
             }
         }
     }

@@ -112,13 +112,13 @@ impl Lifetimes {
 
     /// May the old value of an entry be served while, or after, it is loaded again?
     #[inline]
-    pub(crate) fn outlives_loads(&self) -> bool {
+    pub(crate) fn serves_old_values(&self) -> bool {
         self.refreshes() || self.serves_stale()
     }
 
     /// Must each entry have a pace (`table/times.rs`)?
     pub(crate) fn refresh_states(&self) -> bool {
-        self.idles() || self.outlives_loads()
+        self.idles() || self.serves_old_values()
     }
 
     /// When a time to live is over that began with the writing of an entry. With jitter that comes
@@ -137,7 +137,7 @@ impl Lifetimes {
     }
 
     /// The deadline that the configuration gives to an entry.
-    pub(crate) fn limit(&self, hash: u32, written: u64) -> u64 {
+    pub(crate) fn ttl_deadline(&self, hash: u32, written: u64) -> u64 {
         self.end_of(self.ttl, hash, written)
     }
 
@@ -218,28 +218,28 @@ mod tests {
     #[test]
     fn jitter_only_shortens_and_by_no_more_than_it_says() {
         let lifetimes = jittered(1_000_000, 0.25);
-        let mut all: Vec<u64> = (0..1000).map(|hash| lifetimes.limit(hash, 7) - 7).collect();
+        let mut all: Vec<u64> = (0..1000).map(|hash| lifetimes.ttl_deadline(hash, 7) - 7).collect();
         assert!(all.iter().all(|nanos| (750_000..=1_000_000).contains(nanos)));
         all.sort_unstable();
         all.dedup();
         assert!(all.len() > 900, "the deadlines are spread");
         assert!(all[0] < 760_000 && all[all.len() - 1] > 990_000);
-        assert_eq!(lifetimes.limit(3, 7), lifetimes.limit(3, 7));
-        assert_ne!(lifetimes.limit(3, 7) - 7, lifetimes.limit(3, 8) - 8);
+        assert_eq!(lifetimes.ttl_deadline(3, 7), lifetimes.ttl_deadline(3, 7));
+        assert_ne!(lifetimes.ttl_deadline(3, 7) - 7, lifetimes.ttl_deadline(3, 8) - 8);
     }
 
     #[test]
     fn jitter_leaves_something_of_the_shortest_life() {
-        assert!((0..1000).all(|hash| jittered(1, 0.999).limit(hash, 5) == 6));
+        assert!((0..1000).all(|hash| jittered(1, 0.999).ttl_deadline(hash, 5) == 6));
     }
 
     #[test]
     fn far_deadlines_are_never_and_nothing_overflows() {
-        assert_eq!(jittered(1_000_000, 0.0).limit(0, 10), 1_000_010);
+        assert_eq!(jittered(1_000_000, 0.0).ttl_deadline(0, 10), 1_000_010);
         assert_eq!(jittered(1_000_000, 0.0).end_of(20, 0, 10), 30);
         for jitter in [0.0, 0.5] {
-            assert_eq!(jittered(1_000_000, jitter).limit(0, NEVER - 1), NEVER);
-            assert_eq!(jittered(NEVER, jitter).limit(0, 10), NEVER);
+            assert_eq!(jittered(1_000_000, jitter).ttl_deadline(0, NEVER - 1), NEVER);
+            assert_eq!(jittered(NEVER, jitter).ttl_deadline(0, 10), NEVER);
         }
     }
 

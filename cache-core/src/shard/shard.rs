@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use crate::flight::in_flight::Register;
+use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
 use crate::policy::{Ghost, Policy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
@@ -33,9 +33,9 @@ const LOOKS: u32 = 64;
 pub(crate) struct ShardState<V> {
     pub(crate) policy: Policy,
     pub(crate) wheel: Wheel,
-    pub(crate) loads: Register<V>,
+    pub(crate) loads: InFlight<V>,
     /// What this shard is meant to hold: its part of the capacity.
-    pub(crate) share: u64,
+    pub(crate) quota: u64,
     /// The most entries it may have, where that does not follow from what they weigh.
     most: u64,
     /// How long entries are kept after their deadlines.
@@ -43,19 +43,19 @@ pub(crate) struct ShardState<V> {
 }
 
 impl<V> ShardState<V> {
-    pub(crate) fn new(share: u64, most: u64, grace: u64, batches: &Arc<Batches>) -> Self {
+    pub(crate) fn new(quota: u64, most: u64, grace: u64, batches: &Arc<Batches>) -> Self {
         ShardState {
-            policy: Policy::new(share),
+            policy: Policy::new(quota),
             wheel: Wheel::new(),
-            loads: Register::new(Written::new(Arc::clone(batches), share)),
-            share,
+            loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
+            quota,
             most,
             grace,
         }
     }
 
-    pub(crate) fn is_over_its_share(&self) -> bool {
-        self.policy.weight() > self.share
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.policy.weight() > self.quota
     }
 }
 
@@ -63,7 +63,7 @@ impl<V> ShardState<V> {
 pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
 
 /// A new value with all that had to be found out about it before the lock was taken.
-pub(crate) struct Arrival<V> {
+pub(crate) struct NewEntry<V> {
     pub(crate) value: V,
     pub(crate) weight: u32,
     pub(crate) times: Times,
@@ -71,17 +71,17 @@ pub(crate) struct Arrival<V> {
 
 /// Where a new value goes.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Target {
     /// Into the place of a live entry with the same key.
-    Of(u32),
+    Replace(u32),
     /// Its key is new to the cache, but perhaps not to the policy.
-    New(Option<Ghost>),
+    Insert(Option<Ghost>),
 }
 
 impl<'p, K, V> Shard<'p, K, V> {
     /// The loads that run for keys of this shard.
     #[inline]
-    pub(crate) fn loads(&mut self) -> &mut Register<V> {
+    pub(crate) fn loads(&mut self) -> &mut InFlight<V> {
         &mut self.state().0.loads
     }
 
@@ -101,7 +101,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     ) -> bool {
         loop {
             let state = self.state().0;
-            let meant_to_hold = state.share - state.share / 8;
+            let meant_to_hold = state.quota - state.quota / 8;
             let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
             if short || !self.evict(ledger) {
                 return false;
@@ -126,10 +126,10 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// What storing a value of this weight needs beyond what the entry in its place holds.
     #[inline]
-    pub(crate) fn need(&mut self, place: Place, weight: u32) -> u64 {
-        let held = match place {
-            Place::Of(old) => self.state().1.weight(old),
-            Place::New(_) => 0,
+    pub(crate) fn need(&mut self, target: Target, weight: u32) -> u64 {
+        let held = match target {
+            Target::Replace(old) => self.state().1.weight(old),
+            Target::Insert(_) => 0,
         };
         u64::from(weight.saturating_sub(held))
     }
@@ -146,19 +146,19 @@ impl<'p, K, V> Shard<'p, K, V> {
     pub(crate) fn store(
         &mut self,
         slot: Reserved,
-        place: Place,
-        arrival: Arrival<V>,
+        target: Target,
+        new: NewEntry<V>,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) {
-        let need = self.need(place, arrival.weight);
-        if matches!(place, Place::New(_)) && self.entries() as u64 >= self.state().0.most {
+        let need = self.need(target, new.weight);
+        if matches!(target, Target::Insert(_)) && self.entries() as u64 >= self.state().0.most {
             self.evict(ledger);
         }
-        let Arrival { value, weight, times } = arrival;
+        let NewEntry { value, weight, times } = new;
         let completed = self.complete(slot, value, weight, &times);
         ledger.reservation.spend(need);
-        let block = match place {
-            Place::Of(old) => {
+        let block = match target {
+            Target::Replace(old) => {
                 let (state, nodes) = self.state();
                 let surplus = nodes.weight(old).saturating_sub(weight);
                 state.policy.replace(nodes, old, completed.id());
@@ -169,25 +169,25 @@ impl<'p, K, V> Shard<'p, K, V> {
                     .push(entry, cause_or_expired(entry, RemovalCause::Replaced, ledger.now));
                 block
             }
-            Place::New(ghost) => {
+            Target::Insert(ghost) => {
                 let (state, nodes) = self.state();
                 state.policy.admit(nodes, completed.id(), ghost);
                 self.publish(completed)
             }
         };
-        self.arm(block, times.deadline.min(times.idle_until));
+        self.arm(block, times.deadline.min(times.idle_deadline));
     }
 
     /// A value that is not stored, under the key of a reserved slot: the listener is shown both all
     /// the same.
-    pub(crate) fn turn_away(
+    pub(crate) fn reject(
         &mut self,
         slot: Reserved,
-        arrival: Arrival<V>,
+        new: NewEntry<V>,
         cause: RemovalCause,
         removed: &mut RemovedEntries<'p, K, V>,
     ) {
-        let Arrival { value, weight, times } = arrival;
+        let NewEntry { value, weight, times } = new;
         removed.push(self.refuse(slot, value, weight, &times), cause);
     }
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::shard::shard::Arrival;
+use crate::shard::shard::NewEntry;
 use crate::store::store::{BoxedExpiry, Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
 use crate::types::info::EntryInfo;
@@ -33,47 +33,47 @@ fn after(now: u64, duration: Option<Duration>) -> u64 {
 impl<K, V> Store<K, V> {
     /// Finds out all that must be known of a value before the lock is taken, and the time. Runs the
     /// user's code: weigher, expiry, clock.
-    pub(crate) fn receive(
+    pub(crate) fn prepare(
         &self,
         (hash, key): (u64, &K),
         value: V,
         ttl: Option<Duration>,
         load_nanos: u64,
-    ) -> (Arrival<V>, u64)
+    ) -> (NewEntry<V>, u64)
     where
         K: Eq,
     {
         let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
         let (mut times, now) = self.date(hash, &value, ttl, load_nanos);
         if let Some(expiry) = &self.config.expiry {
-            let term = self.ask_expiry(expiry, (hash, key), &value, now);
-            times.term = times.term.min(term);
-            times.deadline = times.deadline.min(term);
+            let entry_deadline = self.ask_expiry(expiry, (hash, key), &value, now);
+            times.entry_deadline = times.entry_deadline.min(entry_deadline);
+            times.deadline = times.deadline.min(entry_deadline);
         }
-        (Arrival { value, weight, times }, now)
+        (NewEntry { value, weight, times }, now)
     }
 
     /// Does somebody want to see the key of each value that comes?
-    pub(crate) fn shows_keys(&self) -> bool {
+    pub(crate) fn needs_key(&self) -> bool {
         self.config.weigher.is_some() || self.config.expiry.is_some()
     }
 
     /// As `receive`, where nobody wants to see the key.
-    pub(crate) fn receive_keyless(
+    pub(crate) fn prepare_keyless(
         &self,
         hash: u64,
         value: V,
         load_nanos: u64,
-    ) -> (Arrival<V>, u64) {
+    ) -> (NewEntry<V>, u64) {
         let (times, now) = self.date(hash, &value, None, load_nanos);
-        (Arrival { value, weight: 1, times }, now)
+        (NewEntry { value, weight: 1, times }, now)
     }
 
     /// The times of a value that comes now, but for what `Expiry` says.
     fn date(&self, hash: u64, value: &V, ttl: Option<Duration>, load_nanos: u64) -> (Times, u64) {
         let own = self.config.own_ttl.as_ref().and_then(|own| own(value));
         let own = ttl.into_iter().chain(own).min().map_or(NEVER, nanos);
-        let written = if own == NEVER { self.now() } else { self.begin_terms() };
+        let written = if own == NEVER { self.now() } else { self.begin_entry_ttls() };
         if written == 0 {
             // Nothing expires here, or not yet.
             if own == NEVER && !self.config.lifetimes.limited() {
@@ -81,12 +81,12 @@ impl<K, V> Store<K, V> {
             }
         }
         let (lifetimes, hash) = (&self.config.lifetimes, hash as u32);
-        let term = lifetimes.end_of(own, hash, written);
+        let entry_deadline = lifetimes.end_of(own, hash, written);
         let times = Times {
-            deadline: lifetimes.limit(hash, written).min(term),
-            term,
+            deadline: lifetimes.ttl_deadline(hash, written).min(entry_deadline),
+            entry_deadline,
             written,
-            idle_until: written.saturating_add(lifetimes.idle),
+            idle_deadline: written.saturating_add(lifetimes.idle),
             load_nanos,
         };
         (times, written)
@@ -112,7 +112,7 @@ impl<K, V> Store<K, V> {
         let remaining = left(old.deadline(), now);
         let asked = expiry.expire_after_update(key, value, moment, remaining);
         if asked == remaining {
-            old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.term())
+            old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.entry_deadline())
         } else {
             after(now, asked)
         }
@@ -121,7 +121,7 @@ impl<K, V> Store<K, V> {
     /// Returns `true` if the entry is fresh, and then uses it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn prolong_if_fresh(
+    pub(crate) fn extend_if_fresh(
         &self,
         guard: &StoreGuard<'_, K, V>,
         hash: u64,
@@ -131,13 +131,13 @@ impl<K, V> Store<K, V> {
         let fresh = now < entry.deadline();
         if fresh {
             entry.touch();
-            self.prolong(guard, hash, entry, now);
+            self.extend(guard, hash, entry, now);
         }
         fresh
     }
 
     /// An entry was found fresh, and is used: its deadline may move. Runs the user's expiry.
-    pub(crate) fn prolong(
+    pub(crate) fn extend(
         &self,
         guard: &StoreGuard<'_, K, V>,
         hash: u64,
@@ -174,7 +174,7 @@ impl<K, V> Store<K, V> {
             return;
         }
         let before = entry.deadline();
-        self.set_term(entry, after(now, asked));
+        self.set_entry_deadline(entry, after(now, asked));
         if entry.deadline() < before {
             // Its timer would come too late. The pin keeps the slot from being another entry's.
             let mut shard = guard.lock(self.table.shard_of(hash));
@@ -188,12 +188,12 @@ impl<K, V> Store<K, V> {
     /// Gives a fresh entry another time to live, from now on; false if there is none. Takes the lock of
     /// the key's shard.
     pub(crate) fn set_ttl(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy, ttl: Duration) -> bool {
-        let (now, guard) = (self.begin_terms(), self.table.pin());
-        let term = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
+        let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
+        let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
         let (mut shard, found) = guard.lock_key(hash, eq, &Retries::new(&guard));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
-            self.set_term(entry, term);
+            self.set_entry_deadline(entry, entry_deadline);
             shard.arm(shard.block_of(entry.id()), entry.deadline());
         }
         drop(shard);
@@ -201,16 +201,16 @@ impl<K, V> Store<K, V> {
     }
 
     /// Changes the part of an entry's deadline that is its own. Its timer may have to be set, too.
-    fn set_term(&self, entry: EntryRef<'_, K, V>, term: u64) {
-        let mut limit = NEVER;
+    fn set_entry_deadline(&self, entry: EntryRef<'_, K, V>, entry_deadline: u64) {
+        let mut ttl_deadline = NEVER;
         if let Some(written) = self.written(entry) {
-            limit = self.config.lifetimes.limit(entry.hash(), written);
+            ttl_deadline = self.config.lifetimes.ttl_deadline(entry.hash(), written);
             entry.note_written(written);
         }
         if let Some(refresh_state) = entry.refresh_state() {
-            refresh_state.set_term(term);
+            refresh_state.set_entry_deadline(entry_deadline);
         }
-        entry.set_deadline(limit.min(term));
+        entry.set_deadline(ttl_deadline.min(entry_deadline));
     }
 
     /// What is known of a fresh entry. No lock.

@@ -2,7 +2,7 @@
 //!
 //! # How it lives and ends
 //! Caches stand in a list, by weak reference, each with the time of its next turn; the thread sleeps until
-//! the earliest. A cache is on the list from its making until its last handle is dropped: its [`Kept`] takes
+//! the earliest. A cache is on the list from its making until its last handle is dropped: its [`Registration`] takes
 //! it off, and wakes the thread, which ends when the list is empty. So the thread never outlives the last
 //! cache by more than it takes to wake up, however long the period.
 //!
@@ -10,7 +10,7 @@
 //! one, if there are caches on the list.
 //!
 //! # What it holds
-//! Nothing, but for moments. Looking after a cache goes by steps ([`Tidy`]), a shard at a time; for each the
+//! Nothing, but for moments. Looking after a cache goes by steps ([`Maintain`]), a shard at a time; for each the
 //! thread upgrades its reference and lets go of it again. If the last handle goes in just such a moment, the
 //! cache is dropped by this thread, a step later. The list's lock is never held while a cache is looked
 //! after or dropped, so listeners and drops may build and drop caches.
@@ -33,13 +33,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::util::fork::Global;
-use crate::util::panics::dispose;
+use crate::util::panics::drop_payload;
 use crate::util::sync::process::{Condvar, MutexGuard};
 
 /// What the janitor looks after.
-pub(crate) trait Tidy: Send + Sync {
+pub(crate) trait Maintain: Send + Sync {
     /// Does a part of the work, which are numbered from 0. False when there was none of that number.
-    fn tidy(&self, step: usize) -> bool;
+    fn maintain(&self, step: usize) -> bool;
 }
 
 static LIST: Global<List> = Global::new(
@@ -58,7 +58,7 @@ static LIST: Global<List> = Global::new(
 static CHANGED: Condvar = Condvar::new();
 
 struct List {
-    caches: BTreeMap<u64, Turn>,
+    caches: BTreeMap<u64, Schedule>,
     /// When the next turn of each cache is, and the cache's number. Without those that have none.
     turns: BTreeSet<(Instant, u64)>,
     next: u64,
@@ -66,8 +66,8 @@ struct List {
     running: bool,
 }
 
-struct Turn {
-    cache: Weak<dyn Tidy>,
+struct Schedule {
+    cache: Weak<dyn Maintain>,
     period: Duration,
     /// Never, if that lies beyond what the platform's clock can say.
     next: Option<Instant>,
@@ -88,15 +88,15 @@ impl List {
     }
 
     /// Adds a cache, whose first turn is one period from now. Returns its number.
-    fn add(&mut self, cache: Weak<dyn Tidy>, period: Duration, now: Instant) -> u64 {
+    fn add(&mut self, cache: Weak<dyn Maintain>, period: Duration, now: Instant) -> u64 {
         let (number, next) = (self.next, now.checked_add(period));
         self.next += 1;
         self.turns.extend(next.map(|at| (at, number)));
-        self.caches.insert(number, Turn { cache, period, next });
+        self.caches.insert(number, Schedule { cache, period, next });
         number
     }
 
-    fn remove(&mut self, number: u64) -> Option<Turn> {
+    fn remove(&mut self, number: u64) -> Option<Schedule> {
         let left = self.caches.remove(&number);
         if let Some(at) = left.as_ref().and_then(|turn| turn.next) {
             self.turns.remove(&(at, number));
@@ -111,7 +111,7 @@ impl List {
 
     /// The cache whose turn is the earliest of those that have come; its next one is a period from
     /// now.
-    fn take_turn(&mut self, now: Instant) -> Option<Weak<dyn Tidy>> {
+    fn take_turn(&mut self, now: Instant) -> Option<Weak<dyn Maintain>> {
         let &(at, number) = self.turns.first().filter(|(at, _)| *at <= now)?;
         self.turns.remove(&(at, number));
         let turn = self.caches.get_mut(&number)?;
@@ -123,13 +123,13 @@ impl List {
 
 /// A cache's place on the list. Dropping it takes it off.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Registration {
     number: u64,
 }
 
 /// Has a cache looked after once in each period, from now on. The cache keeps the answer for as long as it
 /// lives.
-pub(crate) fn keep(cache: Weak<dyn Tidy>, period: Duration) -> io::Result<Kept> {
+pub(crate) fn keep(cache: Weak<dyn Maintain>, period: Duration) -> io::Result<Registration> {
     let mut list = LIST.lock();
     list.start()?;
     let earliest = list.earliest();
@@ -138,10 +138,10 @@ pub(crate) fn keep(cache: Weak<dyn Tidy>, period: Duration) -> io::Result<Kept> 
     if list.earliest() != earliest {
         CHANGED.notify_one();
     }
-    Ok(Kept { number })
+    Ok(Registration { number })
 }
 
-impl Drop for Kept {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut list = LIST.lock();
         let left = list.remove(self.number);
@@ -160,7 +160,7 @@ fn run() {
     while !list.caches.is_empty() {
         let now = Instant::now();
         match (list.take_turn(now), list.earliest()) {
-            (Some(cache), _) => MutexGuard::unlocked(&mut list, || look_after(&cache)),
+            (Some(cache), _) => MutexGuard::unlocked(&mut list, || maintain_all(&cache)),
             (None, at) => CHANGED.wait_until(&mut list, at),
         }
     }
@@ -168,16 +168,16 @@ fn run() {
     list.running = false;
 }
 
-fn look_after(cache: &Weak<dyn Tidy>) {
+fn maintain_all(cache: &Weak<dyn Maintain>) {
     for step in 0.. {
         let more = catch_unwind(AssertUnwindSafe(|| {
-            // Not there any more, or not yet: then `Kept` is about to be dropped, or its turn comes again.
-            cache.upgrade().is_some_and(|cache| cache.tidy(step))
+            // Not there any more, or not yet: then `Registration` is about to be dropped, or its turn comes again.
+            cache.upgrade().is_some_and(|cache| cache.maintain(step))
         }));
         match more {
             Ok(true) => {}
             Ok(false) => return,
-            Err(panic) => dispose(panic),
+            Err(panic) => drop_payload(panic),
         }
     }
 }
@@ -192,8 +192,8 @@ mod tests {
     #[derive(Default)]
     struct Counting([AtomicUsize; 3]);
 
-    impl Tidy for Counting {
-        fn tidy(&self, step: usize) -> bool {
+    impl Maintain for Counting {
+        fn maintain(&self, step: usize) -> bool {
             let Some(count) = self.0.get(step) else { return false };
             count.fetch_add(1, SeqCst);
             assert_ne!(step, 1, "on purpose");
@@ -213,7 +213,7 @@ mod tests {
         let millisecond = Duration::from_millis(1);
         for _ in 0..3 {
             let (first, second) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
-            let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Tidy>;
+            let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Maintain>;
             let kept = keep(weak(&first), millisecond).unwrap();
             let far = keep(weak(&second), Duration::from_secs(3_600)).unwrap();
             let never = keep(weak(&second), Duration::MAX).unwrap();
@@ -238,7 +238,7 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let periods = [Duration::from_millis(30), Duration::from_millis(20), Duration::MAX];
-        let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Tidy>;
+        let weak = |cache: &Arc<Counting>| Arc::downgrade(cache) as Weak<dyn Maintain>;
         let numbers: Vec<u64> = caches
             .iter()
             .zip(periods)
@@ -263,6 +263,6 @@ mod tests {
 
     #[test]
     fn a_cache_that_is_gone_is_not_looked_after() {
-        look_after(&(Weak::<Counting>::new() as Weak<dyn Tidy>));
+        maintain_all(&(Weak::<Counting>::new() as Weak<dyn Maintain>));
     }
 }

@@ -45,7 +45,7 @@ use crate::types::stats::{Counters, Stats};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::Alone;
-use crate::util::panics::{dispose, title};
+use crate::util::panics::{drop_payload, title};
 
 /// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
 /// more.
@@ -104,10 +104,10 @@ pub(crate) struct Store<K, V> {
     /// Some entry has had a deadline: writers must look at the clock.
     timed: AtomicBool,
     /// A use of an entry may move its deadline; so it may have others than the one in its slot.
-    pub(crate) prolongs: bool,
-    /// [`Lifetimes::outlives_loads`](crate::shard::lifetimes::Lifetimes::outlives_loads), for hits of calls that may
+    pub(crate) extends_on_read: bool,
+    /// [`Lifetimes::serves_old_values`](crate::shard::lifetimes::Lifetimes::serves_old_values), for hits of calls that may
     /// load: one flag in a line that they read anyway.
-    pub(crate) outlives_loads: bool,
+    pub(crate) serves_old_values: bool,
     /// One moment by two clocks; where the user's `Expiry` is to be told moments.
     anchor: Option<(Instant, u64)>,
     /// Where the search for a shard with too much begins next.
@@ -162,10 +162,11 @@ impl<K, V> Store<K, V> {
         let refresh_states = lifetimes.refresh_states() || config.expiry.is_some();
         // Where nothing but `time_to_live` says when entries expire, that also says when they were written.
         let timed = lifetimes.limited() || refresh_states || config.own_ttl.is_some();
-        let dates = refresh_states || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
+        let write_times = refresh_states || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
         let columns =
-            ColumnSet { weights: weighted, dates, refresh_states, idles: lifetimes.idles() };
-        let (prolongs, grace) = (columns.idles || config.expiry.is_some(), lifetimes.grace());
+            ColumnSet { weights: weighted, write_times, refresh_states, idles: lifetimes.idles() };
+        let (extends_on_read, grace) =
+            (columns.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = TableConfig {
             shards,
             entries,
@@ -174,17 +175,17 @@ impl<K, V> Store<K, V> {
             threads: (2 * expected_threads()).max(8),
             columns,
         };
-        let share = bound.div_ceil(shards as u64);
+        let quota = bound.div_ceil(shards as u64);
         // Without weights the bound sees to it.
         let most = if weighted { most.div_ceil(shards as u64) } else { u64::MAX };
         let batches = Arc::default();
         Store {
-            table: Table::new(plan, |_| ShardState::new(share, most, grace, &batches))
+            table: Table::new(plan, |_| ShardState::new(quota, most, grace, &batches))
                 .named(config.name.clone()),
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
-            prolongs,
-            outlives_loads: lifetimes.outlives_loads(),
+            extends_on_read,
+            serves_old_values: lifetimes.serves_old_values(),
             // A cache without times needs no clock, and there are platforms without one.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
             clock,
@@ -244,7 +245,7 @@ impl<K, V> Store<K, V> {
     /// Is it time yet for this entry to expire?
     #[inline]
     pub(crate) fn is_fresh(&self, entry: EntryRef<'_, K, V>) -> bool {
-        if self.prolongs {
+        if self.extends_on_read {
             return self.read_clock() < entry.deadline();
         }
         let deadline = entry.fixed_deadline();
@@ -260,8 +261,8 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Option<EntryRef<'p, K, V>> {
         let entry = guard.find(hash, eq)?;
-        if self.prolongs {
-            return self.prolong_if_fresh(guard, hash, entry).then_some(entry);
+        if self.extends_on_read {
+            return self.extend_if_fresh(guard, hash, entry).then_some(entry);
         }
         let deadline = entry.fixed_deadline();
         if deadline == NEVER || self.clock.is_before(deadline) {
@@ -289,12 +290,12 @@ impl<K, V> Store<K, V> {
 
     /// The time, for an entry with a term of its own. From now on, writers look at the clock; and note the
     /// time, if the cache has a time to live: the deadline does not tell it any more.
-    pub(crate) fn begin_terms(&self) -> u64 {
+    pub(crate) fn begin_entry_ttls(&self) -> u64 {
         if !self.timed.load(Relaxed) {
             self.timed.store(true, Relaxed);
         }
         if self.config.lifetimes.ttl != NEVER {
-            self.table.keep_dates();
+            self.table.record_write_times();
         }
         self.read_clock()
     }
@@ -329,18 +330,18 @@ impl<K, V> Store<K, V> {
 
     /// Tells the listener of entries that have left, and of those that leave because of what it
     /// does; if it is a listener of this cache that calls, after it has returned.
-    pub(crate) fn tell_all<'p>(
+    pub(crate) fn notify_all<'p>(
         &self,
         guard: &'p StoreGuard<'p, K, V>,
         removed: impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)>,
     ) {
         let Some(mut notices) = guard.begin_notices() else { return guard.defer(removed) };
-        removed.for_each(|(entry, cause)| self.tell(guard, entry, cause));
-        self.tell_deferred(guard, &mut notices);
+        removed.for_each(|(entry, cause)| self.notify(guard, entry, cause));
+        self.notify_deferred(guard, &mut notices);
     }
 
     /// Tells the listener of what calls have removed that it has made itself.
-    pub(crate) fn tell_deferred(
+    pub(crate) fn notify_deferred(
         &self,
         guard: &StoreGuard<'_, K, V>,
         notices: &mut Notices<'_, K, V, ShardState<V>>,
@@ -350,12 +351,12 @@ impl<K, V> Store<K, V> {
             if deferred.peek().is_none() {
                 return;
             }
-            deferred.for_each(|(entry, cause)| self.tell(guard, entry, cause));
+            deferred.for_each(|(entry, cause)| self.notify(guard, entry, cause));
         }
     }
 
     /// Tells the listener. A panic of his is caught and counted.
-    pub(crate) fn tell(
+    pub(crate) fn notify(
         &self,
         guard: &StoreGuard<'_, K, V>,
         entry: EntryRef<'_, K, V>,
@@ -363,9 +364,9 @@ impl<K, V> Store<K, V> {
     ) {
         let Some(listener) = &self.config.listener else { return };
         let listen = || listener(entry.key(), entry.value(), cause);
-        let told = catch_unwind(AssertUnwindSafe(listen));
-        if let Err(panic) = told {
-            dispose(panic);
+        let notified = catch_unwind(AssertUnwindSafe(listen));
+        if let Err(panic) = notified {
+            drop_payload(panic);
             guard.counters().listener_panics.add(1);
         }
     }

@@ -7,16 +7,16 @@
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::flight::in_flight::Judged;
+use crate::flight::in_flight::KeyComparisons;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::shard::shard::{Arrival, EXPIRE_STEP, Place, Shard};
+use crate::shard::shard::{EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries};
 use crate::types::removal::RemovalCause;
 
 /// See the module's head.
-pub(crate) struct Call<'s, 'p, K, V> {
+pub(crate) struct WriteTxn<'s, 'p, K, V> {
     pub(crate) store: &'s Store<K, V>,
     pub(crate) guard: &'p StoreGuard<'p, K, V>,
     pub(crate) ledger: Ledger<'s, 'p, K, V>,
@@ -25,7 +25,7 @@ pub(crate) struct Call<'s, 'p, K, V> {
     pub(crate) retries: Retries,
 }
 
-impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
+impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     #[inline]
     pub(crate) fn new(
         store: &'s Store<K, V>,
@@ -35,7 +35,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     ) -> Self {
         let removed = RemovedEntries::new(store.config.listener.is_some(), store.counting(guard));
         let ledger = Ledger { now, reservation: Reservation::new(&store.budget), removed };
-        Call { store, guard, ledger, due, retries: Retries::new(guard) }
+        WriteTxn { store, guard, ledger, due, retries: Retries::new(guard) }
     }
 
     /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
@@ -45,19 +45,19 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         guard: &'p StoreGuard<'p, K, V>,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-        judged: &RefCell<Judged<V>>,
+        compared: &RefCell<KeyComparisons<V>>,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
             let (mut shard, found) = guard.lock_key(hash, eq, retries);
-            let unjudged = shard.loads().unjudged(hash as u32, &judged.borrow());
-            let Some(flight) = unjudged else { return (shard, found) };
+            let first_uncompared = shard.loads().first_uncompared(hash as u32, &compared.borrow());
+            let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);
             retries.again(guard);
             // One that has ended meanwhile is not registered any more.
             if let Some(key) = guard.key_of(flight.slot()) {
                 let is_same_key = eq(key);
-                judged.borrow_mut().add(flight, is_same_key);
+                compared.borrow_mut().add(flight, is_same_key);
             }
         }
     }
@@ -72,23 +72,23 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
         weight: u32,
         lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
-    ) -> (Shard<'p, K, V>, Option<Place>) {
+    ) -> (Shard<'p, K, V>, Option<Target>) {
         let (mut shard, found) = lock(&self.retries);
         if !wanted(&mut shard, found) {
             return (shard, None);
         }
         // Nearly always the key is new, and one entry leaves for it, or nothing need leave.
-        let place = match found {
-            Some(id) => Place::Of(id),
-            None => Place::New(shard.miss(hash, weight)),
+        let target = match found {
+            Some(id) => Target::Replace(id),
+            None => Target::Insert(shard.miss(hash, weight)),
         };
-        let need = shard.need(place, weight);
+        let need = shard.need(target, weight);
         let has_room = self.ledger.reservation.grow_to(need)
             || found.is_none() && shard.make_room(need, false, &mut self.ledger);
         if has_room {
-            return (shard, Some(place));
+            return (shard, Some(target));
         }
-        self.lock_with_room_slowly(shard, place, (hash, weight), lock, wanted)
+        self.lock_with_room_slowly(shard, target, (hash, weight), lock, wanted)
     }
 
     /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
@@ -97,25 +97,25 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     fn lock_with_room_slowly(
         &mut self,
         mut shard: Shard<'p, K, V>,
-        mut place: Place,
+        mut target: Target,
         (hash, weight): (u64, u32),
         lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
-    ) -> (Shard<'p, K, V>, Option<Place>) {
-        let (mut ghost, mut found) = match place {
-            Place::Of(id) => (None, Some(id)),
-            Place::New(ghost) => (Some(ghost), None),
+    ) -> (Shard<'p, K, V>, Option<Target>) {
+        let (mut ghost, mut found) = match target {
+            Target::Replace(id) => (None, Some(id)),
+            Target::Insert(ghost) => (Some(ghost), None),
         };
         let mut insist = false;
         loop {
-            let need = shard.need(place, weight);
+            let need = shard.need(target, weight);
             if self.ledger.reservation.grow_to(need)
                 || shard.make_room(need, insist, &mut self.ledger)
             {
                 // Was the very entry evicted that it was to replace? Then it needs more.
                 found = found.filter(|&id| shard.is_live(id));
-                if found.is_some() == matches!(place, Place::Of(_)) {
-                    return (shard, Some(place));
+                if found.is_some() == matches!(target, Target::Replace(_)) {
+                    return (shard, Some(target));
                 }
             } else {
                 shard.unlock(self.due);
@@ -129,9 +129,9 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                     return (shard, None);
                 }
             }
-            place = match found {
-                Some(id) => Place::Of(id),
-                None => Place::New(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
+            target = match found {
+                Some(id) => Target::Replace(id),
+                None => Target::Insert(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
             };
         }
     }
@@ -148,7 +148,7 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
                 }
                 let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
                 let Some(mut shard) = self.guard.try_lock(index) else { continue };
-                while (may_have_less || shard.state().0.is_over_its_share())
+                while (may_have_less || shard.state().0.is_over_quota())
                     && shard.evict(&mut self.ledger)
                     && !self.ledger.reservation.grow_to(need)
                 {}
@@ -169,19 +169,19 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     /// The listener is shown a value that is not stored, and its key. What it is not shown is
     /// returned, to be dropped when the lock is released.
     #[must_use]
-    pub(crate) fn turn_away(
+    pub(crate) fn reject(
         &mut self,
         shard: &mut Shard<'p, K, V>,
         (hash, key): (u64, K),
-        arrival: Arrival<V>,
+        new: NewEntry<V>,
         cause: RemovalCause,
-    ) -> Option<(K, Arrival<V>)> {
+    ) -> Option<(K, NewEntry<V>)> {
         if !self.ledger.removed.is_listening() {
             self.ledger.removed.count(cause);
-            return Some((key, arrival));
+            return Some((key, new));
         }
         let slot = shard.reserve(hash, key);
-        shard.turn_away(slot, arrival, cause, &mut self.ledger.removed);
+        shard.reject(slot, new, cause, &mut self.ledger.removed);
         None
     }
 
@@ -197,8 +197,8 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
 
     /// Tells the listener of all that was removed.
     #[cold]
-    fn tell_all(&mut self) {
-        self.store.tell_all(self.guard, self.ledger.removed.entries.drain(..));
+    fn notify_all(&mut self) {
+        self.store.notify_all(self.guard, self.ledger.removed.entries.drain(..));
     }
 
     /// As `expire_and_unlock`, freeing nothing.
@@ -211,13 +211,13 @@ impl<'s, 'p, K, V> Call<'s, 'p, K, V> {
     }
 }
 
-impl<K, V> Drop for Call<'_, '_, K, V> {
+impl<K, V> Drop for WriteTxn<'_, '_, K, V> {
     #[inline]
     fn drop(&mut self) {
         // What is reserved goes back with `room`; if there is a listener, before he is told.
         if !self.ledger.removed.entries.is_empty() {
             self.ledger.reservation.give_back();
-            self.tell_all();
+            self.notify_all();
         }
     }
 }

@@ -9,14 +9,14 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::flight::in_flight::Judged;
-use crate::shard::shard::{Arrival, cause_or_expired};
+use crate::flight::in_flight::KeyComparisons;
+use crate::shard::shard::{NewEntry, cause_or_expired};
 use crate::store::store::Store;
-use crate::store::txn::Call;
+use crate::store::txn::WriteTxn;
 use crate::table::{Due, EntryRef, Live, Retries};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
-use crate::util::panics::Panics;
+use crate::util::panics::DeferredPanic;
 
 /// How often [`Store::remove_if`] looks at entries again when its condition has written to the
 /// cache since the last time. One that goes on doing so may replace each entry whenever it is shown
@@ -31,8 +31,12 @@ impl<K, V> Store<K, V> {
     /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
     /// the pin), what was retired is dropped if nobody else can be looking, the thread is unpinned,
     /// garbage is dropped (which could not be freed before).
-    pub(crate) fn write<R>(&self, now: u64, work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R) -> R {
-        let mut panics = Panics::default();
+    pub(crate) fn write<R>(
+        &self,
+        now: u64,
+        work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R,
+    ) -> R {
+        let mut panics = DeferredPanic::default();
         let result = self.write_and_catch(now, work, &mut panics);
         panics.resume();
         result
@@ -41,12 +45,12 @@ impl<K, V> Store<K, V> {
     fn write_and_catch<R>(
         &self,
         now: u64,
-        work: impl FnOnce(&mut Call<'_, '_, K, V>) -> R,
-        panics: &mut Panics,
+        work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R,
+        panics: &mut DeferredPanic,
     ) -> R {
         fork::catch_up();
         let (guard, mut due) = (self.table.pin(), Due::default());
-        let result = work(&mut Call::new(self, &guard, now, &mut due));
+        let result = work(&mut WriteTxn::new(self, &guard, now, &mut due));
         guard.drop_retired(&due, panics);
         self.collect(&due, panics);
         result
@@ -54,7 +58,7 @@ impl<K, V> Store<K, V> {
 
     /// Does what a call has to do about garbage when the thread is no longer pinned by it.
     #[inline]
-    fn collect(&self, due: &Due, panics: &mut Panics) {
+    fn collect(&self, due: &Due, panics: &mut DeferredPanic) {
         if !due.is_empty() {
             let used = self.budget.used();
             let weighted = self.config.weigher.is_some();
@@ -63,60 +67,55 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Stores a value, in the place of the one that is there. Overtakes loads of the key.
+    /// Stores a value, in the place of the one that is there. Supersedes loads of the key.
     pub(crate) fn insert(&self, hash: u64, key: K, value: V, ttl: Option<Duration>)
     where
         K: Eq,
     {
-        let (arrival, now) = self.receive((hash, &key), value, ttl, 0);
-        if let Some(cause) = self.refuses(&arrival, now) {
-            return self.turn_away((hash, key), arrival, cause, now);
+        let (new, now) = self.prepare((hash, &key), value, ttl, 0);
+        if let Some(cause) = self.refuses(&new, now) {
+            return self.reject((hash, key), new, cause, now);
         }
         self.write(now, |call| {
-            let (guard, judged) = (call.guard, RefCell::new(Judged::new()));
+            let (guard, compared) = (call.guard, RefCell::new(KeyComparisons::new()));
             let lock = |retries: &Retries| {
-                Call::lock_to_write(guard, hash, |other| *other == key, &judged, retries)
+                WriteTxn::lock_to_write(guard, hash, |other| *other == key, &compared, retries)
             };
-            let (mut shard, place) = call.lock_with_room(hash, arrival.weight, lock, |_, _| true);
-            let place = place.expect("an insert is always wanted");
+            let (mut shard, target) = call.lock_with_room(hash, new.weight, lock, |_, _| true);
+            let target = target.expect("an insert is always wanted");
             let slot = shard.reserve(hash, key);
-            shard.store(slot, place, arrival, &mut call.ledger);
-            shard.loads().overtake(hash as u32, &judged.borrow());
+            shard.store(slot, target, new, &mut call.ledger);
+            shard.loads().supersede(hash as u32, &compared.borrow());
             call.expire_and_unlock(shard);
         });
     }
 
     /// Why a value cannot be stored, if it cannot: it is dead on arrival, or heavier than the whole
     /// cache.
-    pub(crate) fn refuses(&self, arrival: &Arrival<V>, now: u64) -> Option<RemovalCause> {
+    pub(crate) fn refuses(&self, new: &NewEntry<V>, now: u64) -> Option<RemovalCause> {
         match () {
-            () if arrival.times.deadline <= now => Some(RemovalCause::Expired),
-            () if u64::from(arrival.weight) > self.budget.max() => Some(RemovalCause::Size),
+            () if new.times.deadline <= now => Some(RemovalCause::Expired),
+            () if u64::from(new.weight) > self.budget.max() => Some(RemovalCause::Size),
             () => None,
         }
     }
 
     /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
     /// what was there goes all the same, and the listener is told of both.
-    fn turn_away(
-        &self,
-        (hash, key): (u64, K),
-        arrival: Arrival<V>,
-        refused_for: RemovalCause,
-        now: u64,
-    ) where
+    fn reject(&self, (hash, key): (u64, K), new: NewEntry<V>, refused_for: RemovalCause, now: u64)
+    where
         K: Eq,
     {
         self.write(now, |call| {
-            let (eq, judged) = (|other: &K| *other == key, RefCell::new(Judged::new()));
+            let (eq, compared) = (|other: &K| *other == key, RefCell::new(KeyComparisons::new()));
             let (mut shard, found) =
-                Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
+                WriteTxn::lock_to_write(call.guard, hash, eq, &compared, &call.retries);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
                 shard.remove(id, cause, &mut call.ledger);
             }
-            shard.loads().overtake(hash as u32, &judged.borrow());
-            let _not_shown = call.turn_away(&mut shard, (hash, key), arrival, refused_for);
+            shard.loads().supersede(hash as u32, &compared.borrow());
+            let _not_shown = call.reject(&mut shard, (hash, key), new, refused_for);
             call.expire_and_unlock(shard);
         });
     }
@@ -128,20 +127,20 @@ impl<K, V> Store<K, V> {
         hash: u64,
         cause: RemovalCause,
         eq: impl Fn(&K) -> bool + Copy,
-        see: impl FnOnce(&V) -> R,
+        f: impl FnOnce(&V) -> R,
     ) -> Option<R> {
         let now = self.now();
         self.write(now, |call| {
-            let judged = RefCell::new(Judged::new());
+            let compared = RefCell::new(KeyComparisons::new());
             let (mut shard, found) =
-                Call::lock_to_write(call.guard, hash, eq, &judged, &call.retries);
+                WriteTxn::lock_to_write(call.guard, hash, eq, &compared, &call.retries);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.ledger)
             });
-            shard.loads().overtake(hash as u32, &judged.borrow());
+            shard.loads().supersede(hash as u32, &compared.borrow());
             call.expire_and_unlock(shard);
-            removed.filter(|entry| entry.deadline() > now).map(|entry| see(entry.value()))
+            removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
         })
     }
 
@@ -149,7 +148,7 @@ impl<K, V> Store<K, V> {
     /// shown to the listener and dropped by this call, without it.
     pub(crate) fn remove_all(&self) {
         let now = self.now();
-        let mut panics = Panics::default();
+        let mut panics = DeferredPanic::default();
         for index in 0..self.table.shards() {
             let guard = self.table.pin();
             let mut shard = guard.lock(index);
@@ -157,7 +156,7 @@ impl<K, V> Store<K, V> {
             let weight = state.policy.weight();
             state.policy.clear();
             state.wheel.clear();
-            state.loads.overtake_all();
+            state.loads.supersede_all();
             // Not before nobody can find the entries any more, nor after somebody can store others.
             let detached = shard.detach(|| self.budget.release(weight));
             let counters = self.counting(&guard);
@@ -170,13 +169,13 @@ impl<K, V> Store<K, V> {
                     counters.removed(cause).add(1);
                 }
                 match notices {
-                    Some(_) => self.tell(&guard, entry, cause),
+                    Some(_) => self.notify(&guard, entry, cause),
                     None if is_listening => guard.defer(std::iter::once((entry, cause))),
                     None => {}
                 }
             });
             if let Some(notices) = &mut notices {
-                self.tell_deferred(&guard, notices);
+                self.notify_deferred(&guard, notices);
             }
             drop(notices);
             drop(guard);
@@ -193,22 +192,22 @@ impl<K, V> Store<K, V> {
     ///
     /// What has been replaced since it was picked is looked at again; but not for ever, be it the
     /// condition itself that replaces what it is shown, or another thread.
-    pub(crate) fn remove_if(&self, mut condemned: impl FnMut(&K, &V) -> bool) -> u64
+    pub(crate) fn remove_if(&self, mut predicate: impl FnMut(&K, &V) -> bool) -> u64
     where
         K: Eq,
     {
         let now = self.now();
         let mut count = 0;
-        let mut panics = Panics::default();
+        let mut panics = DeferredPanic::default();
         for index in 0..self.table.shards() {
             let guard = self.table.pin();
-            let mut computing = guard.lock(index).loads().overtake_loads();
+            let mut computing = guard.lock(index).loads().supersede_loads();
             let mut due = Due::default();
             let mut is_condemned = |entry: &EntryRef<'_, K, V>| {
                 if !self.is_kept(*entry) {
                     return false;
                 }
-                let is_condemned = condemned(entry.key(), entry.value());
+                let is_condemned = predicate(entry.key(), entry.value());
                 if !is_condemned {
                     computing.retain(|flight| {
                         flight.hash() as u32 != entry.hash()
@@ -225,7 +224,7 @@ impl<K, V> Store<K, V> {
                 rounds += 1;
                 let mut replaced = Vec::new();
                 for some in picked.chunks(64) {
-                    let mut call = Call::new(self, &guard, now, &mut due);
+                    let mut call = WriteTxn::new(self, &guard, now, &mut due);
                     count += call.remove_picked(index, some, &mut replaced);
                 }
                 picked.clear();
@@ -250,22 +249,22 @@ impl<K, V> Store<K, V> {
 
     /// Frees everything that is expired or unreachable, and gives memory back.
     pub(crate) fn run_pending_tasks(&self) {
-        let mut panics = Panics::default();
-        for step in 0..self.tidy_steps() {
-            panics.catch(|| _ = self.tidy(step));
+        let mut panics = DeferredPanic::default();
+        for step in 0..self.maintenance_steps() {
+            panics.catch(|| _ = self.maintain(step));
         }
         panics.resume();
     }
 
-    fn tidy_steps(&self) -> usize {
+    fn maintenance_steps(&self) -> usize {
         2 * self.table.shards() + 2
     }
 
     /// A part of [`run_pending_tasks`](Self::run_pending_tasks). False when there was none of that number.
     /// First each shard frees what has expired, then garbage is collected; then each shard gives back what
     /// that has left free, and what this has made garbage is collected.
-    pub(crate) fn tidy(&self, step: usize) -> bool {
-        let (shards, mut panics) = (self.table.shards(), Panics::default());
+    pub(crate) fn maintain(&self, step: usize) -> bool {
+        let (shards, mut panics) = (self.table.shards(), DeferredPanic::default());
         let (round, index) = (step / (shards + 1), step % (shards + 1));
         match round {
             0 | 1 if index == shards => self.table.collect_all(&mut panics),
@@ -282,9 +281,9 @@ impl<K, V> Store<K, V> {
     }
 
     /// Frees all entries of a shard that have expired.
-    fn expire_all(&self, index: usize, panics: &mut Panics) {
+    fn expire_all(&self, index: usize, panics: &mut DeferredPanic) {
         let now = self.now();
-        let free_some = |call: &mut Call<'_, '_, K, V>| {
+        let free_some = |call: &mut WriteTxn<'_, '_, K, V>| {
             let mut shard = call.guard.lock(index);
             let more = shard.expire_some(usize::MAX, &mut call.ledger);
             call.unlock(shard);
@@ -294,7 +293,7 @@ impl<K, V> Store<K, V> {
     }
 }
 
-impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
+impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Removes these entries of a shard, and takes off the register what was computed from them and is
     /// not stored yet. Answers how many there still were. An entry that was `replaced` since it was
     /// picked is to be looked at again: perhaps by what was computed from it.
@@ -307,17 +306,17 @@ impl<'p, K: Eq, V> Call<'_, 'p, K, V> {
         let mut count = 0;
         let mut shard = self.guard.lock(index);
         for entry in picked {
-            let (id, low, mut judged) = (entry.id(), entry.hash(), Judged::new());
-            while let Some(flight) = shard.loads().unjudged(low, &judged) {
+            let (id, low, mut compared) = (entry.id(), entry.hash(), KeyComparisons::new());
+            while let Some(flight) = shard.loads().first_uncompared(low, &compared) {
                 self.unlock(shard);
                 self.retries.again(self.guard);
                 if let Some(key) = self.guard.key_of(flight.slot()) {
                     let is_same_key = key == entry.key();
-                    judged.add(flight, is_same_key);
+                    compared.add(flight, is_same_key);
                 }
                 shard = self.guard.lock(index);
             }
-            shard.loads().overtake(low, &judged);
+            shard.loads().supersede(low, &compared);
             let newest = shard.newest(id);
             if shard.is_live(id) {
                 shard.remove(id, RemovalCause::Explicit, &mut self.ledger);

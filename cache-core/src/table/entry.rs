@@ -39,7 +39,7 @@ impl<'p, K, V> EntryRef<'p, K, V> {
     /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline().min(self.slab.idle_until(self.id))
+        self.slot.meta.deadline().min(self.slab.idle_deadline(self.id))
     }
 
     /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.

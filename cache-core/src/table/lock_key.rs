@@ -50,7 +50,7 @@ impl Retries {
 
     /// The call begins anew. The caller holds no lock.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// If it never ends.
     #[cold]
     pub(crate) fn again<K, V, X>(&self, guard: &Guard<'_, K, V, X>) {
@@ -101,10 +101,10 @@ impl<K, V, X> Guard<'_, K, V, X> {
         &self,
         hash: u64,
         eq: impl Fn(&K) -> bool + Copy,
-        judged: Option<(u32, bool)>,
+        compared: Option<(u32, bool)>,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
+        let (mut equal, mut different) = self.judge(hash, |id, key| match compared {
             Some((known, answer)) if known == id => answer,
             _ => eq(key),
         });
@@ -116,12 +116,12 @@ impl<K, V, X> Guard<'_, K, V, X> {
             {
                 return (locked, Some(id));
             }
-            let mut unknown = locked.unjudged(hash as u32, &different);
+            let mut unknown = locked.first_uncompared(hash as u32, &different);
             if unknown.is_some() {
                 // Perhaps a successor of one that is known.
                 different.iter_mut().for_each(|id| *id = locked.newest(*id));
                 different.sort_unstable();
-                unknown = locked.unjudged(hash as u32, &different);
+                unknown = locked.first_uncompared(hash as u32, &different);
             }
             let Some(unknown) = unknown else { return (locked, None) };
             drop(locked);

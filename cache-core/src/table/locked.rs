@@ -93,7 +93,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// An entry of this shard.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// If it is not in the shard.
     pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
         assert!(self.is_live(id), "slot {id} is not in the shard");
@@ -115,7 +115,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// A slot in the shard with this hash that is none of those known to hold other keys, which are
     /// given in order.
-    pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
+    pub(super) fn first_uncompared(&self, hash: u32, different: &[u32]) -> Option<u32> {
         let slab = self.slab();
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
@@ -210,7 +210,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
     /// readable while the thread is pinned. Returns it, and the number of the new slot's block.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// If `old` is not in the shard.
     #[inline]
     pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (EntryRef<'p, K, V>, u32) {
@@ -247,7 +247,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Takes an entry out of the region and retires it. What is returned stays readable while the
     /// thread is pinned.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// If it is not in the shard.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {

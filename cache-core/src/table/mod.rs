@@ -118,8 +118,8 @@ pub(crate) struct TableConfig {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ColumnSet {
     pub(crate) weights: bool,
-    /// When it was written; from the start, see [`Slab::keep_dates`].
-    pub(crate) dates: bool,
+    /// When it was written; from the start, see [`Slab::record_write_times`].
+    pub(crate) write_times: bool,
     /// See [`RefreshState`].
     pub(crate) refresh_states: bool,
     /// It expires when nobody reads it. Needs `paces`.
@@ -217,8 +217,8 @@ impl<K, V, X> Table<K, V, X> {
 
     /// ColumnSet from now on when each entry was written.
     #[inline]
-    pub(crate) fn keep_dates(&self) {
-        self.slab.keep_dates();
+    pub(crate) fn record_write_times(&self) {
+        self.slab.record_write_times();
     }
 
     /// The counters of all threads that have used this table.

@@ -68,7 +68,7 @@ struct SegmentArrays<K, V> {
     slots: Array<Slot<K, V>>,
     links: Array<Links>,
     weights: Option<Array<AtomicU32>>,
-    dates: Option<Array<AtomicU64>>,
+    write_times: Option<Array<AtomicU64>>,
     refresh_states: Option<Array<RefreshState>>,
 }
 
@@ -83,7 +83,7 @@ impl<K, V> SegmentArrays<K, V> {
             self.slots.free();
             self.links.free();
             self.weights.into_iter().for_each(|weights| weights.free());
-            self.dates.into_iter().for_each(|dates| dates.free());
+            self.write_times.into_iter().for_each(|write_times| write_times.free());
             self.refresh_states.into_iter().for_each(|refresh_states| refresh_states.free());
         }
     }
@@ -113,7 +113,7 @@ pub(crate) struct Slab<K, V> {
     weights: Option<Box<Column<AtomicU32, K, V>>>,
     /// When each slot's entry was written, plus 1; 0 if that was before dates were kept. There only in a
     /// cache that keeps dates, be it from some time on.
-    dates: OnceLock<Box<Column<AtomicU64, K, V>>>,
+    write_times: OnceLock<Box<Column<AtomicU64, K, V>>>,
     /// There only in a cache whose entries may be read longer, or loaded again.
     refresh_states: Option<Box<Column<RefreshState, K, V>>>,
     /// Entries expire when nobody reads them.
@@ -140,7 +140,7 @@ impl<K, V> Slab<K, V> {
             slots: Segments::new(),
             links: Segments::new(),
             weights: columns.weights.then(|| Box::new(Segments::new())),
-            dates: OnceLock::new(),
+            write_times: OnceLock::new(),
             refresh_states: columns.refresh_states.then(|| Box::new(Segments::new())),
             idles: columns.idles,
             owners: Segments::new(),
@@ -149,16 +149,16 @@ impl<K, V> Slab<K, V> {
                 owners: Vec::new(),
             }),
         };
-        if columns.dates {
-            slab.keep_dates();
+        if columns.write_times {
+            slab.record_write_times();
         }
         slab
     }
 
     /// ColumnSet dates from now on. Takes the slab's own lock the first time.
     #[inline]
-    pub(crate) fn keep_dates(&self) {
-        if self.dates.get().is_none() {
+    pub(crate) fn record_write_times(&self) {
+        if self.write_times.get().is_none() {
             self.begin_dates();
         }
     }
@@ -167,15 +167,15 @@ impl<K, V> Slab<K, V> {
     fn begin_dates(&self) {
         // Under the lock: a segment is either added to the array here, or by who adds it to all arrays.
         let mut stock = self.stock.lock();
-        self.dates.get_or_init(|| {
-            let dates = Box::new(Segments::new());
+        self.write_times.get_or_init(|| {
+            let write_times = Box::new(Segments::new());
             for (number, segment) in stock.growth.segments.iter_mut().enumerate() {
                 if let Some(segment) = segment {
-                    let added = dates.add_segment(number, self.slots.len(number) as u32);
-                    segment.arrays.dates = Some(added);
+                    let added = write_times.add_segment(number, self.slots.len(number) as u32);
+                    segment.arrays.write_times = Some(added);
                 }
             }
-            dates
+            write_times
         });
     }
 
@@ -213,7 +213,7 @@ impl<K, V> Slab<K, V> {
             self.slots.begin(first);
             self.links.begin(first);
             self.weights.iter().for_each(|weights| weights.begin(first));
-            self.dates.get().into_iter().for_each(|dates| dates.begin(first));
+            self.write_times.get().into_iter().for_each(|write_times| write_times.begin(first));
             self.refresh_states.iter().for_each(|refresh_states| refresh_states.begin(first));
         }
     }
@@ -250,7 +250,10 @@ impl<K, V> Slab<K, V> {
         self.slots.remove_segment(segment);
         self.links.remove_segment(segment);
         self.weights.iter().for_each(|weights| weights.remove_segment(segment));
-        self.dates.get().into_iter().for_each(|dates| dates.remove_segment(segment));
+        self.write_times
+            .get()
+            .into_iter()
+            .for_each(|write_times| write_times.remove_segment(segment));
         self.refresh_states
             .iter()
             .for_each(|refresh_states| refresh_states.remove_segment(segment));
@@ -263,7 +266,10 @@ impl<K, V> Slab<K, V> {
             slots: self.slots.add_raw_segment(number, len),
             links: self.links.add_raw_segment(number, len),
             weights: self.weights.as_ref().map(|weights| weights.add_raw_segment(number, len)),
-            dates: self.dates.get().map(|dates| dates.add_raw_segment(number, len)),
+            write_times: self
+                .write_times
+                .get()
+                .map(|write_times| write_times.add_raw_segment(number, len)),
             refresh_states: self
                 .refresh_states
                 .as_ref()
@@ -308,16 +314,16 @@ impl<K, V> Slab<K, V> {
 
     #[inline]
     pub(super) fn set_written(&self, id: u32, tick: u64) {
-        if let Some(dates) = self.dates.get() {
+        if let Some(write_times) = self.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after it.
-            dates.get(id).store(tick.saturating_add(1), Relaxed);
+            write_times.get(id).store(tick.saturating_add(1), Relaxed);
         }
     }
 
     /// When the slot's entry was written, if dates were kept then.
     #[inline]
     pub(crate) fn written(&self, id: u32) -> Option<u64> {
-        self.dates.get()?.get(id).load(Relaxed).checked_sub(1)
+        self.write_times.get()?.get(id).load(Relaxed).checked_sub(1)
     }
 
     /// See [`RefreshState`].
@@ -329,16 +335,16 @@ impl<K, V> Slab<K, V> {
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self, id: u32) -> u64 {
-        self.meta(id).deadline().min(self.idle_until(id))
+        self.meta(id).deadline().min(self.idle_deadline(id))
     }
 
     /// When the slot's entry expires if nobody reads it, or [`NEVER`].
     #[inline]
-    pub(super) fn idle_until(&self, id: u32) -> u64 {
+    pub(super) fn idle_deadline(&self, id: u32) -> u64 {
         if !self.idles {
             return NEVER;
         }
-        self.refresh_state(id).map_or(NEVER, RefreshState::idle_until)
+        self.refresh_state(id).map_or(NEVER, RefreshState::idle_deadline)
     }
 
     /// The number of the block this slot belongs to, within its shard.
@@ -350,11 +356,18 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
-        let dates = self.dates.get().map_or(0, |dates| dates.bytes());
+        let write_times = self.write_times.get().map_or(0, |write_times| write_times.bytes());
         let refresh_states =
             self.refresh_states.as_ref().map_or(0, |refresh_states| refresh_states.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
-        (slots, weights + dates + refresh_states + self.owners.bytes() + self.stock.lock().bytes())
+        (
+            slots,
+            weights
+                + write_times
+                + refresh_states
+                + self.owners.bytes()
+                + self.stock.lock().bytes(),
+        )
     }
 }
 

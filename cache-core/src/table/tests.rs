@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::*;
-use crate::util::panics::Panics;
+use crate::util::panics::DeferredPanic;
 
 type Small<K, V> = Table<K, V, ()>;
 
@@ -43,7 +43,7 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
 
 /// What a call does when it has released its locks.
 fn end<K, V>(table: &Small<K, V>, guard: Guard<'_, K, V, ()>, due: &Due) {
-    let mut panics = Panics::default();
+    let mut panics = DeferredPanic::default();
     guard.drop_retired(due, &mut panics);
     if !due.is_empty() {
         table.collect_due(due, Live::Entries(0), &mut panics);
@@ -138,7 +138,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
             }
         }
         validate(&table);
-        table.collect_all(&mut Panics::default());
+        table.collect_all(&mut DeferredPanic::default());
         assert_eq!(table.garbage(), 0);
         assert_eq!(alive.load(Relaxed), 2 * model.len() as i64, "a key and a value for each entry");
         drop(table);
@@ -165,7 +165,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     assert_eq!(*seen_before.value(), 7, "the pin columns what it has seen");
     drop(guard);
     validate(&table);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(look(&table, hash_of(7, 64), &7), Some(700));
     assert_eq!(table.pin().lock(0).entries(), 1);
 }
@@ -180,7 +180,7 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
     let guard = table.pin();
     drop(guard.lock(0).detach(|| ()));
     drop(guard);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(alive.load(Relaxed), 0);
     validate(&table);
 }
@@ -206,7 +206,7 @@ fn a_shard_without_entries_has_no_region() {
         }
         validate(&table);
         drop(guard);
-        table.collect_all(&mut Panics::default());
+        table.collect_all(&mut DeferredPanic::default());
     }
     // One that was laid out for entries keeps the room for them.
     let table: Small<u64, u64> = Table::new(TableConfig { initial: 500, ..plan(1) }, |_| ());
@@ -226,11 +226,11 @@ fn a_pinned_reader_delays_memory_and_nobody() {
     for value in 0..10_000 {
         put(&table, hash_of(1, 64), 1, value);
     }
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!((*entry.key(), *entry.value()), (1, 1));
     assert!(table.garbage() > 0);
     drop(guard);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(table.garbage(), 0);
     validate(&table);
 }
@@ -241,7 +241,7 @@ fn slots_are_reused_once_nobody_is_pinned() {
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     let slots = table.bytes().slots / size_of::<slot::Slot<u64, u64>>();
     assert!(slots <= 1024, "{slots} slots for 50 entries");
 }
@@ -292,12 +292,12 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
         shard.publish(slot);
         shard.unlink(id);
     }
-    let mut panics = Panics::default();
+    let mut panics = DeferredPanic::default();
     table.collect_all(&mut panics);
     assert!(catch_unwind(AssertUnwindSafe(|| panics.resume())).is_err());
     assert_eq!(alive.load(Relaxed), 0);
     validate_any(&table);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(table.pin().lock(0).entries(), 0);
 }
 
@@ -317,7 +317,7 @@ fn collecting_where_there_is_no_garbage_takes_no_barrier() {
     // at.
     let advanced = || {
         let stamp = table.epoch.stamp();
-        table.collect_all(&mut Panics::default());
+        table.collect_all(&mut DeferredPanic::default());
         table.epoch.is_free(stamp)
     };
     assert!(!advanced());

@@ -1,4 +1,4 @@
-//! Panics of the user's `Drop`, kept until the work is done.
+//! DeferredPanic of the user's `Drop`, kept until the work is done.
 //!
 //! Dropping garbage means dropping many values, and one that panics must not keep the others, or
 //! the rest of a call that empties the cache, from their turn. The first panic is kept and goes on
@@ -10,14 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 /// See the module's head.
 #[must_use = "a panic that was caught goes on to the caller"]
 #[derive(Default)]
-pub(crate) struct Panics {
+pub(crate) struct DeferredPanic {
     first: Option<Box<dyn Any + Send>>,
 }
 
 /// Drops what a panic carries. That may panic in turn, which must not unwind from here: between the
 /// dropping of slots and their return, or through a listener's caller. What goes on panicking is
 /// given up in the end.
-pub(crate) fn dispose(mut panic: Box<dyn Any + Send>) {
+pub(crate) fn drop_payload(mut panic: Box<dyn Any + Send>) {
     for _ in 0..4 {
         match catch_unwind(AssertUnwindSafe(|| drop(panic))) {
             Ok(()) => return,
@@ -32,12 +32,12 @@ pub(crate) fn title(name: Option<&str>) -> String {
     name.map_or("a cache".to_owned(), |name| format!("cache `{name}`"))
 }
 
-impl Panics {
+impl DeferredPanic {
     pub(crate) fn catch(&mut self, work: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
             match self.first {
                 None => self.first = Some(panic),
-                Some(_) => dispose(panic),
+                Some(_) => drop_payload(panic),
             }
         }
     }

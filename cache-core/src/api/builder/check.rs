@@ -47,12 +47,12 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         if self.expiry.is_some() {
             return Err(BuildError::new(
                 "expire_after",
-                "it is told moments by `std::time::Instant`, which this platform does not have; \
+                "it is notified moments by `std::time::Instant`, which this platform does not have; \
                  give the entries their times by `time_to_live` or `insert_with_ttl`",
             ));
         }
         let lifetimes = self.lifetimes();
-        let timed = lifetimes.limited() || lifetimes.outlives_loads() || self.own_ttl.is_some();
+        let timed = lifetimes.limited() || lifetimes.serves_old_values() || self.own_ttl.is_some();
         if timed && matches!(self.clock, ClockSource::Monotonic) {
             return Err(BuildError::new(
                 "clock",
@@ -99,7 +99,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
                 "refresh_after",
                 format!(
                     "an entry would expire, after a time_to_live of {live:?}, before its refresh is due, \
-                     after {refresh:?}; give less than time_to_live, or see stale_while_revalidate for \
+                     after {refresh:?}; give less than time_to_live, or f stale_while_revalidate for \
                      refreshes after the deadline"
                 ),
             ));

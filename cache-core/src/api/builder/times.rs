@@ -112,7 +112,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     /// call; there the one caller runs it and waits.
     ///
     /// If the refresh fails, the old value stays, and the next attempt is made a second later at the
-    /// earliest. A write to the key, its invalidation or a flush overtakes a refresh as it does any load.
+    /// earliest. A write to the key, its invalidation or a flush supersedes a refresh as it does any load.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A cache while the process forks, and in the child: see `util/fork.rs`.
 
 use super::Inner;
-use crate::store::janitor::Tidy;
+use crate::store::janitor::Maintain;
 use crate::util::fork::{Standing, Stands};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
@@ -23,13 +23,13 @@ where
 #[cfg(any(not(unix), loom, shuttle))]
 impl<K, V, S> Stands for Standing<Inner<K, V, S>> {}
 
-impl<K, V, S> Tidy for Standing<Inner<K, V, S>>
+impl<K, V, S> Maintain for Standing<Inner<K, V, S>>
 where
     K: Send + Sync,
     V: Send + Sync,
     S: Send + Sync,
 {
-    fn tidy(&self, step: usize) -> bool {
-        self.store.tidy(step)
+    fn maintain(&self, step: usize) -> bool {
+        self.store.maintain(step)
     }
 }

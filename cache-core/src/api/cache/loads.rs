@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Cache;
 use crate::flight::flight::Outcome;
-use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::flight::wait::Caller;
 use crate::load::load::ready;
 use crate::load::refresh::Looked;
@@ -25,7 +25,7 @@ where
     /// `init` and the others wait for its value. If `init` panics, the panic goes to its caller, and
     /// one of those who wait runs his own.
     ///
-    /// A write to the key or a flush overtakes a load that is running: those who wait for it are
+    /// A write to the key or a flush supersedes a load that is running: those who wait for it are
     /// given its value, but it is not stored, and who asks after the write begins anew.
     ///
     /// A hit takes no lock. `init` runs without any lock held and may use this cache and others:
@@ -45,7 +45,7 @@ where
     /// [`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate) and
     /// [`stale_if_error`](crate::CacheBuilder::stale_if_error).
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// With the panic of `init`. Also if loads of one and the same key run inside each other 32 levels
     /// deep, which is taken for a recursion without end.
     ///
@@ -212,7 +212,7 @@ where
         looked: Looked<V>,
         key: (u64, K),
         init: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         match looked {
             Looked::Served(value, status) => Ok((value, status)),
@@ -227,7 +227,7 @@ where
         &self,
         key: K,
         init: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<V, E> {
         self.load(Looked::Missing, (self.hash(&key), key), init, share).map(|(value, _)| value)
     }
@@ -241,7 +241,7 @@ where
         init: impl FnOnce() -> R,
         kept: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
-        let kept = |result: &R| kept(result).cloned().ok_or(Outcome::Unshared);
+        let kept = |result: &R| kept(result).cloned().ok_or(Outcome::NotShareable);
         let key = (self.hash(&key), key);
         ready(self.store().reload(Caller::Thread, key, async { init() }, kept))
     }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::Cache;
-use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareError, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::load::refresh::Looked;
 use crate::types::status::Status;
 use equivalent::Equivalent;
@@ -31,7 +31,7 @@ where
     ///
     /// A hit takes no lock. No lock is held while `init` is polled.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As [`get_with`](Self::get_with).
     ///
     /// ```
@@ -87,7 +87,7 @@ where
         looked: Looked<V>,
         key: (u64, K),
         init: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         match looked {
             Looked::Served(value, status) => Ok((value, status)),

@@ -44,7 +44,7 @@ where
     /// else is loading are waited for and not given to `init`; who asks for one of these keys
     /// meanwhile waits for this call. What is loaded here is stored before anything is waited for, so
     /// batches with the same keys do not wait for each other in a ring. A write to one of the keys
-    /// overtakes the load of that key alone.
+    /// supersedes the load of that key alone.
     ///
     /// `init` runs once, or not at all if no key is missing; a further time for keys whose load by
     /// another caller came to nothing. If it panics, the panic goes to the caller, and nothing is
@@ -60,7 +60,7 @@ where
     /// In a cache that refreshes or serves stale values, keys whose refresh this call has claimed are among
     /// those given to `init`. One that it does not answer is taken to be gone, and removed.
     ///
-    /// # Panics
+    /// # DeferredPanic
     /// As [`get_with`](Self::get_with).
     ///
     /// ```

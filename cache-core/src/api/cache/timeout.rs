@@ -84,7 +84,7 @@ where
         let (cache, own, led) = (self.clone(), (hash, key.clone()), Arc::clone(&leads));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                Flight::<V>::innermost().map(|flight| led.set(flight));
+                Flight::<V>::current_load().map(|flight| led.set(flight));
                 init.await.map_err(Arc::new)
             };
             cache.load_async(looked, own, init, ShareArc).await

@@ -35,10 +35,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use super::{Call, Flight, Waiting};
+use super::{Flight, Waiter, Waiters};
 use crate::flight::wait_graph;
 use crate::types::executor::{FutureJob, Spawn};
-use crate::util::panics::dispose;
+use crate::util::panics::drop_payload;
 
 /// The rest of a load. Dropping it before it is ready gives the load up.
 pub(crate) struct Rest<V> {
@@ -57,7 +57,7 @@ impl<V: Send + Sync + 'static> Rest<V> {
     /// Hands it to the party that is to poll it.
     pub(crate) fn go_on(self) {
         let flight = Arc::clone(&self.flight);
-        // Relaxed: see `each_held_up`.
+        // Relaxed: see `for_each_dependent`.
         flight.detached.store(true, Relaxed);
         let mut waiting = flight.waiting();
         waiting.rest = Some(self);
@@ -77,7 +77,7 @@ impl<V> Future for Rest<V> {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(())) => {}
             // Told by the process's hook, counted, and noted with the entry, as in `background_refresh.rs`.
-            Err(panic) => dispose(panic),
+            Err(panic) => drop_payload(panic),
         }
         end(self.load.take());
         Poll::Ready(())
@@ -95,7 +95,7 @@ impl<V> Drop for Rest<V> {
 
 /// Drops what is the user's, in a call that has nothing to do with it.
 fn end(load: Option<FutureJob>) {
-    catch_unwind(AssertUnwindSafe(|| drop(load))).unwrap_or_else(dispose);
+    catch_unwind(AssertUnwindSafe(|| drop(load))).unwrap_or_else(drop_payload);
 }
 
 /// The party that a rest goes to, to be notified without the flight's lock.
@@ -111,7 +111,7 @@ impl<V: Send + Sync + 'static> Handover<V> {
     /// For a task that has stopped waiting, perhaps because it is dropped: a panic of the user's
     /// executor is not its own.
     pub(super) fn finish_quietly(self) {
-        catch_unwind(AssertUnwindSafe(|| self.finish())).unwrap_or_else(dispose);
+        catch_unwind(AssertUnwindSafe(|| self.finish())).unwrap_or_else(drop_payload);
     }
 
     fn finish(self) {
@@ -119,7 +119,7 @@ impl<V: Send + Sync + 'static> Handover<V> {
             Handover::Nothing => {}
             Handover::Task(waker) => {
                 // As in `land`: the trouble of its runtime alone.
-                catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_or_else(dispose);
+                catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_or_else(drop_payload);
             }
             Handover::Executor(rest) => {
                 let executor = Arc::clone(&rest.executor);
@@ -144,17 +144,17 @@ impl<V> Flight<V> {
 
 impl<V: Send + Sync + 'static> Flight<V> {
     /// The load of a value of this type whose loader the calling thread is running.
-    pub(crate) fn innermost() -> Option<Arc<Self>> {
-        let running: Arc<dyn std::any::Any + Send + Sync> = wait_graph::innermost()?;
+    pub(crate) fn current_load() -> Option<Arc<Self>> {
+        let running: Arc<dyn std::any::Any + Send + Sync> = wait_graph::current_load()?;
         running.downcast().ok()
     }
 
     /// Chooses the task that polls the rest of the load from now on, if there is a rest.
-    pub(super) fn choose_driver(&self, waiting: &mut Waiting<V>) -> Handover<V> {
+    pub(super) fn choose_driver(&self, waiting: &mut Waiters<V>) -> Handover<V> {
         waiting.driver = None;
         let Some(rest) = waiting.rest.take() else { return Handover::Nothing };
-        let Waiting { calls, blocked, .. } = waiting;
-        let can_poll = |call: &Call| !call.blocks && !blocked.contains(&call.thread);
+        let Waiters { calls, blocked, .. } = waiting;
+        let can_poll = |call: &Waiter| !call.blocks && !blocked.contains(&call.thread);
         let Some((&ticket, call)) = calls.iter_mut().rev().find(|(_, call)| can_poll(call)) else {
             return Handover::Executor(rest);
         };

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::Running;
+use super::LoadNode;
 use crate::util::sync::thread_local;
 
 thread_local! {
@@ -29,7 +29,7 @@ struct Stack {
 }
 
 impl Stack {
-    fn push(&self, load: Arc<dyn Running>) {
+    fn push(&self, load: Arc<dyn LoadNode>) {
         let mut loads = self.loads.borrow_mut();
         if loads.all.capacity() == 0 {
             let _ = FREE.try_with(|_| ());
@@ -37,7 +37,7 @@ impl Stack {
         loads.push(load);
     }
 
-    fn pop(&self) -> Option<Arc<dyn Running>> {
+    fn pop(&self) -> Option<Arc<dyn LoadNode>> {
         let load = self.loads.borrow_mut().pop();
         if self.ending.get() {
             self.free_if_empty();
@@ -64,9 +64,9 @@ impl Drop for FreeAtExit {
     }
 }
 
-/// The loads on a stack, the innermost last.
+/// The loads on a stack, the current_load last.
 pub(super) struct Loads {
-    all: Vec<Arc<dyn Running>>,
+    all: Vec<Arc<dyn LoadNode>>,
     /// How many of them load a key of this hash, by cache and hash; a load may be on the stack twice.
     /// Kept only while a call asks and there are many loads, so that asking takes no longer the deeper
     /// they are nested.
@@ -81,12 +81,12 @@ impl Loads {
     }
 
     #[inline]
-    pub(super) fn as_slice(&self) -> &[Arc<dyn Running>] {
+    pub(super) fn as_slice(&self) -> &[Arc<dyn LoadNode>] {
         &self.all
     }
 
     #[inline]
-    fn push(&mut self, load: Arc<dyn Running>) {
+    fn push(&mut self, load: Arc<dyn LoadNode>) {
         if let Some(counts) = &mut self.counts {
             count(counts, &load);
         }
@@ -94,7 +94,7 @@ impl Loads {
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<Arc<dyn Running>> {
+    fn pop(&mut self) -> Option<Arc<dyn LoadNode>> {
         let load = self.all.pop()?;
         if self.counts.is_some() {
             self.uncount(&load);
@@ -103,10 +103,10 @@ impl Loads {
     }
 
     #[cold]
-    fn uncount(&mut self, load: &Arc<dyn Running>) {
+    fn uncount(&mut self, load: &Arc<dyn LoadNode>) {
         let counts = self.counts.as_mut().filter(|_| !self.all.is_empty());
         let Some(counts) = counts else { return self.counts = None };
-        load.each_key(&mut |at| {
+        load.for_each_key(&mut |at| {
             let key = (at.cache, at.hash);
             if let Some(count) = counts.get_mut(&key) {
                 *count -= 1;
@@ -128,18 +128,18 @@ impl Loads {
     }
 }
 
-fn count(counts: &mut Counts, load: &Arc<dyn Running>) {
-    load.each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
+fn count(counts: &mut Counts, load: &Arc<dyn LoadNode>) {
+    load.for_each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
 }
 
 #[inline]
-pub(super) fn push(load: Arc<dyn Running>) {
+pub(super) fn push(load: Arc<dyn LoadNode>) {
     let _ = STACK.try_with(|stack| stack.push(load));
 }
 
 /// What comes off the stack is the caller's to drop: not inside of a borrow.
 #[inline]
-pub(super) fn pop() -> Option<Arc<dyn Running>> {
+pub(super) fn pop() -> Option<Arc<dyn LoadNode>> {
     STACK.try_with(Stack::pop).ok().flatten()
 }
 

@@ -7,7 +7,7 @@ use super::super::{
     TableConfig, Times,
 };
 use super::{Tracked, model, spawn};
-use crate::util::panics::Panics;
+use crate::util::panics::DeferredPanic;
 
 /// A key or a value of the table.
 type Word = Tracked;
@@ -76,7 +76,7 @@ fn remove(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
 }
 
 fn collect(table: &Tested) {
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
 }
 
 /// Runs `reads` on one thread beside `writes` on another, after which the garbage is collected.
@@ -393,7 +393,7 @@ fn table_reserved_key_outlives_its_publication() {
 
 /// Removes the key 1 and drops it at once, if nobody can be looking.
 fn remove_at_once(table: &Tested) {
-    let (guard, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
+    let (guard, mut due, mut panics) = (table.pin(), Due::default(), DeferredPanic::default());
     let (mut locked, found) = guard.lock_key(HASH, |other| other.get() == 1, &Retries::new(&guard));
     locked.unlink(found.expect("it is there"));
     locked.unlock(&mut due);

@@ -136,7 +136,7 @@ fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
 }
 
 fn segments_come_and_go<V>() {
-    let columns = ColumnSet { weights: true, dates: true, refresh_states: true, idles: true };
+    let columns = ColumnSet { weights: true, write_times: true, refresh_states: true, idles: true };
     let slab = Slab::<u64, V>::new(Some(10_000), columns);
     let empty = slab.bytes();
     for _ in 0..3 {
