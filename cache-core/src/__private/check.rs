@@ -200,7 +200,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         _keep: H,
     ) -> impl Future<Output = R> {
         let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::NotShareable);
-        let key = (cache.hash(&key.0), key.0);
+        let key = cache.hashed(key.0);
         cache.store().reload(Caller::Task, key, body, kept)
     }
 

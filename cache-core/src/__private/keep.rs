@@ -82,11 +82,8 @@ impl ErrorSharing<Absent> for ShareAbsent {
     fn to_shared(&self, _: &Absent) -> Option<std::sync::Arc<dyn std::any::Any + Send + Sync>> {
         ShareNothing.to_shared(&Nothing)
     }
-    fn from_shared(
-        &self,
-        shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>,
-    ) -> Option<Absent> {
-        ShareNothing.from_shared(shared).map(|Nothing| Absent(()))
+    fn recover(&self, shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>) -> Option<Absent> {
+        ShareNothing.recover(shared).map(|Nothing| Absent(()))
     }
     fn is_absence(&self) -> bool {
         true

@@ -217,7 +217,7 @@ where
     S: Hasher,
     H: Keep<R, C>,
 {
-    let keys = keys.into_iter().map(|OwnKey(key)| (cache.hash(&key), key)).collect();
+    let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
     let loader = async {
         match H::split(body.await) {
             Ok(pairs) => {

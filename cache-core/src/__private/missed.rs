@@ -8,6 +8,7 @@ use crate::load::load::Role;
 use crate::load::refresh::Looked;
 use crate::table::Retries;
 use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
 use super::bounds::{Hasher, Key};
@@ -18,7 +19,7 @@ pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
 
 /// The load of one key: its hash, the key, and what was seen of it.
 struct Load<K, V> {
-    key: (u64, K),
+    key: Hashed<K>,
     looked: Looked<V>,
     /// Whether callers who miss the key at the same time share one run.
     shared: bool,
@@ -62,8 +63,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     }
 
     #[cold]
-    fn new<P: Part<Key = O::Key>>(hash: u64, view: View<P>, looked: Looked<V>) -> Self {
-        Self(Some(Load { key: (hash, view.0.to_key()), looked, shared: true }))
+    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked: Looked<V>) -> Self {
+        Self(Some(Load { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
     }
 
     /// Loads, as a thread.
@@ -113,13 +114,18 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
 
 /// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
 /// or a flush supersedes it; nobody can join it.
-fn alone<K, V, S>(cache: &Cache<K, V, S>, (hash, key): (u64, K)) -> Role<'_, K, V>
+fn alone<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Role<'_, K, V>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
     S: Hasher,
 {
-    cache.store().take_role((hash, key), false, wait_graph::current_load(), &Retries::default())
+    cache.store().take_role(
+        Hashed { hash, key },
+        false,
+        wait_graph::current_load(),
+        &Retries::default(),
+    )
 }
 
 /// The value that somebody else has stored in the meantime.

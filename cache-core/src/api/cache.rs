@@ -23,6 +23,7 @@ use crate::types::removal::RemovalCause;
 use crate::types::stats::Stats;
 use crate::types::status::Status;
 use crate::util::fork::{self, Standing};
+use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
 
@@ -128,14 +129,22 @@ where
     }
 
     #[inline]
-    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> KeyHash {
         crate::util::hash::hash(&self.inner.hasher, key)
+    }
+
+    #[inline]
+    pub(crate) fn hashed(&self, key: K) -> Hashed<K>
+    where
+        K: Hash,
+    {
+        Hashed { hash: self.hash(&key), key }
     }
 
     /// Looks a key up and lets `see` look at the value, if it is there. Counts a use and a hit or
     /// miss.
     #[inline]
-    pub(crate) fn look<Q, R>(&self, key: &Q, hash: u64, f: impl FnOnce(&V) -> R) -> Option<R>
+    pub(crate) fn look<Q, R>(&self, key: &Q, hash: KeyHash, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -148,7 +157,7 @@ where
         &self,
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
-        hash: u64,
+        hash: KeyHash,
         f: impl FnOnce(&V) -> R,
     ) -> Option<R>
     where
@@ -172,7 +181,7 @@ where
 
     /// As `look`, for a call that may load.
     #[inline]
-    pub(crate) fn look_to_load<Q>(&self, key: &Q, hash: u64) -> Looked<V>
+    pub(crate) fn look_to_load<Q>(&self, key: &Q, hash: KeyHash) -> Looked<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {

@@ -13,6 +13,7 @@ use crate::load::load;
 use crate::load::refresh::Looked;
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::types::status::Status;
+use crate::util::hash::Hashed;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
@@ -183,7 +184,7 @@ where
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> Result<Op<V>, E>,
     ) -> Result<CompResult<K, V>, E> {
-        let key = (self.cache.hash(&self.key), self.key);
+        let key = self.cache.hashed(self.key);
         let decide = |old| ready(f(old));
         load::ready(self.cache.store().compute(Caller::Thread, key, decide))
     }
@@ -197,7 +198,7 @@ where
         let hash = cache.hash(&key);
         let loaded = match cache.look_to_load(&key, hash) {
             Looked::Served(value, status) => (value, status),
-            looked => cache.load(looked, (hash, key.clone()), init, share)?,
+            looked => cache.load(looked, Hashed { hash, key: key.clone() }, init, share)?,
         };
         Ok(entry_of(key, loaded))
     }
@@ -304,7 +305,7 @@ where
     where
         F: Future<Output = Result<Op<V>, E>>,
     {
-        let key = (self.cache.hash(&self.key), self.key);
+        let key = self.cache.hashed(self.key);
         self.cache.store().compute(Caller::Task, key, f).await
     }
 
@@ -317,7 +318,9 @@ where
         let hash = cache.hash(&key);
         let loaded = match cache.look_to_load(&key, hash) {
             Looked::Served(value, status) => (value, status),
-            looked => cache.load_async(looked, (hash, key.clone()), init, share).await?,
+            looked => {
+                cache.load_async(looked, Hashed { hash, key: key.clone() }, init, share).await?
+            }
         };
         Ok(entry_of(key, loaded))
     }

@@ -14,6 +14,7 @@ use crate::load::refresh::{Looked, Old};
 use crate::table::Retries;
 use crate::types::error::LoadError;
 use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
 
@@ -111,7 +112,12 @@ where
 
     #[cold]
     #[inline(never)]
-    fn load<Q>(&self, looked: Looked<V>, hash: u64, key: &Q) -> Result<(V, Status), LoadError<E>>
+    fn load<Q>(
+        &self,
+        looked: Looked<V>,
+        hash: KeyHash,
+        key: &Q,
+    ) -> Result<(V, Status), LoadError<E>>
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
@@ -120,20 +126,21 @@ where
             looked => {
                 // The loader looks at a key of its own: the other waits in the cache.
                 let init = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-                let loaded = self.cache.load(looked, (hash, key.to_owned()), init, ShareArc);
+                let loaded =
+                    self.cache.load(looked, Hashed { hash, key: key.to_owned() }, init, ShareArc);
                 loaded.map_err(LoadError::Failed)
             }
         }
     }
 
     /// Has an entry refreshed by the executor.
-    fn spawn_refresh<Q>(&self, hash: u64, key: &Q, old: Old<V>) -> (V, Status)
+    fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, old: Old<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
         let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
         let load = move || loader(&own).map_err(Arc::new);
-        self.cache.spawn_refresh((hash, key.to_owned()), old, load, ShareArc)
+        self.cache.spawn_refresh(Hashed { hash, key: key.to_owned() }, old, load, ShareArc)
     }
 
     /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load. The
@@ -151,7 +158,8 @@ where
             return Ok(self.spawn_refresh(hash, key, old).0);
         }
         let load = async { (self.loader)(&key.to_owned()) };
-        let loaded = self.cache.load_result_async(looked, (hash, key.to_owned()), load).await;
+        let loaded =
+            self.cache.load_result_async(looked, Hashed { hash, key: key.to_owned() }, load).await;
         loaded.map_err(LoadError::Failed)
     }
 
@@ -170,7 +178,7 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let own = (self.cache.hash(key), key.to_owned());
+        let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
         let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
         let kept = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
@@ -228,7 +236,7 @@ where
             Looked::Missing => {}
         }
         match self.cache.store().take_role(
-            (hash, key.clone()),
+            Hashed { hash, key: key.clone() },
             true,
             wait_graph::current_load(),
             &Retries::default(),

@@ -54,6 +54,7 @@ use std::task::{Context, Waker};
 use crate::flight::wait_graph::{self, KeyAt, LoadNode};
 use crate::table::{Reserved, SharedSlot};
 use crate::util::fork;
+use crate::util::hash::KeyHash;
 use crate::util::panics::drop_payload;
 use crate::util::sync::{Mutex, MutexGuard};
 
@@ -261,7 +262,7 @@ impl<V> Flight<V> {
     }
 
     /// The hash of the key.
-    pub(crate) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> KeyHash {
         self.key.hash
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::written::{RunningBatch, Written};
+use crate::util::hash::KeyHash;
 
 /// Flights in a list before there are twice as many lists.
 const SHORT: usize = 8;
@@ -79,7 +80,7 @@ impl<V> KeyComparisons<V> {
 
 impl<V> Registered<V> {
     fn has_hash(&self, low: u32) -> bool {
-        self.flight.hash() as u32 == low
+        self.flight.hash().low() == low
     }
 
     fn is(&self, flight: &Arc<Flight<V>>) -> bool {
@@ -112,7 +113,7 @@ impl<V> InFlight<V> {
         self.registered += 1;
         let registered = Registered { kind, began: self.began, vacant, flight };
         let hash = registered.flight.hash();
-        self.list_mut(hash).push(registered);
+        self.list_mut(hash.low()).push(registered);
     }
 
     /// Twice as many lists.
@@ -122,47 +123,47 @@ impl<V> InFlight<V> {
         let old = std::mem::replace(&mut self.lists, (0..twice).map(|_| Vec::new()).collect());
         for registered in old.into_iter().flatten() {
             let hash = registered.flight.hash();
-            self.list_mut(hash).push(registered);
+            self.list_mut(hash.low()).push(registered);
         }
     }
 
     /// The list of a hash. Its upper half says the shard, so the lower one has the variety.
     #[inline]
-    fn list(&self, hash: u64) -> &Vec<Registered<V>> {
-        &self.lists[hash as usize & (self.lists.len() - 1)]
+    fn list(&self, low: u32) -> &Vec<Registered<V>> {
+        &self.lists[low as usize & (self.lists.len() - 1)]
     }
 
     #[inline]
-    fn list_mut(&mut self, hash: u64) -> &mut Vec<Registered<V>> {
-        let list = hash as usize & (self.lists.len() - 1);
+    fn list_mut(&mut self, low: u32) -> &mut Vec<Registered<V>> {
+        let list = low as usize & (self.lists.len() - 1);
         &mut self.lists[list]
     }
 
     /// All flights with this hash.
-    fn with_hash(&self, hash: u64) -> impl Iterator<Item = &Registered<V>> {
-        self.list(hash).iter().filter(move |other| other.flight.hash() == hash)
+    fn with_hash(&self, hash: KeyHash) -> impl Iterator<Item = &Registered<V>> {
+        self.list(hash.low()).iter().filter(move |other| other.flight.hash() == hash)
     }
 
     #[inline]
     fn find(&self, flight: &Arc<Flight<V>>) -> Option<&Registered<V>> {
-        self.list(flight.hash()).iter().find(|other| other.is(flight))
+        self.list(flight.hash().low()).iter().find(|other| other.is(flight))
     }
 
     /// Takes off the register what `keep` does not want of the flights with a hash. What comes off
     /// is held by its leader until he has unregistered it, so nothing of the user's is dropped here,
     /// under the lock.
     fn retain(&mut self, low: u32, keep: impl Fn(&Registered<V>) -> bool) {
-        let list = self.list_mut(u64::from(low));
+        let list = self.list_mut(low);
         let before = list.len();
         list.retain(|other| !other.has_hash(low) || keep(other));
-        self.registered -= before - self.list(u64::from(low)).len();
+        self.registered -= before - self.list(low).len();
         self.shrink();
     }
 
     /// Takes this flight off the register: true if it was on it.
     #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
-        let list = self.list_mut(flight.hash());
+        let list = self.list_mut(flight.hash().low());
         let Some(place) = list.iter().position(|other| other.is(flight)) else { return false };
         let removed = list.swap_remove(place).flight;
         self.registered -= 1;
@@ -202,8 +203,8 @@ impl<V> InFlight<V> {
 
     /// May a value be stored that has no flight: was no key of its hash written since this batch
     /// began, and is none computed?
-    pub(crate) fn may_add(&self, hash: u64, since: &RunningBatch) -> bool {
-        self.written.is_untouched(hash as u32, since)
+    pub(crate) fn may_add(&self, hash: KeyHash, since: &RunningBatch) -> bool {
+        self.written.is_untouched(hash.low(), since)
             && self.with_hash(hash).all(|other| other.kind != FlightKind::Compute)
     }
 
@@ -216,16 +217,20 @@ impl<V> InFlight<V> {
 
     /// An entry with this hash is stored by a load.
     #[inline]
-    pub(crate) fn occupy(&mut self, hash: u64) {
+    pub(crate) fn occupy(&mut self, hash: KeyHash) {
         if self.registered > 0 {
             let same = |other: &&mut Registered<V>| other.flight.hash() == hash;
-            self.list_mut(hash).iter_mut().filter(same).for_each(|other| other.vacant = false);
+            self.list_mut(hash.low())
+                .iter_mut()
+                .filter(same)
+                .for_each(|other| other.vacant = false);
         }
     }
 
     /// Nobody joins this flight any more.
     pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
-        if let Some(found) = self.list_mut(flight.hash()).iter_mut().find(|other| other.is(flight))
+        if let Some(found) =
+            self.list_mut(flight.hash().low()).iter_mut().find(|other| other.is(flight))
         {
             found.kind = FlightKind::Unshared;
         }
@@ -241,7 +246,7 @@ impl<V> InFlight<V> {
         if self.registered == 0 {
             return None;
         }
-        let mut list = self.list(u64::from(low)).iter();
+        let mut list = self.list(low).iter();
         let found = list.find(|other| other.has_hash(low) && !compared.contains(&other.flight));
         found.map(|other| Arc::clone(&other.flight))
     }
@@ -264,7 +269,7 @@ impl<V> InFlight<V> {
         compared: &KeyComparisons<V>,
     ) {
         if let Some(began) = self.find(flight).map(|found| found.began) {
-            let low = flight.hash() as u32;
+            let low = flight.hash().low();
             self.retain(low, |other| other.began >= began || compared.is_other(&other.flight));
         }
     }
@@ -290,7 +295,7 @@ impl<V> InFlight<V> {
     /// The oldest flight with this hash that others wait for and that began after a number of flights;
     /// and how many had begun with it. Who is given it has joined it, until he finds that he need not.
     #[inline]
-    pub(crate) fn awaitable(&self, hash: u64, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
+    pub(crate) fn awaitable(&self, hash: KeyHash, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
         if self.registered == 0 {
             return None;
         }
@@ -336,7 +341,7 @@ mod tests {
     use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {
-        KeyAt { cache: 0, hash, slot: SharedSlot::empty() }
+        KeyAt { cache: 0, hash: KeyHash(hash), slot: SharedSlot::empty() }
     }
 
     #[test]
@@ -369,7 +374,7 @@ mod tests {
         assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
         // One that somebody has joined is not: it holds what it landed with.
         register.add(FlightKind::Shared, true, Arc::clone(&spare));
-        assert!(register.awaitable(1, 0).is_some());
+        assert!(register.awaitable(KeyHash(1), 0).is_some());
         assert!(register.remove(&spare));
         drop(spare);
         assert!(register.take_spare().is_none());

@@ -13,7 +13,7 @@ pub trait ErrorSharing<E> {
     /// What waiters are given; nothing if they cannot be given anything.
     fn to_shared(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
     /// The error made of what the leader shared; nothing if it is of another type.
-    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
+    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
     /// Does this "error" say that there is no value, rather than that it could not be had? Then what was
     /// loaded before is out of date.
     fn is_absence(&self) -> bool {
@@ -31,7 +31,7 @@ impl<E: Clone + Send + Sync + 'static> ErrorSharing<E> for CloneError {
         Some(Arc::new(error.clone()))
     }
 
-    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E> {
+    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E> {
         shared.downcast_ref::<E>().cloned()
     }
 }
@@ -46,7 +46,7 @@ impl<E> ErrorSharing<E> for KeepError {
         None
     }
 
-    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<E> {
+    fn recover(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<E> {
         None
     }
 }
@@ -59,7 +59,7 @@ impl<E: Send + Sync + 'static> ErrorSharing<Arc<E>> for ShareArc {
         Some(Arc::clone(error) as Arc<dyn Any + Send + Sync>)
     }
 
-    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Arc<E>> {
+    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Arc<E>> {
         Arc::clone(shared).downcast().ok()
     }
 }
@@ -76,8 +76,8 @@ impl ErrorSharing<Nothing> for ShareNothing {
         CloneError.to_shared(&Nothing)
     }
 
-    fn from_shared(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Nothing> {
-        CloneError.from_shared(shared)
+    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Nothing> {
+        CloneError.recover(shared)
     }
 
     fn is_absence(&self) -> bool {
@@ -93,7 +93,7 @@ impl ErrorSharing<Infallible> for NeverFails {
         match *error {}
     }
 
-    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<Infallible> {
+    fn recover(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<Infallible> {
         None
     }
 }

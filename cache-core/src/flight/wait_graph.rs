@@ -47,6 +47,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::table::SharedSlot;
+use crate::util::hash::KeyHash;
 use crate::util::sync::thread_local;
 
 /// A load that runs, or several that have one loader.
@@ -66,7 +67,7 @@ pub(crate) trait LoadNode: Any + Send + Sync {
 pub(crate) struct KeyAt {
     /// The cache, by its address.
     pub(crate) cache: usize,
-    pub(crate) hash: u64,
+    pub(crate) hash: KeyHash,
     /// What holds the key, until the load has ended.
     pub(crate) slot: SharedSlot,
 }
@@ -152,7 +153,7 @@ pub(crate) fn depth() -> usize {
 
 /// The loads that the calling thread is inside of and that load a key of this cache with this hash,
 /// if there are at least `least`; else none. O(1) where there are fewer.
-pub(crate) fn loads_of(cache: usize, hash: u64, least: usize) -> Vec<Arc<dyn LoadNode>> {
+pub(crate) fn loads_of(cache: usize, hash: KeyHash, least: usize) -> Vec<Arc<dyn LoadNode>> {
     stack::with(|loads| {
         if loads.as_slice().len() < least || loads.count_of(cache, hash) < least {
             return Vec::new();

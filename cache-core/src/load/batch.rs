@@ -36,12 +36,13 @@ use crate::load::refresh::{Looked, Old};
 use crate::shard::shard::Shard;
 use crate::store::store::Store;
 use crate::table::Retries;
+use crate::util::hash::{Hashed, KeyHash};
 
 /// A key that is to be loaded.
 struct Wanted<V> {
     /// Its place in the batch, where it stands first.
     place: usize,
-    hash: u64,
+    hash: KeyHash,
     may_join: bool,
     timed_out: bool,
     retries: Retries,
@@ -58,8 +59,8 @@ type Joined<V> = (Wanted<V>, Arc<Flight<V>>);
 pub(crate) struct Answers<K, V> {
     /// Numbers of keys that it was asked for, with their values.
     pub(crate) asked: Vec<(usize, V)>,
-    /// Other keys, with their hashes and values.
-    pub(crate) others: Vec<(u64, K, V)>,
+    /// Other keys, with their values.
+    pub(crate) others: Vec<(Hashed<K>, V)>,
 }
 
 /// The keys of a batch, and what is known of them.
@@ -78,7 +79,7 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         keys: &'k [K],
         looked: impl Iterator<Item = Looked<V>>,
         hasher: S,
-        hash: impl Fn(&K) -> u64,
+        hash: impl Fn(&K) -> KeyHash,
     ) -> Self {
         let mut first: HashMap<&K, usize, S> = HashMap::with_hasher(hasher);
         let (mut values, mut wanted, mut again) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,8 +139,8 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                 match loaded {
                     Ok(answers) => {
                         self.publish(led, answers.asked, load_nanos);
-                        for (hash, key, value) in answers.others {
-                            store.add_unasked((hash, key), value, &since, load_nanos);
+                        for (key, value) in answers.others {
+                            store.add_unasked(key, value, &since, load_nanos);
                         }
                     }
                     Err(error) => {
@@ -163,14 +164,18 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
         for mut wanted in self.wanted.drain(..) {
             let key = self.keys[wanted.place].clone();
             if let Some(old) = wanted.old.take() {
-                match store.lead_refresh((wanted.hash, key), old.claim(), outer.clone()) {
+                match store.lead_refresh(
+                    Hashed { hash: wanted.hash, key },
+                    old.claim(),
+                    outer.clone(),
+                ) {
                     Some(leader) => led.push((wanted, leader)),
                     None => self.values[wanted.place] = Some(store.serve(old).0),
                 }
                 continue;
             }
             let Wanted { hash, may_join, .. } = wanted;
-            match store.take_role((hash, key), may_join, outer.clone(), &wanted.retries) {
+            match store.take_role(Hashed { hash, key }, may_join, outer.clone(), &wanted.retries) {
                 Role::Hit(value, _) => self.values[wanted.place] = Some(value),
                 Role::Join(flight, _) => joined.push((wanted, flight)),
                 Role::Lead(leader) => led.push((wanted, leader)),
@@ -228,12 +233,10 @@ impl<'k, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'k, K, V>
                     self.values[wanted.place] = Some(value.clone());
                     continue;
                 }
-                Next::Fail(error)
-                    if ShareNothing.from_shared(error).is_some_and(|Nothing| true) =>
-                {
+                Next::Fail(error) if ShareNothing.recover(error).is_some_and(|Nothing| true) => {
                     continue;
                 }
-                Next::Fail(shared) => match share.from_shared(shared) {
+                Next::Fail(shared) => match share.recover(shared) {
                     Some(error) => {
                         let old = store.old_value(wanted.hash, &self.keys[wanted.place]);
                         self.values[wanted.place] = Some(old.ok_or(error)?.0);
@@ -259,13 +262,13 @@ fn together(flights: impl Iterator<Item = Arc<dyn LoadNode>>) -> Arc<dyn LoadNod
 pub(crate) fn answers<K: Hash + Eq, V>(
     asked: &[&K],
     pairs: Vec<(K, V)>,
-    hash: impl Fn(&K) -> u64,
+    hash: impl Fn(&K) -> KeyHash,
 ) -> Answers<K, V> {
     let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
     let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
     for (number, (key, value)) in numbers.into_iter().zip(pairs) {
         let Some(number) = number else {
-            answers.others.push((hash(&key), key, value));
+            answers.others.push((Hashed { hash: hash(&key), key }, value));
             continue;
         };
         // Before the value is moved: a panic of this would leak it.
@@ -311,7 +314,7 @@ impl ErrorSharing<()> for Shared {
         self.0.clone()
     }
 
-    fn from_shared(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
+    fn recover(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
         None
     }
 }
@@ -319,8 +322,14 @@ impl ErrorSharing<()> for Shared {
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
     /// and was not written since. If it cannot be stored for another reason, the listener is told.
-    fn add_unasked(&self, (hash, key): (u64, K), value: V, since: &RunningBatch, load_nanos: u64) {
-        let (new, now) = self.prepare((hash, &key), value, None, load_nanos);
+    fn add_unasked(
+        &self,
+        Hashed { hash, key }: Hashed<K>,
+        value: V,
+        since: &RunningBatch,
+        load_nanos: u64,
+    ) {
+        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, None, load_nanos);
         self.write(now, |call| {
             let guard = call.guard;
             let lock = |retries: &Retries| guard.lock_key(hash, |other| *other == key, retries);
@@ -331,7 +340,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             if let Some(cause) = self.refuses(&new, now) {
                 let (mut shard, found) = lock(&call.retries);
                 let not_shown = if wanted(&mut shard, found) {
-                    call.reject(&mut shard, (hash, key), new, cause)
+                    call.reject(&mut shard, Hashed { hash, key }, new, cause)
                 } else {
                     Some((key, new))
                 };
@@ -353,7 +362,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) async fn reload_many<R>(
         &self,
         caller: Caller,
-        keys: Vec<(u64, K)>,
+        keys: Vec<Hashed<K>>,
         loader: impl Future<Output = (R, Vec<(usize, V)>)>,
     ) -> R {
         let outer = wait_graph::current_load();

@@ -24,6 +24,7 @@ use crate::load::load::{Met, Seek};
 use crate::store::store::Store;
 use crate::table::Retries;
 use crate::types::entry::{CompResult, Entry, Op};
+use crate::util::hash::Hashed;
 
 /// What a computation begins with.
 enum Begun<'s, K: Eq, V: Clone + Send + Sync + 'static> {
@@ -38,7 +39,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) async fn compute<D, F, E>(
         &self,
         caller: Caller,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         decide: D,
     ) -> Result<CompResult<K, V>, E>
     where
@@ -47,7 +48,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     {
         let retries = Retries::default();
         let (leader, old) = loop {
-            match self.begin((hash, &key), &retries) {
+            match self.begin(Hashed { hash, key: &key }, &retries) {
                 Begun::With(leader, old) => break (leader, old),
                 Begun::Wait(flight) => self.wait_for_turn(caller, &flight).await,
             }
@@ -68,13 +69,13 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         }
     }
 
-    fn begin(&self, (hash, key): (u64, &K), retries: &Retries) -> Begun<'_, K, V> {
+    fn begin(&self, Hashed { hash, key }: Hashed<&K>, retries: &Retries) -> Begun<'_, K, V> {
         self.check_levels(hash, key);
         let guard = self.table.pin();
         retries.has_written(&guard);
-        let (now, own) = (self.now(), (hash, key.clone()));
+        let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
         let seek = Seek { entry: false, flight: true };
-        match self.meet(&guard, (hash, key), seek, retries) {
+        match self.meet(&guard, Hashed { hash, key }, seek, retries) {
             Met::Flight(flight) => Begun::Wait(flight),
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Nobody(shard, found) => {

@@ -21,6 +21,7 @@ use crate::store::txn::WriteTxn;
 use crate::table::{EntryRef, Retries, SharedSlot};
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
+use crate::util::hash::Hashed;
 use crate::util::panics::DeferredPanic;
 
 /// The duty to land a flight. Dropped without having done so, it lands it with
@@ -71,7 +72,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn lead(
         &self,
         (mut shard, vacant): (Shard<'_, K, V>, bool),
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         kind: FlightKind,
         outer: Option<Arc<dyn LoadNode>>,
     ) -> FlightGuard<'_, K, V> {
@@ -227,7 +228,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = self.flight.key(&guard);
-            store.prepare((hash, key), value.clone(), None, self.load_nanos)
+            store.prepare(Hashed { hash, key }, value.clone(), None, self.load_nanos)
         } else {
             store.prepare_keyless(hash, value.clone(), self.load_nanos)
         };
@@ -360,7 +361,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         *state = GuardState::Ended;
         if let Some(place) = place {
             if flight.is_compute() {
-                loads.supersede(hash as u32, &compared.borrow());
+                loads.supersede(hash.low(), &compared.borrow());
             }
             loads.occupy(hash);
             shard.store(flight.take_slot(), place, new, &mut self.ledger);
@@ -394,7 +395,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let in_time = shard.loads().remove(flight);
         *state = GuardState::Ended;
         if let (Some(cause), true) = (remove, in_time) {
-            shard.loads().supersede(hash as u32, &compared.borrow());
+            shard.loads().supersede(hash.low(), &compared.borrow());
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut self.ledger);

@@ -38,6 +38,7 @@ use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, Retries};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
 
 /// How often a load may run inside itself. With a stack of 2 MiB, what Rust gives its threads, that
 /// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose levels
@@ -93,11 +94,16 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// call.
     pub(crate) fn load_here<E>(
         &self,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         loader: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.take_role((hash, key), true, wait_graph::current_load(), &Retries::default()) {
+        match self.take_role(
+            Hashed { hash, key },
+            true,
+            wait_graph::current_load(),
+            &Retries::default(),
+        ) {
             // The usual case, and there is nothing to wait for.
             Role::Lead(leader) => leader.load_here(loader, &share),
             role => ready(self.go_on(Caller::Thread, role, hash, async { loader() }, share)),
@@ -107,12 +113,16 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// As `load_here`, as a task.
     pub(crate) async fn load<E>(
         &self,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         loader: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        let role =
-            self.take_role((hash, key), true, wait_graph::current_load(), &Retries::default());
+        let role = self.take_role(
+            Hashed { hash, key },
+            true,
+            wait_graph::current_load(),
+            &Retries::default(),
+        );
         self.go_on(Caller::Task, role, hash, loader, share).await
     }
 
@@ -121,7 +131,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         &self,
         caller: Caller,
         mut role: Role<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         loader: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
@@ -137,19 +147,24 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             waited = true;
             match self.wait_for(caller, &flight, self.wait_deadline(), &mut timed_out).await {
                 Next::Take(value) => return Ok((value.clone(), Status::Coalesced)),
-                Next::Fail(shared) => match share.from_shared(shared) {
+                Next::Fail(shared) => match share.recover(shared) {
                     Some(error) => return self.old_value(hash, &key).ok_or(error),
                     None => may_join = false,
                 },
                 Next::LoadUnshared => may_join = false,
                 Next::Retry => {}
             }
-            role = self.take_role((hash, key), may_join, wait_graph::current_load(), &retries);
+            role = self.take_role(
+                Hashed { hash, key },
+                may_join,
+                wait_graph::current_load(),
+                &retries,
+            );
         }
     }
 
     /// The value of a key whose load, by another caller, has failed; if it may still be served.
-    pub(crate) fn old_value(&self, hash: u64, key: &K) -> Option<(V, Status)> {
+    pub(crate) fn old_value(&self, hash: KeyHash, key: &K) -> Option<(V, Status)> {
         let lifetimes = &self.config.lifetimes;
         if !lifetimes.serves_old_values() {
             return None;
@@ -165,7 +180,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) async fn reload<R>(
         &self,
         caller: Caller,
-        key: (u64, K),
+        key: Hashed<K>,
         loader: impl Future<Output = R>,
         kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
     ) -> R {
@@ -184,19 +199,19 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Leads whatever is stored or being loaded.
     pub(crate) fn lead_reload(
         &self,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         outer: Option<Arc<dyn LoadNode>>,
     ) -> FlightGuard<'_, K, V> {
         self.check_levels(hash, &key);
         let guard = self.table.pin();
         let shard = guard.lock(self.table.shard_of(hash));
-        self.lead((shard, false), (hash, key), FlightKind::Shared, outer).replacing()
+        self.lead((shard, false), Hashed { hash, key }, FlightKind::Shared, outer).replacing()
     }
 
     /// Joins or leads. `retries`: those of all of the call's rounds.
     pub(crate) fn take_role(
         &self,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         may_join: bool,
         outer: Option<Arc<dyn LoadNode>>,
         retries: &Retries,
@@ -206,7 +221,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // What the thread has written since the last round is no doing of this call.
         retries.has_written(&guard);
         let seek = Seek { entry: true, flight: may_join };
-        match self.meet(&guard, (hash, &key), seek, retries) {
+        match self.meet(&guard, Hashed { hash, key: &key }, seek, retries) {
             Met::Entry(entry, status) => {
                 self.count_status(&guard, status);
                 Role::Hit(entry.value().clone(), status)
@@ -214,7 +229,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             Met::Flight(flight) => Role::Join(flight, key),
             Met::Nobody(shard, found) => {
                 let kind = if may_join { FlightKind::Shared } else { FlightKind::Unshared };
-                Role::Lead(self.lead((shard, found.is_none()), (hash, key), kind, outer))
+                Role::Lead(self.lead((shard, found.is_none()), Hashed { hash, key }, kind, outer))
             }
         }
     }
@@ -226,7 +241,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn meet<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         seek: Seek,
         retries: &Retries,
     ) -> Met<'p, K, V> {
@@ -321,7 +336,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     /// Ends a recursion that has no end in a panic that says so, rather than with the stack.
-    pub(crate) fn check_levels(&self, hash: u64, key: &K) {
+    pub(crate) fn check_levels(&self, hash: KeyHash, key: &K) {
         if wait_graph::depth() < MOST_LEVELS {
             return;
         }

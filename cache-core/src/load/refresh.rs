@@ -27,6 +27,7 @@ use crate::shard::lifetimes::{Phase, RETRY};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{RefreshState, Retries};
 use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
 
 /// What a call that may load finds at first.
 pub(crate) enum Looked<V> {
@@ -60,7 +61,7 @@ impl<K, V: Clone> Store<K, V> {
     pub(crate) fn look_closely(
         &self,
         guard: &StoreGuard<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Looked<V> {
         let Some(entry) = guard.find(hash, eq) else {
@@ -107,7 +108,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// call is if it fails.
     pub(crate) fn refresh_here<E>(
         &self,
-        key: (u64, K),
+        key: Hashed<K>,
         old: Old<V>,
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
@@ -121,7 +122,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// As `refresh_here`, as a task.
     pub(crate) async fn refresh<E>(
         &self,
-        key: (u64, K),
+        key: Hashed<K>,
         old: Old<V>,
         loader: impl Future<Output = Result<V, E>>,
         share: &impl ErrorSharing<E>,
@@ -142,14 +143,14 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(
         &self,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         claim: u64,
         outer: Option<std::sync::Arc<dyn LoadNode>>,
     ) -> Option<FlightGuard<'_, K, V>> {
         self.check_levels(hash, &key);
         let guard = self.table.pin();
         let seek = Seek { entry: false, flight: true };
-        match self.meet(&guard, (hash, &key), seek, &Retries::default()) {
+        match self.meet(&guard, Hashed { hash, key: &key }, seek, &Retries::default()) {
             Met::Entry(..) => unreachable!("not looked for"),
             Met::Flight(flight) => {
                 flight.unjoin();
@@ -165,7 +166,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 if let Some(counters) = self.counting(&guard) {
                     counters.refreshes.add(1);
                 }
-                let own = (hash, key);
+                let own = Hashed { hash, key };
                 Some(self.lead((shard, false), own, FlightKind::Shared, outer).replacing())
             }
         }

@@ -18,6 +18,7 @@ use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::table::{EntryRef, Locked, NEVER, Nodes, Reserved, Times};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
+use crate::util::hash::KeyHash;
 
 /// Expired entries that one write frees at most.
 pub(crate) const EXPIRE_STEP: usize = 16;
@@ -136,8 +137,8 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Tells the policy that a key is about to be stored anew, before room is made for it.
     #[inline]
-    pub(crate) fn miss(&mut self, hash: u64, weight: u32) -> Option<Ghost> {
-        self.state().0.policy.miss(hash as u32, weight)
+    pub(crate) fn miss(&mut self, hash: KeyHash, weight: u32) -> Option<Ghost> {
+        self.state().0.policy.miss(hash.low(), weight)
     }
 
     /// Stores a value under the key of a reserved slot, in the place of `old` if that is given

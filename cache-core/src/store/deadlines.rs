@@ -14,6 +14,7 @@ use crate::shard::shard::NewEntry;
 use crate::store::store::{BoxedExpiry, Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
 use crate::types::info::EntryInfo;
+use crate::util::hash::{Hashed, KeyHash};
 
 /// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].
 pub(crate) fn nanos(duration: Duration) -> u64 {
@@ -35,7 +36,7 @@ impl<K, V> Store<K, V> {
     /// user's code: weigher, expiry, clock.
     pub(crate) fn prepare(
         &self,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         value: V,
         ttl: Option<Duration>,
         load_nanos: u64,
@@ -46,7 +47,7 @@ impl<K, V> Store<K, V> {
         let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
         let (mut times, now) = self.date(hash, &value, ttl, load_nanos);
         if let Some(expiry) = &self.config.expiry {
-            let entry_deadline = self.ask_expiry(expiry, (hash, key), &value, now);
+            let entry_deadline = self.ask_expiry(expiry, Hashed { hash, key }, &value, now);
             times.entry_deadline = times.entry_deadline.min(entry_deadline);
             times.deadline = times.deadline.min(entry_deadline);
         }
@@ -61,7 +62,7 @@ impl<K, V> Store<K, V> {
     /// As `receive`, where nobody wants to see the key.
     pub(crate) fn prepare_keyless(
         &self,
-        hash: u64,
+        hash: KeyHash,
         value: V,
         load_nanos: u64,
     ) -> (NewEntry<V>, u64) {
@@ -70,7 +71,13 @@ impl<K, V> Store<K, V> {
     }
 
     /// The times of a value that comes now, but for what `Expiry` says.
-    fn date(&self, hash: u64, value: &V, ttl: Option<Duration>, load_nanos: u64) -> (Times, u64) {
+    fn date(
+        &self,
+        hash: KeyHash,
+        value: &V,
+        ttl: Option<Duration>,
+        load_nanos: u64,
+    ) -> (Times, u64) {
         let own = self.config.own_ttl.as_ref().and_then(|own| own(value));
         let own = ttl.into_iter().chain(own).min().map_or(NEVER, nanos);
         let written = if own == NEVER { self.now() } else { self.begin_entry_ttls() };
@@ -80,7 +87,7 @@ impl<K, V> Store<K, V> {
                 return (Times { load_nanos, ..Times::TIMELESS }, 0);
             }
         }
-        let (lifetimes, hash) = (&self.config.lifetimes, hash as u32);
+        let (lifetimes, hash) = (&self.config.lifetimes, hash.low());
         let entry_deadline = lifetimes.end_of(own, hash, written);
         let times = Times {
             deadline: lifetimes.ttl_deadline(hash, written).min(entry_deadline),
@@ -97,7 +104,7 @@ impl<K, V> Store<K, V> {
     fn ask_expiry(
         &self,
         expiry: &BoxedExpiry<K, V>,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         value: &V,
         now: u64,
     ) -> u64
@@ -124,7 +131,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn extend_if_fresh(
         &self,
         guard: &StoreGuard<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         entry: EntryRef<'_, K, V>,
     ) -> bool {
         let now = self.read_clock();
@@ -140,7 +147,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn extend(
         &self,
         guard: &StoreGuard<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         entry: EntryRef<'_, K, V>,
         now: u64,
     ) {
@@ -158,7 +165,7 @@ impl<K, V> Store<K, V> {
         &self,
         expiry: &BoxedExpiry<K, V>,
         guard: &StoreGuard<'_, K, V>,
-        (hash, entry): (u64, EntryRef<'_, K, V>),
+        (hash, entry): (KeyHash, EntryRef<'_, K, V>),
         now: u64,
     ) {
         let written = entry.written().unwrap_or(now);
@@ -187,9 +194,14 @@ impl<K, V> Store<K, V> {
 
     /// Gives a fresh entry another time to live, from now on; false if there is none. Takes the lock of
     /// the key's shard.
-    pub(crate) fn set_ttl(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy, ttl: Duration) -> bool {
+    pub(crate) fn set_ttl(
+        &self,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        ttl: Duration,
+    ) -> bool {
         let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
-        let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash as u32, now);
+        let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash.low(), now);
         let (mut shard, found) = guard.lock_key(hash, eq, &Retries::new(&guard));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
@@ -214,7 +226,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// What is known of a fresh entry. No lock.
-    pub(crate) fn info(&self, hash: u64, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
+    pub(crate) fn info(&self, hash: KeyHash, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
         let guard = self.table.pin();
         let entry = self.find(&guard, hash, eq)?;
         let now = self.now();

@@ -45,6 +45,7 @@ use crate::types::stats::{Counters, Stats};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::Alone;
+use crate::util::hash::KeyHash;
 use crate::util::panics::{drop_payload, title};
 
 /// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
@@ -236,7 +237,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn find<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Option<EntryRef<'p, K, V>> {
         guard.find(hash, eq).filter(|entry| self.is_fresh(*entry))
@@ -257,7 +258,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn find_to_use<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Option<EntryRef<'p, K, V>> {
         let entry = guard.find(hash, eq)?;

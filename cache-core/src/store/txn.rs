@@ -14,6 +14,7 @@ use crate::shard::shard::{EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries};
 use crate::types::removal::RemovalCause;
+use crate::util::hash::{Hashed, KeyHash};
 
 /// See the module's head.
 pub(crate) struct WriteTxn<'s, 'p, K, V> {
@@ -43,14 +44,14 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     #[inline]
     pub(crate) fn lock_to_write(
         guard: &'p StoreGuard<'p, K, V>,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         compared: &RefCell<KeyComparisons<V>>,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
             let (mut shard, found) = guard.lock_key(hash, eq, retries);
-            let first_uncompared = shard.loads().first_uncompared(hash as u32, &compared.borrow());
+            let first_uncompared = shard.loads().first_uncompared(hash.low(), &compared.borrow());
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);
             retries.again(guard);
@@ -68,7 +69,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     #[inline]
     pub(crate) fn lock_with_room(
         &mut self,
-        hash: u64,
+        hash: KeyHash,
         weight: u32,
         lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
@@ -98,7 +99,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         &mut self,
         mut shard: Shard<'p, K, V>,
         mut target: Target,
-        (hash, weight): (u64, u32),
+        (hash, weight): (KeyHash, u32),
         lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
         wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Target>) {
@@ -172,7 +173,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     pub(crate) fn reject(
         &mut self,
         shard: &mut Shard<'p, K, V>,
-        (hash, key): (u64, K),
+        Hashed { hash, key }: Hashed<K>,
         new: NewEntry<V>,
         cause: RemovalCause,
     ) -> Option<(K, NewEntry<V>)> {

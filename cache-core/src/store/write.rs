@@ -16,6 +16,7 @@ use crate::store::txn::WriteTxn;
 use crate::table::{Due, EntryRef, Live, Retries};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
+use crate::util::hash::{Hashed, KeyHash};
 use crate::util::panics::DeferredPanic;
 
 /// How often [`Store::remove_if`] looks at entries again when its condition has written to the
@@ -68,13 +69,13 @@ impl<K, V> Store<K, V> {
     }
 
     /// Stores a value, in the place of the one that is there. Supersedes loads of the key.
-    pub(crate) fn insert(&self, hash: u64, key: K, value: V, ttl: Option<Duration>)
+    pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>)
     where
         K: Eq,
     {
-        let (new, now) = self.prepare((hash, &key), value, ttl, 0);
+        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, ttl, 0);
         if let Some(cause) = self.refuses(&new, now) {
-            return self.reject((hash, key), new, cause, now);
+            return self.reject(Hashed { hash, key }, new, cause, now);
         }
         self.write(now, |call| {
             let (guard, compared) = (call.guard, RefCell::new(KeyComparisons::new()));
@@ -85,7 +86,7 @@ impl<K, V> Store<K, V> {
             let target = target.expect("an insert is always wanted");
             let slot = shard.reserve(hash, key);
             shard.store(slot, target, new, &mut call.ledger);
-            shard.loads().supersede(hash as u32, &compared.borrow());
+            shard.loads().supersede(hash.low(), &compared.borrow());
             call.expire_and_unlock(shard);
         });
     }
@@ -102,8 +103,13 @@ impl<K, V> Store<K, V> {
 
     /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
     /// what was there goes all the same, and the listener is told of both.
-    fn reject(&self, (hash, key): (u64, K), new: NewEntry<V>, refused_for: RemovalCause, now: u64)
-    where
+    fn reject(
+        &self,
+        Hashed { hash, key }: Hashed<K>,
+        new: NewEntry<V>,
+        refused_for: RemovalCause,
+        now: u64,
+    ) where
         K: Eq,
     {
         self.write(now, |call| {
@@ -114,8 +120,8 @@ impl<K, V> Store<K, V> {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
                 shard.remove(id, cause, &mut call.ledger);
             }
-            shard.loads().supersede(hash as u32, &compared.borrow());
-            let _not_shown = call.reject(&mut shard, (hash, key), new, refused_for);
+            shard.loads().supersede(hash.low(), &compared.borrow());
+            let _not_shown = call.reject(&mut shard, Hashed { hash, key }, new, refused_for);
             call.expire_and_unlock(shard);
         });
     }
@@ -124,7 +130,7 @@ impl<K, V> Store<K, V> {
     /// the lock.
     pub(crate) fn remove_as<R>(
         &self,
-        hash: u64,
+        hash: KeyHash,
         cause: RemovalCause,
         eq: impl Fn(&K) -> bool + Copy,
         f: impl FnOnce(&V) -> R,
@@ -138,7 +144,7 @@ impl<K, V> Store<K, V> {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.ledger)
             });
-            shard.loads().supersede(hash as u32, &compared.borrow());
+            shard.loads().supersede(hash.low(), &compared.borrow());
             call.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
         })
@@ -210,7 +216,7 @@ impl<K, V> Store<K, V> {
                 let is_condemned = predicate(entry.key(), entry.value());
                 if !is_condemned {
                     computing.retain(|flight| {
-                        flight.hash() as u32 != entry.hash()
+                        flight.hash().low() != entry.hash()
                             || guard.key_of(flight.slot()).is_some_and(|key| key != entry.key())
                     });
                 }

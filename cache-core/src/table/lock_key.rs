@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 
 use super::region::Visit;
 use super::{EntryRef, Guard, Locked};
+use crate::util::hash::KeyHash;
 use crate::util::panics::title;
 
 /// Retries of one call, each after a write of its own thread, from which on they are no accident.
@@ -73,7 +74,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
     #[inline]
     pub(crate) fn lock_key(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
@@ -84,7 +85,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
             let locked = self.lock(self.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => locked.is_live(entry.id),
-                None => !locked.has_hash(hash as u32),
+                None => !locked.has_hash(hash.low()),
             };
             if settled {
                 return (locked, found.map(|entry| entry.id));
@@ -99,7 +100,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
     #[inline(never)]
     fn lock_key_slowly(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         compared: Option<(u32, bool)>,
         retries: &Retries,
@@ -116,12 +117,12 @@ impl<K, V, X> Guard<'_, K, V, X> {
             {
                 return (locked, Some(id));
             }
-            let mut unknown = locked.first_uncompared(hash as u32, &different);
+            let mut unknown = locked.first_uncompared(hash.low(), &different);
             if unknown.is_some() {
                 // Perhaps a successor of one that is known.
                 different.iter_mut().for_each(|id| *id = locked.newest(*id));
                 different.sort_unstable();
-                unknown = locked.first_uncompared(hash as u32, &different);
+                unknown = locked.first_uncompared(hash.low(), &different);
             }
             let Some(unknown) = unknown else { return (locked, None) };
             drop(locked);
@@ -141,12 +142,12 @@ impl<K, V, X> Guard<'_, K, V, X> {
     #[inline]
     pub(crate) fn lock_missing(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         let locked = self.lock(self.table.shard_of(hash));
-        if !locked.has_hash(hash as u32) {
+        if !locked.has_hash(hash.low()) {
             return (locked, None);
         }
         drop(locked);
@@ -155,16 +156,16 @@ impl<K, V, X> Guard<'_, K, V, X> {
 
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
     /// others. What is said of a slot stays true, because this thread is pinned.
-    fn judge(&self, hash: u64, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+    fn judge(&self, hash: KeyHash, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
         let different = RefCell::new(Vec::new());
         let (slab, different_ref) = (&self.table.slab, &different);
         let region = self.table.regions[self.table.shard_of(hash)].load();
         // SAFETY: the region was published to a pinned thread.
         let equal = unsafe {
-            region.search(hash as u32, |id, _| {
+            region.search(hash.low(), |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
-                if slot.meta.hash() != hash as u32 {
+                if slot.meta.hash() != hash.low() {
                     return Visit::Continue;
                 }
                 if eq(id, slot.key()) {
@@ -181,16 +182,16 @@ impl<K, V, X> Guard<'_, K, V, X> {
 
     /// The first entry with this hash on its way. No lock, no `eq`.
     #[inline]
-    fn find_hash(&self, hash: u64) -> Option<EntryRef<'_, K, V>> {
+    fn find_hash(&self, hash: KeyHash) -> Option<EntryRef<'_, K, V>> {
         // SAFETY: as in `find`.
         let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
         let (region, slab) = (word.load(), &self.table.slab);
         // SAFETY: the region was published to a pinned thread.
         let found = unsafe {
-            region.search(hash as u32, move |id, _| {
+            region.search(hash.low(), move |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
-                let same = slot.meta.hash() == hash as u32;
+                let same = slot.meta.hash() == hash.low();
                 if same { Visit::Stop((id, slot)) } else { Visit::Continue }
             })
         };

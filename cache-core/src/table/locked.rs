@@ -17,6 +17,7 @@ use super::times::Times;
 use super::writer::Core;
 use super::{EntryRef, Guard, Table};
 use crate::util::fork;
+use crate::util::hash::KeyHash;
 use crate::util::sync::OuterMutexGuard as MutexGuard;
 
 /// See the module's head.
@@ -132,14 +133,14 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, hash: u64, key: K) -> Reserved {
+    pub(crate) fn reserve(&mut self, hash: KeyHash, key: K) -> Reserved {
         self.guard.pin.reader.notes.count_reserved();
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: it is ours, and holds no key.
         unsafe { slot.write_key(key) };
-        slot.meta.set_hash(hash as u32);
+        slot.meta.set_hash(hash.low());
         slot.meta.set_state(State::Pending);
         Reserved { id, home: self.home() }
     }

@@ -97,6 +97,7 @@ use self::slab::Slab;
 pub(crate) use self::times::{RefreshState, Times};
 use self::writer::{Core, Writer};
 use crate::types::stats::Counters;
+use crate::util::hash::KeyHash;
 use crate::util::sync::{OuterMutex as Mutex, Padded};
 
 /// How large a table is to become.
@@ -211,8 +212,8 @@ impl<K, V, X> Table<K, V, X> {
     /// The shard a key with this hash belongs to. The low half of the hash is left for the group,
     /// the tag and the ghosts.
     #[inline]
-    pub(crate) fn shard_of(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> usize {
+        hash.shard(self.regions.len())
     }
 
     /// ColumnSet from now on when each entry was written.
@@ -282,7 +283,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
     #[inline]
     pub(crate) fn find(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Option<EntryRef<'_, K, V>> {
         // SAFETY: a shard's number is below the number of shards, and there is a region for each.
@@ -291,7 +292,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
         let found = unsafe {
-            region.search(hash as u32, move |id, _| {
+            region.search(hash.low(), move |id, _| {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
                 let slot = slab.slot_unchecked(id);

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::*;
+use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
 type Small<K, V> = Table<K, V, ()>;
@@ -29,6 +30,7 @@ fn hash_of(key: u64, bits: u32) -> u64 {
 }
 
 fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
+    let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
     let (mut shard, found) = guard.lock_key(hash, |other| *other == key, &Retries::new(&guard));
     let slot = shard.reserve(hash, key);
@@ -52,6 +54,7 @@ fn end<K, V>(table: &Small<K, V>, guard: Guard<'_, K, V, ()>, due: &Due) {
 }
 
 fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+    let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
     let (mut shard, found) = guard.lock_key(hash, |other| other == key, &Retries::new(&guard));
     let value = found.map(|id| shard.unlink(id).value().clone());
@@ -61,6 +64,7 @@ fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
 }
 
 fn look<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+    let hash = KeyHash(hash);
     table.pin().find(hash, |other| other == key).map(|entry| entry.value().clone())
 }
 
@@ -153,7 +157,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
         put(&table, hash_of(key, 64), key, key);
     }
     let guard = table.pin();
-    let seen_before = guard.find(hash_of(7, 64), |key| *key == 7).expect("it is there");
+    let seen_before = guard.find(KeyHash(hash_of(7, 64)), |key| *key == 7).expect("it is there");
     let detached = guard.lock(0).detach(|| ());
     assert_eq!(guard.lock(0).entries(), 0);
     assert_eq!(look(&table, hash_of(7, 64), &7), None);
@@ -222,7 +226,7 @@ fn a_pinned_reader_delays_memory_and_nobody() {
     let table: Small<u64, u64> = Table::new(plan(1), |_| ());
     put(&table, hash_of(1, 64), 1, 1);
     let guard = table.pin();
-    let entry = guard.find(hash_of(1, 64), |key| *key == 1).expect("it is there");
+    let entry = guard.find(KeyHash(hash_of(1, 64)), |key| *key == 1).expect("it is there");
     for value in 0..10_000 {
         put(&table, hash_of(1, 64), 1, value);
     }
@@ -261,7 +265,7 @@ fn eq_that_panics_leaves_everything_whole() {
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let guard = table.pin();
-            let _ = guard.lock_key(5, fussy, &Retries::new(&guard)).1;
+            let _ = guard.lock_key(KeyHash(5), fussy, &Retries::new(&guard)).1;
         }));
         assert!(attempt.is_err());
         validate(&table);
@@ -284,8 +288,8 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
     for key in 0..64 {
         let guard = table.pin();
         let (mut shard, _) =
-            guard.lock_key(hash_of(key, 64), |other| *other == key, &Retries::new(&guard));
-        let slot = shard.reserve(hash_of(key, 64), key);
+            guard.lock_key(KeyHash(hash_of(key, 64)), |other| *other == key, &Retries::new(&guard));
+        let slot = shard.reserve(KeyHash(hash_of(key, 64)), key);
         let bomb = Bomb(Counted::new(&alive, key), key % 7 == 0);
         let slot = shard.complete(slot, bomb, 1, &Times::TIMELESS);
         let id = slot.id();

@@ -9,6 +9,7 @@ use crate::load::guard::DetachedLoad;
 use crate::load::refresh::Old;
 use crate::types::executor::Job;
 use crate::types::status::Status;
+use crate::util::hash::Hashed;
 use crate::util::panics::drop_payload;
 
 /// A refresh that is on its way to a thread. Its flight is registered; if it is dropped without having been
@@ -34,7 +35,7 @@ where
     /// Has a refresh made by the executor, which this call has claimed, and gives the old value.
     pub(crate) fn spawn_refresh<E, F, H>(
         &self,
-        key: (u64, K),
+        key: Hashed<K>,
         old: Old<V>,
         loader: F,
         share: H,

@@ -11,6 +11,7 @@ use crate::flight::wait::Caller;
 use crate::load::load::ready;
 use crate::load::refresh::Looked;
 use crate::types::status::Status;
+use crate::util::hash::Hashed;
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
@@ -59,7 +60,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, _) => value,
-            looked => self.load_value(looked, (hash, key), init).0,
+            looked => self.load_value(looked, Hashed { hash, key }, init).0,
         }
     }
 
@@ -72,7 +73,7 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => value,
-            looked => self.load_value(looked, (hash, key.to_owned()), init).0,
+            looked => self.load_value(looked, Hashed { hash, key: key.to_owned() }, init).0,
         }
     }
 
@@ -90,7 +91,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, status) => (value, status),
-            looked => self.load_value(looked, (hash, key), init),
+            looked => self.load_value(looked, Hashed { hash, key }, init),
         }
     }
 
@@ -99,7 +100,7 @@ where
     fn load_value(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl FnOnce() -> V,
     ) -> (V, Status) {
         let Ok(loaded) = self.load(looked, key, || Ok::<V, Infallible>(init()), NeverFails);
@@ -127,7 +128,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, _) => Ok(value),
-            looked => self.load_result(looked, (hash, key), init),
+            looked => self.load_result(looked, Hashed { hash, key }, init),
         }
     }
 
@@ -148,7 +149,7 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => Ok(value),
-            looked => self.load_result(looked, (hash, key.to_owned()), init),
+            looked => self.load_result(looked, Hashed { hash, key: key.to_owned() }, init),
         }
     }
 
@@ -157,7 +158,7 @@ where
     fn load_result<E: Send + Sync + 'static>(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, Arc<E>> {
         self.load(looked, key, || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
@@ -171,7 +172,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, _) => Some(value),
-            looked => self.load_option(looked, (hash, key), init),
+            looked => self.load_option(looked, Hashed { hash, key }, init),
         }
     }
 
@@ -189,7 +190,7 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => Some(value),
-            looked => self.load_option(looked, (hash, key.to_owned()), init),
+            looked => self.load_option(looked, Hashed { hash, key: key.to_owned() }, init),
         }
     }
 
@@ -198,7 +199,7 @@ where
     fn load_option(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl FnOnce() -> Option<V>,
     ) -> Option<V> {
         let loaded = self.load(looked, key, || init().ok_or(Nothing), ShareNothing);
@@ -210,7 +211,7 @@ where
     pub(crate) fn load<E>(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
@@ -229,7 +230,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<V, E> {
-        self.load(Looked::Missing, (self.hash(&key), key), init, share).map(|(value, _)| value)
+        self.load(Looked::Missing, self.hashed(key), init, share).map(|(value, _)| value)
     }
 
     /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
@@ -242,7 +243,7 @@ where
         kept: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
         let kept = |result: &R| kept(result).cloned().ok_or(Outcome::NotShareable);
-        let key = (self.hash(&key), key);
+        let key = self.hashed(key);
         ready(self.store().reload(Caller::Thread, key, async { init() }, kept))
     }
 }

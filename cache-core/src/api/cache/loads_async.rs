@@ -12,6 +12,7 @@ use super::Cache;
 use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::load::refresh::Looked;
 use crate::types::status::Status;
+use crate::util::hash::Hashed;
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
@@ -53,7 +54,9 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => value,
-            looked => self.load_value_async(looked, (hash, key.to_owned()), init).await.0,
+            looked => {
+                self.load_value_async(looked, Hashed { hash, key: key.to_owned() }, init).await.0
+            }
         }
     }
 
@@ -66,14 +69,14 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, status) => (value, status),
-            looked => self.load_value_async(looked, (hash, key), init).await,
+            looked => self.load_value_async(looked, Hashed { hash, key }, init).await,
         }
     }
 
     async fn load_value_async(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl Future<Output = V>,
     ) -> (V, Status) {
         let init = async { Ok::<V, Infallible>(init.await) };
@@ -85,7 +88,7 @@ where
     pub(crate) async fn load_async<E>(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
@@ -112,7 +115,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, _) => Ok(value),
-            looked => self.load_result_async(looked, (hash, key), init).await,
+            looked => self.load_result_async(looked, Hashed { hash, key }, init).await,
         }
     }
 
@@ -132,14 +135,16 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => Ok(value),
-            looked => self.load_result_async(looked, (hash, key.to_owned()), init).await,
+            looked => {
+                self.load_result_async(looked, Hashed { hash, key: key.to_owned() }, init).await
+            }
         }
     }
 
     pub(crate) async fn load_result_async<E: Send + Sync + 'static>(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Arc<E>> {
         let init = async { init.await.map_err(Arc::new) };
@@ -156,7 +161,7 @@ where
         let hash = self.hash(&key);
         match self.look_to_load(&key, hash) {
             Looked::Served(value, _) => Some(value),
-            looked => self.load_option_async(looked, (hash, key), init).await,
+            looked => self.load_option_async(looked, Hashed { hash, key }, init).await,
         }
     }
 
@@ -173,14 +178,16 @@ where
         let hash = self.hash(key);
         match self.look_to_load(key, hash) {
             Looked::Served(value, _) => Some(value),
-            looked => self.load_option_async(looked, (hash, key.to_owned()), init).await,
+            looked => {
+                self.load_option_async(looked, Hashed { hash, key: key.to_owned() }, init).await
+            }
         }
     }
 
     async fn load_option_async(
         &self,
         looked: Looked<V>,
-        key: (u64, K),
+        key: Hashed<K>,
         init: impl Future<Output = Option<V>>,
     ) -> Option<V> {
         let init = async { init.await.ok_or(Nothing) };

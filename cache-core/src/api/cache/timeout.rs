@@ -14,6 +14,7 @@ use crate::load::refresh::Looked;
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::types::timeouts::{LoadTimeouts, Sleep};
+use crate::util::hash::Hashed;
 
 /// A load that owns all it needs, so that it may outlive the call that began it.
 type Load<V, E> = Pin<Box<dyn Future<Output = Result<(V, Status), Arc<E>>> + Send>>;
@@ -81,7 +82,8 @@ where
         };
         // The flight that this call leads, if it does not wait for that of another.
         let leads = Arc::new(OnceLock::new());
-        let (cache, own, led) = (self.clone(), (hash, key.clone()), Arc::clone(&leads));
+        let (cache, own, led) =
+            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&leads));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
                 Flight::<V>::current_load().map(|flight| led.set(flight));

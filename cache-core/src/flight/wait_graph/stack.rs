@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::LoadNode;
+use crate::util::hash::KeyHash;
 use crate::util::sync::thread_local;
 
 thread_local! {
@@ -73,7 +74,7 @@ pub(super) struct Loads {
     counts: Option<Counts>,
 }
 
-type Counts = HashMap<(usize, u64), usize, ahash::RandomState>;
+type Counts = HashMap<(usize, KeyHash), usize, ahash::RandomState>;
 
 impl Loads {
     const fn new() -> Self {
@@ -118,7 +119,7 @@ impl Loads {
     }
 
     /// How many of the loads, some perhaps counted twice, are of a key of this hash.
-    pub(super) fn count_of(&mut self, cache: usize, hash: u64) -> usize {
+    pub(super) fn count_of(&mut self, cache: usize, hash: KeyHash) -> usize {
         let counts = self.counts.get_or_insert_with(|| {
             let mut counts = Counts::default();
             self.all.iter().for_each(|load| count(&mut counts, load));

@@ -7,6 +7,7 @@ use super::super::{
     TableConfig, Times,
 };
 use super::{Tracked, model, spawn};
+use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
 /// A key or a value of the table.
@@ -37,7 +38,7 @@ fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
 }
 
 /// All keys have one tag, and the same way through the groups.
-const HASH: u64 = 7;
+const HASH: KeyHash = KeyHash(7);
 
 fn value_of(entry: EntryRef<'_, Word, Word>) -> u64 {
     entry.touch();
@@ -48,7 +49,7 @@ fn find(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
     find_at(guard, HASH, key)
 }
 
-fn find_at(guard: &Guard<'_, Word, Word, ()>, hash: u64, key: u64) -> Option<u64> {
+fn find_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64) -> Option<u64> {
     guard.find(hash, |other| other.get() == key).map(value_of)
 }
 
@@ -56,7 +57,7 @@ fn store(guard: &Guard<'_, Word, Word, ()>, key: u64, value: u64) {
     store_at(guard, HASH, key, value);
 }
 
-fn store_at(guard: &Guard<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
+fn store_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64, value: u64) {
     let (mut locked, found) =
         guard.lock_key(hash, |other| other.get() == key, &Retries::new(guard));
     let slot = locked.reserve(hash, Word::new(key));
@@ -99,7 +100,7 @@ fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word, ()>), writes: f
 /// An index that was never stored is no slot's: least of all that of slot 0, another shard's.
 #[test]
 fn table_first_entry_of_a_second_shard() {
-    const OTHER: u64 = HASH | 1 << 32;
+    const OTHER: KeyHash = KeyHash(HASH.0 | 1 << 32);
     model(|| {
         let table = table_of(2, 1, &[1]);
         assert_eq!(remove(&table.pin(), 1), Some(10));
