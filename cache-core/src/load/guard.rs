@@ -341,9 +341,9 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
             vacant && shard.loads().may_publish(flight)
         };
-        let (hash, number) = (flight.hash(), self.store.table.shard_of(flight.hash()));
+        let (store, hash) = (self.store, flight.hash());
         let lock = |retries: &Retries| {
-            let mut shard = guard.lock(number);
+            let mut shard = store.lock(guard, hash);
             certain.set(shard.loads().is_vacant(flight));
             if certain.get() {
                 return (shard, None);
@@ -385,7 +385,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let (now, hash) = (self.ledger.now, flight.hash());
         let compared = RefCell::new(KeyComparisons::for_leader(flight));
         let (mut shard, found) = match remove {
-            None => (self.guard.lock(self.store.table.shard_of(hash)), None),
+            None => (self.store.lock(self.guard, hash), None),
             Some(_) => {
                 let key = flight.key(self.guard);
                 let eq = |other: &K| other == key;
@@ -427,7 +427,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let guard = self.guard;
         let key = flight.key(guard);
         let eq = |other: &K| other == key;
-        let (mut shard, found) = guard.lock_key(flight.hash(), eq, &self.retries);
+        let (mut shard, found) = self.store.lock_key(guard, flight.hash(), eq, &self.retries);
         let in_time = shard.loads().remove(flight);
         *state = GuardState::Ended;
         shard.abandon(flight.take_slot());

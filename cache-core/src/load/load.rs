@@ -204,7 +204,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> FlightGuard<'_, K, V> {
         self.check_levels(hash, &key);
         let guard = self.table.pin();
-        let shard = guard.lock(self.table.shard_of(hash));
+        let shard = self.lock(&guard, hash);
         self.lead((shard, false), Hashed { hash, key }, FlightKind::Shared, outer).replacing()
     }
 
@@ -250,7 +250,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // Flights that began up to here are for other keys.
         let mut newest_compared = 0;
         loop {
-            let (mut shard, found) = guard.lock_missing(hash, |other| other == key, retries);
+            let (mut shard, found) = self.lock_missing(guard, hash, |other| other == key, retries);
             if let Some(entry) = found.filter(|_| seek.entry).map(|id| shard.entry(id)) {
                 let Some(now) = now else {
                     drop(shard);
@@ -331,7 +331,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Lets nobody join a flight any more.
     pub(crate) fn stop_sharing(&self, flight: &Arc<Flight<V>>) {
         let guard = self.table.pin();
-        let mut shard = guard.lock(self.table.shard_of(flight.hash()));
+        let mut shard = self.lock(&guard, flight.hash());
         shard.loads().stop_sharing(flight);
     }
 

@@ -184,7 +184,7 @@ impl<K, V> Store<K, V> {
         self.set_entry_deadline(entry, after(now, asked));
         if entry.deadline() < before {
             // Its timer would come too late. The pin keeps the slot from being another entry's.
-            let mut shard = guard.lock(self.table.shard_of(hash));
+            let mut shard = self.lock(guard, hash);
             if shard.is_live(entry.id()) {
                 shard.arm(shard.block_of(entry.id()), entry.deadline());
             }
@@ -202,7 +202,7 @@ impl<K, V> Store<K, V> {
     ) -> bool {
         let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
         let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash.low(), now);
-        let (mut shard, found) = guard.lock_key(hash, eq, &Retries::new(&guard));
+        let (mut shard, found) = self.lock_key(&guard, hash, eq, &Retries::new(&guard));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_entry_deadline(entry, entry_deadline);

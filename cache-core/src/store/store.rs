@@ -33,9 +33,9 @@ use std::time::{Duration, Instant};
 use crate::flight::written::Batches;
 use crate::shard::budget::Budget;
 use crate::shard::lifetimes::Lifetimes;
-use crate::shard::shard::ShardState;
+use crate::shard::shard::{Shard, ShardState};
 use crate::table::{
-    ColumnSet, EntryRef, Guard, NEVER, Notices, Table, TableConfig, entries_for_groups,
+    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig, entries_for_groups,
 };
 use crate::time::source::ClockSource;
 use crate::types::executor::Spawn;
@@ -229,6 +229,40 @@ impl<K, V> Store<K, V> {
 
     pub(crate) fn stats(&self) -> Stats {
         if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
+    }
+
+    /// Acquires the lock of a key's shard.
+    pub(crate) fn lock<'p>(
+        &self,
+        guard: &'p StoreGuard<'p, K, V>,
+        hash: KeyHash,
+    ) -> Shard<'p, K, V> {
+        guard.lock(self.table.shard_of(hash))
+    }
+
+    /// As [`lock`](Self::lock), together with the key's entry as of that moment. `eq` runs without
+    /// the lock.
+    #[inline]
+    pub(crate) fn lock_key<'p>(
+        &self,
+        guard: &'p StoreGuard<'p, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        guard.lock_key(hash, eq, retries)
+    }
+
+    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain.
+    #[inline]
+    pub(crate) fn lock_missing<'p>(
+        &self,
+        guard: &'p StoreGuard<'p, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        guard.lock_missing(hash, eq, retries)
     }
 
     /// The live entry of a key, without a lock. Misses never read the clock; nor do hits on entries that have
