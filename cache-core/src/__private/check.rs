@@ -88,7 +88,7 @@ impl<T: Impossible + ?Sized> KeyPart<Never> for T {
 pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// Builds the cache of one function; `set` says the options.
     ///
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// When the options are no possible cache, with the text of the `BuildError` and the name of
     /// the function.
@@ -100,7 +100,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// As [`CacheValue::build`], where the type of the key stands written elsewhere.
     ///
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// As there.
     #[cold]

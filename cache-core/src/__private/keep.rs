@@ -29,7 +29,7 @@ pub trait Keep<R, V> {
     fn sharing(self) -> impl ErrorSharing<Self::Left>;
 }
 
-/// ColumnSet all that is returned.
+/// Keeps all that is returned.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole;
 
@@ -50,7 +50,7 @@ impl<V> Keep<V, V> for Whole {
     }
 }
 
-/// ColumnSet the value of `Some`.
+/// Keeps the value of `Some`.
 #[derive(Clone, Copy, Debug)]
 pub struct SomeOnly;
 
@@ -90,7 +90,7 @@ impl ErrorSharing<Absent> for ShareAbsent {
     }
 }
 
-/// ColumnSet the value of `Ok`; waiters share an error as `H` says.
+/// Keeps the value of `Ok`; waiters share an error as `H` says.
 #[derive(Clone, Copy, Debug)]
 pub struct OkOnly<H>(pub H);
 

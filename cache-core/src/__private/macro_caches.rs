@@ -108,7 +108,7 @@ fn listed() -> Vec<Arc<dyn Listed + Send + Sync>> {
 ///
 /// As with [`Cache::invalidate_all`], no load that began before is stored after.
 ///
-/// # DeferredPanic
+/// # Panics
 ///
 /// With the first panic of a `Drop` of a key or a value, when all caches are empty.
 pub fn clear_all() {

@@ -36,7 +36,7 @@ impl<T> Once<T> {
     /// What is in the cell. If there is nothing yet, one of the threads that come makes it, and the
     /// next if that panics.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If it is called from inside `make`.
     #[inline]
     pub(super) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {

@@ -32,7 +32,7 @@ where
         Self { builder, name: name.to_owned(), local: false }
     }
 
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// When the settings are no possible cache, with the text of the `BuildError` and the name of
     /// the function.

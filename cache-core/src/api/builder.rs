@@ -160,7 +160,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// Runs on the storing thread, without a lock. An entry of weight 0 takes no room from the
     /// bound.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// A panic of the weigher goes to the caller who wanted to store; nothing is stored.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
@@ -223,7 +223,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// assert_eq!(*TOLD.lock().unwrap(), [1, 2]);
     /// ```
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); it is called
     /// again the next time.
     ///
@@ -313,7 +313,7 @@ where
 
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build(self) -> Cache<K, V> {
         self.build_with_hasher(RandomState::new())
@@ -321,7 +321,7 @@ where
 
     /// Builds the cache with any hasher.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
     where
@@ -372,7 +372,7 @@ where
     /// Builds a cache that loads what is missing with this function. For another hasher there is
     /// [`LoadingCache::new`].
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// Where [`try_build`](Self::try_build) gives an error, with the same text.
     pub fn build_with_loader<E>(
         self,

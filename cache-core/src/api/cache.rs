@@ -383,7 +383,7 @@ where
     /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the
     /// cache, with no other thread writing.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If an invariant is broken.
     #[doc(hidden)]
     pub fn __validate(&self) {

@@ -139,7 +139,7 @@ where
     /// assert_eq!((*entry.value(), entry.is_old_value_replaced()), (2, true));
     /// ```
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// With the panic of `f`, which changes nothing; and where the selector's description says so.
     pub fn and_upsert_with(self, f: impl FnOnce(Option<Entry<K, V>>) -> V) -> Entry<K, V> {
         self.and_compute_with(|old| Op::Put(f(old))).unwrap()
@@ -163,7 +163,7 @@ where
     /// assert!(matches!(take_one("row 1"), CompResult::StillNone("row 1")));
     /// ```
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// With the panic of `f`, which changes nothing; and where the selector's description says so.
     pub fn and_compute_with(
         self,
@@ -178,7 +178,7 @@ where
     /// # Errors
     /// What `f` gave; then nothing has changed.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As there.
     pub fn and_try_compute_with<E>(
         self,
@@ -243,7 +243,7 @@ where
 
     /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that gives a future.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As there.
     pub async fn and_upsert_with_async<F>(
         self,
@@ -274,7 +274,7 @@ where
     /// # });
     /// ```
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As there.
     pub async fn and_compute_with_async<F>(
         self,
@@ -296,7 +296,7 @@ where
     /// # Errors
     /// As there.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As there.
     pub async fn and_try_compute_with_async<F, E>(
         self,

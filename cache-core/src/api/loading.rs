@@ -86,7 +86,7 @@ where
     /// # Errors
     /// What the loader gave, in this call or in the one whose load it waited for.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// With the panic of the loader; and as [`Cache::get_with`].
     pub fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
@@ -172,7 +172,7 @@ where
     /// # Errors
     /// What the loader gave.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As [`get`](Self::get).
     pub fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
@@ -205,7 +205,7 @@ where
     /// assert_eq!(all, Ok(vec![2, 4]));
     /// ```
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As [`get`](Self::get).
     pub fn get_all(&self, keys: &[K]) -> Vec<Result<V, LoadError<E>>>
     where

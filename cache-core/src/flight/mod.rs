@@ -1,4 +1,4 @@
-//! LoadNode loads and the callers that wait for them.
+//! Running loads and the callers that wait for them.
 //!
 //! A *flight* is one run of a loader for a key, shared by all callers that want its value
 //! (`flight`). While it is registered in the in-flight table of its key's shard (`in_flight`) it can

@@ -236,7 +236,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Takes the lock of a key's shard, unless there is something to be had or to wait for.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// See [`Retries::again`].
     pub(crate) fn meet<'p>(
         &self,

@@ -134,7 +134,7 @@ impl List {
         self.weight = self.weight - u64::from(old.weight) + u64::from(new.weight);
     }
 
-    /// DeferredPanic unless the list leads from its oldest slot to its newest and back, and its marks and
+    /// Panics unless the list leads from its oldest slot to its newest and back, and its marks and
     /// sums are right.
     pub(super) fn validate(&self, nodes: &impl Nodes) {
         assert_eq!(self.oldest == NIL, self.len == 0, "length of {:?}", self.mark);

@@ -393,7 +393,7 @@ impl Policy {
         self.ghosts.heap_bytes()
     }
 
-    /// DeferredPanic if an invariant is broken.
+    /// Panics if an invariant is broken.
     pub(crate) fn validate(&self, nodes: &impl Nodes) {
         assert!((1..=self.capacity).contains(&self.window), "window {}", self.window);
         let meters = [&self.clock, &self.small_evictions, &self.main_evictions];

@@ -51,7 +51,7 @@ impl Retries {
 
     /// The call begins anew. The caller holds no lock.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If it never ends.
     #[cold]
     pub(crate) fn again<K, V, X>(&self, guard: &Guard<'_, K, V, X>) {

@@ -94,7 +94,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// An entry of this shard.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If it is not in the shard.
     pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
         assert!(self.is_live(id), "slot {id} is not in the shard");
@@ -211,7 +211,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
     /// readable while the thread is pinned. Returns it, and the number of the new slot's block.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If `old` is not in the shard.
     #[inline]
     pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (EntryRef<'p, K, V>, u32) {
@@ -248,7 +248,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// Takes an entry out of the region and retires it. What is returned stays readable while the
     /// thread is pinned.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If it is not in the shard.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {

@@ -216,7 +216,7 @@ impl<K, V, X> Table<K, V, X> {
         hash.shard(self.regions.len())
     }
 
-    /// ColumnSet from now on when each entry was written.
+    /// Keeps from now on when each entry was written.
     #[inline]
     pub(crate) fn record_write_times(&self) {
         self.slab.record_write_times();

@@ -64,7 +64,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
 
     /// Leaves entries in the calling thread's queue.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If the thread is not showing any, or they are another table's.
     pub(crate) fn defer<'e>(
         &self,

@@ -73,7 +73,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
     /// The key of a reserved slot, or `None` if the load has ended. The reference stays valid while
     /// the thread is pinned, whatever becomes of the load.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If the slot belongs to another table.
     #[inline]
     pub(crate) fn key_of(&self, slot: &SharedSlot) -> Option<&K> {

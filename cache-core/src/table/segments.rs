@@ -149,7 +149,7 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     /// numbers of live entries, under their shard's lock: the policy's, and those of an `Entry`.) For
     /// another one the check below is no promise: its segment may be freed after it.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If there is no such element.
     #[inline]
     pub(super) fn get(&self, index: u32) -> &T {

@@ -155,7 +155,7 @@ impl<K, V> Slab<K, V> {
         slab
     }
 
-    /// ColumnSet dates from now on. Takes the slab's own lock the first time.
+    /// Keeps dates from now on. Takes the slab's own lock the first time.
     #[inline]
     pub(crate) fn record_write_times(&self) {
         if self.write_times.get().is_none() {

@@ -182,7 +182,7 @@ impl Writer {
 
     /// Notes that the slot is not in the region any more.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If it was not, or is not this shard's; before anything is changed.
     #[inline]
     pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) {

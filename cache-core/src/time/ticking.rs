@@ -99,7 +99,7 @@ pub struct TickingClock {
 impl TickingClock {
     /// A handle to the process's ticking clock, which is started if it is not running.
     ///
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// When the system cannot start a thread.
     #[must_use]

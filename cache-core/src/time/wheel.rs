@@ -142,7 +142,7 @@ impl Wheel {
     /// Schedules `id` at `at`, wherever it was before; `u64::MAX` cancels. A moment that has
     /// passed is due at once. O(1), but for the growth of the node array to the largest id.
     ///
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// When `id` is 2^31 or above.
     pub(crate) fn schedule(&mut self, id: u32, at: u64) {
@@ -343,7 +343,7 @@ impl Wheel {
 
     /// Checks every invariant, in time linear in the number of ids.
     ///
-    /// # DeferredPanic
+    /// # Panics
     ///
     /// When one is broken.
     pub(crate) fn validate(&self) {

@@ -91,7 +91,7 @@ impl<K, V> CompResult<K, V> {
 
     /// The entry.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// If there was none and is none.
     #[track_caller]
     pub fn unwrap(self) -> Entry<K, V> {

@@ -89,7 +89,7 @@ pub struct Stats {
     pub removed_replaced: u64,
     /// Entries evicted, or not stored, for want of room.
     pub removed_size: u64,
-    /// DeferredPanic of the eviction listener that were caught.
+    /// Panics of the eviction listener that were caught.
     pub listener_panics: u64,
 }
 

@@ -1,4 +1,4 @@
-//! DeferredPanic of the user's `Drop`, kept until the work is done.
+//! Panics of the user's `Drop`, kept until the work is done.
 //!
 //! Dropping garbage means dropping many values, and one that panics must not keep the others, or
 //! the rest of a call that empties the cache, from their turn. The first panic is kept and goes on

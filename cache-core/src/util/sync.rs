@@ -212,7 +212,7 @@ mod model {
     }
 }
 
-/// ColumnSet what different cores write on different cache lines. 128 and not 64 bytes: the
+/// Keeps what different cores write on different cache lines. 128 and not 64 bytes: the
 /// prefetchers of current x86 cores fetch lines in pairs, and some ARM cores have lines of 128.
 #[derive(Default)]
 #[repr(align(128))]

@@ -46,7 +46,7 @@ where
     /// [`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate) and
     /// [`stale_if_error`](crate::CacheBuilder::stale_if_error).
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// With the panic of `init`. Also if loads of one and the same key run inside each other 32 levels
     /// deep, which is taken for a recursion without end.
     ///

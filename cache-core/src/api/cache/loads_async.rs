@@ -32,7 +32,7 @@ where
     ///
     /// A hit takes no lock. No lock is held while `init` is polled.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As [`get_with`](Self::get_with).
     ///
     /// ```

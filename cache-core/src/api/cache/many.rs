@@ -60,7 +60,7 @@ where
     /// In a cache that refreshes or serves stale values, keys whose refresh this call has claimed are among
     /// those given to `init`. One that it does not answer is taken to be gone, and removed.
     ///
-    /// # DeferredPanic
+    /// # Panics
     /// As [`get_with`](Self::get_with).
     ///
     /// ```
