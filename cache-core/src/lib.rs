@@ -116,5 +116,5 @@ struct Readme;
 
 /// So are those of the guide.
 #[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../../docs/testing.md")]
+#[doc = include_str!("../docs/testing.md")]
 struct TestingGuide;
