@@ -23,9 +23,8 @@ use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
 use crate::flight::flight::Outcome;
-use crate::flight::wait::Caller;
 use crate::types::stats::Stats;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::hash::Hash;
 
 /// What one part of a key must be.
@@ -201,7 +200,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = R> {
         let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::NotShareable);
         let key = cache.hashed(key.0);
-        cache.store().reload(Caller::Task, key, body, kept)
+        cache.store().reload_async(key, body, kept)
     }
 
     /// As [`CacheValue::find`], for a function over many keys.
@@ -229,8 +228,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         mut body: impl FnMut(&[I]) -> R,
         how: (H, A),
     ) -> R {
-        let body = |ids: Vec<I>| ready(body(&ids));
-        crate::load::load::ready(many.load(cache, Caller::Thread, ids, body, how))
+        many.load(cache, ids, |ids: Vec<I>| body(&ids), how)
     }
 
     /// As [`CacheValue::load_many`], with futures.
@@ -244,7 +242,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     where
         F: Future<Output = R>,
     {
-        many.load(cache, Caller::Task, ids, body, how)
+        many.load_async(cache, ids, body, how)
     }
 
     /// As [`CacheValue::refresh`], for a function over many keys.
@@ -255,8 +253,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl FnOnce() -> R,
         how: (H, A),
     ) -> R {
-        let body = async { body() };
-        crate::load::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
+        many::refresh(cache, (ids, keys), body, how)
     }
 
     /// As [`CacheValue::refresh_many`], with a future.
@@ -267,7 +264,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         how: (H, A),
     ) -> impl Future<Output = R> {
-        many::refresh(cache, Caller::Task, (ids, keys), body, how)
+        many::refresh_async(cache, (ids, keys), body, how)
     }
 
     /// `f::clear()`.

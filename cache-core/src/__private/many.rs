@@ -4,14 +4,15 @@
 //! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
 //! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
 
-use super::bounds::{Fits, Hasher, Impossible, Never};
+use super::bounds::{Fits, Hasher, Impossible, Key, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
-use crate::flight::wait::Caller;
-use crate::load::batch::{Answers, Batch, numbered, numbers};
-use crate::load::refresh::Looked;
+use crate::load::answers::{Answers, numbered, numbers};
+use crate::load::batch::Batch;
+use crate::load::lookup::Lookup;
+use crate::util::hash::Hashed;
 use std::future::Future;
 use std::hash::Hash;
 
@@ -123,7 +124,7 @@ struct Found<K, V> {
     /// Those that are missing: their places, their keys, and what was seen of them.
     missing: Vec<usize>,
     keys: Vec<K>,
-    looked: Vec<Looked<V>>,
+    looked_up: Vec<Lookup<V>>,
 }
 
 impl<O: Owned, V> std::fmt::Debug for Many<O, V> {
@@ -145,14 +146,14 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             return Self::bypassed();
         }
         let values = Vec::with_capacity(views.size_hint().0);
-        let mut found = Found { values, missing: vec![], keys: vec![], looked: vec![] };
+        let mut found = Found { values, missing: vec![], keys: vec![], looked_up: vec![] };
         for (place, view) in views.enumerate() {
-            let value = match cache.look_to_load(&view, cache.hash(&view)) {
-                Looked::Served(value, _) => Some(value),
-                looked => {
+            let value = match cache.lookup_to_load(&view, cache.hash(&view)) {
+                Lookup::Hit(value, _) => Some(value),
+                looked_up => {
                     found.missing.push(place);
                     found.keys.push(view.0.to_key());
-                    found.looked.push(looked);
+                    found.looked_up.push(looked_up);
                     None
                 }
             };
@@ -167,10 +168,35 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
     }
 
     /// Loads what is missing. `body` is given elements, not keys.
-    pub(super) async fn load<I, C, R, S, H, F>(
+    pub(super) fn load<I, C, R, S, H>(
         self,
         cache: &Cache<O::Key, V, S>,
-        caller: Caller,
+        ids: &[I],
+        mut body: impl FnMut(Vec<I>) -> R,
+        (keep, pairing): (H, impl Pairing<C, I, V>),
+    ) -> R
+    where
+        S: Hasher,
+        H: Keep<R, C>,
+    {
+        let Some(found) = self.0 else { return body(pairing.asked(&all(ids))) };
+        let Found { mut values, missing, keys, looked_up } = found;
+        let loader = |places: Vec<usize>| {
+            let asked = elements(ids, &missing, places);
+            let returned = H::split(body(pairing.asked(&asked)))?;
+            Ok(answered(&pairing, &asked, returned))
+        };
+        let loaded = batch(cache, &keys, looked_up).load(loader, &keep.sharing());
+        H::join(loaded.map(|loaded| {
+            fill(&mut values, &missing, loaded);
+            pairing.found(ids, values)
+        }))
+    }
+
+    /// As [`load`](Self::load), with futures.
+    pub(super) async fn load_async<I, C, R, S, H, F>(
+        self,
+        cache: &Cache<O::Key, V, S>,
         ids: &[I],
         mut body: impl FnMut(Vec<I>) -> F,
         (keep, pairing): (H, impl Pairing<C, I, V>),
@@ -180,34 +206,79 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         H: Keep<R, C>,
         F: Future<Output = R>,
     {
-        let Some(Found { mut values, missing, keys, looked }) = self.0 else {
-            return body(pairing.asked(&ids.iter().collect::<Vec<_>>())).await;
-        };
+        let Some(found) = self.0 else { return body(pairing.asked(&all(ids))).await };
+        let Found { mut values, missing, keys, looked_up } = found;
         let loader = |places: Vec<usize>| {
-            let asked: Vec<&I> = places.into_iter().map(|place| &ids[missing[place]]).collect();
+            let asked = elements(ids, &missing, places);
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
-            async move {
-                let pairs = pairing.apart(H::split(loading.await)?);
-                let asked = numbered(pairing.numbers(&asked, &pairs), pairs);
-                Ok(Answers { asked, others: Vec::new() })
-            }
+            async move { Ok(answered(pairing, &asked, H::split(loading.await)?)) }
         };
-        let hasher = cache.hasher().clone();
-        let batch = Batch::new(&keys, looked.into_iter(), hasher, |key| cache.hash(key));
-        match batch.load(cache.store(), caller, loader, keep.sharing()).await {
-            Ok(loaded) => {
-                missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
-            }
-            Err(left) => return H::join(Err(left)),
-        }
-        H::join(Ok(pairing.found(ids, values)))
+        let loaded = batch(cache, &keys, looked_up).load_async(loader, &keep.sharing()).await;
+        H::join(loaded.map(|loaded| {
+            fill(&mut values, &missing, loaded);
+            pairing.found(ids, values)
+        }))
     }
 }
 
+fn all<I>(ids: &[I]) -> Vec<&I> {
+    ids.iter().collect()
+}
+
+/// The elements at these places of those that are missing.
+fn elements<'i, I>(ids: &'i [I], missing: &[usize], places: Vec<usize>) -> Vec<&'i I> {
+    places.into_iter().map(|place| &ids[missing[place]]).collect()
+}
+
+/// What a body has returned, with the numbers of the elements.
+fn answered<C, I, K, V>(
+    pairing: &impl Pairing<C, I, V>,
+    asked: &[&I],
+    returned: C,
+) -> Answers<K, V> {
+    let pairs = pairing.apart(returned);
+    let asked = numbered(pairing.numbers(asked, &pairs), pairs);
+    Answers { asked, others: Vec::new() }
+}
+
+fn batch<'c, K, V, S>(
+    cache: &'c Cache<K, V, S>,
+    keys: &[K],
+    looked_up: Vec<Lookup<V>>,
+) -> Batch<'c, K, V>
+where
+    K: Key,
+    V: Clone + Send + Sync + 'static,
+    S: Hasher,
+{
+    let hasher = cache.hasher().clone();
+    Batch::new(cache.store(), keys, looked_up.into_iter(), hasher, |key| cache.hash(key))
+}
+
+/// Puts what was loaded into the places of what was missing.
+fn fill<V>(values: &mut [Option<V>], missing: &[usize], loaded: Vec<Option<V>>) {
+    missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
+}
+
 /// Runs a body for all elements, and keeps what it returns.
-pub(super) async fn refresh<O: Owned, V, I, C, R, S, H>(
+pub(super) fn refresh<O: Owned, V, I, C, R, S, H>(
     cache: &Cache<O::Key, V, S>,
-    caller: Caller,
+    (ids, keys): (&[I], Vec<OwnKey<O>>),
+    body: impl FnOnce() -> R,
+    (_, pairing): (H, impl Pairing<C, I, V>),
+) -> R
+where
+    V: Clone + Send + Sync + 'static,
+    S: Hasher,
+    H: Keep<R, C>,
+{
+    let loader = || kept_of::<I, C, R, V, H>(&pairing, ids, body());
+    cache.store().reload_many(hashed(cache, keys), loader)
+}
+
+/// As [`refresh`], with a future.
+pub(super) async fn refresh_async<O: Owned, V, I, C, R, S, H>(
+    cache: &Cache<O::Key, V, S>,
     (ids, keys): (&[I], Vec<OwnKey<O>>),
     body: impl Future<Output = R>,
     (_, pairing): (H, impl Pairing<C, I, V>),
@@ -217,20 +288,36 @@ where
     S: Hasher,
     H: Keep<R, C>,
 {
-    let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
-    let loader = async {
-        match H::split(body.await) {
-            Ok(pairs) => {
-                let pairs = pairing.apart(pairs);
-                let numbers = pairing.numbers(&ids.iter().collect::<Vec<_>>(), &pairs);
-                let numbered = numbers.into_iter().zip(&pairs);
-                let kept =
-                    numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
-                let kept = kept.collect();
-                (H::join(Ok(pairing.together(pairs))), kept)
-            }
-            Err(left) => (H::join(Err(left)), Vec::new()),
+    let loader = async { kept_of::<I, C, R, V, H>(&pairing, ids, body.await) };
+    cache.store().reload_many_async(hashed(cache, keys), loader).await
+}
+
+fn hashed<O: Owned, V, S: Hasher>(
+    cache: &Cache<O::Key, V, S>,
+    keys: Vec<OwnKey<O>>,
+) -> Vec<Hashed<O::Key>>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect()
+}
+
+/// What a body has returned, as it was, and the values to keep of it with the numbers of their
+/// elements.
+fn kept_of<I, C, R, V: Clone, H: Keep<R, C>>(
+    pairing: &impl Pairing<C, I, V>,
+    ids: &[I],
+    returned: R,
+) -> (R, Vec<(usize, V)>) {
+    match H::split(returned) {
+        Ok(pairs) => {
+            let pairs = pairing.apart(pairs);
+            let numbers = pairing.numbers(&all(ids), &pairs);
+            let numbered = numbers.into_iter().zip(&pairs);
+            let kept = numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
+            let kept = kept.collect();
+            (H::join(Ok(pairing.together(pairs))), kept)
         }
-    };
-    cache.store().reload_many(caller, keys, loader).await
+        Err(left) => (H::join(Err(left)), Vec::new()),
+    }
 }

@@ -2,16 +2,14 @@
 
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
+use crate::flight::flight::FlightKind;
 use crate::flight::share_error::ErrorSharing;
-use crate::flight::wait_graph;
-use crate::load::load::Role;
-use crate::load::refresh::Looked;
-use crate::table::Retries;
-use crate::types::status::Status;
+use crate::load::attempt::Attempt;
+use crate::load::lookup::Lookup;
 use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
-use super::bounds::{Hasher, Key};
+use super::bounds::Hasher;
 use super::view::{Owned, Part, View};
 
 /// A call that has no value yet.
@@ -20,9 +18,9 @@ pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
 /// The load of one key: its hash, the key, and what was seen of it.
 struct Load<K, V> {
     key: Hashed<K>,
-    looked: Looked<V>,
-    /// Whether callers who miss the key at the same time share one run.
-    shared: bool,
+    looked_up: Lookup<V>,
+    /// Unshared: joins no other run, and no other call joins it.
+    kind: FlightKind,
 }
 
 impl<O: Owned, V> std::fmt::Debug for Missed<O, V> {
@@ -35,7 +33,7 @@ impl<O: Owned, V> Missed<O, V> {
     /// The same call, which shares its run with nobody.
     #[must_use]
     pub fn alone(self) -> Self {
-        Self(self.0.map(|load| Load { shared: false, ..load }))
+        Self(self.0.map(|load| Load { kind: FlightKind::Unshared, ..load }))
     }
 }
 
@@ -51,9 +49,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
             return Err(Self(None));
         }
         let hash = cache.hash(&view);
-        match cache.look_to_load(&view, hash) {
-            Looked::Served(value, _) => Ok(value),
-            looked => Err(Self::new(hash, view, looked)),
+        match cache.lookup_to_load(&view, hash) {
+            Lookup::Hit(value, _) => Ok(value),
+            looked_up => Err(Self::new(hash, view, looked_up)),
         }
     }
 
@@ -63,8 +61,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     }
 
     #[cold]
-    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked: Looked<V>) -> Self {
-        Self(Some(Load { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
+    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self {
+        let key = Hashed { hash, key: view.0.to_key() };
+        Self(Some(Load { key, looked_up, kind: FlightKind::Shared }))
     }
 
     /// Loads, as a thread.
@@ -77,13 +76,10 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     where
         S: Hasher,
     {
-        let Some(Load { key, looked, shared }) = self.0 else { return body() };
-        let loaded = match looked {
-            Looked::Missing if !shared => match alone(cache, key) {
-                Role::Lead(leader) => leader.load_here(body, &share),
-                role => Ok(found(role)),
-            },
-            looked => cache.load(looked, key, body, share),
+        let Some(Load { key, looked_up, kind }) = self.0 else { return body() };
+        let loaded = match looked_up {
+            Lookup::Miss => Attempt::new(cache.store(), key, kind).run(body, &share),
+            looked_up => cache.store().load(looked_up, key, body, &share),
         };
         loaded.map(|(value, _)| value)
     }
@@ -98,40 +94,11 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     where
         S: Hasher,
     {
-        let Some(Load { key, looked, shared }) = self.0 else { return body.await };
-        let loaded = match looked {
-            Looked::Missing if !shared => match alone(cache, key) {
-                Role::Lead(leader) => {
-                    leader.load(crate::flight::wait::Caller::Task, body, &share).await
-                }
-                role => Ok(found(role)),
-            },
-            looked => cache.load_async(looked, key, body, share).await,
+        let Some(Load { key, looked_up, kind }) = self.0 else { return body.await };
+        let loaded = match looked_up {
+            Lookup::Miss => Attempt::new(cache.store(), key, kind).run_async(body, &share).await,
+            looked_up => cache.store().load_async(looked_up, key, body, &share).await,
         };
         loaded.map(|(value, _)| value)
-    }
-}
-
-/// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
-/// or a flush supersedes it; nobody can join it.
-fn alone<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Role<'_, K, V>
-where
-    K: Key,
-    V: Clone + Send + Sync + 'static,
-    S: Hasher,
-{
-    cache.store().take_role(
-        Hashed { hash, key },
-        false,
-        wait_graph::current_load(),
-        &Retries::default(),
-    )
-}
-
-/// The value that somebody else has stored in the meantime.
-fn found<K: Eq, V: Clone + Send + Sync + 'static>(role: Role<'_, K, V>) -> (V, Status) {
-    match role {
-        Role::Hit(value, status) => (value, status),
-        Role::Lead(_) | Role::Join(..) => unreachable!("who loads alone joins nobody"),
     }
 }

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::LoadNode;
+use crate::flight::load_node::LoadNode;
 use crate::util::hash::KeyHash;
 use crate::util::sync::thread_local;
 
 thread_local! {
-    /// See the module's head.
+    /// The loads whose loaders the thread is running.
     static STACK: Stack = const {
         Stack { loads: RefCell::new(ManuallyDrop::new(Loads::new())), ending: Cell::new(false) }
     };
@@ -65,12 +65,12 @@ impl Drop for FreeAtExit {
     }
 }
 
-/// The loads on a stack, the current_load last.
+/// The loads on a stack, the innermost last.
 pub(super) struct Loads {
     all: Vec<Arc<dyn LoadNode>>,
-    /// How many of them load a key of this hash, by cache and hash; a load may be on the stack twice.
-    /// Kept only while a call asks and there are many loads, so that asking takes no longer the deeper
-    /// they are nested.
+    /// The number of them that load a key of a hash, by cache and hash; a load may be on the stack
+    /// twice. Kept only while a call asks and there are many loads, so that the cost of asking does
+    /// not grow with the nesting.
     counts: Option<Counts>,
 }
 
@@ -118,7 +118,7 @@ impl Loads {
         });
     }
 
-    /// How many of the loads, some perhaps counted twice, are of a key of this hash.
+    /// Returns the number of loads of a key of this hash, some perhaps counted twice.
     pub(super) fn count_of(&mut self, cache: usize, hash: KeyHash) -> usize {
         let counts = self.counts.get_or_insert_with(|| {
             let mut counts = Counts::default();
@@ -138,7 +138,7 @@ pub(super) fn push(load: Arc<dyn LoadNode>) {
     let _ = STACK.try_with(|stack| stack.push(load));
 }
 
-/// What comes off the stack is the caller's to drop: not inside of a borrow.
+/// Returns what comes off the stack, for the caller to drop: not inside of a borrow.
 #[inline]
 pub(super) fn pop() -> Option<Arc<dyn LoadNode>> {
     STACK.try_with(Stack::pop).ok().flatten()
