@@ -1,17 +1,17 @@
 //! The grammar of the attribute: `#[cached(ttl = 60, key(id: u64 = user.id), cache_none)]`.
 //!
 //! Every option is read on its own, so that one that is wrong does not hide another; how options
-//! go together, and with the function, is decided in `check`. The list is read in `entries.rs`, what stands behind the `=` is read in
-//! `values.rs`; what a word that is no option was meant to be is found in `words.rs`.
+//! go together, and with the function, is decided in `check`. The list is read in `attr_list.rs`, what stands behind the `=` is read in
+//! `values.rs`; what a word that is no option was meant to be is found in `option_names.rs`.
 
-mod entries;
+mod attr_list;
+mod option_names;
 mod values;
-mod words;
 
-pub(crate) use words::OF_CACHE;
+pub(crate) use option_names::OF_CACHE;
 
 use crate::errors::Errors;
-use entries::{Entry, Value};
+use attr_list::{RawOption, RawValue};
 use proc_macro2::{Span, TokenStream};
 use std::time::Duration;
 use syn::ext::IdentExt;
@@ -107,7 +107,7 @@ pub(crate) struct Skip {
 /// What stands beside the function.
 pub(crate) enum Companion {
     /// Nothing was said: what fits the function.
-    Unsaid,
+    Default,
     /// Something named like the function.
     SameName,
     /// Something of this name.
@@ -140,7 +140,7 @@ impl Parse for KeyItem {
 /// Input: `ttl = 60, skip(db)`. Output: the options, with what was not given at its default.
 pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
     let mut options = nothing_given();
-    for entry in entries::parse(tokens, errors) {
+    for entry in attr_list::parse(tokens, errors) {
         let name = entry.word.unraw();
         let word = name.to_string();
         if options.given(&word).is_some() {
@@ -148,7 +148,7 @@ pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
             continue;
         }
         options.given.push(name);
-        if let Value::Broken = entry.value {
+        if let RawValue::Broken = entry.value {
             options.broken.push(word);
             continue;
         }
@@ -183,7 +183,7 @@ fn nothing_given() -> Options {
         single_flight: true,
         bypass: None,
         name: None,
-        companion: Companion::Unsaid,
+        companion: Companion::Default,
         crate_path: parse_quote!(::cache_core),
         cache_errors: None,
         cache_none: None,
@@ -191,7 +191,7 @@ fn nothing_given() -> Options {
 }
 
 /// Sets one option.
-fn set(options: &mut Options, word: &str, entry: Entry) -> syn::Result<()> {
+fn set(options: &mut Options, word: &str, entry: RawOption) -> syn::Result<()> {
     match word {
         "ttl" => options.ttl = Some(values::time(entry)?),
         "ttl_from" => options.ttl_from = Some(values::function(entry, "|value| duration", 1)?),
@@ -223,7 +223,7 @@ fn set(options: &mut Options, word: &str, entry: Entry) -> syn::Result<()> {
         "crate" => options.crate_path = values::crate_path(entry)?,
         "cache_errors" => options.cache_errors = values::flag(&entry)?,
         "cache_none" => options.cache_none = values::flag(&entry)?,
-        _ => return Err(words::unknown(word, &entry.word)),
+        _ => return Err(option_names::unknown(word, &entry.word)),
     }
     Ok(())
 }

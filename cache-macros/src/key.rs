@@ -4,7 +4,7 @@ use syn::visit::{self, Visit};
 use syn::{GenericArgument, Lifetime, PathArguments, Type, TypePath};
 
 /// How one part of the key is looked at and kept.
-pub(crate) enum Kind {
+pub(crate) enum PartKind {
     /// A value, kept as a clone.
     Value(Type),
     /// A reference, `&T` or `&&T`, kept as what `T` makes of itself when owned.
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 ///
 /// Input: `Option<&str>`. Output: an option of a reference, depth 1, to `str`.
 /// Input: `&mut u8`. Output: an error; `who` is the argument, to say how to leave it out.
-pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
+pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<PartKind> {
     match ty {
         Type::Group(group) => return classify(&group.elem, who),
         Type::Paren(paren) => return classify(&paren.elem, who),
@@ -37,7 +37,7 @@ pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
         return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), who));
     }
     if !borrows(ty) {
-        return Ok(Kind::Value(ty.clone()));
+        return Ok(PartKind::Value(ty.clone()));
     }
     match ty {
         Type::Tuple(tuple) => tuple
@@ -45,14 +45,14 @@ pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
             .iter()
             .map(|elem| classify(elem, who))
             .collect::<syn::Result<_>>()
-            .map(Kind::Tuple),
+            .map(PartKind::Tuple),
         Type::Path(path) => match last(path) {
-            (name, inner) if name == "Option" && inner.len() == 1 => Ok(Kind::Option {
+            (name, inner) if name == "Option" && inner.len() == 1 => Ok(PartKind::Option {
                 ty: Box::new(ty.clone()),
                 inner: Box::new(classify(inner[0], who)?),
             }),
             (name, inner) if name == "Cow" && inner.len() == 1 && !borrows(inner[0]) => {
-                Ok(Kind::Cow { ty: Box::new(ty.clone()), target: inner[0].clone() })
+                Ok(PartKind::Cow { ty: Box::new(ty.clone()), target: inner[0].clone() })
             }
             _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
         },
@@ -61,7 +61,7 @@ pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
 }
 
 /// Input: `&&str`. Output: a reference, depth 2, to `str`.
-fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
+fn reference(ty: &Type, who: &str) -> syn::Result<PartKind> {
     let mut depth = 0;
     let mut target = ty;
     loop {
@@ -95,7 +95,7 @@ fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
     if borrows(target) {
         return Err(refuse(ty, "a type that borrows cannot be part of a cache key", who));
     }
-    Ok(Kind::Reference { depth, target: target.clone() })
+    Ok(PartKind::Reference { depth, target: target.clone() })
 }
 
 /// An error that says the two ways out.
@@ -109,8 +109,8 @@ fn refuse(ty: &Type, what: &str, who: &str) -> syn::Error {
 
 /// Whether a type holds something that may live shorter than `'static`, as far as its text says.
 pub(crate) fn borrows(ty: &Type) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct BorrowSearch(bool);
+    impl<'ast> Visit<'ast> for BorrowSearch {
         fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
             self.0 |= lifetime.ident != "static";
         }
@@ -129,7 +129,7 @@ pub(crate) fn borrows(ty: &Type) -> bool {
         // What a function pointer takes it does not hold.
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }
-    let mut search = Search(false);
+    let mut search = BorrowSearch(false);
     search.visit_type(ty);
     search.0
 }
@@ -192,19 +192,19 @@ mod tests {
     use syn::parse_quote;
 
     /// The kind in a few letters.
-    fn shape(kind: &Kind) -> String {
+    fn shape(kind: &PartKind) -> String {
         match kind {
-            Kind::Value(ty) => format!("value {}", ty.to_token_stream()),
-            Kind::Reference { depth, target } => {
+            PartKind::Value(ty) => format!("value {}", ty.to_token_stream()),
+            PartKind::Reference { depth, target } => {
                 format!("ref{depth} {}", target.to_token_stream())
             }
-            Kind::Cow { target, .. } => format!("cow {}", target.to_token_stream()),
-            Kind::Option { inner, .. } => format!("option({})", shape(inner)),
-            Kind::Tuple(parts) => {
+            PartKind::Cow { target, .. } => format!("cow {}", target.to_token_stream()),
+            PartKind::Option { inner, .. } => format!("option({})", shape(inner)),
+            PartKind::Tuple(parts) => {
                 let parts: Vec<String> = parts.iter().map(shape).collect();
                 format!("tuple({})", parts.join(", "))
             }
-            Kind::Untyped => "untyped".to_owned(),
+            PartKind::Untyped => "untyped".to_owned(),
         }
     }
 

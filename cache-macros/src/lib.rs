@@ -1,7 +1,7 @@
 //! The `#[cached]` attribute of cache-core, which re-exports it: use it from there.
 //!
 //! The way through this crate is one line: `args` and `signature` read what was written,
-//! `check`, `key`, `many` and `outcome` decide what it means, `plan` holds the decisions, `expand`
+//! `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions, `expand`
 //! writes the code. Everything before the plan can fail and collects its errors in `errors`;
 //! nothing after it can. What the code does at run time stands in `cache_core::__private`. What users
 //! read is in `cached.md`, whose examples are tested with this crate.
@@ -16,8 +16,8 @@ mod errors;
 mod expand;
 mod key;
 mod many;
-mod outcome;
 mod plan;
+mod return_type;
 mod signature;
 mod suggest;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::signature::{Argument, Function};
 use syn::{Expr, Ident, Receiver, ReceiverKind, Type};
 
 /// The argument whose elements are keys.
-pub(crate) struct Many {
+pub(crate) struct ManyPlan {
     /// The argument, under the name that the functions around the body give it.
     pub(crate) name: Ident,
     /// The type of an element.
@@ -23,7 +23,11 @@ pub(crate) struct Many {
 ///
 /// Input: `many = ids` and `fn names(ids: &[u64]) -> HashMap<u64, String>`.
 /// Output: the argument `ids`, elements `u64`, values `String`, and the map.
-pub(crate) fn decide(options: &Options, function: &Function, errors: &mut Errors) -> Option<Many> {
+pub(crate) fn decide(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) -> Option<ManyPlan> {
     let name = options.many.as_ref()?;
     let Some(argument) = function.arguments.iter().find(|argument| argument.is(name)) else {
         errors.push(name, check::no_argument(name, function));
@@ -49,7 +53,7 @@ pub(crate) fn decide(options: &Options, function: &Function, errors: &mut Errors
         );
     }
     let ((pairs, value), element, name) = (pairs?, element?.clone(), argument.name.clone());
-    Some(Many { name, element, pairs, value })
+    Some(ManyPlan { name, element, pairs, value })
 }
 
 fn check_options(options: &Options, name: &Ident, errors: &mut Errors) {

@@ -3,9 +3,9 @@
 use crate::args::{Companion, KeyItem, Options, Time};
 use crate::check;
 use crate::errors::Errors;
-use crate::key::{self, Kind};
-use crate::many::{self, Many};
-use crate::outcome::{self, Outcome};
+use crate::key::{self, PartKind};
+use crate::many::{self, ManyPlan};
+use crate::return_type::{self, ReturnPlan};
 use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
@@ -19,12 +19,12 @@ const MAX_PARTS: usize = 12;
 pub(crate) struct Plan {
     pub(crate) crate_path: Path,
     pub(crate) function: Function,
-    pub(crate) shape: Shape,
-    pub(crate) home: Home,
-    pub(crate) parts: Vec<KeyPart>,
-    pub(crate) outcome: Outcome,
+    pub(crate) companion: CompanionKind,
+    pub(crate) storage: Storage,
+    pub(crate) parts: Vec<PartPlan>,
+    pub(crate) returned: ReturnPlan,
     /// Where one call is for many keys.
-    pub(crate) many: Option<Many>,
+    pub(crate) many: Option<ManyPlan>,
     /// What is said of the cache, each under the name of its option.
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
@@ -33,21 +33,21 @@ pub(crate) struct Plan {
 }
 
 /// Where the body is, and the functions that belong to the cache.
-pub(crate) enum Shape {
+pub(crate) enum CompanionKind {
     /// Methods of a type beside the function, of this name.
-    Beside(Ident),
+    Type(Ident),
     /// Methods beside the method, whose names begin with this one.
-    Siblings(Ident),
+    Methods(Ident),
     /// There are none; the body is a closure or a future inside of the function.
-    Inside,
+    None,
 }
 
 /// Where the cache is.
-pub(crate) enum Home {
+pub(crate) enum Storage {
     /// In a static.
     Static,
     /// In a static of each thread.
-    Thread,
+    ThreadLocal,
     /// Somewhere of the user's.
     Given(Expr),
 }
@@ -59,11 +59,11 @@ pub(crate) enum Setting {
 }
 
 /// One part of the key.
-pub(crate) struct KeyPart {
+pub(crate) struct PartPlan {
     /// Where the part is found: an argument, or a variable.
     pub(crate) place: Ident,
     pub(crate) source: Source,
-    pub(crate) kind: Kind,
+    pub(crate) kind: PartKind,
 }
 
 /// Where a part comes from.
@@ -88,10 +88,10 @@ pub(crate) fn make(
     check::all(&options, function.as_ref(), errors);
     let mut function = function?;
     mention(&options, &mut function);
-    let shape = shape(&options.companion, &function);
-    let typed = options.cache.is_none() && !matches!(shape, Shape::Inside);
+    let companion = companion_kind(&options.companion, &function);
+    let typed = options.cache.is_none() && !matches!(companion, CompanionKind::None);
     let many = many::decide(&options, &function, errors);
-    let parts = Parts { options: &options, function: &function, many: many.as_ref(), typed };
+    let parts = KeyPlanner { options: &options, function: &function, many: many.as_ref(), typed };
     let parts = parts.all(errors);
     if parts.len() > MAX_PARTS {
         errors.push(
@@ -103,19 +103,19 @@ pub(crate) fn make(
             ),
         );
     }
-    let outcome = outcome::decide(&function.output, &options, &function.generics, errors);
+    let returned = return_type::decide(&function.output, &options, &function.generics, errors);
     let settings = settings(&mut options);
-    let home = match options.cache {
-        Some(expr) => Home::Given(expr),
-        None if options.thread_local.is_some() => Home::Thread,
-        None => Home::Static,
+    let storage = match options.cache {
+        Some(expr) => Storage::Given(expr),
+        None if options.thread_local.is_some() => Storage::ThreadLocal,
+        None => Storage::Static,
     };
     Some(Plan {
         crate_path: options.crate_path,
-        shape,
-        home,
+        companion,
+        storage,
         parts,
-        outcome,
+        returned,
         many,
         settings,
         name: options.name,
@@ -150,15 +150,17 @@ fn has(tokens: TokenStream, name: &str) -> bool {
 }
 
 /// What stands beside the function.
-fn shape(companion: &Companion, function: &Function) -> Shape {
+fn companion_kind(companion: &Companion, function: &Function) -> CompanionKind {
     match companion {
-        Companion::Hidden => Shape::Inside,
-        Companion::Named(name) if function.is_associated() => Shape::Siblings(name.clone()),
-        Companion::SameName if function.is_associated() => Shape::Siblings(function.name.clone()),
+        Companion::Hidden => CompanionKind::None,
+        Companion::Named(name) if function.is_associated() => CompanionKind::Methods(name.clone()),
+        Companion::SameName if function.is_associated() => {
+            CompanionKind::Methods(function.name.clone())
+        }
         // No type may stand in an `impl`, and methods beside it not in that of a trait.
-        Companion::Unsaid if function.is_associated() => Shape::Inside,
-        Companion::Named(name) => Shape::Beside(name.clone()),
-        Companion::Unsaid | Companion::SameName => Shape::Beside(function.name.clone()),
+        Companion::Default if function.is_associated() => CompanionKind::None,
+        Companion::Named(name) => CompanionKind::Type(name.clone()),
+        Companion::Default | Companion::SameName => CompanionKind::Type(function.name.clone()),
     }
 }
 
@@ -185,17 +187,17 @@ fn settings(options: &mut Options) -> Vec<(&'static str, Setting)> {
 }
 
 /// What the parts of the key are made of.
-struct Parts<'a> {
+struct KeyPlanner<'a> {
     options: &'a Options,
     function: &'a Function,
-    many: Option<&'a Many>,
+    many: Option<&'a ManyPlan>,
     /// The type of every part must be known here.
     typed: bool,
 }
 
-impl Parts<'_> {
+impl KeyPlanner<'_> {
     /// The parts: those of `key`, or every argument that is not skipped.
-    fn all(&self, errors: &mut Errors) -> Vec<KeyPart> {
+    fn all(&self, errors: &mut Errors) -> Vec<PartPlan> {
         let Self { options, function, .. } = self;
         if let Some(key) = &options.key {
             let parts = key.iter().enumerate();
@@ -210,7 +212,7 @@ impl Parts<'_> {
     }
 
     /// An argument, or one element of it. Nothing of one that was to hold many keys and does not.
-    fn of_argument(&self, argument: &Argument) -> syn::Result<Option<KeyPart>> {
+    fn of_argument(&self, argument: &Argument) -> syn::Result<Option<PartPlan>> {
         let who = if argument.named { argument.name.to_string() } else { "name".to_owned() };
         let is_many = self.options.many.as_ref().is_some_and(|many| argument.is(many));
         let kind = match self.many {
@@ -222,17 +224,17 @@ impl Parts<'_> {
             _ => key::classify(argument.ty(), &who)?,
         };
         let (place, source) = (argument.name.clone(), Source::Argument);
-        Ok(Some(KeyPart { place, source, kind }))
+        Ok(Some(PartPlan { place, source, kind }))
     }
 
     /// One entry of `key`.
-    fn of_item(&self, index: usize, item: &KeyItem) -> syn::Result<Option<KeyPart>> {
+    fn of_item(&self, index: usize, item: &KeyItem) -> syn::Result<Option<PartPlan>> {
         let variable = |expr: &Expr| {
             format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
         };
         let expr = match item {
             KeyItem::Named { name, ty, expr } => {
-                return Ok(Some(KeyPart {
+                return Ok(Some(PartPlan {
                     place: variable(expr),
                     source: Source::Computed(ty.clone(), expr.clone()),
                     kind: key::classify(ty, &name.to_string())?,
@@ -251,10 +253,10 @@ impl Parts<'_> {
                 expr,
                 "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
             )),
-            _ => Ok(Some(KeyPart {
+            _ => Ok(Some(PartPlan {
                 place: variable(expr),
                 source: Source::Untyped(expr.clone()),
-                kind: Kind::Untyped,
+                kind: PartKind::Untyped,
             })),
         }
     }

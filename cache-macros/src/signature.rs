@@ -15,7 +15,7 @@ pub(crate) struct Function {
     pub(crate) attributes: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) asyncness: Option<Token![async]>,
-    /// Kept, like the braces, for its place in the source: by where an item begins and ends lints
+    /// CachedPart, like the braces, for its place in the source: by where an item begins and ends lints
     /// and errors see that it is a function of the user.
     pub(crate) fn_token: Token![fn],
     pub(crate) braces: token::Brace,
@@ -136,8 +136,8 @@ fn refuse_kind(sig: &Signature, errors: &mut Errors) {
 
 /// Whether a function names `Self` anywhere but in items of its own.
 fn names_self(item: &ItemFn) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct SelfTypeSearch(bool);
+    impl<'ast> Visit<'ast> for SelfTypeSearch {
         fn visit_ident(&mut self, ident: &'ast Ident) {
             self.0 |= ident == "Self";
         }
@@ -148,7 +148,7 @@ fn names_self(item: &ItemFn) -> bool {
         // There it is something else.
         fn visit_item(&mut self, _: &'ast syn::Item) {}
     }
-    let mut search = Search(false);
+    let mut search = SelfTypeSearch(false);
     search.visit_signature(&item.sig);
     search.visit_block(&item.block);
     search.0

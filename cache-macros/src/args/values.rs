@@ -1,6 +1,6 @@
 //! The values of options, each kind with its errors.
 
-use super::{Companion, Entry, Time, Value};
+use super::{Companion, RawOption, RawValue, Time};
 use crate::duration;
 use proc_macro2::Span;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
 /// The entries of `word(a, b)`; at least one.
-pub(super) fn list<T: Parse>(value: Value, word: &Ident, usage: &str) -> syn::Result<Vec<T>> {
-    let Value::List(tokens) = value else {
+pub(super) fn list<T: Parse>(value: RawValue, word: &Ident, usage: &str) -> syn::Result<Vec<T>> {
+    let RawValue::List(tokens) = value else {
         return Err(syn::Error::new_spanned(word, format!("write `{usage}`")));
     };
     let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens)?;
@@ -21,9 +21,9 @@ pub(super) fn list<T: Parse>(value: Value, word: &Ident, usage: &str) -> syn::Re
 }
 
 /// The expression of `word = expression`.
-pub(super) fn assigned(entry: Entry, usage: &str) -> syn::Result<Expr> {
+pub(super) fn assigned(entry: RawOption, usage: &str) -> syn::Result<Expr> {
     match entry.value {
-        Value::Assigned(expr) => Ok(peel(expr)),
+        RawValue::Assigned(expr) => Ok(peel(expr)),
         _ => {
             let message = format!("write `{} = {usage}`", entry.word);
             Err(syn::Error::new_spanned(&entry.word, message))
@@ -40,7 +40,7 @@ fn peel(expr: Expr) -> Expr {
 }
 
 /// Input: `60`, `"1m30s"`, or an expression. Output: a duration, or the expression that gives one.
-pub(super) fn time(entry: Entry) -> syn::Result<Time> {
+pub(super) fn time(entry: RawOption) -> syn::Result<Time> {
     let word = entry.word.clone();
     let expr = assigned(entry, "60")?;
     let fail = |message: String| Err(syn::Error::new_spanned(&expr, message));
@@ -78,7 +78,7 @@ pub(super) fn time(entry: Entry) -> syn::Result<Time> {
 }
 
 /// The part of its life that a value may lose.
-pub(super) fn jitter(entry: Entry) -> syn::Result<Expr> {
+pub(super) fn jitter(entry: RawOption) -> syn::Result<Expr> {
     const MESSAGE: &str = "expected a part of the time to live, from 0.0 to below 1.0, such as 0.1";
     let expr = assigned(entry, "0.1")?;
     let fits = match &expr {
@@ -93,7 +93,7 @@ pub(super) fn jitter(entry: Entry) -> syn::Result<Expr> {
 }
 
 /// A closure, or what may be the name of a function.
-pub(super) fn function(entry: Entry, usage: &str, parameters: usize) -> syn::Result<Expr> {
+pub(super) fn function(entry: RawOption, usage: &str, parameters: usize) -> syn::Result<Expr> {
     let expr = assigned(entry, usage)?;
     let message = match &expr {
         Expr::Closure(closure) if closure.inputs.len() != parameters => format!(
@@ -107,7 +107,7 @@ pub(super) fn function(entry: Entry, usage: &str, parameters: usize) -> syn::Res
 }
 
 /// A number of entries, or an expression that gives one.
-pub(super) fn max_capacity(entry: Entry) -> syn::Result<Expr> {
+pub(super) fn max_capacity(entry: RawOption) -> syn::Result<Expr> {
     let expr = assigned(entry, "10_000")?;
     if let Expr::Lit(lit) = &expr {
         let Lit::Int(number) = &lit.lit else {
@@ -122,7 +122,7 @@ pub(super) fn max_capacity(entry: Entry) -> syn::Result<Expr> {
 }
 
 /// A text.
-pub(super) fn name(entry: Entry) -> syn::Result<LitStr> {
+pub(super) fn name(entry: RawOption) -> syn::Result<LitStr> {
     match assigned(entry, "\"...\"")? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         other => Err(syn::Error::new_spanned(other, "expected a text, as in `name = \"prices\"`")),
@@ -130,7 +130,7 @@ pub(super) fn name(entry: Entry) -> syn::Result<LitStr> {
 }
 
 /// A name, or whether there is to be one.
-pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
+pub(super) fn companion(entry: RawOption) -> syn::Result<Companion> {
     let expr = assigned(entry, "other_name")?;
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(on), .. }) => {
@@ -147,7 +147,7 @@ pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
 }
 
 /// The name of an argument.
-pub(super) fn argument(entry: Entry) -> syn::Result<Ident> {
+pub(super) fn argument(entry: RawOption) -> syn::Result<Ident> {
     let expr = assigned(entry, "argument")?;
     match &expr {
         Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
@@ -158,7 +158,7 @@ pub(super) fn argument(entry: Entry) -> syn::Result<Ident> {
 }
 
 /// A path.
-pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
+pub(super) fn crate_path(entry: RawOption) -> syn::Result<Path> {
     match assigned(entry, "path::to::cache_core")? {
         Expr::Path(path) if path.qself.is_none() => Ok(path.path),
         other => {
@@ -169,10 +169,10 @@ pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
 }
 
 /// Input: `word` or `word = true`. Output: where it stands; nothing for `word = false`.
-pub(super) fn flag(entry: &Entry) -> syn::Result<Option<Span>> {
+pub(super) fn flag(entry: &RawOption) -> syn::Result<Option<Span>> {
     match &entry.value {
-        Value::Flag => Ok(Some(entry.word.span())),
-        Value::Assigned(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) => {
+        RawValue::Flag => Ok(Some(entry.word.span())),
+        RawValue::Assigned(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) => {
             Ok(on.value.then(|| entry.word.span()))
         }
         _ => {

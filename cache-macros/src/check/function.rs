@@ -63,8 +63,8 @@ fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) 
 
 /// Whether an expression names `self`.
 fn names_self(expr: &Expr) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct SelfValueSearch(bool);
+    impl<'ast> Visit<'ast> for SelfValueSearch {
         fn visit_ident(&mut self, ident: &'ast Ident) {
             self.0 |= ident == "self";
         }
@@ -72,7 +72,7 @@ fn names_self(expr: &Expr) -> bool {
             self.0 |= invoked.to_token_stream().to_string().contains("self");
         }
     }
-    let mut search = Search(false);
+    let mut search = SelfValueSearch(false);
     search.visit_expr(expr);
     search.0
 }
@@ -87,7 +87,7 @@ fn companion_hides_no_primitive(options: &Options, function: &Function, errors: 
     let name = match &options.companion {
         // There it is no type but methods of a longer name, or nothing.
         _ if function.is_associated() => return,
-        Companion::Unsaid | Companion::SameName => &function.name,
+        Companion::Default | Companion::SameName => &function.name,
         Companion::Named(name) => name,
         Companion::Hidden => return,
     };
@@ -116,7 +116,7 @@ fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Err
 /// What is said of the cache is said once, on the first call.
 fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &mut Errors) {
     for expr in options.settings() {
-        let mut search = Arguments { function, bound: Vec::new(), found: Vec::new() };
+        let mut search = ArgumentSearch { function, bound: Vec::new(), found: Vec::new() };
         search.visit_expr(expr);
         for name in search.found {
             errors.push(
@@ -131,14 +131,14 @@ fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &m
 }
 
 /// Finds arguments among the variables of an expression.
-struct Arguments<'a> {
+struct ArgumentSearch<'a> {
     function: &'a Function,
     /// The parameters of closures, which stand before what they hide.
     bound: Vec<&'a Ident>,
     found: Vec<&'a Ident>,
 }
 
-impl<'a> Visit<'a> for Arguments<'a> {
+impl<'a> Visit<'a> for ArgumentSearch<'a> {
     fn visit_pat_ident(&mut self, pat: &'a syn::PatIdent) {
         self.bound.push(&pat.ident);
     }

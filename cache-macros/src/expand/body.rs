@@ -1,8 +1,8 @@
 //! The body of the function, past the cache.
 
-use super::{lints, local, shape};
-use crate::many::Many;
-use crate::plan::{Plan, Shape};
+use super::{lints, local, names};
+use crate::many::ManyPlan;
+use crate::plan::{CompanionKind, Plan};
 use crate::signature::Argument;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, TokenStreamExt, quote};
@@ -15,9 +15,9 @@ use syn::{Pat, Receiver, Type};
 /// the body itself where no function holds it.
 pub(super) fn run(plan: &Plan) -> TokenStream {
     let awaited = plan.function.asyncness.is_some();
-    match (&plan.shape, awaited) {
-        (Shape::Inside, false) => closure(plan),
-        (Shape::Inside, true) => future(plan, &[], TokenStream::new()),
+    match (&plan.companion, awaited) {
+        (CompanionKind::None, false) => closure(plan),
+        (CompanionKind::None, true) => future(plan, &[], TokenStream::new()),
         (_, false) => {
             let call = call(plan, &[]);
             quote! { move || #call }
@@ -31,11 +31,11 @@ pub(super) fn run(plan: &Plan) -> TokenStream {
 ///
 /// Output: `|cached_ids: &[u64]| { names::uncached(region, cached_ids, Clone::clone(&qty)) }`, or,
 /// for an `async fn`, a closure of a `Vec` with a future that owns it and the clones.
-pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
+pub(super) fn run_many(plan: &Plan, many: &ManyPlan) -> TokenStream {
     let (element, ids) = (&many.element, local("ids"));
     let again = again(plan, many, &ids);
     let (slice, list) = (quote! { &[#element] }, quote! { ::std::vec::Vec<#element> });
-    let inside = matches!(plan.shape, Shape::Inside);
+    let inside = matches!(plan.companion, CompanionKind::None);
     if plan.function.asyncness.is_some() {
         let (lines, names) = made_before(plan, many, again);
         let borrow = quote! { let #ids: #slice = &#ids; };
@@ -60,7 +60,7 @@ pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
 type Given = Option<TokenStream>;
 
 /// The arguments once more, for another run: what is no shared reference is cloned, or borrowed again.
-fn again(plan: &Plan, many: &Many, ids: &Ident) -> Vec<Given> {
+fn again(plan: &Plan, many: &ManyPlan, ids: &Ident) -> Vec<Given> {
     let arguments = plan.function.arguments.iter();
     arguments
         .map(|Argument { name, pattern, .. }| match &*pattern.ty {
@@ -73,7 +73,7 @@ fn again(plan: &Plan, many: &Many, ids: &Ident) -> Vec<Given> {
 }
 
 /// The same as variables of the expansion, for a future that owns them; the elements it has already.
-fn made_before(plan: &Plan, many: &Many, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
+fn made_before(plan: &Plan, many: &ManyPlan, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
     let mut lines = TokenStream::new();
     let names = plan.function.arguments.iter().zip(given).map(|(argument, given)| {
         let given = given?;
@@ -90,7 +90,7 @@ fn made_before(plan: &Plan, many: &Many, given: Vec<Given>) -> (TokenStream, Vec
 
 /// The call of the function that holds the body.
 fn call(plan: &Plan, given: &[Given]) -> TokenStream {
-    let own = shape::call(plan, "uncached");
+    let own = names::call(plan, "uncached");
     let arguments = plan.function.arguments.iter().enumerate().map(|(at, argument)| {
         given.get(at).cloned().flatten().unwrap_or_else(|| argument.name.to_token_stream())
     });
@@ -158,7 +158,7 @@ fn is_plain(argument: &Argument) -> bool {
 /// `self` as the functions around the body take it, which do not change it.
 pub(super) fn receiver(plan: &Plan) -> Option<TokenStream> {
     let mut receiver: Receiver = plan.function.receiver.clone()?;
-    if !matches!(plan.shape, Shape::Inside) {
+    if !matches!(plan.companion, CompanionKind::None) {
         receiver.mutability = None;
     }
     Some(receiver.to_token_stream())
@@ -171,7 +171,7 @@ pub(super) fn receiver(plan: &Plan) -> Option<TokenStream> {
 /// items of an `impl` would speak of it.
 pub(super) fn uncached(plan: &Plan) -> TokenStream {
     let function = &plan.function;
-    let name = shape::name(plan, "uncached");
+    let name = names::name(plan, "uncached");
     let (vis, inside, stmts) = (&function.vis, &function.attributes.inside, &function.stmts);
     let (generics, _, clause) = function.generics.split_for_impl();
     let receiver = function.receiver.iter().map(ToTokens::to_token_stream);
@@ -181,8 +181,8 @@ pub(super) fn uncached(plan: &Plan) -> TokenStream {
         quote! { #used #pattern }
     }));
     let (asyncness, output, quiet) = (&function.asyncness, &function.output, lints::body());
-    let (fn_token, braces) = match plan.shape {
-        Shape::Siblings(_) => Default::default(),
+    let (fn_token, braces) = match plan.companion {
+        CompanionKind::Methods(_) => Default::default(),
         _ => (function.fn_token, function.braces),
     };
     let mut tokens = quote! {

@@ -5,9 +5,9 @@
 //! any block, and it sees the names that the function sees. In an `impl` neither may stand.
 
 use super::wrapper::{arguments, arguments_for_one, keep};
-use super::{at, body, home, key, lints, local, local_value, parts, shape};
-use crate::many::Many;
-use crate::plan::{Home, Plan};
+use super::{at, body, key, lints, local, local_value, names, storage, tokens};
+use crate::many::ManyPlan;
+use crate::plan::{Plan, Storage};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Generics, parse_quote};
@@ -51,21 +51,21 @@ pub(super) fn siblings(plan: &Plan) -> TokenStream {
 /// All methods in which nothing but arguments and types is the user's.
 fn methods(plan: &Plan) -> Vec<TokenStream> {
     let of_keys = [get(plan), insert(plan), invalidate(plan), refresh(plan)];
-    let of_all = match &plan.home {
+    let of_all = match &plan.storage {
         // The user has it.
-        Home::Given(_) => Vec::new(),
-        Home::Static => vec![clear(plan), stats(plan)],
-        Home::Thread => vec![with(plan), clear(plan), stats(plan)],
+        Storage::Given(_) => Vec::new(),
+        Storage::Static => vec![clear(plan), stats(plan)],
+        Storage::ThreadLocal => vec![with(plan), clear(plan), stats(plan)],
     };
     of_keys.into_iter().chain(of_all).collect()
 }
 
 /// The method that makes the cache, with the expressions of the options and the user's lint levels.
 fn maker(plan: &Plan) -> Option<TokenStream> {
-    let method = match &plan.home {
-        Home::Given(_) => return None,
-        Home::Static => cache(plan),
-        Home::Thread => handle(plan),
+    let method = match &plan.storage {
+        Storage::Given(_) => return None,
+        Storage::Static => cache(plan),
+        Storage::ThreadLocal => handle(plan),
     };
     let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
     Some(quote! { #generated #(#lints)* #method })
@@ -86,7 +86,7 @@ struct Method {
 impl Method {
     /// One that takes what the function takes.
     fn of_key(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
-        let bind = home::bind(plan);
+        let bind = storage::bind(plan);
         let body = quote! { #bind #body };
         Self { arguments: arguments(plan), ..Self::of_cache(plan, name, doc, body) }
     }
@@ -114,7 +114,7 @@ impl Method {
         let asyncness = plan.function.asyncness.filter(|_| awaits);
         let (generics, _, clause) = generics.split_for_impl();
         let output = output.map(|output| quote! { -> #output });
-        let name = shape::name(plan, name);
+        let name = names::name(plan, name);
         // What is wrong with a signature is said where it begins.
         quote_spanned! {at(&plan.function.output)=>
             #[doc = #doc]
@@ -127,14 +127,14 @@ impl Method {
 /// The type of the cache.
 fn cache_type(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let (key, value) = (key::written(plan), parts::value_type(plan));
+    let (key, value) = (key::written(plan), tokens::value_type(plan));
     quote_spanned! {at(&plan.function.output)=> #krate::Cache<#key, #value> }
 }
 
 /// `cache()`: the cache in a `static`, built on first use.
 fn cache(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
-    Method::of_cache(plan, "cache", " The cache of the function.", home::made(plan))
+    Method::of_cache(plan, "cache", " The cache of the function.", storage::made(plan))
         .returning(quote_spanned! {at(&plan.function.output)=> &'static #cache })
         .written(plan)
 }
@@ -143,7 +143,7 @@ fn cache(plan: &Plan) -> TokenStream {
 fn handle(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
     let doc = " The cache of the function on the calling thread.";
-    let method = Method::of_cache(plan, "__handle", doc, home::made(plan));
+    let method = Method::of_cache(plan, "__handle", doc, storage::made(plan));
     Method { public: false, ..method }
         .returning(quote_spanned! {at(&plan.function.output)=> ::std::rc::Rc<#cache> })
         .written(plan)
@@ -153,7 +153,7 @@ fn handle(plan: &Plan) -> TokenStream {
 fn with(plan: &Plan) -> TokenStream {
     let cache = cache_type(plan);
     let (bind, reference, see) =
-        (home::bind(plan), home::reference(plan), local_value(plan, "see"));
+        (storage::bind(plan), storage::reference(plan), local_value(plan, "see"));
     let doc = " Shows the cache of the function on the calling thread.";
     let mut method = Method::of_cache(
         plan,
@@ -169,10 +169,10 @@ fn with(plan: &Plan) -> TokenStream {
 }
 
 fn get(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let value = parts::value_type(plan);
+    let cache = storage::reference(plan);
+    let value = tokens::value_type(plan);
     let body =
-        parts::with_one_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
+        tokens::with_one_view(plan, |view| tokens::call(plan, "get", quote! { #cache, #view }));
     Method::of_one_key(
         plan,
         "get",
@@ -184,10 +184,10 @@ fn get(plan: &Plan) -> TokenStream {
 }
 
 fn insert(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let (ty, value) = (parts::value_type(plan), local_value(plan, "value"));
-    let body = parts::with_one_view(plan, |view| {
-        parts::call(plan, "insert", quote! { #cache, #view, #value })
+    let cache = storage::reference(plan);
+    let (ty, value) = (tokens::value_type(plan), local_value(plan, "value"));
+    let body = tokens::with_one_view(plan, |view| {
+        tokens::call(plan, "insert", quote! { #cache, #view, #value })
     });
     let doc = " Puts a value into the cache, as if the function had returned it.";
     let mut method = Method::of_one_key(plan, "insert", doc, body);
@@ -196,9 +196,9 @@ fn insert(plan: &Plan) -> TokenStream {
 }
 
 fn invalidate(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let body = parts::with_one_view(plan, |view| {
-        parts::call(plan, "invalidate", quote! { #cache, #view })
+    let cache = storage::reference(plan);
+    let body = tokens::with_one_view(plan, |view| {
+        tokens::call(plan, "invalidate", quote! { #cache, #view })
     });
     Method::of_one_key(
         plan,
@@ -214,21 +214,21 @@ fn invalidate(plan: &Plan) -> TokenStream {
 /// nothing, leaves the cache as it is.
 fn refresh(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let cache = home::reference(plan);
+    let cache = storage::reference(plan);
     let (key, run, keep, output) =
         (local("key"), body::run(plan), keep(plan), &plan.function.output);
     let (made, one, arguments) = match &plan.many {
         None => (quote! { key_of }, "refresh", quote! { #cache, #key, #run, #keep }),
-        Some(Many { name, .. }) => {
+        Some(ManyPlan { name, .. }) => {
             (quote! { keys_of }, "refresh_many", quote! { #cache, #name, #key, #run, #keep })
         }
     };
-    let made = parts::with_view(plan, |view| quote! { #krate::__private::#made(#view) });
+    let made = tokens::with_view(plan, |view| quote! { #krate::__private::#made(#view) });
     let reload = if plan.function.asyncness.is_some() {
-        let reload = parts::call(plan, &format!("{one}_async"), arguments);
+        let reload = tokens::call(plan, &format!("{one}_async"), arguments);
         quote! { #reload.await }
     } else {
-        parts::call(plan, one, arguments)
+        tokens::call(plan, one, arguments)
     };
     let doc = " Runs the body whatever is cached, keeps what it returns, and returns it.";
     let method = Method::of_key(plan, "refresh", doc, quote! { let #key = #made; #reload });
@@ -236,14 +236,16 @@ fn refresh(plan: &Plan) -> TokenStream {
 }
 
 fn clear(plan: &Plan) -> TokenStream {
-    let (bind, clear) = (home::bind(plan), parts::call(plan, "clear", home::reference(plan)));
+    let (bind, clear) =
+        (storage::bind(plan), tokens::call(plan, "clear", storage::reference(plan)));
     let body = quote! { #bind #clear };
     Method::of_cache(plan, "clear", " Removes all cached values.", body).written(plan)
 }
 
 fn stats(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let (bind, stats) = (home::bind(plan), parts::call(plan, "stats", home::reference(plan)));
+    let (bind, stats) =
+        (storage::bind(plan), tokens::call(plan, "stats", storage::reference(plan)));
     let body = quote! { #bind #stats };
     Method::of_cache(plan, "stats", " What the cache has counted so far.", body)
         .returning(quote! { #krate::Stats })

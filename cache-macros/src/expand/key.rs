@@ -6,8 +6,8 @@
 //! asked, and the code is shorter.
 
 use super::{at, krate, local};
-use crate::key::Kind;
-use crate::many::Many;
+use crate::key::PartKind;
+use crate::many::ManyPlan;
 use crate::plan::Plan;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -40,8 +40,8 @@ pub(super) fn looked_up(plan: &Plan) -> TokenStream {
             let borrowed = through(plan, ty, "KeyPart", "Borrowed");
             quote_spanned! {at(ty)=> #borrowed<'_> }
         }
-        (None, Leaf::Value(ty) | Leaf::Target(ty)) => quote! { &#ty },
-        (None, Leaf::Untyped) => quote! { _ },
+        (None, LeafType::Value(ty) | LeafType::Target(ty)) => quote! { &#ty },
+        (None, LeafType::Untyped) => quote! { _ },
     })
 }
 
@@ -62,7 +62,7 @@ fn view_of(plan: &Plan, stands: impl Fn(&Ident) -> TokenStream) -> TokenStream {
 /// The views of the elements of an argument: an iterator.
 ///
 /// Output: `Iterator::map(ids.iter(), |cached_id| View((region, cached_id,)))`.
-pub(super) fn views(plan: &Plan, many: &Many) -> TokenStream {
+pub(super) fn views(plan: &Plan, many: &ManyPlan) -> TokenStream {
     let (ids, id) = (&many.name, local("id"));
     let view = view_of(plan, |place| {
         if place == ids {
@@ -86,7 +86,7 @@ pub(super) fn is_checked(plan: &Plan) -> bool {
 
 /// What a part is made of in the end.
 #[derive(Clone, Copy)]
-enum Leaf<'a> {
+enum LeafType<'a> {
     /// A value, kept as a clone.
     Value(&'a Type),
     /// What a reference points to.
@@ -95,13 +95,17 @@ enum Leaf<'a> {
     Untyped,
 }
 
-impl<'a> Leaf<'a> {
+impl<'a> LeafType<'a> {
     /// The type, unless it is known that it can be part of a key.
     fn to_be_checked(self) -> Option<&'a Type> {
         match self {
-            Leaf::Value(Type::Path(path)) | Leaf::Target(Type::Path(path)) if is_fit(path) => None,
-            Leaf::Value(ty) | Leaf::Target(ty) => Some(ty),
-            Leaf::Untyped => None,
+            LeafType::Value(Type::Path(path)) | LeafType::Target(Type::Path(path))
+                if is_fit(path) =>
+            {
+                None
+            }
+            LeafType::Value(ty) | LeafType::Target(ty) => Some(ty),
+            LeafType::Untyped => None,
         }
     }
 }
@@ -116,37 +120,39 @@ fn is_fit(path: &TypePath) -> bool {
 }
 
 /// The tuple of the types of the parts, with what `write` makes of their leaves.
-fn types(plan: &Plan, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
+fn types(plan: &Plan, write: &dyn Fn(LeafType<'_>) -> TokenStream) -> TokenStream {
     let types = plan.parts.iter().map(|part| shaped(&part.kind, write));
     quote! { (#(#types,)*) }
 }
 
-fn shaped(kind: &Kind, write: &dyn Fn(Leaf<'_>) -> TokenStream) -> TokenStream {
+fn shaped(kind: &PartKind, write: &dyn Fn(LeafType<'_>) -> TokenStream) -> TokenStream {
     match kind {
-        Kind::Value(ty) => write(Leaf::Value(ty)),
-        Kind::Reference { target, .. } | Kind::Cow { target, .. } => write(Leaf::Target(target)),
-        Kind::Option { inner, .. } => {
+        PartKind::Value(ty) => write(LeafType::Value(ty)),
+        PartKind::Reference { target, .. } | PartKind::Cow { target, .. } => {
+            write(LeafType::Target(target))
+        }
+        PartKind::Option { inner, .. } => {
             let inner = shaped(inner, write);
             quote! { ::core::option::Option<#inner> }
         }
-        Kind::Tuple(parts) => {
+        PartKind::Tuple(parts) => {
             let parts = parts.iter().map(|part| shaped(part, write));
             quote! { (#(#parts,)*) }
         }
-        Kind::Untyped => write(Leaf::Untyped),
+        PartKind::Untyped => write(LeafType::Untyped),
     }
 }
 
-fn owned(leaf: Leaf<'_>) -> TokenStream {
+fn owned(leaf: LeafType<'_>) -> TokenStream {
     match leaf {
-        Leaf::Value(ty) => quote! { #ty },
-        Leaf::Target(Type::Path(path)) if is_fit(path) && !path.path.is_ident("str") => {
+        LeafType::Value(ty) => quote! { #ty },
+        LeafType::Target(Type::Path(path)) if is_fit(path) && !path.path.is_ident("str") => {
             quote! { #path }
         }
-        Leaf::Target(ty) => {
+        LeafType::Target(ty) => {
             quote_spanned! {at(ty)=> <#ty as ::std::borrow::ToOwned>::Owned }
         }
-        Leaf::Untyped => quote! { _ },
+        LeafType::Untyped => quote! { _ },
     }
 }
 
@@ -159,24 +165,24 @@ fn through(plan: &Plan, ty: &Type, of: &str, what: &str) -> TokenStream {
 }
 
 /// One part of the view, out of the place where the part is.
-fn borrowed(plan: &Plan, kind: &Kind, place: TokenStream) -> TokenStream {
+fn borrowed(plan: &Plan, kind: &PartKind, place: TokenStream) -> TokenStream {
     match kind {
-        Kind::Value(ty) => checked(plan, Leaf::Value(ty), quote! { &#place }),
-        Kind::Reference { depth, target } => {
+        PartKind::Value(ty) => checked(plan, LeafType::Value(ty), quote! { &#place }),
+        PartKind::Reference { depth, target } => {
             let stars = std::iter::repeat_n(quote! { * }, depth - 1);
-            checked(plan, Leaf::Target(target), quote! { #(#stars)* #place })
+            checked(plan, LeafType::Target(target), quote! { #(#stars)* #place })
         }
-        Kind::Cow { ty, target } => {
+        PartKind::Cow { ty, target } => {
             let target_of = through(plan, ty, "CowPart", "target");
             let reference = quote_spanned! {at(ty)=> #target_of(&#place) };
-            checked(plan, Leaf::Target(target), reference)
+            checked(plan, LeafType::Target(target), reference)
         }
-        Kind::Option { ty, inner } => {
+        PartKind::Option { ty, inner } => {
             let (some, value) = (local("some"), through(plan, ty, "OptionPart", "value"));
             let inner = borrowed(plan, inner, quote! { (*#some) });
             quote_spanned! {at(ty)=> ::core::option::Option::map(#value(&#place), |#some| #inner) }
         }
-        Kind::Tuple(parts) => {
+        PartKind::Tuple(parts) => {
             let parts = parts.iter().enumerate().map(|(index, part)| {
                 let index = Index::from(index);
                 borrowed(plan, part, quote! { #place.#index })
@@ -184,12 +190,12 @@ fn borrowed(plan: &Plan, kind: &Kind, place: TokenStream) -> TokenStream {
             quote! { (#(#parts,)*) }
         }
         // Borrowed and checked where the expression is evaluated.
-        Kind::Untyped => place,
+        PartKind::Untyped => place,
     }
 }
 
 /// A reference to a part, by way of the check of its type.
-fn checked(plan: &Plan, leaf: Leaf<'_>, reference: TokenStream) -> TokenStream {
+fn checked(plan: &Plan, leaf: LeafType<'_>, reference: TokenStream) -> TokenStream {
     match leaf.to_be_checked() {
         Some(ty) => {
             let part = through(plan, ty, "KeyPart", "part");

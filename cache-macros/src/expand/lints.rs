@@ -14,7 +14,7 @@
 //!
 //! `cache-core/tests/macro_lints.rs` has every shape of a function under every lint that there is.
 
-use crate::plan::{Plan, Shape};
+use crate::plan::{CompanionKind, Plan};
 use crate::signature::Argument;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -99,7 +99,7 @@ pub(super) fn shadowing() -> TokenStream {
 /// For a function that does not consume an argument because it has another use for it than the
 /// body: it clones what is handed to a body that may run again, and looks up what a body ignores.
 pub(super) fn unconsumed(plan: &Plan) -> Option<TokenStream> {
-    let inside = matches!(plan.shape, Shape::Inside);
+    let inside = matches!(plan.companion, CompanionKind::None);
     let ignored = |argument: &Argument| matches!(&*argument.pattern.pat, Pat::Wild(_));
     let unconsumed = plan.many.is_some() || inside && plan.function.arguments.iter().any(ignored);
     unconsumed.then(|| quote! { #[allow(clippy::needless_pass_by_value)] })

@@ -26,15 +26,15 @@
 
 mod body;
 mod companion;
-mod home;
 mod key;
 mod lints;
-mod parts;
-mod shape;
+mod names;
+mod storage;
+mod tokens;
 mod wrapper;
 
-use crate::outcome::Claim;
-use crate::plan::{Plan, Shape};
+use crate::plan::{CompanionKind, Plan};
+use crate::return_type::TypeAssertion;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -75,37 +75,38 @@ fn krate(plan: &Plan, at: Span) -> TokenStream {
 /// Input: the plan of `price`. Output: the function and, beside it, what belongs to its cache.
 pub(crate) fn expand(plan: &Plan) -> TokenStream {
     let wrapper = wrapper::expand(plan);
-    match &plan.shape {
-        Shape::Inside => wrapper,
-        Shape::Siblings(_) => {
+    match &plan.companion {
+        CompanionKind::None => wrapper,
+        CompanionKind::Methods(_) => {
             let siblings = companion::siblings(plan);
             quote! { #wrapper #siblings }
         }
-        Shape::Beside(name) => {
+        CompanionKind::Type(name) => {
             let companion = companion::beside(plan, name);
             let cfg = &plan.function.attributes.cfg;
-            let claim = claim(plan).map(|claim| quote! { #(#cfg)* const _: () = #claim; });
-            quote! { #wrapper #companion #claim }
+            let assertion =
+                type_assertion(plan).map(|assertion| quote! { #(#cfg)* const _: () = #assertion; });
+            quote! { #wrapper #companion #assertion }
         }
     }
 }
 
 /// A block that does not compile where the return type is not what its name made believe.
-fn claim(plan: &Plan) -> Option<TokenStream> {
+fn type_assertion(plan: &Plan) -> Option<TokenStream> {
     let krate = &plan.crate_path;
     let output = &plan.function.output;
     let probe = quote! { #krate::__private::Probe::<#output> };
-    let (holds, message) = match plan.outcome.claim.as_ref()? {
-        Claim::Plain => (
+    let (holds, message) = match plan.returned.assertion.as_ref()? {
+        TypeAssertion::Plain => (
             quote! { !#probe::IS_RESULT && !#probe::IS_OPTION },
             "this return type is an alias of `Result` or `Option`: spell it `Result<T, E>` or \
              `Option<T>` to have only `Ok` or `Some` cached, or say `cache_errors` or \
              `cache_none` to have all of it cached",
         ),
-        Claim::Result => {
+        TypeAssertion::Result => {
             (quote! { #probe::IS_RESULT }, "`cache_errors` is for functions that return a `Result`")
         }
-        Claim::Option => {
+        TypeAssertion::Option => {
             (quote! { #probe::IS_OPTION }, "`cache_none` is for functions that return an `Option`")
         }
     };

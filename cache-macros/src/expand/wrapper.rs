@@ -1,9 +1,9 @@
 //! The function that callers see.
 
-use super::{at, body, claim, home, lints, local, local_value, parts};
-use crate::many::Many;
-use crate::outcome::Kept;
-use crate::plan::{Home, Plan, Shape};
+use super::{at, body, lints, local, local_value, storage, tokens, type_assertion};
+use crate::many::ManyPlan;
+use crate::plan::{CompanionKind, Plan, Storage};
+use crate::return_type::CachedPart;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
@@ -14,9 +14,9 @@ use quote::{ToTokens, quote, quote_spanned};
 pub(super) fn expand(plan: &Plan) -> TokenStream {
     let function = &plan.function;
     let cfg = &function.attributes.cfg;
-    let outside = match plan.shape {
-        Shape::Inside => &function.attributes.all,
-        Shape::Beside(_) | Shape::Siblings(_) => &function.attributes.outside,
+    let outside = match plan.companion {
+        CompanionKind::None => &function.attributes.all,
+        CompanionKind::Type(_) | CompanionKind::Methods(_) => &function.attributes.outside,
     };
     let (vis, asyncness) = (&function.vis, &function.asyncness);
     let (fn_token, name) = (&function.fn_token, &function.name);
@@ -37,16 +37,18 @@ pub(super) fn expand(plan: &Plan) -> TokenStream {
 
 /// What the function does.
 fn inner(plan: &Plan) -> TokenStream {
-    let claim = match plan.shape {
-        Shape::Beside(_) => None,
-        Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
+    let assertion = match plan.companion {
+        CompanionKind::Type(_) => None,
+        CompanionKind::None | CompanionKind::Methods(_) => {
+            type_assertion(plan).map(|assertion| quote! { const #assertion; })
+        }
     };
-    let bind = home::bind(plan);
+    let bind = storage::bind(plan);
     let look_up = match &plan.many {
         None => look_up(plan),
         Some(many) => look_up_many(plan, many),
     };
-    quote! { #claim #bind #look_up }
+    quote! { #assertion #bind #look_up }
 }
 
 /// Looks up, and loads what is missing.
@@ -65,16 +67,16 @@ fn look_up(plan: &Plan) -> TokenStream {
 }
 
 /// Looks many keys up, and loads those that are missing.
-fn look_up_many(plan: &Plan, many: &Many) -> TokenStream {
+fn look_up_many(plan: &Plan, many: &ManyPlan) -> TokenStream {
     let (looked, ids) = (local("looked"), &many.name);
-    let (cache, run, keep) = (home::reference(plan), body::run_many(plan, many), keep(plan));
+    let (cache, run, keep) = (storage::reference(plan), body::run_many(plan, many), keep(plan));
     let found = find(plan, "find_many");
     let arguments = quote! { #cache, #looked, #ids, #run, #keep };
     let load = if plan.function.asyncness.is_some() {
-        let load = parts::call(plan, "load_many_async", arguments);
+        let load = tokens::call(plan, "load_many_async", arguments);
         quote! { #load.await }
     } else {
-        parts::call(plan, "load_many", arguments)
+        tokens::call(plan, "load_many", arguments)
     };
     quote! {
         let #looked = #found;
@@ -84,11 +86,11 @@ fn look_up_many(plan: &Plan, many: &Many) -> TokenStream {
 
 /// The look-up, unless the call is to pass the cache.
 fn find(plan: &Plan, function: &str) -> TokenStream {
-    let cache = home::reference(plan);
-    parts::with_view(plan, |view| match &plan.bypass {
-        None => parts::call(plan, function, quote! { #cache, #view }),
+    let cache = storage::reference(plan);
+    tokens::with_view(plan, |view| match &plan.bypass {
+        None => tokens::call(plan, function, quote! { #cache, #view }),
         Some(bypass) => {
-            parts::call(plan, &format!("{function}_unless"), quote! { #bypass, #cache, #view })
+            tokens::call(plan, &format!("{function}_unless"), quote! { #bypass, #cache, #view })
         }
     })
 }
@@ -97,13 +99,13 @@ fn find(plan: &Plan, function: &str) -> TokenStream {
 fn load(plan: &Plan) -> TokenStream {
     let missed = local("missed");
     let alone = (!plan.single_flight).then(|| quote! { .alone() });
-    let (cache, run, keep) = (home::reference(plan), body::run(plan), keep(plan));
+    let (cache, run, keep) = (storage::reference(plan), body::run(plan), keep(plan));
     let arguments = quote! { #cache, #missed #alone, #run, #keep };
     if plan.function.asyncness.is_some() {
-        let load = parts::call(plan, "load_async", arguments);
+        let load = tokens::call(plan, "load_async", arguments);
         quote! { #load.await }
     } else {
-        parts::call(plan, "load", arguments)
+        tokens::call(plan, "load", arguments)
     }
 }
 
@@ -111,14 +113,14 @@ fn load(plan: &Plan) -> TokenStream {
 pub(super) fn keep(plan: &Plan) -> TokenStream {
     let at = at(&plan.function.output);
     let krate = super::krate(plan, at);
-    let whole = match &plan.outcome.kept {
-        Kept::Whole => quote_spanned! {at=> #krate::__private::Whole },
-        Kept::Some(_) => {
-            let keep = parts::of_output(plan, "Optional", "keep");
+    let whole = match &plan.returned.cached {
+        CachedPart::Whole => quote_spanned! {at=> #krate::__private::Whole },
+        CachedPart::Some(_) => {
+            let keep = tokens::of_output(plan, "Optional", "keep");
             quote_spanned! {at=> #keep() }
         }
-        Kept::Ok(_) => {
-            let of_output = |what| parts::of_output(plan, "Fallible", what);
+        CachedPart::Ok(_) => {
+            let of_output = |what| tokens::of_output(plan, "Fallible", what);
             let (keep, make) = (of_output("keep"), of_output("error"));
             let error = local_value(plan, "error");
             quote_spanned! {at=>
@@ -131,7 +133,7 @@ pub(super) fn keep(plan: &Plan) -> TokenStream {
             }
         }
     };
-    let Some(Many { element, pairs, value, .. }) = &plan.many else { return whole };
+    let Some(ManyPlan { element, pairs, value, .. }) = &plan.many else { return whole };
     let at = super::at(pairs);
     let krate = super::krate(plan, at);
     let pairing = quote_spanned! {at=>
@@ -142,10 +144,10 @@ pub(super) fn keep(plan: &Plan) -> TokenStream {
 
 /// Puts a kept value back into what the function returns.
 fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
-    let of = match &plan.outcome.kept {
-        Kept::Whole => return value.clone(),
-        Kept::Ok(_) => parts::of_output(plan, "Fallible", "of"),
-        Kept::Some(_) => parts::of_output(plan, "Optional", "of"),
+    let of = match &plan.returned.cached {
+        CachedPart::Whole => return value.clone(),
+        CachedPart::Ok(_) => tokens::of_output(plan, "Fallible", "of"),
+        CachedPart::Some(_) => tokens::of_output(plan, "Optional", "of"),
     };
     quote_spanned! {at(&plan.function.output)=> #of(#value) }
 }
@@ -161,7 +163,7 @@ pub(super) fn arguments(plan: &Plan) -> Vec<TokenStream> {
 
 /// As `arguments`, with one element in place of many.
 pub(super) fn arguments_for_one(plan: &Plan) -> Vec<TokenStream> {
-    let Some(Many { name, element, .. }) = &plan.many else { return arguments(plan) };
+    let Some(ManyPlan { name, element, .. }) = &plan.many else { return arguments(plan) };
     let arguments = plan.function.arguments.iter().map(|argument| {
         let (own, ty) = (&argument.name, argument.ty());
         if own == name {
@@ -175,22 +177,22 @@ pub(super) fn arguments_for_one(plan: &Plan) -> Vec<TokenStream> {
 
 /// Tells readers of the documentation what stands beside the function.
 fn docs(plan: &Plan) -> TokenStream {
-    let what = match &plan.outcome.kept {
-        Kept::Whole => "results are",
-        Kept::Ok(_) => "`Ok` values are",
-        Kept::Some(_) => "`Some` values are",
+    let what = match &plan.returned.cached {
+        CachedPart::Whole => "results are",
+        CachedPart::Ok(_) => "`Ok` values are",
+        CachedPart::Some(_) => "`Some` values are",
     };
     let mut text = match &plan.many {
         None => format!("\n# Cache\n\nThe {what} cached by the arguments."),
-        Some(Many { name, .. }) => format!(
+        Some(ManyPlan { name, .. }) => format!(
             "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. The body runs \
              for those that are missing."
         ),
     };
-    let name = match &plan.shape {
-        Shape::Beside(companion) => Some(format!("{companion}::")),
-        Shape::Siblings(prefix) => Some(format!("{prefix}_")),
-        Shape::Inside => None,
+    let name = match &plan.companion {
+        CompanionKind::Type(companion) => Some(format!("{companion}::")),
+        CompanionKind::Methods(prefix) => Some(format!("{prefix}_")),
+        CompanionKind::None => None,
     };
     if let Some(name) = name {
         let others = match &plan.many {
@@ -202,10 +204,10 @@ fn docs(plan: &Plan) -> TokenStream {
              `{name}invalidate(..)`, `{name}refresh(..)` and `{name}uncached(..)`, which \
              take the same arguments{others}"
         ));
-        text.push_str(&match plan.home {
-            Home::Given(_) => ".".to_owned(),
-            Home::Static => format!(", and `{name}cache()`, `{name}clear()` and `{name}stats()`."),
-            Home::Thread => format!(
+        text.push_str(&match plan.storage {
+            Storage::Given(_) => ".".to_owned(),
+            Storage::Static => format!(", and `{name}cache()`, `{name}clear()` and `{name}stats()`."),
+            Storage::ThreadLocal => format!(
                 ", and `{name}with(|cache| ..)`, `{name}clear()` and `{name}stats()`, for the cache \
                  of the calling thread."
             ),

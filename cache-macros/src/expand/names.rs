@@ -1,7 +1,7 @@
 //! What the functions that belong to a cache are called.
 
 use super::{at, turbofish};
-use crate::plan::{Plan, Shape};
+use crate::plan::{CompanionKind, Plan};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
@@ -11,12 +11,12 @@ use syn::ext::IdentExt;
 /// Input: `get`. Output: `get` for a method of the companion, `price_get` for one beside a method.
 /// Nobody wrote these names, so lints do not look at them.
 pub(super) fn name(plan: &Plan, word: &str) -> Ident {
-    match &plan.shape {
-        Shape::Beside(companion) => Ident::new(word, at(companion)),
-        Shape::Siblings(prefix) => {
+    match &plan.companion {
+        CompanionKind::Type(companion) => Ident::new(word, at(companion)),
+        CompanionKind::Methods(prefix) => {
             format_ident!("{}_{word}", prefix.unraw(), span = at(prefix))
         }
-        Shape::Inside => unreachable!("there are none"),
+        CompanionKind::None => unreachable!("there are none"),
     }
 }
 
@@ -26,8 +26,8 @@ pub(super) fn name(plan: &Plan, word: &str) -> Ident {
 pub(super) fn call(plan: &Plan, word: &str) -> TokenStream {
     let name = name(plan, word);
     let turbofish = turbofish(&plan.function.generics);
-    match &plan.shape {
-        Shape::Beside(companion) => quote! { #companion::#name #turbofish },
-        Shape::Siblings(_) | Shape::Inside => quote! { Self::#name #turbofish },
+    match &plan.companion {
+        CompanionKind::Type(companion) => quote! { #companion::#name #turbofish },
+        CompanionKind::Methods(_) | CompanionKind::None => quote! { Self::#name #turbofish },
     }
 }

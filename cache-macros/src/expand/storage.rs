@@ -1,8 +1,8 @@
 //! Where the cache is: how it is made, and how to get at it.
 
-use super::{at, key, lints, local, local_value, parts, shape};
+use super::{at, key, lints, local, local_value, names, tokens};
 use crate::args::Time;
-use crate::plan::{Home, Plan, Setting, Shape};
+use crate::plan::{CompanionKind, Plan, Setting, Storage};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -13,23 +13,23 @@ use syn::ext::IdentExt;
 pub(super) fn bind(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let cache = local_value(plan, "cache");
-    match (&plan.home, &plan.shape) {
-        (Home::Given(expr), _) => {
-            let (key, value) = (key::written(plan), parts::value_type(plan));
+    match (&plan.storage, &plan.companion) {
+        (Storage::Given(expr), _) => {
+            let (key, value) = (key::written(plan), tokens::value_type(plan));
             // What is no place, such as an `if`, must be a reference itself.
-            let expr = parts::borrow(expr).unwrap_or_else(|| quote! { #expr });
+            let expr = tokens::borrow(expr).unwrap_or_else(|| quote! { #expr });
             quote! { let #cache: &#krate::Cache<#key, #value, _> = #expr; }
         }
-        (_, Shape::Inside) => {
+        (_, CompanionKind::None) => {
             let written = plan.settings.iter().any(|(_, set)| matches!(set, Setting::Expr(_)));
             let (shadowing, made) = (written.then(lints::shadowing), made(plan));
             quote! { #shadowing let #cache = #made; }
         }
-        (Home::Static, _) => {
+        (Storage::Static, _) => {
             let own = own(plan, "cache");
             quote! { let #cache = #own; }
         }
-        (Home::Thread, _) => {
+        (Storage::ThreadLocal, _) => {
             let own = own(plan, "__handle");
             quote! { let #cache = #own; }
         }
@@ -38,17 +38,17 @@ pub(super) fn bind(plan: &Plan) -> TokenStream {
 
 /// The call of the method that makes the cache.
 fn own(plan: &Plan, word: &str) -> TokenStream {
-    let own = shape::call(plan, word);
+    let own = names::call(plan, word);
     let call = quote! { #own() };
-    parts::unknown(plan).map_or_else(|| call.clone(), |at| lints::moved(&call, &|_| at))
+    tokens::unknown(plan).map_or_else(|| call.clone(), |at| lints::moved(&call, &|_| at))
 }
 
 /// The variable as a reference to the cache.
 pub(super) fn reference(plan: &Plan) -> TokenStream {
     let cache = local_value(plan, "cache");
-    match plan.home {
-        Home::Thread => quote_spanned! {at(&plan.function.output)=> &*#cache },
-        Home::Static | Home::Given(_) => quote! { #cache },
+    match plan.storage {
+        Storage::ThreadLocal => quote_spanned! {at(&plan.function.output)=> &*#cache },
+        Storage::Static | Storage::Given(_) => quote! { #cache },
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) fn reference(plan: &Plan) -> TokenStream {
 pub(super) fn made(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
     let build = build(plan);
-    if let Home::Thread = plan.home {
+    if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
                 static __CACHED: #krate::__private::Local = const { #krate::__private::Local::new() };
@@ -67,9 +67,9 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
         }};
     }
     let generic = super::turbofish(&plan.function.generics).is_empty();
-    if let (Shape::Beside(_), true) = (&plan.shape, generic) {
-        let (key, value) = (key::written(plan), parts::value_type(plan));
-        let at = parts::unknown(plan).unwrap_or_else(Span::call_site);
+    if let (CompanionKind::Type(_), true) = (&plan.companion, generic) {
+        let (key, value) = (key::written(plan), tokens::value_type(plan));
+        let at = tokens::unknown(plan).unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
             static __CACHED: #krate::__private::Slot<#krate::Cache<#key, #value>> =
                 #krate::__private::Slot::new();
@@ -89,11 +89,11 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
 /// Where no signature says the type of the key, it is said by the parts; else these say that it is a key.
 fn build(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let inside = matches!(plan.shape, Shape::Inside);
+    let inside = matches!(plan.companion, CompanionKind::None);
     let key = if inside { key::kept(plan) } else { key::written(plan) };
     let name = name(plan);
     let settings = local("settings");
-    let thread = matches!(plan.home, Home::Thread).then(|| quote! { .thread_local() });
+    let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
     let options = plan.settings.iter().map(|(word, setting)| {
         let word = format_ident!("{word}");
         let value = match setting {
@@ -106,10 +106,10 @@ fn build(plan: &Plan) -> TokenStream {
         |#settings: #krate::__private::Settings<#key, _>| #settings #thread #(#options)*
     };
     if inside || !key::is_checked(plan) {
-        return parts::call(plan, "build", quote! { #name, #set });
+        return tokens::call(plan, "build", quote! { #name, #set });
     }
     let parts = key::looked_up(plan);
-    parts::call_for(plan, "build_for", &parts, quote! { #name, #set })
+    tokens::call_for(plan, "build_for", &parts, quote! { #name, #set })
 }
 
 /// The name of the cache: as given, or the path of the function.

@@ -1,9 +1,9 @@
 //! What all that is generated is put together from: the type of the value, the calls, the expressions.
 
 use super::{at, key};
-use crate::many::Many;
-use crate::outcome::Kept;
-use crate::plan::{KeyPart, Plan, Source};
+use crate::many::ManyPlan;
+use crate::plan::{PartPlan, Plan, Source};
+use crate::return_type::CachedPart;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, Ident};
@@ -11,21 +11,21 @@ use syn::{Expr, Ident};
 /// The type of the value; where there are many, that of one.
 pub(super) fn value_type(plan: &Plan) -> TokenStream {
     let output = &plan.function.output;
-    if let Some(Many { value, .. }) = &plan.many {
+    if let Some(ManyPlan { value, .. }) = &plan.many {
         return quote! { #value };
     }
-    match &plan.outcome.kept {
-        Kept::Whole => quote! { #output },
-        Kept::Ok(Some(inner)) | Kept::Some(Some(inner)) => quote! { #inner },
-        Kept::Ok(None) => of_output(plan, "Fallible", "Value"),
-        Kept::Some(None) => of_output(plan, "Optional", "Value"),
+    match &plan.returned.cached {
+        CachedPart::Whole => quote! { #output },
+        CachedPart::Ok(Some(inner)) | CachedPart::Some(Some(inner)) => quote! { #inner },
+        CachedPart::Ok(None) => of_output(plan, "Fallible", "Value"),
+        CachedPart::Some(None) => of_output(plan, "Optional", "Value"),
     }
 }
 
 /// The place of the return type, where only the compiler can learn from it the type of the value:
 /// all that names that type stands there then, so that what is wrong with it is told once.
 pub(super) fn unknown(plan: &Plan) -> Option<Span> {
-    let unknown = matches!(plan.outcome.kept, Kept::Ok(None) | Kept::Some(None));
+    let unknown = matches!(plan.returned.cached, CachedPart::Ok(None) | CachedPart::Some(None));
     unknown.then(|| at(&plan.function.output))
 }
 
@@ -72,7 +72,7 @@ fn path(plan: &Plan, function: &str) -> TokenStream {
 /// Output: `let cached_part_0: &str = &user.name;` and `let cached_part_1 = Bare(&user.id)..;`
 fn variables(plan: &Plan) -> TokenStream {
     let krate = &plan.crate_path;
-    let lines = plan.parts.iter().map(|KeyPart { place, source, .. }| match source {
+    let lines = plan.parts.iter().map(|PartPlan { place, source, .. }| match source {
         Source::Argument => TokenStream::new(),
         Source::Computed(ty, expr) => quote! { let #place: #ty = #expr; },
         Source::Untyped(expr) => {

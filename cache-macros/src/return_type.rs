@@ -6,7 +6,7 @@ use crate::key::{borrows, last};
 use syn::{GenericParam, Generics, Ident, Type, TypePath, visit::Visit};
 
 /// What is kept.
-pub(crate) enum Kept {
+pub(crate) enum CachedPart {
     /// The value as returned.
     Whole,
     /// The value of `Ok`, of this type where the text shows it.
@@ -16,7 +16,7 @@ pub(crate) enum Kept {
 }
 
 /// What the compiler is asked to confirm of a return type of which the macro knows only the name.
-pub(crate) enum Claim {
+pub(crate) enum TypeAssertion {
     /// It is neither `Result` nor `Option`.
     Plain,
     /// It is a `Result`, under whatever name.
@@ -26,9 +26,9 @@ pub(crate) enum Claim {
 }
 
 /// The return type, decided.
-pub(crate) struct Outcome {
-    pub(crate) kept: Kept,
-    pub(crate) claim: Option<Claim>,
+pub(crate) struct ReturnPlan {
+    pub(crate) cached: CachedPart,
+    pub(crate) assertion: Option<TypeAssertion>,
 }
 
 /// Decides what is kept.
@@ -40,7 +40,7 @@ pub(crate) fn decide(
     options: &Options,
     generics: &Generics,
     errors: &mut Errors,
-) -> Outcome {
+) -> ReturnPlan {
     refuse(ty, errors);
     let word = path(ty).map(|path| last(path).0).unwrap_or_default();
     if word == "Result"
@@ -56,21 +56,21 @@ pub(crate) fn decide(
     // Of many values each is negative by itself.
     let negative = options.negative_ttl.is_some() && options.many.is_none();
     refuse_options(&word, negative, options, errors);
-    let kept = match word.as_str() {
-        "Result" if options.cache_errors.is_none() && !negative => Kept::Ok(inner(ty, 2)),
-        "Option" if options.cache_none.is_none() && !negative => Kept::Some(inner(ty, 1)),
-        _ => Kept::Whole,
+    let cached = match word.as_str() {
+        "Result" if options.cache_errors.is_none() && !negative => CachedPart::Ok(inner(ty, 2)),
+        "Option" if options.cache_none.is_none() && !negative => CachedPart::Some(inner(ty, 1)),
+        _ => CachedPart::Whole,
     };
-    let claim = match word.as_str() {
+    let assertion = match word.as_str() {
         "Result" | "Option" => None,
-        _ if options.cache_errors.is_some() => Some(Claim::Result),
-        _ if options.cache_none.is_some() => Some(Claim::Option),
+        _ if options.cache_errors.is_some() => Some(TypeAssertion::Result),
+        _ if options.cache_none.is_some() => Some(TypeAssertion::Option),
         _ if path(ty).is_none() || well_known(&word) => None,
-        _ => Some(Claim::Plain),
+        _ => Some(TypeAssertion::Plain),
     };
     // A constant outside of the function cannot name its type parameters.
-    let claim = claim.filter(|_| !mentions(ty, generics));
-    Outcome { kept, claim }
+    let assertion = assertion.filter(|_| !mentions(ty, generics));
+    ReturnPlan { cached, assertion }
 }
 
 /// Options that say nothing about such a return type.
@@ -154,8 +154,8 @@ fn well_known(word: &str) -> bool {
 
 /// Whether a type names a type or const parameter.
 fn mentions(ty: &Type, generics: &Generics) -> bool {
-    struct Search<'a>(&'a Generics, bool);
-    impl<'ast> Visit<'ast> for Search<'_> {
+    struct ParameterSearch<'a>(&'a Generics, bool);
+    impl<'ast> Visit<'ast> for ParameterSearch<'_> {
         fn visit_ident(&mut self, ident: &'ast Ident) {
             self.1 |= self.0.params.iter().any(|param| match param {
                 GenericParam::Type(param) => param.ident == *ident,
@@ -164,7 +164,7 @@ fn mentions(ty: &Type, generics: &Generics) -> bool {
             });
         }
     }
-    let mut search = Search(generics, false);
+    let mut search = ParameterSearch(generics, false);
     search.visit_type(ty);
     search.1
 }
