@@ -24,116 +24,30 @@
 //! Variables are `mixed_site`, so that none of them can meet a name of the user; every path starts
 //! at the root, so that nothing the user shadows is met either.
 
+mod arguments;
 mod body;
 mod companion;
-mod key;
+mod fragments;
+mod key_type;
 mod lints;
 mod names;
+mod return_value;
 mod storage;
 mod tokens;
+mod view;
 mod wrapper;
 
-use crate::plan::{CompanionKind, Plan};
-use crate::return_type::TypeAssertion;
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{GenericParam, Generics};
-
-/// A variable that only the expansion sees.
-///
-/// Hygiene keeps it apart from variables of the user; a constant of the user would still be taken
-/// for a pattern, hence the prefix.
-fn local(name: &str) -> Ident {
-    Ident::new(&format!("cached_{name}"), Span::mixed_site())
-}
-
-/// A place in the source, for code that only the expansion sees: errors point there, lints do not.
-fn at(tokens: &impl Spanned) -> Span {
-    Span::call_site().located_at(tokens.span())
-}
-
-/// As `local`, for a value: what is wrong with its type is said where all else of that is.
-fn local_value(plan: &Plan, name: &str) -> Ident {
-    let mut variable = local(name);
-    variable.set_span(variable.span().located_at(plan.function.output.span()));
-    variable
-}
-
-/// The crate, for code with such a span.
-fn krate(plan: &Plan, at: Span) -> TokenStream {
-    let path = plan.crate_path.to_token_stream().into_iter();
-    path.map(|mut token| {
-        token.set_span(token.span().located_at(at));
-        token
-    })
-    .collect()
-}
+use crate::plan::Plan;
+use fragments::Fragments;
+use names::Names;
+use proc_macro2::TokenStream;
+use quote::quote;
 
 /// Generates everything.
 ///
 /// Input: the plan of `price`. Output: the function and, beside it, what belongs to its cache.
 pub(crate) fn expand(plan: &Plan) -> TokenStream {
-    let wrapper = wrapper::expand(plan);
-    match &plan.companion {
-        CompanionKind::None => wrapper,
-        CompanionKind::Methods(_) => {
-            let siblings = companion::siblings(plan);
-            quote! { #wrapper #siblings }
-        }
-        CompanionKind::Type(name) => {
-            let companion = companion::beside(plan, name);
-            let cfg = &plan.function.attributes.cfg;
-            let assertion =
-                type_assertion(plan).map(|assertion| quote! { #(#cfg)* const _: () = #assertion; });
-            quote! { #wrapper #companion #assertion }
-        }
-    }
-}
-
-/// A block that does not compile where the return type is not what its name made believe.
-fn type_assertion(plan: &Plan) -> Option<TokenStream> {
-    let krate = &plan.crate_path;
-    let output = &plan.function.output;
-    let probe = quote! { #krate::__private::Probe::<#output> };
-    let (holds, message) = match plan.returned.assertion.as_ref()? {
-        TypeAssertion::Plain => (
-            quote! { !#probe::IS_RESULT && !#probe::IS_OPTION },
-            "this return type is an alias of `Result` or `Option`: spell it `Result<T, E>` or \
-             `Option<T>` to have only `Ok` or `Some` cached, or say `cache_errors` or \
-             `cache_none` to have all of it cached",
-        ),
-        TypeAssertion::Result => {
-            (quote! { #probe::IS_RESULT }, "`cache_errors` is for functions that return a `Result`")
-        }
-        TypeAssertion::Option => {
-            (quote! { #probe::IS_OPTION }, "`cache_none` is for functions that return an `Option`")
-        }
-    };
-    Some(quote_spanned! {at(output)=>
-        {
-            #[allow(unused_imports)]
-            use #krate::__private::{NotOptional as _, NotResult as _};
-            ::core::assert!(#holds, #message);
-        }
-    })
-}
-
-/// The type and const parameters as arguments: lifetimes are always inferred, the types may
-/// appear nowhere in the signature.
-fn turbofish(generics: &Generics) -> TokenStream {
-    let names: Vec<_> = generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            GenericParam::Lifetime(_) => None,
-        })
-        .collect();
-    if names.is_empty() {
-        TokenStream::new()
-    } else {
-        quote! { ::<#(#names),*> }
-    }
+    let code = Fragments::new(Names::new(plan));
+    let (wrapper, companion) = (wrapper::expand(&code), companion::expand(&code));
+    quote! { #wrapper #companion }
 }

@@ -1,8 +1,10 @@
-//! Where the cache is: how it is made, and how to get at it.
+//! Where the cache is stored: how it is built, and how functions reach it.
 
-use super::{at, key, lints, local, local_value, names, tokens};
+use super::names::Names;
+use super::tokens::{borrow, local};
+use super::{key_type, lints};
 use crate::args::Time;
-use crate::plan::{CompanionKind, Plan, Setting, Storage};
+use crate::plan::{CompanionKind, Setting, Storage};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -10,54 +12,55 @@ use syn::ext::IdentExt;
 /// The statement that makes the cache a variable.
 ///
 /// Output: `let cached_cache = price::cache();`
-pub(super) fn bind(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let cache = local_value(plan, "cache");
-    match (&plan.storage, &plan.companion) {
+pub(super) fn bind(names: &Names<'_>) -> TokenStream {
+    let Names { plan, krate, key_ty, value_ty, .. } = names;
+    let cache = names.value("cache");
+    match (&plan.storage, &names.functions) {
         (Storage::Given(expr), _) => {
-            let (key, value) = (key::written(plan), tokens::value_type(plan));
             // What is no place, such as an `if`, must be a reference itself.
-            let expr = tokens::borrow(expr).unwrap_or_else(|| quote! { #expr });
-            quote! { let #cache: &#krate::Cache<#key, #value, _> = #expr; }
+            let expr = borrow(expr).unwrap_or_else(|| quote! { #expr });
+            quote! { let #cache: &#krate::Cache<#key_ty, #value_ty, _> = #expr; }
         }
-        (_, CompanionKind::None) => {
+        (_, None) => {
             let written = plan.settings.iter().any(|(_, set)| matches!(set, Setting::Expr(_)));
-            let (shadowing, made) = (written.then(lints::shadowing), made(plan));
-            quote! { #shadowing let #cache = #made; }
+            let (shadowing, built) = (written.then(lints::shadowing), built(names));
+            quote! { #shadowing let #cache = #built; }
         }
-        (Storage::Static, _) => {
-            let own = own(plan, "cache");
-            quote! { let #cache = #own; }
-        }
-        (Storage::ThreadLocal, _) => {
-            let own = own(plan, "__handle");
-            quote! { let #cache = #own; }
+        (storage, Some(functions)) => {
+            let maker = functions.path(maker_name(storage));
+            let call = quote! { #maker() };
+            let call = match names.at_unknown_value {
+                Some(at) => lints::moved(&call, &|_| at),
+                None => call,
+            };
+            quote! { let #cache = #call; }
         }
     }
 }
 
-/// The call of the method that makes the cache.
-fn own(plan: &Plan, word: &str) -> TokenStream {
-    let own = names::call(plan, word);
-    let call = quote! { #own() };
-    tokens::unknown(plan).map_or_else(|| call.clone(), |at| lints::moved(&call, &|_| at))
+/// The name of the function that builds the cache.
+pub(super) const fn maker_name(storage: &Storage) -> &'static str {
+    match storage {
+        Storage::ThreadLocal => "__handle",
+        Storage::Static | Storage::Given(_) => "cache",
+    }
 }
 
 /// The variable as a reference to the cache.
-pub(super) fn reference(plan: &Plan) -> TokenStream {
-    let cache = local_value(plan, "cache");
-    match plan.storage {
-        Storage::ThreadLocal => quote_spanned! {at(&plan.function.output)=> &*#cache },
+pub(super) fn reference(names: &Names<'_>) -> TokenStream {
+    let cache = names.value("cache");
+    match names.plan.storage {
+        Storage::ThreadLocal => quote_spanned! {names.at_output=> &*#cache },
         Storage::Static | Storage::Given(_) => quote! { #cache },
     }
 }
 
-/// The cache in its static: an expression that makes it on first use.
+/// The cache in its static: an expression that builds it on first use.
 ///
-/// A static without parameters suffices where nothing is generic. In an `impl` that cannot be known.
-pub(super) fn made(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let build = build(plan);
+/// A static without parameters suffices if nothing is generic. In an `impl` the macro cannot know.
+pub(super) fn built(names: &Names<'_>) -> TokenStream {
+    let Names { plan, krate, key_ty, value_ty, .. } = names;
+    let build = build(names);
     if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
@@ -66,12 +69,10 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
             #krate::__private::Local::get(&__CACHED, || #build)
         }};
     }
-    let generic = super::turbofish(&plan.function.generics).is_empty();
-    if let (CompanionKind::Type(_), true) = (&plan.companion, generic) {
-        let (key, value) = (key::written(plan), tokens::value_type(plan));
-        let at = tokens::unknown(plan).unwrap_or_else(Span::call_site);
+    if let (CompanionKind::Type(_), true) = (&plan.companion, names.turbofish.is_empty()) {
+        let at = names.at_unknown_value.unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
-            static __CACHED: #krate::__private::Slot<#krate::Cache<#key, #value>> =
+            static __CACHED: #krate::__private::Slot<#krate::Cache<#key_ty, #value_ty>> =
                 #krate::__private::Slot::new();
             __CACHED.get(|| #build)
         }};
@@ -82,17 +83,16 @@ pub(super) fn made(plan: &Plan) -> TokenStream {
     }}
 }
 
-/// The cache, built.
+/// The call that builds the cache.
 ///
 /// Output: `<V as CacheValue<_>>::build("path::price", |settings: Settings<(String,), _>| settings.ttl(..))`
 ///
-/// Where no signature says the type of the key, it is said by the parts; else these say that it is a key.
-fn build(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let inside = matches!(plan.companion, CompanionKind::None);
-    let key = if inside { key::kept(plan) } else { key::written(plan) };
-    let name = name(plan);
-    let settings = local("settings");
+/// Where no signature says the type of the key, the parts say it; else they say that it is a key.
+fn build(names: &Names<'_>) -> TokenStream {
+    let Names { plan, krate, key_ty, functions, .. } = names;
+    let kept = functions.is_none().then(|| key_type::kept(krate, &plan.parts));
+    let key_ty = kept.as_ref().unwrap_or(key_ty);
+    let (name, settings) = (cache_name(names), local("settings"));
     let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
     let options = plan.settings.iter().map(|(word, setting)| {
         let word = format_ident!("{word}");
@@ -103,18 +103,18 @@ fn build(plan: &Plan) -> TokenStream {
         quote! { .#word(#value) }
     });
     let set = quote! {
-        |#settings: #krate::__private::Settings<#key, _>| #settings #thread #(#options)*
+        |#settings: #krate::__private::Settings<#key_ty, _>| #settings #thread #(#options)*
     };
-    if inside || !key::is_checked(plan) {
-        return tokens::call(plan, "build", quote! { #name, #set });
+    if kept.is_some() || !key_type::is_checked(&plan.parts) {
+        return names.call("build", quote! { #name, #set });
     }
-    let parts = key::looked_up(plan);
-    tokens::call_for(plan, "build_for", &parts, quote! { #name, #set })
+    let parts = key_type::looked_up(krate, &plan.parts);
+    names.call_for("build_for", &parts, quote! { #name, #set })
 }
 
 /// The name of the cache: as given, or the path of the function.
-fn name(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
+fn cache_name(names: &Names<'_>) -> TokenStream {
+    let Names { plan, krate, .. } = names;
     let own = plan.function.name.unraw().to_string();
     match &plan.name {
         Some(name) => quote! { #name },
@@ -128,7 +128,7 @@ fn name(plan: &Plan) -> TokenStream {
     }
 }
 
-/// A length of time; an expression must be a `Duration`, and says so itself if not.
+/// A length of time. An expression must be a `Duration`; if it is not, the compiler says so.
 fn duration(time: &Time) -> TokenStream {
     match time {
         Time::Known(duration) => {
