@@ -1,6 +1,6 @@
 //! What is to be generated, decided down to the last word: the end of the part that can fail.
 
-use crate::args::{Companion, KeyItem, Options, Time};
+use crate::args::{Companion, KeyItem, Options, Setting};
 use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, PartKind};
@@ -10,7 +10,7 @@ use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
-use syn::{Expr, Ident, LitStr, Path, Type, parse_quote_spanned};
+use syn::{Expr, Ident, LitStr, Path, Type, parse_quote, parse_quote_spanned};
 
 /// As many parts as the standard library hashes in a tuple.
 const MAX_PARTS: usize = 12;
@@ -29,7 +29,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) bypass: Option<Expr>,
-    pub(crate) single_flight: bool,
+    /// Each caller loads unshared.
+    pub(crate) unshared: bool,
 }
 
 /// Where the body is, and the functions that belong to the cache.
@@ -50,12 +51,6 @@ pub(crate) enum Storage {
     ThreadLocal,
     /// Somewhere of the user's.
     Given(Expr),
-}
-
-/// The value of an option of the cache.
-pub(crate) enum Setting {
-    Time(Time),
-    Expr(Expr),
 }
 
 /// One part of the key.
@@ -104,14 +99,14 @@ pub(crate) fn make(
         );
     }
     let returned = return_type::decide(&function.output, &options, &function.generics, errors);
-    let settings = settings(&mut options);
+    let settings = options.take_settings();
     let storage = match options.cache {
         Some(expr) => Storage::Given(expr),
         None if options.thread_local.is_some() => Storage::ThreadLocal,
         None => Storage::Static,
     };
     Some(Plan {
-        crate_path: options.crate_path,
+        crate_path: options.crate_path.unwrap_or_else(|| parse_quote!(::cache_core)),
         companion,
         storage,
         parts,
@@ -120,7 +115,7 @@ pub(crate) fn make(
         settings,
         name: options.name,
         bypass: options.bypass,
-        single_flight: options.single_flight,
+        unshared: options.unshared,
         function,
     })
 }
@@ -162,28 +157,6 @@ fn companion_kind(companion: &Companion, function: &Function) -> CompanionKind {
         Companion::Named(name) => CompanionKind::Type(name.clone()),
         Companion::Default | Companion::SameName => CompanionKind::Type(function.name.clone()),
     }
-}
-
-/// The settings of the cache, in the order of the documentation.
-fn settings(options: &mut Options) -> Vec<(&'static str, Setting)> {
-    let times = [
-        ("ttl", options.ttl.take()),
-        ("tti", options.tti.take()),
-        ("negative_ttl", options.negative_ttl.take()),
-        ("refresh_after", options.refresh_after.take()),
-        ("stale_while_revalidate", options.stale_while_revalidate.take()),
-        ("stale_if_error", options.stale_if_error.take()),
-    ];
-    let exprs = [
-        ("max_capacity", options.max_capacity.take()),
-        ("weigher", options.weigher.take()),
-        ("ttl_from", options.ttl_from.take()),
-        ("jitter", options.jitter.take()),
-        ("cache_if", options.cache_if.take()),
-    ];
-    let times = times.into_iter().filter_map(|(word, time)| Some((word, Setting::Time(time?))));
-    let exprs = exprs.into_iter().filter_map(|(word, expr)| Some((word, Setting::Expr(expr?))));
-    times.chain(exprs).collect()
 }
 
 /// What the parts of the key are made of.

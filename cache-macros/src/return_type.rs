@@ -42,20 +42,9 @@ pub(crate) fn decide(
     errors: &mut Errors,
 ) -> ReturnPlan {
     refuse(ty, errors);
-    let word = path(ty).map(|path| last(path).0).unwrap_or_default();
-    if word == "Result"
-        && let Some(at) = options.cache_none
-    {
-        errors.push_span(at, "`cache_none` is for functions that return an `Option`");
-    }
-    if word == "Option"
-        && let Some(at) = options.cache_errors
-    {
-        errors.push_span(at, "`cache_errors` is for functions that return a `Result`");
-    }
+    let word = last_word(ty);
     // Of many values each is negative by itself.
-    let negative = options.negative_ttl.is_some() && options.many.is_none();
-    refuse_options(&word, negative, options, errors);
+    let negative = options.setting("negative_ttl").is_some() && options.many.is_none();
     let cached = match word.as_str() {
         "Result" if options.cache_errors.is_none() && !negative => CachedPart::Ok(inner(ty, 2)),
         "Option" if options.cache_none.is_none() && !negative => CachedPart::Some(inner(ty, 1)),
@@ -65,7 +54,7 @@ pub(crate) fn decide(
         "Result" | "Option" => None,
         _ if options.cache_errors.is_some() => Some(TypeAssertion::Result),
         _ if options.cache_none.is_some() => Some(TypeAssertion::Option),
-        _ if path(ty).is_none() || well_known(&word) => None,
+        _ if path(ty).is_none() || is_well_known(&word) => None,
         _ => Some(TypeAssertion::Plain),
     };
     // A constant outside of the function cannot name its type parameters.
@@ -73,28 +62,11 @@ pub(crate) fn decide(
     ReturnPlan { cached, assertion }
 }
 
-/// Options that say nothing about such a return type.
-fn refuse_options(word: &str, negative: bool, options: &Options, errors: &mut Errors) {
-    let all = options.cache_errors.is_some() || options.cache_none.is_some();
-    if let Some(at) = options.given("negative_ttl")
-        && !all
-        && options.many.is_none()
-        && !matches!(word, "Result" | "Option")
-    {
-        errors.push(
-            at,
-            "`negative_ttl` is for functions that return a `Result` or an `Option`\n  = note: for an \
-             alias of one, say `cache_errors` or `cache_none` as well",
-        );
-    }
-    if let Some(at) = options.given("stale_if_error")
-        && (all || negative || word == "Option" || well_known(word))
-    {
-        errors.push(
-            at,
-            "`stale_if_error` is for functions that return a `Result` whose errors are not kept",
-        );
-    }
+/// The last word of the path of a type: empty for a type that is no path.
+///
+/// Input: `std::io::Result<u8>`. Output: `Result`.
+pub(crate) fn last_word(ty: &Type) -> String {
+    path(ty).map(|path| last(path).0).unwrap_or_default()
 }
 
 /// Return types that no cache can keep.
@@ -143,8 +115,9 @@ fn inner(ty: &Type, count: usize) -> Option<Type> {
     if arguments.len() == count { Some(arguments[0].clone()) } else { None }
 }
 
-/// Names that nobody gives to an alias of `Result`; a shorter expansion for common types.
-fn well_known(word: &str) -> bool {
+/// Returns `true` for names that nobody gives to an alias of `Result`: the expansion of common types
+/// is shorter.
+pub(crate) fn is_well_known(word: &str) -> bool {
     const NAMES: [&str; 21] = [
         "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
         "i128", "isize", "f32", "f64", "String", "Vec", "Arc", "Box", "HashMap",

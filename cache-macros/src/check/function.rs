@@ -8,17 +8,8 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{Expr, Ident};
 
-/// Runs the checks.
-pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
-    skip_names_arguments(options, function, errors);
-    self_is_decided(options, function, errors);
-    companion_hides_no_primitive(options, function, errors);
-    tasks_have_no_thread(options, function, errors);
-    settings_are_for_all_calls(options, function, errors);
-}
-
 /// What is skipped is there.
-fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
     for name in options.skip.iter().flat_map(|skip| &skip.names) {
         let is_self = name == "self" && function.receiver.is_some();
         if !is_self && !function.arguments.iter().any(|argument| argument.is(name)) {
@@ -40,7 +31,7 @@ pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
 }
 
 /// Whether results depend on `self` nobody but the user knows.
-fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(receiver) = &function.receiver else { return };
     if ["key", "skip", "cache"].iter().any(|word| options.is_broken(word)) {
         return;
@@ -79,7 +70,11 @@ fn names_self(expr: &Expr) -> bool {
 
 /// A companion is a type: under the name of a primitive it would stand in for it all over the
 /// module.
-fn companion_hides_no_primitive(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn companion_hides_no_primitive(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
     const PRIMITIVES: [&str; 17] = [
         "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
         "i64", "i128", "isize", "f32", "f64",
@@ -103,7 +98,7 @@ fn companion_hides_no_primitive(options: &Options, function: &Function, errors: 
 }
 
 /// A task wakes up on any thread.
-fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
     if let (Some(at), Some(_)) = (options.thread_local, &function.asyncness) {
         errors.push_span(
             at,
@@ -114,8 +109,12 @@ fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Err
 }
 
 /// What is said of the cache is said once, on the first call.
-fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &mut Errors) {
-    for expr in options.settings() {
+pub(super) fn settings_are_for_all_calls(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
+    for expr in options.expressions() {
         let mut search = ArgumentSearch { function, bound: Vec::new(), found: Vec::new() };
         search.visit_expr(expr);
         for name in search.found {

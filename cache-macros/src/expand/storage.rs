@@ -3,8 +3,8 @@
 use super::names::Names;
 use super::tokens::{borrow, local};
 use super::{key_type, lints};
-use crate::args::Time;
-use crate::plan::{CompanionKind, Setting, Storage};
+use crate::args::Setting;
+use crate::plan::{CompanionKind, Storage};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -96,11 +96,13 @@ fn build(names: &Names<'_>) -> TokenStream {
     let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
     let options = plan.settings.iter().map(|(word, setting)| {
         let word = format_ident!("{word}");
-        let value = match setting {
-            Setting::Time(time) => duration(time),
-            Setting::Expr(expr) => quote! { #expr },
-        };
-        quote! { .#word(#value) }
+        match setting {
+            Setting::Expr(expr) => quote! { .#word(#expr) },
+            Setting::Duration(time) => {
+                let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
+                quote! { .#word(::core::time::Duration::new(#seconds, #nanos)) }
+            }
+        }
     });
     let set = quote! {
         |#settings: #krate::__private::Settings<#key_ty, _>| #settings #thread #(#options)*
@@ -125,16 +127,5 @@ fn cache_name(names: &Names<'_>) -> TokenStream {
             let path = format!("::{own}");
             quote! { ::core::concat!(::core::module_path!(), #path) }
         }
-    }
-}
-
-/// A length of time. An expression must be a `Duration`; if it is not, the compiler says so.
-fn duration(time: &Time) -> TokenStream {
-    match time {
-        Time::Known(duration) => {
-            let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-            quote! { ::core::time::Duration::new(#seconds, #nanos) }
-        }
-        Time::Computed(expr) => quote! { #expr },
     }
 }
