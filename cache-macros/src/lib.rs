@@ -10,6 +10,7 @@
 
 mod args;
 mod attributes;
+mod bug;
 mod check;
 mod duration;
 mod errors;
@@ -38,16 +39,18 @@ pub fn cached(
 
 /// The whole way: read, check, plan, expand.
 ///
-/// Where anything is wrong the errors come out together with the function as the user wrote it,
-/// so that the rest of the crate does not fail for want of it.
+/// If anything is wrong, a panic of this crate included, the errors come out together with the
+/// function as the user wrote it: the rest of the crate then has no errors for want of it.
 fn expand_attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let options = args::parse(attribute, &mut errors);
-    let function = signature::parse(item.clone(), &mut errors);
-    let plan = plan::make(options, function, &mut errors);
-    let errors = errors.into_tokens();
-    match plan {
-        Some(plan) if errors.is_none() => expand::expand(&plan),
-        _ => quote! { #errors #item },
-    }
+    bug::reported(&item, || {
+        let mut errors = Errors::default();
+        let options = args::parse(attribute, &mut errors);
+        let function = signature::parse(item.clone(), &mut errors);
+        let plan = plan::make(options, function, &mut errors);
+        let errors = errors.into_tokens();
+        match plan {
+            Some(plan) if errors.is_none() => expand::expand(&plan),
+            _ => quote! { #errors #item },
+        }
+    })
 }
