@@ -59,8 +59,7 @@ impl Options {
         words.filter_map(|(word, ..)| self.given(word))
     }
 
-    /// Returns `true` if an option was given that could not be read: nobody knows what it would
-    /// have said.
+    /// Returns `true` if an option was given that could not be read: its meaning is unknown.
     pub(crate) fn is_broken(&self, word: &str) -> bool {
         self.broken.iter().any(|broken| broken == word)
     }
@@ -139,8 +138,8 @@ impl Parse for KeyItem {
         input.parse::<Token![:]>()?;
         let ty = input.parse()?;
         if !input.peek(Token![=]) {
-            let message = "a part of a key with a type wants an expression, `name: Type = expression`; an \
-                           argument has its type";
+            let message = "a part of a key with a type needs an expression, \
+                           `name: Type = expression`; an argument has its type";
             return Err(syn::Error::new_spanned(&name, message));
         }
         input.parse::<Token![=]>()?;

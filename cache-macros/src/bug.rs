@@ -1,7 +1,7 @@
 //! Panics of this crate, reported as what they are.
 //!
 //! rustc would say "custom attribute panicked" and drop the function, and each call of it would be
-//! an error of its own.
+//! one more error.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;

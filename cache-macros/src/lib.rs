@@ -1,10 +1,11 @@
 //! The `#[cached]` attribute of cache-core, which re-exports it: use it from there.
 //!
-//! The way through this crate is one line: `args` and `signature` read what was written,
-//! `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions, `expand`
-//! writes the code. Everything before the plan can fail and collects its errors in `errors`;
-//! nothing after it can. What the code does at run time stands in `cache_core::__private`. What users
-//! read is in `cached.md`, whose examples are tested with this crate.
+//! The way through this crate is one line: `args` and `signature` read what the user wrote,
+//! `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions,
+//! `expand` writes the code. Everything before the plan can fail and collects its errors in
+//! `errors`; nothing after it can, and a panic is reported as a bug (`bug`). The runtime of the
+//! code is `cache_core::__private`. `cached.md` is the documentation for users; its examples are
+//! tested with this crate.
 
 #![deny(unsafe_code)]
 

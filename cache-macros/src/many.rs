@@ -1,4 +1,5 @@
-//! A function over many keys at once: which argument holds them, and what stands for one of them.
+//! A function over many keys at once: which argument holds the keys, and the types of one key and
+//! its value.
 
 use crate::args::Options;
 use crate::check;
@@ -9,7 +10,7 @@ use syn::{Ident, Type};
 
 /// The argument whose elements are keys.
 pub(crate) struct ManyPlan {
-    /// The argument, under the name that the functions around the body give it.
+    /// The name of the argument in the functions around the body.
     pub(crate) name: Ident,
     /// The type of an element.
     pub(crate) element: Type,
@@ -19,7 +20,7 @@ pub(crate) struct ManyPlan {
     pub(crate) value: Type,
 }
 
-/// Decides.
+/// Finds the argument and the types. `None` if there is no `many`, or an error.
 ///
 /// Input: `many = ids` and `fn names(ids: &[u64]) -> HashMap<u64, String>`.
 /// Output: the argument `ids`, elements `u64`, values `String`, and the map.
@@ -46,8 +47,9 @@ pub(crate) fn decide(
     if pairs.is_none() {
         errors.push(
             &function.output,
-            "a function over many keys returns pairs, those that there are\n  = note: write it as a \
-             `HashMap<Key, Value>`, a `BTreeMap<Key, Value>`, a `Vec<(Key, Value)>`, or a `Result` of one",
+            "a function over many keys returns pairs, for the keys that have a value\n  \
+             = note: write it as a `HashMap<Key, Value>`, a `BTreeMap<Key, Value>`, a \
+             `Vec<(Key, Value)>`, or a `Result` of one",
         );
     }
     let ((pairs, value), element, name) = (pairs?, element?.clone(), argument.name.clone());
@@ -69,7 +71,8 @@ fn element(ty: &Type) -> Option<&Type> {
 
 /// The collection and the value of its pairs.
 ///
-/// Input: `HashMap<u64, String>`, `Vec<(u64, String)>`, or a `Result` of one. Output: that, and `String`.
+/// Input: `HashMap<u64, String>`, `Vec<(u64, String)>`, or a `Result` of one.
+/// Output: that collection, and `String`.
 fn pairs(ty: &Type) -> Option<(Type, Type)> {
     let path = match ty {
         Type::Group(group) => return pairs(&group.elem),

@@ -1,4 +1,4 @@
-//! What is to be generated, decided down to the last word: the end of the part that can fail.
+//! The complete, validated description of the expansion. Nothing after it can fail.
 
 use crate::args::{Companion, KeyItem, Options, Setting};
 use crate::check;
@@ -23,39 +23,39 @@ pub(crate) struct Plan {
     pub(crate) storage: Storage,
     pub(crate) parts: Vec<PartPlan>,
     pub(crate) returned: ReturnPlan,
-    /// Where one call is for many keys.
+    /// If one call is for many keys, these.
     pub(crate) many: Option<ManyPlan>,
-    /// What is said of the cache, each under the name of its option.
+    /// The options that configure the cache, each under its name.
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) bypass: Option<Expr>,
-    /// Each caller loads unshared.
+    /// Each call loads unshared.
     pub(crate) unshared: bool,
 }
 
-/// Where the body is, and the functions that belong to the cache.
+/// Where the functions that belong to the cache stand, the body among them.
 pub(crate) enum CompanionKind {
     /// Methods of a type beside the function, of this name.
     Type(Ident),
     /// Methods beside the method, whose names begin with this one.
     Methods(Ident),
-    /// There are none; the body is a closure or a future inside of the function.
+    /// There are none; the body is a closure or a future in the function.
     None,
 }
 
-/// Where the cache is.
+/// Where the cache is stored.
 pub(crate) enum Storage {
     /// In a static.
     Static,
-    /// In a static of each thread.
+    /// In a thread-local static.
     ThreadLocal,
-    /// Somewhere of the user's.
+    /// Where the user has put it.
     Given(Expr),
 }
 
 /// One part of the key.
 pub(crate) struct PartPlan {
-    /// Where the part is found: an argument, or a variable.
+    /// The variable that holds the part: an argument, or one of the expansion.
     pub(crate) place: Ident,
     pub(crate) source: Source,
     pub(crate) kind: PartKind,
@@ -74,7 +74,7 @@ pub(crate) enum Source {
 ///
 /// Input: `skip(db)` and `fn f(db: &Db, id: u64) -> Row`.
 /// Output: one part, the value `id`; the whole `Row` is kept.
-/// Nothing comes out where something was found wrong; `errors` has it.
+/// If a mistake is found it is in `errors`, and the plan, if there is one, is not to be used.
 pub(crate) fn make(
     mut options: Options,
     function: Option<Function>,
@@ -120,7 +120,7 @@ pub(crate) fn make(
     })
 }
 
-/// Tells the arguments which of them are named by expressions of options.
+/// Marks the arguments that expressions of options name.
 fn mention(options: &Options, function: &mut Function) {
     let keys = options.key.iter().flatten().map(|item| match item {
         KeyItem::Bare(expr) => expr,
@@ -135,7 +135,7 @@ fn mention(options: &Options, function: &mut Function) {
     }
 }
 
-/// Whether a name is among the tokens.
+/// Returns `true` if a name is among the tokens.
 fn has(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,
@@ -152,14 +152,14 @@ fn companion_kind(companion: &Companion, function: &Function) -> CompanionKind {
         Companion::SameName if function.is_associated() => {
             CompanionKind::Methods(function.name.clone())
         }
-        // No type may stand in an `impl`, and methods beside it not in that of a trait.
+        // An `impl` cannot hold a type, and that of a trait no further methods.
         Companion::Default if function.is_associated() => CompanionKind::None,
         Companion::Named(name) => CompanionKind::Type(name.clone()),
         Companion::Default | Companion::SameName => CompanionKind::Type(function.name.clone()),
     }
 }
 
-/// What the parts of the key are made of.
+/// What the parts of the key are computed from.
 struct KeyPlanner<'a> {
     options: &'a Options,
     function: &'a Function,
@@ -184,17 +184,18 @@ impl KeyPlanner<'_> {
         parts.filter_map(|argument| errors.take(self.of_argument(argument)).flatten()).collect()
     }
 
-    /// An argument, or one element of it. Nothing of one that was to hold many keys and does not.
+    /// An argument, or one element of it. `None` for an argument that should hold many keys but
+    /// does not, which has been reported.
     fn of_argument(&self, argument: &Argument) -> syn::Result<Option<PartPlan>> {
-        let who = if argument.named { argument.name.to_string() } else { "name".to_owned() };
+        let label = if argument.named { argument.name.to_string() } else { "name".to_owned() };
         let is_many = self.options.many.as_ref().is_some_and(|many| argument.is(many));
         let kind = match self.many {
             Some(many) if is_many => {
                 let element = &many.element;
-                key::classify(&parse_quote_spanned!(element.span()=> &#element), &who)?
+                key::classify(&parse_quote_spanned!(element.span()=> &#element), &label)?
             }
             None if is_many => return Ok(None),
-            _ => key::classify(argument.ty(), &who)?,
+            _ => key::classify(argument.ty(), &label)?,
         };
         let (place, source) = (argument.name.clone(), Source::Argument);
         Ok(Some(PartPlan { place, source, kind }))
@@ -224,7 +225,8 @@ impl KeyPlanner<'_> {
             }
             _ if self.typed => Err(syn::Error::new_spanned(
                 expr,
-                "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
+                "an expression that is no argument needs a name and a type, as in \
+                 `key(id: u64 = user.id)`",
             )),
             _ => Ok(Some(PartPlan {
                 place: variable(expr),

@@ -1,21 +1,21 @@
-//! What of a return value is kept in the cache.
+//! The part of a return value that is cached.
 
 use crate::args::Options;
 use crate::errors::Errors;
 use crate::key::{borrows, last};
 use syn::{GenericParam, Generics, Ident, Type, TypePath, visit::Visit};
 
-/// What is kept.
+/// The part that is cached.
 pub(crate) enum CachedPart {
     /// The value as returned.
     Whole,
-    /// The value of `Ok`, of this type where the text shows it.
+    /// The value of `Ok`, with its type if the text shows it.
     Ok(Option<Type>),
-    /// The value of `Some`, of this type where the text shows it.
+    /// The value of `Some`, with its type if the text shows it.
     Some(Option<Type>),
 }
 
-/// What the compiler is asked to confirm of a return type of which the macro knows only the name.
+/// A compile-time assertion about a return type that the macro knows only by name.
 pub(crate) enum TypeAssertion {
     /// It is neither `Result` nor `Option`.
     Plain,
@@ -31,10 +31,10 @@ pub(crate) struct ReturnPlan {
     pub(crate) assertion: Option<TypeAssertion>,
 }
 
-/// Decides what is kept.
+/// Decides what is cached.
 ///
 /// Input: `Result<u64, E>`. Output: the `u64` of `Ok`.
-/// Input: `Price`. Output: all of it, with the claim that it is no alias of `Result`.
+/// Input: `Price`. Output: all of it, with the assertion that it is no alias of `Result`.
 pub(crate) fn decide(
     ty: &Type,
     options: &Options,
@@ -43,7 +43,7 @@ pub(crate) fn decide(
 ) -> ReturnPlan {
     refuse(ty, errors);
     let word = last_word(ty);
-    // Of many values each is negative by itself.
+    // With `many`, each value is negative by itself.
     let negative = options.setting("negative_ttl").is_some() && options.many.is_none();
     let cached = match word.as_str() {
         "Result" if options.cache_errors.is_none() && !negative => CachedPart::Ok(inner(ty, 2)),
@@ -69,7 +69,7 @@ pub(crate) fn last_word(ty: &Type) -> String {
     path(ty).map(|path| last(path).0).unwrap_or_default()
 }
 
-/// Return types that no cache can keep.
+/// Refuses return types that cannot be cached.
 fn refuse(ty: &Type, errors: &mut Errors) {
     if let Type::ImplTrait(_) = ty {
         errors.push(ty, "an `impl Trait` return value cannot be cached: name its type");
@@ -88,7 +88,7 @@ fn refuse(ty: &Type, errors: &mut Errors) {
     }
 }
 
-/// `Pin<Box<..>>` or `BoxFuture<'_, T>`; other types may have these names.
+/// Returns `true` for `Pin<Box<..>>` and `BoxFuture<'_, T>`, not for other types of these names.
 fn is_boxed_future(ty: &Type) -> bool {
     let Some((word, arguments)) = path(ty).map(last) else { return false };
     match (word.as_str(), arguments.as_slice()) {
@@ -98,7 +98,7 @@ fn is_boxed_future(ty: &Type) -> bool {
     }
 }
 
-/// The type as a path, out of the groups in which a `macro_rules!` macro hands it over.
+/// The type as a path, without the groups in which a `macro_rules!` macro passes it on.
 fn path(ty: &Type) -> Option<&TypePath> {
     match ty {
         Type::Path(path) => Some(path),
@@ -108,15 +108,15 @@ fn path(ty: &Type) -> Option<&TypePath> {
     }
 }
 
-/// The first type argument, where all `count` of them are written out: with fewer it is an alias,
-/// of which only the compiler knows what it stands for.
+/// The first type argument, if all `count` of them are written out. A type with fewer is an alias,
+/// which only the compiler can resolve.
 fn inner(ty: &Type, count: usize) -> Option<Type> {
     let (_, arguments) = last(path(ty)?);
     if arguments.len() == count { Some(arguments[0].clone()) } else { None }
 }
 
-/// Returns `true` for names that nobody gives to an alias of `Result`: the expansion of common types
-/// is shorter.
+/// Returns `true` for names that nobody gives to an alias of `Result`: common types get a shorter
+/// expansion.
 pub(crate) fn is_well_known(word: &str) -> bool {
     const NAMES: [&str; 21] = [
         "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64",
@@ -125,7 +125,7 @@ pub(crate) fn is_well_known(word: &str) -> bool {
     NAMES.contains(&word)
 }
 
-/// Whether a type names a type or const parameter.
+/// Returns `true` if a type names a type or const parameter.
 fn mentions(ty: &Type, generics: &Generics) -> bool {
     struct ParameterSearch<'a>(&'a Generics, bool);
     impl<'ast> Visit<'ast> for ParameterSearch<'_> {

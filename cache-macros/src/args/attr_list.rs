@@ -1,7 +1,7 @@
 //! The options as a list, whatever they mean: `word`, `word = expression`, `word(..)`.
 //!
-//! What is no such list is told at the place where it stops being one, and reading goes on with the next
-//! option after that, so that one mistake does not hide the others.
+//! A mistake is reported where the list stops being one, and reading continues with the next
+//! option after it, so that one mistake does not hide the others.
 
 use super::option_names;
 use crate::errors::Errors;
@@ -20,14 +20,14 @@ pub(super) enum RawValue {
     Flag,
     Assigned(Expr),
     List(TokenStream),
-    /// Something that could not be read, of which has been told.
+    /// Something that could not be read and has been reported.
     Broken,
 }
 
 /// Reads the list.
 ///
 /// Input: `ttl = 60, skip(db)`. Output: two entries.
-/// Input: `ttl = , skip(db)`. Output: the same words, the first with something broken, and an error.
+/// Input: `ttl = , skip(db)`. Output: the same words, the first with a broken value, and an error.
 pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Vec<RawOption> {
     let mut entries = Vec::new();
     let read = |input: ParseStream| {
@@ -73,7 +73,7 @@ fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     }
     let equals = input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new_spanned(equals, format!("`{word} =` wants a value")));
+        return Err(syn::Error::new_spanned(equals, format!("`{word} =` needs a value")));
     }
     Ok(RawValue::Assigned(input.parse()?))
 }
@@ -86,7 +86,7 @@ fn end(input: ParseStream) -> syn::Result<()> {
     Err(input.error("expected a comma between options"))
 }
 
-/// Goes on behind the next comma that an option follows.
+/// Skips to behind the next comma that an option follows.
 fn skip_to_option(input: ParseStream) -> syn::Result<()> {
     let mut after_comma = false;
     while !input.is_empty() {

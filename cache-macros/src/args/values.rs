@@ -117,7 +117,7 @@ pub(super) fn jitter(raw: RawOption) -> syn::Result<Setting> {
     if fits { Ok(Setting::Expr(expr)) } else { Err(syn::Error::new_spanned(expr, MESSAGE)) }
 }
 
-/// A closure, or what may be the name of a function.
+/// A closure, or an expression that may name a function.
 pub(super) fn function(raw: RawOption, usage: &str, parameters: usize) -> syn::Result<Setting> {
     let expr = assigned(raw, usage)?;
     let message = match &expr {
@@ -154,7 +154,7 @@ pub(super) fn name(raw: RawOption) -> syn::Result<LitStr> {
     }
 }
 
-/// A name, or whether there is to be one.
+/// A name, or `true` or `false`.
 pub(super) fn companion(raw: RawOption) -> syn::Result<Companion> {
     let expr = assigned(raw, "other_name")?;
     match &expr {
@@ -193,7 +193,7 @@ pub(super) fn crate_path(raw: RawOption) -> syn::Result<Path> {
     }
 }
 
-/// Input: `word` or `word = true`. Output: where it stands; nothing for `word = false`.
+/// Input: `word` or `word = true`. Output: its place; `None` for `word = false`.
 pub(super) fn flag(raw: &RawOption) -> syn::Result<Option<Span>> {
     match &raw.value {
         RawValue::Flag => Ok(Some(raw.word.span())),

@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{Expr, Ident};
 
-/// What is skipped is there.
+/// Only arguments can be skipped.
 pub(super) fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
     for name in options.skip.iter().flat_map(|skip| &skip.names) {
         let is_self = name == "self" && function.receiver.is_some();
@@ -30,7 +30,7 @@ pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
     format!("there is no argument named `{name}`{remark}")
 }
 
-/// Whether results depend on `self` nobody but the user knows.
+/// Only the user knows whether results depend on `self`.
 pub(super) fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(receiver) = &function.receiver else { return };
     if ["key", "skip", "cache"].iter().any(|word| options.is_broken(word)) {
@@ -52,7 +52,7 @@ pub(super) fn self_is_decided(options: &Options, function: &Function, errors: &m
     }
 }
 
-/// Whether an expression names `self`.
+/// Returns `true` if an expression names `self`.
 fn names_self(expr: &Expr) -> bool {
     struct SelfValueSearch(bool);
     impl<'ast> Visit<'ast> for SelfValueSearch {
@@ -68,8 +68,7 @@ fn names_self(expr: &Expr) -> bool {
     search.0
 }
 
-/// A companion is a type: under the name of a primitive it would stand in for it all over the
-/// module.
+/// A companion is a type: under the name of a primitive it would replace it in the whole module.
 pub(super) fn companion_hides_no_primitive(
     options: &Options,
     function: &Function,
@@ -80,7 +79,7 @@ pub(super) fn companion_hides_no_primitive(
         "i64", "i128", "isize", "f32", "f64",
     ];
     let name = match &options.companion {
-        // There it is no type but methods of a longer name, or nothing.
+        // Beside a method there is no type: there are methods of a longer name, or nothing.
         _ if function.is_associated() => return,
         Companion::Default | Companion::SameName => &function.name,
         Companion::Named(name) => name,
@@ -97,7 +96,7 @@ pub(super) fn companion_hides_no_primitive(
     }
 }
 
-/// A task wakes up on any thread.
+/// A task may resume on any thread.
 pub(super) fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
     if let (Some(at), Some(_)) = (options.thread_local, &function.asyncness) {
         errors.push_span(
@@ -108,7 +107,7 @@ pub(super) fn tasks_have_no_thread(options: &Options, function: &Function, error
     }
 }
 
-/// What is said of the cache is said once, on the first call.
+/// The options of the cache are evaluated once, on the first call.
 pub(super) fn settings_are_for_all_calls(
     options: &Options,
     function: &Function,
@@ -121,7 +120,7 @@ pub(super) fn settings_are_for_all_calls(
             errors.push(
                 name,
                 format!(
-                    "`{name}` is an argument: what is said of the cache holds for all calls, and is \
+                    "`{name}` is an argument: the options of the cache hold for all calls, and are \
                      evaluated once"
                 ),
             );
@@ -132,7 +131,7 @@ pub(super) fn settings_are_for_all_calls(
 /// Finds arguments among the variables of an expression.
 struct ArgumentSearch<'a> {
     function: &'a Function,
-    /// The parameters of closures, which stand before what they hide.
+    /// The parameters of closures visited so far, which hide arguments of that name.
     bound: Vec<&'a Ident>,
     found: Vec<&'a Ident>,
 }

@@ -1,4 +1,4 @@
-//! What a function over many keys allows, of options and of its signature.
+//! What a function over many keys allows in its options and its signature.
 
 use crate::args::{KeyItem, Options};
 use crate::errors::Errors;
@@ -11,7 +11,7 @@ fn keys<'a>(options: &'a Options, function: &Function) -> Option<&'a Ident> {
     function.arguments.iter().any(|argument| argument.is(name)).then_some(name)
 }
 
-/// Errors and `None` are those of the call, values those of a key.
+/// An error or `None` belongs to the whole call, a cached value to one key.
 pub(super) fn values_are_cached_key_by_key(
     options: &Options,
     function: &Function,
@@ -28,22 +28,23 @@ pub(super) fn values_are_cached_key_by_key(
             errors.push(
                 word,
                 format!(
-                    "`many` and `{word}` exclude each other: values are kept key by key\n  = note: to \
-                     keep that a key has no value, return pairs with an `Option`"
+                    "`many` and `{word}` exclude each other: values are kept key by key\n  \
+                     = note: to keep that a key has no value, return pairs with an `Option`"
                 ),
             );
         }
     }
 }
 
-/// A batch waits for the loads of others.
+/// A call waits for the running loads of its keys.
 pub(super) fn missing_keys_are_shared(options: &Options, function: &Function, errors: &mut Errors) {
     if let (Some(_), Some(word), true) =
         (keys(options, function), options.given("single_flight"), options.unshared)
     {
         errors.push(
             word,
-            "`many` and `single_flight = false` exclude each other: each missing key is loaded once",
+            "`many` and `single_flight = false` exclude each other: each missing key is loaded \
+             once",
         );
     }
 }
@@ -59,7 +60,10 @@ pub(super) fn elements_are_part_of_the_key(
     {
         errors.push(skip, format!("`{name}` holds the keys and cannot be left out of them"));
     }
-    let named = |item: &KeyItem| matches!(item, KeyItem::Bare(Expr::Path(path)) if path.path.is_ident(name));
+    let named = |item: &KeyItem| match item {
+        KeyItem::Bare(Expr::Path(path)) => path.path.is_ident(name),
+        _ => false,
+    };
     if let Some(key) = &options.key
         && !key.iter().any(named)
     {
@@ -67,7 +71,7 @@ pub(super) fn elements_are_part_of_the_key(
     }
 }
 
-/// The body may run more than once: again for keys that another caller was to load and did not.
+/// The body may run more than once: again for keys that another caller began to load and did not.
 pub(super) fn body_may_run_again(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(name) = keys(options, function) else { return };
     if let Some(receiver) = function.receiver.as_ref().filter(|receiver| !is_shared(receiver)) {

@@ -1,10 +1,10 @@
-//! How the options go together, whatever the function.
+//! How the options go together, independent of the function.
 
 use crate::args::{KeyItem, Options};
 use crate::errors::Errors;
 use syn::Ident;
 
-/// `key` lists all there is, so there is nothing left to skip.
+/// `key` lists the whole key, so nothing is left to skip.
 pub(super) fn key_excludes_skip(options: &Options, errors: &mut Errors) {
     if let (Some(_), Some(skip)) = (&options.key, &options.skip) {
         errors.push(
@@ -48,7 +48,7 @@ pub(super) fn name_is_not_empty(options: &Options, errors: &mut Errors) {
     }
 }
 
-/// A cache of the user's is built already.
+/// The user has built that cache.
 pub(super) fn own_cache_has_its_own_settings(options: &Options, errors: &mut Errors) {
     if options.cache.is_none() {
         return;
@@ -70,7 +70,7 @@ pub(super) fn own_cache_has_its_own_settings(options: &Options, errors: &mut Err
     }
 }
 
-/// A refresh is what single flights are for: one caller makes it, the others are served.
+/// A refresh is a single flight: one caller makes it, the others are served meanwhile.
 pub(super) fn stale_values_need_single_flights(options: &Options, errors: &mut Errors) {
     if !options.unshared {
         return;
@@ -88,7 +88,7 @@ pub(super) fn stale_values_need_single_flights(options: &Options, errors: &mut E
     }
 }
 
-/// Only what expires can be stale.
+/// Only a value that expires can be stale.
 pub(super) fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) {
     if ["ttl", "ttl_from", "tti", "negative_ttl", "cache"]
         .iter()
@@ -106,7 +106,7 @@ pub(super) fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) 
     }
 }
 
-/// Jitter shortens something.
+/// Jitter shortens a time to live.
 pub(super) fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors) {
     let lives = ["ttl", "ttl_from", "negative_ttl", "cache"];
     if let Some(word) = options.given("jitter")
@@ -119,7 +119,7 @@ pub(super) fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors
     }
 }
 
-/// A value that has expired is not refreshed.
+/// An expired value is not refreshed.
 pub(super) fn refresh_comes_before_the_end(options: &Options, errors: &mut Errors) {
     if let (Some(refresh), Some(live)) =
         (options.duration("refresh_after"), options.duration("ttl"))

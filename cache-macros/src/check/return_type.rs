@@ -5,7 +5,7 @@ use crate::errors::Errors;
 use crate::return_type::{is_well_known, last_word};
 use crate::signature::Function;
 
-/// An option about the negative value of the other type.
+/// `cache_errors` is for `Result`, `cache_none` for `Option`.
 pub(super) fn negative_values_are_of_that_type(
     options: &Options,
     function: &Function,
@@ -24,7 +24,8 @@ pub(super) fn negative_values_are_of_that_type(
     }
 }
 
-/// An alias is one only if another option says so. Of many values each is negative by itself.
+/// An alias counts only if another option says what it is. With `many`, each value is negative by
+/// itself.
 pub(super) fn negative_ttl_has_negative_values(
     options: &Options,
     function: &Function,
@@ -38,13 +39,13 @@ pub(super) fn negative_ttl_has_negative_values(
     {
         errors.push(
             at,
-            "`negative_ttl` is for functions that return a `Result` or an `Option`\n  = note: for an \
-             alias of one, say `cache_errors` or `cache_none` as well",
+            "`negative_ttl` is for functions that return a `Result` or an `Option`\n  \
+             = note: for an alias of one, say `cache_errors` or `cache_none` as well",
         );
     }
 }
 
-/// An error that is cached replaces the old value.
+/// A cached error takes the place of the old value.
 pub(super) fn stale_if_error_has_errors(
     options: &Options,
     function: &Function,

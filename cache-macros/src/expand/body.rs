@@ -13,8 +13,8 @@ use syn::{Pat, Type};
 
 /// What a load runs: a closure, or a future.
 ///
-/// Output: `move || price::uncached(sku, qty)`, or `price::uncached(sku, qty)` for an `async fn`; with
-/// the body itself where no function holds it.
+/// Output: `move || price::uncached(sku, qty)`, or `price::uncached(sku, qty)` for an `async fn`;
+/// with the body itself if no function holds it.
 pub(super) fn run(names: &Names<'_>) -> TokenStream {
     let plan = names.plan;
     match (&names.functions, &plan.function.asyncness) {
@@ -76,8 +76,8 @@ fn again(plan: &Plan, many: &ManyPlan, ids: &Ident) -> Vec<Given> {
         .collect()
 }
 
-/// The same as variables of the expansion, for a future that owns them. The elements are one
-/// already.
+/// Makes variables of them, for a future that owns them; the elements are one already. Returns the
+/// statements, and the variables.
 fn made_before(plan: &Plan, many: &ManyPlan, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
     let mut lines = TokenStream::new();
     let variables = plan.function.arguments.iter().zip(given).map(|(argument, given)| {

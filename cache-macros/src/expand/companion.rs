@@ -1,8 +1,8 @@
 //! The functions that belong to the cache: methods of a type beside the function, or methods beside
 //! the method.
 //!
-//! The type is an empty enum and not a module: `use` brings it along with the function, it stands in
-//! any block, and it sees the names that the function sees. In an `impl` neither may stand.
+//! The type is an empty enum and not a module: `use` imports it along with the function, it may
+//! stand in any block, and it sees the names that the function sees. An `impl` can hold neither.
 
 use super::fragments::Fragments;
 use super::names::{FunctionNames, Names};
@@ -34,9 +34,9 @@ pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
 struct Companion<'a> {
     code: &'a Fragments<'a>,
     functions: &'a FunctionNames<'a>,
-    /// The view of one key, of many perhaps.
+    /// The view of one key.
     view: KeyView,
-    /// The arguments that say one key.
+    /// The arguments that state one key.
     arguments: Vec<TokenStream>,
 }
 
@@ -123,7 +123,7 @@ impl Companion<'_> {
             .written()
     }
 
-    /// `__handle()`: what `with` shows, as the functions here use it.
+    /// `__handle()`: the cache of the calling thread, for the functions here.
     fn handle(&self) -> TokenStream {
         let names = &self.code.names;
         let cache_ty = &names.cache_ty;
@@ -135,17 +135,17 @@ impl Companion<'_> {
             .written()
     }
 
-    /// `with(|cache| ..)`: the cache of the calling thread.
+    /// `with(|cache| ..)`: the cache of the calling thread, for the user.
     fn with(&self) -> TokenStream {
         let Fragments { names: Names { cache_ty, at_output, .. }, bind, cache, .. } = self.code;
         let see = self.code.names.value("see");
-        let doc = " Shows the cache of the function on the calling thread.";
+        let doc = " Passes the cache of the calling thread to a closure.";
         let body = quote_spanned! {*at_output=> #bind #see(#cache) };
         let mut method = self.of_cache("with", doc, body);
         method.generics.params.push(parse_quote!(CachedShown));
-        method.arguments = vec![
-            quote_spanned! {*at_output=> #see: impl ::core::ops::FnOnce(&#cache_ty) -> CachedShown },
-        ];
+        method.arguments = vec![quote_spanned! {*at_output=>
+            #see: impl ::core::ops::FnOnce(&#cache_ty) -> CachedShown
+        }];
         method.returning(quote_spanned! {*at_output=> CachedShown }).written()
     }
 
@@ -171,7 +171,8 @@ impl Companion<'_> {
     fn invalidate(&self) -> TokenStream {
         let Fragments { names, cache, .. } = self.code;
         let body = self.view.used(|view| names.call("invalidate", quote! { #cache, #view }));
-        self.of_one_key("invalidate", " Removes the cached value; whether there was one.", body)
+        let doc = " Removes the cached value, and returns whether there was one.";
+        self.of_one_key("invalidate", doc, body)
             .returning(quote! { ::core::primitive::bool })
             .written()
     }
@@ -208,7 +209,7 @@ impl Companion<'_> {
     fn stats(&self) -> TokenStream {
         let Fragments { names, bind, cache, .. } = self.code;
         let (krate, stats) = (names.krate, names.call("stats", cache.clone()));
-        self.of_cache("stats", " What the cache has counted so far.", quote! { #bind #stats })
+        self.of_cache("stats", " The statistics of the cache.", quote! { #bind #stats })
             .returning(quote! { #krate::Stats })
             .written()
     }

@@ -14,7 +14,7 @@ pub(super) struct Fragments<'a> {
     pub(super) cache: TokenStream,
     /// The view of the key, or the views of many.
     pub(super) view: KeyView,
-    /// What the runtime is told of the return value.
+    /// The description of the return value for the runtime.
     pub(super) return_kind: TokenStream,
     /// What a load of the whole call runs.
     pub(super) run: TokenStream,

@@ -1,4 +1,4 @@
-//! From the plan to code. Nothing here can fail: what could not be generated has been refused.
+//! From the plan to code. Nothing here can fail: the plan holds nothing that cannot be generated.
 //!
 //! ```text
 //! #[cached(ttl = 60)]
@@ -10,7 +10,9 @@
 //!     let looked = Arc::<str>::find(cache, View((sku, &qty)));
 //!     match looked {
 //!         Ok(hit) => hit,
-//!         Err(missed) => Arc::<str>::load(cache, missed, move || price::uncached(sku, qty), Whole),
+//!         Err(missed) => {
+//!             Arc::<str>::load(cache, missed, move || price::uncached(sku, qty), Whole)
+//!         }
 //!     }
 //! }
 //! pub enum price {}                        // types and functions do not share names
@@ -18,11 +20,14 @@
 //! impl price { pub fn uncached(sku: &str, qty: u64) -> Arc<str> { BODY } }
 //! ```
 //!
-//! In an `impl` there is no place for the type. There the cache stands in a static inside of the method,
-//! and the body in a closure, or for an `async fn` in a future.
+//! An `impl` cannot hold the type. There the cache stands in a static in the method, and the body
+//! in a closure, or for an `async fn` in a future.
 //!
 //! Variables are `mixed_site`, so that none of them can meet a name of the user; every path starts
-//! at the root, so that nothing the user shadows is met either.
+//! at the root, so that it cannot meet a name that shadows it.
+//!
+//! `names` and `fragments` are computed once, and handed down: to `wrapper`, the function that
+//! callers see, and to `companion`, the functions beside it.
 
 mod arguments;
 mod body;

@@ -8,8 +8,8 @@ use crate::return_type::{CachedPart, TypeAssertion};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-/// What the runtime is told of the return value: which part of it is cached, and for a function
-/// over many keys what its pairs are.
+/// The description of the return value for the runtime: which part of it is cached, and for a
+/// function over many keys how its pairs are taken apart.
 pub(super) fn kind(names: &Names<'_>) -> TokenStream {
     let at = names.at_output;
     let krate = names.krate_at(at);

@@ -17,7 +17,7 @@ pub(super) fn bind(names: &Names<'_>) -> TokenStream {
     let cache = names.value("cache");
     match (&plan.storage, &names.functions) {
         (Storage::Given(expr), _) => {
-            // What is no place, such as an `if`, must be a reference itself.
+            // An expression that is no place, such as an `if`, must be a reference itself.
             let expr = borrow(expr).unwrap_or_else(|| quote! { #expr });
             quote! { let #cache: &#krate::Cache<#key_ty, #value_ty, _> = #expr; }
         }
@@ -64,7 +64,8 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
     if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
-                static __CACHED: #krate::__private::Local = const { #krate::__private::Local::new() };
+                static __CACHED: #krate::__private::Local =
+                    const { #krate::__private::Local::new() };
             }
             #krate::__private::Local::get(&__CACHED, || #build)
         }};
@@ -85,9 +86,10 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
 
 /// The call that builds the cache.
 ///
-/// Output: `<V as CacheValue<_>>::build("path::price", |settings: Settings<(String,), _>| settings.ttl(..))`
+/// Output: `<V as CacheValue<_>>::build(name, |settings: Settings<K, _>| settings.ttl(..))`.
 ///
-/// Where no signature says the type of the key, the parts say it; else they say that it is a key.
+/// If no signature states the type of the key, the parts do; otherwise they state only that it is
+/// fit for a key.
 fn build(names: &Names<'_>) -> TokenStream {
     let Names { plan, krate, key_ty, functions, .. } = names;
     let kept = functions.is_none().then(|| key_type::kept(krate, &plan.parts));

@@ -112,8 +112,8 @@ fn docs(plan: &Plan) -> TokenStream {
     let mut text = match &plan.many {
         None => format!("\n# Cache\n\nThe {what} cached by the arguments."),
         Some(ManyPlan { name, .. }) => format!(
-            "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. The body runs \
-             for those that are missing."
+            "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. \
+             The body runs for those that are missing."
         ),
     };
     let owner = match &plan.companion {
