@@ -15,14 +15,12 @@
 //! ```
 //!
 //! # Reading the code
-//! From the ground up: `util` and `sync`; the leaves (`clock`, `stats`, `budget`, `key`, `executor`, `janitor`, ...); `table`,
-//! the only part that is used without a lock and, with `util/fork.rs`, the only one with `unsafe` code, `policy` (eviction),
-//! `wheel` (timers) and `freshness` (fresh, due, stale, over: the one place that decides); `nesting`,
-//! `flight`, `written`, `register` and `wait`, the loads that run and those who wait for them; `shard`, all that
-//! happens under one lock; `store`, `call`, `dating` and `write`, what happens around the locks; `lead`,
-//! `load`, `refresh`, `batch` and `compute`, what a load does; and the face: `cache`, `selector`,
-//! `loading`, `builder`, `iter`, `unwind`. A file uses only what stands below it. Each begins with what it is,
-//! what it costs and why it is so.
+//! The modules are wings, from the ground up: `util`, `types`, `time`, `table` (the only part that
+//! is used without a lock and, with `util/fork.rs`, the only one with `unsafe` code), `policy`
+//! (eviction), `flight` (running loads), `shard` (all that happens under one lock), `store` (what
+//! happens around the locks), `load`, `api`, and `__private`, which the expansion of `#[cached]`
+//! calls. A wing uses only wings below it; the head of its `mod.rs` says what it is for. Each file
+//! begins with what it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
@@ -31,90 +29,53 @@
 #[cfg(all(test, shuttle))]
 extern crate self as cache_core;
 
-mod alarm;
-mod batch;
-mod budget;
-mod builder;
-mod cache;
-mod call;
-mod clock;
-mod compute;
-mod dating;
-mod entry;
-mod error;
-mod executor;
-mod expiry;
+mod api;
 mod flight;
-mod freshness;
-mod info;
-mod iter;
-mod janitor;
-mod key;
-mod lead;
 mod load;
-mod loading;
-mod nesting;
-mod panics;
 mod policy;
-mod policy_view;
-mod random;
-mod refresh;
-mod register;
-mod removal;
-mod selector;
 mod shard;
-mod share;
 #[cfg(all(test, shuttle))]
 mod shuttle_tests;
-mod signal;
-mod stats;
-mod status;
 mod store;
-mod sync;
 mod table;
-mod thread_index;
-mod timeouts;
-mod unwind;
+mod time;
+mod types;
 mod util;
-mod wait;
-mod wheel;
-mod write;
-mod written;
 
 #[doc(hidden)]
 pub mod __private;
-pub mod macro_caches;
 
 pub use ahash::RandomState;
 #[cfg(feature = "macros")]
 pub use cache_macros::cached;
 pub use equivalent::Equivalent;
 
-pub use crate::builder::CacheBuilder;
-pub use crate::cache::Cache;
-pub use crate::clock::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
-pub use crate::entry::{CompResult, Entry, Op};
-pub use crate::error::{BuildError, LoadError};
-pub use crate::executor::{FutureJob, Job, Spawn};
-pub use crate::expiry::{Expiry, Negative};
-pub use crate::info::EntryInfo;
-pub use crate::iter::Iter;
-pub use crate::loading::LoadingCache;
-pub use crate::policy_view::Policy;
-pub use crate::removal::RemovalCause;
-pub use crate::selector::EntrySelector;
+pub use crate::__private::macro_caches;
+pub use crate::api::builder::CacheBuilder;
+pub use crate::api::cache::Cache;
+pub use crate::api::entry_selector::EntrySelector;
+pub use crate::api::iter::Iter;
+pub use crate::api::loading::LoadingCache;
 #[doc(hidden)]
-pub use crate::share::{CloneError, KeepError, ShareError};
-pub use crate::stats::Stats;
-pub use crate::status::Status;
-pub use crate::timeouts::LoadTimeouts;
+pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
+pub use crate::time::clock::{Clock, FakeClock, MonotonicClock, Tick};
+pub use crate::time::ticking::TickingClock;
+pub use crate::types::entry::{CompResult, Entry, Op};
+pub use crate::types::error::{BuildError, LoadError};
+pub use crate::types::executor::{FutureJob, Job, Spawn};
+pub use crate::types::expiry::{Expiry, Negative};
+pub use crate::types::info::EntryInfo;
+pub use crate::types::policy_view::Policy;
+pub use crate::types::removal::RemovalCause;
+pub use crate::types::stats::Stats;
+pub use crate::types::status::Status;
+pub use crate::types::timeouts::LoadTimeouts;
 
 /// The examples of the README are tested like those of the documentation.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So are those of the guide.
-#[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../../docs/testing.md")]
-struct TestingGuide;
+// Only in the documentation, so that a program finds no module of this name.
+#[cfg(doc)]
+pub mod guide;

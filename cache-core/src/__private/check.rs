@@ -21,9 +21,10 @@ use super::many::{self, Many, Pairing};
 use super::missed::Missed;
 use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
-use crate::flight::Outcome;
-use crate::wait::Caller;
-use crate::{Cache, Stats};
+use crate::api::cache::Cache;
+use crate::flight::flight::Outcome;
+use crate::flight::wait::Caller;
+use crate::types::stats::Stats;
 use std::future::{Future, ready};
 use std::hash::Hash;
 
@@ -160,7 +161,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         keep: H,
     ) -> impl Future<Output = R> {
         let body = async { H::split(body.await) };
-        async move { H::join(missed.load_async(cache, body, keep.share()).await) }
+        async move { H::join(missed.load_async(cache, body, keep.sharing()).await) }
     }
 
     /// `f::get(..)`: the value if there is one; nothing is loaded.
@@ -198,8 +199,8 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::Unshared);
-        let key = (cache.hash(&key.0), key.0);
+        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::NotShareable);
+        let key = cache.hashed(key.0);
         cache.store().reload(Caller::Task, key, body, kept)
     }
 
@@ -229,7 +230,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         how: (H, A),
     ) -> R {
         let body = |ids: Vec<I>| ready(body(&ids));
-        crate::load::ready(many.load(cache, Caller::Thread, ids, body, how))
+        crate::load::load::ready(many.load(cache, Caller::Thread, ids, body, how))
     }
 
     /// As [`CacheValue::load_many`], with futures.
@@ -255,7 +256,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         how: (H, A),
     ) -> R {
         let body = async { body() };
-        crate::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
+        crate::load::load::ready(many::refresh(cache, Caller::Thread, (ids, keys), body, how))
     }
 
     /// As [`CacheValue::refresh_many`], with a future.
@@ -292,7 +293,7 @@ fn load_dyn<O: Owned, V, S: Hasher, R, H: Keep<R, V>>(
 where
     V: Clone + Send + Sync + 'static,
 {
-    H::join(missed.load(cache, || H::split(body()), keep.share()))
+    H::join(missed.load(cache, || H::split(body()), keep.sharing()))
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}

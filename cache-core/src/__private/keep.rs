@@ -3,8 +3,8 @@
 //! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`. Each
 //! way of keeping says how to get from one to the other, so that all else is written once.
 
-use crate::ShareError;
-use crate::share::{NeverFails, Nothing, ShareNothing};
+use crate::flight::share_error::ErrorSharing;
+use crate::flight::share_error::{NeverFails, Nothing, ShareNothing};
 use std::convert::Infallible;
 
 /// A way of keeping a `V` out of an `R`.
@@ -26,7 +26,7 @@ pub trait Keep<R, V> {
     fn kept(returned: &R) -> Option<&V>;
 
     /// How those who wait for a load share what is not kept.
-    fn share(self) -> impl ShareError<Self::Left>;
+    fn sharing(self) -> impl ErrorSharing<Self::Left>;
 }
 
 /// Keeps all that is returned.
@@ -45,7 +45,7 @@ impl<V> Keep<V, V> for Whole {
     fn kept(returned: &V) -> Option<&V> {
         Some(returned)
     }
-    fn share(self) -> impl ShareError<Infallible> {
+    fn sharing(self) -> impl ErrorSharing<Infallible> {
         NeverFails
     }
 }
@@ -70,7 +70,7 @@ impl<V> Keep<Option<V>, V> for SomeOnly {
     fn kept(returned: &Option<V>) -> Option<&V> {
         returned.as_ref()
     }
-    fn share(self) -> impl ShareError<Absent> {
+    fn sharing(self) -> impl ErrorSharing<Absent> {
         ShareAbsent
     }
 }
@@ -78,12 +78,12 @@ impl<V> Keep<Option<V>, V> for SomeOnly {
 /// As the core shares "nothing", under a name that may be seen.
 struct ShareAbsent;
 
-impl ShareError<Absent> for ShareAbsent {
-    fn share(&self, _: &Absent) -> Option<std::sync::Arc<dyn std::any::Any + Send + Sync>> {
-        ShareNothing.share(&Nothing)
+impl ErrorSharing<Absent> for ShareAbsent {
+    fn to_shared(&self, _: &Absent) -> Option<std::sync::Arc<dyn std::any::Any + Send + Sync>> {
+        ShareNothing.to_shared(&Nothing)
     }
-    fn adopt(&self, shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>) -> Option<Absent> {
-        ShareNothing.adopt(shared).map(|Nothing| Absent(()))
+    fn recover(&self, shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>) -> Option<Absent> {
+        ShareNothing.recover(shared).map(|Nothing| Absent(()))
     }
     fn is_absence(&self) -> bool {
         true
@@ -94,7 +94,7 @@ impl ShareError<Absent> for ShareAbsent {
 #[derive(Clone, Copy, Debug)]
 pub struct OkOnly<H>(pub H);
 
-impl<V, E, H: ShareError<E>> Keep<Result<V, E>, V> for OkOnly<H> {
+impl<V, E, H: ErrorSharing<E>> Keep<Result<V, E>, V> for OkOnly<H> {
     type Left = E;
 
     fn split(returned: Result<V, E>) -> Result<V, E> {
@@ -106,7 +106,7 @@ impl<V, E, H: ShareError<E>> Keep<Result<V, E>, V> for OkOnly<H> {
     fn kept(returned: &Result<V, E>) -> Option<&V> {
         returned.as_ref().ok()
     }
-    fn share(self) -> impl ShareError<E> {
+    fn sharing(self) -> impl ErrorSharing<E> {
         self.0
     }
 }

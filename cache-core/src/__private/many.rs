@@ -7,10 +7,11 @@
 use super::bounds::{Fits, Hasher, Impossible, Never};
 use super::keep::Keep;
 use super::view::{OwnKey, Owned, Part, View};
-use crate::batch::{Answers, Batch, numbered, numbers};
-use crate::refresh::Looked;
-use crate::wait::Caller;
-use crate::{Cache, macro_caches};
+use crate::__private::macro_caches;
+use crate::api::cache::Cache;
+use crate::flight::wait::Caller;
+use crate::load::batch::{Answers, Batch, numbered, numbers};
+use crate::load::refresh::Looked;
 use std::future::Future;
 use std::hash::Hash;
 
@@ -193,7 +194,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         };
         let hasher = cache.hasher().clone();
         let batch = Batch::new(&keys, looked.into_iter(), hasher, |key| cache.hash(key));
-        match batch.load(cache.store(), caller, loader, keep.share()).await {
+        match batch.load(cache.store(), caller, loader, keep.sharing()).await {
             Ok(loaded) => {
                 missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
             }
@@ -216,7 +217,7 @@ where
     S: Hasher,
     H: Keep<R, C>,
 {
-    let keys = keys.into_iter().map(|OwnKey(key)| (cache.hash(&key), key)).collect();
+    let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
     let loader = async {
         match H::split(body.await) {
             Ok(pairs) => {

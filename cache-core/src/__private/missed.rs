@@ -1,12 +1,14 @@
 //! What a look-up that found nothing hands to the load.
 
-use crate::Cache;
-use crate::load::Role;
-use crate::nesting;
-use crate::refresh::Looked;
-use crate::share::ShareError;
+use crate::__private::macro_caches;
+use crate::api::cache::Cache;
+use crate::flight::share_error::ErrorSharing;
+use crate::flight::wait_graph;
+use crate::load::load::Role;
+use crate::load::refresh::Looked;
 use crate::table::Retries;
-use crate::{Status, macro_caches};
+use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
 use super::bounds::{Hasher, Key};
@@ -17,7 +19,7 @@ pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
 
 /// The load of one key: its hash, the key, and what was seen of it.
 struct Load<K, V> {
-    key: (u64, K),
+    key: Hashed<K>,
     looked: Looked<V>,
     /// Whether callers who miss the key at the same time share one run.
     shared: bool,
@@ -61,8 +63,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     }
 
     #[cold]
-    fn new<P: Part<Key = O::Key>>(hash: u64, view: View<P>, looked: Looked<V>) -> Self {
-        Self(Some(Load { key: (hash, view.0.to_key()), looked, shared: true }))
+    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked: Looked<V>) -> Self {
+        Self(Some(Load { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
     }
 
     /// Loads, as a thread.
@@ -70,7 +72,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         self,
         cache: &Cache<O::Key, V, S>,
         body: impl FnOnce() -> Result<V, E>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
         S: Hasher,
@@ -91,7 +93,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         self,
         cache: &Cache<O::Key, V, S>,
         body: impl Future<Output = Result<V, E>>,
-        share: impl ShareError<E>,
+        share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
         S: Hasher,
@@ -99,7 +101,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         let Some(Load { key, looked, shared }) = self.0 else { return body.await };
         let loaded = match looked {
             Looked::Missing if !shared => match alone(cache, key) {
-                Role::Lead(leader) => leader.load(crate::wait::Caller::Task, body, &share).await,
+                Role::Lead(leader) => {
+                    leader.load(crate::flight::wait::Caller::Task, body, &share).await
+                }
                 role => Ok(found(role)),
             },
             looked => cache.load_async(looked, key, body, share).await,
@@ -109,14 +113,19 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
 }
 
 /// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
-/// or a flush overtakes it; nobody can join it.
-fn alone<K, V, S>(cache: &Cache<K, V, S>, (hash, key): (u64, K)) -> Role<'_, K, V>
+/// or a flush supersedes it; nobody can join it.
+fn alone<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Role<'_, K, V>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
     S: Hasher,
 {
-    cache.store().take_role((hash, key), false, nesting::innermost(), &Retries::default())
+    cache.store().take_role(
+        Hashed { hash, key },
+        false,
+        wait_graph::current_load(),
+        &Retries::default(),
+    )
 }
 
 /// The value that somebody else has stored in the meantime.

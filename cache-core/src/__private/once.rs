@@ -8,9 +8,9 @@
 
 use std::sync::OnceLock;
 
-use crate::nesting::thread_number;
-use crate::sync::process::Condvar;
+use crate::flight::wait_graph::thread_number;
 use crate::util::fork::{self, Global};
+use crate::util::sync::process::Condvar;
 
 /// See the module's head.
 #[derive(Debug)]

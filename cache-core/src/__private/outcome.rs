@@ -13,7 +13,8 @@
 //! user have it too. In generic code they see only what the bounds say.
 
 use super::keep::{OkOnly, SomeOnly};
-use crate::{CloneError, KeepError};
+use crate::flight::share_error::CloneError;
+use crate::flight::share_error::KeepError;
 use std::marker::PhantomData;
 
 /// `Result`, under whatever name.

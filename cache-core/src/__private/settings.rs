@@ -1,7 +1,10 @@
 //! The options of a function's cache, under the names that they have in the attribute.
 
 use super::bounds::Key;
-use crate::{Cache, CacheBuilder, Negative, macro_caches};
+use crate::__private::macro_caches;
+use crate::api::builder::CacheBuilder;
+use crate::api::cache::Cache;
+use crate::types::expiry::Negative;
 use std::time::Duration;
 
 /// How many entries the cache of a function keeps unless it says otherwise.

@@ -9,7 +9,7 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
 
-use crate::sync::atomic::{AtomicU32, AtomicU64};
+use crate::util::sync::atomic::{AtomicU32, AtomicU64};
 
 /// # Safety
 /// A value whose first [`ZEROED`](Self::ZEROED) bytes are zero must be valid, whatever the others

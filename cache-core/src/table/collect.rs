@@ -4,9 +4,9 @@ use super::Table;
 use super::due::Due;
 use super::limbo::{BATCH, Garbage, Live};
 use super::meta::State;
-use super::{Pinned, slab::Slab};
-use crate::panics::Panics;
-use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use super::{Guard, slab::Slab};
+use crate::util::panics::DeferredPanic;
+use crate::util::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 /// Shards that one sweep looks at, and open batches that it seals, at most.
 const LOOKS: usize = 64;
@@ -74,20 +74,20 @@ impl Sweeper {
     }
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// Drops what the calling call retired, if nobody can be looking at it: no other thread has ever
     /// used the table, and this thread holds no other pin of it, and is not dropping garbage of it.
     /// Ends the pin, for nothing that was found under it can be used any more. Runs the user's `Drop`,
     /// so the caller holds no lock.
     #[inline]
-    pub(crate) fn drop_retired(self, due: &Due, panics: &mut Panics) {
+    pub(crate) fn drop_retired(self, due: &Due, panics: &mut DeferredPanic) {
         if !due.retired.as_slice().is_empty() {
             self.drop_at_once(due.retired.as_slice(), panics);
         }
     }
 
     #[inline(never)]
-    fn drop_at_once(&self, ids: &[u32], panics: &mut Panics) {
+    fn drop_at_once(&self, ids: &[u32], panics: &mut DeferredPanic) {
         // The pin stays: so another thread that comes to the table only now may seal these slots,
         // but nobody makes them free before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
@@ -108,7 +108,7 @@ impl<K, V, X> Table<K, V, X> {
     /// user's `Drop`, so the caller holds no lock; takes the lock of one shard at a time. Does nothing
     /// if called from such a `Drop`.
     #[cold]
-    pub(crate) fn collect_due(&self, due: &Due, live: Live, panics: &mut Panics) {
+    pub(crate) fn collect_due(&self, due: &Due, live: Live, panics: &mut DeferredPanic) {
         let Some(_collecting) = self.epoch.begin_collecting() else { return };
         if due.sweep {
             self.sweeper.sweep(|shard| self.shards[shard].lock().writer.seal(self));
@@ -129,7 +129,7 @@ impl<K, V, X> Table<K, V, X> {
     }
 
     /// Collects all garbage that no reader can reach. As `collect_due`.
-    pub(crate) fn collect_all(&self, panics: &mut Panics) {
+    pub(crate) fn collect_all(&self, panics: &mut DeferredPanic) {
         for shard in &self.shards {
             shard.lock().writer.seal(self);
         }
@@ -143,7 +143,7 @@ impl<K, V, X> Table<K, V, X> {
 
     /// Drops a few pieces of garbage that are free. Returns how many slots that were, where a piece
     /// of another kind counts as one; 0 if there was none.
-    fn recycle_free(&self, panics: &mut Panics) -> usize {
+    fn recycle_free(&self, panics: &mut DeferredPanic) -> usize {
         let mut slots = 0;
         for garbage in self.limbo.take_free(&self.epoch).into_iter().flatten() {
             slots += garbage.slots().max(1);
@@ -157,7 +157,7 @@ impl<K, V, X> Table<K, V, X> {
     ///
     /// # Safety
     /// The garbage is free and the caller's alone.
-    unsafe fn recycle(&self, garbage: Garbage, panics: &mut Panics) {
+    unsafe fn recycle(&self, garbage: Garbage, panics: &mut DeferredPanic) {
         match garbage {
             // SAFETY: the caller's promise: no reader can reach the region.
             Garbage::Region(region) => unsafe { region.free() },
@@ -185,7 +185,7 @@ impl<K, V, X> Drop for Table<K, V, X> {
             // SAFETY: as above; a region is published in one word or queued, never both.
             unsafe { word.load().free() };
         }
-        let mut panics = Panics::default();
+        let mut panics = DeferredPanic::default();
         for shard in 0..self.shards.len() {
             let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken(&self.slab).collect();
             // SAFETY: as above; each slot belongs to one shard.
@@ -200,7 +200,7 @@ impl<K, V> Slab<K, V> {
     ///
     /// # Safety
     /// The slots are the caller's alone: free garbage, or those of a table that nobody uses any more.
-    unsafe fn drop_contents(&self, ids: impl Iterator<Item = u32>, panics: &mut Panics) {
+    unsafe fn drop_contents(&self, ids: impl Iterator<Item = u32>, panics: &mut DeferredPanic) {
         if std::mem::needs_drop::<(K, V)>() {
             for id in ids {
                 let slot = self.slot(id);

@@ -4,7 +4,7 @@
 const AT_ONCE: usize = 4;
 
 /// Duties of a call, noted by [`Locked::unlock`](super::Locked::unlock): first, while the thread is
-/// still pinned, [`Pinned::drop_retired`](super::Pinned::drop_retired); then, when it is not,
+/// still pinned, [`Guard::drop_retired`](super::Guard::drop_retired); then, when it is not,
 /// [`Table::collect_due`](super::Table::collect_due).
 #[derive(Default)]
 pub(crate) struct Due {

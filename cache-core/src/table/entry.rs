@@ -3,24 +3,24 @@
 use super::meta::Nodes;
 use super::slab::Slab;
 use super::slot::Slot;
-use super::times::Pace;
+use super::times::RefreshState;
 
 /// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
-pub(crate) struct Entry<'p, K, V> {
+pub(crate) struct EntryRef<'p, K, V> {
     pub(super) id: u32,
     pub(super) slot: &'p Slot<K, V>,
     pub(super) slab: &'p Slab<K, V>,
 }
 
-impl<K, V> Clone for Entry<'_, K, V> {
+impl<K, V> Clone for EntryRef<'_, K, V> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<K, V> Copy for Entry<'_, K, V> {}
+impl<K, V> Copy for EntryRef<'_, K, V> {}
 
-impl<'p, K, V> Entry<'p, K, V> {
+impl<'p, K, V> EntryRef<'p, K, V> {
     pub(crate) fn id(self) -> u32 {
         self.id
     }
@@ -39,7 +39,7 @@ impl<'p, K, V> Entry<'p, K, V> {
     /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline().min(self.slab.idle_until(self.id))
+        self.slot.meta.deadline().min(self.slab.idle_deadline(self.id))
     }
 
     /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
@@ -65,10 +65,10 @@ impl<'p, K, V> Entry<'p, K, V> {
         self.slab.set_written(self.id, tick);
     }
 
-    /// See [`Pace`].
+    /// See [`RefreshState`].
     #[inline]
-    pub(crate) fn pace(self) -> Option<&'p Pace> {
-        self.slab.pace(self.id)
+    pub(crate) fn refresh_state(self) -> Option<&'p RefreshState> {
+        self.slab.refresh_state(self.id)
     }
 
     /// What it weighs.

@@ -59,15 +59,15 @@ use std::sync::OnceLock;
 
 use super::barrier;
 use super::notes::Notes;
-use crate::stats::Counters;
-use crate::sync::Padded;
-use crate::sync::atomic::{
+use crate::types::stats::Counters;
+use crate::util::fork;
+use crate::util::sync::Padded;
+use crate::util::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
-use crate::thread_index;
-use crate::util::fork;
+use crate::util::thread_slot;
 
 /// No announcement: the thread is not looking at the table. No epoch has this number.
 const IDLE: u64 = 0;
@@ -147,8 +147,8 @@ impl Epoch {
     /// Announces that the calling thread looks at the table. Pins nest. No lock, and on the usual
     /// path neither a read-modify-write nor a fence.
     #[inline]
-    pub(crate) fn pin(&self) -> Pin<'_> {
-        let number = thread_index::current();
+    pub(crate) fn pin(&self) -> EpochGuard<'_> {
+        let number = thread_slot::current();
         // Relaxed: see the module's head; a reader that learns late is what `has_switched` is about.
         if number < self.fenceless.load(Relaxed) {
             // SAFETY: `fenceless` is at most the length of `first`.
@@ -157,7 +157,7 @@ impl Epoch {
                 // As in `announce`, without a fence.
                 reader.announced.store(self.current.load(Acquire), Release);
                 barrier::compiler_only();
-                return Pin { reader, here: PhantomData };
+                return EpochGuard { reader, here: PhantomData };
             }
         }
         self.pin_slowly(number)
@@ -192,12 +192,12 @@ impl Epoch {
     /// large number, or one that is ending.
     #[cold]
     #[inline(never)]
-    fn pin_slowly(&self, mut number: usize) -> Pin<'_> {
-        if number == thread_index::NONE {
-            number = thread_index::register();
+    fn pin_slowly(&self, mut number: usize) -> EpochGuard<'_> {
+        if number == thread_slot::NONE {
+            number = thread_slot::register();
         }
-        if number == thread_index::NONE {
-            let reader = self.reader(thread_index::lease());
+        if number == thread_slot::NONE {
+            let reader = self.reader(thread_slot::lease());
             if matches!(reader.announced.load(Relaxed), IDLE | UNUSED) {
                 reader.extra.store(LEASED, Relaxed);
             }
@@ -211,7 +211,7 @@ impl Epoch {
     /// pair. If the collector's fence in `advance` comes after this one, the collector sees the
     /// line, in use, and asks it as any other. If it comes before, this thread sees all that the
     /// collector had unlinked, and can reach none of it.
-    fn pin_line<'e>(&'e self, reader: &'e Reader) -> Pin<'e> {
+    fn pin_line<'e>(&'e self, reader: &'e Reader) -> EpochGuard<'e> {
         match reader.announced.load(Relaxed) {
             IDLE => self.announce(reader),
             UNUSED => {
@@ -228,7 +228,7 @@ impl Epoch {
                 reader.extra.store(extra + 1, Relaxed);
             }
         }
-        Pin { reader, here: PhantomData }
+        EpochGuard { reader, here: PhantomData }
     }
 
     /// Readers bind the compiler alone: right for as long as nobody needs the heavy side, which
@@ -266,7 +266,7 @@ impl Epoch {
     /// pinned.
     #[cfg(unix)]
     pub(crate) fn forget_other_threads(&self) -> bool {
-        let own = thread_index::held();
+        let own = thread_slot::held();
         let mut may_be_pinned = false;
         for reader in self.readers() {
             // Relaxed, here and in what follows: there is one thread.
@@ -303,7 +303,7 @@ impl Epoch {
         fence(SeqCst);
         if self.is_alone() {
             // There is no other line that anybody has used.
-            let mine = self.first.get(thread_index::current());
+            let mine = self.first.get(thread_slot::current());
             safe = mine.map_or(safe, |mine| mine.hold_back(safe));
         } else if self.order_readers() {
             safe = self.readers().fold(safe, |safe, reader| reader.hold_back(safe));
@@ -338,7 +338,7 @@ impl Epoch {
             // One line, and it is this thread's: its own number leads there.
             1 => self
                 .first
-                .get(thread_index::current())
+                .get(thread_slot::current())
                 .is_some_and(|mine| mine.announced.load(Relaxed) != UNUSED),
             _ => false,
         }
@@ -385,17 +385,17 @@ impl Reader {
         self.announced.load(Relaxed) == UNUSED
             // Acquire: pairs with the Release in `announce`.
             || self.fenced.load(Acquire)
-            || !thread_index::is_taken(self.number())
+            || !thread_slot::is_taken(self.number())
     }
 }
 
 /// While it lives, nothing the thread can reach in the table is dropped or reused. `!Send`.
-pub(crate) struct Pin<'e> {
+pub(crate) struct EpochGuard<'e> {
     pub(crate) reader: &'e Reader,
     here: PhantomData<*const ()>,
 }
 
-impl Pin<'_> {
+impl EpochGuard<'_> {
     /// Begins to drop garbage at once, if nobody can reach what the caller has unlinked: no other
     /// thread has ever used the cache, and this one holds no other pin. Returns nothing if that is
     /// not so, or if the thread is dropping garbage of this cache already.
@@ -417,7 +417,7 @@ impl Pin<'_> {
     }
 }
 
-impl Drop for Pin<'_> {
+impl Drop for EpochGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.reader.extra.load(Relaxed) == 0 {
@@ -443,7 +443,7 @@ impl Reader {
             self.announced.store(IDLE, Release);
         }
         if extra & LEASED != 0 {
-            thread_index::end_lease(self.number());
+            thread_slot::end_lease(self.number());
         }
     }
 }
@@ -461,16 +461,16 @@ pub(crate) struct Collecting<'e> {
 impl Epoch {
     /// Returns nothing if the calling thread is dropping garbage of this cache already.
     pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
-        let mut number = thread_index::current();
-        if number == thread_index::NONE {
-            number = thread_index::register();
+        let mut number = thread_slot::current();
+        if number == thread_slot::NONE {
+            number = thread_slot::register();
         }
-        let leased = number == thread_index::NONE;
-        let reader = self.reader(if leased { thread_index::lease() } else { number });
+        let leased = number == thread_slot::NONE;
+        let reader = self.reader(if leased { thread_slot::lease() } else { number });
         if reader.collecting.load(Relaxed) {
             // Of the same lease as the one above on the stack, which ends it.
             if leased {
-                thread_index::end_lease(reader.number());
+                thread_slot::end_lease(reader.number());
             }
             return None;
         }
@@ -483,7 +483,7 @@ impl Drop for Collecting<'_> {
     fn drop(&mut self) {
         self.reader.collecting.store(false, Relaxed);
         if self.leased {
-            thread_index::end_lease(self.reader.number());
+            thread_slot::end_lease(self.reader.number());
         }
     }
 }

@@ -31,7 +31,7 @@ impl<K, V, X> Table<K, V, X> {
     /// any more. Returns `true` if the calling thread may be looking at the table.
     pub(crate) fn forget_other_threads(&self, _: &Alone) -> bool {
         // What they had left for their listeners to be told of is told to none.
-        let own = crate::thread_index::held();
+        let own = crate::util::thread_slot::held();
         // SAFETY: there is no other thread, and this one holds no lock.
         let queues = unsafe { &mut *self.deferred.queues.data_ptr() };
         if !queues.is_empty() {

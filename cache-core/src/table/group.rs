@@ -24,7 +24,7 @@
 
 use super::alloc::Zeroed;
 use super::meta::NIL;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };

@@ -27,14 +27,14 @@
 //! within a bounded number of later writes or loads of the cache, whichever shards they fall on.
 //!
 //! Where one thread alone has ever used the cache, nobody else can look: its calls drop what they
-//! retired before they return ([`Pinned::drop_retired`](super::Pinned::drop_retired)).
+//! retired before they return ([`Guard::drop_retired`](super::Guard::drop_retired)).
 
 use std::collections::VecDeque;
 
 use super::epoch::Epoch;
 use super::region::Region;
-use crate::sync::InnerMutex as Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::util::sync::InnerMutex as Mutex;
+use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Pieces that are taken out of the queue at a time.
 const PIECES: usize = 2;

@@ -1,6 +1,6 @@
 //! How a writer finds a key without running `Eq` under the lock.
 //!
-//! [`Pinned::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
+//! [`Guard::lock_key`] looks the key up as a reader does, takes the lock, and then walks the
 //! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already judged need no
 //! second look: the pin guarantees that their indices mean the same entries. A slot that was
 //! replaced names its successor, which has the same key: what was found out about the one is true
@@ -17,8 +17,9 @@
 use std::cell::{Cell, RefCell};
 
 use super::region::Visit;
-use super::{Entry, Locked, Pinned};
-use crate::panics::title;
+use super::{EntryRef, Guard, Locked};
+use crate::util::hash::KeyHash;
+use crate::util::panics::title;
 
 /// Retries of one call, each after a write of its own thread, from which on they are no accident.
 /// Calls whose `Eq` does not write have none, whatever other threads do; one that writes once in a
@@ -37,14 +38,14 @@ pub(crate) struct Retries {
 
 impl Retries {
     #[inline]
-    pub(crate) fn new<K, V, X>(pinned: &Pinned<'_, K, V, X>) -> Self {
-        let reserved = Cell::new(pinned.pin.reader.notes.reserved());
+    pub(crate) fn new<K, V, X>(guard: &Guard<'_, K, V, X>) -> Self {
+        let reserved = Cell::new(guard.pin.reader.notes.reserved());
         Retries { reserved, count: Cell::new(0) }
     }
 
     /// Returns true if the calling thread has written to the cache since this was last looked at.
-    pub(crate) fn has_written<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) -> bool {
-        let reserved = pinned.pin.reader.notes.reserved();
+    pub(crate) fn has_written<K, V, X>(&self, guard: &Guard<'_, K, V, X>) -> bool {
+        let reserved = guard.pin.reader.notes.reserved();
         self.reserved.replace(reserved) != reserved
     }
 
@@ -53,8 +54,8 @@ impl Retries {
     /// # Panics
     /// If it never ends.
     #[cold]
-    pub(crate) fn again<K, V, X>(&self, pinned: &Pinned<'_, K, V, X>) {
-        if self.has_written(pinned) {
+    pub(crate) fn again<K, V, X>(&self, guard: &Guard<'_, K, V, X>) {
+        if self.has_written(guard) {
             self.count.set(self.count.get() + 1);
         }
         assert!(
@@ -62,18 +63,18 @@ impl Retries {
             "{}: `Eq` (or `Clone`) of the key type writes to the cache while it is asked, and has \
              done so {MOST} times in one call, which has to look again each time and would never \
              end. Compare keys without writing to the cache that they are in",
-            title(pinned.table.name.as_deref())
+            title(guard.table.name.as_deref())
         );
     }
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// Takes the lock of a key's shard, together with the key's entry as of that moment. `eq` runs
     /// without the lock. See the module's head.
     #[inline]
     pub(crate) fn lock_key(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
@@ -84,7 +85,7 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             let locked = self.lock(self.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => locked.is_live(entry.id),
-                None => !locked.has_hash(hash as u32),
+                None => !locked.has_hash(hash.low()),
             };
             if settled {
                 return (locked, found.map(|entry| entry.id));
@@ -99,12 +100,12 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     #[inline(never)]
     fn lock_key_slowly(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-        judged: Option<(u32, bool)>,
+        compared: Option<(u32, bool)>,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
-        let (mut equal, mut different) = self.judge(hash, |id, key| match judged {
+        let (mut equal, mut different) = self.judge(hash, |id, key| match compared {
             Some((known, answer)) if known == id => answer,
             _ => eq(key),
         });
@@ -116,12 +117,12 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             {
                 return (locked, Some(id));
             }
-            let mut unknown = locked.unjudged(hash as u32, &different);
+            let mut unknown = locked.first_uncompared(hash.low(), &different);
             if unknown.is_some() {
                 // Perhaps a successor of one that is known.
                 different.iter_mut().for_each(|id| *id = locked.newest(*id));
                 different.sort_unstable();
-                unknown = locked.unjudged(hash as u32, &different);
+                unknown = locked.first_uncompared(hash.low(), &different);
             }
             let Some(unknown) = unknown else { return (locked, None) };
             drop(locked);
@@ -141,12 +142,12 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     #[inline]
     pub(crate) fn lock_missing(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Locked<'_, K, V, X>, Option<u32>) {
         let locked = self.lock(self.table.shard_of(hash));
-        if !locked.has_hash(hash as u32) {
+        if !locked.has_hash(hash.low()) {
             return (locked, None);
         }
         drop(locked);
@@ -155,16 +156,16 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// Compares a key with those of the same hash: which slot holds it, and which, in order, hold
     /// others. What is said of a slot stays true, because this thread is pinned.
-    fn judge(&self, hash: u64, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
+    fn judge(&self, hash: KeyHash, eq: impl Fn(u32, &K) -> bool + Copy) -> (Option<u32>, Vec<u32>) {
         let different = RefCell::new(Vec::new());
         let (slab, different_ref) = (&self.table.slab, &different);
         let region = self.table.regions[self.table.shard_of(hash)].load();
         // SAFETY: the region was published to a pinned thread.
         let equal = unsafe {
-            region.search(hash as u32, |id, _| {
+            region.search(hash.low(), |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
-                if slot.meta.hash() != hash as u32 {
+                if slot.meta.hash() != hash.low() {
                     return Visit::Continue;
                 }
                 if eq(id, slot.key()) {
@@ -181,19 +182,19 @@ impl<K, V, X> Pinned<'_, K, V, X> {
 
     /// The first entry with this hash on its way. No lock, no `eq`.
     #[inline]
-    fn find_hash(&self, hash: u64) -> Option<Entry<'_, K, V>> {
+    fn find_hash(&self, hash: KeyHash) -> Option<EntryRef<'_, K, V>> {
         // SAFETY: as in `find`.
         let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
         let (region, slab) = (word.load(), &self.table.slab);
         // SAFETY: the region was published to a pinned thread.
         let found = unsafe {
-            region.search(hash as u32, move |id, _| {
+            region.search(hash.low(), move |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
-                let same = slot.meta.hash() == hash as u32;
+                let same = slot.meta.hash() == hash.low();
                 if same { Visit::Stop((id, slot)) } else { Visit::Continue }
             })
         };
-        found.map(|(id, slot)| Entry { id, slot, slab })
+        found.map(|(id, slot)| EntryRef { id, slot, slab })
     }
 }

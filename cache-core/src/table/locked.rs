@@ -15,13 +15,14 @@ use super::reserved::{Completed, Reserved};
 use super::slab::Slab;
 use super::times::Times;
 use super::writer::Core;
-use super::{Entry, Pinned, Table};
-use crate::sync::OuterMutexGuard as MutexGuard;
+use super::{EntryRef, Guard, Table};
 use crate::util::fork;
+use crate::util::hash::KeyHash;
+use crate::util::sync::OuterMutexGuard as MutexGuard;
 
 /// See the module's head.
 pub(crate) struct Locked<'p, K, V, X> {
-    pinned: &'p Pinned<'p, K, V, X>,
+    guard: &'p Guard<'p, K, V, X>,
     core: MutexGuard<'p, Core<X>>,
 }
 
@@ -30,18 +31,18 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     pub(crate) const BLOCK: u32 = Slab::<K, V>::BLOCK;
 
     #[inline]
-    pub(super) fn new(pinned: &'p Pinned<'p, K, V, X>, core: MutexGuard<'p, Core<X>>) -> Self {
-        Locked { pinned, core }
+    pub(super) fn new(guard: &'p Guard<'p, K, V, X>, core: MutexGuard<'p, Core<X>>) -> Self {
+        Locked { guard, core }
     }
 
     #[inline]
     fn table(&self) -> &'p Table<K, V, X> {
-        self.pinned.table
+        self.guard.table
     }
 
     #[inline]
     fn slab(&self) -> &'p Slab<K, V> {
-        &self.pinned.table.slab
+        &self.guard.table.slab
     }
 
     #[inline]
@@ -53,7 +54,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// call has to do about garbage. (A lock that was only looked under may simply be dropped.)
     #[inline]
     pub(crate) fn unlock(mut self, due: &mut Due) {
-        self.core.writer.end_call(self.pinned.table, due);
+        self.core.writer.end_call(self.guard.table, due);
     }
 
     /// What the floors above keep beside the shard, and the slots they refer to.
@@ -95,9 +96,9 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     ///
     /// # Panics
     /// If it is not in the shard.
-    pub(crate) fn entry(&self, id: u32) -> Entry<'p, K, V> {
+    pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
         assert!(self.is_live(id), "slot {id} is not in the shard");
-        Entry { id, slot: self.slab().slot(id), slab: self.slab() }
+        EntryRef { id, slot: self.slab().slot(id), slab: self.slab() }
     }
 
     /// Is there a slot with this hash in the shard?
@@ -115,7 +116,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// A slot in the shard with this hash that is none of those known to hold other keys, which are
     /// given in order.
-    pub(super) fn unjudged(&self, hash: u32, different: &[u32]) -> Option<u32> {
+    pub(super) fn first_uncompared(&self, hash: u32, different: &[u32]) -> Option<u32> {
         let slab = self.slab();
         // SAFETY: the holder of the lock; the region is published.
         unsafe {
@@ -132,14 +133,14 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, hash: u64, key: K) -> Reserved {
-        self.pinned.pin.reader.notes.count_reserved();
+    pub(crate) fn reserve(&mut self, hash: KeyHash, key: K) -> Reserved {
+        self.guard.pin.reader.notes.count_reserved();
         let slab = self.slab();
         let id = self.core.writer.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: it is ours, and holds no key.
         unsafe { slot.write_key(key) };
-        slot.meta.set_hash(hash as u32);
+        slot.meta.set_hash(hash.low());
         slot.meta.set_state(State::Pending);
         Reserved { id, home: self.home() }
     }
@@ -160,12 +161,12 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
         value: V,
         weight: u32,
         times: &Times,
-    ) -> Entry<'p, K, V> {
+    ) -> EntryRef<'p, K, V> {
         let Completed { id, .. } = self.complete(reserved, value, weight, times);
         let slab = self.slab();
         slab.meta(id).set_state(State::Removed);
         self.retire(id);
-        Entry { id, slot: slab.slot(id), slab }
+        EntryRef { id, slot: slab.slot(id), slab }
     }
 
     /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
@@ -213,11 +214,11 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// # Panics
     /// If `old` is not in the shard.
     #[inline]
-    pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (Entry<'p, K, V>, u32) {
+    pub(crate) fn replace(&mut self, old: u32, completed: Completed) -> (EntryRef<'p, K, V>, u32) {
         let id = self.publishable(completed);
         let slab = self.slab();
         self.core.writer.take_live(slab, old);
-        let entry = Entry { id: old, slot: slab.slot(old), slab };
+        let entry = EntryRef { id: old, slot: slab.slot(old), slab };
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region, and the slot that takes
         // it holds key and value and is in no region yet.
@@ -235,7 +236,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     #[inline]
     fn home(&self) -> u64 {
-        self.pinned.table.first_home + self.core.writer.shard as u64
+        self.guard.table.first_home + self.core.writer.shard as u64
     }
 
     #[inline]
@@ -250,10 +251,10 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     /// # Panics
     /// If it is not in the shard.
     #[inline(always)]
-    pub(crate) fn unlink(&mut self, id: u32) -> Entry<'p, K, V> {
+    pub(crate) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {
         let slab = self.slab();
         self.core.writer.take_live(slab, id);
-        let entry = Entry { id, slot: slab.slot(id), slab };
+        let entry = EntryRef { id, slot: slab.slot(id), slab };
         let hash = entry.slot.meta.hash();
         let region = self.region();
         // SAFETY: the holder of the lock; the lane comes from this region.
@@ -268,7 +269,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
     #[inline(always)]
     fn retire(&mut self, id: u32) {
-        self.core.writer.retire(self.pinned.table, id);
+        self.core.writer.retire(self.guard.table, id);
     }
 
     /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
@@ -324,7 +325,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
     fn publish_region(&mut self, new: Region) {
         let writer = &mut self.core.writer;
         (writer.region, writer.room) = (new, new.room());
-        self.pinned.table.regions[writer.shard].publish(new);
+        self.guard.table.regions[writer.shard].publish(new);
     }
 
     /// Empties the shard at once, by publishing an empty region, calls `emptied`, and lets go of the lock. The
@@ -339,7 +340,7 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
             block.live = 0;
         }
         emptied();
-        Detached { pinned: self.pinned, shard: self.core.writer.shard, region: Some(region) }
+        Detached { guard: self.guard, shard: self.core.writer.shard, region: Some(region) }
     }
 
     /// How many blocks the shard has: they are numbered from 0.
@@ -405,25 +406,27 @@ impl<'p, K, V, X> Locked<'p, K, V, X> {
 
 /// The entries of a shard that was emptied. Dropping it retires them.
 pub(crate) struct Detached<'p, K, V, X> {
-    pinned: &'p Pinned<'p, K, V, X>,
+    guard: &'p Guard<'p, K, V, X>,
     shard: usize,
     region: Option<Region>,
 }
 
 impl<K, V, X> Detached<'_, K, V, X> {
     /// Shows each entry to `visit`, without the lock, and retires them in batches.
-    pub(crate) fn finish(mut self, mut visit: impl FnMut(Entry<'_, K, V>)) {
+    pub(crate) fn finish(mut self, mut visit: impl FnMut(EntryRef<'_, K, V>)) {
         let region = self.region.expect("finished once");
-        let slab = &self.pinned.table.slab;
+        let slab = &self.guard.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
         // sealed it yet: nobody frees or changes it.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) };
+        unsafe {
+            region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
+        };
         self.retire();
     }
 
     fn retire(&mut self) {
         let Some(region) = self.region.take() else { return };
-        let table = self.pinned.table;
+        let table = self.guard.table;
         let mut batch = Vec::new();
         let seal = |ids: Vec<u32>| {
             let weight = ids.iter().map(|&id| u64::from(table.slab.weight(id))).sum();

@@ -16,7 +16,7 @@
 use loom::cell::UnsafeCell;
 use loom::thread;
 
-use crate::thread_index;
+use crate::util::thread_slot;
 
 mod epochs;
 mod tables;
@@ -26,7 +26,7 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
     builder.preemption_bound = builder.preemption_bound.or(Some(5));
     builder.max_branches = 100_000;
     builder.check(move || {
-        thread_index::set(0);
+        thread_slot::set(0);
         body();
     });
 }
@@ -34,7 +34,7 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
 /// Runs `body` on another thread, whose number this is.
 fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        thread_index::set(number);
+        thread_slot::set(number);
         body();
     })
 }

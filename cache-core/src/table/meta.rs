@@ -11,7 +11,7 @@
 //! moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
 //! in the table, not anything here.
 
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };

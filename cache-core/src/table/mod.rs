@@ -37,7 +37,7 @@
 //!
 //! # Who may misuse it
 //! Nobody outside this folder: whatever safe code there does with what it is given, no memory is read
-//! that is not there. A reference to an entry ([`Entry`]) lives no longer than the pin it was found
+//! that is not there. A reference to an entry ([`EntryRef`]) lives no longer than the pin it was found
 //! under. A number of a slot is only a number: what takes an entry out or puts another in its place
 //! asks for the lock of the shard and checks that the slot is live there. A slot that has no value
 //! yet, or has one and is not published, is a token that is used up, and knows its shard.
@@ -78,9 +78,9 @@ mod writer;
 
 use self::collect::Sweeper;
 pub(crate) use self::due::Due;
-pub(crate) use self::entry::Entry;
+pub(crate) use self::entry::EntryRef;
 use self::epoch::Epoch;
-pub(crate) use self::epoch::Pin;
+pub(crate) use self::epoch::EpochGuard;
 pub(crate) use self::limbo::Live;
 use self::limbo::{Limbo, Limits, SWEEP};
 pub(crate) use self::lock_key::Retries;
@@ -94,14 +94,15 @@ pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 pub(crate) use self::reserved::{Reserved, SharedSlot};
 use self::slab::Slab;
-pub(crate) use self::times::{Pace, Times};
+pub(crate) use self::times::{RefreshState, Times};
 use self::writer::{Core, Writer};
-use crate::stats::Counters;
-use crate::sync::{OuterMutex as Mutex, Padded};
+use crate::types::stats::Counters;
+use crate::util::hash::KeyHash;
+use crate::util::sync::{OuterMutex as Mutex, Padded};
 
 /// How large a table is to become.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct TableConfig {
     pub(crate) shards: usize,
     /// The most entries there will be, where that is known.
     pub(crate) entries: Option<u64>,
@@ -111,17 +112,17 @@ pub(crate) struct Plan {
     pub(crate) initial: usize,
     /// Threads for which a pin is fastest.
     pub(crate) threads: usize,
-    pub(crate) keeps: Keeps,
+    pub(crate) columns: ColumnSet,
 }
 
 /// What is kept of each entry beyond what all caches keep.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Keeps {
+pub(crate) struct ColumnSet {
     pub(crate) weights: bool,
-    /// When it was written; from the start, see [`Slab::keep_dates`].
-    pub(crate) dates: bool,
-    /// See [`Pace`].
-    pub(crate) paces: bool,
+    /// When it was written; from the start, see [`Slab::record_write_times`].
+    pub(crate) write_times: bool,
+    /// See [`RefreshState`].
+    pub(crate) refresh_states: bool,
     /// It expires when nobody reads it. Needs `paces`.
     pub(crate) idles: bool,
 }
@@ -147,7 +148,7 @@ pub(crate) struct Table<K, V, X> {
 }
 
 impl<K, V, X> Table<K, V, X> {
-    pub(crate) fn new(plan: Plan, mut state: impl FnMut(usize) -> X) -> Self {
+    pub(crate) fn new(plan: TableConfig, mut state: impl FnMut(usize) -> X) -> Self {
         let share = plan.entries.map(|entries| entries.div_ceil(plan.shards as u64));
         let limits =
             const { Limits::new(size_of::<slot::Slot<K, V>>(), std::mem::needs_drop::<(K, V)>()) };
@@ -182,7 +183,7 @@ impl<K, V, X> Table<K, V, X> {
             first_home: HOMES.fetch_add(plan.shards as u64, std::sync::atomic::Ordering::Relaxed),
             name: None,
             epoch: Epoch::new(plan.threads),
-            slab: Slab::new(planned, plan.keeps),
+            slab: Slab::new(planned, plan.columns),
             regions: all_regions.into_iter().map(RegionWord::new).collect(),
             shards,
             limbo: Limbo::new(limits),
@@ -200,8 +201,8 @@ impl<K, V, X> Table<K, V, X> {
 
     /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
     #[inline]
-    pub(crate) fn pin(&self) -> Pinned<'_, K, V, X> {
-        Pinned { table: self, pin: self.epoch.pin() }
+    pub(crate) fn pin(&self) -> Guard<'_, K, V, X> {
+        Guard { table: self, pin: self.epoch.pin() }
     }
 
     pub(crate) fn shards(&self) -> usize {
@@ -211,14 +212,14 @@ impl<K, V, X> Table<K, V, X> {
     /// The shard a key with this hash belongs to. The low half of the hash is left for the group,
     /// the tag and the ghosts.
     #[inline]
-    pub(crate) fn shard_of(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.regions.len() as u64) >> 32) as usize
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> usize {
+        hash.shard(self.regions.len())
     }
 
     /// Keeps from now on when each entry was written.
     #[inline]
-    pub(crate) fn keep_dates(&self) {
-        self.slab.keep_dates();
+    pub(crate) fn record_write_times(&self) {
+        self.slab.record_write_times();
     }
 
     /// The counters of all threads that have used this table.
@@ -261,12 +262,12 @@ pub(crate) struct TableBytes {
 }
 
 /// A table in the hands of a pinned thread.
-pub(crate) struct Pinned<'t, K, V, X> {
+pub(crate) struct Guard<'t, K, V, X> {
     table: &'t Table<K, V, X>,
-    pin: Pin<'t>,
+    pin: EpochGuard<'t>,
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// The calling thread's counters.
     #[inline]
     pub(crate) fn counters(&self) -> &Counters {
@@ -282,16 +283,16 @@ impl<K, V, X> Pinned<'_, K, V, X> {
     #[inline]
     pub(crate) fn find(
         &self,
-        hash: u64,
+        hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<Entry<'_, K, V>> {
+    ) -> Option<EntryRef<'_, K, V>> {
         // SAFETY: a shard's number is below the number of shards, and there is a region for each.
         let word = unsafe { self.table.regions.get_unchecked(self.table.shard_of(hash)) };
         let region = word.load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
         let found = unsafe {
-            region.search(hash as u32, move |id, _| {
+            region.search(hash.low(), move |id, _| {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
                 let slot = slab.slot_unchecked(id);
@@ -299,15 +300,15 @@ impl<K, V, X> Pinned<'_, K, V, X> {
             })
         };
         // Made of a pair, which fits registers, on the hit path.
-        found.map(|(id, slot)| Entry { id, slot, slab })
+        found.map(|(id, slot)| EntryRef { id, slot, slab })
     }
 
     /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
-    pub(crate) fn for_each<'p>(&'p self, shard: usize, mut visit: impl FnMut(Entry<'p, K, V>)) {
+    pub(crate) fn for_each<'p>(&'p self, shard: usize, mut visit: impl FnMut(EntryRef<'p, K, V>)) {
         let region = self.table.regions[shard].load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
-        unsafe { region.for_each(|id| visit(Entry { id, slot: slab.slot_unchecked(id), slab })) }
+        unsafe { region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab })) }
     }
 
     /// Takes a shard's lock.

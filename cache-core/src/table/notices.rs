@@ -4,8 +4,8 @@
 //!
 //! # Idea
 //! The outermost call of a thread that has something to show says so in the thread's line
-//! ([`Pinned::begin_notices`]). Calls which the listener makes meanwhile find that there, leave
-//! what they remove in a queue of the thread's ([`Pinned::defer`]), and return. When the outermost
+//! ([`Guard::begin_notices`]). Calls which the listener makes meanwhile find that there, leave
+//! what they remove in a queue of the thread's ([`Guard::defer`]), and return. When the outermost
 //! call has shown its own, it shows what is in the queue, until nothing is left. So a thread's
 //! notices of one table are given one after another, in the order of the removals, at whatever
 //! depth these happen; the stack holds one listener of each cache at most.
@@ -13,15 +13,15 @@
 //! # Why what waits in the queue can still be read
 //! It outlives the pin of the call that removed it. But all pins that a thread holds of one table
 //! at a time announce themselves by one line (also on a thread that is ending, see
-//! `thread_index.rs`), and what was announced by the first stands until the last is released. An
+//! `thread_slot.rs`), and what was announced by the first stands until the last is released. An
 //! entry is deferred by a thread that is pinned and could read it; so it can be read for as long as
 //! the line's announcement stands; and [`Notices`] borrows a pin of that line.
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
-use super::{Entry, Pinned};
-use crate::removal::RemovalCause;
-use crate::sync::InnerMutex as Mutex;
+use super::{EntryRef, Guard};
+use crate::types::removal::RemovalCause;
+use crate::util::sync::InnerMutex as Mutex;
 
 /// What waits to be shown: slots that hold keys and values, each with what the listener is told.
 type Queue = Vec<(u32, RemovalCause)>;
@@ -53,27 +53,29 @@ impl Deferred {
 
 /// While it lives, what the thread removes from the table waits in a queue. See the module's head.
 pub(crate) struct Notices<'p, K, V, X> {
-    pinned: &'p Pinned<'p, K, V, X>,
+    guard: &'p Guard<'p, K, V, X>,
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// Begins to show what was removed; nothing if the calling thread is in the middle of that.
     pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V, X>> {
-        self.pin.reader.notes.begin_notices().then(|| Notices { pinned: self })
+        self.pin.reader.notes.begin_notices().then(|| Notices { guard: self })
     }
 
     /// Leaves entries in the calling thread's queue.
     ///
     /// # Panics
     /// If the thread is not showing any, or they are another table's.
-    pub(crate) fn defer<'e>(&self, removed: impl Iterator<Item = (Entry<'e, K, V>, RemovalCause)>)
-    where
+    pub(crate) fn defer<'e>(
+        &self,
+        removed: impl Iterator<Item = (EntryRef<'e, K, V>, RemovalCause)>,
+    ) where
         K: 'e,
         V: 'e,
     {
         let reader = self.pin.reader;
         assert!(reader.notes.has_notices(), "somebody is there to show them");
-        let number = |(entry, cause): (Entry<'e, K, V>, RemovalCause)| {
+        let number = |(entry, cause): (EntryRef<'e, K, V>, RemovalCause)| {
             assert!(std::ptr::eq(entry.slab, &self.table.slab), "an entry of another table");
             (entry.id, cause)
         };
@@ -87,13 +89,13 @@ impl<'p, K, V, X> Notices<'p, K, V, X> {
     /// What was deferred since the last time, in order.
     pub(crate) fn take(
         &mut self,
-    ) -> impl Iterator<Item = (Entry<'p, K, V>, RemovalCause)> + use<'p, K, V, X> {
-        let (pinned, reader) = (self.pinned, self.pinned.pin.reader);
+    ) -> impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)> + use<'p, K, V, X> {
+        let (guard, reader) = (self.guard, self.guard.pin.reader);
         let queue = match reader.notes.set_deferred(false) {
-            true => pinned.table.deferred.take(reader.number()),
+            true => guard.table.deferred.take(reader.number()),
             false => Vec::new(),
         };
-        let slab = &pinned.table.slab;
+        let slab = &guard.table.slab;
         queue.into_iter().map(move |(id, cause)| {
             // SAFETY: this thread could read the slot's entry when it deferred it, by a pin of this
             // line: an `Entry` cannot be sent to another thread, and all pins of a thread are of
@@ -101,16 +103,16 @@ impl<'p, K, V, X> Notices<'p, K, V, X> {
             // a queue is emptied before they drop. So the line's announcement has stood since then,
             // held up by the pin that they borrow.
             let slot = unsafe { slab.slot_unchecked(id) };
-            (Entry { id, slot, slab }, cause)
+            (EntryRef { id, slot, slab }, cause)
         })
     }
 }
 
 impl<K, V, X> Drop for Notices<'_, K, V, X> {
     fn drop(&mut self) {
-        let reader = self.pinned.pin.reader;
+        let reader = self.guard.pin.reader;
         if reader.notes.set_deferred(false) {
-            drop(self.pinned.table.deferred.take(reader.number()));
+            drop(self.guard.table.deferred.take(reader.number()));
         }
         reader.notes.end_notices();
     }

@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 use super::alloc;
 use super::group::{Group, LANES, Tags, tag};
 use super::meta::NIL;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
 };

@@ -8,11 +8,11 @@
 //! key with the load's. They share the token as a [`SharedSlot`], out of which the leader takes it to
 //! end the load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
 //! slot can be retired, so a pinned thread that still finds the token there may read the key for as
-//! long as it is pinned ([`Pinned::key_of`]). A number that was copied elsewhere would not say so.
+//! long as it is pinned ([`Guard::key_of`]). A number that was copied elsewhere would not say so.
 
-use super::Pinned;
+use super::Guard;
 use super::meta::NIL;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire},
 };
@@ -69,7 +69,7 @@ impl SharedSlot {
     }
 }
 
-impl<K, V, X> Pinned<'_, K, V, X> {
+impl<K, V, X> Guard<'_, K, V, X> {
     /// The key of a reserved slot, or `None` if the load has ended. The reference stays valid while
     /// the thread is pinned, whatever becomes of the load.
     ///

@@ -38,14 +38,14 @@ mod growth;
 use std::sync::OnceLock;
 
 use self::growth::Growth;
-use super::Keeps;
+use super::ColumnSet;
 use super::alloc::Zeroed;
 use super::meta::{Links, Meta, NEVER, Nodes};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
-use super::times::{Pace, Times};
-use crate::sync::InnerMutex as Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use super::times::{RefreshState, Times};
+use crate::util::sync::InnerMutex as Mutex;
+use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 // SAFETY: its fields are numbers, for which zero is valid.
 unsafe impl Zeroed for Links {
@@ -56,10 +56,10 @@ unsafe impl Zeroed for Links {
 }
 
 // SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for Pace {
+unsafe impl Zeroed for RefreshState {
     #[cfg(loom)]
     fn zeroed() -> Self {
-        Pace::new()
+        RefreshState::new()
     }
 }
 
@@ -68,8 +68,8 @@ struct SegmentArrays<K, V> {
     slots: Array<Slot<K, V>>,
     links: Array<Links>,
     weights: Option<Array<AtomicU32>>,
-    dates: Option<Array<AtomicU64>>,
-    paces: Option<Array<Pace>>,
+    write_times: Option<Array<AtomicU64>>,
+    refresh_states: Option<Array<RefreshState>>,
 }
 
 impl<K, V> SegmentArrays<K, V> {
@@ -83,8 +83,8 @@ impl<K, V> SegmentArrays<K, V> {
             self.slots.free();
             self.links.free();
             self.weights.into_iter().for_each(|weights| weights.free());
-            self.dates.into_iter().for_each(|dates| dates.free());
-            self.paces.into_iter().for_each(|paces| paces.free());
+            self.write_times.into_iter().for_each(|write_times| write_times.free());
+            self.refresh_states.into_iter().for_each(|refresh_states| refresh_states.free());
         }
     }
 }
@@ -113,9 +113,9 @@ pub(crate) struct Slab<K, V> {
     weights: Option<Box<Column<AtomicU32, K, V>>>,
     /// When each slot's entry was written, plus 1; 0 if that was before dates were kept. There only in a
     /// cache that keeps dates, be it from some time on.
-    dates: OnceLock<Box<Column<AtomicU64, K, V>>>,
+    write_times: OnceLock<Box<Column<AtomicU64, K, V>>>,
     /// There only in a cache whose entries may be read longer, or loaded again.
-    paces: Option<Box<Column<Pace, K, V>>>,
+    refresh_states: Option<Box<Column<RefreshState, K, V>>>,
     /// Entries expire when nobody reads them.
     idles: bool,
     /// For each block, its number within the shard that has it.
@@ -135,30 +135,30 @@ impl<K, V> Slab<K, V> {
     pub(crate) const BLOCK: u32 = Slot::<K, V>::BLOCK;
     pub(super) const FULL: u64 = Slot::<K, V>::FULL;
 
-    pub(super) fn new(planned: Option<u64>, keeps: Keeps) -> Self {
+    pub(super) fn new(planned: Option<u64>, columns: ColumnSet) -> Self {
         let slab = Slab {
             slots: Segments::new(),
             links: Segments::new(),
-            weights: keeps.weights.then(|| Box::new(Segments::new())),
-            dates: OnceLock::new(),
-            paces: keeps.paces.then(|| Box::new(Segments::new())),
-            idles: keeps.idles,
+            weights: columns.weights.then(|| Box::new(Segments::new())),
+            write_times: OnceLock::new(),
+            refresh_states: columns.refresh_states.then(|| Box::new(Segments::new())),
+            idles: columns.idles,
             owners: Segments::new(),
             stock: Mutex::new(Stock {
                 growth: Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK),
                 owners: Vec::new(),
             }),
         };
-        if keeps.dates {
-            slab.keep_dates();
+        if columns.write_times {
+            slab.record_write_times();
         }
         slab
     }
 
     /// Keeps dates from now on. Takes the slab's own lock the first time.
     #[inline]
-    pub(crate) fn keep_dates(&self) {
-        if self.dates.get().is_none() {
+    pub(crate) fn record_write_times(&self) {
+        if self.write_times.get().is_none() {
             self.begin_dates();
         }
     }
@@ -167,15 +167,15 @@ impl<K, V> Slab<K, V> {
     fn begin_dates(&self) {
         // Under the lock: a segment is either added to the array here, or by who adds it to all arrays.
         let mut stock = self.stock.lock();
-        self.dates.get_or_init(|| {
-            let dates = Box::new(Segments::new());
+        self.write_times.get_or_init(|| {
+            let write_times = Box::new(Segments::new());
             for (number, segment) in stock.growth.segments.iter_mut().enumerate() {
                 if let Some(segment) = segment {
-                    let added = dates.add_segment(number, self.slots.len(number) as u32);
-                    segment.arrays.dates = Some(added);
+                    let added = write_times.add_segment(number, self.slots.len(number) as u32);
+                    segment.arrays.write_times = Some(added);
                 }
             }
-            dates
+            write_times
         });
     }
 
@@ -213,8 +213,8 @@ impl<K, V> Slab<K, V> {
             self.slots.begin(first);
             self.links.begin(first);
             self.weights.iter().for_each(|weights| weights.begin(first));
-            self.dates.get().into_iter().for_each(|dates| dates.begin(first));
-            self.paces.iter().for_each(|paces| paces.begin(first));
+            self.write_times.get().into_iter().for_each(|write_times| write_times.begin(first));
+            self.refresh_states.iter().for_each(|refresh_states| refresh_states.begin(first));
         }
     }
 
@@ -250,8 +250,13 @@ impl<K, V> Slab<K, V> {
         self.slots.remove_segment(segment);
         self.links.remove_segment(segment);
         self.weights.iter().for_each(|weights| weights.remove_segment(segment));
-        self.dates.get().into_iter().for_each(|dates| dates.remove_segment(segment));
-        self.paces.iter().for_each(|paces| paces.remove_segment(segment));
+        self.write_times
+            .get()
+            .into_iter()
+            .for_each(|write_times| write_times.remove_segment(segment));
+        self.refresh_states
+            .iter()
+            .for_each(|refresh_states| refresh_states.remove_segment(segment));
     }
 
     /// Adds a segment.
@@ -261,8 +266,14 @@ impl<K, V> Slab<K, V> {
             slots: self.slots.add_raw_segment(number, len),
             links: self.links.add_raw_segment(number, len),
             weights: self.weights.as_ref().map(|weights| weights.add_raw_segment(number, len)),
-            dates: self.dates.get().map(|dates| dates.add_raw_segment(number, len)),
-            paces: self.paces.as_ref().map(|paces| paces.add_raw_segment(number, len)),
+            write_times: self
+                .write_times
+                .get()
+                .map(|write_times| write_times.add_raw_segment(number, len)),
+            refresh_states: self
+                .refresh_states
+                .as_ref()
+                .map(|refresh_states| refresh_states.add_raw_segment(number, len)),
         };
         growth.add(number, len, arrays);
     }
@@ -296,44 +307,44 @@ impl<K, V> Slab<K, V> {
     pub(super) fn set_times(&self, id: u32, times: &Times) {
         self.meta(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
-        if let Some(paces) = &self.paces {
-            paces.get(id).begin(times);
+        if let Some(refresh_states) = &self.refresh_states {
+            refresh_states.get(id).begin(times);
         }
     }
 
     #[inline]
     pub(super) fn set_written(&self, id: u32, tick: u64) {
-        if let Some(dates) = self.dates.get() {
+        if let Some(write_times) = self.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after it.
-            dates.get(id).store(tick.saturating_add(1), Relaxed);
+            write_times.get(id).store(tick.saturating_add(1), Relaxed);
         }
     }
 
     /// When the slot's entry was written, if dates were kept then.
     #[inline]
     pub(crate) fn written(&self, id: u32) -> Option<u64> {
-        self.dates.get()?.get(id).load(Relaxed).checked_sub(1)
+        self.write_times.get()?.get(id).load(Relaxed).checked_sub(1)
     }
 
-    /// See [`Pace`].
+    /// See [`RefreshState`].
     #[inline]
-    pub(crate) fn pace(&self, id: u32) -> Option<&Pace> {
-        Some(self.paces.as_ref()?.get(id))
+    pub(crate) fn refresh_state(&self, id: u32) -> Option<&RefreshState> {
+        Some(self.refresh_states.as_ref()?.get(id))
     }
 
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self, id: u32) -> u64 {
-        self.meta(id).deadline().min(self.idle_until(id))
+        self.meta(id).deadline().min(self.idle_deadline(id))
     }
 
     /// When the slot's entry expires if nobody reads it, or [`NEVER`].
     #[inline]
-    pub(super) fn idle_until(&self, id: u32) -> u64 {
+    pub(super) fn idle_deadline(&self, id: u32) -> u64 {
         if !self.idles {
             return NEVER;
         }
-        self.pace(id).map_or(NEVER, Pace::idle_until)
+        self.refresh_state(id).map_or(NEVER, RefreshState::idle_deadline)
     }
 
     /// The number of the block this slot belongs to, within its shard.
@@ -345,10 +356,18 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let weights = self.weights.as_ref().map_or(0, |weights| weights.bytes());
-        let dates = self.dates.get().map_or(0, |dates| dates.bytes());
-        let paces = self.paces.as_ref().map_or(0, |paces| paces.bytes());
+        let write_times = self.write_times.get().map_or(0, |write_times| write_times.bytes());
+        let refresh_states =
+            self.refresh_states.as_ref().map_or(0, |refresh_states| refresh_states.bytes());
         let slots = self.slots.bytes() + self.links.bytes();
-        (slots, weights + dates + paces + self.owners.bytes() + self.stock.lock().bytes())
+        (
+            slots,
+            weights
+                + write_times
+                + refresh_states
+                + self.owners.bytes()
+                + self.stock.lock().bytes(),
+        )
     }
 }
 

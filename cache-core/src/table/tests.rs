@@ -6,12 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::*;
-use crate::panics::Panics;
+use crate::util::hash::KeyHash;
+use crate::util::panics::DeferredPanic;
 
 type Small<K, V> = Table<K, V, ()>;
 
-fn plan(shards: usize) -> Plan {
-    Plan { shards, entries: None, weight: None, initial: 0, threads: 4, keeps: Keeps::default() }
+fn plan(shards: usize) -> TableConfig {
+    TableConfig {
+        shards,
+        entries: None,
+        weight: None,
+        initial: 0,
+        threads: 4,
+        columns: ColumnSet::default(),
+    }
 }
 
 /// A hash that depends on the key only as far as `bits` says.
@@ -22,8 +30,9 @@ fn hash_of(key: u64, bits: u32) -> u64 {
 }
 
 fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
-    let (pinned, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = pinned.lock_key(hash, |other| *other == key, &Retries::new(&pinned));
+    let hash = KeyHash(hash);
+    let (guard, mut due) = (table.pin(), Due::default());
+    let (mut shard, found) = guard.lock_key(hash, |other| *other == key, &Retries::new(&guard));
     let slot = shard.reserve(hash, key);
     let slot = shard.complete(slot, value, 1, &Times::TIMELESS);
     match found {
@@ -31,13 +40,13 @@ fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
         None => _ = shard.publish(slot),
     }
     shard.unlock(&mut due);
-    end(table, pinned, &due);
+    end(table, guard, &due);
 }
 
 /// What a call does when it has released its locks.
-fn end<K, V>(table: &Small<K, V>, pinned: Pinned<'_, K, V, ()>, due: &Due) {
-    let mut panics = Panics::default();
-    pinned.drop_retired(due, &mut panics);
+fn end<K, V>(table: &Small<K, V>, guard: Guard<'_, K, V, ()>, due: &Due) {
+    let mut panics = DeferredPanic::default();
+    guard.drop_retired(due, &mut panics);
     if !due.is_empty() {
         table.collect_due(due, Live::Entries(0), &mut panics);
     }
@@ -45,21 +54,23 @@ fn end<K, V>(table: &Small<K, V>, pinned: Pinned<'_, K, V, ()>, due: &Due) {
 }
 
 fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
-    let (pinned, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = pinned.lock_key(hash, |other| other == key, &Retries::new(&pinned));
+    let hash = KeyHash(hash);
+    let (guard, mut due) = (table.pin(), Due::default());
+    let (mut shard, found) = guard.lock_key(hash, |other| other == key, &Retries::new(&guard));
     let value = found.map(|id| shard.unlink(id).value().clone());
     shard.unlock(&mut due);
-    end(table, pinned, &due);
+    end(table, guard, &due);
     value
 }
 
 fn look<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+    let hash = KeyHash(hash);
     table.pin().find(hash, |other| other == key).map(|entry| entry.value().clone())
 }
 
 fn validate<K, V>(table: &Small<K, V>) {
-    let pinned = table.pin();
-    (0..table.shards()).for_each(|shard| pinned.lock(shard).validate());
+    let guard = table.pin();
+    (0..table.shards()).for_each(|shard| guard.lock(shard).validate());
 }
 
 struct Random(u64);
@@ -131,7 +142,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
             }
         }
         validate(&table);
-        table.collect_all(&mut Panics::default());
+        table.collect_all(&mut DeferredPanic::default());
         assert_eq!(table.garbage(), 0);
         assert_eq!(alive.load(Relaxed), 2 * model.len() as i64, "a key and a value for each entry");
         drop(table);
@@ -145,20 +156,20 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     for key in 0..1000 {
         put(&table, hash_of(key, 64), key, key);
     }
-    let pinned = table.pin();
-    let seen_before = pinned.find(hash_of(7, 64), |key| *key == 7).expect("it is there");
-    let detached = pinned.lock(0).detach(|| ());
-    assert_eq!(pinned.lock(0).entries(), 0);
+    let guard = table.pin();
+    let seen_before = guard.find(KeyHash(hash_of(7, 64)), |key| *key == 7).expect("it is there");
+    let detached = guard.lock(0).detach(|| ());
+    assert_eq!(guard.lock(0).entries(), 0);
     assert_eq!(look(&table, hash_of(7, 64), &7), None);
     put(&table, hash_of(7, 64), 7, 700);
     let mut shown = Vec::new();
     detached.finish(|entry| shown.push(*entry.key()));
     shown.sort_unstable();
     assert_eq!(shown, (0..1000).collect::<Vec<_>>());
-    assert_eq!(*seen_before.value(), 7, "the pin keeps what it has seen");
-    drop(pinned);
+    assert_eq!(*seen_before.value(), 7, "the pin columns what it has seen");
+    drop(guard);
     validate(&table);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(look(&table, hash_of(7, 64), &7), Some(700));
     assert_eq!(table.pin().lock(0).entries(), 1);
 }
@@ -170,10 +181,10 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
     for key in 0..100 {
         put(&table, hash_of(key, 64), key, Counted::new(&alive, key));
     }
-    let pinned = table.pin();
-    drop(pinned.lock(0).detach(|| ()));
-    drop(pinned);
-    table.collect_all(&mut Panics::default());
+    let guard = table.pin();
+    drop(guard.lock(0).detach(|| ()));
+    drop(guard);
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(alive.load(Relaxed), 0);
     validate(&table);
 }
@@ -190,19 +201,19 @@ fn a_shard_without_entries_has_no_region() {
         assert!((0..100).all(|key| look(&table, hash_of(key, 64), &key) == Some(round)));
         assert!(regions() > 100 * 4);
         validate(&table);
-        let pinned = table.pin();
+        let guard = table.pin();
         if round == 1 {
-            (0..3).for_each(|shard| drop(pinned.lock(shard).detach(|| ())));
+            (0..3).for_each(|shard| drop(guard.lock(shard).detach(|| ())));
         } else {
             (0..100).for_each(|key| _ = take(&table, hash_of(key, 64), &key));
-            (0..3).for_each(|shard| _ = pinned.lock(shard).shrink());
+            (0..3).for_each(|shard| _ = guard.lock(shard).shrink());
         }
         validate(&table);
-        drop(pinned);
-        table.collect_all(&mut Panics::default());
+        drop(guard);
+        table.collect_all(&mut DeferredPanic::default());
     }
     // One that was laid out for entries keeps the room for them.
-    let table: Small<u64, u64> = Table::new(Plan { initial: 500, ..plan(1) }, |_| ());
+    let table: Small<u64, u64> = Table::new(TableConfig { initial: 500, ..plan(1) }, |_| ());
     let laid_out = table.bytes().regions;
     put(&table, hash_of(1, 64), 1, 1);
     take(&table, hash_of(1, 64), &1);
@@ -214,16 +225,16 @@ fn a_shard_without_entries_has_no_region() {
 fn a_pinned_reader_delays_memory_and_nobody() {
     let table: Small<u64, u64> = Table::new(plan(1), |_| ());
     put(&table, hash_of(1, 64), 1, 1);
-    let pinned = table.pin();
-    let entry = pinned.find(hash_of(1, 64), |key| *key == 1).expect("it is there");
+    let guard = table.pin();
+    let entry = guard.find(KeyHash(hash_of(1, 64)), |key| *key == 1).expect("it is there");
     for value in 0..10_000 {
         put(&table, hash_of(1, 64), 1, value);
     }
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!((*entry.key(), *entry.value()), (1, 1));
     assert!(table.garbage() > 0);
-    drop(pinned);
-    table.collect_all(&mut Panics::default());
+    drop(guard);
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(table.garbage(), 0);
     validate(&table);
 }
@@ -234,7 +245,7 @@ fn slots_are_reused_once_nobody_is_pinned() {
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     let slots = table.bytes().slots / size_of::<slot::Slot<u64, u64>>();
     assert!(slots <= 1024, "{slots} slots for 50 entries");
 }
@@ -253,8 +264,8 @@ fn eq_that_panics_leaves_everything_whole() {
             *other == 1000
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            let pinned = table.pin();
-            let _ = pinned.lock_key(5, fussy, &Retries::new(&pinned)).1;
+            let guard = table.pin();
+            let _ = guard.lock_key(KeyHash(5), fussy, &Retries::new(&guard)).1;
         }));
         assert!(attempt.is_err());
         validate(&table);
@@ -275,22 +286,22 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
     let alive = AtomicI64::new(0);
     let table: Table<u64, Bomb<'_>, ()> = Table::new(plan(1), |_| ());
     for key in 0..64 {
-        let pinned = table.pin();
+        let guard = table.pin();
         let (mut shard, _) =
-            pinned.lock_key(hash_of(key, 64), |other| *other == key, &Retries::new(&pinned));
-        let slot = shard.reserve(hash_of(key, 64), key);
+            guard.lock_key(KeyHash(hash_of(key, 64)), |other| *other == key, &Retries::new(&guard));
+        let slot = shard.reserve(KeyHash(hash_of(key, 64)), key);
         let bomb = Bomb(Counted::new(&alive, key), key % 7 == 0);
         let slot = shard.complete(slot, bomb, 1, &Times::TIMELESS);
         let id = slot.id();
         shard.publish(slot);
         shard.unlink(id);
     }
-    let mut panics = Panics::default();
+    let mut panics = DeferredPanic::default();
     table.collect_all(&mut panics);
     assert!(catch_unwind(AssertUnwindSafe(|| panics.resume())).is_err());
     assert_eq!(alive.load(Relaxed), 0);
     validate_any(&table);
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
     assert_eq!(table.pin().lock(0).entries(), 0);
 }
 
@@ -310,7 +321,7 @@ fn collecting_where_there_is_no_garbage_takes_no_barrier() {
     // at.
     let advanced = || {
         let stamp = table.epoch.stamp();
-        table.collect_all(&mut Panics::default());
+        table.collect_all(&mut DeferredPanic::default());
         table.epoch.is_free(stamp)
     };
     assert!(!advanced());
@@ -362,8 +373,8 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
                     take(&table, hash(key), &key);
                 }
                 if round % 10_000 == 9_999 {
-                    let pinned = table.pin();
-                    pinned.for_each(0, |entry| assert!(*entry.key() < 3000));
+                    let guard = table.pin();
+                    guard.for_each(0, |entry| assert!(*entry.key() < 3000));
                 }
             }
         });

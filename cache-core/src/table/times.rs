@@ -3,11 +3,11 @@
 //! of 8 bytes stays half a cache line.
 //!
 //! * A *date*, 8 bytes: when the entry was written. For all caches with any option of time.
-//! * [`Pace`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
+//! * [`RefreshState`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
 //!   or after they have expired.
 
 use super::meta::NEVER;
-use crate::sync::atomic::{
+use crate::util::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
@@ -18,37 +18,42 @@ pub(crate) struct Times {
     /// When it expires, as far as reads cannot change that; or [`NEVER`].
     pub(crate) deadline: u64,
     /// The part of its deadline that is its own, not the configuration's; or [`NEVER`].
-    pub(crate) term: u64,
+    pub(crate) entry_deadline: u64,
     /// When it was written.
     pub(crate) written: u64,
     /// When it expires if nobody reads it; or [`NEVER`].
-    pub(crate) idle_until: u64,
+    pub(crate) idle_deadline: u64,
     /// How long its value took to load; 0 if it was not loaded.
     pub(crate) load_nanos: u64,
 }
 
 impl Times {
     /// Those of an entry that does not expire, in a cache that knows no time.
-    pub(crate) const TIMELESS: Times =
-        Times { deadline: NEVER, term: NEVER, written: 0, idle_until: NEVER, load_nanos: 0 };
+    pub(crate) const TIMELESS: Times = Times {
+        deadline: NEVER,
+        entry_deadline: NEVER,
+        written: 0,
+        idle_deadline: NEVER,
+        load_nanos: 0,
+    };
 }
 
 /// See the module's head.
-pub(crate) struct Pace {
-    idle_until: AtomicU64,
-    term: AtomicU64,
+pub(crate) struct RefreshState {
+    idle_deadline: AtomicU64,
+    entry_deadline: AtomicU64,
     retry_at: AtomicU64,
     failing_until: AtomicU64,
     load_nanos: AtomicU64,
 }
 
-impl Pace {
+impl RefreshState {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Pace {
-            idle_until: zero(),
-            term: zero(),
+        RefreshState {
+            idle_deadline: zero(),
+            entry_deadline: zero(),
             retry_at: zero(),
             failing_until: zero(),
             load_nanos: zero(),
@@ -57,8 +62,8 @@ impl Pace {
 
     /// For a slot that is about to be published; its index's `Release` is what publishes this too.
     pub(super) fn begin(&self, times: &Times) {
-        self.idle_until.store(times.idle_until, Relaxed);
-        self.term.store(times.term, Relaxed);
+        self.idle_deadline.store(times.idle_deadline, Relaxed);
+        self.entry_deadline.store(times.entry_deadline, Relaxed);
         self.load_nanos.store(times.load_nanos, Relaxed);
         self.retry_at.store(0, Relaxed);
         self.failing_until.store(0, Relaxed);
@@ -66,29 +71,29 @@ impl Pace {
 
     /// When the entry expires if nobody reads it; or [`NEVER`].
     #[inline]
-    pub(crate) fn idle_until(&self) -> u64 {
+    pub(crate) fn idle_deadline(&self) -> u64 {
         // Acquire: pairs with the Release in `stay_until`, as the deadline's does.
-        self.idle_until.load(Acquire)
+        self.idle_deadline.load(Acquire)
     }
 
     /// A reader's use: the entry stays at least until this tick. Writes once per tick of the clock.
     #[inline]
     pub(crate) fn stay_until(&self, tick: u64) {
-        if self.idle_until.load(Relaxed) < tick {
-            // Release: pairs with the Acquire in `idle_until`. A maximum, so that a reader who was
+        if self.idle_deadline.load(Relaxed) < tick {
+            // Release: pairs with the Acquire in `idle_deadline`. A maximum, so that a reader who was
             // held up does not take back what a later one has given.
-            self.idle_until.fetch_max(tick, Release);
+            self.idle_deadline.fetch_max(tick, Release);
         }
     }
 
     /// The part of the deadline that is the entry's own; or [`NEVER`].
-    pub(crate) fn term(&self) -> u64 {
-        self.term.load(Relaxed)
+    pub(crate) fn entry_deadline(&self) -> u64 {
+        self.entry_deadline.load(Relaxed)
     }
 
     /// Changes that part. The deadline of the slot is to be changed accordingly.
-    pub(crate) fn set_term(&self, tick: u64) {
-        self.term.store(tick, Relaxed);
+    pub(crate) fn set_entry_deadline(&self, tick: u64) {
+        self.entry_deadline.store(tick, Relaxed);
     }
 
     /// How long the value took to load; 0 if it was not loaded.

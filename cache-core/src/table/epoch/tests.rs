@@ -60,21 +60,21 @@ fn threads_beyond_the_expected_get_lines_of_their_own() {
 #[test]
 fn a_pin_on_another_thread_is_seen_by_the_collector() {
     let epoch = Epoch::new(2);
-    let (pinned, unpin) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    let (guard, unpin) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let pin = epoch.pin();
-            pinned.wait();
+            guard.wait();
             unpin.wait();
             drop(pin);
-            pinned.wait();
+            guard.wait();
         });
-        pinned.wait();
+        guard.wait();
         let stamp = epoch.stamp();
         epoch.advance();
         assert!(!epoch.is_free(stamp));
         unpin.wait();
-        pinned.wait();
+        guard.wait();
         epoch.advance();
         assert!(epoch.is_free(stamp));
     });
@@ -86,7 +86,7 @@ fn a_pin_on_another_thread_is_seen_by_the_collector() {
 #[test]
 fn a_thread_without_a_number_forgets_all_others() {
     let epoch = Epoch::new(2);
-    let pinned = |is_ending: bool| {
+    let guard = |is_ending: bool| {
         std::thread::scope(|scope| {
             let pin = || {
                 let pin = epoch.pin();
@@ -97,8 +97,8 @@ fn a_thread_without_a_number_forgets_all_others() {
             scope.spawn(pin).join().unwrap();
         });
     };
-    pinned(false);
-    pinned(true);
+    guard(false);
+    guard(true);
     let stamp = epoch.stamp();
     epoch.advance();
     assert!(!epoch.is_free(stamp), "they are looking");

@@ -9,7 +9,7 @@ use loom::sync::atomic::{
 
 use super::super::epoch::Epoch;
 use super::{Tracked, model, spawn};
-use crate::thread_index;
+use crate::util::thread_slot;
 
 /// A place that names one of two cells, as a lane names a slot.
 struct Lane {
@@ -28,10 +28,10 @@ impl Lane {
     fn used_by(numbers: &[usize]) -> Arc<Self> {
         let lane = Lane::new(Epoch::new(4));
         for &number in numbers {
-            thread_index::set(number);
+            thread_slot::set(number);
             drop(lane.epoch.pin());
         }
-        thread_index::set(0);
+        thread_slot::set(0);
         lane
     }
 
@@ -189,10 +189,10 @@ fn epoch_alone_until_the_first_read_of_another() {
 fn switching(numbers: &[usize]) -> Arc<Lane> {
     let lane = Lane::new(Epoch::new(4).with_light_readers());
     for &number in numbers {
-        thread_index::set(number);
+        thread_slot::set(number);
         drop(lane.epoch.pin());
     }
-    thread_index::set(0);
+    thread_slot::set(0);
     lane
 }
 
@@ -212,7 +212,7 @@ fn switch_beside(reads: fn(&Lane), collections: usize) {
         reader.join().unwrap();
         // Once all threads have made a pin with the fence, all is free.
         for number in [1, 0] {
-            thread_index::set(number);
+            thread_slot::set(number);
             drop(lane.epoch.pin());
         }
         assert!(free || lane.reuse());

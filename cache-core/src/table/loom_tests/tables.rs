@@ -3,10 +3,12 @@
 use loom::sync::Arc;
 
 use super::super::{
-    Class, Due, Entry, Keeps, Locked, Pinned, Plan, Reserved, Retries, SharedSlot, Table, Times,
+    Class, ColumnSet, Due, EntryRef, Guard, Locked, Reserved, Retries, SharedSlot, Table,
+    TableConfig, Times,
 };
 use super::{Tracked, model, spawn};
-use crate::panics::Panics;
+use crate::util::hash::KeyHash;
+use crate::util::panics::DeferredPanic;
 
 /// A key or a value of the table.
 type Word = Tracked;
@@ -18,46 +20,46 @@ fn table(keys: &[u64]) -> Arc<Tested> {
 }
 
 fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
-    let plan = Plan {
+    let plan = TableConfig {
         shards,
         entries: Some(8),
         weight: None,
         initial,
         threads: 4,
-        keeps: Keeps::default(),
+        columns: ColumnSet::default(),
     };
     let table = Arc::new(Table::new(plan, |_| ()));
-    let pinned = table.pin();
+    let guard = table.pin();
     for &key in keys {
-        store(&pinned, key, 10 * key);
+        store(&guard, key, 10 * key);
     }
-    drop(pinned);
+    drop(guard);
     table
 }
 
 /// All keys have one tag, and the same way through the groups.
-const HASH: u64 = 7;
+const HASH: KeyHash = KeyHash(7);
 
-fn value_of(entry: Entry<'_, Word, Word>) -> u64 {
+fn value_of(entry: EntryRef<'_, Word, Word>) -> u64 {
     entry.touch();
     entry.value().get()
 }
 
-fn find(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
-    find_at(pinned, HASH, key)
+fn find(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+    find_at(guard, HASH, key)
 }
 
-fn find_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64) -> Option<u64> {
-    pinned.find(hash, |other| other.get() == key).map(value_of)
+fn find_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64) -> Option<u64> {
+    guard.find(hash, |other| other.get() == key).map(value_of)
 }
 
-fn store(pinned: &Pinned<'_, Word, Word, ()>, key: u64, value: u64) {
-    store_at(pinned, HASH, key, value);
+fn store(guard: &Guard<'_, Word, Word, ()>, key: u64, value: u64) {
+    store_at(guard, HASH, key, value);
 }
 
-fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64) {
+fn store_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64, value: u64) {
     let (mut locked, found) =
-        pinned.lock_key(hash, |other| other.get() == key, &Retries::new(pinned));
+        guard.lock_key(hash, |other| other.get() == key, &Retries::new(guard));
     let slot = locked.reserve(hash, Word::new(key));
     let slot = locked.complete(slot, Word::new(value), 1, &Times::TIMELESS);
     match found {
@@ -66,20 +68,20 @@ fn store_at(pinned: &Pinned<'_, Word, Word, ()>, hash: u64, key: u64, value: u64
     }
 }
 
-fn remove(pinned: &Pinned<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+fn remove(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
     let (mut locked, found) =
-        pinned.lock_key(HASH, |other| other.get() == key, &Retries::new(pinned));
+        guard.lock_key(HASH, |other| other.get() == key, &Retries::new(guard));
     let entry = found.map(|id| locked.unlink(id));
     drop(locked);
     entry.map(value_of)
 }
 
 fn collect(table: &Tested) {
-    table.collect_all(&mut Panics::default());
+    table.collect_all(&mut DeferredPanic::default());
 }
 
 /// Runs `reads` on one thread beside `writes` on another, after which the garbage is collected.
-fn beside(keys: &'static [u64], reads: fn(&Pinned<'_, Word, Word, ()>), writes: fn(&Tested)) {
+fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word, ()>), writes: fn(&Tested)) {
     model(move || {
         let table = table(keys);
         let reader = {
@@ -98,7 +100,7 @@ fn beside(keys: &'static [u64], reads: fn(&Pinned<'_, Word, Word, ()>), writes: 
 /// An index that was never stored is no slot's: least of all that of slot 0, another shard's.
 #[test]
 fn table_first_entry_of_a_second_shard() {
-    const OTHER: u64 = HASH | 1 << 32;
+    const OTHER: KeyHash = KeyHash(HASH.0 | 1 << 32);
     model(|| {
         let table = table_of(2, 1, &[1]);
         assert_eq!(remove(&table.pin(), 1), Some(10));
@@ -116,7 +118,7 @@ fn table_first_entry_of_a_second_shard() {
 /// With a full group, which later entries of the same hash pass by.
 fn beside_in_a_full_group(
     keys: std::ops::RangeInclusive<u64>,
-    reads: fn(&Pinned<'_, Word, Word, ()>),
+    reads: fn(&Guard<'_, Word, Word, ()>),
     writes: fn(&Tested),
 ) {
     model(move || {
@@ -135,7 +137,7 @@ fn beside_in_a_full_group(
 fn table_group_fills_and_overflows_behind_a_reader() {
     beside_in_a_full_group(
         1..=11,
-        |pinned| assert!(matches!(find(pinned, 12), None | Some(120))),
+        |guard| assert!(matches!(find(guard, 12), None | Some(120))),
         |table| {
             store(&table.pin(), 12, 120);
             store(&table.pin(), 13, 130);
@@ -147,7 +149,7 @@ fn table_group_fills_and_overflows_behind_a_reader() {
 fn table_overflow_is_counted_down_behind_a_reader() {
     beside_in_a_full_group(
         1..=14,
-        |pinned| assert_eq!(find(pinned, 14), Some(140)),
+        |guard| assert_eq!(find(guard, 14), Some(140)),
         |table| {
             remove(&table.pin(), 13);
             remove(&table.pin(), 1);
@@ -160,7 +162,7 @@ fn table_overflow_is_counted_down_behind_a_reader() {
 fn table_first_entry_against_a_reader() {
     beside(
         &[],
-        |pinned| assert!(matches!(find(pinned, 1), Some(10) | None)),
+        |guard| assert!(matches!(find(guard, 1), Some(10) | None)),
         |table| store(&table.pin(), 1, 10),
     );
 }
@@ -169,7 +171,7 @@ fn table_first_entry_against_a_reader() {
 fn table_update_is_never_a_miss() {
     beside(
         &[1],
-        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |guard| assert!(matches!(find(guard, 1), Some(10 | 11))),
         |table| store(&table.pin(), 1, 11),
     );
 }
@@ -178,8 +180,8 @@ fn table_update_is_never_a_miss() {
 fn table_updates_are_seen_in_their_order() {
     beside(
         &[1],
-        |pinned| {
-            let values = (find(pinned, 1), find(pinned, 1));
+        |guard| {
+            let values = (find(guard, 1), find(guard, 1));
             assert!(matches!(values, (Some(10), Some(10 | 11)) | (Some(11), Some(11))));
         },
         |table| store(&table.pin(), 1, 11),
@@ -191,7 +193,7 @@ fn table_updates_are_seen_in_their_order() {
 fn table_slots_are_reused_behind_readers() {
     beside(
         &[1],
-        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11))),
+        |guard| assert!(matches!(find(guard, 1), Some(10 | 11))),
         |table| {
             store(&table.pin(), 1, 11);
             collect(table);
@@ -204,9 +206,9 @@ fn table_slots_are_reused_behind_readers() {
 fn table_remove_against_a_reader() {
     beside(
         &[1, 2],
-        |pinned| {
-            assert!(matches!(find(pinned, 1), Some(10) | None));
-            assert_eq!(find(pinned, 2), Some(20), "its neighbour stays");
+        |guard| {
+            assert!(matches!(find(guard, 1), Some(10) | None));
+            assert_eq!(find(guard, 2), Some(20), "its neighbour stays");
         },
         |table| assert_eq!(remove(&table.pin(), 1), Some(10)),
     );
@@ -219,8 +221,8 @@ fn table_remove_against_a_reader() {
 fn table_remove_and_store_again() {
     beside(
         &[1],
-        |pinned| {
-            let values = (find(pinned, 1), find(pinned, 1));
+        |guard| {
+            let values = (find(guard, 1), find(guard, 1));
             assert!(matches!(
                 values,
                 (Some(10), Some(10 | 11) | None) | (None | Some(11), Some(11) | None)
@@ -239,9 +241,9 @@ fn table_remove_and_store_again() {
 fn table_lane_and_slot_become_another_keys() {
     beside(
         &[1],
-        |pinned| {
-            assert!(matches!(find(pinned, 1), Some(10) | None));
-            assert!(matches!(find(pinned, 2), Some(20) | None));
+        |guard| {
+            assert!(matches!(find(guard, 1), Some(10) | None));
+            assert!(matches!(find(guard, 2), Some(20) | None));
         },
         |table| {
             remove(&table.pin(), 1);
@@ -256,27 +258,23 @@ fn table_grows_behind_a_reader() {
     const KEYS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
     // As many as the smallest region takes before it grows.
     let keys = &KEYS[..Class::SMALLEST.entries()];
-    beside(
-        keys,
-        |pinned| assert_eq!(find(pinned, 1), Some(10)),
-        |table| store(&table.pin(), 9, 90),
-    );
+    beside(keys, |guard| assert_eq!(find(guard, 1), Some(10)), |table| store(&table.pin(), 9, 90));
 }
 
 #[test]
 fn table_is_emptied_behind_a_reader() {
     beside(
         &[1, 2],
-        |pinned| {
-            let values = (find(pinned, 1), find(pinned, 2));
+        |guard| {
+            let values = (find(guard, 1), find(guard, 2));
             assert!(matches!(values, (Some(10), Some(20) | None) | (None, None)));
         },
         |table| {
-            let pinned = table.pin();
+            let guard = table.pin();
             let mut left = 0;
-            pinned.lock(0).detach(|| ()).finish(|entry| left += value_of(entry));
+            guard.lock(0).detach(|| ()).finish(|entry| left += value_of(entry));
             assert_eq!(left, 30);
-            assert_eq!(find(&pinned, 1), None);
+            assert_eq!(find(&guard, 1), None);
         },
     );
 }
@@ -285,9 +283,9 @@ fn table_is_emptied_behind_a_reader() {
 fn table_walk_against_an_update() {
     beside(
         &[1, 2],
-        |pinned| {
+        |guard| {
             let mut sum = 0;
-            pinned.for_each(0, |entry| sum += value_of(entry));
+            guard.for_each(0, |entry| sum += value_of(entry));
             assert!(matches!(sum, 30 | 31));
         },
         |table| store(&table.pin(), 1, 11),
@@ -306,9 +304,9 @@ fn both(keys: &'static [u64], writes: [fn(&Tested); 2], left: fn(Option<u64>)) {
         other.join().unwrap();
         collect(&table);
         assert_eq!(table.garbage(), 0);
-        let pinned = table.pin();
-        left(find(&pinned, 1));
-        let locked = pinned.lock(0);
+        let guard = table.pin();
+        left(find(&guard, 1));
+        let locked = guard.lock(0);
         locked.validate();
         assert!(locked.entries() <= 1, "one key has one entry");
     });
@@ -362,16 +360,16 @@ fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
         let other = {
             let (table, slot) = (Arc::clone(&table), Arc::clone(&slot));
             spawn(1, move || {
-                let pinned = table.pin();
-                if let Some(key) = pinned.key_of(&slot) {
+                let guard = table.pin();
+                if let Some(key) = guard.key_of(&slot) {
                     assert_eq!(key.get(), 1);
                 }
             })
         };
-        let pinned = table.pin();
+        let guard = table.pin();
         let taken = slot.take().expect("it was not taken before");
-        end(&mut pinned.lock(0), taken);
-        drop(pinned);
+        end(&mut guard.lock(0), taken);
+        drop(guard);
         assert!(slot.take().is_none());
         collect(&table);
         other.join().unwrap();
@@ -396,12 +394,11 @@ fn table_reserved_key_outlives_its_publication() {
 
 /// Removes the key 1 and drops it at once, if nobody can be looking.
 fn remove_at_once(table: &Tested) {
-    let (pinned, mut due, mut panics) = (table.pin(), Due::default(), Panics::default());
-    let (mut locked, found) =
-        pinned.lock_key(HASH, |other| other.get() == 1, &Retries::new(&pinned));
+    let (guard, mut due, mut panics) = (table.pin(), Due::default(), DeferredPanic::default());
+    let (mut locked, found) = guard.lock_key(HASH, |other| other.get() == 1, &Retries::new(&guard));
     locked.unlink(found.expect("it is there"));
     locked.unlock(&mut due);
-    pinned.drop_retired(&due, &mut panics);
+    guard.drop_retired(&due, &mut panics);
 }
 
 /// A thread that has used the table alone so far drops at once what it removes, while another comes
@@ -410,9 +407,9 @@ fn remove_at_once(table: &Tested) {
 fn table_drops_at_once_beside_the_first_read_of_another() {
     beside(
         &[1, 2],
-        |pinned| {
-            assert!(matches!(find(pinned, 1), Some(10) | None));
-            assert_eq!(find(pinned, 2), Some(20));
+        |guard| {
+            assert!(matches!(find(guard, 1), Some(10) | None));
+            assert_eq!(find(guard, 2), Some(20));
         },
         |table| {
             remove_at_once(table);
@@ -451,7 +448,7 @@ fn give_back(table: &Tested) {
 fn table_segment_is_freed_and_added_again_behind_a_reader() {
     beside(
         &[1],
-        |pinned| assert!(matches!(find(pinned, 1), Some(10 | 11) | None)),
+        |guard| assert!(matches!(find(guard, 1), Some(10 | 11) | None)),
         |table| {
             remove(&table.pin(), 1);
             collect(table);

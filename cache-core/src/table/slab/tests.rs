@@ -30,7 +30,7 @@ fn a_block_is_a_page_of_slots_but_64_at_most_and_one_at_least() {
 }
 
 fn blocks_do_not_overlap<V>() {
-    let slab = Slab::<u64, V>::new(Some(1000), Keeps { weights: true, ..Keeps::default() });
+    let slab = Slab::<u64, V>::new(Some(1000), ColumnSet { weights: true, ..ColumnSet::default() });
     let block = Slab::<u64, V>::BLOCK;
     let mut firsts: Vec<u32> = (0..6400 / block).map(|owner| slab.take_block(owner)).collect();
     for (owner, &first) in firsts.iter().enumerate() {
@@ -61,7 +61,7 @@ fn blocks_do_not_overlap_and_all_their_slots_exist() {
 }
 
 fn no_other_slot_exists<V>() {
-    let slab = Slab::<u64, V>::new(None, Keeps::default());
+    let slab = Slab::<u64, V>::new(None, ColumnSet::default());
     let exists = |id: u32| {
         let look = std::panic::AssertUnwindSafe(|| _ = slab.meta(id).state());
         std::panic::catch_unwind(look).is_ok()
@@ -85,7 +85,7 @@ fn a_number_that_no_slot_has_is_refused() {
 
 #[test]
 fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
-    let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
+    let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
     for owner in 0..10_000u32.div_ceil(64) {
         slab.take_block(owner);
     }
@@ -96,7 +96,7 @@ fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
 
 #[test]
 fn a_slab_of_large_slots_grows_slot_by_slot() {
-    let slab = Slab::<u64, Bytes<3000>>::new(Some(10), Keeps::default());
+    let slab = Slab::<u64, Bytes<3000>>::new(Some(10), ColumnSet::default());
     let totals: Vec<u64> = (0..14)
         .map(|owner| {
             slab.take_block(owner);
@@ -108,7 +108,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
 
 #[test]
 fn a_slab_goes_on_growing_however_far_past_its_plan() {
-    let slab = Slab::<(), ()>::new(Some(64), Keeps::default());
+    let slab = Slab::<(), ()>::new(Some(64), ColumnSet::default());
     for owner in 0..(1 << 20) / 64 {
         slab.take_block(owner);
     }
@@ -136,8 +136,8 @@ fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
 }
 
 fn segments_come_and_go<V>() {
-    let keeps = Keeps { weights: true, dates: true, paces: true, idles: true };
-    let slab = Slab::<u64, V>::new(Some(10_000), keeps);
+    let columns = ColumnSet { weights: true, write_times: true, refresh_states: true, idles: true };
+    let slab = Slab::<u64, V>::new(Some(10_000), columns);
     let empty = slab.bytes();
     for _ in 0..3 {
         let mut blocks: Vec<u32> = (0..150).map(|owner| slab.take_block(owner)).collect();
@@ -168,7 +168,7 @@ fn a_segment_is_freed_with_its_last_block_and_may_come_again() {
 
 #[test]
 fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
-    let slab = Slab::<u64, u64>::new(Some(10_000), Keeps::default());
+    let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
     let mut totals = Vec::new();
     for _ in 0..20 {
         let blocks: Vec<u32> = (0..10_048 / 64 + 1).map(|owner| slab.take_block(owner)).collect();

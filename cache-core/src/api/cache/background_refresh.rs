@@ -1,0 +1,93 @@
+//! Refreshes that no caller waits for.
+
+use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Cache;
+use crate::flight::share_error::ErrorSharing;
+use crate::load::guard::DetachedLoad;
+use crate::load::refresh::Old;
+use crate::types::executor::Job;
+use crate::types::status::Status;
+use crate::util::hash::Hashed;
+use crate::util::panics::drop_payload;
+
+/// A refresh that is on its way to a thread. Its flight is registered; if it is dropped without having been
+/// run, the flight lands.
+struct BackgroundRefresh<K, V, S, F, H>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    cache: Cache<K, V, S>,
+    /// Taken when it runs.
+    detached: Option<DetachedLoad<V>>,
+    loader: Option<F>,
+    share: H,
+}
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Has a refresh made by the executor, which this call has claimed, and gives the old value.
+    pub(crate) fn spawn_refresh<E, F, H>(
+        &self,
+        key: Hashed<K>,
+        old: Old<V>,
+        loader: F,
+        share: H,
+    ) -> (V, Status)
+    where
+        F: FnOnce() -> Result<V, E> + Send + 'static,
+        H: ErrorSharing<E> + Send + 'static,
+        E: 'static,
+    {
+        let store = self.store();
+        // It is inside of no load, not even of the one that its caller is inside of: nobody waits for it.
+        if let Some(leader) = store.lead_refresh(key, old.claim(), None) {
+            let detached = Some(leader.detach());
+            let behind =
+                BackgroundRefresh { cache: self.clone(), detached, loader: Some(loader), share };
+            let job: Job = Box::new(move || behind.run());
+            store.config.executor.spawn(job);
+        }
+        store.serve(old)
+    }
+}
+
+impl<K, V, S, F, H> BackgroundRefresh<K, V, S, F, H>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    fn run<E>(mut self)
+    where
+        F: FnOnce() -> Result<V, E>,
+        H: ErrorSharing<E>,
+    {
+        let (Some(detached), Some(loader)) = (self.detached.take(), self.loader.take()) else {
+            return;
+        };
+        let leader = detached.lead(self.cache.store());
+        // The panic of a loader must not reach the executor, some of which end the process then. It has
+        // been told by the process's hook, counted, and noted with the entry.
+        let loaded = catch_unwind(AssertUnwindSafe(|| leader.load_here(loader, &self.share)));
+        loaded.map_or_else(drop_payload, drop);
+    }
+}
+
+impl<K, V, S, F, H> Drop for BackgroundRefresh<K, V, S, F, H>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if let Some(detached) = self.detached.take() {
+            drop(detached.lead(&self.cache.inner.store));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The time of single entries.
+
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use super::Cache;
+use crate::types::info::EntryInfo;
+use equivalent::Equivalent;
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// As [`insert`](Self::insert), with a time to live of its own. Where the cache has a
+    /// [`time_to_live`](crate::CacheBuilder::time_to_live), too, the earlier deadline counts. With zero, the
+    /// value is dead on arrival: what was there is removed, and nothing is stored. A time past what the clock
+    /// counts is "never".
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert_eq!(cache.get(&1), Some(10));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
+        let hash = self.hash(&key);
+        self.store().insert(hash, key, value, Some(ttl));
+    }
+
+    /// Gives an entry another time to live of its own, from now on, longer or shorter than before. Where the
+    /// cache has a [`time_to_live`](crate::CacheBuilder::time_to_live), that goes on counting from when the
+    /// entry was stored, and the earlier deadline counts. With zero, the entry expires at once. False if
+    /// there is no live entry.
+    ///
+    /// Not a use, and no write either: loads of the key that are running are stored. Takes the lock of the
+    /// key's shard. O(1).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert!(cache.set_ttl(&1, Duration::from_secs(5)));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert_eq!(cache.get(&1), Some(10));
+    /// assert!(!cache.set_ttl(&2, Duration::from_secs(5)));
+    /// ```
+    pub fn set_ttl<Q>(&self, key: &Q, ttl: Duration) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.store().set_ttl(self.hash(key), move |other| key.equivalent(other), ttl)
+    }
+
+    /// What the cache knows of a live entry beside its value: its age, the time it has left, its weight. Not
+    /// a use, nor a hit or miss. No lock.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let (clock, minute) = (FakeClock::new(), Duration::from_secs(60));
+    /// let cache = Cache::builder().time_to_live(minute).clock(clock.clone()).build();
+    /// cache.insert("a", 1);
+    /// clock.advance(minute / 3);
+    /// let info = cache.entry_info("a").unwrap();
+    /// assert_eq!(info.age(), Some(minute / 3));
+    /// assert_eq!(info.time_left(), Some(minute / 3 * 2));
+    /// assert_eq!(info.weight(), 1);
+    /// ```
+    #[must_use = "asking changes nothing"]
+    pub fn entry_info<Q>(&self, key: &Q) -> Option<EntryInfo>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.store().info(self.hash(key), move |other| key.equivalent(other))
+    }
+
+    /// How long until [`run_pending_tasks`](Self::run_pending_tasks) may find an entry to free: for programs
+    /// that call it by themselves and want to know when. Zero if there may be one now; `None` if no entry
+    /// expires as things are.
+    ///
+    /// Exact, but where reading has moved a deadline or an entry has been removed or replaced: timers are kept
+    /// per 64 entries and then come early. Never too late; but an entry that is stored afterwards may expire
+    /// before. Takes the locks of the shards one at a time, and looks at a part of their timers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build();
+    /// assert_eq!(cache.next_expiry(), None);
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(cache.next_expiry().unwrap());
+    /// cache.run_pending_tasks();
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
+    #[must_use = "asking changes nothing"]
+    pub fn next_expiry(&self) -> Option<Duration> {
+        self.store().next_expiry()
+    }
+}

@@ -1,0 +1,149 @@
+//! Loads with timeouts.
+
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hash};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Cache;
+use crate::flight::flight::{Flight, Rest};
+use crate::flight::share_error::ShareArc;
+use crate::load::refresh::Looked;
+use crate::types::error::LoadError;
+use crate::types::status::Status;
+use crate::types::timeouts::{LoadTimeouts, Sleep};
+use crate::util::hash::Hashed;
+
+/// A load that owns all it needs, so that it may outlive the call that began it.
+type Load<V, E> = Pin<Box<dyn Future<Output = Result<(V, Status), Arc<E>>> + Send>>;
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// As [`try_get_with_async`](Self::try_get_with_async), and does not wait longer than `timeouts` says;
+    /// says how the value came about.
+    ///
+    /// At the soft limit the call is served an old value, if there is one that may be served
+    /// ([`Status::Stale`] or [`Status::Fallback`]). If the load is this call's own, it goes on
+    /// where a future can be polled, which is tried in this order:
+    /// 1. by a task that waits for the load in any `_async` method; if that task stops waiting, by
+    ///    another;
+    /// 2. by the cache's [`executor`](crate::CacheBuilder::executor), if it takes futures
+    ///    ([`Spawn::spawn_future`](crate::Spawn::spawn_future): there is the recipe for tokio). The
+    ///    default executor takes none, because its threads belong to no runtime;
+    /// 3. otherwise the load is given up: `init` is dropped and has failed, so that the next
+    ///    attempt is made a second later at the earliest, and
+    ///    [`Stats::load_failures`](crate::Stats) counts it. Threads that wait for it are served the
+    ///    old value too.
+    ///
+    /// A panic of `init` from then on reaches no caller; the load has failed. That is also what
+    /// happens where a task polls `init` on a runtime that it cannot live on. Task-local values are
+    /// those of the task that polls it.
+    ///
+    /// At the hard limit the call ends, if it has not been served before; and so does the load if
+    /// it was this call's own, in any case. Other callers wait for the load, or are served, as for
+    /// any. A call that waits for the load of another has its own limits; reaching them does
+    /// nothing to that load.
+    ///
+    /// # Errors
+    /// [`LoadError::Failed`] with the error of `init`, this call's or that of the one it waited for;
+    /// [`LoadError::TimedOut`] at the hard limit.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, LoadError, LoadTimeouts};
+    ///
+    /// let cache: Cache<u32, u32> = Cache::new(10);
+    /// let timeouts = LoadTimeouts::new(tokio::time::sleep).hard(Duration::from_millis(1));
+    /// let load = async { std::future::pending::<Result<u32, String>>().await };
+    /// let loaded = cache.try_get_within_async(1, load, &timeouts).await;
+    /// assert_eq!(loaded, Err(LoadError::TimedOut));
+    /// # });
+    /// ```
+    pub async fn try_get_within_async<E>(
+        &self,
+        key: K,
+        init: impl Future<Output = Result<V, E>> + Send + 'static,
+        timeouts: &LoadTimeouts,
+    ) -> Result<(V, Status), LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let hash = self.hash(&key);
+        let looked = match self.look_to_load(&key, hash) {
+            Looked::Served(value, status) => return Ok((value, status)),
+            looked => looked,
+        };
+        // The flight that this call leads, if it does not wait for that of another.
+        let leads = Arc::new(OnceLock::new());
+        let (cache, own, led) =
+            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&leads));
+        let mut load: Load<V, E> = Box::pin(async move {
+            let init = async {
+                Flight::<V>::current_load().map(|flight| led.set(flight));
+                init.await.map_err(Arc::new)
+            };
+            cache.load_async(looked, own, init, ShareArc).await
+        });
+
+        let mut waited = Duration::ZERO;
+        if let Some(soft) =
+            timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard))
+        {
+            if let Some(loaded) = until(&mut load, timeouts.sleep(soft)).await {
+                return loaded.map_err(LoadError::Failed);
+            }
+            if let Some(old) = self.store().old_value(hash, &key) {
+                if let Some(flight) = leads.get() {
+                    let left = timeouts.hard.map(|hard| timeouts.sleep(hard - soft));
+                    self.leave_to_others(load, flight, left);
+                }
+                return Ok(old);
+            }
+            waited = soft;
+        }
+        let Some(hard) = timeouts.hard else { return load.await.map_err(LoadError::Failed) };
+        if let Some(loaded) = until(&mut load, timeouts.sleep(hard - waited)).await {
+            return loaded.map_err(LoadError::Failed);
+        }
+        leads.get().into_iter().for_each(|flight| flight.give_up());
+        drop(load);
+        self.store().old_value(hash, &key).ok_or(LoadError::TimedOut)
+    }
+
+    /// Has a load, which leads this flight, polled by others: to its end, or as long as `left`.
+    fn leave_to_others<E: Send + Sync + 'static>(
+        &self,
+        mut load: Load<V, E>,
+        flight: &Arc<Flight<V>>,
+        left: Option<Sleep>,
+    ) {
+        let led = Arc::clone(flight);
+        let rest = Box::pin(async move {
+            let Some(sleep) = left else { return drop(load.await) };
+            if until(&mut load, sleep).await.is_none() {
+                led.give_up();
+            }
+        });
+        let executor = Arc::clone(&self.store().config.executor);
+        Rest::new(rest, Arc::clone(flight), executor).go_on();
+    }
+}
+
+/// What the load gives, if it does so before the sleep is over.
+async fn until<T>(
+    load: &mut Pin<Box<dyn Future<Output = T> + Send>>,
+    mut sleep: Sleep,
+) -> Option<T> {
+    poll_fn(|context| match load.as_mut().poll(context) {
+        Poll::Ready(loaded) => Poll::Ready(Some(loaded)),
+        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}

@@ -1,0 +1,335 @@
+//! The entry interface: what to do about one key, depending on what is there.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, ready};
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use crate::api::cache::Cache;
+use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::wait::Caller;
+use crate::load::load;
+use crate::load::refresh::Looked;
+use crate::types::entry::{CompResult, Entry, Op};
+use crate::types::status::Status;
+use crate::util::hash::Hashed;
+use ahash::RandomState;
+use equivalent::Equivalent;
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Selects a key, for one of the methods of [`EntrySelector`].
+    ///
+    /// ```
+    /// use cache_core::{Cache, Entry};
+    ///
+    /// let visits: Cache<String, u32> = Cache::new(1_000);
+    /// for _ in 0..3 {
+    ///     let count = |old: Option<Entry<_, _>>| old.map_or(0, Entry::into_value) + 1;
+    ///     visits.entry("home".to_owned()).and_upsert_with(count);
+    /// }
+    /// assert_eq!(visits.get("home"), Some(3));
+    /// ```
+    pub fn entry(&self, key: K) -> EntrySelector<'_, K, V, S> {
+        EntrySelector { cache: self, key }
+    }
+
+    /// As [`entry`](Self::entry), by a borrowed form of the key. The key is made at once: an
+    /// [`Entry`] holds one.
+    pub fn entry_by_ref<Q>(&self, key: &Q) -> EntrySelector<'_, K, V, S>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        self.entry(key.to_owned())
+    }
+}
+
+/// A key of a cache that something is to be done about: [`Cache::entry`].
+///
+/// The methods that begin with `or_` give the value that is there, or else store one; they are loads
+/// like [`Cache::get_with`], with the same flights. Those that begin with `and_` compute a new value
+/// from the old one, as if at one instant: computations of a key wait for each other and for its loads,
+/// and a plain write while a computation runs counts as made after it. (A load that cannot wait, see
+/// [`Cache::get_with`], runs beside a computation, but is not stored before it ends.) The closures run
+/// without any lock held, and may use the cache. But a computation from inside a load or a computation
+/// of the same key panics, because it would have to wait for itself; so does one that has waited for
+/// another as long as [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout), for instance for a
+/// future that only the blocked thread could poll.
+///
+/// Each method has a form for tasks, whose name ends in `_async`; see [`Cache::get_with_async`].
+#[must_use = "a selector does nothing by itself"]
+pub struct EntrySelector<'c, K, V, S = RandomState> {
+    cache: &'c Cache<K, V, S>,
+    key: K,
+}
+
+impl<K: fmt::Debug, V, S> fmt::Debug for EntrySelector<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntrySelector").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S> EntrySelector<'_, K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// The entry; if there is none, `default` is stored.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, &str> = cache_core::Cache::new(10);
+    /// assert!(cache.entry(1).or_insert("one").is_fresh());
+    /// assert_eq!(cache.entry(1).or_insert("two").into_value(), "one");
+    /// ```
+    pub fn or_insert(self, default: V) -> Entry<K, V> {
+        self.or_insert_with(|| default)
+    }
+
+    /// The entry; if there is none, the default of its type is stored.
+    pub fn or_default(self) -> Entry<K, V>
+    where
+        V: Default,
+    {
+        self.or_insert_with(V::default)
+    }
+
+    /// The entry; if there is none, `init` makes a value, which is stored. See [`Cache::get_with`].
+    pub fn or_insert_with(self, init: impl FnOnce() -> V) -> Entry<K, V> {
+        let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), NeverFails);
+        entry
+    }
+
+    /// The entry; if there is none, `init` makes a value, which is stored, or fails. See
+    /// [`Cache::try_get_with`].
+    ///
+    /// # Errors
+    /// What `init` gave, its own or that of the call it waited for.
+    pub fn or_try_insert_with<E>(
+        self,
+        init: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Entry<K, V>, Arc<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        self.get_or_load(|| init().map_err(Arc::new), ShareArc)
+    }
+
+    /// The entry; if there is none, `init` makes a value, which is stored, or finds nothing. See
+    /// [`Cache::optionally_get_with`].
+    pub fn or_optionally_insert_with(
+        self,
+        init: impl FnOnce() -> Option<V>,
+    ) -> Option<Entry<K, V>> {
+        self.get_or_load(|| init().ok_or(Nothing), ShareNothing).ok()
+    }
+
+    /// Stores what `f` makes of the entry, and gives the new entry.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// let entry = cache.entry(1).and_upsert_with(|old| old.map_or(1, |old| old.into_value() + 1));
+    /// assert_eq!((*entry.value(), entry.is_old_value_replaced()), (1, false));
+    /// let entry = cache.entry(1).and_upsert_with(|old| old.map_or(1, |old| old.into_value() + 1));
+    /// assert_eq!((*entry.value(), entry.is_old_value_replaced()), (2, true));
+    /// ```
+    ///
+    /// # Panics
+    /// With the panic of `f`, which changes nothing; and where the selector's description says so.
+    pub fn and_upsert_with(self, f: impl FnOnce(Option<Entry<K, V>>) -> V) -> Entry<K, V> {
+        self.and_compute_with(|old| Op::Put(f(old))).unwrap()
+    }
+
+    /// Does with the entry what `f` says, and tells what became of it.
+    ///
+    /// ```
+    /// use cache_core::{CompResult, Op};
+    ///
+    /// # let tickets: cache_core::Cache<&str, u32> = cache_core::Cache::new(10);
+    /// tickets.insert("row 1", 1);
+    /// let take_one = |row| {
+    ///     tickets.entry(row).and_compute_with(|left| match left.map(|entry| *entry.value()) {
+    ///         None => Op::Nop,
+    ///         Some(1) => Op::Remove,
+    ///         Some(left) => Op::Put(left - 1),
+    ///     })
+    /// };
+    /// assert!(matches!(take_one("row 1"), CompResult::Removed(_)));
+    /// assert!(matches!(take_one("row 1"), CompResult::StillNone("row 1")));
+    /// ```
+    ///
+    /// # Panics
+    /// With the panic of `f`, which changes nothing; and where the selector's description says so.
+    pub fn and_compute_with(
+        self,
+        f: impl FnOnce(Option<Entry<K, V>>) -> Op<V>,
+    ) -> CompResult<K, V> {
+        let Ok(result) = self.and_try_compute_with(|old| Ok::<_, Infallible>(f(old)));
+        result
+    }
+
+    /// As [`and_compute_with`](Self::and_compute_with), for an `f` that may fail.
+    ///
+    /// # Errors
+    /// What `f` gave; then nothing has changed.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn and_try_compute_with<E>(
+        self,
+        f: impl FnOnce(Option<Entry<K, V>>) -> Result<Op<V>, E>,
+    ) -> Result<CompResult<K, V>, E> {
+        let key = self.cache.hashed(self.key);
+        let decide = |old| ready(f(old));
+        load::ready(self.cache.store().compute(Caller::Thread, key, decide))
+    }
+
+    fn get_or_load<E>(
+        self,
+        init: impl FnOnce() -> Result<V, E>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<Entry<K, V>, E> {
+        let EntrySelector { cache, key } = self;
+        let hash = cache.hash(&key);
+        let loaded = match cache.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => cache.load(looked, Hashed { hash, key: key.clone() }, init, share)?,
+        };
+        Ok(entry_of(key, loaded))
+    }
+}
+
+/// The same for tasks.
+impl<K, V, S> EntrySelector<'_, K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// As [`or_insert_with`](Self::or_insert_with), with a future to make the value.
+    pub async fn or_insert_with_async(self, init: impl Future<Output = V>) -> Entry<K, V> {
+        let init = async { Ok::<V, Infallible>(init.await) };
+        let Ok(entry) = self.get_or_load_async(init, NeverFails).await;
+        entry
+    }
+
+    /// As [`or_try_insert_with`](Self::or_try_insert_with), with a future to make the value.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn or_try_insert_with_async<E>(
+        self,
+        init: impl Future<Output = Result<V, E>>,
+    ) -> Result<Entry<K, V>, Arc<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        self.get_or_load_async(async { init.await.map_err(Arc::new) }, ShareArc).await
+    }
+
+    /// As [`or_optionally_insert_with`](Self::or_optionally_insert_with), with a future to make the
+    /// value.
+    pub async fn or_optionally_insert_with_async(
+        self,
+        init: impl Future<Output = Option<V>>,
+    ) -> Option<Entry<K, V>> {
+        self.get_or_load_async(async { init.await.ok_or(Nothing) }, ShareNothing).await.ok()
+    }
+
+    /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that gives a future.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn and_upsert_with_async<F>(
+        self,
+        f: impl FnOnce(Option<Entry<K, V>>) -> F,
+    ) -> Entry<K, V>
+    where
+        F: Future<Output = V>,
+    {
+        let f = |old| {
+            let value = f(old);
+            async { Op::Put(value.await) }
+        };
+        self.and_compute_with_async(f).await.unwrap()
+    }
+
+    /// As [`and_compute_with`](Self::and_compute_with), with a closure that gives a future. If it is
+    /// dropped before it is ready, nothing has changed.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use cache_core::{CompResult, Op};
+    ///
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// let result = cache.entry(1).and_compute_with_async(|old| async move {
+    ///     if old.is_none() { Op::Put(10) } else { Op::Nop }
+    /// });
+    /// assert!(matches!(result.await, CompResult::Inserted(entry) if *entry.value() == 10));
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn and_compute_with_async<F>(
+        self,
+        f: impl FnOnce(Option<Entry<K, V>>) -> F,
+    ) -> CompResult<K, V>
+    where
+        F: Future<Output = Op<V>>,
+    {
+        let f = |old| {
+            let op = f(old);
+            async { Ok::<_, Infallible>(op.await) }
+        };
+        let Ok(result) = self.and_try_compute_with_async(f).await;
+        result
+    }
+
+    /// As [`and_try_compute_with`](Self::and_try_compute_with), with a closure that gives a future.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn and_try_compute_with_async<F, E>(
+        self,
+        f: impl FnOnce(Option<Entry<K, V>>) -> F,
+    ) -> Result<CompResult<K, V>, E>
+    where
+        F: Future<Output = Result<Op<V>, E>>,
+    {
+        let key = self.cache.hashed(self.key);
+        self.cache.store().compute(Caller::Task, key, f).await
+    }
+
+    async fn get_or_load_async<E>(
+        self,
+        init: impl Future<Output = Result<V, E>>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<Entry<K, V>, E> {
+        let EntrySelector { cache, key } = self;
+        let hash = cache.hash(&key);
+        let loaded = match cache.look_to_load(&key, hash) {
+            Looked::Served(value, status) => (value, status),
+            looked => {
+                cache.load_async(looked, Hashed { hash, key: key.clone() }, init, share).await?
+            }
+        };
+        Ok(entry_of(key, loaded))
+    }
+}
+
+fn entry_of<K, V>(key: K, (value, status): (V, Status)) -> Entry<K, V> {
+    if status == Status::Loaded {
+        Entry::stored(key, value, false)
+    } else {
+        Entry::found(key, value)
+    }
+}

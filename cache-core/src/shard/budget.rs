@@ -1,0 +1,220 @@
+//! The one budget of a cache: what its entries may weigh together.
+//!
+//! Weight is reserved before an entry is published and given back after it is unlinked. `used` is
+//! raised only by a compare-and-swap that keeps it within `max`, so neither it nor the sum over
+//! entries that can be read exceeds the bound at any instant, seen from any thread.
+
+use crate::util::fork;
+use crate::util::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
+use crate::util::sync::{Mutex, MutexGuard, Padded};
+
+/// See the module's head. Without a weigher every entry weighs 1.
+pub(crate) struct Budget {
+    max: u64,
+    used: Padded<AtomicU64>,
+    /// Acquired through [`Budget::lent`] only.
+    lent: Mutex<Vec<Lent>>,
+}
+
+/// What a call has reserved that is running the user's `Eq`, at the disposal of all others: they
+/// cannot wait for it to be used or given back, as `Eq` may be what they have to end for, because
+/// it has called them or waits for their thread.
+struct Lent {
+    line: usize,
+    weight: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(max: u64) -> Self {
+        Budget { max, used: Padded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
+    }
+
+    #[inline]
+    pub(crate) fn max(&self) -> u64 {
+        self.max
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    /// Reserves so much, if there is room. In a full cache this only reads.
+    #[inline]
+    fn try_reserve(&self, weight: u64) -> bool {
+        // AcqRel: who gets what another gave back comes after his unlinking.
+        self.used
+            .fetch_update(AcqRel, Acquire, |used| {
+                used.checked_add(weight).filter(|&sum| sum <= self.max)
+            })
+            .is_ok()
+    }
+
+    /// What is lent, under its lock; and the gate that is passed before.
+    fn lent(&self) -> (fork::Gate, MutexGuard<'_, Vec<Lent>>) {
+        (fork::gate(), self.lent.lock())
+    }
+
+    /// In a forked child: what other threads had lent is nobody's.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn forget_other_threads(&self, own: usize) {
+        if !self.lent.lock().is_empty() {
+            self.lent.lock().retain(|lent| lent.line == own);
+        }
+    }
+
+    /// In a forked child: so much is in use, and nothing is reserved by anybody.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn set_used(&self, weight: u64) {
+        self.used.store(weight, Relaxed);
+    }
+
+    /// Gives back what an unlinked entry, or an unused reservation, held.
+    #[inline]
+    pub(crate) fn release(&self, weight: u64) {
+        if weight > 0 {
+            self.used.fetch_sub(weight, AcqRel);
+        }
+    }
+}
+
+/// Weight that belongs to a call until an entry takes it over. What is left is given back.
+pub(crate) struct Reservation<'b> {
+    budget: &'b Budget,
+    held: u64,
+}
+
+impl<'b> Reservation<'b> {
+    pub(crate) fn new(budget: &'b Budget) -> Self {
+        Reservation { budget, held: 0 }
+    }
+
+    /// Holds at least so much afterwards, or answers false.
+    #[inline]
+    pub(crate) fn grow_to(&mut self, weight: u64) -> bool {
+        let missing = weight.saturating_sub(self.held);
+        if missing > 0 && !self.budget.try_reserve(missing) {
+            return false;
+        }
+        self.held += missing;
+        true
+    }
+
+    /// Takes over what an unlinked entry held.
+    #[inline]
+    pub(crate) fn take_over(&mut self, weight: u64) {
+        self.held += weight;
+    }
+
+    /// An entry now holds so much of it.
+    #[inline]
+    pub(crate) fn spend(&mut self, weight: u64) {
+        debug_assert!(weight <= self.held);
+        self.held -= weight;
+    }
+}
+
+impl Reservation<'_> {
+    /// Gives back what no entry took over.
+    #[inline]
+    pub(crate) fn give_back(&mut self) {
+        self.budget.release(std::mem::take(&mut self.held));
+    }
+}
+
+impl<'b> Reservation<'b> {
+    /// Lends what it holds to calls that find nothing else, until the guard drops. What is left
+    /// then comes back. `line`: the thread's, in this cache.
+    pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {
+        let weight = std::mem::take(&mut self.held);
+        let (_gate, mut lent) = self.budget.lent();
+        lent.push(Lent { line, weight });
+        drop(lent);
+        Lending { lender: self, line }
+    }
+
+    /// Takes over what others have lent, as far as it goes, until it holds so much. Returns whether
+    /// it does.
+    pub(crate) fn borrow_to(&mut self, weight: u64) -> bool {
+        let (_gate, mut all) = self.budget.lent();
+        for lent in all.iter_mut() {
+            let taken = lent.weight.min(weight.saturating_sub(self.held));
+            lent.weight -= taken;
+            self.held += taken;
+        }
+        self.held >= weight
+    }
+}
+
+/// See [`Reservation::lend`].
+pub(crate) struct Lending<'r, 'b> {
+    lender: &'r mut Reservation<'b>,
+    line: usize,
+}
+
+impl Drop for Lending<'_, '_> {
+    fn drop(&mut self) {
+        let (_gate, mut lent) = self.lender.budget.lent();
+        // The thread's last: calls end in the reverse order of their beginnings.
+        let last = lent.iter().rposition(|lent| lent.line == self.line);
+        self.lender.held += last.map_or(0, |last| lent.remove(last).weight);
+    }
+}
+
+impl Drop for Reservation<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reservations_never_exceed_the_bound_and_give_back_what_is_left() {
+        let budget = Budget::new(10);
+        let mut first = Reservation::new(&budget);
+        assert!(first.grow_to(7));
+        let mut second = Reservation::new(&budget);
+        assert!(!second.grow_to(4));
+        assert!(second.grow_to(3));
+        assert_eq!(budget.used(), 10);
+        first.spend(5);
+        drop(first);
+        assert_eq!(budget.used(), 8);
+        second.take_over(5);
+        drop(second);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_lent_comes_back_unless_another_call_has_taken_it() {
+        let budget = Budget::new(10);
+        let (mut outer, mut inner) = (Reservation::new(&budget), Reservation::new(&budget));
+        assert!(outer.grow_to(10) && !inner.grow_to(1) && !inner.borrow_to(1));
+        drop(outer.lend(7));
+        assert_eq!(outer.held, 10);
+        let lending = outer.lend(7);
+        assert!(inner.borrow_to(4));
+        let mut innermost = Reservation::new(&budget);
+        let inner_lending = inner.lend(7);
+        assert!(!innermost.borrow_to(11) && innermost.held == 10);
+        drop(inner_lending);
+        drop(lending);
+        assert_eq!((outer.held, inner.held, budget.used()), (0, 0, 10));
+        innermost.give_back();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn an_unbounded_budget_does_not_overflow() {
+        let budget = Budget::new(u64::MAX);
+        let mut reservation = Reservation::new(&budget);
+        assert!(reservation.grow_to(u64::MAX));
+        assert!(!Reservation::new(&budget).grow_to(1));
+    }
+}

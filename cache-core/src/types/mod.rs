@@ -1,0 +1,15 @@
+//! Small public types that every wing may use: what a user configures, implements or is given, and
+//! that has no behaviour beyond itself. They are re-exported at the root of the crate.
+//!
+//! A type belongs here if it uses nothing but `util`.
+
+pub(crate) mod entry;
+pub(crate) mod error;
+pub(crate) mod executor;
+pub(crate) mod expiry;
+pub(crate) mod info;
+pub(crate) mod policy_view;
+pub(crate) mod removal;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod timeouts;

@@ -1,0 +1,97 @@
+//! Hashing keys: the 64 bits that everything else runs on.
+
+use std::any::TypeId;
+use std::hash::{BuildHasher, Hash};
+
+use ahash::RandomState;
+
+/// The hash of a key, every bit of it usable: the upper half says the shard, the lower half the
+/// group, the tag and the ghost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyHash(pub(crate) u64);
+
+impl KeyHash {
+    /// The half that a slot, the policy and the in-flight table know a key by.
+    #[inline]
+    pub(crate) fn low(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The shard of the key, of so many.
+    #[inline]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        (((self.0 >> 32) * shards as u64) >> 32) as usize
+    }
+}
+
+/// A key, or a reference to one, with its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<K> {
+    pub(crate) hash: KeyHash,
+    pub(crate) key: K,
+}
+
+/// Returns the hash of a key.
+///
+/// The default hasher's output is as good as it gets. Any other may be one whose good bits are
+/// all at one end (or that hands integers through as they are), so it is folded once more; the
+/// choice is made at compile time.
+#[inline]
+pub(crate) fn hash<Q: Hash + ?Sized, S: BuildHasher + 'static>(hasher: &S, key: &Q) -> KeyHash {
+    let hash = hasher.hash_one(key);
+    if TypeId::of::<S>() == TypeId::of::<RandomState>() {
+        KeyHash(hash)
+    } else {
+        KeyHash(fold(hash))
+    }
+}
+
+/// The two halves of a 128-bit product, mixed: each bit of the result depends on each of the input.
+fn fold(hash: u64) -> u64 {
+    let product = u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
+    let folded = (product as u64) ^ ((product >> 64) as u64);
+    folded.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::hash::{BuildHasherDefault, Hasher};
+
+    #[derive(Default)]
+    struct AsItIs(u64);
+
+    impl Hasher for AsItIs {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.iter().fold(self.0, |hash, &byte| (hash << 8) | u64::from(byte));
+        }
+        fn write_u64(&mut self, n: u64) {
+            self.0 = n;
+        }
+    }
+
+    #[test]
+    fn a_hasher_that_hands_integers_through_still_spreads_over_all_bits() {
+        let hasher = BuildHasherDefault::<AsItIs>::default();
+        for shift in [0, 20, 44] {
+            // For each of 8-bit windows of the hash: 4096 keys reach nearly all 256 values.
+            for window in (0..64).step_by(8) {
+                let mut seen = [false; 256];
+                for key in 0..4096u64 {
+                    seen[(hash(&hasher, &(key << shift)).0 >> window) as usize & 255] = true;
+                }
+                let reached = seen.iter().filter(|&&seen| seen).count();
+                assert!(reached > 240, "{reached} values at bit {window}, keys << {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_hasher_is_seeded_anew_in_each_process_and_cache() {
+        let (a, b) = (RandomState::new(), RandomState::new());
+        assert_ne!(hash(&a, &1u64), hash(&b, &1u64));
+    }
+}

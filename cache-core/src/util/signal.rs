@@ -1,0 +1,45 @@
+//! A thread that blocks until a [`Waker`] is called.
+//!
+//! A thread could also block in `std::thread::park`, but must not: a token meant for an executor
+//! below it on the stack, which parks the same thread, would be taken by this wait and be missing
+//! there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use crate::util::sync::Event;
+
+/// Unblocks the thread that waits for it.
+pub(crate) struct Signal(Event);
+
+impl Signal {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Signal(Event::new()))
+    }
+
+    /// Blocks until the waker is called, or until the deadline.
+    pub(crate) fn block_until(&self, deadline: Option<Instant>) {
+        self.0.wait(deadline);
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.0.set();
+    }
+}
+
+/// Polls a future as a thread that has nothing else to do, until it is ready.
+pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+    let signal = Signal::new();
+    let waker = Waker::from(Arc::clone(&signal));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        signal.block_until(None);
+    }
+}
