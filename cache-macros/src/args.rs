@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// `single_flight = false`.
     pub(crate) unshared: bool,
     pub(crate) bypass: Option<Expr>,
-    pub(crate) companion: Companion,
+    pub(crate) companion: CompanionChoice,
     pub(crate) crate_path: Option<Path>,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct Skip {
 
 /// What stands beside the function.
 #[derive(Default)]
-pub(crate) enum Companion {
+pub(crate) enum CompanionChoice {
     /// What fits the function.
     #[default]
     Default,

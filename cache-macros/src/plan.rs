@@ -1,6 +1,6 @@
 //! The complete, validated description of the expansion. Nothing after it can fail.
 
-use crate::args::{Companion, KeyItem, Options, Setting};
+use crate::args::{CompanionChoice, KeyItem, Options, Setting};
 use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, PartKind};
@@ -145,17 +145,21 @@ fn has(tokens: TokenStream, name: &str) -> bool {
 }
 
 /// What stands beside the function.
-fn companion_kind(companion: &Companion, function: &Function) -> CompanionKind {
+fn companion_kind(companion: &CompanionChoice, function: &Function) -> CompanionKind {
     match companion {
-        Companion::Hidden => CompanionKind::None,
-        Companion::Named(name) if function.is_associated() => CompanionKind::Methods(name.clone()),
-        Companion::SameName if function.is_associated() => {
+        CompanionChoice::Hidden => CompanionKind::None,
+        CompanionChoice::Named(name) if function.is_associated() => {
+            CompanionKind::Methods(name.clone())
+        }
+        CompanionChoice::SameName if function.is_associated() => {
             CompanionKind::Methods(function.name.clone())
         }
         // An `impl` cannot hold a type, and that of a trait no further methods.
-        Companion::Default if function.is_associated() => CompanionKind::None,
-        Companion::Named(name) => CompanionKind::Type(name.clone()),
-        Companion::Default | Companion::SameName => CompanionKind::Type(function.name.clone()),
+        CompanionChoice::Default if function.is_associated() => CompanionKind::None,
+        CompanionChoice::Named(name) => CompanionKind::Type(name.clone()),
+        CompanionChoice::Default | CompanionChoice::SameName => {
+            CompanionKind::Type(function.name.clone())
+        }
     }
 }
 

@@ -19,6 +19,6 @@ pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 
 /// What makes the hashers of a cache.
-pub trait Hasher: BuildHasher + Clone + Send + Sync + 'static {}
+pub trait HashBuilder: BuildHasher + Clone + Send + Sync + 'static {}
 
-impl<S: BuildHasher + Clone + Send + Sync + 'static> Hasher for S {}
+impl<S: BuildHasher + Clone + Send + Sync + 'static> HashBuilder for S {}

@@ -37,13 +37,13 @@ use crate::util::fork::Global;
 use crate::util::panics::DeferredPanic;
 
 /// A cache of any type of key and value.
-trait Listed {
+trait AnyCache {
     fn name(&self) -> &str;
     fn clear(&self);
     fn stats(&self) -> Stats;
 }
 
-impl<K, V> Listed for Cache<K, V>
+impl<K, V> AnyCache for Cache<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -60,7 +60,7 @@ where
 }
 
 /// The caches in statics. They are never dropped, nor are the handles here.
-static SHARED: Global<Vec<Arc<dyn Listed + Send + Sync>>> = Global::new(
+static SHARED: Global<Vec<Arc<dyn AnyCache + Send + Sync>>> = Global::new(
     Vec::new(),
     // The guards of threads that are not there in a forked child.
     |_| BYPASSES.store(BYPASSES_HERE.try_with(Cell::get).unwrap_or(0), Relaxed),
@@ -72,7 +72,7 @@ static BYPASSES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// The caches of this thread alone, which end with it.
-    static LOCAL: RefCell<Vec<Arc<dyn Listed + Send + Sync>>> = const { RefCell::new(Vec::new()) };
+    static LOCAL: RefCell<Vec<Arc<dyn AnyCache + Send + Sync>>> = const { RefCell::new(Vec::new()) };
     /// How many guards this thread holds.
     static BYPASSES_HERE: Cell<usize> = const { Cell::new(0) };
 }
@@ -98,7 +98,7 @@ where
 
 /// The listed caches. Copied out, for what is done with them runs user code, drops of values, which
 /// may itself build the cache of another function.
-fn listed() -> Vec<Arc<dyn Listed + Send + Sync>> {
+fn listed() -> Vec<Arc<dyn AnyCache + Send + Sync>> {
     let mut all = SHARED.lock().clone();
     let _ = LOCAL.try_with(|local| all.extend(local.borrow().iter().cloned()));
     all
@@ -125,7 +125,7 @@ pub fn clear(name: &str) -> usize {
 }
 
 /// A `Drop` of the user's that panics keeps no cache from its turn.
-fn empty(caches: &[Arc<dyn Listed + Send + Sync>]) {
+fn empty(caches: &[Arc<dyn AnyCache + Send + Sync>]) {
     let mut panics = DeferredPanic::default();
     for cache in caches {
         panics.catch(|| cache.clear());

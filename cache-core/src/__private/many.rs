@@ -4,8 +4,8 @@
 //! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
 //! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
 
-use super::bounds::{Fits, Hasher, Impossible, Never};
-use super::keep::Keep;
+use super::bounds::{Fits, HashBuilder, Impossible, Never};
+use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
@@ -115,7 +115,7 @@ impl<C, I, V> Pairing<C, I, V> for Never {
 }
 
 /// What a look-up of many keys has found; nothing if the call is to pass the cache.
-pub struct Many<O: Owned, V>(Option<Found<O::Key, V>>);
+pub struct BatchLookup<O: Owned, V>(Option<Found<O::Key, V>>);
 
 struct Found<K, V> {
     /// For each element, in their order.
@@ -126,15 +126,15 @@ struct Found<K, V> {
     looked: Vec<Looked<V>>,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Many<O, V> {
+impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Many").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+        f.debug_struct("BatchLookup").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
+impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
     /// Looks up each key. Owned keys are made of those that are missing, and of no others.
-    pub(super) fn look<P, S: Hasher>(
+    pub(super) fn look<P, S: HashBuilder>(
         cache: &Cache<P::Key, V, S>,
         views: impl Iterator<Item = View<P>>,
     ) -> Self
@@ -176,8 +176,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         (keep, pairing): (H, impl Pairing<C, I, V>),
     ) -> R
     where
-        S: Hasher,
-        H: Keep<R, C>,
+        S: HashBuilder,
+        H: ReturnKind<R, C>,
         F: Future<Output = R>,
     {
         let Some(Found { mut values, missing, keys, looked }) = self.0 else {
@@ -187,7 +187,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             let asked: Vec<&I> = places.into_iter().map(|place| &ids[missing[place]]).collect();
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
             async move {
-                let pairs = pairing.apart(H::split(loading.await)?);
+                let pairs = pairing.apart(H::into_result(loading.await)?);
                 let asked = numbered(pairing.numbers(&asked, &pairs), pairs);
                 Ok(Answers { asked, others: Vec::new() })
             }
@@ -198,9 +198,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             Ok(loaded) => {
                 missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
             }
-            Err(left) => return H::join(Err(left)),
+            Err(left) => return H::from_result(Err(left)),
         }
-        H::join(Ok(pairing.found(ids, values)))
+        H::from_result(Ok(pairing.found(ids, values)))
     }
 }
 
@@ -214,12 +214,12 @@ pub(super) async fn refresh<O: Owned, V, I, C, R, S, H>(
 ) -> R
 where
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
-    H: Keep<R, C>,
+    S: HashBuilder,
+    H: ReturnKind<R, C>,
 {
     let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
     let loader = async {
-        match H::split(body.await) {
+        match H::into_result(body.await) {
             Ok(pairs) => {
                 let pairs = pairing.apart(pairs);
                 let numbers = pairing.numbers(&ids.iter().collect::<Vec<_>>(), &pairs);
@@ -227,9 +227,9 @@ where
                 let kept =
                     numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
                 let kept = kept.collect();
-                (H::join(Ok(pairing.together(pairs))), kept)
+                (H::from_result(Ok(pairing.together(pairs))), kept)
             }
-            Err(left) => (H::join(Err(left)), Vec::new()),
+            Err(left) => (H::from_result(Err(left)), Vec::new()),
         }
     };
     cache.store().reload_many(caller, keys, loader).await

@@ -1,7 +1,7 @@
 //! The values of options, each kind with its errors.
 
 use super::attr_list::{RawOption, RawValue};
-use super::{Companion, KeyItem, Setting, Skip};
+use super::{CompanionChoice, KeyItem, Setting, Skip};
 use crate::duration;
 use proc_macro2::Span;
 use std::time::Duration;
@@ -155,14 +155,14 @@ pub(super) fn name(raw: RawOption) -> syn::Result<LitStr> {
 }
 
 /// A name, or `true` or `false`.
-pub(super) fn companion(raw: RawOption) -> syn::Result<Companion> {
+pub(super) fn companion(raw: RawOption) -> syn::Result<CompanionChoice> {
     let expr = assigned(raw, "other_name")?;
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(on), .. }) => {
-            Ok(if on.value { Companion::SameName } else { Companion::Hidden })
+            Ok(if on.value { CompanionChoice::SameName } else { CompanionChoice::Hidden })
         }
         Expr::Path(path) if path.path.get_ident().is_some() => {
-            Ok(Companion::Named(path.path.require_ident()?.clone()))
+            Ok(CompanionChoice::Named(path.path.require_ident()?.clone()))
         }
         _ => {
             let message = "expected a name or `false`, as in `companion = other_name`";

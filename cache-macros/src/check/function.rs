@@ -1,6 +1,6 @@
 //! How the options go together with the function.
 
-use crate::args::{Companion, Options};
+use crate::args::{CompanionChoice, Options};
 use crate::errors::Errors;
 use crate::signature::Function;
 use crate::suggest;
@@ -81,9 +81,9 @@ pub(super) fn companion_hides_no_primitive(
     let name = match &options.companion {
         // Beside a method there is no type: there are methods of a longer name, or nothing.
         _ if function.is_associated() => return,
-        Companion::Default | Companion::SameName => &function.name,
-        Companion::Named(name) => name,
-        Companion::Hidden => return,
+        CompanionChoice::Default | CompanionChoice::SameName => &function.name,
+        CompanionChoice::Named(name) => name,
+        CompanionChoice::Hidden => return,
     };
     if PRIMITIVES.iter().any(|primitive| name == primitive) {
         errors.push(

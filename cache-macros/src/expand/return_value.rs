@@ -16,12 +16,12 @@ pub(super) fn kind(names: &Names<'_>) -> TokenStream {
     let whole = match &names.plan.returned.cached {
         CachedPart::Whole => quote_spanned! {at=> #krate::__private::Whole },
         CachedPart::Some(_) => {
-            let keep = names.of_output("Optional", "keep");
+            let keep = names.of_output("Optional", "kind");
             quote_spanned! {at=> #keep() }
         }
         CachedPart::Ok(_) => {
             let of_output = |what| names.of_output("Fallible", what);
-            let (keep, make) = (of_output("keep"), of_output("error"));
+            let (keep, make) = (of_output("kind"), of_output("error"));
             let error = names.value("error");
             quote_spanned! {at=>
                 {
@@ -46,8 +46,8 @@ pub(super) fn kind(names: &Names<'_>) -> TokenStream {
 pub(super) fn wrap(names: &Names<'_>, value: &TokenStream) -> TokenStream {
     let of = match &names.plan.returned.cached {
         CachedPart::Whole => return value.clone(),
-        CachedPart::Ok(_) => names.of_output("Fallible", "of"),
-        CachedPart::Some(_) => names.of_output("Optional", "of"),
+        CachedPart::Ok(_) => names.of_output("Fallible", "from_cached"),
+        CachedPart::Some(_) => names.of_output("Optional", "from_cached"),
     };
     quote_spanned! {names.at_output=> #of(#value) }
 }
@@ -56,7 +56,7 @@ pub(super) fn wrap(names: &Names<'_>, value: &TokenStream) -> TokenStream {
 pub(super) fn assertion(names: &Names<'_>) -> Option<TokenStream> {
     let krate = names.krate;
     let output = &names.plan.function.output;
-    let probe = quote! { #krate::__private::Probe::<#output> };
+    let probe = quote! { #krate::__private::TypeProbe::<#output> };
     let (holds, message) = match names.plan.returned.assertion.as_ref()? {
         TypeAssertion::Plain => (
             quote! { !#probe::IS_RESULT && !#probe::IS_OPTION },

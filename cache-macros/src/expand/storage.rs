@@ -64,22 +64,22 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
     if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
-                static __CACHED: #krate::__private::Local =
-                    const { #krate::__private::Local::new() };
+                static __CACHED: #krate::__private::ThreadCaches =
+                    const { #krate::__private::ThreadCaches::new() };
             }
-            #krate::__private::Local::get(&__CACHED, || #build)
+            #krate::__private::ThreadCaches::get(&__CACHED, || #build)
         }};
     }
     if let (CompanionKind::Type(_), true) = (&plan.companion, names.turbofish.is_empty()) {
         let at = names.at_unknown_value.unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
-            static __CACHED: #krate::__private::Slot<#krate::Cache<#key_ty, #value_ty>> =
-                #krate::__private::Slot::new();
+            static __CACHED: #krate::__private::StaticCache<#krate::Cache<#key_ty, #value_ty>> =
+                #krate::__private::StaticCache::new();
             __CACHED.get(|| #build)
         }};
     }
     quote! {{
-        static __CACHED: #krate::__private::ByType = #krate::__private::ByType::new();
+        static __CACHED: #krate::__private::CacheByType = #krate::__private::CacheByType::new();
         __CACHED.get(|| #build)
     }}
 }

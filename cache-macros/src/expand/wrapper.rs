@@ -98,7 +98,7 @@ fn find(code: &Fragments<'_>, function: &str) -> TokenStream {
 fn load(code: &Fragments<'_>) -> TokenStream {
     let Fragments { names, cache, run, return_kind, .. } = code;
     let missed = local("missed");
-    let alone = names.plan.unshared.then(|| quote! { .alone() });
+    let alone = names.plan.unshared.then(|| quote! { .unshared() });
     names.call_awaited("load", quote! { #cache, #missed #alone, #run, #return_kind })
 }
 

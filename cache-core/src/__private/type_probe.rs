@@ -5,14 +5,14 @@
 //! give the value inside, so `io::Result<T>` and other aliases of that name just work, and a
 //! foreign type that is merely called `Result` is an error with a remedy. It is one error, because
 //! all that an expansion does with such a type it asks of these traits, at the same place: what is
-//! not known of the type is not complained of. The other way round, an alias of another name, is found by [`Probe`].
+//! not known of the type is not complained of. The other way round, an alias of another name, is found by [`TypeProbe`].
 //!
-//! [`Probe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
+//! [`TypeProbe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
 //! compiler prefers an inherent item to one of a trait, and a method found without another
 //! reference to one found with it. The name of that method is no ordinary one, lest a trait of the
 //! user have it too. In generic code they see only what the bounds say.
 
-use super::keep::{OkOnly, SomeOnly};
+use super::return_kind::{OkOnly, SomeOnly};
 use crate::flight::share_error::CloneError;
 use crate::flight::share_error::KeepError;
 use std::marker::PhantomData;
@@ -29,10 +29,10 @@ pub trait Fallible: Sized {
     /// What is never cached.
     type Error;
     /// How the value is kept, with `H` for how waiters share an error.
-    type Keep<H>;
+    type Kind<H>;
 
     /// The return value with a value that was cached.
-    fn of(value: Self::Value) -> Self;
+    fn from_cached(value: Self::Value) -> Self;
 
     /// Stands for the type of the error.
     #[must_use]
@@ -41,21 +41,21 @@ pub trait Fallible: Sized {
     }
 
     /// How the value is kept.
-    fn keep<H>(share: H) -> Self::Keep<H>;
+    fn kind<H>(share: H) -> Self::Kind<H>;
 }
 
 impl<T, E> Fallible for Result<T, E> {
     type Value = T;
     type Error = E;
-    type Keep<H> = OkOnly<H>;
+    type Kind<H> = OkOnly<H>;
 
     #[inline]
-    fn of(value: T) -> Self {
+    fn from_cached(value: T) -> Self {
         Ok(value)
     }
 
     #[inline]
-    fn keep<H>(share: H) -> OkOnly<H> {
+    fn kind<H>(share: H) -> OkOnly<H> {
         OkOnly(share)
     }
 }
@@ -70,26 +70,26 @@ pub trait Optional: Sized {
     /// What is cached.
     type Value;
     /// How it is kept.
-    type Keep;
+    type Kind;
 
     /// The return value with a value that was cached.
-    fn of(value: Self::Value) -> Self;
+    fn from_cached(value: Self::Value) -> Self;
 
     /// How the value is kept.
-    fn keep() -> Self::Keep;
+    fn kind() -> Self::Kind;
 }
 
 impl<T> Optional for Option<T> {
     type Value = T;
-    type Keep = SomeOnly;
+    type Kind = SomeOnly;
 
     #[inline]
-    fn of(value: T) -> Self {
+    fn from_cached(value: T) -> Self {
         Some(value)
     }
 
     #[inline]
-    fn keep() -> SomeOnly {
+    fn kind() -> SomeOnly {
         SomeOnly
     }
 }
@@ -97,33 +97,33 @@ impl<T> Optional for Option<T> {
 /// Tells at compile time what a type is: an inherent constant, where there is one, hides the
 /// constant of the trait.
 #[derive(Debug)]
-pub struct Probe<T>(PhantomData<T>);
+pub struct TypeProbe<T>(PhantomData<T>);
 
-impl<T, E> Probe<Result<T, E>> {
+impl<T, E> TypeProbe<Result<T, E>> {
     /// It is a `Result`.
     pub const IS_RESULT: bool = true;
 }
 
-impl<T> Probe<Option<T>> {
+impl<T> TypeProbe<Option<T>> {
     /// It is an `Option`.
     pub const IS_OPTION: bool = true;
 }
 
-/// The answer of [`Probe`] for all that is no `Result`.
+/// The answer of [`TypeProbe`] for all that is no `Result`.
 pub trait NotResult {
     /// It is no `Result`.
     const IS_RESULT: bool = false;
 }
 
-impl<T> NotResult for Probe<T> {}
+impl<T> NotResult for TypeProbe<T> {}
 
-/// The answer of [`Probe`] for all that is no `Option`.
+/// The answer of [`TypeProbe`] for all that is no `Option`.
 pub trait NotOptional {
     /// It is no `Option`.
     const IS_OPTION: bool = false;
 }
 
-impl<T> NotOptional for Probe<T> {}
+impl<T> NotOptional for TypeProbe<T> {}
 
 /// Stands for the error type of a function, to ask how waiters may share an error:
 /// `(&<Result<T, E> as Fallible>::error()).share_for_cached()`.
@@ -169,9 +169,9 @@ mod tests {
     fn probe_sees_through_aliases() {
         type Alias = Result<u8, NotClone>;
         const {
-            assert!(Probe::<Alias>::IS_RESULT && !Probe::<Alias>::IS_OPTION);
-            assert!(Probe::<Option<u8>>::IS_OPTION && !Probe::<Option<u8>>::IS_RESULT);
-            assert!(!Probe::<u8>::IS_RESULT && !Probe::<u8>::IS_OPTION);
+            assert!(TypeProbe::<Alias>::IS_RESULT && !TypeProbe::<Alias>::IS_OPTION);
+            assert!(TypeProbe::<Option<u8>>::IS_OPTION && !TypeProbe::<Option<u8>>::IS_RESULT);
+            assert!(!TypeProbe::<u8>::IS_RESULT && !TypeProbe::<u8>::IS_OPTION);
         }
     }
 

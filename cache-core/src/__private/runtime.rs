@@ -15,10 +15,10 @@
 //!   those for whom any key will do ask nothing. The exception is [`CacheValue::build`], for keys that are
 //!   themselves named by way of their parts, or of which the attribute knows that they are fit.
 
-use super::bounds::{Fits, Hasher, Impossible, Key, Never};
-use super::keep::Keep;
-use super::many::{self, Many, Pairing};
-use super::missed::Missed;
+use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
+use super::many::{self, BatchLookup, Pairing};
+use super::miss::Miss;
+use super::return_kind::ReturnKind;
 use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
@@ -118,11 +118,11 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// The key, when there is no value.
     #[inline]
-    fn find<P: Part, S: Hasher>(
+    fn find<P: Part, S: HashBuilder>(
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
-    ) -> Result<Self, Missed<P::Owned, Self>> {
-        Missed::look(cache, view)
+    ) -> Result<Self, Miss<P::Owned, Self>> {
+        Miss::look(cache, view)
     }
 
     /// As [`CacheValue::find`], unless the call is to pass the cache.
@@ -131,21 +131,21 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// As there.
     #[inline]
-    fn find_unless<P: Part, S: Hasher>(
+    fn find_unless<P: Part, S: HashBuilder>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
-    ) -> Result<Self, Missed<P::Owned, Self>> {
-        if bypass { Err(Missed::bypassed()) } else { Missed::look(cache, view) }
+    ) -> Result<Self, Miss<P::Owned, Self>> {
+        if bypass { Err(Miss::bypassed()) } else { Miss::look(cache, view) }
     }
 
     /// One load for all who miss a key; the miss itself has been counted by [`CacheValue::find`].
     ///
     /// Only these lines are compiled for each function; what a load does is compiled for each type.
     #[cold]
-    fn load<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+    fn load<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
-        missed: Missed<O, Self>,
+        missed: Miss<O, Self>,
         body: impl FnOnce() -> R,
         keep: H,
     ) -> R {
@@ -154,34 +154,34 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// As [`CacheValue::load`], with a future.
-    fn load_async<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+    fn load_async<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
-        missed: Missed<O, Self>,
+        missed: Miss<O, Self>,
         body: impl Future<Output = R>,
         keep: H,
     ) -> impl Future<Output = R> {
-        let body = async { H::split(body.await) };
-        async move { H::join(missed.load_async(cache, body, keep.sharing()).await) }
+        let body = async { H::into_result(body.await) };
+        async move { H::from_result(missed.load_async(cache, body, keep.sharing()).await) }
     }
 
     /// `f::get(..)`: the value if there is one; nothing is loaded.
     #[inline]
-    fn get<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> Option<Self> {
+    fn get<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> Option<Self> {
         cache.get(&view)
     }
 
     /// `f::insert(.., value)`.
-    fn insert<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>, value: Self) {
+    fn insert<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>, value: Self) {
         cache.insert(view.0.to_key(), value);
     }
 
     /// `f::invalidate(..)`: whether there was an entry.
-    fn invalidate<P: Part, S: Hasher>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> bool {
+    fn invalidate<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> bool {
         cache.__invalidate(&view)
     }
 
     /// `f::refresh(..)`: runs the body and keeps what is to be kept of its result.
-    fn refresh<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+    fn refresh<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
         key: OwnKey<O>,
         body: impl FnOnce() -> R,
@@ -189,42 +189,42 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> R {
         let mut body = Some(body);
         let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
-        cache.__refresh(key.0, body, H::kept)
+        cache.__refresh(key.0, body, H::cached_value)
     }
 
     /// As [`CacheValue::refresh`], with a future.
-    fn refresh_async<O: Owned, S: Hasher, R, H: Keep<R, Self>>(
+    fn refresh_async<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
         key: OwnKey<O>,
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::kept(result).cloned().ok_or(Outcome::NotShareable);
+        let kept = |result: &R| H::cached_value(result).cloned().ok_or(Outcome::NotShareable);
         let key = cache.hashed(key.0);
         cache.store().reload(Caller::Task, key, body, kept)
     }
 
     /// As [`CacheValue::find`], for a function over many keys.
-    fn find_many<P: Part, S: Hasher>(
+    fn find_many<P: Part, S: HashBuilder>(
         cache: &Cache<P::Key, Self, S>,
         views: impl Iterator<Item = View<P>>,
-    ) -> Many<P::Owned, Self> {
-        Many::look(cache, views)
+    ) -> BatchLookup<P::Owned, Self> {
+        BatchLookup::look(cache, views)
     }
 
     /// As [`CacheValue::find_many`], unless the call is to pass the cache.
-    fn find_many_unless<P: Part, S: Hasher>(
+    fn find_many_unless<P: Part, S: HashBuilder>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         views: impl Iterator<Item = View<P>>,
-    ) -> Many<P::Owned, Self> {
-        if bypass { Many::bypassed() } else { Many::look(cache, views) }
+    ) -> BatchLookup<P::Owned, Self> {
+        if bypass { BatchLookup::bypassed() } else { BatchLookup::look(cache, views) }
     }
 
     /// Loads what [`CacheValue::find_many`] has not found, each key once.
-    fn load_many<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+    fn load_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>, A: Pairing<C, I, Self>>(
         cache: &Cache<O::Key, Self, S>,
-        many: Many<O, Self>,
+        many: BatchLookup<O, Self>,
         ids: &[I],
         mut body: impl FnMut(&[I]) -> R,
         how: (H, A),
@@ -234,9 +234,18 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// As [`CacheValue::load_many`], with futures.
-    fn load_many_async<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>, F>(
+    fn load_many_async<
+        O: Owned,
+        S: HashBuilder,
+        I,
+        C,
+        R,
+        H: ReturnKind<R, C>,
+        A: Pairing<C, I, Self>,
+        F,
+    >(
         cache: &Cache<O::Key, Self, S>,
-        many: Many<O, Self>,
+        many: BatchLookup<O, Self>,
         ids: &[I],
         body: impl FnMut(Vec<I>) -> F,
         how: (H, A),
@@ -248,7 +257,15 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// As [`CacheValue::refresh`], for a function over many keys.
-    fn refresh_many<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+    fn refresh_many<
+        O: Owned,
+        S: HashBuilder,
+        I,
+        C,
+        R,
+        H: ReturnKind<R, C>,
+        A: Pairing<C, I, Self>,
+    >(
         cache: &Cache<O::Key, Self, S>,
         ids: &[I],
         keys: Vec<OwnKey<O>>,
@@ -260,7 +277,15 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// As [`CacheValue::refresh_many`], with a future.
-    fn refresh_many_async<O: Owned, S: Hasher, I, C, R, H: Keep<R, C>, A: Pairing<C, I, Self>>(
+    fn refresh_many_async<
+        O: Owned,
+        S: HashBuilder,
+        I,
+        C,
+        R,
+        H: ReturnKind<R, C>,
+        A: Pairing<C, I, Self>,
+    >(
         cache: &Cache<O::Key, Self, S>,
         ids: &[I],
         keys: Vec<OwnKey<O>>,
@@ -284,16 +309,16 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
 /// As [`CacheValue::load`], for all functions of these types.
 #[inline(never)]
-fn load_dyn<O: Owned, V, S: Hasher, R, H: Keep<R, V>>(
+fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
     cache: &Cache<O::Key, V, S>,
-    missed: Missed<O, V>,
+    missed: Miss<O, V>,
     body: &mut dyn FnMut() -> R,
     keep: H,
 ) -> R
 where
     V: Clone + Send + Sync + 'static,
 {
-    H::join(missed.load(cache, || H::split(body()), keep.sharing()))
+    H::from_result(missed.load(cache, || H::into_result(body()), keep.sharing()))
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}

@@ -11,41 +11,41 @@ use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
-use super::bounds::{Hasher, Key};
+use super::bounds::{HashBuilder, Key};
 use super::view::{Owned, Part, View};
 
 /// A call that has no value yet.
-pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
+pub struct Miss<O: Owned, V>(Option<PendingLoad<O::Key, V>>);
 
 /// The load of one key: its hash, the key, and what was seen of it.
-struct Load<K, V> {
+struct PendingLoad<K, V> {
     key: Hashed<K>,
     looked: Looked<V>,
     /// Whether callers who miss the key at the same time share one run.
     shared: bool,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Missed<O, V> {
+impl<O: Owned, V> std::fmt::Debug for Miss<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Missed").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+        f.debug_struct("Miss").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owned, V> Missed<O, V> {
+impl<O: Owned, V> Miss<O, V> {
     /// The same call, which shares its run with nobody.
     #[must_use]
-    pub fn alone(self) -> Self {
-        Self(self.0.map(|load| Load { shared: false, ..load }))
+    pub fn unshared(self) -> Self {
+        Self(self.0.map(|load| PendingLoad { shared: false, ..load }))
     }
 }
 
-impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
+impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
     /// The value, or what is needed to load it: the owned key is made here, and nowhere else.
     #[inline]
     pub(super) fn look<P, S>(cache: &Cache<P::Key, V, S>, view: View<P>) -> Result<V, Self>
     where
         P: Part<Key = O::Key, Owned = O>,
-        S: Hasher,
+        S: HashBuilder,
     {
         if macro_caches::bypassed() {
             return Err(Self(None));
@@ -64,7 +64,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
 
     #[cold]
     fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked: Looked<V>) -> Self {
-        Self(Some(Load { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
+        Self(Some(PendingLoad { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
     }
 
     /// Loads, as a thread.
@@ -75,9 +75,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
-        S: Hasher,
+        S: HashBuilder,
     {
-        let Some(Load { key, looked, shared }) = self.0 else { return body() };
+        let Some(PendingLoad { key, looked, shared }) = self.0 else { return body() };
         let loaded = match looked {
             Looked::Missing if !shared => match alone(cache, key) {
                 Role::Lead(leader) => leader.load_here(body, &share),
@@ -96,9 +96,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
-        S: Hasher,
+        S: HashBuilder,
     {
-        let Some(Load { key, looked, shared }) = self.0 else { return body.await };
+        let Some(PendingLoad { key, looked, shared }) = self.0 else { return body.await };
         let loaded = match looked {
             Looked::Missing if !shared => match alone(cache, key) {
                 Role::Lead(leader) => {
@@ -118,7 +118,7 @@ fn alone<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Ro
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
+    S: HashBuilder,
 {
     cache.store().take_role(
         Hashed { hash, key },

@@ -8,41 +8,41 @@ use crate::flight::share_error::{NeverFails, Nothing, ShareNothing};
 use std::convert::Infallible;
 
 /// A way of keeping a `V` out of an `R`.
-pub trait Keep<R, V> {
+pub trait ReturnKind<R, V> {
     /// What is returned and not kept.
-    type Left;
+    type Uncached;
 
     /// The value to keep, or what is left of the return value without one.
     ///
     /// # Errors
     ///
     /// What is returned and not kept.
-    fn split(returned: R) -> Result<V, Self::Left>;
+    fn into_result(returned: R) -> Result<V, Self::Uncached>;
 
     /// The return value again.
-    fn join(split: Result<V, Self::Left>) -> R;
+    fn from_result(split: Result<V, Self::Uncached>) -> R;
 
     /// The value to keep, if there is one.
-    fn kept(returned: &R) -> Option<&V>;
+    fn cached_value(returned: &R) -> Option<&V>;
 
     /// How those who wait for a load share what is not kept.
-    fn sharing(self) -> impl ErrorSharing<Self::Left>;
+    fn sharing(self) -> impl ErrorSharing<Self::Uncached>;
 }
 
 /// Keeps all that is returned.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole;
 
-impl<V> Keep<V, V> for Whole {
-    type Left = Infallible;
+impl<V> ReturnKind<V, V> for Whole {
+    type Uncached = Infallible;
 
-    fn split(returned: V) -> Result<V, Infallible> {
+    fn into_result(returned: V) -> Result<V, Infallible> {
         Ok(returned)
     }
-    fn join(Ok(value): Result<V, Infallible>) -> V {
+    fn from_result(Ok(value): Result<V, Infallible>) -> V {
         value
     }
-    fn kept(returned: &V) -> Option<&V> {
+    fn cached_value(returned: &V) -> Option<&V> {
         Some(returned)
     }
     fn sharing(self) -> impl ErrorSharing<Infallible> {
@@ -58,16 +58,16 @@ pub struct SomeOnly;
 #[derive(Debug)]
 pub struct Absent(());
 
-impl<V> Keep<Option<V>, V> for SomeOnly {
-    type Left = Absent;
+impl<V> ReturnKind<Option<V>, V> for SomeOnly {
+    type Uncached = Absent;
 
-    fn split(returned: Option<V>) -> Result<V, Absent> {
+    fn into_result(returned: Option<V>) -> Result<V, Absent> {
         returned.ok_or(Absent(()))
     }
-    fn join(split: Result<V, Absent>) -> Option<V> {
+    fn from_result(split: Result<V, Absent>) -> Option<V> {
         split.ok()
     }
-    fn kept(returned: &Option<V>) -> Option<&V> {
+    fn cached_value(returned: &Option<V>) -> Option<&V> {
         returned.as_ref()
     }
     fn sharing(self) -> impl ErrorSharing<Absent> {
@@ -94,16 +94,16 @@ impl ErrorSharing<Absent> for ShareAbsent {
 #[derive(Clone, Copy, Debug)]
 pub struct OkOnly<H>(pub H);
 
-impl<V, E, H: ErrorSharing<E>> Keep<Result<V, E>, V> for OkOnly<H> {
-    type Left = E;
+impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {
+    type Uncached = E;
 
-    fn split(returned: Result<V, E>) -> Result<V, E> {
+    fn into_result(returned: Result<V, E>) -> Result<V, E> {
         returned
     }
-    fn join(split: Result<V, E>) -> Result<V, E> {
+    fn from_result(split: Result<V, E>) -> Result<V, E> {
         split
     }
-    fn kept(returned: &Result<V, E>) -> Option<&V> {
+    fn cached_value(returned: &Result<V, E>) -> Option<&V> {
         returned.as_ref().ok()
     }
     fn sharing(self) -> impl ErrorSharing<E> {

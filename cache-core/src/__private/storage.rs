@@ -1,7 +1,7 @@
 //! Where the cache of a function lives.
 //!
-//! A function has one [`Slot`] in a `static`. A `static` cannot be generic, so a generic function
-//! has a [`ByType`] there: a list with one node per instance, which only ever grows at its end.
+//! A function has one [`StaticCache`] in a `static`. A `static` cannot be generic, so a generic function
+//! has a [`CacheByType`] there: a list with one node per instance, which only ever grows at its end.
 //! Reading it takes no lock: each node is behind a cell that is set once, so a reader
 //! either sees a whole node or the end of the list. The cache of a node is made when the node is in the list,
 //! so that it is made once, and by another call if making it panics. Finding the first instance costs one
@@ -12,7 +12,7 @@
 //! trait too, whether or not they show in key and value: `f::<A>(1)` and `f::<B>(1)` may well have the
 //! same key and value types and must not share entries. So the attribute need not know what is generic.
 //!
-//! Functions with `thread_local` have a [`Local`] in a `thread_local!`, which works the same way.
+//! Functions with `thread_local` have a [`ThreadCaches`] in a `thread_local!`, which works the same way.
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
@@ -26,9 +26,9 @@ use super::once::Once;
 /// A panic while it is being built leaves it unbuilt, and the next call fails with the same text:
 /// that is why this is no `LazyLock`, which would only speak of poison from then on.
 #[derive(Debug)]
-pub struct Slot<C>(Once<C>);
+pub struct StaticCache<C>(Once<C>);
 
-impl<C> Slot<C> {
+impl<C> StaticCache<C> {
     /// An empty slot.
     #[must_use]
     pub const fn new() -> Self {
@@ -45,7 +45,7 @@ impl<C> Slot<C> {
     }
 }
 
-impl<C> Default for Slot<C> {
+impl<C> Default for StaticCache<C> {
     fn default() -> Self {
         Self::new()
     }
@@ -53,18 +53,18 @@ impl<C> Default for Slot<C> {
 
 /// The caches of a generic function, one per instance.
 #[derive(Debug)]
-pub struct ByType {
-    first: Once<Box<Node>>,
+pub struct CacheByType {
+    first: Once<Box<Instance>>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct Instance {
     marker: TypeId,
     cache: Once<Box<dyn Any + Send + Sync>>,
     next: Once<Box<Self>>,
 }
 
-impl ByType {
+impl CacheByType {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
@@ -95,10 +95,11 @@ impl ByType {
     /// Appends at `place` or behind it: another thread may have been faster, for this marker or
     /// for another one.
     #[cold]
-    fn append(mut place: &'static Once<Box<Node>>, marker: TypeId) -> &'static Node {
+    fn append(mut place: &'static Once<Box<Instance>>, marker: TypeId) -> &'static Instance {
         loop {
-            let node = place
-                .get_or_init(|| Box::new(Node { marker, cache: Once::new(), next: Once::new() }));
+            let node = place.get_or_init(|| {
+                Box::new(Instance { marker, cache: Once::new(), next: Once::new() })
+            });
             if node.marker == marker {
                 return node;
             }
@@ -107,13 +108,13 @@ impl ByType {
     }
 }
 
-impl Default for ByType {
+impl Default for CacheByType {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Node {
+impl Instance {
     /// The cache; of all who come at once one makes it.
     #[cold]
     fn make<C: Send + Sync + 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
@@ -130,9 +131,9 @@ const ONE_TYPE: &str = "a marker stands for one type of cache";
 
 /// The caches of a function on one thread, one per instance.
 #[derive(Debug)]
-pub struct Local(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
+pub struct ThreadCaches(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
 
-impl Local {
+impl ThreadCaches {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
@@ -165,7 +166,7 @@ impl Local {
     }
 }
 
-impl Default for Local {
+impl Default for ThreadCaches {
     fn default() -> Self {
         Self::new()
     }
@@ -180,20 +181,20 @@ mod tests {
 
     #[test]
     fn slot_makes_once_and_survives_a_panic() {
-        static SLOT: Slot<u64> = Slot::new();
+        static SLOT: StaticCache<u64> = StaticCache::new();
         assert!(catch_unwind(|| SLOT.get(|| panic!("not yet"))).is_err());
         assert_eq!(*SLOT.get(|| 1), 1);
         assert_eq!(*SLOT.get(|| 2), 1);
     }
 
     /// The type argument shows in neither key nor value, as in the worst of functions.
-    fn of_type<T>(list: &'static ByType, make: fn() -> u64) -> u64 {
+    fn of_type<T>(list: &'static CacheByType, make: fn() -> u64) -> u64 {
         list.get(move || (size_of::<T>(), make())).1
     }
 
     #[test]
     fn by_type_keeps_instances_apart() {
-        static LIST: ByType = ByType::new();
+        static LIST: CacheByType = CacheByType::new();
         assert_eq!(of_type::<u8>(&LIST, || 1), 1);
         assert_eq!(of_type::<&str>(&LIST, || 2), 2);
         assert_eq!(*LIST.get(|| "three"), "three");
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn by_type_threads_agree_on_each_instance() {
-        static LIST: ByType = ByType::new();
+        static LIST: CacheByType = CacheByType::new();
         static MADE: AtomicU64 = AtomicU64::new(0);
         const THREADS: usize = 8;
         let barrier = Barrier::new(THREADS);
@@ -235,14 +236,14 @@ mod tests {
     #[test]
     fn local_each_thread_makes_its_own() {
         thread_local! {
-            static LIST: Local = const { Local::new() };
+            static LIST: ThreadCaches = const { ThreadCaches::new() };
         }
         fn mine(make: fn() -> u64) -> u64 {
-            *Local::get(&LIST, make)
+            *ThreadCaches::get(&LIST, make)
         }
         assert_eq!(mine(|| 1), 1);
         assert_eq!(mine(|| 2), 1);
-        assert_eq!(*Local::get(&LIST, || *Local::get(&LIST, || 7_u8) + 1), 8_u8);
+        assert_eq!(*ThreadCaches::get(&LIST, || *ThreadCaches::get(&LIST, || 7_u8) + 1), 8_u8);
         let elsewhere = std::thread::spawn(|| mine(|| 3)).join();
         assert_eq!(elsewhere.expect("no panic"), 3);
         assert_eq!(mine(|| 4), 1);
