@@ -1,10 +1,11 @@
 //! A function over many keys at once: `many = ids`.
 //!
-//! Each element of the argument is a key of its own, with the other parts. The elements are looked up one by
-//! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
-//! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
+//! Each element of the argument, with the other parts, is a key. The elements are looked up one by
+//! one, the body is called with those that are missing, and the pairs of elements and values that
+//! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
-use super::bounds::{Fits, HashBuilder, Impossible, Never};
+use super::bounds::HashBuilder;
+use super::diagnostics::{Fits, Impossible, Never};
 use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
@@ -19,14 +20,15 @@ use std::hash::Hash;
 #[diagnostic::on_unimplemented(
     message = "a function over many keys cannot return `{Self}`",
     label = "no collection of pairs of `{I}` and a value",
-    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with their \
-            values, those that have one"
+    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with \
+            their values, those that have one"
 )]
 pub trait Pairs<I, V, Way>: Sized {
-    /// What is done with it.
-    type As: Pairing<Self, I, V>;
+    /// How it is taken apart and put together. Without a bound, for only this trait is to be
+    /// reported: its [`Pairing`] is demanded where it is used.
+    type As;
 
-    /// What is done with it.
+    /// Returns it.
     #[must_use]
     fn pairing() -> Self::As;
 }
@@ -53,23 +55,23 @@ impl<I, V, C: Impossible> Pairs<I, V, Never> for C {
 
 /// How a collection of pairs is taken apart and put together.
 pub trait Pairing<C, I, V> {
-    /// The elements, to ask for them.
+    /// Returns clones of the elements, for the body.
     fn asked(&self, ids: &[&I]) -> Vec<I>;
 
-    /// The pairs, one by one.
+    /// Takes a collection apart.
     fn apart(&self, pairs: C) -> Vec<(I, V)>;
 
-    /// For each pair, the number of its element among those that were asked for.
+    /// Returns for each pair the index of its element among those that the body was called with.
     fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>>;
 
-    /// The collection again.
+    /// Puts a collection together again.
     fn together(&self, pairs: Vec<(I, V)>) -> C;
 
-    /// The collection of those elements that have a value.
+    /// Makes a collection of those elements that have a value.
     fn found(&self, ids: &[I], values: Vec<Option<V>>) -> C;
 }
 
-/// The way all collections go.
+/// The pairing of all collections.
 #[derive(Clone, Copy, Debug)]
 pub struct Collected;
 
@@ -96,31 +98,13 @@ where
     }
 }
 
-impl<C, I, V> Pairing<C, I, V> for Never {
-    fn asked(&self, _: &[&I]) -> Vec<I> {
-        match *self {}
-    }
-    fn apart(&self, _: C) -> Vec<(I, V)> {
-        match *self {}
-    }
-    fn numbers(&self, _: &[&I], _: &[(I, V)]) -> Vec<Option<usize>> {
-        match *self {}
-    }
-    fn together(&self, _: Vec<(I, V)>) -> C {
-        match *self {}
-    }
-    fn found(&self, _: &[I], _: Vec<Option<V>>) -> C {
-        match *self {}
-    }
-}
-
-/// What a look-up of many keys has found; nothing if the call is to pass the cache.
+/// What a look-up of many keys has found. `None` for a call that bypasses the cache.
 pub struct BatchLookup<O: Owned, V>(Option<Found<O::Key, V>>);
 
 struct Found<K, V> {
-    /// For each element, in their order.
+    /// For each element, in their order, the value that was found.
     values: Vec<Option<V>>,
-    /// Those that are missing: their places, their keys, and what was seen of them.
+    /// Of the missing elements: their indices, their keys, and what the look-up saw of them.
     missing: Vec<usize>,
     keys: Vec<K>,
     looked: Vec<Looked<V>>,
@@ -133,7 +117,7 @@ impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
 }
 
 impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
-    /// Looks up each key. Owned keys are made of those that are missing, and of no others.
+    /// Looks up each key. Only for missing elements an owned key is made.
     pub(super) fn look<P, S: HashBuilder>(
         cache: &Cache<P::Key, V, S>,
         views: impl Iterator<Item = View<P>>,
@@ -161,12 +145,12 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
         Self(Some(found))
     }
 
-    /// A call that has been told to look nowhere.
+    /// A call that bypasses the cache.
     pub(super) const fn bypassed() -> Self {
         Self(None)
     }
 
-    /// Loads what is missing. `body` is given elements, not keys.
+    /// Loads the missing elements. `body` is called with elements, not keys.
     pub(super) async fn load<I, C, R, S, H, F>(
         self,
         cache: &Cache<O::Key, V, S>,
@@ -204,7 +188,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
     }
 }
 
-/// Runs a body for all elements, and keeps what it returns.
+/// Runs a body for all elements, and caches what it returns.
 pub(super) async fn refresh<O: Owned, V, I, C, R, S, H>(
     cache: &Cache<O::Key, V, S>,
     caller: Caller,

@@ -14,14 +14,14 @@ use std::future::Future;
 use super::bounds::{HashBuilder, Key};
 use super::view::{Owned, Part, View};
 
-/// A call that has no value yet.
+/// A call that has no value yet. `None` if it bypasses the cache.
 pub struct Miss<O: Owned, V>(Option<PendingLoad<O::Key, V>>);
 
-/// The load of one key: its hash, the key, and what was seen of it.
+/// The load of one key, and what the look-up saw of it.
 struct PendingLoad<K, V> {
     key: Hashed<K>,
     looked: Looked<V>,
-    /// Whether callers who miss the key at the same time share one run.
+    /// `true` if callers that miss the key at the same time share one run.
     shared: bool,
 }
 
@@ -32,7 +32,7 @@ impl<O: Owned, V> std::fmt::Debug for Miss<O, V> {
 }
 
 impl<O: Owned, V> Miss<O, V> {
-    /// The same call, which shares its run with nobody.
+    /// Returns the same call, with an unshared load.
     #[must_use]
     pub fn unshared(self) -> Self {
         Self(self.0.map(|load| PendingLoad { shared: false, ..load }))
@@ -40,7 +40,7 @@ impl<O: Owned, V> Miss<O, V> {
 }
 
 impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
-    /// The value, or what is needed to load it: the owned key is made here, and nowhere else.
+    /// Returns the value, or what is needed to load it: only here, on a miss, an owned key is made.
     #[inline]
     pub(super) fn look<P, S>(cache: &Cache<P::Key, V, S>, view: View<P>) -> Result<V, Self>
     where
@@ -57,7 +57,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         }
     }
 
-    /// A call that has been told to look nowhere.
+    /// A call that bypasses the cache.
     pub(super) const fn bypassed() -> Self {
         Self(None)
     }
@@ -67,7 +67,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         Self(Some(PendingLoad { key: Hashed { hash, key: view.0.to_key() }, looked, shared: true }))
     }
 
-    /// Loads, as a thread.
+    /// Loads, on a thread.
     pub(super) fn load<E, S>(
         self,
         cache: &Cache<O::Key, V, S>,
@@ -79,7 +79,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
     {
         let Some(PendingLoad { key, looked, shared }) = self.0 else { return body() };
         let loaded = match looked {
-            Looked::Missing if !shared => match alone(cache, key) {
+            Looked::Missing if !shared => match unshared_role(cache, key) {
                 Role::Lead(leader) => leader.load_here(body, &share),
                 role => Ok(found(role)),
             },
@@ -88,7 +88,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         loaded.map(|(value, _)| value)
     }
 
-    /// Loads, as a task.
+    /// Loads, in a task.
     pub(super) async fn load_async<E, S>(
         self,
         cache: &Cache<O::Key, V, S>,
@@ -100,7 +100,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
     {
         let Some(PendingLoad { key, looked, shared }) = self.0 else { return body.await };
         let loaded = match looked {
-            Looked::Missing if !shared => match alone(cache, key) {
+            Looked::Missing if !shared => match unshared_role(cache, key) {
                 Role::Lead(leader) => {
                     leader.load(crate::flight::wait::Caller::Task, body, &share).await
                 }
@@ -112,9 +112,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
     }
 }
 
-/// The role of a caller who waits for nobody. His flight is registered like any other, so that a write
-/// or a flush supersedes it; nobody can join it.
-fn alone<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Role<'_, K, V>
+/// The role of a caller that loads unshared. Its flight is registered like any other, so that a
+/// write or a flush supersedes it; no caller can join it.
+fn unshared_role<K, V, S>(cache: &Cache<K, V, S>, Hashed { hash, key }: Hashed<K>) -> Role<'_, K, V>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
@@ -128,10 +128,10 @@ where
     )
 }
 
-/// The value that somebody else has stored in the meantime.
+/// The value that another caller has stored meanwhile.
 fn found<K: Eq, V: Clone + Send + Sync + 'static>(role: Role<'_, K, V>) -> (V, Status) {
     match role {
         Role::Hit(value, status) => (value, status),
-        Role::Lead(_) | Role::Join(..) => unreachable!("who loads alone joins nobody"),
+        Role::Lead(_) | Role::Join(..) => unreachable!("an unshared load joins no flight"),
     }
 }

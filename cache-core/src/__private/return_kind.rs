@@ -1,35 +1,34 @@
-//! What of a return value is kept.
+//! The part of a return value that is cached.
 //!
-//! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`. Each
-//! way of keeping says how to get from one to the other, so that all else is written once.
+//! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`.
+//! Each kind says how to get from one to the other, so that all else is written once.
 
-use crate::flight::share_error::ErrorSharing;
-use crate::flight::share_error::{NeverFails, Nothing, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareNothing};
 use std::convert::Infallible;
 
-/// A way of keeping a `V` out of an `R`.
+/// A kind of return value `R`, of which a `V` is cached.
 pub trait ReturnKind<R, V> {
-    /// What is returned and not kept.
+    /// The part that is returned and not cached.
     type Uncached;
 
-    /// The value to keep, or what is left of the return value without one.
+    /// Returns the value to cache.
     ///
     /// # Errors
     ///
-    /// What is returned and not kept.
+    /// The rest of the return value, if there is no such value.
     fn into_result(returned: R) -> Result<V, Self::Uncached>;
 
-    /// The return value again.
-    fn from_result(split: Result<V, Self::Uncached>) -> R;
+    /// Returns the return value again.
+    fn from_result(result: Result<V, Self::Uncached>) -> R;
 
-    /// The value to keep, if there is one.
+    /// Returns the value to cache, if there is one.
     fn cached_value(returned: &R) -> Option<&V>;
 
-    /// How those who wait for a load share what is not kept.
+    /// Returns how the waiters of a load share what is not cached.
     fn sharing(self) -> impl ErrorSharing<Self::Uncached>;
 }
 
-/// Keeps all that is returned.
+/// The whole return value is cached.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole;
 
@@ -50,47 +49,28 @@ impl<V> ReturnKind<V, V> for Whole {
     }
 }
 
-/// Keeps the value of `Some`.
+/// The value of `Some` is cached.
 #[derive(Clone, Copy, Debug)]
 pub struct SomeOnly;
 
-/// There was no value.
-#[derive(Debug)]
-pub struct Absent(());
-
 impl<V> ReturnKind<Option<V>, V> for SomeOnly {
-    type Uncached = Absent;
+    type Uncached = Nothing;
 
-    fn into_result(returned: Option<V>) -> Result<V, Absent> {
-        returned.ok_or(Absent(()))
+    fn into_result(returned: Option<V>) -> Result<V, Nothing> {
+        returned.ok_or(Nothing)
     }
-    fn from_result(split: Result<V, Absent>) -> Option<V> {
-        split.ok()
+    fn from_result(result: Result<V, Nothing>) -> Option<V> {
+        result.ok()
     }
     fn cached_value(returned: &Option<V>) -> Option<&V> {
         returned.as_ref()
     }
-    fn sharing(self) -> impl ErrorSharing<Absent> {
-        ShareAbsent
+    fn sharing(self) -> impl ErrorSharing<Nothing> {
+        ShareNothing
     }
 }
 
-/// As the core shares "nothing", under a name that may be seen.
-struct ShareAbsent;
-
-impl ErrorSharing<Absent> for ShareAbsent {
-    fn to_shared(&self, _: &Absent) -> Option<std::sync::Arc<dyn std::any::Any + Send + Sync>> {
-        ShareNothing.to_shared(&Nothing)
-    }
-    fn recover(&self, shared: &std::sync::Arc<dyn std::any::Any + Send + Sync>) -> Option<Absent> {
-        ShareNothing.recover(shared).map(|Nothing| Absent(()))
-    }
-    fn is_absence(&self) -> bool {
-        true
-    }
-}
-
-/// Keeps the value of `Ok`; waiters share an error as `H` says.
+/// The value of `Ok` is cached; waiters share an error as `H` says.
 #[derive(Clone, Copy, Debug)]
 pub struct OkOnly<H>(pub H);
 
@@ -100,8 +80,8 @@ impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {
     fn into_result(returned: Result<V, E>) -> Result<V, E> {
         returned
     }
-    fn from_result(split: Result<V, E>) -> Result<V, E> {
-        split
+    fn from_result(result: Result<V, E>) -> Result<V, E> {
+        result
     }
     fn cached_value(returned: &Result<V, E>) -> Option<&V> {
         returned.as_ref().ok()

@@ -1,21 +1,8 @@
-//! What keys and values must be, so that a miss of it is told in one sentence, once.
-//!
-//! Three means, of which the compiler makes one error each, however much code stands behind it:
-//!
-//! * **`Way`**, which means nothing. With one implementation for all types, the compiler would follow it and
-//!   complain of `Clone` or `Hash` alone. A second implementation that never applies makes it stop at the
-//!   trait itself and print the text that stands here.
-//! * **The same words from everywhere.** All that an expansion does with values goes through the one trait
-//!   [`CacheValue`], and all that it does with arguments through [`KeyPart`], at the same place in the source:
-//!   what is said twice is printed once.
-//! * **Types that are not known where a part is wrong.** A [`KeyPart`] answers what stands for the argument
-//!   by a type of its own. Where the trait does not apply nobody knows that type, nor then the view, nor the
-//!   owned key made of it ([`Owned`]), and of types that it does not know the compiler demands nothing. So no
-//!   function here asks anything of a `K` that it is given: they ask it of a [`Part`] or an [`Owned`], and
-//!   those for whom any key will do ask nothing. The exception is [`CacheValue::build`], for keys that are
-//!   themselves named by way of their parts, or of which the attribute knows that they are fit.
+//! What an expansion calls: all functions of one trait, so that a type that cannot be cached is one
+//! error (`diagnostics.rs`). Each hands on to the module that does the work.
 
-use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
+use super::bounds::{HashBuilder, Key};
+use super::diagnostics::{Fits, Impossible, Never};
 use super::many::{self, BatchLookup, Pairing};
 use super::miss::Miss;
 use super::return_kind::ReturnKind;
@@ -26,57 +13,6 @@ use crate::flight::flight::Outcome;
 use crate::flight::wait::Caller;
 use crate::types::stats::Stats;
 use std::future::{Future, ready};
-use std::hash::Hash;
-
-/// What one part of a key must be.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be part of a cache key",
-    label = "must be `Hash + Eq + Clone + Send + Sync + 'static`",
-    note = "leave the argument out with `#[cached(skip(argument))]`, or say what stands for it \
-            with `#[cached(key(name: Type = expression))]`"
-)]
-pub trait KeyPart<Way> {
-    /// The part as it is looked up.
-    type Borrowed<'a>: Part
-    where
-        Self: 'a;
-
-    /// The part as it is kept.
-    type Kept: Key;
-
-    /// Borrows the part, to look it up.
-    fn part(&self) -> Self::Borrowed<'_>;
-}
-
-/// The type of a part, wherever its trait is asked for something: under this name because the compiler
-/// complains now of a type and now of a path through it, and prints once what it says of one place.
-pub type Arg<T> = T;
-
-impl<T> KeyPart<Fits> for T
-where
-    T: ToOwned<Owned: Hash + Eq + Clone + Send + Sync + 'static> + Hash + Eq + ?Sized,
-{
-    type Borrowed<'a>
-        = &'a T
-    where
-        T: 'a;
-    type Kept = T::Owned;
-
-    #[inline]
-    fn part(&self) -> &T {
-        self
-    }
-}
-
-impl<T: Impossible + ?Sized> KeyPart<Never> for T {
-    type Borrowed<'a>
-        = ()
-    where
-        T: 'a;
-    type Kept = ();
-
-    fn part(&self) {}
-}
 
 /// What a cached value must be, and all that an expansion does with a cache of such values.
 #[diagnostic::on_unimplemented(
@@ -86,12 +22,12 @@ impl<T: Impossible + ?Sized> KeyPart<Never> for T {
             wrap it in `Arc`"
 )]
 pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
-    /// Builds the cache of one function; `set` says the options.
+    /// Builds the cache of one function; `set` sets the options.
     ///
     /// # Panics
     ///
-    /// When the options are no possible cache, with the text of the `BuildError` and the name of
-    /// the function.
+    /// If the options contradict each other, with the text of the `BuildError` and the name of the
+    /// function.
     #[cold]
     #[must_use]
     fn build<K: Key>(name: &str, set: Set<K, Self>) -> Cache<K, Self> {
@@ -109,29 +45,17 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         Self::build(name, set)
     }
 
-    /// The hit path: the value, or what is needed to load it.
+    /// The hit path: returns the value, or what is needed to load it. With `bypass` there is no
+    /// look-up.
     ///
     /// Owned parts of the key are made here and only on a miss, so that a hit allocates nothing and
     /// clones no argument.
     ///
     /// # Errors
     ///
-    /// The key, when there is no value.
+    /// The key, if there is no value.
     #[inline]
     fn find<P: Part, S: HashBuilder>(
-        cache: &Cache<P::Key, Self, S>,
-        view: View<P>,
-    ) -> Result<Self, Miss<P::Owned, Self>> {
-        Miss::look(cache, view)
-    }
-
-    /// As [`CacheValue::find`], unless the call is to pass the cache.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    #[inline]
-    fn find_unless<P: Part, S: HashBuilder>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
@@ -139,9 +63,10 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         if bypass { Err(Miss::bypassed()) } else { Miss::look(cache, view) }
     }
 
-    /// One load for all who miss a key; the miss itself has been counted by [`CacheValue::find`].
+    /// Loads, once for all concurrent callers that miss the key. [`CacheValue::find`] has counted
+    /// the miss.
     ///
-    /// Only these lines are compiled for each function; what a load does is compiled for each type.
+    /// Only these lines are compiled for each function; the load is compiled for each type.
     #[cold]
     fn load<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
@@ -164,7 +89,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         async move { H::from_result(missed.load_async(cache, body, keep.sharing()).await) }
     }
 
-    /// `f::get(..)`: the value if there is one; nothing is loaded.
+    /// `f::get(..)`: returns the value if there is one; nothing is loaded.
     #[inline]
     fn get<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> Option<Self> {
         cache.get(&view)
@@ -175,12 +100,12 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         cache.insert(view.0.to_key(), value);
     }
 
-    /// `f::invalidate(..)`: whether there was an entry.
+    /// `f::invalidate(..)`: returns `true` if there was an entry.
     fn invalidate<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> bool {
         cache.__invalidate(&view)
     }
 
-    /// `f::refresh(..)`: runs the body and keeps what is to be kept of its result.
+    /// `f::refresh(..)`: runs the body and caches the part of its result that is to be cached.
     fn refresh<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
         key: OwnKey<O>,
@@ -206,14 +131,6 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// As [`CacheValue::find`], for a function over many keys.
     fn find_many<P: Part, S: HashBuilder>(
-        cache: &Cache<P::Key, Self, S>,
-        views: impl Iterator<Item = View<P>>,
-    ) -> BatchLookup<P::Owned, Self> {
-        BatchLookup::look(cache, views)
-    }
-
-    /// As [`CacheValue::find_many`], unless the call is to pass the cache.
-    fn find_many_unless<P: Part, S: HashBuilder>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         views: impl Iterator<Item = View<P>>,
@@ -221,7 +138,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         if bypass { BatchLookup::bypassed() } else { BatchLookup::look(cache, views) }
     }
 
-    /// Loads what [`CacheValue::find_many`] has not found, each key once.
+    /// Loads the keys that [`CacheValue::find_many`] has not found, each once.
     fn load_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>, A: Pairing<C, I, Self>>(
         cache: &Cache<O::Key, Self, S>,
         many: BatchLookup<O, Self>,

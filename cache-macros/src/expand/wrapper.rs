@@ -86,12 +86,11 @@ fn look_up_many(code: &Fragments<'_>, many: &ManyPlan) -> TokenStream {
 /// The look-up, unless the call bypasses the cache.
 fn find(code: &Fragments<'_>, function: &str) -> TokenStream {
     let Fragments { names, cache, view, .. } = code;
-    view.used(|view| match &names.plan.bypass {
-        None => names.call(function, quote! { #cache, #view }),
-        Some(bypass) => {
-            names.call(&format!("{function}_unless"), quote! { #bypass, #cache, #view })
-        }
-    })
+    let bypass = match &names.plan.bypass {
+        None => quote! { false },
+        Some(bypass) => quote! { #bypass },
+    };
+    view.used(|view| names.call(function, quote! { #bypass, #cache, #view }))
 }
 
 /// What a miss does: one load for all concurrent callers, unless each loads unshared.
