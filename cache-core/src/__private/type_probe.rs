@@ -1,18 +1,18 @@
 //! What can be learnt of a return type.
 //!
 //! An attribute sees names, not types. It takes a return type for a `Result` or an `Option` by
-//! the last word of its path, and these traits hold it to that: [`Fallible`] and [`Optional`]
-//! give the value inside, so `io::Result<T>` and other aliases of that name just work, and a
-//! foreign type that is merely called `Result` is an error with a remedy. It is one error, because
-//! all that an expansion does with such a type it asks of these traits, at the same place: what is
-//! not known of the type is not complained of. The other way round, an alias of another name, is found by [`Probe`].
+//! the last word of its path. [`Fallible`] and [`Optional`] confirm it and give the type of the
+//! value inside: so `io::Result<T>` and other aliases of that name work, and a foreign type that is
+//! merely called `Result` is an error with a remedy. It is one error, because an expansion goes
+//! through these traits for all that it does with such a type, at the same place, and rustc reports
+//! nothing about types that it does not know. An alias of another name is found by [`TypeProbe`].
 //!
-//! [`Probe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: the
-//! compiler prefers an inherent item to one of a trait, and a method found without another
-//! reference to one found with it. The name of that method is no ordinary one, lest a trait of the
-//! user have it too. In generic code they see only what the bounds say.
+//! [`TypeProbe`] and [`ErrorOf`] choose by what a *concrete* type is, without specialisation: rustc
+//! prefers an inherent item to one of a trait, and a method found without a further reference to
+//! one found with it. That method has an unusual name, so that no trait of the user has one of the
+//! same name. In generic code they see only what the bounds say.
 
-use super::keep::{OkOnly, SomeOnly};
+use super::return_kind::{OkOnly, SomeOnly};
 use crate::flight::share_error::CloneError;
 use crate::flight::share_error::KeepError;
 use std::marker::PhantomData;
@@ -21,41 +21,42 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is called a `Result` but is none",
     label = "not `core::result::Result`",
-    note = "to have it cached as it is, say `#[cached(cache_errors)]`, or return it under another name"
+    note = "to have it cached as it is, say `#[cached(cache_errors)]`, or return it under another \
+            name"
 )]
 pub trait Fallible: Sized {
     /// What is cached.
     type Value;
     /// What is never cached.
     type Error;
-    /// How the value is kept, with `H` for how waiters share an error.
-    type Keep<H>;
+    /// The kind of return value, with `H` for how waiters share an error.
+    type Kind<H>;
 
-    /// The return value with a value that was cached.
-    fn of(value: Self::Value) -> Self;
+    /// Returns what the function returns for a cached value.
+    fn from_cached(value: Self::Value) -> Self;
 
-    /// Stands for the type of the error.
+    /// Returns a stand-in for the error, of its type.
     #[must_use]
     fn error() -> ErrorOf<Self::Error> {
         ErrorOf(PhantomData)
     }
 
-    /// How the value is kept.
-    fn keep<H>(share: H) -> Self::Keep<H>;
+    /// Returns the kind of return value.
+    fn kind<H>(share: H) -> Self::Kind<H>;
 }
 
 impl<T, E> Fallible for Result<T, E> {
     type Value = T;
     type Error = E;
-    type Keep<H> = OkOnly<H>;
+    type Kind<H> = OkOnly<H>;
 
     #[inline]
-    fn of(value: T) -> Self {
+    fn from_cached(value: T) -> Self {
         Ok(value)
     }
 
     #[inline]
-    fn keep<H>(share: H) -> OkOnly<H> {
+    fn kind<H>(share: H) -> OkOnly<H> {
         OkOnly(share)
     }
 }
@@ -64,75 +65,76 @@ impl<T, E> Fallible for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is called an `Option` but is none",
     label = "not `core::option::Option`",
-    note = "to have it cached as it is, say `#[cached(cache_none)]`, or return it under another name"
+    note = "to have it cached as it is, say `#[cached(cache_none)]`, or return it under another \
+            name"
 )]
 pub trait Optional: Sized {
     /// What is cached.
     type Value;
-    /// How it is kept.
-    type Keep;
+    /// The kind of return value.
+    type Kind;
 
-    /// The return value with a value that was cached.
-    fn of(value: Self::Value) -> Self;
+    /// Returns what the function returns for a cached value.
+    fn from_cached(value: Self::Value) -> Self;
 
-    /// How the value is kept.
-    fn keep() -> Self::Keep;
+    /// Returns the kind of return value.
+    fn kind() -> Self::Kind;
 }
 
 impl<T> Optional for Option<T> {
     type Value = T;
-    type Keep = SomeOnly;
+    type Kind = SomeOnly;
 
     #[inline]
-    fn of(value: T) -> Self {
+    fn from_cached(value: T) -> Self {
         Some(value)
     }
 
     #[inline]
-    fn keep() -> SomeOnly {
+    fn kind() -> SomeOnly {
         SomeOnly
     }
 }
 
-/// Tells at compile time what a type is: an inherent constant, where there is one, hides the
-/// constant of the trait.
+/// Says at compile time what a type is: an inherent constant, if there is one, hides the constant
+/// of the trait.
 #[derive(Debug)]
-pub struct Probe<T>(PhantomData<T>);
+pub struct TypeProbe<T>(PhantomData<T>);
 
-impl<T, E> Probe<Result<T, E>> {
+impl<T, E> TypeProbe<Result<T, E>> {
     /// It is a `Result`.
     pub const IS_RESULT: bool = true;
 }
 
-impl<T> Probe<Option<T>> {
+impl<T> TypeProbe<Option<T>> {
     /// It is an `Option`.
     pub const IS_OPTION: bool = true;
 }
 
-/// The answer of [`Probe`] for all that is no `Result`.
+/// The constant of [`TypeProbe`] for a type that is no `Result`.
 pub trait NotResult {
     /// It is no `Result`.
     const IS_RESULT: bool = false;
 }
 
-impl<T> NotResult for Probe<T> {}
+impl<T> NotResult for TypeProbe<T> {}
 
-/// The answer of [`Probe`] for all that is no `Option`.
+/// The constant of [`TypeProbe`] for a type that is no `Option`.
 pub trait NotOptional {
     /// It is no `Option`.
     const IS_OPTION: bool = false;
 }
 
-impl<T> NotOptional for Probe<T> {}
+impl<T> NotOptional for TypeProbe<T> {}
 
-/// Stands for the error type of a function, to ask how waiters may share an error:
+/// A stand-in for the error of a function, which chooses how waiters share it:
 /// `(&<Result<T, E> as Fallible>::error()).share_for_cached()`.
 #[derive(Debug)]
 pub struct ErrorOf<E>(PhantomData<fn() -> E>);
 
 /// Waiters get clones: the first choice, found without a further reference.
 pub trait CloneShared {
-    /// How the error is shared.
+    /// Returns how the error is shared.
     fn share_for_cached(&self) -> CloneError;
 }
 
@@ -142,9 +144,9 @@ impl<E: Clone + Send + Sync + 'static> CloneShared for ErrorOf<E> {
     }
 }
 
-/// Only the caller that loaded gets the error: the second choice.
+/// Only the caller that ran the load receives the error: the second choice.
 pub trait KeepOwn {
-    /// How the error is shared: not at all.
+    /// Returns how the error is shared: not at all.
     fn share_for_cached(&self) -> KeepError;
 }
 
@@ -154,7 +156,7 @@ impl<E> KeepOwn for &ErrorOf<E> {
     }
 }
 
-/// A future whose output is known before the compiler has read its body.
+/// Returns the future. Its output type is known to rustc before the body is.
 pub const fn typed<R, F: Future<Output = R>>(future: F) -> F {
     future
 }
@@ -169,9 +171,9 @@ mod tests {
     fn probe_sees_through_aliases() {
         type Alias = Result<u8, NotClone>;
         const {
-            assert!(Probe::<Alias>::IS_RESULT && !Probe::<Alias>::IS_OPTION);
-            assert!(Probe::<Option<u8>>::IS_OPTION && !Probe::<Option<u8>>::IS_RESULT);
-            assert!(!Probe::<u8>::IS_RESULT && !Probe::<u8>::IS_OPTION);
+            assert!(TypeProbe::<Alias>::IS_RESULT && !TypeProbe::<Alias>::IS_OPTION);
+            assert!(TypeProbe::<Option<u8>>::IS_OPTION && !TypeProbe::<Option<u8>>::IS_RESULT);
+            assert!(!TypeProbe::<u8>::IS_RESULT && !TypeProbe::<u8>::IS_OPTION);
         }
     }
 

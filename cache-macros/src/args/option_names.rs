@@ -1,42 +1,8 @@
-//! The names of the options, and what a word that is none was meant to be.
+//! What a word that is no option was meant to be.
 
+use super::option_table::OPTIONS;
 use crate::suggest;
 use syn::Ident;
-
-/// The options that say something of the cache, which one of the user's does not need to be told.
-pub(crate) const OF_CACHE: [&str; 12] = [
-    "ttl",
-    "ttl_from",
-    "tti",
-    "jitter",
-    "negative_ttl",
-    "refresh_after",
-    "stale_while_revalidate",
-    "stale_if_error",
-    "max_capacity",
-    "weigher",
-    "cache_if",
-    "name",
-];
-
-/// The other options.
-const OF_CALLS: [&str; 11] = [
-    "key",
-    "skip",
-    "many",
-    "cache",
-    "thread_local",
-    "cache_errors",
-    "cache_none",
-    "single_flight",
-    "bypass",
-    "companion",
-    "crate",
-];
-
-fn known() -> impl Iterator<Item = &'static str> {
-    OF_CACHE.into_iter().chain(OF_CALLS)
-}
 
 /// Options with a settled meaning that this version cannot do.
 const LATER: [&str; 4] = ["tier", "schema", "l1_ttl", "tags"];
@@ -67,9 +33,13 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("unless", "bypass"),
 ];
 
-/// Whether this is an option, also of a later version.
+/// Returns `true` for an option, also for one of a later version.
 pub(super) fn is_option(word: &str) -> bool {
     known().chain(LATER).any(|option| option == word)
+}
+
+fn known() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(word, ..)| *word)
 }
 
 /// The error for a word that is no option.

@@ -9,41 +9,41 @@ use crate::load::lookup::Lookup;
 use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
-use super::bounds::Hasher;
+use super::bounds::HashBuilder;
 use super::view::{Owned, Part, View};
 
-/// A call that has no value yet.
-pub struct Missed<O: Owned, V>(Option<Load<O::Key, V>>);
+/// A call that has no value yet. `None` if it bypasses the cache.
+pub struct Miss<O: Owned, V>(Option<PendingLoad<O::Key, V>>);
 
-/// The load of one key: its hash, the key, and what was seen of it.
-struct Load<K, V> {
+/// The load of one key, and what the look-up saw of it.
+struct PendingLoad<K, V> {
     key: Hashed<K>,
     looked_up: Lookup<V>,
     /// Unshared: joins no other run, and no other call joins it.
     kind: FlightKind,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Missed<O, V> {
+impl<O: Owned, V> std::fmt::Debug for Miss<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Missed").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+        f.debug_struct("Miss").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owned, V> Missed<O, V> {
-    /// The same call, which shares its run with nobody.
+impl<O: Owned, V> Miss<O, V> {
+    /// Returns the same call, with an unshared load.
     #[must_use]
-    pub fn alone(self) -> Self {
-        Self(self.0.map(|load| Load { kind: FlightKind::Unshared, ..load }))
+    pub fn unshared(self) -> Self {
+        Self(self.0.map(|load| PendingLoad { kind: FlightKind::Unshared, ..load }))
     }
 }
 
-impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
-    /// The value, or what is needed to load it: the owned key is made here, and nowhere else.
+impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
+    /// Returns the value, or what is needed to load it: only here, on a miss, an owned key is made.
     #[inline]
     pub(super) fn look<P, S>(cache: &Cache<P::Key, V, S>, view: View<P>) -> Result<V, Self>
     where
         P: Part<Key = O::Key, Owned = O>,
-        S: Hasher,
+        S: HashBuilder,
     {
         if macro_caches::bypassed() {
             return Err(Self(None));
@@ -55,7 +55,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         }
     }
 
-    /// A call that has been told to look nowhere.
+    /// A call that bypasses the cache.
     pub(super) const fn bypassed() -> Self {
         Self(None)
     }
@@ -63,10 +63,10 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
     #[cold]
     fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self {
         let key = Hashed { hash, key: view.0.to_key() };
-        Self(Some(Load { key, looked_up, kind: FlightKind::Shared }))
+        Self(Some(PendingLoad { key, looked_up, kind: FlightKind::Shared }))
     }
 
-    /// Loads, as a thread.
+    /// Loads, on a thread.
     pub(super) fn load<E, S>(
         self,
         cache: &Cache<O::Key, V, S>,
@@ -74,9 +74,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
-        S: Hasher,
+        S: HashBuilder,
     {
-        let Some(Load { key, looked_up, kind }) = self.0 else { return body() };
+        let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body() };
         let loaded = match looked_up {
             Lookup::Miss => Attempt::new(cache.store(), key, kind).run(body, &share),
             looked_up => cache.store().load(looked_up, key, body, &share),
@@ -84,7 +84,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         loaded.map(|(value, _)| value)
     }
 
-    /// Loads, as a task.
+    /// Loads, in a task.
     pub(super) async fn load_async<E, S>(
         self,
         cache: &Cache<O::Key, V, S>,
@@ -92,9 +92,9 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Missed<O, V> {
         share: impl ErrorSharing<E>,
     ) -> Result<V, E>
     where
-        S: Hasher,
+        S: HashBuilder,
     {
-        let Some(Load { key, looked_up, kind }) = self.0 else { return body.await };
+        let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body.await };
         let loaded = match looked_up {
             Lookup::Miss => Attempt::new(cache.store(), key, kind).run_async(body, &share).await,
             looked_up => cache.store().load_async(looked_up, key, body, &share).await,

@@ -1,9 +1,9 @@
 //! The options as a list, whatever they mean: `word`, `word = expression`, `word(..)`.
 //!
-//! What is no such list is told at the place where it stops being one, and reading goes on with the next
-//! option after that, so that one mistake does not hide the others.
+//! A mistake is reported where the list stops being one, and reading continues with the next
+//! option after it, so that one mistake does not hide the others.
 
-use super::words;
+use super::option_names;
 use crate::errors::Errors;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -11,24 +11,24 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, Ident, Token, parenthesized, token};
 
 /// One option before its meaning is known.
-pub(super) struct Entry {
+pub(super) struct RawOption {
     pub(super) word: Ident,
-    pub(super) value: Value,
+    pub(super) value: RawValue,
 }
 
-pub(super) enum Value {
+pub(super) enum RawValue {
     Flag,
     Assigned(Expr),
     List(TokenStream),
-    /// Something that could not be read, of which has been told.
+    /// Something that could not be read and has been reported.
     Broken,
 }
 
 /// Reads the list.
 ///
 /// Input: `ttl = 60, skip(db)`. Output: two entries.
-/// Input: `ttl = , skip(db)`. Output: the same words, the first with something broken, and an error.
-pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
+/// Input: `ttl = , skip(db)`. Output: the same words, the first with a broken value, and an error.
+pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Vec<RawOption> {
     let mut entries = Vec::new();
     let read = |input: ParseStream| {
         while !input.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
     entries
 }
 
-fn entry(input: ParseStream, entries: &mut Vec<Entry>) -> syn::Result<()> {
+fn entry(input: ParseStream, entries: &mut Vec<RawOption>) -> syn::Result<()> {
     if !input.peek(Ident::peek_any) {
         return Err(input.error("expected an option, such as `ttl = 60`"));
     }
@@ -53,29 +53,29 @@ fn entry(input: ParseStream, entries: &mut Vec<Entry>) -> syn::Result<()> {
     let value = value(input, &word);
     let (value, result) = match value {
         Ok(value) => (value, Ok(())),
-        Err(error) => (Value::Broken, Err(error)),
+        Err(error) => (RawValue::Broken, Err(error)),
     };
-    entries.push(Entry { word, value });
+    entries.push(RawOption { word, value });
     result
 }
 
-fn value(input: ParseStream, word: &Ident) -> syn::Result<Value> {
+fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     if input.peek(Token![:]) {
         return Err(input.error(format!("write `{word} = ..`, with an equals sign")));
     }
     if input.peek(token::Paren) {
         let content;
         parenthesized!(content in input);
-        return Ok(Value::List(content.parse()?));
+        return Ok(RawValue::List(content.parse()?));
     }
     if !input.peek(Token![=]) {
-        return Ok(Value::Flag);
+        return Ok(RawValue::Flag);
     }
     let equals = input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new_spanned(equals, format!("`{word} =` wants a value")));
+        return Err(syn::Error::new_spanned(equals, format!("`{word} =` needs a value")));
     }
-    Ok(Value::Assigned(input.parse()?))
+    Ok(RawValue::Assigned(input.parse()?))
 }
 
 /// A comma, or nothing more.
@@ -86,12 +86,13 @@ fn end(input: ParseStream) -> syn::Result<()> {
     Err(input.error("expected a comma between options"))
 }
 
-/// Goes on behind the next comma that an option follows.
+/// Skips to behind the next comma that an option follows.
 fn skip_to_option(input: ParseStream) -> syn::Result<()> {
     let mut after_comma = false;
     while !input.is_empty() {
         let next = input.fork().call(Ident::parse_any);
-        if after_comma && next.is_ok_and(|word| words::is_option(&word.unraw().to_string())) {
+        if after_comma && next.is_ok_and(|word| option_names::is_option(&word.unraw().to_string()))
+        {
             break;
         }
         let token = input.parse::<TokenTree>()?;

@@ -1,9 +1,9 @@
 //! A part of a key of which the attribute knows only the expression: `key(self.id)`.
 //!
-//! A reference is looked up as it is, `self.name.as_str()` as a `&str`; all else is borrowed, `self.id`
-//! as a `&u64`. Which of the two it is the compiler tells by the type, without specialisation: it
-//! prefers an inherent method to one of a trait. The name of that method is no ordinary one, lest a
-//! trait of the user have it too.
+//! A reference is looked up as it is, `self.name.as_str()` as a `&str`; any other value is
+//! borrowed, `self.id` as a `&u64`. rustc chooses by the type, without specialisation: it prefers
+//! an inherent method to one of a trait. That method has an unusual name, so that no trait of the
+//! user has one of the same name.
 
 /// The value of an expression, borrowed.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl<'a, T: ?Sized> Bare<'a, &'a T> {
     }
 }
 
-/// The answer for all that is no reference.
+/// The choice for any value that is no reference.
 pub trait BareValue<'a, T: ?Sized> {
     /// The value itself.
     fn part_for_cached(&self) -> &'a T;

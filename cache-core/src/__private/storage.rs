@@ -1,18 +1,20 @@
-//! Where the cache of a function lives.
+//! Where the cache of a function is stored.
 //!
-//! A function has one [`Slot`] in a `static`. A `static` cannot be generic, so a generic function
-//! has a [`ByType`] there: a list with one node per instance, which only ever grows at its end.
-//! Reading it takes no lock: each node is behind a cell that is set once, so a reader
-//! either sees a whole node or the end of the list. The cache of a node is made when the node is in the list,
-//! so that it is made once, and by another call if making it panics. Finding the first instance costs one
-//! comparison of `TypeId`s, the n-th n of them; programs have few instances of one function.
+//! A function has one [`StaticCache`] in a `static`. A `static` cannot be generic, so a generic
+//! function has a [`CacheByType`] there: a list with one node per instance, which only ever grows
+//! at its end. Reading it takes no lock: each node is behind a cell that is set once, so a reader
+//! either sees a whole node or the end of the list. The cache of a node is built when the node is
+//! in the list, so that it is built once, and by another call if building it panics. Finding the
+//! first instance costs one comparison of `TypeId`s, the n-th n of them; programs have few
+//! instances of one function.
 //!
-//! A node is found by the type of the closure that makes its cache. A closure has a type of its own
-//! for all type and const arguments that are in force where it is written, those of an `impl` and of a
-//! trait too, whether or not they show in key and value: `f::<A>(1)` and `f::<B>(1)` may well have the
-//! same key and value types and must not share entries. So the attribute need not know what is generic.
+//! A node is found by the type of the closure that builds its cache. A closure has a distinct type
+//! for all type and const arguments in force where it is written, those of an `impl` and of a trait
+//! too, whether or not they show in key and value: `f::<A>(1)` and `f::<B>(1)` may have the same
+//! key and value types and must not share entries. So the attribute need not know what is generic.
 //!
-//! Functions with `thread_local` have a [`Local`] in a `thread_local!`, which works the same way.
+//! Functions with `thread_local` have a [`ThreadCaches`] in a `thread_local!`, which works the same
+//! way.
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
@@ -23,29 +25,29 @@ use super::once::Once;
 
 /// The cache of a function without type parameters.
 ///
-/// A panic while it is being built leaves it unbuilt, and the next call fails with the same text:
-/// that is why this is no `LazyLock`, which would only speak of poison from then on.
+/// A panic while it is being built leaves it unbuilt, and the next call panics with the same text.
+/// A `LazyLock` would only say that it is poisoned.
 #[derive(Debug)]
-pub struct Slot<C>(Once<C>);
+pub struct StaticCache<C>(Once<C>);
 
-impl<C> Slot<C> {
-    /// An empty slot.
+impl<C> StaticCache<C> {
+    /// A cache that is not built yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(Once::new())
     }
 
-    /// What is in the slot, made on first use.
+    /// Returns the cache, built on first use.
     ///
-    /// A pointer, not a closure: what is done on first use is compiled once for a type, not once for
-    /// each function.
+    /// `make` is a pointer and not a closure, so that building is compiled once for each type, not
+    /// once for each function.
     #[inline]
     pub fn get(&'static self, make: fn() -> C) -> &'static C {
         self.0.get_or_make(make)
     }
 }
 
-impl<C> Default for Slot<C> {
+impl<C> Default for StaticCache<C> {
     fn default() -> Self {
         Self::new()
     }
@@ -53,25 +55,25 @@ impl<C> Default for Slot<C> {
 
 /// The caches of a generic function, one per instance.
 #[derive(Debug)]
-pub struct ByType {
-    first: Once<Box<Node>>,
+pub struct CacheByType {
+    first: Once<Box<Instance>>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct Instance {
     marker: TypeId,
     cache: Once<Box<dyn Any + Send + Sync>>,
     next: Once<Box<Self>>,
 }
 
-impl ByType {
+impl CacheByType {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { first: Once::new() }
     }
 
-    /// What stands under the type of `make`, made on first use.
+    /// Returns the cache of the type of `make`, built on first use.
     #[inline]
     pub fn get<C, F>(&'static self, make: F) -> &'static C
     where
@@ -92,13 +94,14 @@ impl ByType {
         Self::append(place, marker).make(make)
     }
 
-    /// Appends at `place` or behind it: another thread may have been faster, for this marker or
-    /// for another one.
+    /// Appends at `place` or behind it: another thread may have appended first, for this marker or
+    /// another one.
     #[cold]
-    fn append(mut place: &'static Once<Box<Node>>, marker: TypeId) -> &'static Node {
+    fn append(mut place: &'static Once<Box<Instance>>, marker: TypeId) -> &'static Instance {
         loop {
-            let node = place
-                .get_or_init(|| Box::new(Node { marker, cache: Once::new(), next: Once::new() }));
+            let node = place.get_or_init(|| {
+                Box::new(Instance { marker, cache: Once::new(), next: Once::new() })
+            });
             if node.marker == marker {
                 return node;
             }
@@ -107,14 +110,14 @@ impl ByType {
     }
 }
 
-impl Default for ByType {
+impl Default for CacheByType {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Node {
-    /// The cache; of all who come at once one makes it.
+impl Instance {
+    /// Returns the cache; of concurrent callers one builds it.
     #[cold]
     fn make<C: Send + Sync + 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
         downcast(&**self.cache.get_or_make(|| Box::new(make())))
@@ -125,24 +128,25 @@ fn downcast<C: 'static>(cache: &'static (dyn Any + Send + Sync)) -> &'static C {
     cache.downcast_ref().expect(ONE_TYPE)
 }
 
-/// A closure gives values of one type.
+/// A closure returns values of one type.
 const ONE_TYPE: &str = "a marker stands for one type of cache";
 
 /// The caches of a function on one thread, one per instance.
 #[derive(Debug)]
-pub struct Local(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
+pub struct ThreadCaches(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
 
-impl Local {
+impl ThreadCaches {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(RefCell::new(Vec::new()))
     }
 
-    /// What stands under the type of `make` on this thread, made on first use.
+    /// Returns the cache of the type of `make` on this thread, built on first use.
     ///
-    /// Shared, for who uses it may come back here before they are done with it. When the thread is being torn
-    /// down and its caches are gone (a `Drop` of a value calls a function), each call makes a cache of its own.
+    /// Shared, for a call may come back here while another one uses the cache. When the thread is
+    /// being torn down and its caches are gone (a `Drop` of a value calls a function), each call
+    /// builds a new one.
     pub fn get<C, F>(list: &'static LocalKey<Self>, make: F) -> Rc<C>
     where
         C: 'static,
@@ -155,8 +159,8 @@ impl Local {
             found.map(|(_, cache)| Rc::clone(cache))
         });
         let cache = found.ok().flatten().unwrap_or_else(|| {
-            // Not while the list is borrowed: what is asked for here may be a function of the user
-            // that ends up in this very list.
+            // Not while the list is borrowed: building may call a function of the user that uses
+            // this list.
             let made: Rc<dyn Any> = Rc::new(make());
             let _ = list.try_with(|list| list.0.borrow_mut().push((marker, Rc::clone(&made))));
             made
@@ -165,7 +169,7 @@ impl Local {
     }
 }
 
-impl Default for Local {
+impl Default for ThreadCaches {
     fn default() -> Self {
         Self::new()
     }
@@ -179,21 +183,21 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
-    fn slot_makes_once_and_survives_a_panic() {
-        static SLOT: Slot<u64> = Slot::new();
-        assert!(catch_unwind(|| SLOT.get(|| panic!("not yet"))).is_err());
-        assert_eq!(*SLOT.get(|| 1), 1);
-        assert_eq!(*SLOT.get(|| 2), 1);
+    fn static_cache_is_built_once_and_survives_a_panic() {
+        static CACHE: StaticCache<u64> = StaticCache::new();
+        assert!(catch_unwind(|| CACHE.get(|| panic!("not yet"))).is_err());
+        assert_eq!(*CACHE.get(|| 1), 1);
+        assert_eq!(*CACHE.get(|| 2), 1);
     }
 
-    /// The type argument shows in neither key nor value, as in the worst of functions.
-    fn of_type<T>(list: &'static ByType, make: fn() -> u64) -> u64 {
+    /// The type argument shows in neither key nor value, the hardest case.
+    fn of_type<T>(list: &'static CacheByType, make: fn() -> u64) -> u64 {
         list.get(move || (size_of::<T>(), make())).1
     }
 
     #[test]
-    fn by_type_keeps_instances_apart() {
-        static LIST: ByType = ByType::new();
+    fn cache_by_type_keeps_instances_apart() {
+        static LIST: CacheByType = CacheByType::new();
         assert_eq!(of_type::<u8>(&LIST, || 1), 1);
         assert_eq!(of_type::<&str>(&LIST, || 2), 2);
         assert_eq!(*LIST.get(|| "three"), "three");
@@ -207,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn by_type_threads_agree_on_each_instance() {
-        static LIST: ByType = ByType::new();
+    fn cache_by_type_threads_agree_on_each_instance() {
+        static LIST: CacheByType = CacheByType::new();
         static MADE: AtomicU64 = AtomicU64::new(0);
         const THREADS: usize = 8;
         let barrier = Barrier::new(THREADS);
@@ -233,16 +237,16 @@ mod tests {
     }
 
     #[test]
-    fn local_each_thread_makes_its_own() {
+    fn thread_caches_each_thread_builds_its_own() {
         thread_local! {
-            static LIST: Local = const { Local::new() };
+            static LIST: ThreadCaches = const { ThreadCaches::new() };
         }
         fn mine(make: fn() -> u64) -> u64 {
-            *Local::get(&LIST, make)
+            *ThreadCaches::get(&LIST, make)
         }
         assert_eq!(mine(|| 1), 1);
         assert_eq!(mine(|| 2), 1);
-        assert_eq!(*Local::get(&LIST, || *Local::get(&LIST, || 7_u8) + 1), 8_u8);
+        assert_eq!(*ThreadCaches::get(&LIST, || *ThreadCaches::get(&LIST, || 7_u8) + 1), 8_u8);
         let elsewhere = std::thread::spawn(|| mine(|| 3)).join();
         assert_eq!(elsewhere.expect("no panic"), 3);
         assert_eq!(mine(|| 4), 1);
