@@ -15,7 +15,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Label, Lane, Source},
+    runner::{self, Label, Runner, Source},
     stats::median,
     subject::{self, Subject, TTL},
     suite::{Case, Suite},
@@ -188,9 +188,9 @@ impl<C: Candidate> Source for Reader<C> {
     /// There is nothing to put a key into.
     fn fill(&mut self, _: &[u64]) {}
 
-    fn lane(&self, _: &Plan, threads: usize) -> Box<dyn Lane> {
+    fn runner(&self, _: &Plan, threads: usize) -> Box<dyn Runner> {
         let label = Label { name: C::NAME, lacks: C::LACKS, ours: C::DEFAULT };
-        lane::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
+        runner::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
     }
 }
 

@@ -9,7 +9,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Source},
+    runner::{self, Source},
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -48,7 +48,7 @@ fn spread_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
 
 fn filled(entries: u64) -> Vec<Box<dyn Source>> {
     let keys = keys::population(entries);
-    let mut sources = lane::every(2 * entries);
+    let mut sources = runner::every(2 * entries);
     sources.iter_mut().for_each(|source| source.fill(&keys));
     sources
 }

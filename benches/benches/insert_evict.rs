@@ -12,7 +12,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Source},
+    runner::{self, Source},
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -24,9 +24,9 @@ fn main() {
     let mixed_len = args.pick(1 << 16, 1 << 24);
     let mut suite = Suite::start("insert_evict", args);
     for &(capacity, size) in sizes {
-        suite.group(churn(capacity, size), || filled(lane::bounded(capacity), capacity));
-        suite.group(mixed(capacity, size, mixed_len), || lane::bounded(capacity));
-        suite.group(update(capacity, size), || filled(lane::every(2 * capacity), capacity));
+        suite.group(churn(capacity, size), || filled(runner::bounded(capacity), capacity));
+        suite.group(mixed(capacity, size, mixed_len), || runner::bounded(capacity));
+        suite.group(update(capacity, size), || filled(runner::every(2 * capacity), capacity));
     }
     suite.finish();
 }

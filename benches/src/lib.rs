@@ -7,15 +7,15 @@
 //!
 //! * [`stats`] medians and ratios; [`keys`] the streams; [`args`] the command line.
 //! * [`subject`] one face for our cache and its peers; [`loads`] their loading calls; [`workload`] what one thread does to one.
-//! * [`lane`] one subject and its threads, timed; [`report`] tables and JSON.
-//! * [`suite`] goes round the lanes of a case, or hands them to criterion.
+//! * [`runner`] one subject and its threads, timed; [`report`] tables and JSON.
+//! * [`suite`] goes round the runners of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
 
 pub mod args;
 pub mod keys;
-pub mod lane;
 pub mod loads;
 pub mod report;
+pub mod runner;
 pub mod stats;
 pub mod subject;
 pub mod suite;

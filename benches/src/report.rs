@@ -111,7 +111,7 @@ pub fn write_json(path: &Path, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{lane::Label, workload::Tally};
+    use crate::{runner::Label, workload::Tally};
 
     fn outcome() -> Outcome {
         let series = |name, ours, ns: [f64; 3], hits| Series {

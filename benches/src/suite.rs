@@ -4,8 +4,8 @@
 
 use crate::{
     args::Args,
-    lane::{Control, Label, Lane, Source, Span},
     report,
+    runner::{Control, Label, Runner, Source, Span},
     stats::{median, median_ratio, spread},
     workload::{Plan, Tally},
 };
@@ -77,27 +77,27 @@ pub struct Outcome {
     pub series: Vec<Series>,
 }
 
-/// Goes round the lanes; `control` is called once in each round, before them.
+/// Goes round the runners; `control` is called once in each round, before them.
 pub fn interleave(
-    lanes: &mut [Box<dyn Lane>],
+    runners: &mut [Box<dyn Runner>],
     rounds: usize,
     span: Span,
     mut control: impl FnMut(),
 ) -> Vec<Series> {
-    let start = |lane: &mut Box<dyn Lane>| Series {
-        label: lane.label(),
+    let start = |runner: &mut Box<dyn Runner>| Series {
+        label: runner.label(),
         ns: Vec::with_capacity(rounds),
-        tally: lane.tally(),
+        tally: runner.tally(),
     };
-    let mut all: Vec<Series> = lanes.iter_mut().map(start).collect();
+    let mut all: Vec<Series> = runners.iter_mut().map(start).collect();
     for _ in 0..rounds {
         control();
-        for (lane, series) in lanes.iter_mut().zip(&mut all) {
-            series.ns.push(lane.slot(span));
+        for (runner, series) in runners.iter_mut().zip(&mut all) {
+            series.ns.push(runner.slot(span));
         }
     }
-    for (lane, series) in lanes.iter().zip(&mut all) {
-        series.tally = lane.tally().since(series.tally);
+    for (runner, series) in runners.iter().zip(&mut all) {
+        series.tally = runner.tally().since(series.tally);
     }
     all
 }
@@ -136,12 +136,12 @@ impl Suite {
         let sources = setup();
         for case in wanted {
             let plan = (case.plan)();
-            let mut lanes: Vec<_> =
-                sources.iter().map(|source| source.lane(&plan, case.threads)).collect();
-            for lane in &mut lanes {
-                lane.iterate(case.settle);
+            let mut runners: Vec<_> =
+                sources.iter().map(|source| source.runner(&plan, case.threads)).collect();
+            for runner in &mut runners {
+                runner.iterate(case.settle);
             }
-            self.run(&case, lanes);
+            self.run(&case, runners);
         }
     }
 
@@ -153,13 +153,13 @@ impl Suite {
         }
     }
 
-    fn run(&mut self, case: &Case, mut lanes: Vec<Box<dyn Lane>>) {
+    fn run(&mut self, case: &Case, mut runners: Vec<Box<dyn Runner>>) {
         if let Some(criterion) = &mut self.criterion {
-            with_criterion(criterion, &case.name, lanes);
+            with_criterion(criterion, &case.name, runners);
             return;
         }
         let mut control = Control::new(case.threads, Span::measuring(self.span.measured / 4));
-        let series = interleave(&mut lanes, self.rounds, self.span, || control.slot());
+        let series = interleave(&mut runners, self.rounds, self.span, || control.slot());
         let cores = control.cores();
         let outcome = Outcome { name: case.name.clone(), cores, series };
         print!("{}", report::table(&outcome));
@@ -197,12 +197,12 @@ fn configure(quick: bool) -> Criterion {
     criterion
 }
 
-/// The same lanes as a criterion group; criterion finishes with one before it begins the next.
-fn with_criterion(criterion: &mut Criterion, name: &str, lanes: Vec<Box<dyn Lane>>) {
+/// The same runners as a criterion group; criterion finishes with one before it begins the next.
+fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Runner>>) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
-    for mut lane in lanes {
-        group.bench_function(lane.label().name, |b| b.iter_custom(|ops| lane.iterate(ops)));
+    for mut runner in runners {
+        group.bench_function(runner.label().name, |b| b.iter_custom(|ops| runner.iterate(ops)));
     }
     group.finish();
 }
@@ -218,7 +218,7 @@ mod tests {
         ns: f64,
     }
 
-    impl Lane for Noted {
+    impl Runner for Noted {
         fn label(&self) -> Label {
             Label { name: self.name, lacks: "", ours: self.name == "a" }
         }
@@ -237,10 +237,11 @@ mod tests {
     #[test]
     fn rounds_alternate_between_subjects() {
         let log = Rc::new(RefCell::new(String::new()));
-        let lane = |name, ns| Box::new(Noted { name, log: Rc::clone(&log), ns }) as Box<dyn Lane>;
-        let mut lanes = vec![lane("a", 1.0), lane("b", 4.0)];
+        let runner =
+            |name, ns| Box::new(Noted { name, log: Rc::clone(&log), ns }) as Box<dyn Runner>;
+        let mut runners = vec![runner("a", 1.0), runner("b", 4.0)];
         let series =
-            interleave(&mut lanes, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));
+            interleave(&mut runners, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));
         assert_eq!(*log.borrow(), "|ab|ab|ab");
         assert_eq!(series[1].ns, [4.0; 3]);
         assert_eq!(series[1].ratio_of(&series[0]), 0.25);

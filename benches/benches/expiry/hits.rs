@@ -4,7 +4,7 @@
 use ahash::RandomState;
 use benches::{
     keys::{self, Popularity},
-    lane::Source,
+    runner::Source,
     subject::{self, Subject, TTL},
     suite::{Case, Suite},
     workload::Plan,

@@ -15,8 +15,8 @@ mod many;
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::Source,
     loads::{GetWith, Plain},
+    runner::Source,
     subject::{Loads, Moka, Ours, OursTicking, QuickCache, Subject},
     suite::{Case, Suite},
     workload::Plan,

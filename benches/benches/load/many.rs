@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use benches::{
     keys::{self, Cursor, Popularity},
-    lane::{self, Label, Lane, Source},
+    runner::{self, Label, Runner, Source},
     subject::TTL,
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
@@ -48,7 +48,7 @@ impl Source for Way {
         keys.iter().for_each(|&key| self.cache.insert(key, key));
     }
 
-    fn lane(&self, plan: &Plan, threads: usize) -> Box<dyn Lane> {
+    fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner> {
         let label = match self.together {
             true => Label { name: "batch", lacks: "nothing: get_many, get_many_with", ours: true },
             false => Label { name: "single", lacks: "the batch: get, get_with", ours: false },
@@ -64,7 +64,7 @@ impl Source for Way {
             batch: Vec::with_capacity(BATCH),
             owed: 0,
         };
-        lane::of_tasks(label, (0..threads).map(task).collect())
+        runner::of_tasks(label, (0..threads).map(task).collect())
     }
 }
 

@@ -19,7 +19,7 @@ mod watching;
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::Source,
+    runner::Source,
     subject::Subject,
     suite::{Case, Suite},
     workload::Plan,

@@ -15,9 +15,8 @@ mod idle;
 
 use benches::{
     args::Args,
-    keys,
-    lane::Label,
-    report,
+    keys, report,
+    runner::Label,
     subject::{self, Subject},
 };
 use serde_json::{Value, json};

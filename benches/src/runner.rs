@@ -65,7 +65,7 @@ impl Span {
 }
 
 /// A subject with its threads, ready to be timed.
-pub trait Lane {
+pub trait Runner {
     /// How to print it.
     fn label(&self) -> Label;
     /// Works for a slot; nanoseconds per operation.
@@ -76,12 +76,12 @@ pub trait Lane {
     fn tally(&self) -> Tally;
 }
 
-/// A subject from which lanes are made; one filling serves several cases.
+/// A subject from which runners are made; one filling serves several cases.
 pub trait Source {
     /// Puts the keys in.
     fn fill(&mut self, keys: &[u64]);
     /// Threads that follow the plan.
-    fn lane(&self, plan: &Plan, threads: usize) -> Box<dyn Lane>;
+    fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner>;
 }
 
 impl<S: Subject> Source for S {
@@ -89,7 +89,7 @@ impl<S: Subject> Source for S {
         subject::fill(self, keys.iter().copied());
     }
 
-    fn lane(&self, plan: &Plan, threads: usize) -> Box<dyn Lane> {
+    fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner> {
         let label = Label::of::<S>();
         let (all, handle) = (0..threads, || self.clone());
         match plan {
@@ -125,8 +125,8 @@ pub fn bounded(capacity: u64) -> Vec<Box<dyn Source>> {
     ]
 }
 
-/// A lane of tasks that are not of the common kinds, a thread for each.
-pub fn of_tasks<T: Task>(label: Label, tasks: Vec<T>) -> Box<dyn Lane> {
+/// A runner of tasks that are not of the common kinds, a thread for each.
+pub fn of_tasks<T: Task>(label: Label, tasks: Vec<T>) -> Box<dyn Runner> {
     Box::new(Threads { label, tasks })
 }
 
@@ -135,7 +135,7 @@ struct Threads<T> {
     tasks: Vec<T>,
 }
 
-impl<T: Task> Lane for Threads<T> {
+impl<T: Task> Runner for Threads<T> {
     fn label(&self) -> Label {
         self.label
     }
@@ -294,25 +294,25 @@ mod tests {
     use super::*;
     use crate::keys::Popularity;
 
-    fn lane(threads: usize) -> Box<dyn Lane> {
+    fn runner(threads: usize) -> Box<dyn Runner> {
         let mut map = subject::BareMap::with_capacity(0);
         map.fill(&keys::population(100));
-        map.lane(&Plan::Read(keys::stream(Popularity::Uniform, 100, 1000)), threads)
+        map.runner(&Plan::Read(keys::stream(Popularity::Uniform, 100, 1000)), threads)
     }
 
     #[test]
     fn a_slot_yields_a_plausible_time() {
         for threads in [1, 2] {
-            let ns = lane(threads).slot(Span::measuring(Duration::from_millis(1)));
+            let ns = runner(threads).slot(Span::measuring(Duration::from_millis(1)));
             assert!(ns > 0.0 && ns < 1e6, "{ns} ns with {threads} threads");
         }
     }
 
     #[test]
     fn iterations_are_shared_out_to_the_last() {
-        let mut lane = lane(2);
-        assert!(lane.iterate(1001) > Duration::ZERO);
-        assert_eq!(lane.tally(), Tally { gets: 1001, hits: 1001 });
+        let mut runner = runner(2);
+        assert!(runner.iterate(1001) > Duration::ZERO);
+        assert_eq!(runner.tally(), Tally { gets: 1001, hits: 1001 });
     }
 
     /// Two threads one after the other are no faster than one.
