@@ -15,9 +15,9 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    runner::{self, Label, Runner, Source},
+    runner::{self, Runner, Source},
     stats::median,
-    subject::{self, Subject, TTL},
+    subject::{self, Label, Subject, TTL},
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
 };

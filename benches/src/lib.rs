@@ -14,6 +14,7 @@
 pub mod args;
 pub mod keys;
 pub mod loads;
+pub mod outcome;
 pub mod report;
 pub mod runner;
 pub mod stats;

@@ -1,6 +1,6 @@
 //! Tables for people, JSON for programs.
 
-use crate::suite::{Outcome, Series};
+use crate::outcome::{Outcome, Series};
 use serde_json::{Value, json};
 use std::{fmt::Write, path::Path, time::Duration};
 
@@ -111,7 +111,7 @@ pub fn write_json(path: &Path, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{runner::Label, workload::Tally};
+    use crate::{subject::Label, workload::Tally};
 
     fn outcome() -> Outcome {
         let series = |name, ours, ns: [f64; 3], hits| Series {

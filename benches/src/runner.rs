@@ -14,7 +14,7 @@
 use crate::{
     keys,
     stats::median,
-    subject::{self, Subject},
+    subject::{self, Label, Subject},
     workload::{Churn, Plan, Read, ReadWrite, Tally, Task},
 };
 use std::{
@@ -29,24 +29,6 @@ use std::{
 
 /// Operations between two looks at the clock: microseconds, against which a look costs nothing.
 const PORTION: usize = 1024;
-
-/// How a subject is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Its name.
-    pub name: &'static str,
-    /// What it does not do.
-    pub lacks: &'static str,
-    /// Whether the others are compared with it.
-    pub ours: bool,
-}
-
-impl Label {
-    /// The label of a subject.
-    pub const fn of<S: Subject>() -> Label {
-        Label { name: S::NAME, lacks: S::LACKS, ours: S::OURS }
-    }
-}
 
 /// The length of a slot.
 #[derive(Clone, Copy, Debug)]

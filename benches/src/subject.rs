@@ -45,6 +45,24 @@ pub trait Subject: Clone + Send + 'static {
     }
 }
 
+/// How a subject is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does not do.
+    pub lacks: &'static str,
+    /// Whether the others are compared with it.
+    pub ours: bool,
+}
+
+impl Label {
+    /// The label of a subject.
+    pub const fn of<S: Subject>() -> Label {
+        Label { name: S::NAME, lacks: S::LACKS, ours: S::OURS }
+    }
+}
+
 /// A cache that can load what is missing.
 pub trait Loads: Subject {
     /// The value of a key; if it is missing, `load` makes it, and it is stored.

@@ -4,10 +4,10 @@
 
 use crate::{
     args::Args,
+    outcome::{Outcome, Series},
     report,
-    runner::{Control, Label, Runner, Source, Span},
-    stats::{median, median_ratio, spread},
-    workload::{Plan, Tally},
+    runner::{Control, Runner, Source, Span},
+    workload::Plan,
 };
 use criterion::{Criterion, Throughput};
 use serde_json::Value;
@@ -38,43 +38,6 @@ impl Case {
     pub fn after(self, settle: u64) -> Case {
         Case { settle, ..self }
     }
-}
-
-/// What one subject did in one case.
-pub struct Series {
-    /// Who.
-    pub label: Label,
-    /// Nanoseconds per operation, one for each round.
-    pub ns: Vec<f64>,
-    /// What its gets found while it was measured.
-    pub tally: Tally,
-}
-
-impl Series {
-    /// The median round.
-    pub fn ns_per_op(&self) -> f64 {
-        median(&self.ns)
-    }
-
-    /// How far rounds stray, see [`spread`].
-    pub fn spread(&self) -> f64 {
-        spread(&self.ns)
-    }
-
-    /// Our time over its time, by round, the median: below 1 we are faster.
-    pub fn ratio_of(&self, ours: &Series) -> f64 {
-        median_ratio(&ours.ns, &self.ns)
-    }
-}
-
-/// A case that has been measured.
-pub struct Outcome {
-    /// The name of the case.
-    pub name: String,
-    /// How many cores its threads had, where there are several.
-    pub cores: Option<f64>,
-    /// One for each subject.
-    pub series: Vec<Series>,
 }
 
 /// Goes round the runners; `control` is called once in each round, before them.
@@ -210,6 +173,7 @@ fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Ru
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{subject::Label, workload::Tally};
     use std::{cell::RefCell, rc::Rc};
 
     struct Noted {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use benches::{
     keys::{self, Cursor, Popularity},
-    runner::{self, Label, Runner, Source},
-    subject::TTL,
+    runner::{self, Runner, Source},
+    subject::{Label, TTL},
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
 };

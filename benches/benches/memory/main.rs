@@ -16,8 +16,7 @@ mod idle;
 use benches::{
     args::Args,
     keys, report,
-    runner::Label,
-    subject::{self, Subject},
+    subject::{self, Label, Subject},
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
