@@ -15,13 +15,14 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
+    ours::{Builder, Ours, Variant},
     runner::{self, Runner, Source},
     stats::median,
-    subject::{self, Label, Subject, TTL},
+    subject::{Label, TTL},
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
 };
-use cache_core::{Cache, Clock, FakeClock, MonotonicClock, Tick, TickingClock};
+use cache_core::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
 use serde_json::{Value, json};
 use std::{hint::black_box, marker::PhantomData, sync::Arc, time::Instant};
 
@@ -209,49 +210,31 @@ impl<C: Candidate> Task for Readings<C> {
 
 /// Twice the room that the entries take, so that nothing is evicted, as in `hit`.
 fn caches(entries: u64) -> Vec<Box<dyn Source>> {
-    fn filled<S: Subject>(entries: u64) -> Box<dyn Source> {
-        let mut subject = S::with_capacity(2 * entries);
-        subject::fill(&mut subject, keys::population(entries));
-        Box::new(subject)
+    fn filled<C: Candidate>(entries: u64) -> Box<dyn Source> {
+        runner::filled::<Ours<Timed<C>>>(2 * entries, entries)
     }
     vec![
-        filled::<Timed<MonotonicClock>>(entries),
-        filled::<Timed<Stranger>>(entries),
-        filled::<Timed<Standard>>(entries),
-        filled::<Timed<Quanta>>(entries),
-        filled::<Timed<TickingClock>>(entries),
-        filled::<Timed<FakeClock>>(entries),
-        filled::<Timed<Unread>>(entries),
+        filled::<MonotonicClock>(entries),
+        filled::<Stranger>(entries),
+        filled::<Standard>(entries),
+        filled::<Quanta>(entries),
+        filled::<TickingClock>(entries),
+        filled::<FakeClock>(entries),
+        filled::<Unread>(entries),
     ]
 }
 
-/// A cache with this clock.
-#[derive(Clone)]
-struct Timed<C>(Cache<u64, u64>, PhantomData<C>);
+/// The variant of our cache with this clock.
+struct Timed<C>(PhantomData<C>);
 
-impl<C: Candidate> Subject for Timed<C> {
+impl<C: Candidate> Variant for Timed<C> {
     const NAME: &'static str = C::NAME;
     const LACKS: &'static str = C::LACKS;
     const OURS: bool = C::DEFAULT;
 
-    fn with_capacity(capacity: u64) -> Self {
-        let builder = Cache::builder().max_capacity(capacity).clock(C::start());
-        let timed = if C::READ { builder.time_to_live(TTL) } else { builder };
-        Timed(timed.build(), PhantomData)
-    }
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(&key)
-    }
-    #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
-        self.0.insert(key, value);
-    }
-    fn entries(&self) -> u64 {
-        self.0.entry_count()
-    }
-    fn clear(&mut self) {
-        self.0.invalidate_all();
+    fn configure(builder: Builder) -> Builder {
+        let builder = builder.clock(C::start());
+        if C::READ { builder.time_to_live(TTL) } else { builder }
     }
 }
 

@@ -9,7 +9,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    runner::{self, Source},
+    runner,
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -29,7 +29,7 @@ fn main() {
                 Plan::Read([keys::key(0); 4096].into())
             }));
         }
-        suite.group(cases, || filled(entries));
+        suite.group(cases, || runner::fill_all(runner::every(2 * entries), entries));
     }
     suite.finish();
 }
@@ -44,11 +44,4 @@ fn spread_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
         }
     }
     cases
-}
-
-fn filled(entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
-    let mut sources = runner::every(2 * entries);
-    sources.iter_mut().for_each(|source| source.fill(&keys));
-    sources
 }

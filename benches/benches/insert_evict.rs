@@ -12,7 +12,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    runner::{self, Source},
+    runner::{bounded, every, fill_all},
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -24,9 +24,9 @@ fn main() {
     let mixed_len = args.pick(1 << 16, 1 << 24);
     let mut suite = Suite::start("insert_evict", args);
     for &(capacity, size) in sizes {
-        suite.group(churn(capacity, size), || filled(runner::bounded(capacity), capacity));
-        suite.group(mixed(capacity, size, mixed_len), || runner::bounded(capacity));
-        suite.group(update(capacity, size), || filled(runner::every(2 * capacity), capacity));
+        suite.group(churn(capacity, size), || fill_all(bounded(capacity), capacity));
+        suite.group(mixed(capacity, size, mixed_len), || bounded(capacity));
+        suite.group(update(capacity, size), || fill_all(every(2 * capacity), capacity));
     }
     suite.finish();
 }
@@ -57,10 +57,4 @@ fn update(entries: u64, size: &str) -> Vec<Case> {
         move || Plan::ReadWrite(keys::words(Popularity::Zipf, entries, keys::STREAM, 0.5, 1));
     let case = |threads| Case::new(format!("update/{size}/{threads}t"), threads, plan);
     [1, 2].map(case).into()
-}
-
-fn filled(mut sources: Vec<Box<dyn Source>>, entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
-    sources.iter_mut().for_each(|source| source.fill(&keys));
-    sources
 }

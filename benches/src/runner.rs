@@ -13,6 +13,8 @@
 
 use crate::{
     keys,
+    ours::{Ours, Ticking},
+    peers::{BareMap, Moka, QuickCache},
     stats::median,
     subject::{self, Label, Subject},
     workload::{Churn, Plan, Read, ReadWrite, Tally, Task},
@@ -93,18 +95,32 @@ impl<S: Subject> Source for S {
 /// Ours and all peers, in the order of the tables.
 pub fn every(capacity: u64) -> Vec<Box<dyn Source>> {
     let mut sources = bounded(capacity);
-    sources.push(Box::new(subject::BareMap::with_capacity(capacity)));
+    sources.push(Box::new(BareMap::with_capacity(capacity)));
     sources
 }
 
 /// Those that evict.
 pub fn bounded(capacity: u64) -> Vec<Box<dyn Source>> {
     vec![
-        Box::new(subject::Ours::with_capacity(capacity)),
-        Box::new(subject::OursTicking::with_capacity(capacity)),
-        Box::new(subject::Moka::with_capacity(capacity)),
-        Box::new(subject::QuickCache::with_capacity(capacity)),
+        Box::new(<Ours>::with_capacity(capacity)),
+        Box::new(Ours::<Ticking>::with_capacity(capacity)),
+        Box::new(<Moka>::with_capacity(capacity)),
+        Box::new(QuickCache::with_capacity(capacity)),
     ]
+}
+
+/// Makes a subject and fills it with the first `entries` keys.
+pub fn filled<S: Subject>(capacity: u64, entries: u64) -> Box<dyn Source> {
+    let mut subject = S::with_capacity(capacity);
+    subject::fill(&mut subject, keys::population(entries));
+    Box::new(subject)
+}
+
+/// Fills each of the sources with the first `entries` keys.
+pub fn fill_all(mut sources: Vec<Box<dyn Source>>, entries: u64) -> Vec<Box<dyn Source>> {
+    let keys = keys::population(entries);
+    sources.iter_mut().for_each(|source| source.fill(&keys));
+    sources
 }
 
 /// A runner of tasks that are not of the common kinds, a thread for each.
@@ -277,7 +293,7 @@ mod tests {
     use crate::keys::Popularity;
 
     fn runner(threads: usize) -> Box<dyn Runner> {
-        let mut map = subject::BareMap::with_capacity(0);
+        let mut map = BareMap::with_capacity(0);
         map.fill(&keys::population(100));
         map.runner(&Plan::Read(keys::stream(Popularity::Uniform, 100, 1000)), threads)
     }

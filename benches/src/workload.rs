@@ -170,10 +170,7 @@ impl<S: Subject> Task for Churn<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        keys::Popularity,
-        subject::{BareMap, fill},
-    };
+    use crate::{keys::Popularity, peers::BareMap, subject::fill};
 
     #[test]
     fn reads_of_a_filled_map_all_hit() {

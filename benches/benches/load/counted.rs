@@ -10,8 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use benches::{
+    ours::Ours,
+    peers::{Moka, QuickCache},
     stats::median,
-    subject::{Loads, Moka, Ours, QuickCache, Subject, TTL},
+    subject::{Loads, Subject, TTL},
     suite::Suite,
 };
 use cache_core::{Cache, RandomState};
@@ -123,8 +125,8 @@ fn failing(takes: Duration) -> Vec<Turn<'static>> {
         together(|| assert!(quick.get_or_insert_with(&key, || fail(loads)).is_err()))
     };
     vec![
-        (Ours::NAME, Box::new(own)),
-        (Moka::NAME, Box::new(moka)),
+        (<Ours>::NAME, Box::new(own)),
+        (<Moka>::NAME, Box::new(moka)),
         (QuickCache::NAME, Box::new(quick)),
     ]
 }
@@ -171,7 +173,7 @@ fn tasks(runtime: &Runtime) -> Vec<Turn<'_>> {
             value
         }
     });
-    vec![(Ours::NAME, own), (Moka::NAME, moka), (QuickCache::NAME, quick)]
+    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (QuickCache::NAME, quick)]
 }
 
 /// Tasks outlive the borrow of the counter that a turn is given, so they count in one of their own.

@@ -16,8 +16,10 @@ use benches::{
     args::Args,
     keys::{self, Popularity},
     loads::{GetWith, Plain},
-    runner::Source,
-    subject::{Loads, Moka, Ours, OursTicking, QuickCache, Subject},
+    ours::{Ours, Ticking},
+    peers::{Moka, QuickCache},
+    runner::{self, Source},
+    subject::Subject,
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -58,36 +60,26 @@ fn misses(capacity: u64, size: &str) -> Vec<Case> {
 
 /// Caches with twice the room that the entries take, so that nothing is evicted.
 fn present(entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
     let mut own = GetWith::<Ours>::with_capacity(2 * entries);
-    own.fill(&keys);
-    let plain = Plain(own.0.clone());
+    own.fill(&keys::population(entries));
+    let plain = own.0.used_as::<Plain>();
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(own), Box::new(plain)];
-    sources.extend(others(2 * entries, &keys));
+    sources.extend(others(2 * entries, entries));
     sources
 }
 
 fn full(capacity: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(capacity);
-    let own = filled(GetWith::<Ours>::with_capacity(capacity), &keys);
-    let plain = filled(Plain::with_capacity(capacity), &keys);
+    let own = runner::filled::<GetWith<Ours>>(capacity, capacity);
+    let plain = runner::filled::<Ours<Plain>>(capacity, capacity);
     let mut sources = vec![own, plain];
-    sources.extend(others(capacity, &keys));
+    sources.extend(others(capacity, capacity));
     sources
 }
 
-fn others(capacity: u64, keys: &[u64]) -> [Box<dyn Source>; 3] {
-    fn other<S: Loads>(capacity: u64, keys: &[u64]) -> Box<dyn Source> {
-        filled(GetWith::<S>::with_capacity(capacity), keys)
-    }
+fn others(capacity: u64, entries: u64) -> [Box<dyn Source>; 3] {
     [
-        other::<OursTicking>(capacity, keys),
-        other::<Moka>(capacity, keys),
-        other::<QuickCache>(capacity, keys),
+        runner::filled::<GetWith<Ours<Ticking>>>(capacity, entries),
+        runner::filled::<GetWith<Moka>>(capacity, entries),
+        runner::filled::<GetWith<QuickCache>>(capacity, entries),
     ]
-}
-
-fn filled(mut source: impl Source + 'static, keys: &[u64]) -> Box<dyn Source> {
-    source.fill(keys);
-    Box::new(source)
 }

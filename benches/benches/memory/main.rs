@@ -15,7 +15,10 @@ mod idle;
 
 use benches::{
     args::Args,
-    keys, report,
+    keys,
+    ours::{Ours, Ticking},
+    peers::{BareMap, Moka, QuickCache},
+    report,
     subject::{self, Label, Subject},
 };
 use serde_json::{Value, json};
@@ -103,11 +106,11 @@ fn main() -> ExitCode {
 /// while another is measured.
 fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
-    wanted::<subject::Ours>(args, capacity, &mut measured);
-    wanted::<subject::OursTicking>(args, capacity, &mut measured);
-    wanted::<subject::QuickCache>(args, capacity, &mut measured);
-    wanted::<subject::BareMap>(args, capacity, &mut measured);
-    wanted::<subject::Moka>(args, capacity, &mut measured);
+    wanted::<Ours>(args, capacity, &mut measured);
+    wanted::<Ours<Ticking>>(args, capacity, &mut measured);
+    wanted::<QuickCache>(args, capacity, &mut measured);
+    wanted::<BareMap>(args, capacity, &mut measured);
+    wanted::<Moka>(args, capacity, &mut measured);
     measured
 }
 
