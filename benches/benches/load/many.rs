@@ -14,7 +14,7 @@ use cache_core::Cache;
 
 /// Keys of a batch.
 const BATCH: usize = 100;
-/// Where keys begin that were never seen: beyond those that caches are filled from.
+/// The first rank of keys never seen: beyond those that caches are filled from.
 const UNSEEN: u64 = 1 << 60;
 
 /// Measures both: `many/hit` of present keys, `many/miss` of keys never seen.
@@ -34,16 +34,16 @@ fn both(capacity: u64, entries: u64) -> Vec<Box<dyn Source>> {
         keys::population(entries).into_iter().for_each(|key| cache.insert(key, key));
         cache
     };
-    [true, false].map(|together| Box::new(Way { cache: filled(), together }) as _).into()
+    [true, false].map(|together| Box::new(BatchSource { cache: filled(), together }) as _).into()
 }
 
-/// A cache, and whether it is asked for a batch or for its keys one by one.
-struct Way {
+/// A cache that is asked for batches, or for their keys one by one.
+struct BatchSource {
     cache: Cache<u64, u64>,
     together: bool,
 }
 
-impl Source for Way {
+impl Source for BatchSource {
     fn fill(&mut self, keys: &[u64]) {
         keys.iter().for_each(|&key| self.cache.insert(key, key));
     }
@@ -68,7 +68,7 @@ impl Source for Way {
     }
 }
 
-/// Where a batch's keys come from.
+/// The origin of a batch's keys.
 enum Keys {
     Present(Cursor),
     /// Ranks from here on.
@@ -80,7 +80,7 @@ struct Batches {
     together: bool,
     keys: Keys,
     batch: Vec<u64>,
-    /// Keys that were asked for and did not make a whole batch yet.
+    /// Operations that are due but do not make a whole batch yet.
     owed: usize,
 }
 
