@@ -1,15 +1,15 @@
-//! What the time costs that a hit asks for: the clocks that were candidates for the default, and those
-//! that come with the cache.
+//! What the reading of the time costs in a hit: the clocks that were candidates for the default,
+//! and those that come with the cache.
 //!
-//! * `clock/read`: nothing but readings, in a loop. They do not depend on each other, so the processor
-//!   may overlap them as far as the clock's instructions let it.
-//! * `clock/hit`: gets that find their entry, in caches that differ in their clock alone, beside one
+//! * `clock/read`: nothing but readings, in a loop. They do not depend on each other, so the
+//!   processor may overlap them where the clock's instructions allow it.
+//! * `clock/hit`: gets that find their entry, in caches that differ only in their clock, beside one
 //!   without a deadline, which reads none. What a clock costs is the difference to that one.
-//! * `clock/step`: by how much two successive readings that differ do differ; not timed.
+//! * `clock/step`: the difference between two successive readings that are not equal; not timed.
 //!
-//! A clock that does not come with the cache is called through a table of functions. `coarse, by table`
-//! is the default clock called so: what it costs beyond `coarse` is to be taken off `Instant` and
-//! `quanta`.
+//! A clock that does not come with the cache is called through a table of functions.
+//! `coarse, by table` is the default clock called so: subtract what it costs beyond `coarse` from
+//! `Instant` and `quanta`.
 #![forbid(unsafe_code)]
 
 use benches::{
@@ -50,7 +50,7 @@ trait Candidate: Clock + Clone {
     const LACKS: &'static str;
     /// The default: the one that the others are compared with.
     const DEFAULT: bool = false;
-    /// Do entries have a deadline, so that it is read?
+    /// `true` if entries have a deadline, so that the clock is read.
     const READ: bool = true;
 
     fn start() -> Self;
@@ -66,7 +66,7 @@ impl Candidate for MonotonicClock {
     }
 }
 
-/// The default, but the cache does not know it.
+/// The default clock in a type that the cache does not know.
 #[derive(Clone)]
 struct Stranger(MonotonicClock);
 
@@ -86,7 +86,7 @@ impl Candidate for Stranger {
     }
 }
 
-/// One that nobody reads.
+/// A clock that is never read.
 #[derive(Clone)]
 struct Unread(MonotonicClock);
 
@@ -106,7 +106,7 @@ impl Candidate for Unread {
     }
 }
 
-/// The standard library's: since its making, because an `Instant` has no number of its own.
+/// The standard library's. Counts from its making, because an `Instant` is not a number.
 #[derive(Clone)]
 struct Standard(Instant);
 
@@ -126,7 +126,7 @@ impl Candidate for Standard {
     }
 }
 
-/// quanta's, in the quickest way it offers to a number of nanoseconds.
+/// quanta's, by the quickest of its ways to a number of nanoseconds.
 #[derive(Clone)]
 struct Quanta {
     clock: quanta::Clock,
@@ -182,11 +182,11 @@ fn readers() -> Vec<Box<dyn Source>> {
     ]
 }
 
-/// A clock by itself.
+/// A clock without a cache.
 struct Reader<C>(C);
 
 impl<C: Candidate> Source for Reader<C> {
-    /// There is nothing to put a key into.
+    /// Does nothing: a clock holds no keys.
     fn fill(&mut self, _: &[u64]) {}
 
     fn runner(&self, _: &Plan, threads: usize) -> Box<dyn Runner> {
@@ -248,7 +248,7 @@ fn count_steps(steps: usize) -> Value {
         (TickingClock::NAME, Arc::new(TickingClock::start())),
     ];
     let step = |(name, clock): (&str, Arc<dyn Clock>)| {
-        // The first begins in the middle of a step of the clock, and only its end is used.
+        // The first begins in the middle of a step of the clock, so it is not counted.
         next_reading(&*clock);
         let seen: Vec<f64> = (0..steps).map(|_| next_reading(&*clock)).collect();
         let ns = median(&seen);
@@ -258,7 +258,7 @@ fn count_steps(steps: usize) -> Value {
     json!({ "case": "clock/step", "clocks": clocks.map(step) })
 }
 
-/// Waits for the clock to move on; by how many nanoseconds it did.
+/// Waits for the clock to move on; returns by how many nanoseconds it did.
 fn next_reading(clock: &dyn Clock) -> f64 {
     let before = clock.now();
     loop {

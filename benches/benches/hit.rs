@@ -1,8 +1,8 @@
 //! Hits: nothing but gets that find their entry.
 //!
 //! Three sizes (in the first-level cache, in the last-level cache, beyond) with uniform and Zipf
-//! keys, one and two threads; then two threads that ask for one and the same key, where any
-//! line that a hit writes goes to and fro between the cores. Capacity is twice the entries, so
+//! keys, one and two threads; then two threads that ask for one and the same key, where any cache
+//! line that a hit writes moves to and fro between the cores. Capacity is twice the entries, so
 //! that nothing is evicted even from an uneven shard.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Writes: new keys into a full cache, a read-through load that evicts, updates in place.
+//! Writes: new keys into a full cache, a read-through workload that evicts, updates in place.
 //!
 //! * `churn`: every operation inserts a key never seen before; a full cache, so each evicts.
 //! * `mixed`: Zipf keys out of ten times the capacity; 5 % insert, the others get, and insert
@@ -31,16 +31,16 @@ fn main() {
     suite.finish();
 }
 
-/// A whole capacity is replaced first: queues and what is remembered of evicted keys are then
-/// as they stay.
+/// A whole capacity is replaced first, so that the queues and the memory of evicted keys are in
+/// their steady state.
 fn churn(capacity: u64, size: &str) -> Vec<Case> {
     let case = |threads| Case::new(format!("churn/{size}/{threads}t"), threads, || Plan::Churn);
     [1, 2].map(|threads| case(threads).after(capacity)).into()
 }
 
 /// The stream must be longer than what a cache could remember, and than what a quick one gets
-/// through in all its rounds: on a second lap it would meet only keys of the first. The first
-/// four capacities' worth of operations fill the cache.
+/// through in all its rounds: a second lap would have only keys of the first. The first four
+/// capacities' worth of operations fill the cache.
 fn mixed(capacity: u64, size: &str, len: usize) -> Vec<Case> {
     let case = |threads| {
         let plan = move || {

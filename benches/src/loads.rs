@@ -2,7 +2,7 @@
 //!
 //! [`GetWith`] gets and inserts by `get_with` only. So the loops of [`crate::workload`], which know
 //! only `get` and `insert`, measure loads: reading a full cache is nothing but hits of `get_with`,
-//! and inserting keys never seen is nothing but loads. [`Plain`] is our cache without it, to compare.
+//! and inserting keys never seen is nothing but loads. [`Plain`] is our cache without it.
 
 use crate::{
     ours::{Builder, Variant},

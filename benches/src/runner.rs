@@ -1,4 +1,4 @@
-//! One subject in one case: its threads, and how a slot of a few milliseconds is timed.
+//! One subject in one case: its threads, and the timing of a slot of a few milliseconds.
 //!
 //! A slot begins with a part that is not measured, because the subject before it has just filled
 //! the processor's caches with its own entries. Threads are started for the slot and end with
@@ -6,10 +6,10 @@
 //!
 //! Time per operation is wall time over the operations of ALL threads, the inverse of the
 //! throughput: with two threads that do not hinder each other it is half of what one takes. The
-//! wall time runs from the first thread's start to the last one's end. Adding up the rates that
-//! the threads see for themselves would be wrong: where the scheduler lets them run one after
-//! the other, each sees a machine of its own. Whether they do run at once is not in our hands,
-//! so a [`Control`] measures it and the tables say it.
+//! wall time runs from the first thread's start to the last one's end. Adding up the rates of the
+//! single threads would be wrong: where the scheduler lets them run one after the other, each has
+//! the whole machine while it runs. The benchmark cannot make them run at once, so a [`Control`]
+//! measures it and the tables say it.
 
 use crate::{
     keys,
@@ -29,20 +29,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Operations between two looks at the clock: microseconds, against which a look costs nothing.
+/// Operations between two readings of the clock: microseconds, against which a reading costs
+/// nothing.
 const PORTION: usize = 1024;
 
 /// The length of a slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Not measured.
+    /// Not measured, at the beginning.
     pub warm: Duration,
     /// Measured.
     pub measured: Duration,
 }
 
 impl Span {
-    /// A slot that measures for this long, after a quarter as much to warm up.
+    /// Makes a slot that measures for this long, after a quarter as much to warm up.
     pub fn measuring(measured: Duration) -> Span {
         Span { warm: measured / 4, measured }
     }
@@ -50,21 +51,21 @@ impl Span {
 
 /// A subject with its threads, ready to be timed.
 pub trait Runner {
-    /// How to print it.
+    /// Returns the label of its subject.
     fn label(&self) -> Label;
-    /// Works for a slot; nanoseconds per operation.
+    /// Works for a slot; returns the nanoseconds per operation.
     fn slot(&mut self, span: Span) -> f64;
-    /// Does that many operations, shared among the threads; the wall time.
+    /// Does that many operations, shared among the threads; returns the wall time.
     fn iterate(&mut self, ops: u64) -> Duration;
-    /// What the gets of all threads found so far.
+    /// Returns what the gets of all threads found so far.
     fn tally(&self) -> Tally;
 }
 
 /// A subject from which runners are made; one filling serves several cases.
 pub trait Source {
-    /// Puts the keys in.
+    /// Inserts the keys.
     fn fill(&mut self, keys: &[u64]);
-    /// Threads that follow the plan.
+    /// Makes a runner whose threads follow the plan.
     fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner>;
 }
 
@@ -92,14 +93,14 @@ impl<S: Subject> Source for S {
     }
 }
 
-/// Ours and all peers, in the order of the tables.
+/// Returns ours and all peers, in the order of the tables.
 pub fn every(capacity: u64) -> Vec<Box<dyn Source>> {
     let mut sources = bounded(capacity);
     sources.push(Box::new(BareMap::with_capacity(capacity)));
     sources
 }
 
-/// Those that evict.
+/// Returns those that evict.
 pub fn bounded(capacity: u64) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(<Ours>::with_capacity(capacity)),
@@ -123,7 +124,7 @@ pub fn fill_all(mut sources: Vec<Box<dyn Source>>, entries: u64) -> Vec<Box<dyn 
     sources
 }
 
-/// A runner of tasks that are not of the common kinds, a thread for each.
+/// Returns a runner of other tasks than those of a [`Plan`], a thread for each.
 pub fn of_tasks<T: Task>(label: Label, tasks: Vec<T>) -> Box<dyn Runner> {
     Box::new(Threads { label, tasks })
 }
@@ -139,23 +140,23 @@ impl<T: Task> Runner for Threads<T> {
     }
 
     fn slot(&mut self, span: Span) -> f64 {
-        let stretches = self.on_all(|task, _| {
+        let intervals = self.on_all(|task, _| {
             work_for(task, span.warm);
             work_for(task, span.measured)
         });
-        let ops: u64 = stretches.iter().map(|s| s.ops).sum();
-        wall(&stretches).as_nanos() as f64 / ops as f64
+        let ops: u64 = intervals.iter().map(|s| s.ops).sum();
+        wall(&intervals).as_nanos() as f64 / ops as f64
     }
 
     fn iterate(&mut self, ops: u64) -> Duration {
         let threads = self.tasks.len() as u64;
-        let stretches = self.on_all(|task, thread| {
+        let intervals = self.on_all(|task, thread| {
             let share = ops / threads + u64::from((thread as u64) < ops % threads);
             let start = Instant::now();
             task.run(share as usize);
-            Stretch { start, end: Instant::now(), ops: share }
+            Interval { start, end: Instant::now(), ops: share }
         });
-        wall(&stretches)
+        wall(&intervals)
     }
 
     fn tally(&self) -> Tally {
@@ -170,18 +171,18 @@ impl<T: Task> Threads<T> {
     /// Runs the work on every task at once: on this thread, which has a core already, and on one
     /// more for each task after the first.
     fn on_all<R: Send>(&mut self, work: impl Fn(&mut T, usize) -> R + Sync) -> Vec<R> {
-        let meeting = Meeting { expected: self.tasks.len(), arrived: AtomicUsize::new(0) };
+        let barrier = SpinBarrier { expected: self.tasks.len(), arrived: AtomicUsize::new(0) };
         let Some((first, others)) = self.tasks.split_first_mut() else { return Vec::new() };
         thread::scope(|scope| {
             let start = |(before, task)| {
-                let (meeting, work) = (&meeting, &work);
+                let (barrier, work) = (&barrier, &work);
                 scope.spawn(move || {
-                    meeting.attend();
+                    barrier.wait();
                     work(task, before + 1)
                 })
             };
             let running: Vec<_> = others.iter_mut().enumerate().map(start).collect();
-            meeting.attend();
+            barrier.wait();
             let mut results = vec![work(first, 0)];
             let join = |t: thread::ScopedJoinHandle<_>| t.join().expect("a thread panicked");
             results.extend(running.into_iter().map(join));
@@ -190,16 +191,16 @@ impl<T: Task> Threads<T> {
     }
 }
 
-/// Nobody starts before everybody is there: the first would run undisturbed for a while. Threads
-/// spin for it, because one that sleeps is often woken on the core of the one that wakes it.
-struct Meeting {
+/// A barrier before the work: without it the first thread would run undisturbed for a while.
+/// Threads spin, because one that sleeps is often woken on the core of the thread that wakes it.
+struct SpinBarrier {
     expected: usize,
     arrived: AtomicUsize,
 }
 
-impl Meeting {
-    fn attend(&self) {
-        // Relaxed: nothing is handed over here, only time is.
+impl SpinBarrier {
+    fn wait(&self) {
+        // Relaxed: the barrier publishes no data, it only aligns the starts.
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let mut looks = 0_u32;
         while self.arrived.load(Ordering::Relaxed) < self.expected {
@@ -211,21 +212,21 @@ impl Meeting {
 }
 
 /// What one thread did while it was timed.
-struct Stretch {
+struct Interval {
     start: Instant,
     end: Instant,
     ops: u64,
 }
 
-/// From the first start to the last end.
-fn wall(stretches: &[Stretch]) -> Duration {
-    let start = stretches.iter().map(|s| s.start).min();
-    let end = stretches.iter().map(|s| s.end).max();
+/// Returns the time from the first start to the last end.
+fn wall(intervals: &[Interval]) -> Duration {
+    let start = intervals.iter().map(|s| s.start).min();
+    let end = intervals.iter().map(|s| s.end).max();
     end.zip(start).map_or(Duration::ZERO, |(end, start)| end - start)
 }
 
 /// Works until `span` has passed.
-fn work_for(task: &mut impl Task, span: Duration) -> Stretch {
+fn work_for(task: &mut impl Task, span: Duration) -> Interval {
     let start = Instant::now();
     let mut ops = 0;
     loop {
@@ -233,12 +234,12 @@ fn work_for(task: &mut impl Task, span: Duration) -> Stretch {
         ops += PORTION as u64;
         let end = Instant::now();
         if end - start >= span {
-            return Stretch { start, end, ops };
+            return Interval { start, end, ops };
         }
     }
 }
 
-/// Arithmetic that shares nothing with anybody.
+/// Arithmetic that shares nothing between threads.
 struct Spin(u64);
 
 impl Task for Spin {
@@ -251,24 +252,24 @@ impl Task for Spin {
     }
 }
 
-/// Finds out how many cores the threads of a case really get: fewer than there are threads if
-/// other programs run, or if cores share their units.
+/// Measures how many cores the threads of a case really get: fewer than there are threads if other
+/// programs run, or if cores share their units.
 pub struct Control {
     threads: usize,
     span: Span,
-    /// The quickest that one thread was. Its median would not do: on a busy machine one thread
-    /// is held up, too, and two would seem to have more than two cores.
+    /// The quickest slot of one thread. The median would not do: on a busy machine one thread is
+    /// delayed too, and two would seem to have more than two cores.
     one: f64,
     all: Vec<f64>,
 }
 
 impl Control {
-    /// For that many threads.
+    /// Makes a control for that many threads.
     pub fn new(threads: usize, span: Span) -> Control {
         Control { threads, span, one: f64::INFINITY, all: Vec::new() }
     }
 
-    /// Arithmetic, a slot on one thread and a slot on all; nothing where one is all.
+    /// Runs arithmetic, a slot on one thread and a slot on all; does nothing for one thread.
     pub fn slot(&mut self) {
         if self.threads > 1 {
             self.one = self.one.min(self.time(1));
@@ -276,7 +277,7 @@ impl Control {
         }
     }
 
-    /// The cores of the median round; `None` for one thread.
+    /// Returns the cores of the median round; `None` for one thread.
     pub fn cores(&self) -> Option<f64> {
         (!self.all.is_empty()).then(|| self.one / median(&self.all))
     }
@@ -318,7 +319,7 @@ mod tests {
     fn wall_time_covers_threads_that_took_turns() {
         let ms = Duration::from_millis;
         let start = Instant::now();
-        let turns = [(0, 5), (5, 10)].map(|(from, to)| Stretch {
+        let turns = [(0, 5), (5, 10)].map(|(from, to)| Interval {
             start: start + ms(from),
             end: start + ms(to),
             ops: 1,

@@ -1,4 +1,5 @@
-//! What a benchmark asks of a cache, `u64 -> u64`. [`crate::ours`] and [`crate::peers`] implement it.
+//! The interface of a cache under test, `u64 -> u64`. [`crate::ours`] and [`crate::peers`]
+//! implement it.
 //!
 //! A second thread works with a clone. For a cache that is another handle to the same cache; for
 //! the bare map, which has no lock, it is a private copy. Everything is resolved at compile time:

@@ -1,6 +1,7 @@
 //! One run of a benchmark: its cases, and how the subjects of a case take turns.
 //!
-//! The rounds go A B C D, A B C D, ...: a slot each. See the crate's head for the reason.
+//! The rounds go A B C D, A B C D, ...: a slot each, so that whatever slows the machine for a while
+//! slows all subjects alike.
 
 use crate::{
     args::Args,
@@ -16,11 +17,11 @@ use std::time::Duration;
 /// Measured time of one slot.
 const SLOT: Duration = Duration::from_millis(20);
 
-/// One row of figures: what the subjects are asked to do.
+/// One table of figures: what the subjects are asked to do.
 pub struct Case {
     /// `bench/size/keys/threads`; filters look at this.
     pub name: String,
-    /// How many threads work at once.
+    /// The number of threads that work at once.
     pub threads: usize,
     /// Operations before the first round, so that what is measured is a cache in use.
     pub settle: u64,
@@ -34,13 +35,13 @@ impl Case {
         Case { name, threads, settle: 0, plan: Box::new(plan) }
     }
 
-    /// With that many operations before the first round.
+    /// Sets the number of operations before the first round.
     pub fn after(self, settle: u64) -> Case {
         Case { settle, ..self }
     }
 }
 
-/// Goes round the runners; `control` is called once in each round, before them.
+/// Goes round the runners. `control` is called at the beginning of each round.
 pub fn interleave(
     runners: &mut [Box<dyn Runner>],
     rounds: usize,
@@ -73,12 +74,12 @@ pub struct Suite {
     span: Span,
     criterion: Option<Criterion>,
     outcomes: Vec<Outcome>,
-    /// What was found out without rounds.
+    /// The results of the cases that are counted, for the JSON file.
     counted: Vec<Value>,
 }
 
 impl Suite {
-    /// Prints what the tables mean and gets ready.
+    /// Prints what the tables mean and prepares the run.
     pub fn start(bench: &'static str, args: Args) -> Suite {
         let (rounds, slot) = (args.rounds_or(31), args.pick(Duration::from_millis(1), SLOT));
         let criterion = args.criterion.then(|| configure(args.quick));
@@ -89,8 +90,8 @@ impl Suite {
         Suite { bench, args, rounds, span, criterion, outcomes: Vec::new(), counted: Vec::new() }
     }
 
-    /// Runs those of the cases that are wanted on one set of subjects, which is made only if
-    /// there are any.
+    /// Runs the cases that the filter selects on one set of subjects, which is made only if there
+    /// are any.
     pub fn group(&mut self, cases: Vec<Case>, setup: impl FnOnce() -> Vec<Box<dyn Source>>) {
         let wanted: Vec<Case> = cases.into_iter().filter(|c| self.args.wants(&c.name)).collect();
         if wanted.is_empty() {
@@ -108,8 +109,8 @@ impl Suite {
         }
     }
 
-    /// Finds something out that is counted, not timed in rounds: `count` prints it, and gives it for
-    /// the JSON file.
+    /// Runs a case that is counted, not timed in rounds: `count` prints the result, and returns it
+    /// for the JSON file.
     pub fn count(&mut self, name: &str, count: impl FnOnce() -> Value) {
         if self.criterion.is_none() && self.args.wants(name) {
             self.counted.push(count());
@@ -160,7 +161,8 @@ fn configure(quick: bool) -> Criterion {
     criterion
 }
 
-/// The same runners as a criterion group; criterion finishes with one before it begins the next.
+/// Measures the same runners as a criterion group. Criterion finishes one before it begins the
+/// next.
 fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Runner>>) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
@@ -176,13 +178,13 @@ mod tests {
     use crate::{subject::Label, workload::Tally};
     use std::{cell::RefCell, rc::Rc};
 
-    struct Noted {
+    struct Logged {
         name: &'static str,
         log: Rc<RefCell<String>>,
         ns: f64,
     }
 
-    impl Runner for Noted {
+    impl Runner for Logged {
         fn label(&self) -> Label {
             Label { name: self.name, lacks: "", ours: self.name == "a" }
         }
@@ -202,7 +204,7 @@ mod tests {
     fn rounds_alternate_between_subjects() {
         let log = Rc::new(RefCell::new(String::new()));
         let runner =
-            |name, ns| Box::new(Noted { name, log: Rc::clone(&log), ns }) as Box<dyn Runner>;
+            |name, ns| Box::new(Logged { name, log: Rc::clone(&log), ns }) as Box<dyn Runner>;
         let mut runners = vec![runner("a", 1.0), runner("b", 4.0)];
         let series =
             interleave(&mut runners, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));

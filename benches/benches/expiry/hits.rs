@@ -1,5 +1,5 @@
-//! A hit in caches that differ in what they know of time. Nothing expires, is refreshed or is stale while
-//! it is measured: this is what asking costs.
+//! A hit in caches that differ in their options of time. Nothing expires, is refreshed or is stale
+//! while it is measured: the figures are the cost of the check.
 
 use benches::{
     keys::{self, Popularity},
@@ -132,7 +132,7 @@ fn insert_own(cache: &Cache<u64, u64>, key: u64, value: u64) {
     cache.insert_with_ttl(key, value, TTL);
 }
 
-/// By a load, so that it knows what it took.
+/// By a load, so that the entry has a load time.
 fn load(cache: &Cache<u64, u64>, key: u64, value: u64) {
     cache.get_with(key, || value);
 }

@@ -1,12 +1,12 @@
-//! Loads: the loading call on keys that are there, on keys that are not, by many callers at once, and
-//! of many keys at once.
+//! Loads: the loading call on keys that are present, on keys that are not, by many callers at once,
+//! and of many keys at once.
 //!
 //! * `hit`: `get_with` of present keys, beside a plain `get` of the very same cache (`plain`).
 //! * `miss`: `get_with` of keys never seen, with a loader that does nothing; a full cache, so each
 //!   evicts. `plain` is an `insert` of such keys into a cache of ours.
 //! * `many`: batches of a hundred keys beside a hundred single calls, on two caches of ours.
-//! * `counted`: how often a loader runs for callers who come together, and how long that takes; see
-//!   `counted.rs`.
+//! * `counted`: how often a loader runs for callers that arrive together, and how long that takes;
+//!   see `counted.rs`.
 #![forbid(unsafe_code)]
 
 mod counted;
