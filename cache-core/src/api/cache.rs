@@ -66,8 +66,8 @@ pub struct Cache<K, V, S = RandomState> {
 pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
-    /// Takes the cache off the janitor's list when it drops.
-    _kept: Option<Registration>,
+    /// Deregisters the cache from the janitor when it drops.
+    _registration: Option<Registration>,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -111,11 +111,11 @@ where
     ) -> Result<Self, BuildError> {
         let mut problem = None;
         let inner = Standing::new(|weak: &Weak<Standing<Inner<K, V, S>>>| {
-            let kept = janitor.and_then(|period| {
-                let kept = janitor::keep(weak.clone(), period);
-                kept.map_err(|error| problem = Some(error)).ok()
+            let registration = janitor.and_then(|period| {
+                let registered = janitor::register(weak.clone(), period);
+                registered.map_err(|error| problem = Some(error)).ok()
             });
-            Inner { store, hasher, _kept: kept }
+            Inner { store, hasher, _registration: registration }
         });
         match problem {
             None => Ok(Cache { inner }),

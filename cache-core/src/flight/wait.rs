@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::flight::flight::Flight;
-use crate::flight::timer::{self, WakeTimer};
+use crate::flight::timer::WakeTimer;
 use crate::flight::wait_graph::{self, LoadNode};
 use crate::util::signal::Signal;
 
@@ -143,7 +143,7 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
             return Poll::Ready(Waited::TimedOut);
         }
         match &self.timer {
-            None => self.timer = Some(timer::set(deadline, context.waker().clone())),
+            None => self.timer = Some(WakeTimer::start(deadline, context.waker().clone())),
             // It has gone off since the time was read, and has called another waker.
             Some(timer) if !timer.set_waker(context.waker()) => {
                 return Poll::Ready(Waited::TimedOut);

@@ -6,6 +6,7 @@
 //! `fork` is the only file outside the table with `unsafe` code: the system calls of locks and of
 //! `fork` handlers.
 
+pub(crate) mod deadline_thread;
 pub(crate) mod fork;
 pub(crate) mod hash;
 pub(crate) mod panics;
