@@ -8,9 +8,9 @@
 
 use std::sync::OnceLock;
 
-use crate::flight::wait_graph::thread_number;
 use crate::util::fork::{self, Global};
 use crate::util::sync::process::Condvar;
+use crate::util::thread_slot;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl<T> Once<T> {
 /// The cells whose values are being made, by address, and the threads that make them.
 static MAKING: Global<Vec<(usize, usize)>> = Global::new(
     Vec::new(),
-    |making| making.retain(|(_, thread)| *thread == thread_number()),
+    |making| making.retain(|(_, thread)| *thread == thread_slot::identity()),
     || (),
 );
 /// One has come off the list.
@@ -74,7 +74,7 @@ struct Turn {
 impl Turn {
     /// Waits until nobody else makes it.
     fn take(cell: usize) -> Turn {
-        let own = thread_number();
+        let own = thread_slot::identity();
         let mut making = MAKING.lock();
         while let Some(&(_, thread)) = making.iter().find(|(other, _)| *other == cell) {
             if thread == own {

@@ -57,6 +57,7 @@ use crate::util::fork;
 use crate::util::hash::KeyHash;
 use crate::util::panics::drop_payload;
 use crate::util::sync::{Mutex, MutexGuard};
+use crate::util::thread_slot;
 
 mod rest;
 
@@ -172,7 +173,7 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
     fn note_poll(&self) {
         // Relaxed: read for a comparison with the reader's own number only, which he finds here
         // if it was he who stored it.
-        self.polled_by.store(wait_graph::thread_number(), Relaxed);
+        self.polled_by.store(thread_slot::identity(), Relaxed);
     }
 }
 
@@ -273,7 +274,7 @@ impl<V> Flight<V> {
     /// Is the loader a future that the calling thread was the last to poll? Then that thread must
     /// not block until it is ready: on a runtime of one thread it would never be polled again.
     pub(crate) fn was_polled_here(&self) -> bool {
-        self.polled_by.load(Relaxed) == wait_graph::thread_number()
+        self.polled_by.load(Relaxed) == thread_slot::identity()
     }
 
     pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
@@ -312,7 +313,7 @@ impl<V> Flight<V> {
         if is_driver || self.outcome.get().is_some() {
             return Err(waker);
         }
-        let (ticket, thread) = (waiting.next_ticket, wait_graph::thread_number());
+        let (ticket, thread) = (waiting.next_ticket, thread_slot::identity());
         waiting.next_ticket += 1;
         waiting.calls.insert(ticket, Waiter { waker, thread, blocks, inside });
         if blocks {
@@ -330,7 +331,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
         let mut waiting = self.waiting();
         let Some(call) = waiting.calls.get_mut(&ticket) else { return false };
         std::mem::swap(&mut call.waker, &mut waker);
-        call.thread = wait_graph::thread_number();
+        call.thread = thread_slot::identity();
         let rest = if waiting.driver == Some(ticket) { waiting.rest.take() } else { None };
         drop(waiting);
         rest.is_none_or(|rest| self.drive(rest, context))

@@ -39,16 +39,14 @@
 mod stack;
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::table::SharedSlot;
 use crate::util::hash::KeyHash;
-use crate::util::sync::thread_local;
 
 /// A load that runs, or several that have one loader.
 pub(crate) trait LoadNode: Any + Send + Sync {
@@ -91,26 +89,6 @@ impl LoadNode for BatchNode {
     fn includes(&self, address: usize) -> bool {
         self.0.iter().any(|load| load.includes(address))
     }
-}
-
-thread_local! {
-    /// Tells the calling thread from others, where it has asked before. Without a destructor, so that
-    /// it can be read as long as the thread lives.
-    static NUMBER: Cell<usize> = const { Cell::new(0) };
-}
-
-/// A number of the calling thread's own, never 0.
-pub(crate) fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let number = NUMBER.try_with(|number| {
-        if number.get() == 0 {
-            // Relaxed: only that no two get the same counts.
-            number.set(NEXT.fetch_add(1, Relaxed));
-        }
-        number.get()
-    });
-    // It is always there, but for a thread of a model that is ending.
-    number.unwrap_or(usize::MAX)
 }
 
 /// The thread runs the loader of a load until the guard drops.
