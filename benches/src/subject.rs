@@ -9,6 +9,7 @@
 //! about hashing than about caches.
 
 use ahash::RandomState;
+use cache_core::__private::testing::memory;
 use cache_core::{Cache, TickingClock};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -97,7 +98,7 @@ impl Subject for Ours {
         self.0.invalidate_all();
     }
     fn breakdown(&self) -> Vec<(&'static str, u64)> {
-        self.0.__memory().into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
+        memory(&self.0).into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
     }
     fn settle(&self) {
         self.0.run_pending_tasks();
@@ -139,7 +140,7 @@ impl Subject for OursTicking {
         self.0.invalidate_all();
     }
     fn breakdown(&self) -> Vec<(&'static str, u64)> {
-        self.0.__memory().into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
+        memory(&self.0).into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
     }
     fn settle(&self) {
         self.0.run_pending_tasks();

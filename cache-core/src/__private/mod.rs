@@ -30,6 +30,7 @@ mod once;
 mod outcome;
 mod settings;
 mod slot;
+pub mod testing;
 mod view;
 
 pub use bare::{Bare, BareValue};
