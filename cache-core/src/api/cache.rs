@@ -22,7 +22,7 @@ use crate::types::removal::RemovalCause;
 use crate::types::report::Policy;
 use crate::types::stats::Stats;
 use crate::types::status::Status;
-use crate::util::fork::{self, Standing};
+use crate::util::fork::{self, ForkAware};
 use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
@@ -60,7 +60,7 @@ use equivalent::Equivalent;
 /// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
 /// runs, memory of entries removed meanwhile is not reused.
 pub struct Cache<K, V, S = RandomState> {
-    pub(crate) inner: Arc<Standing<Inner<K, V, S>>>,
+    pub(crate) inner: Arc<ForkAware<Inner<K, V, S>>>,
 }
 
 pub(crate) struct Inner<K, V, S> {
@@ -110,7 +110,7 @@ where
         janitor: Option<Duration>,
     ) -> Result<Self, BuildError> {
         let mut problem = None;
-        let inner = Standing::new(|weak: &Weak<Standing<Inner<K, V, S>>>| {
+        let inner = ForkAware::new(|weak: &Weak<ForkAware<Inner<K, V, S>>>| {
             let registration = janitor.and_then(|period| {
                 let registered = janitor::register(weak.clone(), period);
                 registered.map_err(|error| problem = Some(error)).ok()
