@@ -9,10 +9,10 @@
 //!   first used.
 //! * So are the [gates](gate), for what is on no list: the locks of flights, cells that are set
 //!   once.
-//! * The locks of caches are many: they are *suspended*, free. A thread that acquires one finds that
-//!   a fork is under way, releases it and waits. So the memory of caches is read and not written:
-//!   to lock and unlock it would copy its pages twice. With 16,000 caches of 8 shards a fork took
-//!   610 to 850 ms that way.
+//! * The locks of caches are many: they are *suspended*, free. A thread that acquires one finds
+//!   that a fork is under way, releases it and waits. So the memory of caches is read and not
+//!   written: to lock and unlock it would copy its pages twice. With 16,000 caches of 8 shards a
+//!   fork took 610 to 850 ms that way.
 //!
 //! The locks are held for moments and never while the user's code runs, so a fork waits for moments
 //! only.
@@ -68,8 +68,8 @@ impl<T: Send> Global<T> {
 
     #[inline]
     pub(crate) fn lock(&'static self) -> MutexGuard<'static, T> {
-        // Relaxed: it is set after the value was listed, under the list's lock. A thread that sees it
-        // set need not see more: a fork that comes then acquires that lock and finds the value.
+        // Relaxed: it is set after the value was listed, under the list's lock. A thread that sees
+        // it set need not see more: a fork that comes then acquires that lock and finds the value.
         if !self.listed.load(Relaxed) {
             self.list();
         }
@@ -225,9 +225,9 @@ impl Caches {
         for listed in self.by_number.values().filter(|listed| listed.is_suspended) {
             // SAFETY: it is initialised, as there was a reference to it when it was marked, under
             // the lock of `self`, held ever since. The last reference may be dropped meanwhile, but
-            // not the contents: a `ForkAware` is dropped in its place, beginning with its `Listing`,
-            // which waits for that lock. An upgrade would be safe code, but would write to the
-            // memory of each cache, and might have to drop the cache.
+            // not the contents: a `ForkAware` is dropped in its place, beginning with its
+            // `Listing`, which waits for that lock. An upgrade would be safe code, but would write
+            // to the memory of each cache, and might have to drop the cache.
             visit(unsafe { &*listed.cache.as_ptr() });
         }
     }
@@ -355,8 +355,8 @@ unsafe fn release(in_child: bool) {
     if in_child {
         GENERATION.fetch_add(1, Relaxed);
     }
-    // SAFETY: the caller's promise, for each lock below: `prepare` has acquired it and forgotten the
-    // guard.
+    // SAFETY: the caller's promise, for each lock below: `prepare` has acquired it and forgotten
+    // the guard.
     unsafe {
         GATES.iter().for_each(|gate| gate.0.force_unlock());
         let globals = GLOBALS.make_guard_unchecked();
@@ -369,8 +369,8 @@ unsafe fn release(in_child: bool) {
         // one finds it.
         caches.mark();
     }
-    // SAFETY: they have been suspended since `prepare`. In a child there may also be a cache that was
-    // still being made then: no thread holds its locks either, see `RawLock::wait_for_fork`.
+    // SAFETY: they have been suspended since `prepare`. In a child there may also be a cache that
+    // was still being made then: no thread holds its locks either, see `RawLock::wait_for_fork`.
     caches.each(|cache| unsafe { cache.locks().resume(in_child) });
     set_forking(0);
     if in_child {

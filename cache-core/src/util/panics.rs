@@ -43,7 +43,8 @@ impl DeferredPanic {
         }
     }
 
-    /// Resumes the panic, if there was one; not during another panic, which would abort the program.
+    /// Resumes the panic, if there was one; not during another panic, which would abort the
+    /// program.
     #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.first

@@ -149,8 +149,8 @@ mod futex {
             }
         }
 
-        /// Returns `true` if a thread that has acquired the lock must release it, because the process
-        /// forks.
+        /// Returns `true` if a thread that has acquired the lock must release it, because the
+        /// process forks.
         #[inline]
         fn is_suspended() -> bool {
             LEVEL > 0 && FORKING.load(SeqCst) >= LEVEL
@@ -207,7 +207,8 @@ mod futex {
         unsafe fn resume(&self, in_child: bool) {
             // SAFETY: the lock is released through this only where no thread holds it: see below.
             let word = &unsafe { self.raw() }.0;
-            // Taken by a thread that was about to wait for the fork, and does not exist in the child.
+            // Taken by a thread that was about to wait for the fork, and does not exist in the
+            // child.
             if in_child && word.load(Relaxed) != FREE {
                 word.store(FREE, Relaxed);
             }
