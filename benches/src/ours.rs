@@ -1,6 +1,7 @@
 //! Our cache as a subject, in variants that differ in their configuration and in the calls used.
 
 use crate::subject::{Loads, Subject, TTL};
+use cache_core::__private::testing::memory;
 use cache_core::{Cache, CacheBuilder, TickingClock};
 use std::marker::PhantomData;
 
@@ -101,7 +102,7 @@ impl<V: Variant> Subject for Ours<V> {
         self.cache.invalidate_all();
     }
     fn breakdown(&self) -> Vec<(&'static str, u64)> {
-        self.cache.__memory().into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
+        memory(&self.cache).into_iter().map(|(part, bytes)| (part, bytes as u64)).collect()
     }
     fn settle(&self) {
         self.cache.run_pending_tasks();

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 
+use cache_core::__private::testing::validate;
+
 use crate::faults;
 use crate::random::Random;
 use crate::tracked::{ERRORS, Id, KEYS, VALUES};
@@ -15,7 +17,7 @@ pub(crate) fn verify(world: &World, random: &mut Random) {
         pass_all_deadlines(world);
     }
     for shelf in &world.shelves {
-        let validated = catch_unwind(AssertUnwindSafe(|| shelf.cache.__validate()));
+        let validated = catch_unwind(AssertUnwindSafe(|| validate(&shelf.cache)));
         faults::expect(validated.is_ok(), || format!("cache {} is not whole", shelf.name));
         if jumped && shelf.expires {
             verify_expired(shelf);
@@ -80,7 +82,7 @@ fn verify_shelf(shelf: &Shelf) {
 }
 
 fn verify_counters(world: &World) {
-    world.counters.__validate();
+    validate(&world.counters);
     world.counters.run_pending_tasks();
     for key in 0..COUNTERS {
         let counted = world.counted[key as usize].load(SeqCst);

@@ -5,6 +5,7 @@
 
 use super::counting;
 use ahash::RandomState;
+use cache_core::__private::testing::memory;
 use cache_core::{Cache, CacheBuilder, cached};
 use serde_json::{Value, json};
 use std::{thread::available_parallelism, time::Duration};
@@ -51,7 +52,7 @@ fn ours(name: &str, build: Build) -> Value {
         cache.invalidate_all();
         cache.run_pending_tasks();
     };
-    let parts = || cache.__memory();
+    let parts = || memory(&cache);
     row(name, before, get, || cache.insert(1, 1), tidy, parts)
 }
 
@@ -84,7 +85,7 @@ fn function() -> Value {
     let before = counting::live();
     squared(3);
     let one = counting::live().saturating_sub(before);
-    let parts = squared::cache().__memory();
+    let parts = memory(squared::cache());
     println!("{:<22}{:>8}{:>11}{one:>8}", "#[cached]", "", "");
     print_parts(&parts);
     json!({ "name": "#[cached]", "one": one })

@@ -34,6 +34,7 @@ mod return_kind;
 mod runtime;
 mod settings;
 mod storage;
+pub mod testing;
 mod type_probe;
 mod view;
 

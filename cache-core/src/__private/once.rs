@@ -8,9 +8,9 @@
 
 use std::sync::OnceLock;
 
-use crate::flight::wait_graph::thread_number;
 use crate::util::fork::{self, Global};
 use crate::util::sync::process::Condvar;
+use crate::util::thread_slot;
 
 /// A cell that is set once, and that survives a fork.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl<T> Once<T> {
 /// The cells whose values are being made, by address, and the threads that make them.
 static MAKING: Global<Vec<(usize, usize)>> = Global::new(
     Vec::new(),
-    |making| making.retain(|(_, thread)| *thread == thread_number()),
+    |making| making.retain(|(_, thread)| *thread == thread_slot::identity()),
     || (),
 );
 /// Notified when an entry is removed.
@@ -75,7 +75,7 @@ struct Turn {
 impl Turn {
     /// Waits until no other thread makes the value.
     fn take(cell: usize) -> Turn {
-        let own = thread_number();
+        let own = thread_slot::identity();
         let mut making = MAKING.lock();
         while let Some(&(_, thread)) = making.iter().find(|(other, _)| *other == cell) {
             if thread == own {

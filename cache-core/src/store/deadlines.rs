@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::shard::shard::NewEntry;
 use crate::store::store::{BoxedExpiry, Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
-use crate::types::info::EntryInfo;
+use crate::types::report::EntryInfo;
 use crate::util::hash::{Hashed, KeyHash};
 
 /// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].

@@ -44,7 +44,7 @@ use crate::types::removal::RemovalCause;
 use crate::types::stats::{Counters, Stats};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
-use crate::util::fork::Alone;
+use crate::util::fork::OnlyThread;
 use crate::util::hash::KeyHash;
 use crate::util::panics::{drop_payload, title};
 
@@ -199,14 +199,14 @@ impl<K, V> Store<K, V> {
     /// In a forked child, where there are no other threads and no lock is held: forgets what they
     /// were about.
     #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn after_fork(&self, alone: &Alone)
+    pub(crate) fn after_fork(&self, thread: &OnlyThread)
     where
         V: Send + Sync,
     {
-        let may_be_writing = self.table.forget_other_threads(alone);
+        let may_be_writing = self.table.forget_other_threads(thread);
         self.budget.forget_other_threads(crate::util::thread_slot::held());
         let mut weight = 0;
-        self.table.each_state(alone, |state| {
+        self.table.each_state(thread, |state| {
             state.loads.forget_other_threads();
             weight += state.policy.weight();
         });

@@ -1,0 +1,18 @@
+//! Hooks for the tests and the benchmarks of the cache itself.
+
+use crate::api::cache::Cache;
+
+/// Checks every invariant of the cache. Takes its locks, one shard at a time; no other thread may
+/// write meanwhile.
+///
+/// # Panics
+/// If an invariant is broken.
+pub fn validate<K, V, S>(cache: &Cache<K, V, S>) {
+    cache.store().validate();
+}
+
+/// Returns the bytes that the cache holds, by part. Takes its locks, one shard at a time.
+#[must_use]
+pub fn memory<K, V, S>(cache: &Cache<K, V, S>) -> Vec<(&'static str, usize)> {
+    cache.store().memory()
+}
