@@ -1,0 +1,497 @@
+//! The entry interface: computing a value from what is there, as if at one instant.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::tasks::{Gate, Polled, block_on};
+use crate::common::{Constant, Subject, TestHasher, in_every_configuration, must_end, panics};
+use cache_core::{Cache, CompResult, Entry, Op, RandomState, RemovalCause, Status};
+
+type Found = Option<Entry<u64, u64>>;
+
+fn plus_one(old: Found) -> u64 {
+    old.map_or(0, Entry::into_value) + 1
+}
+
+fn or_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    let entry = subject.entry(1).or_insert(10);
+    assert_eq!((*entry.key(), *entry.value(), entry.is_fresh()), (1, 10, true));
+    assert!(!entry.is_old_value_replaced());
+    let found = [
+        subject.entry(1).or_insert(11),
+        subject.entry_by_ref(&1).or_insert_with(|| unreachable!()),
+        subject.entry(1).or_default(),
+        subject.entry(1).or_try_insert_with(|| Err("unused")).unwrap(),
+        subject.entry(1).or_optionally_insert_with(|| None).unwrap(),
+        block_on(subject.entry(1).or_insert_with_async(async { unreachable!() })),
+        block_on(subject.entry(1).or_try_insert_with_async(async { Err("unused") })).unwrap(),
+        block_on(subject.entry(1).or_optionally_insert_with_async(async { None })).unwrap(),
+    ];
+    for entry in found {
+        assert_eq!((*entry.value(), entry.is_fresh()), (10, false));
+    }
+    assert_eq!(subject.entry(2).or_try_insert_with(|| Err("no")), Err(Arc::new("no")));
+    assert_eq!(subject.entry(2).or_optionally_insert_with(|| None), None);
+    let error = subject.entry(2).or_try_insert_with_async(async { Err("no") });
+    assert_eq!(block_on(error), Err(Arc::new("no")));
+    assert_eq!(subject.get(&2), None);
+    assert_eq!(subject.entry(2).or_default().into_value(), 0);
+    assert_eq!(subject.get(&2), Some(0));
+}
+
+#[test]
+fn or_methods_give_what_is_there_or_store() {
+    in_every_configuration!(or_methods);
+}
+
+fn and_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    let compute = |op| subject.entry(1).and_compute_with(|_| op);
+    assert_eq!(compute(Op::Nop), CompResult::StillNone(1));
+    assert_eq!(compute(Op::Remove), CompResult::StillNone(1));
+    let CompResult::Inserted(entry) = compute(Op::Put(5)) else { panic!("inserted") };
+    assert_eq!((*entry.value(), entry.is_fresh()), (5, true));
+    assert!(!entry.is_old_value_replaced());
+    subject.check_holds(1);
+    let CompResult::ReplacedWith(entry) = compute(Op::Put(6)) else { panic!("replaced") };
+    assert_eq!((*entry.value(), entry.is_fresh()), (6, true));
+    assert!(entry.is_old_value_replaced());
+    let CompResult::Unchanged(entry) = compute(Op::Nop) else { panic!("unchanged") };
+    assert_eq!((*entry.value(), entry.is_fresh()), (6, false));
+    subject.check_told(vec![(1, 5, RemovalCause::Replaced)]);
+    let failed = subject.entry(1).and_try_compute_with(|old| {
+        assert_eq!(old.map(Entry::into_value), Some(6));
+        Err::<Op<u64>, _>("no")
+    });
+    assert_eq!(failed, Err("no"));
+    let entry = subject.entry_by_ref(&1).and_upsert_with(plus_one);
+    assert_eq!((*entry.value(), entry.is_old_value_replaced()), (7, true));
+    let CompResult::Removed(entry) = compute(Op::Remove) else { panic!("removed") };
+    assert_eq!((*entry.value(), entry.is_fresh()), (7, false));
+    assert_eq!(subject.get(&1), None);
+    subject.check_holds(0);
+    subject.check_told(vec![(1, 6, RemovalCause::Replaced), (1, 7, RemovalCause::Explicit)]);
+    let entry = subject.entry(1).and_upsert_with(plus_one);
+    assert_eq!((*entry.value(), entry.is_old_value_replaced()), (1, false));
+}
+
+#[test]
+fn and_methods_do_what_the_closure_says() {
+    in_every_configuration!(and_methods);
+}
+
+fn async_and_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    let upsert = || subject.entry(1).and_upsert_with_async(|old| async { plus_one(old) });
+    assert_eq!(block_on(upsert()).into_value(), 1);
+    assert_eq!(block_on(upsert()).into_value(), 2);
+    let compute = |op| subject.entry(1).and_compute_with_async(move |_| async move { op });
+    assert!(matches!(block_on(compute(Op::Nop)), CompResult::Unchanged(_)));
+    assert!(matches!(block_on(compute(Op::Put(9))), CompResult::ReplacedWith(_)));
+    let fails = subject.entry(1).and_try_compute_with_async(|_| async { Err::<Op<u64>, _>("no") });
+    assert_eq!(block_on(fails), Err("no"));
+    assert_eq!(subject.get(&1), Some(9));
+    assert!(matches!(block_on(compute(Op::Remove)), CompResult::Removed(_)));
+    subject.check_holds(0);
+}
+
+#[test]
+fn async_and_methods_do_what_the_closure_says() {
+    in_every_configuration!(async_and_methods);
+}
+
+fn an_expired_entry_is_none<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    subject.put(1, 41);
+    subject.clock.advance(crate::common::TTL);
+    let gone = subject.expires();
+    let entry = subject.entry(1).and_upsert_with(plus_one);
+    assert_eq!(*entry.value(), if gone { 1 } else { 42 });
+    assert_eq!(entry.is_old_value_replaced(), !gone);
+    let cause = if gone { RemovalCause::Expired } else { RemovalCause::Replaced };
+    subject.check_told(vec![(1, 41, cause)]);
+}
+
+#[test]
+fn a_computation_is_not_shown_what_has_expired() {
+    in_every_configuration!(an_expired_entry_is_none);
+}
+
+fn count<S: TestHasher>(threads: u64, each: u64) {
+    let cache: Cache<u64, u64, S> = Cache::builder().build_with_hasher(S::default());
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let cache = &cache;
+            scope.spawn(move || {
+                for n in 0..each {
+                    let key = n % 3;
+                    if thread % 2 == 0 {
+                        cache.entry(key).and_upsert_with(plus_one);
+                    } else {
+                        let upsert = cache.entry(key).and_upsert_with_async(|old| async {
+                            crate::common::tasks::yield_once().await;
+                            plus_one(old)
+                        });
+                        block_on(upsert);
+                    }
+                }
+            });
+        }
+    });
+    let sum: u64 = (0..3).map(|key| cache.get(&key).unwrap()).sum();
+    assert_eq!(sum, threads * each, "none is lost");
+    cache.__validate();
+}
+
+#[test]
+fn computations_of_many_threads_and_tasks_lose_none() {
+    must_end(|| {
+        count::<RandomState>(4, 2000);
+        count::<Constant>(4, 500);
+    });
+}
+
+#[test]
+fn a_computation_waits_for_the_load_of_its_key_and_loads_wait_for_it() {
+    let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+    let passed = || {
+        let gate = &gate;
+        async move { gate.passed().await }
+    };
+    let load = Polled::pending(cache.get_with_async(1, async {
+        passed().await;
+        5
+    }));
+    let runs = AtomicUsize::new(0);
+    let mut compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+        runs.fetch_add(1, SeqCst);
+        async { plus_one(old) }
+    }));
+    assert!(compute.poll().is_none());
+    assert_eq!(runs.load(SeqCst), 0);
+    gate.open();
+    assert_eq!(load.finish(), 5);
+    assert_eq!(compute.finish().into_value(), 6, "it is shown what was loaded");
+
+    let gate = Gate::default();
+    let compute = Polled::pending(cache.entry(2).and_upsert_with_async(|_| async {
+        gate.passed().await;
+        8
+    }));
+    let waits = Polled::pending(cache.get_with_status_async(2, async { unreachable!() }));
+    let batch = Polled::pending(cache.get_many_with_async(&[2], |_| async { unreachable!() }));
+    gate.open();
+    assert_eq!(compute.finish().into_value(), 8);
+    assert_eq!(waits.finish(), (8, Status::Coalesced));
+    assert_eq!(batch.finish(), [Some(8)]);
+    cache.__validate();
+}
+
+/// One that removes, does nothing, fails, panics or is dropped leaves those who wait to load.
+#[test]
+fn a_load_that_waited_for_a_computation_without_a_value_loads() {
+    for ending in ["nop", "remove", "panic", "drop"] {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        let mut compute = Polled::pending(cache.entry(1).and_compute_with_async(|_| async {
+            gate.passed().await;
+            match ending {
+                "nop" => Op::Nop,
+                "remove" => Op::Remove,
+                _ => panic!("on purpose"),
+            }
+        }));
+        let waits = Polled::pending(cache.get_with_async(1, async { 4 }));
+        gate.open();
+        match ending {
+            "drop" => drop(compute),
+            "panic" => assert!(panics(|| compute.poll())),
+            _ => assert_eq!(compute.finish(), CompResult::StillNone(1)),
+        }
+        assert_eq!(waits.finish(), 4, "{ending}");
+        assert_eq!(cache.get(&1), Some(4));
+        cache.__validate();
+    }
+}
+
+#[test]
+fn a_hit_does_not_wait_for_a_computation() {
+    let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+    cache.insert(1, 3);
+    let compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+        let value = plus_one(old);
+        let gate = &gate;
+        async move {
+            gate.passed().await;
+            value
+        }
+    }));
+    assert_eq!((cache.get(&1), cache.get_with(1, || unreachable!())), (Some(3), 3));
+    assert_eq!(cache.get_many_with(&[1], |_| unreachable!()), [Some(3)]);
+    gate.open();
+    assert_eq!(compute.finish().into_value(), 4);
+    assert_eq!(cache.get(&1), Some(4));
+}
+
+/// A plain write does not wait. What was computed counts as stored before it, so the write stays.
+#[test]
+fn a_write_during_a_computation_comes_after_it() {
+    type Write = fn(&Cache<u64, u64>);
+    let writes: [(Write, Option<u64>); 5] = [
+        (|cache| cache.insert(1, 99), Some(99)),
+        (|cache| cache.invalidate(&1), None),
+        (|cache| assert_eq!(cache.remove(&1), Some(3)), None),
+        (|cache| cache.invalidate_all(), None),
+        (|cache| assert_eq!(cache.invalidate_entries_if(|_, _| true), 1), None),
+    ];
+    for (write, left) in writes {
+        for op in [Op::Put(50), Op::Remove, Op::Nop] {
+            let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+            cache.insert(1, 3);
+            let compute = Polled::pending(cache.entry(1).and_compute_with_async(|old| {
+                let gate = &gate;
+                async move {
+                    assert_eq!(old.map(Entry::into_value), Some(3));
+                    gate.passed().await;
+                    op
+                }
+            }));
+            write(&cache);
+            assert_eq!(cache.get(&1), left);
+            gate.open();
+            let told = match compute.finish() {
+                CompResult::ReplacedWith(entry) => *entry.value() == 50 && op == Op::Put(50),
+                CompResult::Removed(entry) => *entry.value() == 3 && op == Op::Remove,
+                CompResult::Unchanged(entry) => *entry.value() == 3 && op == Op::Nop,
+                _ => false,
+            };
+            assert!(told, "as if it had come before the write");
+            assert_eq!(cache.get(&1), left, "{op:?}");
+            cache.__validate();
+        }
+    }
+}
+
+/// A load that runs beside a computation (its caller cannot wait) is overtaken by what that stores.
+#[test]
+fn a_load_that_began_before_a_computation_stored_does_not_undo_it() {
+    let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+    let outer = Polled::pending(cache.get_with_async(1, async {
+        // Its own load cannot be waited for, so this one is alone.
+        cache
+            .get_with_async(1, async {
+                gate.passed().await;
+                7
+            })
+            .await
+    }));
+    cache.invalidate(&1);
+    assert_eq!(cache.entry(1).and_upsert_with(|_| 50).into_value(), 50);
+    assert!(matches!(cache.entry(1).and_compute_with(|_| Op::Remove), CompResult::Removed(_)));
+    gate.open();
+    assert_eq!(outer.finish(), 7);
+    assert_eq!(cache.get(&1), None);
+    cache.__validate();
+}
+
+#[test]
+fn a_computed_value_too_heavy_takes_the_old_one_with_it() {
+    let log = crate::common::Log::<u64, u64>::default();
+    let cache = Cache::builder()
+        .max_capacity(10)
+        .weigher(|_, value: &u64| *value as u32)
+        .eviction_listener(log.listener())
+        .build();
+    cache.insert(1, 5);
+    let entry = cache.entry(1).and_upsert_with(|_| 11);
+    assert_eq!((*entry.value(), cache.get(&1)), (11, None), "given, not stored");
+    assert_eq!(log.take(), [(1, 5, RemovalCause::Replaced), (1, 11, RemovalCause::Size)]);
+    cache.__validate();
+}
+
+#[test]
+fn a_computation_that_panics_changes_nothing() {
+    let cache = Cache::<u64, u64>::new(10);
+    cache.insert(1, 3);
+    assert!(panics(|| cache.entry(1).and_upsert_with(|_| panic!("on purpose"))));
+    assert!(panics(|| cache.entry(2).and_upsert_with(|_| panic!("on purpose"))));
+    assert_eq!((cache.get(&1), cache.get(&2)), (Some(3), None));
+    assert_eq!(cache.entry(1).and_upsert_with(plus_one).into_value(), 4);
+    cache.__validate();
+}
+
+/// A load that hangs keeps a computation waiting until patience ends, and is not stored over it.
+#[test]
+fn a_computation_goes_ahead_of_a_load_that_hangs() {
+    must_end(|| {
+        let cache: Cache<u64, u64> =
+            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
+        let gate = Gate::default();
+        let stuck = Polled::pending(cache.get_with_async(1, async {
+            gate.passed().await;
+            7
+        }));
+        let computes = cache.clone();
+        let compute = thread::spawn(move || computes.entry(1).and_upsert_with(plus_one));
+        assert_eq!(compute.join().unwrap().into_value(), 1);
+        gate.open();
+        assert_eq!(stuck.finish(), 7);
+        assert_eq!(cache.get(&1), Some(1));
+        cache.__validate();
+    });
+}
+
+/// A load that runs beside a computation began before that stored, so it is not stored after it, even
+/// where what was computed has left.
+#[test]
+fn a_load_inside_a_computation_is_not_stored_after_it() {
+    let (cache, gate) = (Cache::<u64, u64>::new(1), Gate::default());
+    let mut inside = None;
+    cache.entry(1).and_upsert_with(|_| {
+        let load = cache.get_with_async(1, async {
+            gate.passed().await;
+            7
+        });
+        inside = Some(Polled::pending(load));
+        50
+    });
+    cache.insert(2, 2);
+    assert_eq!(cache.get(&1), None, "evicted");
+    gate.open();
+    assert_eq!(inside.unwrap().finish(), 7);
+    assert_eq!(cache.get(&1), None);
+    cache.__validate();
+}
+
+#[test]
+fn a_refresh_that_hangs_does_not_undo_the_removal_by_a_computation() {
+    must_end(|| {
+        let cache: Cache<u64, u64> =
+            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
+        cache.insert(1, 3);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel();
+        let refreshing = cache.clone();
+        let refresh = thread::spawn(move || {
+            let load = || {
+                begun.send(()).unwrap();
+                ends.recv().unwrap()
+            };
+            refreshing.__refresh(1, load, |value| Some(value))
+        });
+        begins.recv().unwrap();
+        let removed = cache.entry(1).and_compute_with(|_| Op::Remove);
+        assert!(matches!(removed, CompResult::Removed(entry) if *entry.value() == 3));
+        end.send(4).unwrap();
+        assert_eq!(refresh.join().unwrap(), 4);
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    });
+}
+
+fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
+    subject.put(1, 41);
+    subject.entry(1).and_compute_with(|_| {
+        subject.clock.advance(crate::common::TTL);
+        Op::Remove
+    });
+    let cause = if subject.expires() { RemovalCause::Expired } else { RemovalCause::Explicit };
+    subject.check_told(vec![(1, 41, cause)]);
+    subject.check_holds(0);
+}
+
+#[test]
+fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so() {
+    in_every_configuration!(what_expires_meanwhile);
+}
+
+/// The ring passes through a computation that is itself inside a load.
+#[test]
+fn a_ring_through_a_computation_inside_a_load_ends() {
+    must_end(|| {
+        for _ in 0..50 {
+            let cache = Cache::<&str, u64>::new(10);
+            let begun = std::sync::Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    cache.get_with("a", || {
+                        let compute = |_| {
+                            begun.wait();
+                            cache.get_with("inside b", || 1)
+                        };
+                        cache.entry("inside a").and_upsert_with(compute).into_value()
+                    })
+                });
+                scope.spawn(|| {
+                    cache.get_with("b", || {
+                        cache.get_with("inside b", || {
+                            begun.wait();
+                            cache.get_with("a", || 2)
+                        })
+                    })
+                });
+            });
+            assert_eq!(cache.entry_count(), 4);
+            cache.__validate();
+        }
+    });
+}
+
+#[test]
+fn loads_that_waited_for_a_computation_that_failed_share_one() {
+    let (cache, first, second) = (Cache::<u64, u64>::new(10), Gate::default(), Gate::default());
+    let compute = Polled::pending(cache.entry(1).and_try_compute_with_async(|_| async {
+        first.passed().await;
+        Err::<Op<u64>, _>("no")
+    }));
+    let wait = || {
+        Polled::pending(cache.entry(1).or_insert_with_async(async {
+            second.passed().await;
+            4
+        }))
+    };
+    let mut waiting = [wait(), wait()];
+    first.open();
+    assert_eq!(compute.finish(), Err("no"));
+    waiting.iter_mut().for_each(|call| assert!(call.poll().is_none()));
+    second.open();
+    let fresh = waiting.map(|call| {
+        let entry = call.finish();
+        assert_eq!(*entry.value(), 4);
+        entry.is_fresh()
+    });
+    assert_eq!(fresh, [true, false], "one has loaded, the other was given that");
+}
+
+#[test]
+fn a_computation_counts_as_one_look_up() {
+    let cache = Cache::<u64, u64>::builder().record_stats().build();
+    for hits in 0..3 {
+        assert_eq!((cache.stats().hits, cache.stats().requests()), (hits, 2 * hits));
+        assert_eq!(cache.entry(9).and_compute_with(|_| Op::Nop), CompResult::StillNone(9));
+        cache.insert(1, 1);
+        cache.entry(1).and_compute_with(|_| Op::Nop);
+    }
+}
+
+/// What is left after a while is the same as if the key had been looked up, and not as if it had not.
+#[test]
+fn a_computation_counts_as_a_use() {
+    let left = |uses: fn(&Cache<u64, u64, crate::common::Identity>)| {
+        let cache = Cache::builder().max_capacity(100).build_with_hasher(crate::common::Identity);
+        (0..100).for_each(|key| cache.insert(key, key));
+        (0..3).for_each(|_| uses(&cache));
+        (100..180).for_each(|key| cache.insert(key, key));
+        (0..100).filter(|key| cache.contains_key(key)).collect::<Vec<u64>>()
+    };
+    let computed =
+        left(|cache| assert!(cache.entry(97).and_compute_with(|_| Op::Nop).into_entry().is_some()));
+    assert_eq!(computed, left(|cache| assert!(cache.get(&97).is_some())));
+    assert_ne!(computed, left(|_| {}));
+}
+
+#[test]
+fn entry_of_a_result_can_be_unwrapped() {
+    let cache = Cache::<u64, u64>::new(10);
+    assert_eq!(cache.entry(1).and_compute_with(|_| Op::Put(2)).unwrap().into_value(), 2);
+    assert_eq!(cache.entry(3).and_compute_with(|_| Op::Nop).into_entry(), None);
+    assert!(panics(|| cache.entry(3).and_compute_with(|_| Op::Nop).unwrap()));
+}

@@ -1,0 +1,153 @@
+//! Computations and loads during what is no write to their key, and during `invalidate_entries_if`,
+//! which may be one or not.
+
+use crate::common::tasks::{Gate, Polled};
+use crate::common::{Constant, TestHasher, must_end};
+use cache_core::{Cache, CompResult, Entry, Op, RandomState};
+
+type Found = Option<Entry<u64, u64>>;
+
+fn plus_one(old: Found) -> u64 {
+    old.map_or(0, Entry::into_value) + 1
+}
+
+/// Nothing was written to the key, so nothing may be lost: not for a condition that its entry does not
+/// meet, nor for a key that merely has the same hash.
+fn what_is_no_write_to_the_key<S: TestHasher>() {
+    type Other = fn(&dyn Fn(u64), &dyn Fn(u64));
+    let others: [Other; 2] = [|invalidate_if, _| invalidate_if(2), |_, write| write(2)];
+    for other in others {
+        let cache: Cache<u64, u64, S> = Cache::builder().build_with_hasher(S::default());
+        cache.insert(1, 1);
+        cache.insert(2, 2);
+        let meanwhile = || {
+            let invalidate_if = |n| _ = cache.invalidate_entries_if(|key, _| *key == n);
+            let write = |n| {
+                cache.insert(n, 20);
+                cache.invalidate(&n);
+                assert_eq!(cache.get_with(n, || 21), 21);
+                cache.entry(n).and_upsert_with(plus_one);
+                cache.remove(&n);
+            };
+            other(&invalidate_if, &write);
+        };
+        let entry = cache.entry(1).and_upsert_with(|old| {
+            meanwhile();
+            plus_one(old)
+        });
+        assert_eq!((*entry.value(), cache.get(&1)), (2, Some(2)));
+        let removed = cache.entry(1).and_compute_with(|_| {
+            meanwhile();
+            Op::Remove
+        });
+        assert!(matches!(removed, CompResult::Removed(_)));
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    }
+}
+
+#[test]
+fn a_computation_is_not_lost_for_the_sake_of_another_key() {
+    must_end(|| {
+        what_is_no_write_to_the_key::<RandomState>();
+        what_is_no_write_to_the_key::<Constant>();
+    });
+}
+
+/// Nor is a load, where all hashes are the same.
+#[test]
+fn a_load_is_not_overtaken_by_a_write_to_a_key_of_the_same_hash() {
+    must_end(|| {
+        let cache: Cache<u64, u64, Constant> = Cache::builder().build_with_hasher(Constant);
+        cache.get_with(1, || {
+            cache.insert(2, 2);
+            cache.invalidate(&3);
+            cache.remove(&2);
+            1
+        });
+        assert_eq!(cache.get(&1), Some(1), "stored");
+        cache.get_with(4, || {
+            cache.invalidate(&4);
+            4
+        });
+        assert_eq!(cache.get(&4), None, "overtaken by a write to its own key");
+        cache.__validate();
+    });
+}
+
+#[test]
+fn a_condition_that_the_entry_meets_overtakes_its_computation() {
+    must_end(|| {
+        let cache = Cache::<u64, u64>::new(10);
+        cache.insert(1, 1);
+        let entry = cache.entry(1).and_upsert_with(|old| {
+            assert_eq!(cache.invalidate_entries_if(|key, _| *key == 1), 1);
+            plus_one(old)
+        });
+        assert_eq!((*entry.value(), cache.get(&1)), (2, None), "it came before");
+        // One that was shown nothing may be about to store what the condition is about.
+        let entry = cache.entry(2).and_upsert_with(|_| {
+            assert_eq!(cache.invalidate_entries_if(|_, _| true), 0);
+            5
+        });
+        assert_eq!((*entry.value(), cache.get(&2)), (5, None));
+        cache.__validate();
+    });
+}
+
+/// What was computed from a condemned entry is condemned with it, also if it is stored after the
+/// condition has looked at that entry and before it is removed.
+#[test]
+fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
+    let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+    cache.insert(1, 3);
+    let mut compute = Some(Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+        let (gate, value) = (&gate, plus_one(old));
+        async move {
+            gate.passed().await;
+            value
+        }
+    })));
+    let mut seen = Vec::new();
+    let removed = cache.invalidate_entries_if(|_, value| {
+        seen.push(*value);
+        gate.open();
+        if let Some(compute) = compute.take() {
+            assert_eq!(compute.finish().into_value(), 4);
+        }
+        true
+    });
+    assert_eq!((removed, cache.get(&1), seen), (1, None, vec![3, 4]));
+    cache.__validate();
+}
+
+/// The same where the entry has gone by itself, so that there is nothing to be removed.
+#[test]
+fn a_condition_overtakes_what_is_computed_from_an_entry_that_has_gone() {
+    for gone_before in [true, false] {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        cache.insert(1, 3);
+        let compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
+            let (gate, value) = (&gate, plus_one(old));
+            async move {
+                gate.passed().await;
+                value
+            }
+        }));
+        let evict = || (100..200).for_each(|other| cache.insert(other, other));
+        let mut there = !gone_before;
+        if gone_before {
+            evict();
+        }
+        cache.invalidate_entries_if(|key, _| {
+            if std::mem::replace(&mut there, false) {
+                evict();
+            }
+            *key == 1
+        });
+        gate.open();
+        assert_eq!(compute.finish().into_value(), 4);
+        assert_eq!(cache.get(&1), None);
+        cache.__validate();
+    }
+}

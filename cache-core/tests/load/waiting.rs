@@ -1,0 +1,268 @@
+//! Those who wait for a load: each keeps his own place, and is woken at the right time, on the right
+//! thread.
+
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::thread;
+
+use crate::common::patience::{Patience, with_patience};
+use crate::common::tasks::{Gate, Polled};
+use crate::common::{must_end, panics, wait_until};
+use cache_core::{Cache, Op, Status};
+
+/// A test in which callers lose patience.
+#[track_caller]
+fn losing_patience(test: impl Fn(Patience) + Send + 'static) {
+    must_end(|| with_patience(test));
+}
+
+async fn after<T>(gate: &Gate, value: T) -> T {
+    gate.passed().await;
+    value
+}
+
+#[test]
+fn who_stops_waiting_gives_up_no_place_but_his_own() {
+    for leaves in 0..3 {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        let leader = Polled::pending(cache.get_with_async(1, after(&gate, 1)));
+        let wait = || Polled::pending(cache.get_with_async(1, async { unreachable!() }));
+        let mut waiting: Vec<_> = (0..3).map(|_| wait()).collect();
+        drop(waiting.remove(leaves));
+        gate.open();
+        assert_eq!(leader.finish(), 1);
+        for call in waiting {
+            assert_eq!(call.wakes.count(), 1);
+            assert_eq!(call.finish(), 1);
+        }
+    }
+}
+
+#[test]
+fn who_moves_changes_no_waker_but_his_own() {
+    for moves in 0..3 {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        let leader = Polled::pending(cache.get_with_async(1, after(&gate, 1)));
+        let wait = || Polled::pending(cache.get_with_async(1, async { unreachable!() }));
+        let mut waiting: Vec<_> = (0..3).map(|_| wait()).collect();
+        let old = std::mem::take(&mut waiting[moves].wakes);
+        assert!(waiting[moves].poll().is_none());
+        gate.open();
+        assert_eq!(leader.finish(), 1);
+        assert!(waiting.iter().all(|call| call.wakes.count() == 1));
+        assert_eq!(old.count(), 0);
+    }
+}
+
+type SendFuture<'f> = Pin<Box<dyn Future<Output = u64> + Send + 'f>>;
+
+fn poll_on_another_thread(future: &mut SendFuture<'_>) {
+    thread::scope(|scope| {
+        let poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        assert!(scope.spawn(poll).join().unwrap());
+    });
+}
+
+/// The thread that was the last to poll is the one that must not block.
+#[test]
+fn a_load_that_has_moved_to_this_thread_is_not_waited_for_here() {
+    must_end(|| {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, after(&gate, 1)));
+        poll_on_another_thread(&mut load);
+        assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(cache.get_with_status(1, || 2), (2, Status::Loaded));
+    });
+}
+
+#[test]
+fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+        let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, std::future::pending()));
+        assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        poll_on_another_thread(&mut load);
+        let value = cache.get_with(1, || {
+            // Who has waited takes the stuck load's place, so that others join this one. A load that
+            // had not waited would be alone.
+            let joins = || drop(Polled::pending(cache.get_with_async(1, async { 3 })));
+            let joined = thread::scope(|scope| scope.spawn(|| it.step(joins)).join());
+            joined.unwrap_or_else(|panic| resume_unwind(panic));
+            2
+        });
+        assert_eq!(value, 2);
+    });
+}
+
+/// Each poll may come with another waker: patience ends where the task is.
+#[test]
+fn a_task_that_moves_loses_patience_where_it_is() {
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+        let _stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
+        let (mut waits, old) = it.step(|| {
+            let mut waits = Polled::pending(cache.get_with_async(1, async { 2 }));
+            let old = std::mem::take(&mut waits.wakes);
+            assert_eq!(waits.poll(), None);
+            (waits, old)
+        });
+        wait_until(|| waits.wakes.count() == 1);
+        assert_eq!((waits.poll(), old.count()), (Some(2), 0));
+    });
+}
+
+/// What stands below on the stack cannot go on before this call returns, whoever began what.
+#[test]
+fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside() {
+    must_end(|| {
+        let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
+        let mut began_outside = Polled::pending(cache.get_with_async(2, async {
+            gate.passed().await;
+            cache.get_with_async(1, async { 7 }).await
+        }));
+        let value = cache.get_with(1, || {
+            gate.open();
+            began_outside.poll().expect("would wait for what it is polled inside of")
+        });
+        assert_eq!(value, 7);
+    });
+}
+
+/// The load that takes a stuck one's place may be stuck too.
+#[test]
+fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+        let gate = Gate::default();
+        let stuck = || cache.get_with_async(1, std::future::pending());
+        let _first = Polled::pending(stuck());
+        let mut second = it.step(|| Polled::pending(stuck()));
+        wait_until(|| second.wakes.count() == 1);
+        assert!(second.poll().is_none(), "leads, and is stuck too");
+        let mut third = it.step(|| Polled::pending(cache.get_with_async(1, after(&gate, 3))));
+        wait_until(|| third.wakes.count() == 1);
+        assert!(third.poll().is_none(), "leads");
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { unreachable!() })));
+        gate.open();
+        assert_eq!((third.finish(), later.finish()), (3, 3));
+        assert_eq!(cache.get(&1), Some(3));
+    });
+}
+
+/// Who loads alone is joined by nobody, so who comes later waits for the load that is stuck.
+#[test]
+fn who_gives_up_twice_is_not_joined() {
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
+        let gate = Gate::default();
+        let stuck = || cache.get_with_async(1, std::future::pending());
+        let _first = Polled::pending(stuck());
+        let (mut second, mut third) = it.step(|| {
+            let load = cache.get_with_async(1, after(&gate, 3));
+            (Polled::pending(stuck()), Polled::pending(load))
+        });
+        wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
+        assert!(second.poll().is_none(), "leads, and is stuck too");
+        assert!(it.step(|| third.poll()).is_none(), "joins the second");
+        wait_until(|| third.wakes.count() == 2);
+        assert!(third.poll().is_none(), "loads alone");
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
+        gate.open();
+        assert_eq!(third.finish(), 3);
+        drop(second);
+        assert_eq!(later.finish(), 3, "looks again, and finds it");
+        assert_eq!(cache.stats().coalesced, 0, "of no flight");
+    });
+}
+
+#[test]
+fn a_batch_that_gives_up_twice_is_not_joined() {
+    losing_patience(|it| {
+        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
+        let gate = Gate::default();
+        let stuck = || cache.get_with_async(1, std::future::pending());
+        let _first = Polled::pending(stuck());
+        let (mut second, mut batch) = it.step(|| {
+            let batch = cache.get_many_with_async(&[1], |_| after(&gate, vec![(1, 3)]));
+            (Polled::pending(stuck()), Polled::pending(batch))
+        });
+        wait_until(|| second.wakes.count() == 1 && batch.wakes.count() == 1);
+        assert!(second.poll().is_none(), "leads, and is stuck too");
+        assert!(it.step(|| batch.poll()).is_none(), "joins the second");
+        wait_until(|| batch.wakes.count() == 2);
+        assert!(batch.poll().is_none(), "loads alone");
+        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
+        gate.open();
+        assert_eq!(batch.finish(), [Some(3)]);
+        drop(second);
+        assert_eq!(later.finish(), 3, "looks again, and finds it");
+        assert_eq!(cache.stats().coalesced, 0, "of no flight");
+    });
+}
+
+/// A key that can be counted.
+#[derive(Clone)]
+struct Counted(u64, #[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Counted {}
+
+/// While the cache lives, that is.
+#[test]
+fn loads_that_store_nothing_keep_no_key() {
+    type Load = fn(&Cache<Counted, u64>, Counted);
+    let loads: [Load; 6] = [
+        |cache, key| assert_eq!(cache.optionally_get_with(key, || None), None),
+        |cache, key| assert!(panics(|| cache.get_with(key, || panic!("on purpose")))),
+        |cache, key| {
+            assert_eq!(
+                cache.get_with(key.clone(), || {
+                    cache.invalidate(&key);
+                    1
+                }),
+                1
+            )
+        },
+        |cache, key| drop(Polled::pending(cache.get_with_async(key, std::future::pending()))),
+        |cache, key| assert_eq!(cache.get_many_with(&[key], |_| Vec::new()), [None]),
+        |cache, key| assert!(cache.entry(key).and_compute_with(|_| Op::Nop).into_entry().is_none()),
+    ];
+    for load in loads {
+        let (cache, alive) = (Cache::new(100), Arc::new(()));
+        (0..200).for_each(|key| load(&cache, Counted(key, Arc::clone(&alive))));
+        cache.run_pending_tasks();
+        assert_eq!(Arc::strong_count(&alive), 1);
+        cache.__validate();
+    }
+}
+
+/// In a cache of one shard, so that the register of loads is the same.
+#[test]
+fn a_write_of_another_key_does_not_overtake_a_load_that_runs_beside_another() {
+    must_end(|| {
+        let cache = Cache::<u64, u64>::new(10);
+        cache.get_with(1, || {
+            cache.get_with(1, || {
+                cache.invalidate(&2);
+                5
+            });
+            6
+        });
+        assert_eq!(cache.get(&1), Some(5), "the first to be made");
+    });
+}
