@@ -2,9 +2,21 @@
 //! anew there, `fork_anew.rs` tests.
 #![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/forks.rs"]
-mod forks;
+mod common {
+    #[allow(dead_code, unused_imports, unused_macros, reason = "other binaries use the rest")]
+    pub(crate) mod configurations;
+    pub(crate) mod forks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod hashers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod numbers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod testing;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,9 +26,12 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, RandomState, TickingClock};
+use common::configurations::{Subject, every};
+use common::forks::{fork, forking};
+use common::numbers::Numbers;
 use common::tasks::Polled;
-use common::{Numbers, Subject, every, wait_until};
-use forks::{fork, forking};
+use common::testing::validate;
+use common::threads::wait_until;
 
 type Counts = Cache<u64, Arc<u64>>;
 
@@ -45,7 +60,7 @@ fn use_it(cache: &Counts) {
         (0..2 * room.min(2_000)).for_each(|key| cache.insert(key, Arc::new(key)));
         assert!(room > 2_000 || cache.entry_count() == room, "{} of {room}", cache.entry_count());
     }
-    cache.__validate();
+    validate(cache);
     // Threads of the child.
     thread::scope(|scope| {
         for seed in 0..2 {
@@ -54,7 +69,7 @@ fn use_it(cache: &Counts) {
     });
     cache.invalidate_all();
     cache.run_pending_tasks();
-    cache.__validate();
+    validate(cache);
     assert_eq!(cache.entry_count(), 0);
 }
 
@@ -168,7 +183,7 @@ fn what_vanished_threads_were_about_holds_nothing_back() {
                 assert!(alive <= 1, "{alive} values are kept");
                 (10..100).for_each(|key| it.put(key, Arc::new(key)));
                 assert_eq!(cache.entry_count(), it.room().min(90 + 3));
-                cache.__validate();
+                validate(cache);
                 cache.invalidate_all();
                 it.check_holds(0);
             });
@@ -219,7 +234,7 @@ fn loads_of_vanished_threads_are_handed_over_at_once() {
                 assert_eq!(**cache.entry(10).and_upsert_with(|_| Arc::new(30)).value(), 30);
                 assert_eq!(loading.get(&1).as_deref(), Ok(&1));
                 assert_eq!(loading.refresh(&1).as_deref(), Ok(&1));
-                cache.__validate();
+                validate(cache);
             });
             drop(end);
         });
@@ -335,7 +350,7 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
             cache.view(&forks(number % 40), |value| now_and_then(value.0));
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(cache);
     }
     forking(|| {
         let cache = make();

@@ -2,9 +2,13 @@
 //! turn, and caches are built that others were building.
 #![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/forks.rs"]
-mod forks;
+mod common {
+    pub(crate) mod forks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -12,9 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, Clock, FakeClock, TickingClock};
+use common::forks::{fork, forking};
 use common::tasks::Polled;
-use common::wait_until;
-use forks::{fork, forking};
+use common::threads::wait_until;
 
 type Counts = Cache<u64, Arc<u64>>;
 

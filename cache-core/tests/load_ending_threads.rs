@@ -1,7 +1,17 @@
 //! Loads on a thread that is ending: in destructors of thread-locals that are older than what the
 //! cache keeps for the thread, and so run after it is gone.
 
-mod common;
+mod common {
+    pub(crate) mod ending;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod hashers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod testing;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +22,10 @@ use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
 use common::ending::at_the_end_of_a_thread;
+use common::hashers::{Constant, TestHasher};
 use common::tasks::block_on;
-use common::{Constant, TestHasher, must_end};
+use common::testing::validate;
+use common::threads::must_end;
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -71,7 +83,7 @@ fn nested_loads<S: TestHasher>() {
         let own = cache.clone();
         assert_eq!(at_the_end_of_a_thread(move || load(&own)), 7);
         assert_eq!(cache.get(&1), Some(7));
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -106,7 +118,7 @@ fn a_ring_with_another_thread_ends() {
         });
         other.join().unwrap();
         assert!(cache.contains_key(&1) && cache.contains_key(&2));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -127,7 +139,7 @@ fn a_recursion_without_end_says_so() {
         });
         assert!(text.contains("a load of a key runs inside itself, 32 levels deep"), "{text}");
         assert_eq!(calls.load(SeqCst), 33);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -143,7 +155,7 @@ fn a_computation_inside_itself_panics() {
             *computed.expect_err("it panics").downcast::<String>().expect("a text")
         });
         assert!(text.contains("it would wait for itself for ever"), "{text}");
-        cache.__validate();
+        validate(&cache);
     });
 }
 

@@ -2,12 +2,18 @@
 
 #![cfg(feature = "macros")]
 
-mod common;
-#[path = "common/runs.rs"]
-mod runs;
+mod common {
+    pub(crate) mod panics;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod runs;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod testing;
+}
 
 use cache_core::{cached, macro_caches};
-use runs::run;
+use common::panics::{panics, silence_panics_on_purpose};
+use common::runs::run;
+use common::testing::validate;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `clear_all` is for all, the caches of the other tests too: one after another.
@@ -175,7 +181,7 @@ impl Drop for Touchy {
 #[test]
 fn clear_all_gets_past_a_drop_that_panics() {
     let _turn = alone();
-    common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     #[cached(companion = First)]
     fn first(n: u64) -> std::sync::Arc<Touchy> {
         std::sync::Arc::new(Touchy(n == 13))
@@ -186,9 +192,9 @@ fn clear_all_gets_past_a_drop_that_panics() {
     }
     drop(first(13));
     second(1);
-    assert!(common::panics(macro_caches::clear_all));
+    assert!(panics(macro_caches::clear_all));
     assert_eq!((First::get(13).is_none(), second::get(1)), (true, None));
-    First::cache().__validate();
+    validate(First::cache());
 }
 
 /// Many who call a generic function for the first time, all at once: each instance has one cache, and one

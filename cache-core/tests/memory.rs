@@ -4,7 +4,12 @@
 //! In a binary of its own, because it counts what the allocator gives and takes. For the same reason it
 //! has one test: nothing else must allocate meanwhile.
 
-mod common;
+mod common {
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod census;
+    pub(crate) mod numbers;
+    pub(crate) mod testing;
+}
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hash::Hash;
@@ -14,7 +19,9 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, FakeClock};
-use common::{Census, Token};
+use common::census::{Census, Token};
+use common::numbers::Numbers;
+use common::testing::{memory, validate};
 
 struct Counting;
 
@@ -78,7 +85,7 @@ fn comes_back<K, V>(
             _ => cache.invalidate_all(),
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         let left = HELD.load(SeqCst) - base;
         let allowed = empty / 4 + full / 200;
         assert!(left < allowed, "{name}, {way}: {left} of {full} bytes are left, empty: {empty}");
@@ -101,13 +108,13 @@ fn partly() {
     clock.advance(TTL);
     for _ in 0..2 {
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         let there = (0..MANY).filter(|n| cache.get(n) == Some(*n)).count() as u64;
         assert_eq!((there, cache.entry_count()), (MANY / 1000, MANY / 1000));
         // Blocks that are given out again have other owners.
         (0..MANY / 2).for_each(|n| cache.insert_with_ttl(MANY + n, n, TTL / 2));
         assert!((0..MANY / 2).all(|n| cache.get(&(MANY + n)) == Some(n)));
-        cache.__validate();
+        validate(&cache);
         clock.advance(TTL / 2 - Duration::from_nanos(1));
         (0..MANY / 2).for_each(|n| cache.invalidate(&(MANY + n)));
     }
@@ -122,7 +129,7 @@ fn under_a_reader() {
     cache.view(&7, |token| {
         cache.invalidate_all();
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         token.look();
         // New entries come meanwhile.
         (0..1000).for_each(|n| cache.insert(n, Arc::new(census.token())));
@@ -146,7 +153,7 @@ fn among_threads() {
             .map(|thread| {
                 let (cache, census) = (&cache, &census);
                 scope.spawn(move || {
-                    let mut numbers = common::Numbers::seeded(thread);
+                    let mut numbers = Numbers::seeded(thread);
                     for round in 0..30 {
                         for _ in 0..5_000 {
                             let key = numbers.below(10_000);
@@ -171,7 +178,7 @@ fn among_threads() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         done.store(true, SeqCst);
     });
-    cache.__validate();
+    validate(&cache);
     cache.invalidate_all();
     cache.run_pending_tasks();
     assert_eq!(census.alive(), 0);
@@ -207,7 +214,7 @@ fn as_much_as_entries_need<const SIZE: usize>(max: Option<u64>) {
         cache.insert(n % (2 * most).min(1000), value(n));
         check(cache.entry_count() + 1, "churned");
     }
-    cache.__validate();
+    validate(&cache);
     cache.invalidate_all();
     cache.run_pending_tasks();
     check(0, "emptied");
@@ -224,7 +231,7 @@ fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
         for way in ["made", "emptied", "removed"] {
             let held = (HELD.load(SeqCst) - before) as usize;
             let part = |name| {
-                let parts = cache.__memory();
+                let parts = memory(&cache);
                 let found = parts.into_iter().find(|part| part.0 == name);
                 found.expect("a part of this name").1
             };
@@ -235,7 +242,7 @@ fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
             assert!(
                 held < 5000 + lines + 700 * shards,
                 "{max}, {way}: {held}, {shards} shards, {:?}",
-                cache.__memory()
+                memory(&cache)
             );
             (0..2 * max.min(10_000)).for_each(|n| cache.insert(n, n));
             match way {

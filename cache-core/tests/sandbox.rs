@@ -5,7 +5,12 @@
 //! again.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
-mod common;
+mod common {
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod census;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod testing;
+}
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,7 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cache_core::Cache;
-use common::{Census, Token};
+use common::census::{Census, Token};
+use common::testing::validate;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter, apply_filter_all_threads,
@@ -95,7 +101,7 @@ fn goes_on(forbids: Forbids, for_all: bool) {
         barrier.wait();
         barrier.wait();
     });
-    cache.__validate();
+    validate(&cache);
     // Now it does, and whatever a reader of the old kind might have held is known to be free.
     assert!(cache.get(&1_000_000).is_none());
     cache.run_pending_tasks();
@@ -103,7 +109,7 @@ fn goes_on(forbids: Forbids, for_all: bool) {
     (0..2_000).for_each(|n| cache.insert(n, census.token()));
     cache.invalidate_all();
     assert_eq!(census.alive(), 0);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// Runs a case in a process of its own, or is that process.

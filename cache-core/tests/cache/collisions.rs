@@ -3,7 +3,10 @@
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
-use crate::common::{Constant, Numbers, TestHasher, must_end};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, RandomState};
 
 thread_local! {
@@ -54,7 +57,7 @@ fn writes_compare_each_key_of_the_same_hash_once() {
     ] {
         assert!(times <= KEYS, "{name}: {times} comparisons with {KEYS} keys");
     }
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn keys_of_one_hash_are_told_apart() {
             1 => assert!(cache.get(&key).is_none_or(|value| value == key)),
             _ => cache.insert(key, key),
         }
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -126,10 +129,10 @@ fn broken_keys<S: TestHasher>(max: u64) {
             });
         }
     });
-    cache.__validate();
+    validate(&cache);
     cache.invalidate_all();
     assert_eq!(cache.entry_count(), 0);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]

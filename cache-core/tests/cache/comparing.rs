@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::thread;
 
+use crate::common::configurations::{Life, Size, Subject, TTL, every};
 use crate::common::ending::at_the_end_of_a_thread;
+use crate::common::hashers::Constant;
+use crate::common::panics::silence_panics_on_purpose;
 use crate::common::tasks::Polled;
-use crate::common::{
-    Constant, Life, Size, Subject, TTL, every, must_end, silence_panics_on_purpose,
-};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, Op};
 
 thread_local! {
@@ -125,7 +127,7 @@ fn each_call_ends(
                 check_text(&text, name);
             }
             PENDING.take();
-            cache.__validate();
+            validate(cache);
         }
         // Nothing is left behind: no flight that would be waited for.
         assert_eq!(cache.get_with(Key(99), || 99), 99);
@@ -214,7 +216,7 @@ fn a_load_ends_though_eq_begins_one_of_its_key_at_each_comparison() {
                 check_text(&text, name);
             }
             PENDING.take();
-            cache.__validate();
+            validate(&cache);
             cache.invalidate_all();
             assert_eq!(cache.get_with(Key(77), || 5), 5);
             cache.invalidate_all();
@@ -243,7 +245,7 @@ fn threads_whose_eq_keeps_each_other_going_end() {
                     });
                 }
             });
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -260,7 +262,7 @@ fn calls_of_an_ending_thread_end_too() {
             call_with(move || inserting.insert(new_key(), 1), || own.insert(Key(77), 1))
         });
         check_text(&text.expect("it panics"), "insert");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -284,7 +286,7 @@ fn contention_alone_makes_no_call_panic() {
                 });
             }
         });
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -308,7 +310,7 @@ fn eq_may_store_what_takes_all_the_room_that_its_call_has_made() {
                 let own = cache.clone();
                 let act = move || own.insert(new_key(), own_weight);
                 panicked += usize::from(call_with(act, || cache.insert(Key(n), 1000)).is_some());
-                cache.__validate();
+                validate(&cache);
                 assert!(panicked > 0 || cache.contains_key(&Key(n)));
             }
             cache.invalidate_all();
@@ -338,7 +340,7 @@ fn eq_may_wait_for_a_thread_that_needs_the_room_that_its_call_has_made() {
                 }
             };
             assert_eq!(call_with(act, || cache.insert(Key(n), 1000)), None);
-            cache.__validate();
+            validate(&cache);
             assert!(cache.contains_key(&Key(n)));
         }
     });
@@ -354,7 +356,7 @@ fn replacing_condition(subject: &Subject<Key, u64, Constant>) {
         true
     });
     assert!(shown.get() < 1000, "{}", shown.get());
-    subject.cache.__validate();
+    validate(&subject.cache);
 }
 
 #[test]
@@ -375,7 +377,7 @@ fn overtaken_condition(subject: &Subject<Key, u64, Constant>) {
         key.0 == 3
     });
     assert!(shown < 1000, "{shown}");
-    subject.cache.__validate();
+    validate(&subject.cache);
 }
 
 #[test]
@@ -426,7 +428,7 @@ fn a_load_that_fails_ends_its_flight_though_eq_panics() {
             let mut again = Polled::new(cache.get_with_async(Key(1), async { 2 }));
             assert_eq!(again.poll(), Some(2), "nobody is waited for");
             drop(again);
-            cache.__validate();
+            validate(&cache);
         }
     });
 }

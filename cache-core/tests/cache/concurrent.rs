@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::common::{Constant, Identity, NANO, Numbers, TestHasher, must_end, occurrences};
+use super::support::{NANO, occurrences};
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, CacheBuilder, FakeClock, RandomState};
 
 /// Says at its end, by a panic too, that a group of threads is done.
@@ -93,7 +97,7 @@ fn keys_that_stay<S: TestHasher>(max: u64, others: u64, writes: u64) {
             });
         }
     });
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -180,7 +184,7 @@ fn bound_holds<S: TestHasher>(max: u64, weigher: Option<fn(&u64, &u64) -> u32>, 
                 assert!(weigher.is_some() || count <= max, "{count} > {max}");
             }
         });
-        cache.__validate();
+        validate(&cache);
         assert!(weigher.is_some() || cache.iter().count() as u64 <= max);
         assert!(cache.iter().count() as u64 <= cache.entry_count());
     }
@@ -189,7 +193,7 @@ fn bound_holds<S: TestHasher>(max: u64, weigher: Option<fn(&u64, &u64) -> u32>, 
     // Nothing of the budget was lost on the way.
     (1000..1000 + max).for_each(|key| cache.insert(key, 0));
     assert!(weigher.is_some() || cache.entry_count() == max);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -230,7 +234,7 @@ fn inserts_of_heavy_values_by_many_threads_end() {
                 });
             }
         });
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -269,7 +273,7 @@ fn each_entry_is_told_once(configure: fn(CacheBuilder<u64, u64>) -> CacheBuilder
             scope.spawn(move || unique_values(cache, next, clock, seed + 1));
         }
     });
-    cache.__validate();
+    validate(&cache);
     cache.run_pending_tasks();
     let told = told.lock().unwrap();
     let stats = cache.stats();
@@ -338,7 +342,7 @@ fn one_key_fought_over_stays_consistent() {
                 stop.store(true, SeqCst);
                 assert!(outcomes.iter().all(Result::is_ok));
             });
-            cache.__validate();
+            validate(&cache);
         }
     });
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Census, Token, wait_until};
+use crate::common::census::{Census, Token};
+use crate::common::testing::validate;
+use crate::common::threads::wait_until;
 use cache_core::{Cache, CacheBuilder, FakeClock, RemovalCause};
 
 type Tokens = Cache<u64, Token>;
@@ -82,7 +84,7 @@ fn one_thread_alone_drops_what_has_left_at_once() {
         check("a removal of many");
         cache.invalidate_all();
         check("a flush");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -183,7 +185,7 @@ fn what_waits_follows_what_is_live_where_two_threads_write() {
         }
         let waiting = census.alive() - 10;
         assert!(waiting <= may_wait(10), "{waiting} of {most} wait");
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -256,7 +258,7 @@ fn drops_that_write_do_not_nest() {
             cache.invalidate(&1);
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         _ = place.lock().unwrap().take();
     }
 }

@@ -4,7 +4,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use crate::common::{Census, Log, NANO, TTL, Token};
+use super::support::NANO;
+use crate::common::census::{Census, Token};
+use crate::common::configurations::{Log, TTL};
+use crate::common::testing::validate;
 use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
 use cache_core::{Cache, Equivalent, FakeClock};
 
@@ -44,7 +47,7 @@ fn lookups_by_a_borrowed_form_of_the_key() {
     assert_eq!(cache.remove("a"), None);
     assert_eq!(cache.remove("b"), Some(2));
     assert_eq!((cache.get("c"), cache.get("d")), (Some(3), Some(4)));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -63,7 +66,7 @@ fn lookups_by_an_equivalent_type() {
     assert_eq!(cache.remove(&PairRef("k3", 3)), Some(3));
     cache.invalidate(&PairRef("k4", 4));
     assert_eq!(cache.entry_count(), 48);
-    cache.__validate();
+    validate(&cache);
 }
 
 static OWNED: AtomicUsize = AtomicUsize::new(0);
@@ -142,7 +145,7 @@ fn weighed(max: u64, log: &Log<u64, u32>) -> Weighed {
 
 #[track_caller]
 fn holds(cache: &Weighed, entries: u64, weight: u64) {
-    cache.__validate();
+    validate(cache);
     assert_eq!((cache.entry_count(), cache.weighted_size()), (entries, weight));
 }
 
@@ -218,7 +221,7 @@ fn entries_of_weight_zero_take_no_room() {
     assert_eq!(cache.get(&5000), Some(10));
     assert_eq!(log.take(), [], "there was room");
     cache.insert(5001, 10);
-    cache.__validate();
+    validate(&cache);
     assert_eq!(cache.get(&5001), Some(10));
     assert_eq!(cache.weighted_size(), 10);
     cache.invalidate_all();
@@ -252,7 +255,7 @@ fn weigher_that_changes_its_mind_does_no_harm() {
             6 => cache.invalidate(&(round % 11)),
             _ => cache.insert(round % 11, 0),
         }
-        cache.__validate();
+        validate(&cache);
         assert!(cache.weighted_size() <= 50);
     }
     cache.invalidate_all();

@@ -7,7 +7,11 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 
-use crate::common::{Census, Constant, Numbers, TestHasher, Token, must_end};
+use crate::common::census::{Census, Token};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::testing::{memory, validate};
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, RandomState};
 
 /// A key with a token, told apart by its number.
@@ -69,9 +73,9 @@ fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
         // What was viewed may have been evicted before it was invalidated, or not.
         assert!((999..=1000).contains(&cache.entry_count()));
         assert_eq!(census.alive() as u64, cache.entry_count(), "what the view held back is freed");
-        cache.__validate();
+        validate(&cache);
         // And used again: as much room is taken by as many inserts once more, without a reader.
-        let held = |cache: &Cache<_, _>| cache.__memory().iter().map(|part| part.1).sum::<usize>();
+        let held = |cache: &Cache<_, _>| memory(cache).iter().map(|part| part.1).sum::<usize>();
         let before = held(&cache);
         for n in 0..INSERTS {
             cache.insert(n, (n, census.token()));
@@ -115,7 +119,7 @@ fn view_may_use_the_cache_it_is_in() {
             thread::scope(|scope| drop(scope.spawn(|| cache.contains_key(&0))));
             cache.insert(0, (8000, census.token()));
             nested_views(&cache, &census, 0);
-            cache.__validate();
+            validate(&cache);
             cache.invalidate_all();
             cache.run_pending_tasks();
             assert_eq!((cache.entry_count(), census.alive()), (0, 0));
@@ -154,7 +158,7 @@ fn everything_dies_once<S: TestHasher>(max: u64, keys: u64, operations: u64) {
             });
         }
     });
-    cache.__validate();
+    validate(&cache);
     cache.run_pending_tasks();
     assert_eq!(census.alive() as u64, 2 * cache.entry_count(), "a key and a value for each entry");
     let other = cache.clone();
@@ -278,7 +282,7 @@ fn values_may_call_the_cache_when_they_are_dropped() {
                     });
                 }
             });
-            cache.__validate();
+            validate(&cache);
             drop(holder.lock().unwrap().take());
             drop(cache);
             assert_eq!(census.alive(), 0);
@@ -360,10 +364,10 @@ fn short_threads(before: bool) {
             }
         });
     }
-    crate::common::wait_until(|| destroyed.load(SeqCst) == 1000);
+    wait_until(|| destroyed.load(SeqCst) == 1000);
     assert!(cache.entry_count() <= 100);
     // The threads have dropped their handles once the destructors are through.
-    cache.__validate();
+    validate(&cache);
     assert!(cache.stats().requests() >= 3000, "what threads have counted outlives them");
     cache.invalidate_all();
     cache.run_pending_tasks();
@@ -410,7 +414,7 @@ fn many_caches_at_once_do_not_mix() {
                 });
             }
         });
-        slots.iter().for_each(|slot| slot.lock().unwrap().__validate());
+        slots.iter().for_each(|slot| validate(&slot.lock().unwrap()));
         drop(slots);
         assert_eq!(census.alive(), 0);
     });

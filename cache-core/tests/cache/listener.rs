@@ -7,11 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::ending::at_the_end_of_a_thread;
-use crate::common::{
-    Census, Constant, Life, Setup, Size, Subject, TTL, TestHasher, Token, Told, every,
-    in_every_configuration, must_end, silence_panics_on_purpose,
+use crate::common::census::{Census, Token};
+use crate::common::configurations::{
+    Life, Setup, Size, Subject, TTL, Told, every, in_every_configuration,
 };
+use crate::common::ending::at_the_end_of_a_thread;
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::silence_panics_on_purpose;
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, RandomState, RemovalCause};
 
 thread_local! {
@@ -76,7 +80,7 @@ impl<S: TestHasher> Listening<S> {
     /// The cache is whole, and no listener was called inside of itself.
     #[track_caller]
     fn check(&self) {
-        self.subject.cache.__validate();
+        validate(&self.subject.cache);
         assert!(deepest() <= 1);
     }
 }
@@ -223,8 +227,8 @@ fn listeners_of_two_caches_that_write_to_each_other_are_each_called_once_at_a_ti
         a.invalidate(&1);
         assert_eq!(left.load(SeqCst), 0);
         assert_eq!(deepest(), 2);
-        a.__validate();
-        b.__validate();
+        validate(&a);
+        validate(&b);
         drop((first.lock().unwrap().take(), second.lock().unwrap().take()));
     });
 }
@@ -315,7 +319,7 @@ fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
     assert_eq!(*told.lock().unwrap(), expected);
     assert_eq!(deepest(), 1);
     assert_eq!(cache.stats().removed_size, 2);
-    cache.__validate();
+    validate(&cache);
     cache.run_pending_tasks();
     assert_eq!(census.alive(), 0);
     drop(reached.lock().unwrap().take());
@@ -383,7 +387,7 @@ fn listeners_that_write_on_several_threads_do_not_mix() {
                 });
             }
         });
-        cache.__validate();
+        validate(&cache);
         cache.invalidate_all();
         let stats = cache.stats();
         let removed = stats.removed_explicit + stats.removed_replaced + stats.removed_size;
@@ -392,6 +396,6 @@ fn listeners_that_write_on_several_threads_do_not_mix() {
         cache.run_pending_tasks();
         drop(reached.lock().unwrap().take());
         drop(cache);
-        crate::common::wait_until(|| census.alive() == 0);
+        wait_until(|| census.alive() == 0);
     });
 }

@@ -1,8 +1,22 @@
 //! The cache itself: what each operation does, whatever the configuration, the threads and the user's
 //! code around it.
 
-#[path = "../common/mod.rs"]
-mod common;
+/// What this binary uses of the helpers of all.
+#[path = "../common"]
+mod common {
+    pub(crate) mod census;
+    pub(crate) mod configurations;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod crowd;
+    pub(crate) mod ending;
+    pub(crate) mod hashers;
+    pub(crate) mod numbers;
+    pub(crate) mod panics;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    pub(crate) mod testing;
+    pub(crate) mod threads;
+}
 
 mod behaviour;
 mod collisions;
@@ -17,6 +31,7 @@ mod off;
 mod panicking_drops;
 mod panics;
 mod stats_and_policy;
+mod support;
 mod time;
 mod types;
 mod value_sizes;

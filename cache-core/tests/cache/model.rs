@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::common::{Constant, Identity, TestHasher};
+use super::support::occurrences;
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::testing::validate;
 use cache_core::Cache;
 use cache_core::{FakeClock, RandomState};
 use proptest::prelude::*;
@@ -325,7 +327,7 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
                 let live = self.model.live();
                 assert!(entries.iter().all(|(key, value)| live.get(key) == Some(&value.number())));
                 let distinct = entries.iter().map(|entry| entry.0).collect::<Vec<_>>();
-                assert!(crate::common::occurrences(distinct).values().all(|&times| times == 1));
+                assert!(occurrences(distinct).values().all(|&times| times == 1));
                 assert!(entries.len() == live.len() || (!self.exact && entries.len() < live.len()));
             }
             Step::Tick(by) => {
@@ -342,7 +344,7 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
             Step::Get(_) | Step::View(_) | Step::Peek(_) | Step::Contains(_) => self.look(step),
             _ => self.write(step),
         }
-        self.cache.__validate();
+        validate(&self.cache);
     }
 }
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use crate::common::census::{Census, Token};
+use crate::common::configurations::{Log, TTL};
 use crate::common::crowd::{Crowd, Key, Running};
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::block_on;
-use crate::common::{
-    Census, Constant, Identity, Log, TTL, TestHasher, Token, must_end, panics, wait_until,
-};
+use crate::common::testing::{memory, validate};
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{
     Cache, CacheBuilder, CompResult, Expiry, FakeClock, LoadError, LoadTimeouts, Op, RandomState,
     RemovalCause, Stats, Status,
@@ -109,14 +112,14 @@ where
 {
     #[track_caller]
     fn check_empty(&self, way: &str) {
-        self.cache.__validate();
+        validate(&self.cache);
         assert_eq!((self.cache.entry_count(), self.cache.weighted_size()), (0, 0), "{way}");
         assert_eq!(self.cache.iter().count(), 0, "{way}");
         assert_eq!(self.cache.next_expiry(), None, "{way}");
         self.cache.run_pending_tasks();
         self.clock.advance(TTL);
         self.cache.run_pending_tasks();
-        self.cache.__validate();
+        validate(&self.cache);
     }
 }
 
@@ -171,7 +174,7 @@ fn loads_each_time<S: TestHasher>(off: &Off<u64, u64, S>) {
 
 #[test]
 fn each_load_runs() {
-    crate::common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     in_every_way!(loads_each_time);
 }
 
@@ -274,7 +277,7 @@ fn a_loading_cache_that_is_off_loads_each_time() {
         assert_eq!(cache.get_with_status(&1), Ok((6, Status::Loaded)), "{way}");
         assert_eq!(block_on(cache.get_async(&1)), Ok(7), "{way}");
         assert_eq!(cache.cache().entry_count(), 0, "{way}");
-        cache.cache().__validate();
+        validate(cache.cache());
     }
 }
 
@@ -312,7 +315,7 @@ fn other_options_are_checked_all_the_same() {
 #[test]
 fn a_cache_that_is_off_takes_little_memory() {
     let bytes = |cache: &Cache<u64, [u8; 1000]>| -> usize {
-        cache.__memory().into_iter().map(|(_, bytes)| bytes).sum()
+        memory(cache).into_iter().map(|(_, bytes)| bytes).sum()
     };
     let room = Cache::builder().max_capacity(0).initial_capacity(1_000_000).build();
     assert!(bytes(&room) < 10_000, "{}", bytes(&room));

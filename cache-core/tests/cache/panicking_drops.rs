@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Census, Token, panics};
+use crate::common::census::{Census, Token};
+use crate::common::panics::panics;
+use crate::common::testing::validate;
 use cache_core::{Cache, FakeClock};
 
 /// Panics when it is dropped, unless that would end the program.
@@ -61,7 +63,7 @@ fn invalidate_all_removes_everything_although_drops_panic() {
     let Armed { cache, census, .. } = armed();
     assert!(panics(|| cache.invalidate_all()), "the caller hears of it");
     assert_eq!(cache.entry_count(), 0);
-    cache.__validate();
+    validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 0);
 }
@@ -71,7 +73,7 @@ fn invalidate_entries_if_removes_all_it_picks_although_drops_panic() {
     let Armed { cache, census, .. } = armed();
     let _ = panics(|| cache.invalidate_entries_if(|key, _| *key >= 100));
     assert_eq!(cache.entry_count(), 100);
-    cache.__validate();
+    validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 100);
     // The last handle drops the rest, and passes on that they panicked.
@@ -85,7 +87,7 @@ fn run_pending_tasks_frees_all_that_expired_although_drops_panic() {
     clock.advance(Duration::from_secs(1));
     let _ = panics(|| cache.run_pending_tasks());
     assert_eq!(cache.entry_count(), 0);
-    cache.__validate();
+    validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 0);
 }
@@ -99,7 +101,7 @@ fn writes_go_through_although_drops_of_others_panic() {
         assert!(cache.contains_key(&n), "{n} is stored");
         assert!(cache.entry_count() <= 100);
     }
-    cache.__validate();
+    validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 100);
     until_it_is_done(|| cache.invalidate_all());
@@ -126,7 +128,7 @@ fn a_load_that_panics_while_drops_panic_ends_in_one_panic() {
     until_it_is_done(|| cache.invalidate_all());
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 0);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// What the panics of `Awkward` carry: it panics in turn when it is dropped.

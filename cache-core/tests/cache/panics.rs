@@ -7,8 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use crate::common::census::{Census, Token};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
 use crate::common::tasks::block_on;
-use crate::common::{Census, Constant, TestHasher, Token, must_end, panics};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, Clock, LoadingCache, Op, RandomState, Tick};
 
 /// What may panic.
@@ -174,7 +178,7 @@ impl<S: TestHasher> Fragile<S> {
     }
 
     fn check_whole(&self) {
-        self.cache.__validate();
+        validate(&self.cache);
         self.cache.iter().for_each(|(key, value)| assert_eq!(key.0, value.0));
         self.cache.run_pending_tasks();
         assert_eq!(self.cache.entry_count(), self.cache.iter().count() as u64);
@@ -410,7 +414,7 @@ fn view_that_panics_leaves_the_entry() {
     }
     assert_eq!(cache.get(&1).as_deref(), Some("one"));
     cache.insert(1, "two".to_owned());
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -426,7 +430,7 @@ fn invalidate_entries_if_that_panics_removes_no_more_than_it_was_told_to() {
             true
         })));
         assert!((0..50).all(|n| cache.contains_key(&n) || seen.contains(&n)));
-        cache.__validate();
+        validate(&cache);
         let left = cache.entry_count();
         assert!(left >= 50 - at as u64);
         assert_eq!(cache.invalidate_entries_if(|_, _| true), left);
@@ -478,7 +482,7 @@ fn insert_that_panics_after_it_made_room_elsewhere_gives_the_room_back() {
             let panicked = panics(|| cache.insert(Key(100, census.token()), 2048));
             let burnt = FUSE.replace(None).is_none();
             assert_eq!(panicked, burnt);
-            cache.__validate();
+            validate(&cache);
             panicked_with_room += u32::from(burnt && cache.entry_count() < 16);
             cache.invalidate_all();
             assert_eq!(cache.weighted_size(), 0);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::common::{
-    Constant, Life, Log, Setup, Size, Subject, TTL, TestHasher, in_every_configuration, panics,
-};
+use crate::common::configurations::{Life, Log, Setup, Size, Subject, TTL, in_every_configuration};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
+use crate::common::testing::validate;
 use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, RemovalCause, Stats};
 
 /// The statistics without the time, which is the system's.
@@ -155,10 +156,10 @@ fn build_with_extreme_but_sound_options_succeeds() {
     cache.run_pending_tasks();
     assert_eq!(cache.weighted_size(), 100 * u64::from(u32::MAX));
     assert!((0..100).all(|key| cache.get(&key) == Some(key)));
-    cache.__validate();
+    validate(&cache);
     let shortest = Cache::<u64, u64>::builder().time_to_live(Duration::from_nanos(1)).build();
     shortest.insert(1, 1);
-    shortest.__validate();
+    validate(&shortest);
 }
 
 /// People write what their type holds, or some large number, for "no bound".
@@ -178,7 +179,7 @@ fn a_capacity_beyond_the_most_entries_is_no_mistake() {
             assert_eq!(cache.policy().max_capacity(), Some(max));
             (0..1000).for_each(|n| cache.insert(n, n));
             assert_eq!((cache.entry_count(), cache.weighted_size()), (1000, 1000));
-            cache.__validate();
+            validate(&cache);
         }
         assert!(
             builder().build().policy().num_segments() < 4096,
@@ -205,7 +206,7 @@ fn evicts_at_the_most<S: TestHasher>(build: fn(CacheBuilder<u64, u64>) -> CacheB
             cache.insert(key, 2);
             assert!(cache.entry_count() <= most);
         }
-        cache.__validate();
+        validate(&cache);
         let (told, left) = (log.take(), cache.entry_count());
         let evicted = told.iter().filter(|(.., cause)| *cause == RemovalCause::Size).count();
         assert_eq!(evicted as u64 + left, 3 * most, "each of the others was evicted");

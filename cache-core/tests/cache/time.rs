@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use super::support::NANO;
+use crate::common::configurations::Log;
+use crate::common::numbers::Numbers;
 use crate::common::tasks::block_on;
-use crate::common::{Log, NANO, Numbers, must_end};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::RemovalCause::{Expired, Explicit, Replaced};
 use cache_core::{Cache, CacheBuilder, Clock, Entry, FakeClock, Op, Tick};
 
@@ -42,7 +46,7 @@ fn get_one_nanosecond_before_the_deadline_hits_and_at_it_misses() {
         assert!((0..5).all(|key| cache.get(&key).is_none()), "life {n}");
         cache.run_pending_tasks();
         assert_eq!(cache.entry_count(), 0, "freed at the deadline: life {n}");
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -61,7 +65,7 @@ fn insert_over_an_entry_begins_its_time_anew() {
     assert_eq!(cache.get(&1), Some(19));
     clock.advance(NANO);
     assert_eq!(cache.get(&1), None);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn an_insert_with_another_ttl_replaces_the_deadline_that_was_there() {
     assert_eq!(cache.get(&1), Some(5));
     clock.advance(NANO);
     assert_eq!(cache.get(&1), None, "no longer than the cache's own");
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn a_mass_expiry_is_freed_by_bounded_steps_of_later_writes() {
     assert_eq!(cache.entry_count(), 200, "all that has expired is gone, and nothing else");
     assert!((0..200).all(|write| cache.contains_key(&(MANY + write))));
     assert!(log.take().iter().all(|told| told.2 == Expired));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn writes_alone_free_everything_that_expired() {
     assert_eq!(cache.entry_count(), 500);
     let expired = log.take().into_iter().filter(|told| told.2 == Expired).count();
     assert_eq!(expired, 5000);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn expired_entries_are_told_once_by_whichever_call_meets_them() {
     expected.sort_by_key(|told| (told.0, told.1));
     assert_eq!(told, expected);
     assert_eq!(cache.entry_count(), 0);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -169,13 +173,13 @@ fn far_jumps_of_the_clock_lose_nothing() {
             deadlines[key as usize] = Some(clock.now().saturating_add(ttl));
         }
         clock.advance(Duration::from_nanos(1 << numbers.below(56)));
-        cache.__validate();
+        validate(&cache);
         for (key, deadline) in deadlines.iter_mut().enumerate() {
             *deadline = deadline.filter(|&deadline| deadline > clock.now());
             assert_eq!(cache.get(&(key as u64)).is_some(), deadline.is_some());
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         assert_eq!(cache.entry_count(), deadlines.iter().flatten().count() as u64);
     }
 }
@@ -194,7 +198,7 @@ fn insert_at_the_end_of_time_stores_what_never_expires() {
     assert_eq!(cache.get_with(4, || 4), 4);
     assert_eq!(cache.remove(&1), Some(1));
     cache.run_pending_tasks();
-    cache.__validate();
+    validate(&cache);
     let told = log.take();
     assert!(told.contains(&(1, 1, Explicit)) && told.contains(&(2, 2, Expired)), "{told:?}");
 }
@@ -227,7 +231,7 @@ fn a_clock_that_runs_wild_breaks_nothing() {
                 _ => assert!(cache.get(&key).is_none_or(|value| value == key)),
             }
             if step % 64 == 0 {
-                cache.__validate();
+                validate(&cache);
             }
             if step % 1000 == 0 {
                 cache.run_pending_tasks();
@@ -287,6 +291,6 @@ fn a_cache_without_times_reads_no_clock() {
         cache.invalidate_entries_if(|key, _| key % 2 == 0);
         cache.run_pending_tasks();
         cache.invalidate_all();
-        cache.__validate();
+        validate(&cache);
     }
 }

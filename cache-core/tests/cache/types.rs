@@ -6,7 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{panics, silence_panics_on_purpose};
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
 use cache_core::{
     BuildError, Cache, CacheBuilder, CompResult, Entry, EntryInfo, EntrySelector, FakeClock, Iter,
     LoadError, LoadTimeouts, LoadingCache, MonotonicClock, Op, Policy, RandomState, RemovalCause,
@@ -72,7 +73,7 @@ fn a_cache_is_used_on_after_a_panic_that_went_through_it() {
     let cache: Cache<u32, u32> = Cache::builder().time_to_live(Duration::from_secs(60)).build();
     assert!(catch_unwind(|| cache.get_with(1, || panic!("on purpose"))).is_err());
     assert_eq!(cache.get_with(1, || 10), 10);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// A key whose clone panics when it is told to.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::common::{Subject, TTL, TestHasher, every};
+use crate::common::configurations::{Subject, TTL, every};
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::testing::validate;
 use cache_core::{Cache, FakeClock};
 
 type Words<const N: usize> = [u64; N];
@@ -41,9 +43,9 @@ fn entries_come_and_go<const N: usize, S: TestHasher>(it: &Subject<u64, Words<N>
 fn entries_of_any_size_come_and_go() {
     every(entries_come_and_go::<1, cache_core::RandomState>);
     every(entries_come_and_go::<20, cache_core::RandomState>);
-    every(entries_come_and_go::<100, crate::common::Identity>);
+    every(entries_come_and_go::<100, Identity>);
     every(entries_come_and_go::<200, cache_core::RandomState>);
-    every(entries_come_and_go::<300, crate::common::Constant>);
+    every(entries_come_and_go::<300, Constant>);
 }
 
 fn what_expired_is_freed_by_some_writes<const N: usize>() {
@@ -60,7 +62,7 @@ fn what_expired_is_freed_by_some_writes<const N: usize>() {
         cache.insert(100 + n, words(n));
         let freed = before + 1 - cache.entry_count();
         assert!(freed <= 16, "{freed} at a stroke");
-        cache.__validate();
+        validate(&cache);
     }
     assert_eq!(cache.entry_count(), 8, "what expired has gone");
 }
@@ -82,12 +84,12 @@ fn a_cache_grows_past_its_plan<const N: usize>() {
             cache.insert(n % 8, words(n));
             assert_eq!(cache.get(&(n % 8)), Some(words(n)));
         }
-        cache.__validate();
+        validate(&cache);
         *value
     });
     assert_eq!(seen, Some(words(0)), "what is viewed does not change");
     cache.run_pending_tasks();
-    cache.__validate();
+    validate(&cache);
     assert_eq!(cache.iter().count() as u64, cache.entry_count());
     assert!(cache.iter().all(|(key, value)| (592..600).any(|n| n % 8 == key && value == words(n))));
 }
@@ -109,18 +111,18 @@ fn keys_and_values_may_have_no_size() {
     none.insert((), ());
     none.insert((), ());
     assert_eq!((none.get(&()), none.entry_count()), (Some(()), 1));
-    none.__validate();
+    validate(&none);
     none.invalidate(&());
     assert_eq!(none.get(&()), None);
 
     let set: Cache<u64, ()> = Cache::new(1000);
     (0..500).for_each(|n| set.insert(n, ()));
     assert!((0..500).all(|n| set.contains_key(&n)) && !set.contains_key(&500));
-    set.__validate();
+    validate(&set);
 
     let one: Cache<(), Words<1000>> = Cache::builder().time_to_live(TTL).build();
     (0..100).for_each(|n| one.insert((), words(n)));
     assert_eq!((one.get(&()), one.entry_count()), (Some(words(99)), 1));
     one.run_pending_tasks();
-    one.__validate();
+    validate(&one);
 }

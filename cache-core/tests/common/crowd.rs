@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use cache_core::Cache;
 
-use super::wait_until;
+use super::threads::wait_until;
 
 /// Counts the comparisons of its keys.
 #[derive(Clone, Default)]

@@ -1,5 +1,4 @@
 //! How often the bodies of cached functions ran on the calling thread; each test has a thread of its own.
-#![allow(dead_code, reason = "not all who count ask for the number")]
 
 use std::cell::Cell;
 

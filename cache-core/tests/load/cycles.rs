@@ -6,8 +6,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::{Constant, TestHasher, must_end};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, Op, RandomState, Status};
 
 /// What a panic said.
@@ -43,7 +46,7 @@ fn ring<S: TestHasher>(length: u64) {
     for n in 0..length {
         assert!(cache.contains_key(&n));
     }
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn a_ring_of_tasks_ends() {
     assert_eq!(a.poll(), None, "waits for the load of 2");
     assert_eq!(b.poll(), Some(20), "would wait for the load of 1, which waits for it");
     assert_eq!(a.poll(), Some(200));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn batches_in_opposite_order_do_not_wait_for_each_other() {
                 scope.spawn(|| load((0..20).rev().collect()));
             });
             assert_eq!(loads.load(SeqCst), 20, "each once");
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -214,7 +217,7 @@ fn a_ring_of_two_batches_ends() {
                 scope.spawn(|| load(&[0, 1, 2], wanted[1]));
                 scope.spawn(|| load(&[10, 11, 12], wanted[0]));
             });
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -254,7 +257,7 @@ fn a_recursion_without_end_says_so() {
         assert!(text.starts_with("cache `numbers`: a load of a key runs inside itself"), "{text}");
         assert_eq!(cache.get(&1), None);
         assert_eq!(cache.get_with(1, || 2), 2, "the cache is whole");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -272,7 +275,7 @@ fn a_recursion_without_end_that_writes_its_key_says_so() {
         let cache = Cache::new(1000);
         assert!(text_of(|| _ = load(&cache, 100)).contains("runs inside itself"));
         assert_eq!(cache.entry_count(), 0);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -284,7 +287,7 @@ fn a_recursion_of_tasks_without_end_says_so() {
     must_end(|| {
         let cache = Cache::new(10);
         assert!(text_of(|| _ = block_on(load(&cache))).contains("runs inside itself"));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -297,7 +300,7 @@ fn a_recursion_of_batches_without_end_says_so() {
     must_end(|| {
         let cache = Cache::new(10);
         assert!(text_of(|| _ = load(&cache)).contains("runs inside itself"));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -312,7 +315,7 @@ fn recursion_over_different_keys_goes_deeper_than_the_limit_for_one() {
         let cache = Cache::builder().build_with_hasher(S::default());
         assert_eq!(sum::<S>(&cache, depth), depth * (depth + 1) / 2);
         assert_eq!(cache.entry_count(), depth + 1);
-        cache.__validate();
+        validate(&cache);
     }
     let deep = thread::Builder::new().stack_size(256 << 20).spawn(|| {
         test::<RandomState>(5000);
@@ -345,7 +348,7 @@ fn a_computation_inside_one_of_the_same_key_says_that_it_cannot_wait() {
             cache.entry(3).and_upsert_with(|_| 4).into_value() + cache.get_with(4, || 1)
         });
         assert_eq!(value.into_value(), 5);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -362,7 +365,7 @@ fn a_load_inside_a_computation_of_the_same_key_is_not_stored() {
         });
         assert_eq!(result, cache_core::CompResult::StillNone(1));
         assert_eq!(cache.entry_count(), 0);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -375,7 +378,7 @@ fn of_two_computations_that_would_wait_for_each_other_one_says_so() {
             let compute = |own: u64| {
                 let (cache, begun) = (&cache, &begun);
                 scope.spawn(move || {
-                    crate::common::panics(|| {
+                    panics(|| {
                         cache.entry(own).and_upsert_with(|_| {
                             begun.wait();
                             cache.entry(1 - own).and_upsert_with(|_| 1).into_value()
@@ -387,7 +390,7 @@ fn of_two_computations_that_would_wait_for_each_other_one_says_so() {
             threads.map(|thread| thread.join().unwrap()).into()
         });
         assert_eq!(panics.iter().filter(|&&panicked| panicked).count(), 1);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -409,7 +412,7 @@ fn rayon_jobs_that_load_and_loaders_that_use_rayon_end() {
                     assert_eq!(cache.get_with(key, load), expected);
                 });
             });
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -425,7 +428,7 @@ fn a_ring_through_a_channel_ends_when_patience_does() {
             thread::spawn(move || asks.get_with(1, || 5)).join().unwrap() + 1
         });
         assert_eq!((value, cache.get(&1)), (6, Some(5)));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -454,7 +457,7 @@ fn who_loses_patience_takes_the_place_of_the_stuck_load() {
         stuck.wait();
         assert_eq!(threads.map(|thread| thread.join().unwrap()), [1, 2]);
         assert_eq!(cache.get(&1), Some(3), "the first to be stored stays");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -479,7 +482,7 @@ fn a_computation_that_waits_too_long_for_another_says_so() {
         gate.open();
         stuck.finish();
         assert_eq!(cache.get(&1), Some(1));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -499,6 +502,6 @@ fn a_thread_that_computes_what_only_it_could_poll_says_so() {
         gate.open();
         stuck.finish();
         assert_eq!(cache.get(&1), Some(1));
-        cache.__validate();
+        validate(&cache);
     });
 }

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::{Constant, Subject, TestHasher, in_every_configuration, must_end, panics};
+use crate::common::configurations::{Log, Subject, TTL, in_every_configuration};
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::panics::panics;
+use crate::common::tasks::{Gate, Polled, block_on, yield_once};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, CompResult, Entry, Op, RandomState, RemovalCause, Status};
 
 type Found = Option<Entry<u64, u64>>;
@@ -102,7 +106,7 @@ fn async_and_methods_do_what_the_closure_says() {
 
 fn an_expired_entry_is_none<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     subject.put(1, 41);
-    subject.clock.advance(crate::common::TTL);
+    subject.clock.advance(TTL);
     let gone = subject.expires();
     let entry = subject.entry(1).and_upsert_with(plus_one);
     assert_eq!(*entry.value(), if gone { 1 } else { 42 });
@@ -128,7 +132,7 @@ fn count<S: TestHasher>(threads: u64, each: u64) {
                         cache.entry(key).and_upsert_with(plus_one);
                     } else {
                         let upsert = cache.entry(key).and_upsert_with_async(|old| async {
-                            crate::common::tasks::yield_once().await;
+                            yield_once().await;
                             plus_one(old)
                         });
                         block_on(upsert);
@@ -139,7 +143,7 @@ fn count<S: TestHasher>(threads: u64, each: u64) {
     });
     let sum: u64 = (0..3).map(|key| cache.get(&key).unwrap()).sum();
     assert_eq!(sum, threads * each, "none is lost");
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_computation_waits_for_the_load_of_its_key_and_loads_wait_for_it() {
     assert_eq!(compute.finish().into_value(), 8);
     assert_eq!(waits.finish(), (8, Status::Coalesced));
     assert_eq!(batch.finish(), [Some(8)]);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// One that removes, does nothing, fails, panics or is dropped leaves those who wait to load.
@@ -208,7 +212,7 @@ fn a_load_that_waited_for_a_computation_without_a_value_loads() {
         }
         assert_eq!(waits.finish(), 4, "{ending}");
         assert_eq!(cache.get(&1), Some(4));
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -265,7 +269,7 @@ fn a_write_during_a_computation_comes_after_it() {
             };
             assert!(told, "as if it had come before the write");
             assert_eq!(cache.get(&1), left, "{op:?}");
-            cache.__validate();
+            validate(&cache);
         }
     }
 }
@@ -289,12 +293,12 @@ fn a_load_that_began_before_a_computation_stored_does_not_undo_it() {
     gate.open();
     assert_eq!(outer.finish(), 7);
     assert_eq!(cache.get(&1), None);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
 fn a_computed_value_too_heavy_takes_the_old_one_with_it() {
-    let log = crate::common::Log::<u64, u64>::default();
+    let log = Log::<u64, u64>::default();
     let cache = Cache::builder()
         .max_capacity(10)
         .weigher(|_, value: &u64| *value as u32)
@@ -304,7 +308,7 @@ fn a_computed_value_too_heavy_takes_the_old_one_with_it() {
     let entry = cache.entry(1).and_upsert_with(|_| 11);
     assert_eq!((*entry.value(), cache.get(&1)), (11, None), "given, not stored");
     assert_eq!(log.take(), [(1, 5, RemovalCause::Replaced), (1, 11, RemovalCause::Size)]);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -315,7 +319,7 @@ fn a_computation_that_panics_changes_nothing() {
     assert!(panics(|| cache.entry(2).and_upsert_with(|_| panic!("on purpose"))));
     assert_eq!((cache.get(&1), cache.get(&2)), (Some(3), None));
     assert_eq!(cache.entry(1).and_upsert_with(plus_one).into_value(), 4);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// A load that hangs keeps a computation waiting until patience ends, and is not stored over it.
@@ -335,7 +339,7 @@ fn a_computation_goes_ahead_of_a_load_that_hangs() {
         gate.open();
         assert_eq!(stuck.finish(), 7);
         assert_eq!(cache.get(&1), Some(1));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -358,7 +362,7 @@ fn a_load_inside_a_computation_is_not_stored_after_it() {
     gate.open();
     assert_eq!(inside.unwrap().finish(), 7);
     assert_eq!(cache.get(&1), None);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -383,14 +387,14 @@ fn a_refresh_that_hangs_does_not_undo_the_removal_by_a_computation() {
         end.send(4).unwrap();
         assert_eq!(refresh.join().unwrap(), 4);
         assert_eq!(cache.get(&1), None);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
 fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     subject.put(1, 41);
     subject.entry(1).and_compute_with(|_| {
-        subject.clock.advance(crate::common::TTL);
+        subject.clock.advance(TTL);
         Op::Remove
     });
     let cause = if subject.expires() { RemovalCause::Expired } else { RemovalCause::Explicit };
@@ -430,7 +434,7 @@ fn a_ring_through_a_computation_inside_a_load_ends() {
                 });
             });
             assert_eq!(cache.entry_count(), 4);
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -475,8 +479,8 @@ fn a_computation_counts_as_one_look_up() {
 /// What is left after a while is the same as if the key had been looked up, and not as if it had not.
 #[test]
 fn a_computation_counts_as_a_use() {
-    let left = |uses: fn(&Cache<u64, u64, crate::common::Identity>)| {
-        let cache = Cache::builder().max_capacity(100).build_with_hasher(crate::common::Identity);
+    let left = |uses: fn(&Cache<u64, u64, Identity>)| {
+        let cache = Cache::builder().max_capacity(100).build_with_hasher(Identity);
         (0..100).for_each(|key| cache.insert(key, key));
         (0..3).for_each(|_| uses(&cache));
         (100..180).for_each(|key| cache.insert(key, key));

@@ -1,8 +1,10 @@
 //! Computations and loads during what is no write to their key, and during `invalidate_entries_if`,
 //! which may be one or not.
 
+use crate::common::hashers::{Constant, TestHasher};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{Constant, TestHasher, must_end};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, CompResult, Entry, Op, RandomState};
 
 type Found = Option<Entry<u64, u64>>;
@@ -42,7 +44,7 @@ fn what_is_no_write_to_the_key<S: TestHasher>() {
         });
         assert!(matches!(removed, CompResult::Removed(_)));
         assert_eq!(cache.get(&1), None);
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -71,7 +73,7 @@ fn a_load_is_not_overtaken_by_a_write_to_a_key_of_the_same_hash() {
             4
         });
         assert_eq!(cache.get(&4), None, "overtaken by a write to its own key");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -91,7 +93,7 @@ fn a_condition_that_the_entry_meets_overtakes_its_computation() {
             5
         });
         assert_eq!((*entry.value(), cache.get(&2)), (5, None));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -118,7 +120,7 @@ fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
         true
     });
     assert_eq!((removed, cache.get(&1), seen), (1, None, vec![3, 4]));
-    cache.__validate();
+    validate(&cache);
 }
 
 /// The same where the entry has gone by itself, so that there is nothing to be removed.
@@ -148,6 +150,6 @@ fn a_condition_overtakes_what_is_computed_from_an_entry_that_has_gone() {
         gate.open();
         assert_eq!(compute.finish().into_value(), 4);
         assert_eq!(cache.get(&1), None);
-        cache.__validate();
+        validate(&cache);
     }
 }

@@ -6,7 +6,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::common::{Constant, must_end};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::Cache;
 
 /// As documented: so many levels of one key are too many.
@@ -83,7 +86,7 @@ fn a_load_that_has_ended_is_no_level() {
             *place.lock().unwrap() = Some(cache.clone());
             for _ in 0..20 {
                 nest(&cache, &place, 40);
-                cache.__validate();
+                validate(&cache);
             }
             assert!(AGAIN.get() > 0, "nothing was evicted");
             _ = place.lock().unwrap().take();
@@ -94,16 +97,12 @@ fn a_load_that_has_ended_is_no_level() {
 #[test]
 fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
     /// With so many other keys between, which do not count.
-    fn nest<S: crate::common::TestHasher>(
-        cache: &Cache<u64, u64, S>,
-        between: u64,
-        levels: &Cell<u32>,
-    ) {
+    fn nest<S: TestHasher>(cache: &Cache<u64, u64, S>, between: u64, levels: &Cell<u32>) {
         levels.set(levels.get() + 1);
         let level = u64::from(levels.get());
         cache.get_with(1, || others(cache, between, level, &mut || nest(cache, between, levels)));
     }
-    fn others<S: crate::common::TestHasher>(
+    fn others<S: TestHasher>(
         cache: &Cache<u64, u64, S>,
         left: u64,
         level: u64,
@@ -115,7 +114,7 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
         }
         cache.get_with(1_000 * left + level, || others(cache, left - 1, level, then))
     }
-    fn check<S: crate::common::TestHasher>(between: u64) {
+    fn check<S: TestHasher>(between: u64) {
         let (cache, levels) = (Cache::builder().build_with_hasher(S::default()), Cell::new(0));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             nest::<S>(&cache, between, &levels);
@@ -124,10 +123,10 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
         let text = text.downcast_ref::<String>().expect("a text");
         assert!(text.contains("32 levels deep"), "{text}");
         assert_eq!(levels.get(), MOST_LEVELS + 1);
-        cache.__validate();
+        validate(&cache);
         assert_eq!(cache.get_with(1, || 7), 7);
     }
-    crate::common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     must_end(|| {
         on_a_deep_stack(|| {
             for between in [0, 1, 3] {
@@ -140,7 +139,7 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
 
 #[test]
 fn a_key_that_is_removed_inside_its_load_counts_all_the_same() {
-    crate::common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     must_end(|| {
         on_a_deep_stack(|| {
             fn nest(cache: &Cache<u64, u64>) -> u64 {
@@ -150,15 +149,15 @@ fn a_key_that_is_removed_inside_its_load_counts_all_the_same() {
                 })
             }
             let cache = Cache::new(10);
-            assert!(crate::common::panics(|| nest(&cache)));
-            cache.__validate();
+            assert!(panics(|| nest(&cache)));
+            validate(&cache);
         });
     });
 }
 
 #[test]
 fn different_keys_nest_as_deep_as_the_stack_allows_whatever_their_hash() {
-    fn nest<S: crate::common::TestHasher>(cache: &Cache<u64, u64, S>, left: u64) -> u64 {
+    fn nest<S: TestHasher>(cache: &Cache<u64, u64, S>, left: u64) -> u64 {
         cache.get_with(left, || if left == 0 { 0 } else { 1 + nest(cache, left - 1) })
     }
     must_end(|| {

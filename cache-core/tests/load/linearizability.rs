@@ -4,8 +4,11 @@
 use std::sync::Barrier;
 use std::thread;
 
+use crate::common::hashers::{Constant, TestHasher};
 use crate::common::history::{Action, History};
-use crate::common::{Constant, Numbers, TestHasher, must_end};
+use crate::common::numbers::Numbers;
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, RandomState};
 
 const THREADS: u64 = 4;
@@ -53,7 +56,7 @@ fn rounds<S: TestHasher>(rounds: u64, flush: bool) {
             }
         });
         histories.into_iter().for_each(History::check);
-        cache.__validate();
+        validate(&cache);
     }
 }
 

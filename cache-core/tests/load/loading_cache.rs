@@ -6,8 +6,11 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use crate::common::crowd::{Crowd, Key};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
 use crate::common::tasks::block_on;
-use crate::common::{Constant, TestHasher, must_end, panics};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, LoadError, LoadingCache, RandomState};
 
 /// Loads ten times the key; fails for keys from 100 on; counts.
@@ -36,7 +39,7 @@ fn loads_what_is_missing<S: TestHasher>() {
     assert_eq!(loads.load(SeqCst), 4, "an error is not stored");
     tens.cache().insert(100, 5);
     assert_eq!(tens.clone().get(&100), Ok(5), "a clone is another handle");
-    tens.cache().__validate();
+    validate(tens.cache());
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn get_all_waits_for_others_when_the_rest_is_loaded() {
         let running = crate::common::crowd::Running::begin(&cache, &crowd.key(1), 10, 0);
         let keys = [1, 2].map(|name| crowd.key(name));
         let all = thread::spawn(move || names.get_all(&keys));
-        crate::common::wait_until(|| cache.contains_key(&crowd.key(2)));
+        wait_until(|| cache.contains_key(&crowd.key(2)));
         assert_eq!(running.end(), [10]);
         assert_eq!(all.join().unwrap(), [Ok(10), Ok(2)]);
     });
@@ -183,7 +186,7 @@ fn who_waits_for_a_refresh_that_fails_is_given_its_error() {
         });
         let (refreshing, key) = (failing.clone(), crowd.key(1));
         let refresh = thread::spawn(move || refreshing.refresh(&key).unwrap_err());
-        crate::common::wait_until(|| loads.load(SeqCst) == 1);
+        wait_until(|| loads.load(SeqCst) == 1);
         let error = failing.get(&crowd.key(1)).unwrap_err();
         let own = refresh.join().unwrap();
         assert!(std::ptr::eq(error.failure().unwrap(), own.failure().unwrap()), "one and the same");
@@ -205,7 +208,7 @@ fn refresh_replaces_what_is_there_and_an_error_leaves_it() {
     version.store(3, SeqCst);
     assert_eq!(cache.refresh(&7).unwrap_err().to_string(), "down");
     assert_eq!(cache.get(&7), Ok(2));
-    cache.cache().__validate();
+    validate(cache.cache());
 }
 
 /// What runs a refresh of which the test decides when it ends and what it gives.
@@ -286,7 +289,7 @@ fn of_several_refreshes_the_last_to_begin_wins() {
                 assert_eq!(older.join().unwrap(), 2);
             }
             assert_eq!(refreshing.cache.get(&1), Ok(3));
-            refreshing.cache.cache().__validate();
+            validate(refreshing.cache.cache());
         }
     });
 }
@@ -313,7 +316,7 @@ fn a_recursion_of_refreshes_without_end_says_so() {
         let cache = Cache::new(10);
         assert!(panics(|| refresh(&cache)));
         assert_eq!(cache.entry_count(), 0);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -328,7 +331,7 @@ fn a_loader_that_panics_is_its_callers_matter() {
     assert!(panics(|| cache.refresh(&1)));
     assert!(panics(|| cache.get_all(&[1])));
     assert_eq!(cache.get(&1), Ok(1));
-    cache.cache().__validate();
+    validate(cache.cache());
 }
 
 #[test]

@@ -1,7 +1,18 @@
 //! Loads and computations: who runs them, who waits, and what each caller is given.
 
-#[path = "../common/mod.rs"]
-mod common;
+/// What this binary uses of the helpers of all.
+#[path = "../common"]
+mod common {
+    pub(crate) mod configurations;
+    pub(crate) mod crowd;
+    pub(crate) mod hashers;
+    pub(crate) mod history;
+    pub(crate) mod numbers;
+    pub(crate) mod panics;
+    pub(crate) mod tasks;
+    pub(crate) mod testing;
+    pub(crate) mod threads;
+}
 
 mod cycles;
 mod entry;
@@ -11,8 +22,10 @@ mod linearizability;
 mod loading_cache;
 mod many;
 mod many_unasked;
+mod runtimes;
 mod superseded;
 mod tasks;
 mod threads;
 mod user_code;
+mod wait_limit;
 mod waiting;

@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
+use crate::common::configurations::{Subject, TTL, in_every_configuration};
 use crate::common::crowd::{Crowd, Key, Running};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::{Constant, Subject, TTL, TestHasher, in_every_configuration, must_end, panics};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, RandomState, Status};
 
 fn squares(missing: &[u64]) -> Vec<(u64, u64)> {
@@ -77,11 +82,11 @@ fn a_batch_waits_for_the_keys_that_others_are_loading_and_loads_the_rest() {
         });
         crowd.wait_for(before + 1);
         // What it leads is stored before it waits.
-        crate::common::wait_until(|| cache.contains_key(&crowd.key(3)));
+        wait_until(|| cache.contains_key(&crowd.key(3)));
         assert!(!batch.is_finished());
         assert_eq!(running.end(), [20]);
         assert_eq!(batch.join().unwrap(), [Some(1), Some(20), Some(3)]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -107,7 +112,7 @@ fn who_asks_for_a_key_of_a_batch_waits_for_it() {
     assert_eq!(nothing.finish(), None, "the batch has said that there is nothing");
     assert_eq!(batch_too.finish(), [None, Some(20)]);
     assert_eq!(by_itself.poll(), Some(33), "who needs a value loads it");
-    cache.__validate();
+    validate(&cache);
 }
 
 /// The answer for a key that another call did not bring must not be "nothing": nobody has looked.
@@ -134,7 +139,7 @@ fn a_batch_loads_by_itself_what_another_load_did_not_bring() {
         }
         assert_eq!(batch.poll(), Some(vec![Some(0), Some(1)]), "{ending}");
         assert_eq!(*asked.lock().unwrap(), [[0], [1]]);
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -149,7 +154,7 @@ fn a_write_during_a_batch_overtakes_the_load_of_that_key_alone() {
         });
         assert_eq!(values, [Some(1), Some(4), Some(9), Some(16)], "its caller came before");
         assert_eq!(cache.get_many(&[1, 2, 3, 4]), [Some(1), None, Some(99), Some(16)]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -169,7 +174,7 @@ fn a_batch_that_panics_stores_nothing_and_hands_over() {
     // Also where the closure panics before there is a future.
     assert!(panics(|| cache.get_many_with(&[1, 5], |_| panic!("on purpose"))));
     assert_eq!(cache.get_with(5, || 55), 55);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn a_batch_that_is_dropped_hands_over() {
     drop(batch);
     assert_eq!(waits.finish(), 11);
     assert_eq!(cache.get_with(2, || 22), 22);
-    cache.__validate();
+    validate(&cache);
 }
 
 fn overlapping_batches<S: TestHasher>(rounds: u64) {
@@ -192,7 +197,7 @@ fn overlapping_batches<S: TestHasher>(rounds: u64) {
         for thread in 0..4 {
             let (cache, loads, begin) = (&cache, &loads, &begin);
             scope.spawn(move || {
-                let mut numbers = crate::common::Numbers::seeded(thread + 1);
+                let mut numbers = Numbers::seeded(thread + 1);
                 begin.wait();
                 for round in 0..rounds {
                     let keys: Vec<u64> = (0..20).map(|_| 30 * round + numbers.below(30)).collect();
@@ -206,7 +211,7 @@ fn overlapping_batches<S: TestHasher>(rounds: u64) {
         }
     });
     assert_eq!(loads.load(SeqCst) as u64, cache.entry_count(), "each key once");
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn a_large_batch_is_loaded() {
     let values = cache.get_many_with(&keys, squares);
     assert!(keys.iter().zip(values).all(|(key, value)| value == Some(key * key)));
     assert_eq!(cache.entry_count(), 100_000);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -262,7 +267,7 @@ fn a_ring_through_a_batch_inside_a_load_ends() {
                 });
             });
             assert_eq!(cache.entry_count(), 4);
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -282,6 +287,6 @@ fn a_batch_inside_a_load_of_one_of_its_keys_runs_at_once() {
             values.await.into_iter().flatten().sum()
         }));
         assert_eq!((value, cache.get(&5)), (41, Some(25)));
-        cache.__validate();
+        validate(&cache);
     });
 }

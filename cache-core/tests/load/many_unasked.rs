@@ -6,11 +6,13 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::configurations::{Log, Subject, TTL, in_every_configuration};
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{
-    Constant, Identity, Log, Numbers, Subject, TTL, TestHasher, in_every_configuration, must_end,
-    panics,
-};
+use crate::common::testing::{memory, validate};
+use crate::common::threads::must_end;
 use cache_core::{Cache, Entry, FakeClock, Op, RandomState, RemovalCause};
 
 fn is_stored<S: TestHasher>(subject: &Subject<u64, u64, S>) {
@@ -79,7 +81,7 @@ fn is_refused<S: TestHasher>() {
                 vec![(1, 10), (2, 20)]
             });
             assert_eq!((values, cache.get(&2)), (vec![Some(10)], left), "{write}");
-            cache.__validate();
+            validate(&cache);
         }
         // The same with a task, and another batch that begins and ends meanwhile.
         let cache: Cache<u64, u64, S> = Cache::builder().build_with_hasher(S::default());
@@ -97,7 +99,7 @@ fn is_refused<S: TestHasher>() {
         cache.invalidate_all();
         cache.get_many_with(&[1], |_| vec![(2, 21)]);
         assert_eq!(cache.get(&2), Some(21), "{write}");
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -129,7 +131,7 @@ fn an_answer_does_not_come_between_what_a_computation_reads_and_writes() {
     gate.open();
     assert_eq!(count.finish().into_value(), 1);
     assert_eq!(cache.get(&2), Some(1));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn an_answer_for_a_key_that_is_being_loaded_is_stored_and_the_load_is_not() {
     assert_eq!(cache.get(&2), Some(20), "as any load that runs beside another");
     gate.open();
     assert_eq!((load.finish(), cache.get(&2)), (22, Some(20)));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn an_answer_that_cannot_be_stored_is_told_of() {
         vec![(2, 102), (3, 103)]
     });
     assert_eq!((log.take(), cache.get(&3)), (vec![], Some(30)));
-    cache.__validate();
+    validate(&cache);
     let off = Cache::<u64, u64>::disabled();
     assert_eq!(off.get_many_with(&[1], |_| vec![(1, 10), (2, 20)]), [Some(10)]);
     assert_eq!(off.entry_count(), 0);
@@ -170,14 +172,14 @@ fn an_answer_that_cannot_be_stored_is_told_of() {
 
 #[test]
 fn a_weigher_that_panics_at_such_an_answer_leaves_the_others() {
-    crate::common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     let cache = Cache::<u64, u64>::builder()
         .weigher(|key, _| if *key == 3 { panic!("on purpose") } else { 1 })
         .build();
     assert!(panics(|| cache.get_many_with(&[1], |_| vec![(2, 20), (3, 30), (1, 10)])));
     assert_eq!(cache.get_many(&[1, 2, 3]), [Some(10), Some(20), None]);
     assert_eq!((cache.get_with(4, || 40), cache.entry_count()), (40, 3));
-    cache.__validate();
+    validate(&cache);
 }
 
 /// Readers look whether they are given what was invalidated before they began.
@@ -235,7 +237,7 @@ fn races<S: TestHasher>(max: u64, rounds: u64) {
         }
     });
     assert!(unasked.load(SeqCst) > 0, "some are stored");
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -252,7 +254,7 @@ fn no_answer_is_older_than_the_last_invalidation_of_its_key() {
 fn writes_are_noted_while_a_batch_runs_only() {
     let cache = Cache::<u64, u64>::builder().max_capacity(10_000).build();
     let noted = || {
-        let parts = cache.__memory();
+        let parts = memory(&cache);
         parts.iter().find(|part| part.0 == "writes during batches").map_or(0, |part| part.1)
     };
     (0..1000).for_each(|key| cache.insert(key, key));

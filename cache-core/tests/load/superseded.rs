@@ -4,8 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
+use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
-use crate::common::{Constant, Log, Numbers, TestHasher, must_end};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::numbers::Numbers;
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, RandomState};
 
 type Keyed<S> = Cache<Key, u32, S>;
@@ -23,7 +27,7 @@ fn during_a_load<S: TestHasher>(
         let running = Running::begin(&cache, &key, 10, 2);
         overtake(&cache, &key);
         check(&cache, &key, running);
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -180,7 +184,7 @@ fn storm<S: TestHasher>(max: u64, flush: fn(&Cache<u64, u64, S>, u64)) {
             });
         }
     });
-    cache.__validate();
+    validate(&cache);
 }
 
 fn storms<S: TestHasher>() {

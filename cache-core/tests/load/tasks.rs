@@ -8,10 +8,14 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use super::runtimes::{RUNTIMES, Runtime};
+use super::wait_limit::with_wait_limit;
 use crate::common::crowd::{Crowd, Key, Running};
-use crate::common::patience::with_patience;
-use crate::common::tasks::{Gate, Polled, RUNTIMES, Runtime, block_on, yield_once};
-use crate::common::{Constant, TestHasher, must_end, panics, wait_until};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
+use crate::common::tasks::{Gate, Polled, block_on, yield_once};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, Entry, Op, RandomState, Status};
 
 fn on_every_runtime(test: fn(Runtime)) {
@@ -46,7 +50,7 @@ fn tasks_that_want_one_key_load_it_once() {
             let stats = cache.stats();
             assert_eq!((stats.loads, stats.load_failures), (1, 0));
             assert!(stats.coalesced <= 7);
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -102,7 +106,7 @@ fn kinds_share_a_flight<S: TestHasher>(leader_is_a_task: bool) {
         });
     });
     assert_eq!(loads.load(SeqCst), 1);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn a_task_that_cannot_be_given_the_error_loads_by_itself() {
     second.open();
     others.into_iter().for_each(|other| assert_eq!(other.finish(), 5));
     assert_eq!(cache.get(&1), Some(5));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -171,7 +175,7 @@ fn a_load_begins_when_its_future_is_first_polled() {
     assert_eq!(block_on(unpolled), 2);
     drop(cache.get_with_async(3, async { unreachable!("never polled") }));
     assert_eq!(cache.get(&3), None);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn a_leader_that_is_dropped_hands_over_to_one_of_those_who_wait() {
     waiting.into_iter().for_each(|call| assert_eq!(call.finish(), 1));
     assert_eq!((cache.get(&1), loads.load(SeqCst)), (Some(1), 2));
     assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn when_leader_and_waiters_are_dropped_nothing_is_left_behind() {
         assert!(wakes.iter().all(|wakes| Arc::strong_count(wakes) == 1));
         assert_eq!(cache.entry_count(), 0);
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         assert_eq!(cache.get_with(1, || 8), 8, "nobody waits for what is gone");
     }
 }
@@ -260,7 +264,7 @@ fn a_panic_of_an_async_loader_goes_to_its_own_caller() {
     assert!(panics(|| leader.poll()));
     assert_eq!(waits.finish(), 2, "who waits leads the next flight");
     assert_eq!(cache.get(&1), Some(2));
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]
@@ -282,7 +286,7 @@ fn what_is_written_during_an_async_load_overtakes_it() {
         gate.open();
         assert_eq!((leader.finish(), joined.finish()), (1, 1), "who joined before is served");
         assert_eq!(cache.get(&1), Some(2), "but it is not stored");
-        cache.__validate();
+        validate(&cache);
     }
 }
 
@@ -395,7 +399,7 @@ fn a_leader_that_is_never_polled_again_is_given_up_on() {
         assert!(given.iter().all(|given| (1..=loads.load(SeqCst) as u64).contains(given)));
         let blocking = cache.clone();
         assert_eq!(thread::spawn(move || blocking.get_with(1, || 0)).join().unwrap(), stored);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -410,14 +414,14 @@ fn a_thread_gives_up_on_a_leader_that_is_never_polled_again() {
         assert_eq!(waits.join().unwrap(), (5, Status::Loaded));
         drop(stuck);
         assert_eq!(cache.get(&1), Some(5));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
 /// What a flight's place was taken for is one load, which later callers join.
 #[test]
 fn who_gives_up_first_leads_the_others() {
-    with_patience(|it| {
+    with_wait_limit(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let gate = Gate::default();
         let stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
@@ -435,7 +439,7 @@ fn who_gives_up_first_leads_the_others() {
 
 #[test]
 fn who_gives_up_twice_loads_alone() {
-    with_patience(|it| {
+    with_wait_limit(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let stuck = || cache.get_with_async(1, std::future::pending());
         let _first = Polled::pending(stuck());
@@ -453,7 +457,7 @@ fn who_gives_up_twice_loads_alone() {
         // It waits for the second, or has lost patience with it by now.
         drop(second);
         assert_eq!(joins_the_second.poll(), Some(3), "looks again, and finds it");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -470,7 +474,7 @@ fn a_task_may_load_a_key_from_inside_its_own_load() {
     let mut outer = Polled::pending(outer);
     assert_eq!(outer.poll(), Some(20));
     assert_eq!(cache.get(&1), Some(2), "the first to be made stays");
-    cache.__validate();
+    validate(&cache);
 }
 
 /// Two futures of one task are no ring: the second is polled while the first waits.

@@ -5,8 +5,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
-use crate::common::{Constant, Log, TestHasher, must_end, panics};
+use crate::common::hashers::{Constant, TestHasher};
+use crate::common::panics::panics;
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, RandomState, RemovalCause};
 
 const CALLERS: usize = 8;
@@ -35,7 +39,7 @@ fn get_with_of_many_callers_loads_once() {
             });
             assert_eq!(loads.load(SeqCst), 1);
             assert_eq!(cache.get(&crowd.key(1)), Some(round));
-            cache.__validate();
+            validate(&cache);
             let stats = cache.stats();
             assert_eq!((stats.loads, stats.load_failures), (1, 0));
             assert_eq!((stats.hits, stats.misses), (1, CALLERS as u64));
@@ -101,7 +105,7 @@ fn try_get_with_shares_one_error_with_all_who_wait() {
             assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])), "one and the same");
             assert_eq!(cache.get(&crowd.key(1)), None);
             assert_eq!((cache.stats().loads, cache.stats().load_failures), (0, 1));
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -159,7 +163,7 @@ fn waiters_of_another_error_type_load_by_themselves_in_parallel() {
                 }
             });
             assert_eq!(loads.2.load(SeqCst), 1 + CALLERS / 2);
-            shared.0.__validate();
+            validate(&shared.0);
         }
     });
 }
@@ -217,7 +221,7 @@ fn a_loader_that_panics_hands_over_to_one_of_those_who_wait() {
             assert_eq!((loads.load(SeqCst), panicked.load(SeqCst)), (2, 1));
             assert_eq!(cache.get(&crowd.key(1)), Some(7));
             assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
-            cache.__validate();
+            validate(&cache);
         }
     });
 }
@@ -240,7 +244,7 @@ fn loaders_that_all_panic_leave_nobody_waiting() {
         assert_eq!(cache.stats().load_failures, CALLERS as u64);
         assert_eq!(cache.entry_count(), 0);
         assert_eq!(cache.get_with(crowd.key(1), || 3), 3);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -265,7 +269,7 @@ fn loads_of_different_keys_do_not_wait_for_each_other() {
                     });
                 }
             });
-            cache.__validate();
+            validate(&cache);
         }
         assert_eq!(loads.load(SeqCst), 20 * CALLERS);
     }
@@ -290,7 +294,7 @@ fn a_load_of_the_same_key_from_inside_runs_at_once() {
         assert_eq!(load(&cache, 0), 0, "each is given what its own loader made");
         assert_eq!(cache.get(&1), Some(20), "what was stored first stays");
         assert_eq!(cache.entry_count(), 1);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -305,7 +309,7 @@ fn a_failing_load_from_inside_a_load_of_the_same_key_fails_alone() {
             9
         });
         assert_eq!((value, cache.get(&1)), (9, Some(9)));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -323,7 +327,7 @@ fn recursion_over_different_keys_works() {
             let loads = AtomicUsize::new(0);
             assert_eq!(fib::<S>(&cache, &loads, 80), 23_416_728_348_467_685);
             assert_eq!(loads.load(SeqCst), 81);
-            cache.__validate();
+            validate(&cache);
         }
     }
     must_end(|| {
@@ -368,7 +372,7 @@ fn a_loader_may_use_the_cache() {
         assert_eq!(cache.get(&1), None, "it was removed after its load began");
         assert_eq!(cache.get_with(1, || 6), 6);
         assert_eq!(cache.get(&1), Some(6));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -390,7 +394,7 @@ fn a_loaded_value_too_heavy_is_given_and_not_stored() {
         assert_eq!((cache.stats().loads, cache.stats().removed_size), (1, 1));
         assert_eq!(cache.get_with(crowd.key(1), || 10), 10);
         assert_eq!(cache.get(&crowd.key(1)), Some(10));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -405,7 +409,7 @@ fn a_loaded_value_too_heavy_leaves_what_was_stored_meanwhile() {
             11
         });
         assert_eq!((value, cache.get(&1)), (11, Some(5)));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -417,7 +421,7 @@ fn a_loaded_value_is_stored_in_a_full_cache() {
             assert_eq!(cache.get_with(key, || key), key);
             assert_eq!(cache.get(&key), Some(key));
             assert_eq!(cache.entry_count(), max.min(key + 1));
-            cache.__validate();
+            validate(&cache);
         }
     }
 }
@@ -427,7 +431,7 @@ fn stats_of_loads_include_their_time() {
     let cache = Cache::<u64, u64>::builder().record_stats().build();
     cache.get_with(1, || {
         let began = std::time::Instant::now();
-        crate::common::wait_until(|| began.elapsed() >= Duration::from_millis(2));
+        wait_until(|| began.elapsed() >= Duration::from_millis(2));
         1
     });
     assert!(cache.stats().load_time >= Duration::from_millis(2));

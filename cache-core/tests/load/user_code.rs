@@ -10,9 +10,12 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key};
+use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{Log, must_end, panics};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, CompResult, Entry, Op};
 
 /// What a cache's own listener or weigher knows it by, for as long as the tie lasts.
@@ -392,6 +395,6 @@ fn a_clone_made_by_a_computation_that_computes_its_key_panics() {
         *armed.lock().unwrap() = Some(cache.clone());
         cache.entry(1).and_upsert_with(|old| old.unwrap().into_value());
         assert!(armed.lock().unwrap().is_none(), "it was cloned");
-        cache.__validate();
+        validate(&cache);
     });
 }

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 
-use crate::common::patience::{Patience, with_patience};
+use super::wait_limit::{WaitLimit, with_wait_limit};
+use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{must_end, panics, wait_until};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, Op, Status};
 
 /// A test in which callers lose patience.
 #[track_caller]
-fn losing_patience(test: impl Fn(Patience) + Send + 'static) {
-    must_end(|| with_patience(test));
+fn timing_out(test: impl Fn(WaitLimit) + Send + 'static) {
+    must_end(|| with_wait_limit(test));
 }
 
 async fn after<T>(gate: &Gate, value: T) -> T {
@@ -81,7 +83,7 @@ fn a_load_that_has_moved_to_this_thread_is_not_waited_for_here() {
 
 #[test]
 fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
-    losing_patience(|it| {
+    timing_out(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, std::future::pending()));
         assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -101,7 +103,7 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
 /// Each poll may come with another waker: patience ends where the task is.
 #[test]
 fn a_task_that_moves_loses_patience_where_it_is() {
-    losing_patience(|it| {
+    timing_out(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let _stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
         let (mut waits, old) = it.step(|| {
@@ -135,7 +137,7 @@ fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside()
 /// The load that takes a stuck one's place may be stuck too.
 #[test]
 fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
-    losing_patience(|it| {
+    timing_out(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
@@ -156,7 +158,7 @@ fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
 /// Who loads alone is joined by nobody, so who comes later waits for the load that is stuck.
 #[test]
 fn who_gives_up_twice_is_not_joined() {
-    losing_patience(|it| {
+    timing_out(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
@@ -181,7 +183,7 @@ fn who_gives_up_twice_is_not_joined() {
 
 #[test]
 fn a_batch_that_gives_up_twice_is_not_joined() {
-    losing_patience(|it| {
+    timing_out(|it| {
         let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
         let gate = Gate::default();
         let stuck = || cache.get_with_async(1, std::future::pending());
@@ -247,7 +249,7 @@ fn loads_that_store_nothing_keep_no_key() {
         (0..200).for_each(|key| load(&cache, Counted(key, Arc::clone(&alive))));
         cache.run_pending_tasks();
         assert_eq!(Arc::strong_count(&alive), 1);
-        cache.__validate();
+        validate(&cache);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a function under `#[cached]` does, as its callers see it.
 
-use crate::runs::{run, runs};
+use crate::common::runs::{run, runs};
 use cache_core::{Cache, cached};
 use std::borrow::Cow;
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! Generic functions under `#[cached]`: each instance has a cache of its own.
 
-use crate::runs::{run, runs};
+use crate::common::runs::{run, runs};
 use cache_core::{Cache, cached};
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,10 +2,18 @@
 
 #![cfg(feature = "macros")]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/runs.rs"]
-mod runs;
+/// What this binary uses of the helpers of all.
+#[path = "../common"]
+mod common {
+    pub(crate) mod panics;
+    pub(crate) mod runs;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod testing;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 mod async_fns;
 mod behaviour;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{must_end, panics};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, FakeClock, cached, macro_caches};
 
 thread_local! {
@@ -257,7 +259,7 @@ fn failure_is_shared_and_a_dropped_batch_is_taken_over() {
     let second = Polled::pending(gated(&open, &[32, 33], false));
     drop(first);
     assert_eq!(second.finish(), Ok(BTreeMap::from([(32, 320), (33, 330)])));
-    gated::cache().__validate();
+    validate(gated::cache());
 }
 
 #[cached(many = ids, bypass = fresh, skip(fresh))]
@@ -288,14 +290,14 @@ fn panicking(ids: &[u64]) -> Vec<(u64, u64)> {
 
 #[test]
 fn panicking_body_reaches_its_caller_and_leaves_the_cache_whole() {
-    crate::common::silence_panics_on_purpose();
+    silence_panics_on_purpose();
     assert_eq!(panicking(&[1]), [(1, 1)]);
     assert!(panics(|| panicking(&[1, 13])));
-    panicking::with(Cache::__validate);
+    panicking::with(validate);
     assert_eq!(panicking(&[2, 3, 4]).len(), 3, "more than the cache has room for");
     assert!(panicking::with(Cache::entry_count) <= 2);
     assert!(panics(|| panicking::refresh(&[13])));
-    panicking::with(Cache::__validate);
+    panicking::with(validate);
 }
 
 /// With the clock of the test: an element, the clock's name for a kind of trouble, decides what happens.
@@ -349,7 +351,7 @@ fn old_values_are_served_when_the_body_fails_if_there_are_some_for_all() {
     assert_eq!(timed.get(&[13, 21]), Err(Failed(13)), "21 has never been there");
     clock.advance(seconds(600));
     assert_eq!(timed.get(&[13, 20]), Err(Failed(13)));
-    timed.cache.__validate();
+    validate(&timed.cache);
 }
 
 struct Late(Cache<(u64,), u64>);

@@ -2,7 +2,7 @@
 
 #![allow(non_local_definitions, reason = "each test has its methods of one type")]
 
-use crate::runs::{run, runs};
+use crate::common::runs::{run, runs};
 use cache_core::{Cache, cached};
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What each option of `#[cached]` does.
 
-use crate::runs::{run, runs};
+use crate::common::runs::{run, runs};
 use cache_core::{Cache, FakeClock, cached};
 use std::cell::Cell;
 use std::future::Future;

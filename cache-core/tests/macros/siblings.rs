@@ -1,6 +1,6 @@
 //! Methods beside a method under `#[cached]`: `companion = true | name`.
 
-use crate::runs::{run, runs};
+use crate::common::runs::{run, runs};
 use cache_core::{Cache, cached};
 use std::sync::Arc;
 

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::common::{Identity, NANO, Timed, panics, silence_panics_on_purpose};
+use super::timed::{NANO, Timed};
+use crate::common::hashers::Identity;
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
 use cache_core::{Cache, CacheBuilder, Clock, Expiry, FakeClock, Tick};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +34,7 @@ fn an_idle_entry_lives_from_use_to_use() {
         it.clock.advance(MINUTE - NANO);
         used(&it.cache);
         it.cache.run_pending_tasks();
-        it.cache.__validate();
+        validate(&it.cache);
         assert_eq!(it.cache.entry_count(), 1, "after use {number}");
     }
     it.clock.advance(MINUTE / 2);
@@ -236,7 +239,7 @@ fn a_value_that_expiry_gives_no_time_is_given_to_its_callers_and_not_stored() {
     it.cache.insert(1, 3);
     it.cache.insert(1, 4);
     assert_eq!(it.cache.get(&1), None, "what it was to replace is out of date");
-    it.cache.__validate();
+    validate(&it.cache);
 }
 
 /// Panics where it is told to, and calls the cache otherwise.
@@ -310,7 +313,7 @@ fn expiry_may_panic_and_may_call_the_cache() {
     *rude.cache.lock().unwrap() = Some(it.cache.clone());
     it.cache.insert(1, 3);
     assert_eq!(it.cache.get(&1), Some(3));
-    it.cache.__validate();
+    validate(&it.cache);
 }
 
 #[test]
@@ -328,7 +331,7 @@ fn jitter_spreads_deadlines_shortens_only_and_is_the_same_in_each_run() {
             cache.insert_with_ttl(2000 + key, key, YEAR);
             assert!(cache.set_ttl(&(2000 + key), MINUTE / 2));
         }
-        cache.__validate();
+        validate(&cache);
         let left = |key| cache.entry_info(&key).unwrap().time_left().unwrap();
         [0, 1000, 2000].map(|first| (first..first + 200).map(left).collect::<Vec<_>>())
     };
@@ -386,7 +389,7 @@ fn times_without_end_are_never() {
     it.cache.run_pending_tasks();
     assert_eq!((it.cache.get(&1), it.cache.get(&2)), (Some(1), Some(2)));
     assert_eq!(it.cache.next_expiry(), None);
-    it.cache.__validate();
+    validate(&it.cache);
 
     // For ever stale: it is kept, and served to loads.
     assert!(it.cache.set_ttl(&1, SECOND));
@@ -406,7 +409,7 @@ fn the_end_of_time_overflows_nothing() {
     it.cache.insert(1, 1);
     it.cache.insert_with_ttl(2, 2, MINUTE);
     it.cache.run_pending_tasks();
-    it.cache.__validate();
+    validate(&it.cache);
     assert_eq!((it.cache.get(&1), it.cache.get_with(3, || 3)), (Some(1), 3));
     assert!(it.cache.entry_info(&2).is_some());
     assert!(it.cache.set_ttl(&2, MINUTE));
@@ -457,7 +460,7 @@ fn ages_and_limits_are_known_before_and_after_the_first_own_term() {
     it.cache.run_pending_tasks();
     it.cache.insert_with_ttl(8, 0, SECOND);
     assert_eq!((age(8), left(8)), (Duration::ZERO, SECOND));
-    it.cache.__validate();
+    validate(&it.cache);
 }
 
 #[test]

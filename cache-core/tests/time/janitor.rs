@@ -6,7 +6,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Census, Timed, Token, panics, silence_panics_on_purpose, wait_until};
+use super::timed::Timed;
+use crate::common::census::{Census, Token};
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
+use crate::common::threads::wait_until;
 use cache_core::{Cache, Clock, RemovalCause};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +41,7 @@ fn idle_entries_among_threads_stay_while_used_and_go_afterwards() {
             it.clock.advance(MINUTE / 3);
         }
     });
-    it.cache.__validate();
+    validate(&it.cache);
     assert_eq!(it.cache.entry_count(), 32);
     it.clock.advance(MINUTE);
     it.cache.run_pending_tasks();
@@ -100,7 +104,7 @@ fn with_a_janitor_memory_goes_by_itself() {
     wait_until(|| cache.entry_count() == 0 && census.alive() == 0);
     assert_eq!(told.load(SeqCst), 1000);
     assert_eq!(cache.stats().listener_panics, 0, "nothing is counted without `record_stats`");
-    cache.__validate();
+    validate(&cache);
 }
 
 /// Panics when it is dropped.
@@ -133,5 +137,5 @@ fn a_janitor_survives_drops_that_panic_and_keeps_no_cache_alive() {
         // At once, or when the janitor has let go of it.
         wait_until(|| census.alive() == 0);
     }
-    bombs.__validate();
+    validate(&bombs);
 }

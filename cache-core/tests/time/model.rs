@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::{Identity, TestHasher, panics};
+use crate::common::hashers::{Identity, TestHasher};
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
 use cache_core::{Cache, FakeClock, Job, LoadingCache, Op, Status};
 use proptest::prelude::*;
 
@@ -367,7 +369,7 @@ impl<S: TestHasher> Pair<S> {
             }
             _ => self.load(step),
         }
-        self.cache.__validate();
+        validate(&self.cache);
         assert_eq!(self.cache.stats().refreshes, self.started.get());
     }
 }
@@ -384,7 +386,7 @@ proptest! {
 
     #[test]
     fn every_call_in_every_phase_answers_as_the_model(steps in steps()) {
-        crate::common::silence_panics_on_purpose();
+        silence_panics_on_purpose();
         run::<Identity>(&steps);
     }
 }

@@ -7,8 +7,11 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::census::{Census, Token};
+use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::{Census, Token, must_end, panics, silence_panics_on_purpose, wait_until};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{Cache, CacheBuilder, FakeClock, Job, LoadingCache, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -183,7 +186,7 @@ fn no_stale_value_and_no_refresh_of_it_comes_after_an_invalidation() {
             assert!(cache.try_get_with(7, || Err("no fallback")).is_err());
             assert_eq!(cache.entry_count(), 0);
             assert_eq!(it.get().1, Status::Loaded);
-            cache.__validate();
+            validate(cache);
         }
     }
 }
@@ -291,7 +294,7 @@ fn a_loader_that_panics_behind_reaches_no_executor_and_is_tried_again() {
     assert_eq!((cache.get(&7), jobs.run()), (Ok(1), 0));
     clock.advance(SECOND);
     assert_eq!((cache.get(&7), jobs.run(), cache.get(&7)), (Ok(1), 1, Ok(2)));
-    cache.cache().__validate();
+    validate(cache.cache());
 }
 
 #[test]
@@ -405,7 +408,7 @@ fn a_refresh_as_a_task_that_is_dropped_is_made_by_another_a_second_later() {
     clock.advance(SECOND);
     assert_eq!(cache.get_with_status(7, || 2), (2, Status::Loaded));
     assert_eq!(cache.stats().load_failures, 1);
-    cache.__validate();
+    validate(&cache);
 }
 
 #[test]

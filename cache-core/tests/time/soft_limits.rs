@@ -3,9 +3,11 @@
 
 use std::future::pending;
 
-use crate::common::limits::{HARD, Kept, Loaded, MINUTE, OLD, SECOND, SOFT, refusing, setting};
+use super::limits::{HARD, Kept, Loaded, MINUTE, OLD, SECOND, SOFT, refusing, setting};
+use crate::common::census::Token;
+use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::{Token, panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
 use cache_core::{Cache, Entry, FutureJob, Job, Spawn, Status};
 
 #[test]
@@ -41,7 +43,7 @@ fn every_kind_of_task_that_waits_polls_the_rest() {
         let given = waits.poll().expect("the load has ended");
         assert_eq!(value(&given), 2);
         assert_eq!(it.census.alive(), 0);
-        it.cache.__validate();
+        validate(&it.cache);
     }
     polls(async |cache| cache.get_with_async(7, pending()).await, |&value| value);
     polls(

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::limits::{Kept, OLD, Setting, setting};
+use super::limits::{Kept, OLD, Setting, setting};
 use crate::common::tasks::Gate;
-use crate::common::{must_end, wait_until};
+use crate::common::testing::validate;
+use crate::common::threads::{must_end, wait_until};
 use cache_core::{FutureJob, Job, Spawn, Status};
 
 /// A thread cannot poll the rest. So it waits for those who can, and is served when there are none.
@@ -66,7 +67,7 @@ fn a_thread_does_not_block_for_a_load_that_only_it_could_poll() {
         assert_eq!(it.cache.get_with(7, || 5), 5, "it loads alone");
         it.gate.open();
         assert_eq!(waits.poll(), Some((2, Status::Coalesced)));
-        it.cache.__validate();
+        validate(&it.cache);
     });
 }
 
@@ -93,7 +94,7 @@ fn a_task_is_not_chosen_that_a_thread_which_waits_would_have_to_poll() {
             it.gate.open();
             assert!([1, 2, 5].contains(&waits.poll().unwrap().0));
         });
-        it.cache.__validate();
+        validate(&it.cache);
     });
 }
 

@@ -4,8 +4,10 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::must_end;
-use crate::common::tasks::{Gate, Polled, Timer};
+use super::timer::Timer;
+use crate::common::tasks::{Gate, Polled};
+use crate::common::testing::validate;
+use crate::common::threads::must_end;
 use cache_core::{Cache, FakeClock, Job, LoadError, LoadTimeouts, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -110,7 +112,7 @@ fn without_an_old_value_the_soft_limit_is_none_and_the_hard_one_an_error() {
     assert_eq!(error, LoadError::TimedOut);
     assert_eq!((error.failure(), error.to_string().contains("hard limit")), (None, true));
     assert_eq!(it.cache.get_with(7, || 3), 3, "nothing is left behind");
-    it.cache.__validate();
+    validate(&it.cache);
 }
 
 #[test]

@@ -1,79 +1,21 @@
-//! What the tests of the cache share: every configuration a behaviour has to hold in, the log of
-//! what a listener was told, odd hashers, a watchdog, a generator of numbers.
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses a part of this")]
+//! Every configuration in which a behaviour has to hold, and a cache in one of them.
 
-pub(crate) mod crowd;
-pub(crate) mod ending;
-pub(crate) mod history;
-pub(crate) mod limits;
-pub(crate) mod patience;
-pub(crate) mod tasks;
-
-use std::collections::HashMap;
 use std::fmt::Debug;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, CacheBuilder, Expiry, FakeClock, RandomState, RemovalCause};
+use cache_core::{Cache, CacheBuilder, Expiry, FakeClock, RemovalCause};
+
+use super::hashers::TestHasher;
+use super::testing::validate;
 
 /// How long an entry lives where a configuration lets entries die.
 pub(crate) const TTL: Duration = Duration::from_secs(60);
 /// What each entry weighs in a configuration with a weigher.
 pub(crate) const WEIGHT: u32 = 3;
-pub(crate) const NANO: Duration = Duration::from_nanos(1);
-
-pub(crate) trait TestHasher: BuildHasher + Clone + Default + Send + Sync + 'static {}
-impl<S: BuildHasher + Clone + Default + Send + Sync + 'static> TestHasher for S {}
-
-/// Hands integers through as they are.
-#[derive(Clone, Default)]
-pub(crate) struct Identity;
-pub(crate) struct IdentityHasher(u64);
-
-impl BuildHasher for Identity {
-    type Hasher = IdentityHasher;
-    fn build_hasher(&self) -> IdentityHasher {
-        IdentityHasher(0)
-    }
-}
-
-impl Hasher for IdentityHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 =
-            bytes.iter().fold(self.0, |hash, &byte| (hash << 8) ^ (hash >> 56) ^ u64::from(byte));
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
-    }
-}
-
-/// One hash for all keys.
-#[derive(Clone, Default)]
-pub(crate) struct Constant;
-pub(crate) struct ConstantHasher;
-
-impl BuildHasher for Constant {
-    type Hasher = ConstantHasher;
-    fn build_hasher(&self) -> ConstantHasher {
-        ConstantHasher
-    }
-}
-
-impl Hasher for ConstantHasher {
-    fn finish(&self) -> u64 {
-        42
-    }
-    fn write(&mut self, _: &[u8]) {}
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
@@ -238,7 +180,7 @@ where
     /// The cache is whole and holds so many entries.
     #[track_caller]
     pub(crate) fn check_holds(&self, entries: u64) {
-        self.cache.__validate();
+        validate(&self.cache);
         assert_eq!(self.cache.entry_count(), entries, "entry_count");
         assert_eq!(self.cache.weighted_size(), entries * self.weight(), "weighted_size");
         assert!(entries <= self.room());
@@ -283,7 +225,7 @@ where
                 let _report = Report(setup, std::any::type_name::<S>());
                 let subject = Subject::new(setup);
                 test(&subject);
-                subject.cache.__validate();
+                validate(&subject.cache);
             }
         }
     }
@@ -303,167 +245,9 @@ impl Drop for Report {
 /// Runs a generic test function in every configuration, with every hasher.
 macro_rules! in_every_configuration {
     ($test:ident) => {
-        crate::common::every($test::<cache_core::RandomState>);
-        crate::common::every($test::<crate::common::Identity>);
-        crate::common::every($test::<crate::common::Constant>);
+        $crate::common::configurations::every($test::<cache_core::RandomState>);
+        $crate::common::configurations::every($test::<$crate::common::hashers::Identity>);
+        $crate::common::configurations::every($test::<$crate::common::hashers::Constant>);
     };
 }
 pub(crate) use in_every_configuration;
-
-/// Runs `body` on a thread of its own and fails if it has not ended after 50 seconds, which only a
-/// deadlock takes (and less than `coalesce_timeout`, which would end some). The time is no part of
-/// any test's outcome otherwise. Seconds are counted in which this thread had its turn: a process
-/// that is stopped for an hour has had none.
-#[track_caller]
-pub(crate) fn must_end(body: impl FnOnce() + Send + 'static) {
-    let (done, ended) = channel();
-    let thread = thread::spawn(move || {
-        let outcome = catch_unwind(AssertUnwindSafe(body));
-        let _ = done.send(());
-        outcome
-    });
-    let second = Duration::from_secs(1);
-    let timed_out = |_| matches!(ended.recv_timeout(second), Err(RecvTimeoutError::Timeout));
-    assert!(!(0..50).all(timed_out), "still running: a deadlock or a livelock");
-    thread.join().unwrap().unwrap_or_else(|panic| resume_unwind(panic));
-}
-
-/// Did this panic? What it panicked with is dropped.
-pub(crate) fn panics<R>(body: impl FnOnce() -> R) -> bool {
-    catch_unwind(AssertUnwindSafe(body)).is_err()
-}
-
-/// Panics of which the text says that they are "on purpose" are not told of any more.
-pub(crate) fn silence_panics_on_purpose() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let tell = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if panic.payload_as_str() != Some("on purpose") {
-                tell(panic);
-            }
-        }));
-    });
-}
-
-/// Waits, without sleeping, for what another thread is sure to bring about.
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
-}
-
-/// xorshift64*: numbers that are the same in each run.
-pub(crate) struct Numbers(u64);
-
-impl Numbers {
-    pub(crate) fn seeded(seed: u64) -> Self {
-        Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// Counts how many of its tokens are alive, and notices one that is dropped twice.
-#[derive(Clone, Default)]
-pub(crate) struct Census(Arc<CensusInner>);
-
-#[derive(Default)]
-struct CensusInner {
-    made: AtomicUsize,
-    dropped: AtomicUsize,
-}
-
-impl Census {
-    pub(crate) fn token(&self) -> Token {
-        self.0.made.fetch_add(1, SeqCst);
-        Token { census: self.clone(), alive: Box::new(ALIVE) }
-    }
-
-    pub(crate) fn alive(&self) -> usize {
-        self.0.made.load(SeqCst) - self.0.dropped.load(SeqCst)
-    }
-
-    pub(crate) fn made(&self) -> usize {
-        self.0.made.load(SeqCst)
-    }
-}
-
-const ALIVE: u64 = 0xa11e_a11e_a11e_a11e;
-
-/// Something that has to be dropped, once.
-pub(crate) struct Token {
-    census: Census,
-    /// On the heap, so that a use after free or a second drop is seen by an allocator that checks.
-    alive: Box<u64>,
-}
-
-impl Token {
-    /// Fails if this token was dropped before.
-    pub(crate) fn look(&self) {
-        assert_eq!(*self.alive, ALIVE, "a token is used after its drop");
-    }
-}
-
-impl Clone for Token {
-    fn clone(&self) -> Self {
-        self.look();
-        self.census.token()
-    }
-}
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.look();
-        *self.alive = 0;
-        self.census.0.dropped.fetch_add(1, SeqCst);
-    }
-}
-
-/// How often each key occurs.
-pub(crate) fn occurrences<K: Hash + Eq>(keys: impl IntoIterator<Item = K>) -> HashMap<K, usize> {
-    let mut counts = HashMap::new();
-    for key in keys {
-        *counts.entry(key).or_insert(0) += 1;
-    }
-    counts
-}
-
-/// A cache of numbers, and the clock that it goes by.
-pub(crate) struct Timed {
-    pub(crate) cache: Cache<u32, u32>,
-    pub(crate) clock: FakeClock,
-}
-
-impl Timed {
-    /// The clock has passed its zero, which might be taken for "no clock".
-    pub(crate) fn new(
-        build: impl FnOnce(CacheBuilder<u32, u32>) -> CacheBuilder<u32, u32>,
-    ) -> Timed {
-        let clock = FakeClock::new();
-        clock.advance(Duration::from_secs(1));
-        Timed { cache: build(Cache::builder().clock(clock.clone())).build(), clock }
-    }
-
-    /// Exactly so long from now, and no longer, does this key live, if nobody uses it.
-    #[track_caller]
-    pub(crate) fn check_lives(&self, key: u32, life: Duration) {
-        assert_eq!(self.cache.entry_info(&key).unwrap().time_left(), Some(life));
-        self.clock.advance(life - NANO);
-        assert!(self.cache.contains_key(&key));
-        self.clock.advance(NANO);
-        assert!(!self.cache.contains_key(&key));
-        self.cache.run_pending_tasks();
-        self.cache.__validate();
-        assert_eq!(self.cache.entry_info(&key), None);
-    }
-}

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::timer::Timer;
+use crate::common::census::Census;
+use crate::common::tasks::{Gate, Polled};
+use crate::common::testing::validate;
 use cache_core::{
     Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadError, LoadTimeouts, Spawn, Status,
 };
-
-use super::Census;
-use super::tasks::{Gate, Polled, Timer};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -132,7 +133,7 @@ impl Setting {
         assert_eq!(self.census.alive(), 0, "the loader is dropped");
         assert_eq!(self.load(async { unreachable!() }).finish(), OLD);
         assert_eq!(self.cache.get_with_status(7, || unreachable!()), (1, Status::Fallback));
-        self.cache.__validate();
+        validate(&self.cache);
         self.clock.advance(SECOND);
         assert_eq!(self.load(async { Ok(4) }).finish(), Ok((4, Status::Loaded)));
         assert_eq!(self.cache.stats().load_failures, 1);
@@ -143,6 +144,6 @@ impl Setting {
         assert_eq!(self.census.alive(), 0, "the loader has ended");
         assert_eq!(self.cache.get(&7), Some(2));
         assert_eq!((self.cache.stats().loads, self.cache.stats().load_failures), (1, 0));
-        self.cache.__validate();
+        validate(&self.cache);
     }
 }
