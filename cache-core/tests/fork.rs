@@ -26,6 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, RandomState, TickingClock};
+
 use common::configurations::{Subject, every};
 use common::forks::{fork, forking};
 use common::numbers::Numbers;

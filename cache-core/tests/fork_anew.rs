@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, Clock, FakeClock, TickingClock};
+
 use common::forks::{fork, forking};
 use common::tasks::Polled;
 use common::threads::wait_until;

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
+
 use common::ending::at_the_end_of_a_thread;
 use common::hashers::{Constant, TestHasher};
 use common::tasks::block_on;

@@ -10,11 +10,13 @@ mod common {
     pub(crate) mod testing;
 }
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use cache_core::{cached, macro_caches};
+
 use common::panics::{panics, silence_panics_on_purpose};
 use common::runs::run;
 use common::testing::validate;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `clear_all` is for all, the caches of the other tests too: one after another.
 fn alone() -> MutexGuard<'static, ()> {

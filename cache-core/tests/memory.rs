@@ -19,6 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, FakeClock};
+
 use common::census::{Census, Token};
 use common::numbers::Numbers;
 use common::testing::{memory, validate};

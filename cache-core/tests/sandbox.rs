@@ -21,12 +21,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cache_core::Cache;
-use common::census::{Census, Token};
-use common::testing::validate;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter, apply_filter_all_threads,
 };
+
+use common::census::{Census, Token};
+use common::testing::validate;
 
 const CASE: &str = "CASE_OF_THE_SANDBOX_TEST";
 /// Longer than any machine takes, for a process that has got stuck.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
+
 use super::support::NANO;
 use crate::common::configurations::{Subject, TTL, in_every_configuration};
 use crate::common::hashers::TestHasher;
-use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
 
 type Numbers<S> = Subject<u64, u64, S>;
 

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
+use cache_core::{Cache, RandomState};
+
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, RandomState};
 
 thread_local! {
     static COMPARED: Cell<u64> = const { Cell::new(0) };

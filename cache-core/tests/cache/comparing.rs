@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::thread;
 
+use cache_core::{Cache, Op};
+
 use crate::common::configurations::{Life, Size, Subject, TTL, every};
 use crate::common::ending::at_the_end_of_a_thread;
 use crate::common::hashers::Constant;
@@ -18,7 +20,6 @@ use crate::common::panics::silence_panics_on_purpose;
 use crate::common::tasks::Polled;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, Op};
 
 thread_local! {
     /// What the thread's comparisons do.

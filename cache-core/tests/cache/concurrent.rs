@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use cache_core::{Cache, CacheBuilder, FakeClock, RandomState};
+
 use super::support::{NANO, occurrences};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, CacheBuilder, FakeClock, RandomState};
 
 /// Says at its end, by a panic too, that a group of threads is done.
 struct Done<'a>(&'a AtomicUsize);

@@ -4,12 +4,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
+use cache_core::{Cache, Equivalent, FakeClock};
+
 use super::support::NANO;
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{Log, TTL};
 use crate::common::testing::validate;
-use cache_core::RemovalCause::{Expired, Explicit, Replaced, Size as Evicted};
-use cache_core::{Cache, Equivalent, FakeClock};
 
 /// A key in two parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,12 +7,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 
+use cache_core::{Cache, RandomState};
+
 use crate::common::census::{Census, Token};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, RandomState};
 
 /// A key with a token, told apart by its number.
 #[derive(Clone)]

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, RandomState, RemovalCause};
+
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{
     Life, Setup, Size, Subject, TTL, Told, every, in_every_configuration,
@@ -16,7 +18,6 @@ use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::silence_panics_on_purpose;
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, RandomState, RemovalCause};
 
 thread_local! {
     /// Calls of listeners that run on this thread, and the most that there were at once.

@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::support::occurrences;
-use crate::common::hashers::{Constant, Identity, TestHasher};
-use crate::common::testing::validate;
 use cache_core::Cache;
 use cache_core::{FakeClock, RandomState};
 use proptest::prelude::*;
+
+use super::support::occurrences;
+use crate::common::hashers::{Constant, Identity, TestHasher};
+use crate::common::testing::validate;
 
 const TTL: u64 = 1000;
 const TTI: u64 = 1000 / 2;

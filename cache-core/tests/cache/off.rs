@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use cache_core::{
+    Cache, CacheBuilder, CompResult, Expiry, FakeClock, LoadError, LoadTimeouts, Op, RandomState,
+    RemovalCause, Stats, Status,
+};
+
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{Log, TTL};
 use crate::common::crowd::{Crowd, Key, Running};
@@ -14,10 +19,6 @@ use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::block_on;
 use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{
-    Cache, CacheBuilder, CompResult, Expiry, FakeClock, LoadError, LoadTimeouts, Op, RandomState,
-    RemovalCause, Stats, Status,
-};
 
 /// Must not be asked.
 struct Asked;

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock};
+
 use crate::common::census::{Census, Token};
 use crate::common::panics::panics;
 use crate::common::testing::validate;
-use cache_core::{Cache, FakeClock};
 
 /// Panics when it is dropped, unless that would end the program.
 struct Bomb(u64, #[allow(dead_code, reason = "it counts its own drop")] Token);

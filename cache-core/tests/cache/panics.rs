@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use cache_core::{Cache, Clock, LoadingCache, Op, RandomState, Tick};
+
 use crate::common::census::{Census, Token};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::block_on;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, Clock, LoadingCache, Op, RandomState, Tick};
 
 /// What may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, RemovalCause, Stats};
+
 use crate::common::configurations::{Life, Log, Setup, Size, Subject, TTL, in_every_configuration};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::testing::validate;
-use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, RemovalCause, Stats};
 
 /// The statistics without the time, which is the system's.
 fn counted<S: TestHasher>(subject: &Subject<u64, u64, S>) -> Stats {

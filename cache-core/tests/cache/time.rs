@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use cache_core::RemovalCause::{Expired, Explicit, Replaced};
+use cache_core::{Cache, CacheBuilder, Clock, Entry, FakeClock, Op, Tick};
+
 use super::support::NANO;
 use crate::common::configurations::Log;
 use crate::common::numbers::Numbers;
 use crate::common::tasks::block_on;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::RemovalCause::{Expired, Explicit, Replaced};
-use cache_core::{Cache, CacheBuilder, Clock, Entry, FakeClock, Op, Tick};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);

@@ -6,13 +6,14 @@ use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::panics::{panics, silence_panics_on_purpose};
-use crate::common::testing::validate;
 use cache_core::{
     BuildError, Cache, CacheBuilder, CompResult, Entry, EntryInfo, EntrySelector, FakeClock, Iter,
     LoadError, LoadTimeouts, LoadingCache, MonotonicClock, Op, Policy, RandomState, RemovalCause,
     Stats, Status, Tick, TickingClock,
 };
+
+use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::testing::validate;
 
 fn whole_after_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
 fn shared<T: Send + Sync>() {}

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock};
+
 use crate::common::configurations::{Subject, TTL, every};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::testing::validate;
-use cache_core::{Cache, FakeClock};
 
 type Words<const N: usize> = [u64; N];
 

@@ -82,6 +82,12 @@ impl Gate {
         })
         .await;
     }
+
+    /// Waits until the gate is open, and returns this value.
+    pub(crate) async fn then<T>(&self, value: T) -> T {
+        self.passed().await;
+        value
+    }
 }
 
 /// Lets others run, once.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
 
+use cache_core::{Cache, CompResult, Entry, Op, RandomState, RemovalCause, Status};
+
+use super::two_threads::nested_cycle_ends;
 use crate::common::configurations::{Log, Subject, TTL, in_every_configuration};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on, yield_once};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, CompResult, Entry, Op, RandomState, RemovalCause, Status};
 
-type Found = Option<Entry<u64, u64>>;
-
-fn plus_one(old: Found) -> u64 {
+/// A computation that counts.
+pub(crate) fn plus_one(old: Option<Entry<u64, u64>>) -> u64 {
     old.map_or(0, Entry::into_value) + 1
 }
 
@@ -157,14 +157,7 @@ fn computations_of_many_threads_and_tasks_lose_none() {
 #[test]
 fn a_computation_waits_for_the_load_of_its_key_and_loads_wait_for_it() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
-    let passed = || {
-        let gate = &gate;
-        async move { gate.passed().await }
-    };
-    let load = Polled::pending(cache.get_with_async(1, async {
-        passed().await;
-        5
-    }));
+    let load = Polled::pending(cache.get_with_async(1, gate.then(5)));
     let runs = AtomicUsize::new(0);
     let mut compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
         runs.fetch_add(1, SeqCst);
@@ -177,10 +170,7 @@ fn a_computation_waits_for_the_load_of_its_key_and_loads_wait_for_it() {
     assert_eq!(compute.finish().into_value(), 6, "it is shown what was loaded");
 
     let gate = Gate::default();
-    let compute = Polled::pending(cache.entry(2).and_upsert_with_async(|_| async {
-        gate.passed().await;
-        8
-    }));
+    let compute = Polled::pending(cache.entry(2).and_upsert_with_async(|_| gate.then(8)));
     let waits = Polled::pending(cache.get_with_status_async(2, async { unreachable!() }));
     let batch = Polled::pending(cache.get_many_with_async(&[2], |_| async { unreachable!() }));
     gate.open();
@@ -220,14 +210,8 @@ fn a_load_that_waited_for_a_computation_without_a_value_loads() {
 fn a_hit_does_not_wait_for_a_computation() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
     cache.insert(1, 3);
-    let compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
-        let value = plus_one(old);
-        let gate = &gate;
-        async move {
-            gate.passed().await;
-            value
-        }
-    }));
+    let compute =
+        Polled::pending(cache.entry(1).and_upsert_with_async(|old| gate.then(plus_one(old))));
     assert_eq!((cache.get(&1), cache.get_with(1, || unreachable!())), (Some(3), 3));
     assert_eq!(cache.get_many_with(&[1], |_| unreachable!()), [Some(3)]);
     gate.open();
@@ -280,12 +264,7 @@ fn a_load_that_began_before_a_computation_stored_does_not_undo_it() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
     let outer = Polled::pending(cache.get_with_async(1, async {
         // Its own load cannot be waited for, so this one is alone.
-        cache
-            .get_with_async(1, async {
-                gate.passed().await;
-                7
-            })
-            .await
+        cache.get_with_async(1, gate.then(7)).await
     }));
     cache.invalidate(&1);
     assert_eq!(cache.entry(1).and_upsert_with(|_| 50).into_value(), 50);
@@ -322,27 +301,6 @@ fn a_computation_that_panics_changes_nothing() {
     validate(&cache);
 }
 
-/// A load that hangs keeps a computation waiting until patience ends, and is not stored over it.
-#[test]
-fn a_computation_goes_ahead_of_a_load_that_hangs() {
-    must_end(|| {
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
-        let gate = Gate::default();
-        let stuck = Polled::pending(cache.get_with_async(1, async {
-            gate.passed().await;
-            7
-        }));
-        let computes = cache.clone();
-        let compute = thread::spawn(move || computes.entry(1).and_upsert_with(plus_one));
-        assert_eq!(compute.join().unwrap().into_value(), 1);
-        gate.open();
-        assert_eq!(stuck.finish(), 7);
-        assert_eq!(cache.get(&1), Some(1));
-        validate(&cache);
-    });
-}
-
 /// A load that runs beside a computation began before that stored, so it is not stored after it, even
 /// where what was computed has left.
 #[test]
@@ -350,10 +308,7 @@ fn a_load_inside_a_computation_is_not_stored_after_it() {
     let (cache, gate) = (Cache::<u64, u64>::new(1), Gate::default());
     let mut inside = None;
     cache.entry(1).and_upsert_with(|_| {
-        let load = cache.get_with_async(1, async {
-            gate.passed().await;
-            7
-        });
+        let load = cache.get_with_async(1, gate.then(7));
         inside = Some(Polled::pending(load));
         50
     });
@@ -363,32 +318,6 @@ fn a_load_inside_a_computation_is_not_stored_after_it() {
     assert_eq!(inside.unwrap().finish(), 7);
     assert_eq!(cache.get(&1), None);
     validate(&cache);
-}
-
-#[test]
-fn a_refresh_that_hangs_does_not_undo_the_removal_by_a_computation() {
-    must_end(|| {
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
-        cache.insert(1, 3);
-        let (begun, begins) = std::sync::mpsc::channel();
-        let (end, ends) = std::sync::mpsc::channel();
-        let refreshing = cache.clone();
-        let refresh = thread::spawn(move || {
-            let load = || {
-                begun.send(()).unwrap();
-                ends.recv().unwrap()
-            };
-            refreshing.__refresh(1, load, |value| Some(value))
-        });
-        begins.recv().unwrap();
-        let removed = cache.entry(1).and_compute_with(|_| Op::Remove);
-        assert!(matches!(removed, CompResult::Removed(entry) if *entry.value() == 3));
-        end.send(4).unwrap();
-        assert_eq!(refresh.join().unwrap(), 4);
-        assert_eq!(cache.get(&1), None);
-        validate(&cache);
-    });
 }
 
 fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
@@ -407,51 +336,26 @@ fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so()
     in_every_configuration!(what_expires_meanwhile);
 }
 
-/// The ring passes through a computation that is itself inside a load.
 #[test]
-fn a_ring_through_a_computation_inside_a_load_ends() {
-    must_end(|| {
-        for _ in 0..50 {
-            let cache = Cache::<&str, u64>::new(10);
-            let begun = std::sync::Barrier::new(2);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    cache.get_with("a", || {
-                        let compute = |_| {
-                            begun.wait();
-                            cache.get_with("inside b", || 1)
-                        };
-                        cache.entry("inside a").and_upsert_with(compute).into_value()
-                    })
-                });
-                scope.spawn(|| {
-                    cache.get_with("b", || {
-                        cache.get_with("inside b", || {
-                            begun.wait();
-                            cache.get_with("a", || 2)
-                        })
-                    })
-                });
-            });
-            assert_eq!(cache.entry_count(), 4);
-            validate(&cache);
-        }
+fn a_cycle_through_a_computation_inside_a_load_ends() {
+    nested_cycle_ends(|cache, begun| {
+        cache.get_with("a", || {
+            let compute = |_| {
+                begun.wait();
+                cache.get_with("inside b", || 1)
+            };
+            cache.entry("inside a").and_upsert_with(compute).into_value()
+        });
     });
 }
 
 #[test]
 fn loads_that_waited_for_a_computation_that_failed_share_one() {
     let (cache, first, second) = (Cache::<u64, u64>::new(10), Gate::default(), Gate::default());
-    let compute = Polled::pending(cache.entry(1).and_try_compute_with_async(|_| async {
-        first.passed().await;
-        Err::<Op<u64>, _>("no")
-    }));
-    let wait = || {
-        Polled::pending(cache.entry(1).or_insert_with_async(async {
-            second.passed().await;
-            4
-        }))
-    };
+    let compute = Polled::pending(
+        cache.entry(1).and_try_compute_with_async(|_| first.then(Err::<Op<u64>, _>("no"))),
+    );
+    let wait = || Polled::pending(cache.entry(1).or_insert_with_async(second.then(4)));
     let mut waiting = [wait(), wait()];
     first.open();
     assert_eq!(compute.finish(), Err("no"));

@@ -1,17 +1,13 @@
 //! Computations and loads during what is no write to their key, and during `invalidate_entries_if`,
 //! which may be one or not.
 
+use cache_core::{Cache, CompResult, Op, RandomState};
+
+use super::entry::plus_one;
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, CompResult, Entry, Op, RandomState};
-
-type Found = Option<Entry<u64, u64>>;
-
-fn plus_one(old: Found) -> u64 {
-    old.map_or(0, Entry::into_value) + 1
-}
 
 /// Nothing was written to the key, so nothing may be lost: not for a condition that its entry does not
 /// meet, nor for a key that merely has the same hash.
@@ -103,13 +99,8 @@ fn a_condition_that_the_entry_meets_overtakes_its_computation() {
 fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
     cache.insert(1, 3);
-    let mut compute = Some(Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
-        let (gate, value) = (&gate, plus_one(old));
-        async move {
-            gate.passed().await;
-            value
-        }
-    })));
+    let mut compute =
+        Some(Polled::pending(cache.entry(1).and_upsert_with_async(|old| gate.then(plus_one(old)))));
     let mut seen = Vec::new();
     let removed = cache.invalidate_entries_if(|_, value| {
         seen.push(*value);
@@ -129,13 +120,8 @@ fn a_condition_overtakes_what_is_computed_from_an_entry_that_has_gone() {
     for gone_before in [true, false] {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
         cache.insert(1, 3);
-        let compute = Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
-            let (gate, value) = (&gate, plus_one(old));
-            async move {
-                gate.passed().await;
-                value
-            }
-        }));
+        let compute =
+            Polled::pending(cache.entry(1).and_upsert_with_async(|old| gate.then(plus_one(old))));
         let evict = || (100..200).for_each(|other| cache.insert(other, other));
         let mut there = !gone_before;
         if gone_before {

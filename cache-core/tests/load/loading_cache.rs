@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
+use cache_core::{Cache, LoadError, LoadingCache, RandomState};
+
+use super::two_threads::nested_cycle_ends;
 use crate::common::crowd::{Crowd, Key};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::block_on;
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, LoadError, LoadingCache, RandomState};
 
 /// Loads ten times the key; fails for keys from 100 on; counts.
 fn tens<S: TestHasher>() -> (LoadingCache<u64, u64, String, S>, Arc<AtomicUsize>) {
@@ -145,32 +147,15 @@ fn get_all_waits_for_others_when_the_rest_is_loaded() {
     });
 }
 
-/// The ring passes through a `get_all` that is itself inside a load.
 #[test]
-fn a_ring_through_get_all_inside_a_load_ends() {
-    must_end(|| {
-        for _ in 0..50 {
-            let (cache, begun) = (Cache::<&str, u64>::new(10), Arc::new(Barrier::new(2)));
-            let (inner, meets) = (cache.clone(), Arc::clone(&begun));
-            let loading = LoadingCache::new(cache.clone(), move |_: &&str| {
-                meets.wait();
-                Ok::<_, ()>(inner.get_with("inside b", || 1))
-            });
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    cache.get_with("a", || loading.get_all(&["inside a"])[0].clone().unwrap())
-                });
-                scope.spawn(|| {
-                    cache.get_with("b", || {
-                        cache.get_with("inside b", || {
-                            begun.wait();
-                            cache.get_with("a", || 2)
-                        })
-                    })
-                });
-            });
-            assert_eq!(cache.entry_count(), 4);
-        }
+fn a_cycle_through_get_all_inside_a_load_ends() {
+    nested_cycle_ends(|cache, begun| {
+        let (inner, meets) = (cache.clone(), Arc::clone(begun));
+        let loading = LoadingCache::new(cache.clone(), move |_: &&str| {
+            meets.wait();
+            Ok::<_, ()>(inner.get_with("inside b", || 1))
+        });
+        cache.get_with("a", || loading.get_all(&["inside a"])[0].clone().unwrap());
     });
 }
 

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
+use cache_core::{Cache, RandomState, Status};
+
+use super::two_threads::nested_cycle_ends;
 use crate::common::configurations::{Subject, TTL, in_every_configuration};
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
@@ -13,7 +16,6 @@ use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on};
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, RandomState, Status};
 
 fn squares(missing: &[u64]) -> Vec<(u64, u64)> {
     missing.iter().map(|&key| (key, key * key)).collect()
@@ -96,10 +98,7 @@ fn who_asks_for_a_key_of_a_batch_waits_for_it() {
     let gate = Gate::default();
     let batch = Polled::pending(cache.get_many_with_async(&[1, 2, 3], |missing| {
         let gate = &gate;
-        async move {
-            gate.passed().await;
-            missing.into_iter().filter(|key| *key != 3).map(|key| (key, 10 * key)).collect()
-        }
+        gate.then(missing.into_iter().filter(|key| *key != 3).map(|key| (key, 10 * key)).collect())
     }));
     let one = Polled::pending(cache.get_with_status_async(1, async { unreachable!() }));
     let nothing = Polled::pending(cache.optionally_get_with_async(3, async { unreachable!() }));
@@ -240,35 +239,16 @@ fn a_batch_that_brings_nothing_counts_as_a_failure() {
     assert_eq!((cache.stats().loads, cache.stats().load_failures), (0, 1));
 }
 
-/// The ring passes through a batch that is itself inside a load.
 #[test]
-fn a_ring_through_a_batch_inside_a_load_ends() {
-    must_end(|| {
-        for _ in 0..50 {
-            let cache = Cache::<&str, u64>::new(10);
-            let begun = Barrier::new(2);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    cache.get_with("a", || {
-                        let values = cache.get_many_with(&["inside a"], |_| {
-                            begun.wait();
-                            vec![("inside a", cache.get_with("inside b", || 1))]
-                        });
-                        values[0].unwrap()
-                    })
-                });
-                scope.spawn(|| {
-                    cache.get_with("b", || {
-                        cache.get_with("inside b", || {
-                            begun.wait();
-                            cache.get_with("a", || 2)
-                        })
-                    })
-                });
+fn a_cycle_through_a_batch_inside_a_load_ends() {
+    nested_cycle_ends(|cache, begun| {
+        cache.get_with("a", || {
+            let values = cache.get_many_with(&["inside a"], |_| {
+                begun.wait();
+                vec![("inside a", cache.get_with("inside b", || 1))]
             });
-            assert_eq!(cache.entry_count(), 4);
-            validate(&cache);
-        }
+            values[0].unwrap()
+        });
     });
 }
 

@@ -6,6 +6,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock, Op, RandomState, RemovalCause};
+
+use super::entry::plus_one;
 use crate::common::configurations::{Log, Subject, TTL, in_every_configuration};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::numbers::Numbers;
@@ -13,7 +16,6 @@ use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::{memory, validate};
 use crate::common::threads::must_end;
-use cache_core::{Cache, Entry, FakeClock, Op, RandomState, RemovalCause};
 
 fn is_stored<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     // Writes before the batch are no matter.
@@ -86,10 +88,8 @@ fn is_refused<S: TestHasher>() {
         // The same with a task, and another batch that begins and ends meanwhile.
         let cache: Cache<u64, u64, S> = Cache::builder().build_with_hasher(S::default());
         let gate = Gate::default();
-        let batch = Polled::pending(cache.get_many_with_async(&[1], |_| async {
-            gate.passed().await;
-            vec![(1, 10), (2, 20)]
-        }));
+        let batch =
+            Polled::pending(cache.get_many_with_async(&[1], |_| gate.then(vec![(1, 10), (2, 20)])));
         cache.get_many_with(&[4], |_| vec![]);
         run(&cache);
         cache.get_many_with(&[4], |_| vec![]);
@@ -118,14 +118,8 @@ fn an_answer_whose_key_was_written_meanwhile_is_not_stored() {
 fn an_answer_does_not_come_between_what_a_computation_reads_and_writes() {
     let cache = Cache::<u64, u64>::new(100);
     let gate = Gate::default();
-    let count = Polled::pending(cache.entry(2).and_upsert_with_async(|old| {
-        let old = old.map_or(0, Entry::into_value);
-        let gate = &gate;
-        async move {
-            gate.passed().await;
-            old + 1
-        }
-    }));
+    let count =
+        Polled::pending(cache.entry(2).and_upsert_with_async(|old| gate.then(plus_one(old))));
     cache.get_many_with(&[1], |_| vec![(1, 10), (2, 20)]);
     assert_eq!(cache.get(&2), None, "a computation has read that there is none");
     gate.open();
@@ -137,10 +131,7 @@ fn an_answer_does_not_come_between_what_a_computation_reads_and_writes() {
 #[test]
 fn an_answer_for_a_key_that_is_being_loaded_is_stored_and_the_load_is_not() {
     let (cache, gate) = (Cache::<u64, u64>::new(100), Gate::default());
-    let load = Polled::pending(cache.get_with_async(2, async {
-        gate.passed().await;
-        22
-    }));
+    let load = Polled::pending(cache.get_with_async(2, gate.then(22)));
     cache.get_many_with(&[1], |_| vec![(2, 20)]);
     assert_eq!(cache.get(&2), Some(20), "as any load that runs beside another");
     gate.open();

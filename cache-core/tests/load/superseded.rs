@@ -4,13 +4,14 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
+use cache_core::{Cache, RandomState};
+
 use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, RandomState};
 
 type Keyed<S> = Cache<Key, u32, S>;
 

@@ -8,17 +8,18 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, Entry, Op, RandomState, Status};
+
 use super::runtimes::{RUNTIMES, Runtime};
-use super::wait_limit::with_wait_limit;
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on, yield_once};
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, Entry, Op, RandomState, Status};
 
-fn on_every_runtime(test: fn(Runtime)) {
+/// Runs a test on each runtime, and says which one it is.
+pub(crate) fn on_every_runtime(test: fn(Runtime)) {
     for runtime in RUNTIMES {
         eprintln!("on {runtime:?}");
         must_end(move || test(runtime));
@@ -141,10 +142,7 @@ fn try_get_with_async_shares_one_error_with_all_who_wait() {
 #[test]
 fn a_task_that_cannot_be_given_the_error_loads_by_itself() {
     let (cache, first, second) = (cache(), Gate::default(), Gate::default());
-    let fails = async {
-        first.passed().await;
-        Err::<u64, &str>("no")
-    };
+    let fails = first.then(Err::<u64, &str>("no"));
     let leader = Polled::pending(cache.try_get_with_async(1, fails));
     let loads = AtomicUsize::new(0);
     let call = || {
@@ -210,7 +208,7 @@ fn a_leader_that_is_dropped_hands_over_to_one_of_those_who_wait() {
 fn when_leader_and_waiters_are_dropped_nothing_is_left_behind() {
     for leader_first in [true, false] {
         let (cache, gate) = (cache(), Gate::default());
-        let call = || cache.get_with_async(1, async { gate.passed().await }.then(7));
+        let call = || cache.get_with_async(1, gate.then(7));
         let leader = Polled::pending(call());
         let waiting: Vec<_> = (0..3).map(|_| Polled::pending(call())).collect();
         let wakes: Vec<_> = waiting.iter().map(|call| Arc::clone(&call.wakes)).collect();
@@ -229,20 +227,11 @@ fn when_leader_and_waiters_are_dropped_nothing_is_left_behind() {
     }
 }
 
-trait Then: Future + Sized {
-    async fn then<T>(self, value: T) -> T {
-        self.await;
-        value
-    }
-}
-
-impl<F: Future> Then for F {}
-
 /// Each poll may come with another waker: the last one counts.
 #[test]
 fn a_task_that_moves_is_woken_where_it_is() {
     let (cache, gate) = (cache(), Gate::default());
-    let leader = Polled::pending(cache.get_with_async(1, gate.passed().then(1)));
+    let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
     let mut waits = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
     let old = std::mem::take(&mut waits.wakes);
     assert!(waits.poll().is_none());
@@ -278,7 +267,7 @@ fn what_is_written_during_an_async_load_overtakes_it() {
     ];
     for overtake in overtakes {
         let (cache, gate) = (cache(), Gate::default());
-        let leader = Polled::pending(cache.get_with_async(1, gate.passed().then(1)));
+        let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
         let joined = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
         overtake(&cache);
         let later = Polled::new(cache.get_with_async(1, async { 2 }));
@@ -298,10 +287,7 @@ fn a_thread_does_not_wait_for_a_future_that_only_it_could_poll() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (loading, opened) = (cache.clone(), gate.clone());
-            let task =
-                tokio::spawn(
-                    async move { loading.get_with_async(1, opened.passed().then(1)).await },
-                );
+            let task = tokio::spawn(async move { loading.get_with_async(1, opened.then(1)).await });
             tokio::task::yield_now().await;
             assert_eq!(cache.get_with_status(1, || 2), (2, Status::Loaded), "runs at once");
             gate.open();
@@ -317,7 +303,7 @@ fn a_thread_does_not_wait_for_a_batch_that_only_it_could_poll() {
     must_end(|| {
         let (cache, gate) = (cache(), Gate::default());
         let batch = Polled::pending(cache.get_many_with_async(&[1, 2, 3], |missing| {
-            gate.passed().then(missing.into_iter().map(|key| (key, key)).collect())
+            gate.then(missing.into_iter().map(|key| (key, key)).collect())
         }));
         for key in 1..=3 {
             assert_eq!(cache.get_with(key, || 10 * key), 10 * key);
@@ -380,87 +366,6 @@ fn blocking_does_not_take_the_tokens_of_an_executor_below() {
     });
 }
 
-/// Waits that nothing but this time can end. Nothing is said about how long it takes.
-#[test]
-fn a_leader_that_is_never_polled_again_is_given_up_on() {
-    on_every_runtime(|runtime| {
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(Duration::from_millis(20)).build();
-        let _never_polled_again = Polled::pending(cache.get_with_async(1, std::future::pending()));
-        let loads = Arc::new(AtomicUsize::new(0));
-        let call = || {
-            let (cache, loads) = (cache.clone(), Arc::clone(&loads));
-            async move { cache.get_with_async(1, async { loads.fetch_add(1, SeqCst) as u64 + 1 }).await }
-        };
-        let given = runtime.run_all((0..4).map(|_| call()).collect());
-        // One load, unless the machine is so busy that patience with that one is lost too.
-        let stored = cache.get(&1).expect("a load has ended");
-        assert!(given.contains(&stored), "{given:?}");
-        assert!(given.iter().all(|given| (1..=loads.load(SeqCst) as u64).contains(given)));
-        let blocking = cache.clone();
-        assert_eq!(thread::spawn(move || blocking.get_with(1, || 0)).join().unwrap(), stored);
-        validate(&cache);
-    });
-}
-
-#[test]
-fn a_thread_gives_up_on_a_leader_that_is_never_polled_again() {
-    must_end(|| {
-        let cache: Cache<u64, u64> =
-            Cache::builder().coalesce_timeout(Duration::from_millis(20)).build();
-        let stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
-        let waiting = cache.clone();
-        let waits = thread::spawn(move || waiting.get_with_status(1, || 5));
-        assert_eq!(waits.join().unwrap(), (5, Status::Loaded));
-        drop(stuck);
-        assert_eq!(cache.get(&1), Some(5));
-        validate(&cache);
-    });
-}
-
-/// What a flight's place was taken for is one load, which later callers join.
-#[test]
-fn who_gives_up_first_leads_the_others() {
-    with_wait_limit(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
-        let gate = Gate::default();
-        let stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
-        let wait = || Polled::pending(cache.get_with_async(1, gate.passed().then(2)));
-        let mut waits = it.step(wait);
-        wait_until(|| waits.wakes.count() == 1);
-        assert!(waits.poll().is_none(), "leads now");
-        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { unreachable!() })));
-        gate.open();
-        assert_eq!((waits.finish(), later.finish()), (2, 2));
-        drop(stuck);
-        assert_eq!(cache.get(&1), Some(2));
-    });
-}
-
-#[test]
-fn who_gives_up_twice_loads_alone() {
-    with_wait_limit(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
-        let stuck = || cache.get_with_async(1, std::future::pending());
-        let _first = Polled::pending(stuck());
-        let (mut second, mut third) = it.step(|| {
-            (Polled::pending(stuck()), Polled::pending(cache.get_with_async(1, async { 3 })))
-        });
-        wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
-        assert!(second.poll().is_none(), "leads, and is stuck too");
-        assert!(it.step(|| third.poll()).is_none(), "joins the second");
-        wait_until(|| third.wakes.count() == 2);
-        let mut joins_the_second =
-            it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
-        assert_eq!(third.poll(), Some(3));
-        assert_eq!(cache.get(&1), Some(3));
-        // It waits for the second, or has lost patience with it by now.
-        drop(second);
-        assert_eq!(joins_the_second.poll(), Some(3), "looks again, and finds it");
-        validate(&cache);
-    });
-}
-
 #[test]
 fn a_task_may_load_a_key_from_inside_its_own_load() {
     let cache = cache();
@@ -482,7 +387,7 @@ fn a_task_may_load_a_key_from_inside_its_own_load() {
 fn two_futures_of_one_task_share_a_flight() {
     let (cache, gate) = (cache(), Gate::default());
     let both = cache.get_with_async(0, async {
-        let mut first = Polled::pending(cache.get_with_async(1, gate.passed().then(1)));
+        let mut first = Polled::pending(cache.get_with_async(1, gate.then(1)));
         let second = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
         gate.open();
         first.poll().unwrap() + second.finish()
@@ -494,7 +399,7 @@ fn two_futures_of_one_task_share_a_flight() {
 #[test]
 fn statuses_of_async_loads_say_how_the_value_came_about() {
     let (cache, gate) = (cache(), Gate::default());
-    let leader = Polled::pending(cache.get_with_status_async(1, gate.passed().then(1)));
+    let leader = Polled::pending(cache.get_with_status_async(1, gate.then(1)));
     let waits = Polled::pending(cache.get_with_status_async(1, async { unreachable!() }));
     gate.open();
     assert_eq!(leader.finish(), (1, Status::Loaded));

@@ -5,13 +5,14 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, RandomState, RemovalCause};
+
 use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, RandomState, RemovalCause};
 
 const CALLERS: usize = 8;
 

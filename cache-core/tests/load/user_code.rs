@@ -10,13 +10,15 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, CompResult, Op};
+
+use super::entry::plus_one;
 use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, CompResult, Entry, Op};
 
 /// What a cache's own listener or weigher knows it by, for as long as the tie lasts.
 struct Handle<K, V>(Arc<Mutex<Option<Cache<K, V>>>>);
@@ -57,10 +59,6 @@ fn patient() -> cache_core::CacheBuilder<u64, u64> {
     Cache::builder().coalesce_timeout(Duration::MAX)
 }
 
-fn plus_one(old: Option<Entry<u64, u64>>) -> u64 {
-    old.map_or(0, Entry::into_value) + 1
-}
-
 /// The computation has read 3, and what it read was removed before it stored.
 #[test]
 fn a_removal_by_condition_overtakes_a_computation_that_began_during_the_pass() {
@@ -68,13 +66,9 @@ fn a_removal_by_condition_overtakes_a_computation_that_began_during_the_pass() {
     cache.insert(1, 3);
     let mut compute = None;
     let removed = cache.invalidate_entries_if(|_, _| {
-        compute = Some(Polled::pending(cache.entry(1).and_upsert_with_async(|old| {
-            let (gate, value) = (&gate, plus_one(old));
-            async move {
-                gate.passed().await;
-                value
-            }
-        })));
+        compute = Some(Polled::pending(
+            cache.entry(1).and_upsert_with_async(|old| gate.then(plus_one(old))),
+        ));
         true
     });
     assert_eq!((removed, cache.get(&1)), (1, None));
@@ -90,10 +84,8 @@ fn a_computation_that_began_during_the_pass_does_not_remove_twice() {
     cache.insert(1, 3);
     let mut compute = None;
     cache.invalidate_entries_if(|_, _| {
-        compute = Some(Polled::pending(cache.entry(1).and_compute_with_async(|_| async {
-            gate.passed().await;
-            Op::Remove
-        })));
+        compute =
+            Some(Polled::pending(cache.entry(1).and_compute_with_async(|_| gate.then(Op::Remove))));
         true
     });
     cache.get_with(2, || 2);
@@ -112,10 +104,7 @@ impl Wake for Trap {
 #[test]
 fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
     let (cache, gate) = (patient().build(), Gate::default());
-    let mut leader = Polled::pending(cache.get_with_async(1, async {
-        gate.passed().await;
-        1
-    }));
+    let mut leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
     let mut trapped = Box::pin(cache.get_with_async(1, async { 0 }));
     let trap = Waker::from(Arc::new(Trap));
     assert!(trapped.as_mut().poll(&mut Context::from_waker(&trap)).is_pending());
@@ -274,10 +263,7 @@ fn a_weigher_run_by_a_load_may_ask_for_its_key() {
 #[test]
 fn a_thread_may_compute_an_entry_whose_async_load_it_has_polled() {
     let (cache, gate) = (patient().build(), Gate::default());
-    let load = Polled::pending(cache.get_with_async(1, async {
-        gate.passed().await;
-        7
-    }));
+    let load = Polled::pending(cache.get_with_async(1, gate.then(7)));
     let entry = cache.entry(1).and_upsert_with(plus_one);
     assert_eq!(entry.into_value(), 1);
     gate.open();
@@ -328,31 +314,6 @@ fn get_all_counts_each_key_once() {
         running.end();
         assert_eq!(all.join().unwrap(), [Ok(1)]);
         assert_eq!(cache.stats().requests() - before.0, 1);
-    });
-}
-
-/// Who has lost patience with a refresh has loaded something newer than it.
-#[test]
-fn a_refresh_that_was_given_up_on_does_not_undo_a_newer_load() {
-    must_end(|| {
-        let patience = Duration::from_millis(5);
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(patience).build();
-        let (begun, begins) = mpsc::channel();
-        let (end, ends) = mpsc::channel();
-        let refreshing = cache.clone();
-        let refresh = thread::spawn(move || {
-            let load = || {
-                begun.send(()).unwrap();
-                ends.recv().unwrap();
-                1
-            };
-            refreshing.__refresh(1, load, |value| Some(value))
-        });
-        begins.recv().unwrap();
-        assert_eq!(cache.get_with(1, || 2), 2, "has waited, and begun after the refresh");
-        end.send(()).unwrap();
-        assert_eq!(refresh.join().unwrap(), 1);
-        assert_eq!(cache.get(&1), Some(2), "the newer stays");
     });
 }
 

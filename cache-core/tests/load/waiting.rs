@@ -9,29 +9,19 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 
-use super::wait_limit::{WaitLimit, with_wait_limit};
+use cache_core::{Cache, Op, Status};
+
+use super::wait_limit::with_wait_limit;
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
-use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, Op, Status};
-
-/// A test in which callers lose patience.
-#[track_caller]
-fn timing_out(test: impl Fn(WaitLimit) + Send + 'static) {
-    must_end(|| with_wait_limit(test));
-}
-
-async fn after<T>(gate: &Gate, value: T) -> T {
-    gate.passed().await;
-    value
-}
+use crate::common::threads::must_end;
 
 #[test]
 fn who_stops_waiting_gives_up_no_place_but_his_own() {
     for leaves in 0..3 {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
-        let leader = Polled::pending(cache.get_with_async(1, after(&gate, 1)));
+        let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
         let wait = || Polled::pending(cache.get_with_async(1, async { unreachable!() }));
         let mut waiting: Vec<_> = (0..3).map(|_| wait()).collect();
         drop(waiting.remove(leaves));
@@ -48,7 +38,7 @@ fn who_stops_waiting_gives_up_no_place_but_his_own() {
 fn who_moves_changes_no_waker_but_his_own() {
     for moves in 0..3 {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
-        let leader = Polled::pending(cache.get_with_async(1, after(&gate, 1)));
+        let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
         let wait = || Polled::pending(cache.get_with_async(1, async { unreachable!() }));
         let mut waiting: Vec<_> = (0..3).map(|_| wait()).collect();
         let old = std::mem::take(&mut waiting[moves].wakes);
@@ -74,7 +64,7 @@ fn poll_on_another_thread(future: &mut SendFuture<'_>) {
 fn a_load_that_has_moved_to_this_thread_is_not_waited_for_here() {
     must_end(|| {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
-        let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, after(&gate, 1)));
+        let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, gate.then(1)));
         poll_on_another_thread(&mut load);
         assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         assert_eq!(cache.get_with_status(1, || 2), (2, Status::Loaded));
@@ -83,8 +73,8 @@ fn a_load_that_has_moved_to_this_thread_is_not_waited_for_here() {
 
 #[test]
 fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
-    timing_out(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
+    with_wait_limit(|it| {
+        let cache = it.builder().build();
         let mut load: SendFuture<'_> = Box::pin(cache.get_with_async(1, std::future::pending()));
         assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         poll_on_another_thread(&mut load);
@@ -97,23 +87,6 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
             2
         });
         assert_eq!(value, 2);
-    });
-}
-
-/// Each poll may come with another waker: patience ends where the task is.
-#[test]
-fn a_task_that_moves_loses_patience_where_it_is() {
-    timing_out(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
-        let _stuck = Polled::pending(cache.get_with_async(1, std::future::pending()));
-        let (mut waits, old) = it.step(|| {
-            let mut waits = Polled::pending(cache.get_with_async(1, async { 2 }));
-            let old = std::mem::take(&mut waits.wakes);
-            assert_eq!(waits.poll(), None);
-            (waits, old)
-        });
-        wait_until(|| waits.wakes.count() == 1);
-        assert_eq!((waits.poll(), old.count()), (Some(2), 0));
     });
 }
 
@@ -131,78 +104,6 @@ fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside()
             began_outside.poll().expect("would wait for what it is polled inside of")
         });
         assert_eq!(value, 7);
-    });
-}
-
-/// The load that takes a stuck one's place may be stuck too.
-#[test]
-fn the_place_of_whoever_took_a_stuck_load_s_place_is_taken_too() {
-    timing_out(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).build();
-        let gate = Gate::default();
-        let stuck = || cache.get_with_async(1, std::future::pending());
-        let _first = Polled::pending(stuck());
-        let mut second = it.step(|| Polled::pending(stuck()));
-        wait_until(|| second.wakes.count() == 1);
-        assert!(second.poll().is_none(), "leads, and is stuck too");
-        let mut third = it.step(|| Polled::pending(cache.get_with_async(1, after(&gate, 3))));
-        wait_until(|| third.wakes.count() == 1);
-        assert!(third.poll().is_none(), "leads");
-        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { unreachable!() })));
-        gate.open();
-        assert_eq!((third.finish(), later.finish()), (3, 3));
-        assert_eq!(cache.get(&1), Some(3));
-    });
-}
-
-/// Who loads alone is joined by nobody, so who comes later waits for the load that is stuck.
-#[test]
-fn who_gives_up_twice_is_not_joined() {
-    timing_out(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
-        let gate = Gate::default();
-        let stuck = || cache.get_with_async(1, std::future::pending());
-        let _first = Polled::pending(stuck());
-        let (mut second, mut third) = it.step(|| {
-            let load = cache.get_with_async(1, after(&gate, 3));
-            (Polled::pending(stuck()), Polled::pending(load))
-        });
-        wait_until(|| second.wakes.count() == 1 && third.wakes.count() == 1);
-        assert!(second.poll().is_none(), "leads, and is stuck too");
-        assert!(it.step(|| third.poll()).is_none(), "joins the second");
-        wait_until(|| third.wakes.count() == 2);
-        assert!(third.poll().is_none(), "loads alone");
-        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
-        gate.open();
-        assert_eq!(third.finish(), 3);
-        drop(second);
-        assert_eq!(later.finish(), 3, "looks again, and finds it");
-        assert_eq!(cache.stats().coalesced, 0, "of no flight");
-    });
-}
-
-#[test]
-fn a_batch_that_gives_up_twice_is_not_joined() {
-    timing_out(|it| {
-        let cache: Cache<u64, u64> = Cache::builder().coalesce_timeout(it.0).record_stats().build();
-        let gate = Gate::default();
-        let stuck = || cache.get_with_async(1, std::future::pending());
-        let _first = Polled::pending(stuck());
-        let (mut second, mut batch) = it.step(|| {
-            let batch = cache.get_many_with_async(&[1], |_| after(&gate, vec![(1, 3)]));
-            (Polled::pending(stuck()), Polled::pending(batch))
-        });
-        wait_until(|| second.wakes.count() == 1 && batch.wakes.count() == 1);
-        assert!(second.poll().is_none(), "leads, and is stuck too");
-        assert!(it.step(|| batch.poll()).is_none(), "joins the second");
-        wait_until(|| batch.wakes.count() == 2);
-        assert!(batch.poll().is_none(), "loads alone");
-        let later = it.step(|| Polled::pending(cache.get_with_async(1, async { 4 })));
-        gate.open();
-        assert_eq!(batch.finish(), [Some(3)]);
-        drop(second);
-        assert_eq!(later.finish(), 3, "looks again, and finds it");
-        assert_eq!(cache.stats().coalesced, 0, "of no flight");
     });
 }
 

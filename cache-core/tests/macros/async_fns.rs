@@ -1,6 +1,5 @@
 //! `#[cached]` on `async fn`.
 
-use cache_core::{Cache, cached};
 use std::cell::Cell;
 use std::future::Future;
 use std::path::Path;
@@ -8,6 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
+
+use cache_core::{Cache, cached};
 use tokio::sync::{Notify, Semaphore};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -1,12 +1,14 @@
 //! What a function under `#[cached]` does, as its callers see it.
 
-use crate::common::runs::{run, runs};
-use cache_core::{Cache, cached};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use cache_core::{Cache, cached};
+
+use crate::common::runs::{run, runs};
 
 #[cached]
 fn price(sku: &str, qty: u64) -> Arc<str> {

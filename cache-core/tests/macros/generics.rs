@@ -1,8 +1,10 @@
 //! Generic functions under `#[cached]`: each instance has a cache of its own.
 
-use crate::common::runs::{run, runs};
-use cache_core::{Cache, cached};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use cache_core::{Cache, cached};
+
+use crate::common::runs::{run, runs};
 
 #[test]
 fn generic_instances_have_caches_of_their_own() {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock, cached, macro_caches};
+
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, FakeClock, cached, macro_caches};
 
 thread_local! {
     /// What the bodies on this thread were asked for.

@@ -2,10 +2,12 @@
 
 #![allow(non_local_definitions, reason = "each test has its methods of one type")]
 
-use crate::common::runs::{run, runs};
-use cache_core::{Cache, cached};
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+use cache_core::{Cache, cached};
+
+use crate::common::runs::{run, runs};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Shop {

@@ -1,7 +1,5 @@
 //! What each option of `#[cached]` does.
 
-use crate::common::runs::{run, runs};
-use cache_core::{Cache, FakeClock, cached};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -9,6 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
+
+use cache_core::{Cache, FakeClock, cached};
+
+use crate::common::runs::{run, runs};
 
 const SECOND: Duration = Duration::from_secs(1);
 

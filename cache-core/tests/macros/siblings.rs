@@ -1,8 +1,10 @@
 //! Methods beside a method under `#[cached]`: `companion = true | name`.
 
-use crate::common::runs::{run, runs};
-use cache_core::{Cache, cached};
 use std::sync::Arc;
+
+use cache_core::{Cache, cached};
+
+use crate::common::runs::{run, runs};
 
 #[test]
 fn siblings_beside_a_method() {

@@ -1,9 +1,10 @@
 //! Functions under `#[cached]` called by many threads at once.
 
-use cache_core::cached;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+
+use cache_core::cached;
 
 const THREADS: usize = 8;
 

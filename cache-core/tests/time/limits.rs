@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cache_core::{
+    Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadError, LoadTimeouts, Spawn, Status,
+};
+
 use super::timer::Timer;
 use crate::common::census::Census;
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
-use cache_core::{
-    Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadError, LoadTimeouts, Spawn, Status,
-};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

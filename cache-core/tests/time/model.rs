@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock, Job, LoadingCache, Op, Status};
+use proptest::prelude::*;
+
 use crate::common::hashers::{Identity, TestHasher};
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::testing::validate;
-use cache_core::{Cache, FakeClock, Job, LoadingCache, Op, Status};
-use proptest::prelude::*;
 
 const TTL: u64 = 60;
 const REFRESH: u64 = 20;

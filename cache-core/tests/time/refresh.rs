@@ -7,12 +7,13 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{Cache, CacheBuilder, FakeClock, Job, LoadingCache, Status};
+
 use crate::common::census::{Census, Token};
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled, block_on};
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{Cache, CacheBuilder, FakeClock, Job, LoadingCache, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

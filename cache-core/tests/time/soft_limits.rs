@@ -3,12 +3,13 @@
 
 use std::future::pending;
 
+use cache_core::{Cache, Entry, FutureJob, Job, Spawn, Status};
+
 use super::limits::{HARD, Kept, Loaded, MINUTE, OLD, SECOND, SOFT, refusing, setting};
 use crate::common::census::Token;
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
-use cache_core::{Cache, Entry, FutureJob, Job, Spawn, Status};
 
 #[test]
 fn the_rest_of_a_load_is_polled_by_the_task_that_waits_for_it() {

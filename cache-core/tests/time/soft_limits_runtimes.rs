@@ -8,11 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use cache_core::{FutureJob, Job, Spawn, Status};
+
 use super::limits::{Kept, OLD, Setting, setting};
 use crate::common::tasks::Gate;
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::{FutureJob, Job, Spawn, Status};
 
 /// A thread cannot poll the rest. So it waits for those who can, and is served when there are none.
 #[test]

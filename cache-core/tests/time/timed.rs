@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::common::testing::validate;
 use cache_core::{Cache, CacheBuilder, FakeClock};
+
+use crate::common::testing::validate;
 
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
 

@@ -4,11 +4,12 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cache_core::{Cache, FakeClock, Job, LoadError, LoadTimeouts, Status};
+
 use super::timer::Timer;
 use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::{Cache, FakeClock, Job, LoadError, LoadTimeouts, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

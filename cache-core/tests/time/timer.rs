@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::tasks::Gate;
 use cache_core::LoadTimeouts;
+
+use crate::common::tasks::Gate;
 
 /// A timer whose sleeps end when the test says so.
 #[derive(Clone, Default)]

@@ -1,16 +1,20 @@
-//! Loads inside of loads, many levels deep: one key inside of itself ends in a panic that says so,
-//! different keys go on, and what has ended is not counted, nor read.
+//! Loads and computations inside others, many levels deep: one key inside itself ends in a panic that
+//! says so, different keys go on, and a load that has ended counts as no level, nor is its key read.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use cache_core::{Cache, CompResult, Op, RandomState};
+
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::{panics, silence_panics_on_purpose};
+use crate::common::tasks::block_on;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
-use cache_core::Cache;
 
 /// As documented: so many levels of one key are too many.
 const MOST_LEVELS: u32 = 32;
@@ -18,7 +22,7 @@ const MOST_LEVELS: u32 = 32;
 /// Runs `body` with a stack for some thousand levels.
 fn on_a_deep_stack(body: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().stack_size(1 << 30).spawn(body).unwrap();
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// A key that lives on the heap, so that reading it too late is seen by a checker.
@@ -116,11 +120,7 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
     }
     fn check<S: TestHasher>(between: u64) {
         let (cache, levels) = (Cache::builder().build_with_hasher(S::default()), Cell::new(0));
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            nest::<S>(&cache, between, &levels);
-        }));
-        let text = result.expect_err("it has no end");
-        let text = text.downcast_ref::<String>().expect("a text");
+        let text = text_of(|| nest::<S>(&cache, between, &levels));
         assert!(text.contains("32 levels deep"), "{text}");
         assert_eq!(levels.get(), MOST_LEVELS + 1);
         validate(&cache);
@@ -130,7 +130,7 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
     must_end(|| {
         on_a_deep_stack(|| {
             for between in [0, 1, 3] {
-                check::<cache_core::RandomState>(between);
+                check::<RandomState>(between);
                 check::<Constant>(between);
             }
         });
@@ -166,5 +166,134 @@ fn different_keys_nest_as_deep_as_the_stack_allows_whatever_their_hash() {
             let colliding = Cache::builder().build_with_hasher(Constant);
             assert_eq!(nest(&colliding, 200), 200);
         });
+    });
+}
+
+/// The text of the panic of this call.
+pub(crate) fn text_of(call: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("it panics");
+    panic.downcast_ref::<String>().expect("a text").clone()
+}
+
+#[test]
+fn a_recursion_without_end_says_so() {
+    fn load(cache: &Cache<u64, u64>) -> u64 {
+        cache.get_with(1, || load(cache) + 1)
+    }
+    must_end(|| {
+        let cache = Cache::builder().name("numbers").build();
+        let text = text_of(|| _ = load(&cache));
+        assert!(text.starts_with("cache `numbers`: a load of a key runs inside itself"), "{text}");
+        assert_eq!(cache.get(&1), None);
+        assert_eq!(cache.get_with(1, || 2), 2, "the cache is whole");
+        validate(&cache);
+    });
+}
+
+/// There is no flight to be found here: each level deregisters the one before.
+#[test]
+fn a_recursion_without_end_that_writes_its_key_says_so() {
+    fn load(cache: &Cache<u64, u64>, other: u64) -> u64 {
+        cache.get_with(1, || {
+            cache.invalidate(&1);
+            // A load of another key in between makes no difference.
+            cache.get_with(other, || load(cache, other + 1))
+        })
+    }
+    must_end(|| {
+        let cache = Cache::new(1000);
+        assert!(text_of(|| _ = load(&cache, 100)).contains("runs inside itself"));
+        assert_eq!(cache.entry_count(), 0);
+        validate(&cache);
+    });
+}
+
+#[test]
+fn a_recursion_of_tasks_without_end_says_so() {
+    fn load(cache: &Cache<u64, u64>) -> Pin<Box<dyn Future<Output = u64> + '_>> {
+        Box::pin(cache.get_with_async(1, async { load(cache).await + 1 }))
+    }
+    must_end(|| {
+        let cache = Cache::new(10);
+        assert!(text_of(|| _ = block_on(load(&cache))).contains("runs inside itself"));
+        validate(&cache);
+    });
+}
+
+#[test]
+fn a_recursion_of_batches_without_end_says_so() {
+    fn load(cache: &Cache<u64, u64>) -> Vec<(u64, u64)> {
+        let values = cache.get_many_with(&[1, 2, 3], |_| load(cache));
+        values.into_iter().flatten().map(|value| (value, value)).collect()
+    }
+    must_end(|| {
+        let cache = Cache::new(10);
+        assert!(text_of(|| _ = load(&cache)).contains("runs inside itself"));
+        validate(&cache);
+    });
+}
+
+/// The limit is for one key inside itself. Different keys may go as deep as the stack allows, even
+/// if they have one hash.
+#[test]
+fn recursion_over_different_keys_goes_deeper_than_the_limit_for_one() {
+    fn sum<S: TestHasher>(cache: &Cache<u64, u64, S>, n: u64) -> u64 {
+        cache.get_with(n, || if n == 0 { 0 } else { n + sum(cache, n - 1) })
+    }
+    fn test<S: TestHasher>(depth: u64) {
+        let cache = Cache::builder().build_with_hasher(S::default());
+        assert_eq!(sum::<S>(&cache, depth), depth * (depth + 1) / 2);
+        assert_eq!(cache.entry_count(), depth + 1);
+        validate(&cache);
+    }
+    let deep = thread::Builder::new().stack_size(256 << 20).spawn(|| {
+        test::<RandomState>(5000);
+        test::<Constant>(300);
+    });
+    deep.unwrap().join().unwrap();
+}
+
+#[test]
+fn a_computation_inside_one_of_the_same_key_says_that_it_cannot_wait() {
+    must_end(|| {
+        let cache: Cache<u64, u64> = Cache::builder().name("sums").build();
+        let compute_inside = || {
+            cache.entry(1).and_upsert_with(|_| {
+                cache.entry(1).and_compute_with(|_| Op::Nop);
+                2
+            });
+        };
+        assert!(
+            text_of(compute_inside).starts_with("cache `sums`: an entry is computed from inside")
+        );
+        let load_inside = || {
+            cache.get_with(1, || cache.entry(1).and_upsert_with(|_| 2).into_value());
+        };
+        assert!(text_of(load_inside).contains("is computed from inside a load"));
+        assert_eq!(cache.entry_count(), 0);
+        assert_eq!(cache.entry(1).and_upsert_with(|_| 3).into_value(), 3, "the cache is whole");
+        // Different keys may be nested.
+        let value = cache.entry(2).and_upsert_with(|_| {
+            cache.entry(3).and_upsert_with(|_| 4).into_value() + cache.get_with(4, || 1)
+        });
+        assert_eq!(value.into_value(), 5);
+        validate(&cache);
+    });
+}
+
+/// A load can run beside the computation that it is inside of. Its value is not stored, because
+/// the computation has read that there is none.
+#[test]
+fn a_load_inside_a_computation_of_the_same_key_is_not_stored() {
+    must_end(|| {
+        let cache = Cache::<u64, u64>::new(10);
+        let result = cache.entry(1).and_compute_with(|_| {
+            assert_eq!(cache.get_with(1, || 5), 5);
+            assert_eq!(cache.get(&1), None);
+            Op::Nop
+        });
+        assert_eq!(result, CompResult::StillNone(1));
+        assert_eq!(cache.entry_count(), 0);
+        validate(&cache);
     });
 }
