@@ -290,50 +290,51 @@ fn a_loader_that_forks_ends_in_both_processes() {
     });
 }
 
-/// Forks where it pleases.
+/// Forks now and then when it is compared or dropped.
 #[derive(Clone)]
-struct Forks<'f>(u64, &'f (dyn Fn(u64) + Sync));
+struct Forks(u64);
 
-impl PartialEq for Forks<'_> {
+impl PartialEq for Forks {
     fn eq(&self, other: &Self) -> bool {
-        (self.1)(self.0);
+        now_and_then(self.0);
         self.0 == other.0
     }
 }
 
-impl Eq for Forks<'_> {}
+impl Eq for Forks {}
 
-impl Hash for Forks<'_> {
+impl Hash for Forks {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(0);
     }
 }
 
-impl Drop for Forks<'_> {
+impl Drop for Forks {
     fn drop(&mut self) {
-        (self.1)(self.0);
+        now_and_then(self.0);
     }
 }
 
-/// `Eq`, `Drop`, `Clone`, a weigher, a listener, a view: each forks, and both processes go on.
-#[test]
-fn code_of_the_user_may_fork_wherever_it_runs() {
-    static FORKS: AtomicUsize = AtomicUsize::new(0);
-    fn now_and_then(number: u64) {
-        let count = FORKS.fetch_add(1, SeqCst);
-        // A child does not fork in turn, and not each of many calls does.
-        if count < 1 << 20 && count.is_multiple_of(97) {
-            let child = fork();
-            if child.is_child() {
-                FORKS.store(1 << 20, SeqCst);
-                let cache: Cache<Forks, Forks> = make();
-                fill(&cache);
-                drop(cache);
-            }
-            child.then(|| assert!(number < 100));
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+
+/// Forks now and then, in the parent only.
+fn now_and_then(number: u64) {
+    let count = FORKS.fetch_add(1, SeqCst);
+    // A child does not fork in turn, and not each of many calls does.
+    if count < 1 << 20 && count.is_multiple_of(97) {
+        let child = fork();
+        if child.is_child() {
+            FORKS.store(1 << 20, SeqCst);
+            let cache = Forks::cache();
+            Forks::fill(&cache);
+            drop(cache);
         }
+        child.then(|| assert!(number < 100));
     }
-    fn make() -> Cache<Forks<'static>, Forks<'static>> {
+}
+
+impl Forks {
+    fn cache() -> Cache<Self, Self> {
         Cache::builder()
             .max_capacity(20)
             .weigher(|key: &Forks, _| {
@@ -343,18 +344,23 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
             .eviction_listener(|key: &Forks, _: &Forks, _| now_and_then(key.0))
             .build()
     }
-    fn fill(cache: &Cache<Forks<'static>, Forks<'static>>) {
-        let forks = |number| Forks(number, &now_and_then);
+
+    fn fill(cache: &Cache<Self, Self>) {
         for number in 0..60 {
-            cache.insert(forks(number % 40), forks(number));
-            cache.get_with(forks(number % 7), || forks(number));
-            cache.view(&forks(number % 40), |value| now_and_then(value.0));
+            cache.insert(Forks(number % 40), Forks(number));
+            cache.get_with(Forks(number % 7), || Forks(number));
+            cache.view(&Forks(number % 40), |value| now_and_then(value.0));
         }
         cache.run_pending_tasks();
         validate(cache);
     }
+}
+
+/// `Eq`, `Drop`, `Clone`, a weigher, a listener, a view: each forks, and both processes go on.
+#[test]
+fn code_of_the_user_may_fork_wherever_it_runs() {
     forking(|| {
-        let cache = make();
+        let cache = Forks::cache();
         let (stop, other) = (AtomicBool::new(false), Counts::new(100));
         thread::scope(|scope| {
             let _stop = Stop(&stop);
@@ -364,7 +370,7 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
                     traffic(&other, &mut numbers, 10);
                 }
             });
-            fill(&cache);
+            Forks::fill(&cache);
         });
         drop(cache);
         assert!(FORKS.load(SeqCst) > 97);

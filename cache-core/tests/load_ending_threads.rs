@@ -2,6 +2,7 @@
 //! cache keeps for the thread, and so run after it is gone.
 
 mod common {
+    pub(crate) mod bytes;
     pub(crate) mod ending;
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod hashers;
@@ -13,43 +14,20 @@ mod common {
     pub(crate) mod threads;
 }
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
 
+use common::bytes::held;
 use common::ending::at_the_end_of_a_thread;
 use common::hashers::{Constant, TestHasher};
 use common::tasks::block_on;
 use common::testing::validate;
 use common::threads::must_end;
-
-/// Counts the bytes that are allocated.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: as the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) };
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// One test at a time: each counts bytes, or would be counted.
 fn alone() -> MutexGuard<'static, ()> {
@@ -172,9 +150,9 @@ fn nothing_is_left_of_a_thread_that_loads_at_its_end() {
             cache.run_pending_tasks();
         };
         (0..10).for_each(|_| round());
-        let before = BYTES.load(SeqCst);
+        let before = held();
         (0..100).for_each(|_| round());
-        let growth = BYTES.load(SeqCst) - before;
+        let growth = held() - before;
         // Less than the least that a stack takes, for each thread.
         assert!(growth < 100 * 16, "{growth} bytes");
     });

@@ -5,55 +5,34 @@
 //! has one test: nothing else must allocate meanwhile.
 
 mod common {
+    pub(crate) mod bytes;
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod census;
     pub(crate) mod numbers;
     pub(crate) mod testing;
 }
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, FakeClock};
 
+use common::bytes::held;
 use common::census::{Census, Token};
 use common::numbers::Numbers;
 use common::testing::{memory, validate};
 
-struct Counting;
-
-static HELD: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: all is done by the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size() as isize, SeqCst);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 const TTL: Duration = Duration::from_secs(60);
 const MANY: u64 = 100_000;
 
-/// Runs `work` and says how many bytes more are held afterwards.
-fn held(work: impl FnOnce()) -> isize {
-    let before = HELD.load(SeqCst);
+/// Runs `work`, and returns how many bytes more are held afterwards.
+fn held_by(work: impl FnOnce()) -> isize {
+    let before = held();
     work();
-    HELD.load(SeqCst) - before
+    held() - before
 }
 
 /// Fills and empties a cache a few times over; each time its memory is as good as that of an empty one.
@@ -68,7 +47,7 @@ fn comes_back<K, V>(
 {
     let clock = FakeClock::new();
     let mut cache = None;
-    let empty = held(|| {
+    let empty = held_by(|| {
         let built = build(Cache::builder().clock(clock.clone())).build();
         // The calling thread is known to the cache from here on.
         built.run_pending_tasks();
@@ -76,8 +55,8 @@ fn comes_back<K, V>(
     });
     let cache = cache.unwrap();
     for way in ["expired", "removed", "flushed"] {
-        let base = HELD.load(SeqCst);
-        let full = held(|| (0..MANY).for_each(|n| cache.insert_with_ttl(key(n), value(n), TTL)));
+        let base = held();
+        let full = held_by(|| (0..MANY).for_each(|n| cache.insert_with_ttl(key(n), value(n), TTL)));
         assert!(full > 10 * MANY as isize, "{name}: {full} bytes are not worth freeing");
         assert_eq!(cache.get(&key(MANY - 1)), Some(value(MANY - 1)));
         match way {
@@ -87,7 +66,7 @@ fn comes_back<K, V>(
         }
         cache.run_pending_tasks();
         validate(&cache);
-        let left = HELD.load(SeqCst) - base;
+        let left = held() - base;
         let allowed = empty / 4 + full / 200;
         assert!(left < allowed, "{name}, {way}: {left} of {full} bytes are left, empty: {empty}");
         assert_eq!(cache.entry_count(), 0);
@@ -125,7 +104,7 @@ fn partly() {
 fn under_a_reader() {
     let census = Census::default();
     let cache: Cache<u64, Arc<Token>> = Cache::new(MANY);
-    let base = HELD.load(SeqCst);
+    let base = held();
     (0..MANY / 10).for_each(|n| cache.insert(n, Arc::new(census.token())));
     cache.view(&7, |token| {
         cache.invalidate_all();
@@ -139,7 +118,7 @@ fn under_a_reader() {
     cache.invalidate_all();
     (0..2).for_each(|_| cache.run_pending_tasks());
     assert_eq!(census.alive(), 0);
-    let left = HELD.load(SeqCst) - base;
+    let left = held() - base;
     assert!(left < 100_000, "{left} bytes are left");
 }
 
@@ -196,14 +175,14 @@ fn as_much_as_entries_need<const SIZE: usize>(max: Option<u64>) {
         Some(max) => builder.max_capacity(max).build(),
         None => builder.build(),
     };
-    let empty = HELD.load(SeqCst);
+    let empty = held();
     let most = max.unwrap_or(300);
     let check = |entries: u64, when: &str| {
-        let held = HELD.load(SeqCst) - empty;
+        let more = held() - empty;
         let needed = (SIZE as isize + 64) * entries as isize;
         assert!(
-            held < 2 * needed + FIXED,
-            "{entries} entries of {SIZE} bytes, {max:?} at most, {when}: {held} bytes"
+            more < 2 * needed + FIXED,
+            "{entries} entries of {SIZE} bytes, {max:?} at most, {when}: {more} bytes"
         );
     };
     for n in 0..most {
@@ -227,10 +206,10 @@ fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
     let threads = thread::available_parallelism().map_or(8, usize::from);
     let lines = 128 * (2 * threads).max(8).next_power_of_two();
     for max in [1, 100, 1000, 1_000_000] {
-        let before = HELD.load(SeqCst);
+        let before = held();
         let cache: Cache<u64, u64> = Cache::builder().max_capacity(max).time_to_live(TTL).build();
         for way in ["made", "emptied", "removed"] {
-            let held = (HELD.load(SeqCst) - before) as usize;
+            let more = (held() - before) as usize;
             let part = |name| {
                 let parts = memory(&cache);
                 let found = parts.into_iter().find(|part| part.0 == name);
@@ -241,8 +220,8 @@ fn an_empty_one_has_neither_slots_nor_tables_nor_timers() {
             assert!(shards as u64 <= (max / 64).max(1), "{max}, {way}: {shards} shards");
             assert_eq!((part("slots"), part("timers"), part("ghosts")), (0, 0, 0), "{max}, {way}");
             assert!(
-                held < 5000 + lines + 700 * shards,
-                "{max}, {way}: {held}, {shards} shards, {:?}",
+                more < 5000 + lines + 700 * shards,
+                "{max}, {way}: {more}, {shards} shards, {:?}",
                 memory(&cache)
             );
             (0..2 * max.min(10_000)).for_each(|n| cache.insert(n, n));

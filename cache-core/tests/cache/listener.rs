@@ -47,11 +47,14 @@ fn deepest() -> usize {
     DEPTH.replace((0, 0)).1
 }
 
+/// Where a listener finds its cache. Emptied in the end, or the cache would hold itself.
+type Reached<V, S = RandomState> = Arc<Mutex<Option<Cache<u64, V, S>>>>;
+
 /// A cache whose listener can reach it.
 struct Listening<S> {
     subject: Subject<u64, u64, S>,
     told: Arc<Mutex<Vec<Told<u64, u64>>>>,
-    reached: Arc<Mutex<Option<Cache<u64, u64, S>>>>,
+    reached: Reached<u64, S>,
 }
 
 impl<S: TestHasher> Listening<S> {
@@ -60,7 +63,7 @@ impl<S: TestHasher> Listening<S> {
         react: impl Fn(&Cache<u64, u64, S>, u64, RemovalCause) + Send + Sync + 'static,
     ) -> Self {
         let told: Arc<Mutex<Vec<_>>> = Arc::default();
-        let reached: Arc<Mutex<Option<Cache<u64, u64, S>>>> = Arc::default();
+        let reached: Reached<u64, S> = Arc::default();
         let (log, cache) = (Arc::clone(&told), Arc::clone(&reached));
         let subject = Subject::built(setup, |builder| {
             builder.eviction_listener(move |key: &u64, value: &u64, cause| {
@@ -88,7 +91,6 @@ impl<S: TestHasher> Listening<S> {
 
 impl<S> Drop for Listening<S> {
     fn drop(&mut self) {
-        // The cache would hold itself.
         let reached = self.reached.lock().unwrap().take();
         drop(reached);
     }
@@ -205,10 +207,9 @@ fn a_panic_of_the_listener_keeps_no_notice_back() {
 #[test]
 fn listeners_of_two_caches_that_write_to_each_other_are_each_called_once_at_a_time() {
     must_end(|| {
-        type Reached = Arc<Mutex<Option<Cache<u64, u64>>>>;
-        let (first, second) = (Reached::default(), Reached::default());
+        let (first, second) = (Reached::<u64>::default(), Reached::<u64>::default());
         let left = Arc::new(AtomicUsize::new(10_000));
-        let listener = |other: &Reached| {
+        let listener = |other: &Reached<u64>| {
             let (other, left) = (Arc::clone(other), Arc::clone(&left));
             move |key: &u64, _: &u64, _: RemovalCause| {
                 let _level = Level::enter();
@@ -285,8 +286,7 @@ fn whatever_a_listener_calls_it_is_told_of_each_entry_once() {
 /// was to replace.
 #[test]
 fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
-    type Reached = Arc<Mutex<Option<Cache<u64, Token>>>>;
-    let (census, reached) = (Census::default(), Reached::default());
+    let (census, reached) = (Census::default(), Reached::<Token>::default());
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let (own, log, tokens) = (Arc::clone(&reached), Arc::clone(&told), census.clone());
     let cache: Cache<u64, Token> = Cache::builder()
@@ -341,31 +341,37 @@ fn a_listener_that_writes_is_not_called_inside_of_itself_while_a_thread_ends() {
     assert_eq!(listening.take().len(), 1001);
 }
 
-/// Each of several threads tells of what its own calls have removed. Nothing is told of twice,
-/// nothing is read after its drop, nothing is kept.
+/// A cache whose listener counts, and writes again on some keys. It is reached by what comes with it.
+fn writing_and_counting(notices: &Arc<AtomicU64>) -> (Cache<u64, Token>, Reached<Token>) {
+    let reached = Reached::<Token>::default();
+    let (own, count) = (Arc::clone(&reached), Arc::clone(notices));
+    let cache: Cache<u64, Token> = Cache::builder()
+        .max_capacity(50)
+        .record_stats()
+        .eviction_listener(move |key: &u64, value: &Token, _| {
+            let _level = Level::enter();
+            value.look();
+            count.fetch_add(1, SeqCst);
+            if key.is_multiple_of(3) {
+                let cache = own.lock().unwrap().clone().unwrap();
+                cache.insert(key + 1, value.clone());
+                if key.is_multiple_of(9) {
+                    cache.run_pending_tasks();
+                }
+            }
+        })
+        .build();
+    *reached.lock().unwrap() = Some(cache.clone());
+    (cache, reached)
+}
+
+/// Each thread notifies of what its own calls have removed. No notice comes twice, no value is used
+/// after its drop, and none is kept.
 #[test]
 fn listeners_that_write_on_several_threads_do_not_mix() {
     must_end(|| {
-        let (census, told) = (Census::default(), Arc::new(AtomicU64::new(0)));
-        let reached: Arc<Mutex<Option<Cache<u64, Token>>>> = Arc::default();
-        let (own, count) = (Arc::clone(&reached), Arc::clone(&told));
-        let cache: Cache<u64, Token> = Cache::builder()
-            .max_capacity(50)
-            .record_stats()
-            .eviction_listener(move |key: &u64, value: &Token, _| {
-                let _level = Level::enter();
-                value.look();
-                count.fetch_add(1, SeqCst);
-                if key.is_multiple_of(3) {
-                    let cache = own.lock().unwrap().clone().unwrap();
-                    cache.insert(key + 1, value.clone());
-                    if key.is_multiple_of(9) {
-                        cache.run_pending_tasks();
-                    }
-                }
-            })
-            .build();
-        *reached.lock().unwrap() = Some(cache.clone());
+        let (census, notices) = (Census::default(), Arc::new(AtomicU64::new(0)));
+        let (cache, reached) = writing_and_counting(&notices);
         let write = |n: u64| {
             let (cache, census) = (cache.clone(), census.clone());
             move || {
@@ -392,7 +398,7 @@ fn listeners_that_write_on_several_threads_do_not_mix() {
         cache.invalidate_all();
         let stats = cache.stats();
         let removed = stats.removed_explicit + stats.removed_replaced + stats.removed_size;
-        assert_eq!(told.load(SeqCst), removed);
+        assert_eq!(notices.load(SeqCst), removed);
         cache.invalidate_all();
         cache.run_pending_tasks();
         drop(reached.lock().unwrap().take());

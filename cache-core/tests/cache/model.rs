@@ -296,6 +296,15 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
         }
     }
 
+    fn iterate(&self) {
+        let entries: Vec<_> = self.cache.iter().collect();
+        let live = self.model.live();
+        assert!(entries.iter().all(|(key, value)| live.get(key) == Some(&value.number())));
+        let times = occurrences(entries.iter().map(|entry| entry.0));
+        assert!(times.values().all(|&times| times == 1));
+        assert!(entries.len() == live.len() || (!self.exact && entries.len() < live.len()));
+    }
+
     fn step(&mut self, step: &Step) {
         let mut ran = false;
         match *step {
@@ -323,14 +332,7 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
                 let given = self.cache.optionally_get_with_by_ref(&key, load);
                 self.load(key, given.map(|value| value.number()), option, ran);
             }
-            Step::Iterate => {
-                let entries: Vec<_> = self.cache.iter().collect();
-                let live = self.model.live();
-                assert!(entries.iter().all(|(key, value)| live.get(key) == Some(&value.number())));
-                let distinct = entries.iter().map(|entry| entry.0).collect::<Vec<_>>();
-                assert!(occurrences(distinct).values().all(|&times| times == 1));
-                assert!(entries.len() == live.len() || (!self.exact && entries.len() < live.len()));
-            }
+            Step::Iterate => self.iterate(),
             Step::Tick(by) => {
                 self.clock.advance(Duration::from_nanos(by));
                 self.model.now += by;

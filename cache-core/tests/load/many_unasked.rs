@@ -173,62 +173,83 @@ fn a_weigher_that_panics_at_such_an_answer_leaves_the_others() {
     validate(&cache);
 }
 
-/// Readers look whether they are given what was invalidated before they began.
-fn races<S: TestHasher>(max: u64, rounds: u64) {
-    const KEYS: u64 = 12;
-    let cache: Cache<u64, u64, S> =
-        Cache::builder().max_capacity(max).build_with_hasher(S::default());
-    // What the source says, and what no call that begins now may be given less than.
-    let (source, floors): (Vec<_>, Vec<_>) =
-        (0..KEYS).map(|_| (Mutex::new(1_u64), AtomicU64::new(0))).unzip();
-    let (begin, unasked) = (Barrier::new(4), AtomicU64::new(0));
-    let check = |key: u64, floor: u64, value: Option<u64>| {
-        if let Some(value) = value {
+/// How many keys the threads of [`Race`] share.
+const KEYS: u64 = 12;
+
+/// Threads that invalidate keys, read them, and load batches that answer all of them. The source of
+/// each key counts up. No call may return less than the source had when the last invalidation of
+/// the key ended before the call began.
+struct Race<S> {
+    cache: Cache<u64, u64, S>,
+    source: Vec<Mutex<u64>>,
+    /// For each key: what no call that begins now may return less than.
+    floors: Vec<AtomicU64>,
+    /// How many answers that were not asked for were found afterwards.
+    stored: AtomicU64,
+}
+
+impl<S: TestHasher> Race<S> {
+    fn new(max: u64) -> Self {
+        let cache = Cache::builder().max_capacity(max).build_with_hasher(S::default());
+        let (source, floors) = (0..KEYS).map(|_| (Mutex::new(1), AtomicU64::new(0))).unzip();
+        Race { cache, source, floors, stored: AtomicU64::new(0) }
+    }
+
+    fn invalidate(&self, key: u64, way: u64) {
+        let newer = {
+            let mut source = self.source[key as usize].lock().unwrap();
+            *source += 1;
+            *source
+        };
+        match way {
+            0 => self.cache.invalidate(&key),
+            1 => _ = self.cache.remove(&key),
+            _ => _ = self.cache.invalidate_entries_if(|other, _| *other == key),
+        }
+        self.floors[key as usize].store(newer, SeqCst);
+    }
+
+    fn read(&self, key: u64) {
+        let floor = self.floors[key as usize].load(SeqCst);
+        if let Some(value) = self.cache.get(&key) {
             assert!(value >= floor, "key {key}: {value} after {floor} had been invalidated");
         }
-    };
+    }
+
+    /// Loads a key that is certain to be missing, and answers all others.
+    fn load(&self, missing: u64, key: u64) {
+        self.cache.get_many_with(&[missing], |_| {
+            let read = |key: u64| (key, *self.source[key as usize].lock().unwrap());
+            let answers = (0..KEYS).map(read).collect();
+            thread::yield_now();
+            answers
+        });
+        self.stored.fetch_add(u64::from(self.cache.contains_key(&key)), SeqCst);
+        self.cache.invalidate(&missing);
+    }
+}
+
+fn races<S: TestHasher>(max: u64, rounds: u64) {
+    let (race, begin) = (Race::<S>::new(max), Barrier::new(4));
     thread::scope(|scope| {
-        for thread in 0..4_u64 {
-            let (cache, source, floors) = (&cache, &source, &floors);
-            let (begin, unasked, check) = (&begin, &unasked, &check);
+        for thread in 0..4 {
+            let (race, begin) = (&race, &begin);
             scope.spawn(move || {
                 let mut numbers = Numbers::seeded(thread + 7);
                 begin.wait();
                 for round in 0..rounds {
                     let key = numbers.below(KEYS);
-                    let floor = floors[key as usize].load(SeqCst);
-                    if thread == 0 {
-                        let newer = {
-                            let mut source = source[key as usize].lock().unwrap();
-                            *source += 1;
-                            *source
-                        };
-                        match numbers.below(3) {
-                            0 => cache.invalidate(&key),
-                            1 => _ = cache.remove(&key),
-                            _ => _ = cache.invalidate_entries_if(|other, _| *other == key),
-                        }
-                        floors[key as usize].store(newer, SeqCst);
-                    } else if thread == 1 {
-                        check(key, floor, cache.get(&key));
-                    } else {
-                        // One that is missing for certain, with answers for all others.
-                        let asked = [KEYS + 2 * round + thread % 2];
-                        cache.get_many_with(&asked, |_| {
-                            let read = |key: u64| (key, *source[key as usize].lock().unwrap());
-                            let answers = (0..KEYS).map(read).collect();
-                            thread::yield_now();
-                            answers
-                        });
-                        unasked.fetch_add(u64::from(cache.contains_key(&key)), SeqCst);
-                        cache.invalidate(&asked[0]);
+                    match thread {
+                        0 => race.invalidate(key, numbers.below(3)),
+                        1 => race.read(key),
+                        _ => race.load(KEYS + 2 * round + thread % 2, key),
                     }
                 }
             });
         }
     });
-    assert!(unasked.load(SeqCst) > 0, "some are stored");
-    validate(&cache);
+    assert!(race.stored.load(SeqCst) > 0, "some are stored");
+    validate(&race.cache);
 }
 
 #[test]

@@ -56,19 +56,49 @@ fn tasks_that_want_one_key_load_it_once() {
     });
 }
 
-/// A leader that waits until seven others have joined it, of all kinds.
+/// Callers of all kinds, which must not load.
+fn join_in_every_way<'s, S: TestHasher>(
+    scope: &'s thread::Scope<'s, '_>,
+    cache: &'s Cache<Key, u32, S>,
+    key: &'s Key,
+) {
+    let never = || -> u32 { unreachable!("a load is running") };
+    scope.spawn(move || assert_eq!(cache.get_with(key.clone(), never), 7));
+    scope.spawn(move || {
+        assert_eq!(cache.try_get_with(key.clone(), || Ok::<_, u8>(never())), Ok(7));
+    });
+    scope.spawn(move || {
+        assert_eq!(cache.optionally_get_with(key.clone(), || Some(never())), Some(7));
+    });
+    scope.spawn(move || {
+        let waits = cache.get_with_by_ref_async(key, async { never() });
+        assert_eq!(block_on(waits), 7);
+    });
+    scope.spawn(move || {
+        let waits = cache.try_get_with_async(key.clone(), async { Err::<u32, u8>(0) });
+        assert_eq!(block_on(waits), Ok(7));
+    });
+    scope.spawn(move || {
+        let waits = cache.optionally_get_with_by_ref_async(key, async { None });
+        assert_eq!(block_on(waits), Some(7));
+    });
+    scope.spawn(move || {
+        let never = |_| async { unreachable!("a load is running") };
+        let waits = cache.get_many_with_async(std::slice::from_ref(key), never);
+        assert_eq!(block_on(waits), [Some(7)]);
+    });
+}
+
+/// A leader that waits until the seven others have joined it.
 fn kinds_share_a_flight<S: TestHasher>(leader_is_a_task: bool) {
     let cache: Cache<Key, u32, S> = Cache::builder().build_with_hasher(S::default());
-    let crowd = Crowd::default();
-    let loads = AtomicUsize::new(0);
+    let (crowd, loads) = (Crowd::default(), AtomicUsize::new(0));
     let init = || {
         loads.fetch_add(1, SeqCst);
         crowd.wait_for(7);
         7
     };
-    let never = || -> u32 { unreachable!("a load is running") };
-    let key = || crowd.key(1);
-    let begun = || loads.load(SeqCst) == 1;
+    let key = crowd.key(1);
     thread::scope(|scope| {
         if leader_is_a_task {
             scope.spawn(|| {
@@ -76,35 +106,13 @@ fn kinds_share_a_flight<S: TestHasher>(leader_is_a_task: bool) {
                     yield_once().await;
                     init()
                 };
-                assert_eq!(block_on(cache.get_with_async(key(), load)), 7);
+                assert_eq!(block_on(cache.get_with_async(key.clone(), load)), 7);
             });
         } else {
-            scope.spawn(|| assert_eq!(cache.get_with(key(), init), 7));
+            scope.spawn(|| assert_eq!(cache.get_with(key.clone(), init), 7));
         }
-        wait_until(begun);
-        scope.spawn(|| assert_eq!(cache.get_with(key(), never), 7));
-        scope.spawn(|| assert_eq!(cache.try_get_with(key(), || Ok::<_, u8>(never())), Ok(7)));
-        scope.spawn(|| assert_eq!(cache.optionally_get_with(key(), || Some(never())), Some(7)));
-        scope.spawn(|| {
-            let key = key();
-            let waits = cache.get_with_by_ref_async(&key, async { never() });
-            assert_eq!(block_on(waits), 7);
-        });
-        scope.spawn(|| {
-            let waits = cache.try_get_with_async(key(), async { Err::<u32, u8>(0) });
-            assert_eq!(block_on(waits), Ok(7));
-        });
-        scope.spawn(|| {
-            let key = key();
-            let waits = cache.optionally_get_with_by_ref_async(&key, async { None });
-            assert_eq!(block_on(waits), Some(7));
-        });
-        scope.spawn(|| {
-            let keys = [key()];
-            let waits =
-                cache.get_many_with_async(&keys, |_| async { unreachable!("a load is running") });
-            assert_eq!(block_on(waits), [Some(7)]);
-        });
+        wait_until(|| loads.load(SeqCst) == 1);
+        join_in_every_way(scope, &cache, &key);
     });
     assert_eq!(loads.load(SeqCst), 1);
     validate(&cache);

@@ -10,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use cache_core::{Cache, CompResult, Op};
+use cache_core::{Cache, CacheBuilder, CompResult, Op};
 
 use super::entry::plus_one;
 use crate::common::configurations::Log;
@@ -31,6 +31,18 @@ impl<K, V> Handle<K, V> {
 
     fn cache(&self) -> Cache<K, V> {
         self.0.lock().unwrap().clone().expect("tied")
+    }
+}
+
+impl Handle<u64, u64> {
+    /// Returns a function that loads the key that it is given, the first time.
+    fn ask_once(&self) -> impl Fn(&u64) + Send + Sync + 'static {
+        let (own, ask) = (self.clone(), AtomicBool::new(true));
+        move |key| {
+            if ask.swap(false, SeqCst) {
+                own.cache().get_with(*key, || 5);
+            }
+        }
     }
 }
 
@@ -55,7 +67,8 @@ impl<K, V> Drop for Untie<K, V> {
     }
 }
 
-fn patient() -> cache_core::CacheBuilder<u64, u64> {
+/// A cache whose callers never time out.
+fn waits_for_ever() -> CacheBuilder<u64, u64> {
     Cache::builder().coalesce_timeout(Duration::MAX)
 }
 
@@ -103,7 +116,7 @@ impl Wake for Trap {
 /// A waker that panics must not keep the others from being woken.
 #[test]
 fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
-    let (cache, gate) = (patient().build(), Gate::default());
+    let (cache, gate) = (waits_for_ever().build(), Gate::default());
     let mut leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
     let mut trapped = Box::pin(cache.get_with_async(1, async { 0 }));
     let trap = Waker::from(Arc::new(Trap));
@@ -117,7 +130,7 @@ fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
 /// The same on the way of a leader that is cancelled.
 #[test]
 fn a_waker_that_panics_does_not_reach_who_drops_the_leader() {
-    let cache = patient().build();
+    let cache = waits_for_ever().build();
     let leader = Polled::pending(cache.get_with_async(1, std::future::pending()));
     let mut trapped = Box::pin(cache.get_with_async(1, async { 0 }));
     let trap = Waker::from(Arc::new(Trap));
@@ -222,16 +235,11 @@ fn a_listener_told_by_a_load_may_ask_for_what_waits_for_that_load() {
 fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
     must_end(|| {
         let handle = Handle::<u64, u64>::default();
-        let own = handle.clone();
-        let ask = AtomicBool::new(true);
-        let cache = patient()
+        let ask = handle.ask_once();
+        let cache = waits_for_ever()
             .max_capacity(10)
             .weigher(|_, value| *value as u32)
-            .eviction_listener(move |key, _, _| {
-                if ask.swap(false, SeqCst) {
-                    own.cache().get_with(*key, || 5);
-                }
-            })
+            .eviction_listener(move |key, _, _| ask(key))
             .build();
         let _untie = handle.tie(&cache);
         assert_eq!(cache.get_with(1, || 11), 11);
@@ -243,17 +251,12 @@ fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
 fn a_weigher_run_by_a_load_may_ask_for_its_key() {
     must_end(|| {
         let handle = Handle::<u64, u64>::default();
-        let own = handle.clone();
-        let ask = AtomicBool::new(true);
-        let cache = patient()
-            .max_capacity(10)
-            .weigher(move |key, _| {
-                if ask.swap(false, SeqCst) {
-                    own.cache().get_with(*key, || 5);
-                }
-                1
-            })
-            .build();
+        let ask = handle.ask_once();
+        let weigher = move |key: &u64, _: &u64| {
+            ask(key);
+            1
+        };
+        let cache = waits_for_ever().max_capacity(10).weigher(weigher).build();
         let _untie = handle.tie(&cache);
         assert_eq!(cache.get_with(1, || 6), 6);
     });
@@ -262,7 +265,7 @@ fn a_weigher_run_by_a_load_may_ask_for_its_key() {
 /// A computation can go ahead of a load that only this thread could poll.
 #[test]
 fn a_thread_may_compute_an_entry_whose_async_load_it_has_polled() {
-    let (cache, gate) = (patient().build(), Gate::default());
+    let (cache, gate) = (waits_for_ever().build(), Gate::default());
     let load = Polled::pending(cache.get_with_async(1, gate.then(7)));
     let entry = cache.entry(1).and_upsert_with(plus_one);
     assert_eq!(entry.into_value(), 1);
@@ -283,7 +286,7 @@ impl Drop for Asks<'_> {
 #[test]
 fn what_a_dropped_loader_held_may_ask_for_its_key() {
     must_end(|| {
-        let cache = patient().build();
+        let cache = waits_for_ever().build();
         let asks = Asks(&cache);
         let mut load = Box::pin(cache.get_with_async(1, async move {
             let _asks = asks;

@@ -201,60 +201,65 @@ fn generic_value_stays_send() {
     assert_eq!(block_on(must_be_send(3_u8)), 3);
 }
 
+static METHOD_RUNS: AtomicU64 = AtomicU64::new(0);
+
+struct Client {
+    id: u64,
+    cache: Cache<(u64,), Vec<u64>>,
+}
+
+impl Client {
+    #[cached(key(self.id, text))]
+    async fn parse(&self, text: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        tokio::task::yield_now().await;
+        if text.is_empty() {
+            return Err("nothing".into());
+        }
+        let n: u64 = text.parse()?;
+        Ok(n + self.id)
+    }
+    #[cached(cache = self.cache)]
+    async fn list(&self, mut n: u64) -> Vec<u64> {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        n += self.id;
+        vec![n]
+    }
+    #[cached]
+    async fn of_type((a, b): (u64, u64)) -> Arc<Self> {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        Arc::new(Self { id: a + b, cache: Cache::new(1) })
+    }
+    #[cached(skip(self))]
+    async fn coerced(&self, n: u64) -> Arc<dyn std::fmt::Display + Send + Sync> {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        if n == 0 {
+            return Arc::new("none");
+        }
+        Arc::new(n)
+    }
+    #[cached(companion = beside, key(id: u64 = self.id))]
+    async fn with_siblings(&self) -> u64 {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        self.id
+    }
+}
+
+trait Ask {
+    fn ask(&self, n: u64) -> impl Future<Output = u64> + Send;
+}
+
+impl Ask for Client {
+    #[cached(skip(self))]
+    async fn ask(&self, n: u64) -> u64 {
+        METHOD_RUNS.fetch_add(1, Relaxed);
+        tokio::task::yield_now().await;
+        n
+    }
+}
+
 #[test]
 fn methods_of_every_kind() {
-    static RUNS: AtomicU64 = AtomicU64::new(0);
-    struct Client {
-        id: u64,
-        cache: Cache<(u64,), Vec<u64>>,
-    }
-    impl Client {
-        #[cached(key(self.id, text))]
-        async fn parse(&self, text: &str) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-            RUNS.fetch_add(1, Relaxed);
-            tokio::task::yield_now().await;
-            if text.is_empty() {
-                return Err("nothing".into());
-            }
-            let n: u64 = text.parse()?;
-            Ok(n + self.id)
-        }
-        #[cached(cache = self.cache)]
-        async fn list(&self, mut n: u64) -> Vec<u64> {
-            RUNS.fetch_add(1, Relaxed);
-            n += self.id;
-            vec![n]
-        }
-        #[cached]
-        async fn of_type((a, b): (u64, u64)) -> Arc<Self> {
-            RUNS.fetch_add(1, Relaxed);
-            Arc::new(Self { id: a + b, cache: Cache::new(1) })
-        }
-        #[cached(skip(self))]
-        async fn coerced(&self, n: u64) -> Arc<dyn std::fmt::Display + Send + Sync> {
-            RUNS.fetch_add(1, Relaxed);
-            if n == 0 {
-                return Arc::new("none");
-            }
-            Arc::new(n)
-        }
-        #[cached(companion = beside, key(id: u64 = self.id))]
-        async fn with_siblings(&self) -> u64 {
-            RUNS.fetch_add(1, Relaxed);
-            self.id
-        }
-    }
-    trait Ask {
-        fn ask(&self, n: u64) -> impl Future<Output = u64> + Send;
-    }
-    impl Ask for Client {
-        #[cached(skip(self))]
-        async fn ask(&self, n: u64) -> u64 {
-            RUNS.fetch_add(1, Relaxed);
-            tokio::task::yield_now().await;
-            n
-        }
-    }
     block_on(async {
         let client = Client { id: 10, cache: Cache::new(5) };
         for _ in 0..2 {
@@ -264,7 +269,7 @@ fn methods_of_every_kind() {
             assert_eq!((client.ask(5).await, client.with_siblings().await), (5, 10));
             assert_eq!(client.coerced(7).await.to_string(), "7");
         }
-        assert_eq!(RUNS.load(Relaxed), 6);
+        assert_eq!(METHOD_RUNS.load(Relaxed), 6);
         assert_eq!(client.coerced(0).await.to_string(), "none");
         assert!(client.parse("").await.is_err() && client.parse("x").await.is_err());
         assert_eq!((client.beside_get(), client.beside_refresh().await), (Some(10), 10));

@@ -263,50 +263,54 @@ fn instances_differ_by_parameters_that_do_not_show() {
     assert_eq!(runs(), 6);
 }
 
+trait Area {
+    fn id(&self) -> u64;
+    fn area(&self, scale: u64) -> u64;
+    fn of_nothing(scale: u64) -> u64;
+    #[cached(key(self.id(), scale))]
+    fn doubled(&self, scale: u64) -> u64 {
+        run();
+        2 * self.id() * scale
+    }
+}
+
+struct Square(u64);
+struct Circle(u64);
+
+impl Area for Square {
+    fn id(&self) -> u64 {
+        self.0
+    }
+    #[cached(key(self.0, scale))]
+    fn area(&self, scale: u64) -> u64 {
+        run();
+        self.0 * self.0 * scale
+    }
+    #[cached(companion = false)]
+    fn of_nothing(scale: u64) -> u64 {
+        run();
+        scale
+    }
+}
+
+impl Area for Circle {
+    fn id(&self) -> u64 {
+        self.0 + 1
+    }
+    #[cached(key(self.0, scale))]
+    fn area(&self, scale: u64) -> u64 {
+        run();
+        3 * self.0 * scale
+    }
+    #[cached(companion = false)]
+    fn of_nothing(scale: u64) -> u64 {
+        run();
+        scale + 1
+    }
+}
+
 #[test]
 fn trait_impls_and_default_methods() {
-    trait Area {
-        fn id(&self) -> u64;
-        fn area(&self, scale: u64) -> u64;
-        fn of_nothing(scale: u64) -> u64;
-        #[cached(key(self.id(), scale))]
-        fn doubled(&self, scale: u64) -> u64 {
-            run();
-            2 * self.id() * scale
-        }
-    }
-    struct Square(u64);
-    struct Circle(u64);
-    impl Area for Square {
-        fn id(&self) -> u64 {
-            self.0
-        }
-        #[cached(key(self.0, scale))]
-        fn area(&self, scale: u64) -> u64 {
-            run();
-            self.0 * self.0 * scale
-        }
-        #[cached(companion = false)]
-        fn of_nothing(scale: u64) -> u64 {
-            run();
-            scale
-        }
-    }
-    impl Area for Circle {
-        fn id(&self) -> u64 {
-            self.0 + 1
-        }
-        #[cached(key(self.0, scale))]
-        fn area(&self, scale: u64) -> u64 {
-            run();
-            3 * self.0 * scale
-        }
-        #[cached(companion = false)]
-        fn of_nothing(scale: u64) -> u64 {
-            run();
-            scale + 1
-        }
-    }
     for _ in 0..2 {
         assert_eq!((Square(2).area(1), Circle(2).area(1)), (4, 6));
         assert_eq!((Square::of_nothing(7), Circle::of_nothing(7)), (7, 8));

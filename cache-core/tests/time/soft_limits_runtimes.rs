@@ -99,17 +99,22 @@ fn a_task_is_not_chosen_that_a_thread_which_waits_would_have_to_poll() {
     });
 }
 
+/// A load whose caller was served the old value, and the job that a closure was given for the rest.
+fn job_of_a_closure() -> (Setting, Job) {
+    let (jobs, queue) = channel::<Job>();
+    let jobs = Mutex::new(jobs);
+    let give = move |job| jobs.lock().unwrap().send(job).unwrap();
+    let it = setting(|builder| builder.executor(give));
+    it.serve_old(it.begun());
+    (it, queue.recv().unwrap())
+}
+
 /// A closure is given a job that blocks, on another thread than the one that polled the load.
 #[test]
 fn the_job_of_a_closure_blocks_until_the_load_has_ended() {
     must_end(|| {
-        let (jobs, queue) = channel::<Job>();
-        let jobs = Mutex::new(jobs);
-        let give = move |job| jobs.lock().unwrap().send(job).unwrap();
-        let it = setting(|builder| builder.executor(give));
-        let load = it.begun();
-        it.serve_old(load);
-        let (done, job) = (AtomicBool::new(false), queue.recv().unwrap());
+        let (it, job) = job_of_a_closure();
+        let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
                 job();
@@ -126,13 +131,8 @@ fn the_job_of_a_closure_blocks_until_the_load_has_ended() {
 #[test]
 fn the_job_of_a_closure_does_not_block_the_thread_that_polled_the_load() {
     must_end(|| {
-        let (jobs, queue) = channel::<Job>();
-        let jobs = Mutex::new(jobs);
-        let give = move |job| jobs.lock().unwrap().send(job).unwrap();
-        let it = setting(|builder| builder.executor(give));
-        let load = it.begun();
-        it.serve_old(load);
-        queue.recv().unwrap()();
+        let (it, job) = job_of_a_closure();
+        job();
         it.check_given_up();
     });
 }
@@ -192,12 +192,12 @@ async fn soft_limited(it: &Setting, ready: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn on_tokio_the_recipe_goes_on_with_the_load() {
-    must_end(|| {
+/// The executor of a runtime goes on with a load whose caller was served.
+fn goes_on_with_the_load<E: Spawn>(executor: fn(tokio::runtime::Handle) -> E) {
+    must_end(move || {
         for runtime in runtimes() {
             let handle = runtime.handle().clone();
-            let it = setting(|builder| builder.executor(OnTokio(handle)));
+            let it = setting(|builder| builder.executor(executor(handle)));
             runtime.block_on(async {
                 soft_limited(&it, || true).await;
                 it.gate.open();
@@ -211,22 +211,13 @@ fn on_tokio_the_recipe_goes_on_with_the_load() {
 }
 
 #[test]
+fn on_tokio_the_recipe_goes_on_with_the_load() {
+    goes_on_with_the_load(OnTokio);
+}
+
+#[test]
 fn on_tokio_the_blocking_threads_go_on_with_the_load() {
-    must_end(|| {
-        for runtime in runtimes() {
-            let handle = runtime.handle().clone();
-            let give = move |job: Job| drop(handle.spawn_blocking(job));
-            let it = setting(|builder| builder.executor(give));
-            runtime.block_on(async {
-                soft_limited(&it, || true).await;
-                it.gate.open();
-                while !it.cache.contains_key(&7) {
-                    tokio::task::yield_now().await;
-                }
-            });
-            it.check_loaded();
-        }
-    });
+    goes_on_with_the_load(|handle| move |job: Job| drop(handle.spawn_blocking(job)));
 }
 
 #[test]
