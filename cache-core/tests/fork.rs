@@ -1,5 +1,6 @@
 //! The child of a fork without `exec`: there is one thread, and the caches work. What is started
-//! anew there, `fork_anew.rs` tests.
+//! anew there, `fork_anew.rs` tests. A binary of its own, because a fork copies whatever the other
+//! tests of the process are doing.
 #![cfg(target_os = "linux")]
 
 mod common {
@@ -51,7 +52,7 @@ fn use_it(cache: &Counts) {
     // What is replaced is freed, although others looked at it when the process was forked.
     let values: Vec<_> = (0..2_000).map(Arc::new).collect();
     values.iter().for_each(|value| cache.insert(KEY, Arc::clone(value)));
-    // A janitor may be at it just now.
+    // A janitor may be running just now.
     wait_until(|| {
         cache.run_pending_tasks();
         values.iter().filter(|value| Arc::strong_count(value) > 1).count() <= 1
@@ -92,7 +93,7 @@ fn traffic(cache: &Counts, numbers: &mut Numbers, calls: usize) {
     }
 }
 
-/// Tells the others to end, also when the test fails.
+/// Makes the other threads end, even if the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -101,8 +102,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Forks again and again while other threads are at it. No code of the user's here takes locks:
-/// what that holds when the process is forked, nobody can release in the child.
+/// Forks again and again while other threads use the cache. No user code here takes locks: a lock
+/// that it holds when the process is forked is never released in the child.
 #[test]
 fn children_of_a_busy_process_have_whole_caches() {
     type Builder = CacheBuilder<u64, Arc<u64>>;
@@ -148,7 +149,7 @@ fn children_of_a_busy_process_have_whole_caches() {
 
 /// One thread is in a view and one in a loader.
 #[test]
-fn what_vanished_threads_were_about_holds_nothing_back() {
+fn vanished_threads_hold_nothing_back() {
     fn test(it: &Subject<u64, Arc<u64>, RandomState>) {
         let cache = &it.cache;
         let (ready, wait) = channel();
@@ -194,7 +195,7 @@ fn what_vanished_threads_were_about_holds_nothing_back() {
     forking(|| every(test));
 }
 
-/// All the ways to ask for a key that is being loaded by a thread that is not there.
+/// All the ways to ask for a key that is being loaded by a thread that has vanished.
 #[test]
 fn loads_of_vanished_threads_are_handed_over_at_once() {
     forking(|| {
@@ -242,7 +243,8 @@ fn loads_of_vanished_threads_are_handed_over_at_once() {
     });
 }
 
-/// The thread that forks leads a load, for which another waits, and waits for another's with it.
+/// The thread that forks leads a load that another thread waits for, and itself waits for a
+/// third's.
 #[test]
 fn a_loader_that_forks_ends_in_both_processes() {
     forking(|| {
@@ -356,7 +358,7 @@ impl Forks {
     }
 }
 
-/// `Eq`, `Drop`, `Clone`, a weigher, a listener, a view: each forks, and both processes go on.
+/// `Eq`, `Drop`, a weigher, a listener, a view: each forks, and both processes go on.
 #[test]
 fn code_of_the_user_may_fork_wherever_it_runs() {
     forking(|| {
@@ -377,7 +379,7 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
     });
 }
 
-/// A thread forks inside a view: its own announcement stays, and what it looks at with it.
+/// A thread forks inside a view: its epoch guard stays, and with it the value that it looks at.
 #[test]
 fn a_view_that_forks_goes_on_looking_in_both_processes() {
     forking(|| {

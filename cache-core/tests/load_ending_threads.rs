@@ -1,5 +1,6 @@
 //! Loads on a thread that is ending: in destructors of thread-locals that are older than what the
-//! cache keeps for the thread, and so run after it is gone.
+//! cache keeps for the thread, and so run after it is gone. A binary of its own, because it counts
+//! the bytes that the process holds.
 
 mod common {
     pub(crate) mod bytes;
@@ -30,20 +31,20 @@ use common::testing::validate;
 use common::threads::must_end;
 
 /// One test at a time: each counts bytes, or would be counted.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-type Patient<S> = Cache<u64, u64, S>;
+type Numbers<S> = Cache<u64, u64, S>;
 
-/// Its callers would wait for ever.
-fn patient<S: TestHasher>() -> Patient<S> {
+/// A cache whose callers never time out.
+fn waits_for_ever<S: TestHasher>() -> Numbers<S> {
     Cache::builder().coalesce_timeout(Duration::MAX).build_with_hasher(S::default())
 }
 
 fn nested_loads<S: TestHasher>() {
-    let ways: [fn(&Patient<S>) -> u64; 6] = [
+    let ways: [fn(&Numbers<S>) -> u64; 6] = [
         |cache| cache.get_with(1, || cache.get_with(1, || 7)),
         |cache| cache.get_with(1, || cache.get_with(2, || cache.get_with(1, || 7))),
         |cache| cache.get_with(1, || block_on(cache.get_with_async(1, async { 7 }))),
@@ -58,7 +59,7 @@ fn nested_loads<S: TestHasher>() {
         },
     ];
     for load in ways {
-        let cache = patient::<S>();
+        let cache = waits_for_ever::<S>();
         let own = cache.clone();
         assert_eq!(at_the_end_of_a_thread(move || load(&own)), 7);
         assert_eq!(cache.get(&1), Some(7));
@@ -68,7 +69,7 @@ fn nested_loads<S: TestHasher>() {
 
 #[test]
 fn a_load_inside_itself_does_not_wait_for_itself() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
         nested_loads::<RandomState>();
         nested_loads::<Constant>();
@@ -76,10 +77,10 @@ fn a_load_inside_itself_does_not_wait_for_itself() {
 }
 
 #[test]
-fn a_ring_with_another_thread_ends() {
-    let _alone = alone();
+fn a_cycle_with_another_thread_ends() {
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let begun = Arc::new(std::sync::Barrier::new(2));
         let (own, own_begun) = (cache.clone(), Arc::clone(&begun));
         let other = thread::spawn(move || {
@@ -103,13 +104,13 @@ fn a_ring_with_another_thread_ends() {
 
 #[test]
 fn a_recursion_without_end_says_so() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        fn load(cache: &Patient<RandomState>, calls: &AtomicUsize) -> u64 {
+        fn load(cache: &Numbers<RandomState>, calls: &AtomicUsize) -> u64 {
             calls.fetch_add(1, SeqCst);
             cache.get_with(1, || load(cache, calls))
         }
-        let cache = patient();
+        let cache = waits_for_ever();
         let calls = Arc::new(AtomicUsize::new(0));
         let (own, own_calls) = (cache.clone(), Arc::clone(&calls));
         let text = at_the_end_of_a_thread(move || {
@@ -124,9 +125,9 @@ fn a_recursion_without_end_says_so() {
 
 #[test]
 fn a_computation_inside_itself_panics() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let own = cache.clone();
         let text = at_the_end_of_a_thread(move || {
             let upsert = |_| own.entry(1).and_upsert_with(|_| 1).into_value();
@@ -140,9 +141,9 @@ fn a_computation_inside_itself_panics() {
 
 #[test]
 fn nothing_is_left_of_a_thread_that_loads_at_its_end() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let round = || {
             let own = cache.clone();
             at_the_end_of_a_thread(move || own.get_with(1, || own.get_with(1, || 7)));

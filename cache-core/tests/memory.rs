@@ -1,7 +1,7 @@
-//! What a cache holds when its entries have gone: about what an empty one does. And that it does
-//! not hold far more than its entries need, however large they are.
+//! What a cache holds when its entries have gone: about what an empty one does. And it never holds
+//! far more than its entries need, however large they are.
 //!
-//! In a binary of its own, because it counts what the allocator gives and takes. For the same reason it
+//! A binary of its own, because it counts the bytes that the process holds. For the same reason it
 //! has one test: nothing else must allocate meanwhile.
 
 mod common {
@@ -35,7 +35,7 @@ fn held_by(work: impl FnOnce()) -> isize {
     held() - before
 }
 
-/// Fills and empties a cache a few times over; each time its memory is as good as that of an empty one.
+/// Fills and empties a cache a few times; each time, it then holds about as much as an empty one.
 fn comes_back<K, V>(
     name: &str,
     build: fn(CacheBuilder<K, V>) -> CacheBuilder<K, V>,
@@ -100,7 +100,7 @@ fn partly() {
     }
 }
 
-/// What somebody looks at stays, and goes when he has left.
+/// What a reader looks at stays, and is reclaimed when it has left.
 fn under_a_reader() {
     let census = Census::default();
     let cache: Cache<u64, Arc<Token>> = Cache::new(MANY);
@@ -122,8 +122,8 @@ fn under_a_reader() {
     assert!(left < 100_000, "{left} bytes are left");
 }
 
-/// Memory comes and goes while threads read and write. Values check themselves when they are used and
-/// dropped.
+/// Memory comes and goes while threads read and write. Values check themselves when they are used
+/// and dropped.
 fn among_threads() {
     let census = Census::default();
     let cache: Cache<u64, Arc<Token>> = Cache::new(20_000);
@@ -165,7 +165,7 @@ fn among_threads() {
 }
 
 /// With values of `SIZE` bytes: beyond twice what the entries need, and a value that was replaced,
-/// a cache holds no more than a few pages. (It is used by one thread alone, so that nothing waits
+/// a cache holds no more than a few pages. (It is used by a single thread, so that nothing waits
 /// for readers.)
 fn as_much_as_entries_need<const SIZE: usize>(max: Option<u64>) {
     const FIXED: isize = 16 * 1024;

@@ -1,7 +1,8 @@
 //! A process that forbids itself system calls when its caches are in use already: `membarrier`, on
-//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that stays.
+//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that
+//! stays.
 //!
-//! A filter cannot be taken off again, so each case is a process of its own: the test's binary, run
+//! A filter cannot be taken off again, so each case is a process of its own: this binary, run
 //! again.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
@@ -64,8 +65,8 @@ fn filter(forbids: Forbids) -> BpfProgram {
     filter.try_into().unwrap()
 }
 
-/// Two threads write, and a third has looked once, when the filter comes: for all of them or for one.
-/// They go on; in the end everything that has left is dropped.
+/// Two threads write, and a third has looked once, when the filter comes: for all of them or for
+/// one. They go on; in the end everything that has left is dropped.
 fn goes_on(forbids: Forbids, for_all: bool) {
     let census = Census::default();
     let cache: Cache<u64, Token> = Cache::new(100);

@@ -12,19 +12,19 @@ use crate::common::hashers::TestHasher;
 
 type Numbers<S> = Subject<u64, u64, S>;
 
-/// As many entries as there is room for, but not too many for the hasher that is constant.
+/// Fills the cache, but with no more entries than the constant hasher can bear.
 fn fill<S: TestHasher>(subject: &Numbers<S>) -> u64 {
     let count = subject.room().min(24);
     for key in 0..count {
         subject.put(key, key + 100);
     }
     subject.check_holds(count);
-    subject.check_told(vec![]);
+    subject.check_notified(vec![]);
     count
 }
 
-/// What goes with the cache is dropped and not told of, as the documentation says.
-fn goes_with_the_last_handle<S: TestHasher>(subject: &Subject<u64, Arc<u64>, S>) {
+/// What the last handle drops is not notified, as the documentation says.
+fn dropped_with_the_last_handle<S: TestHasher>(subject: &Subject<u64, Arc<u64>, S>) {
     let mut lone = Subject::<u64, Arc<u64>, S>::new(subject.setup);
     let (value, room) = (Arc::new(7), lone.room().min(10));
     for key in 0..room {
@@ -40,8 +40,8 @@ fn goes_with_the_last_handle<S: TestHasher>(subject: &Subject<u64, Arc<u64>, S>)
 }
 
 #[test]
-fn entries_that_go_with_the_last_handle_are_dropped_and_not_told_of() {
-    in_every_configuration!(goes_with_the_last_handle);
+fn entries_dropped_with_the_last_handle_are_not_notified() {
+    in_every_configuration!(dropped_with_the_last_handle);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn lookups_after_insert() {
             assert!(!subject.contains_key(&absent));
         }
         subject.check_holds(count);
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
     }
     in_every_configuration!(test);
 }
@@ -71,11 +71,11 @@ fn insert_over_an_entry_replaces_it() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         subject.put(1, 10);
         subject.put(1, 11);
-        subject.check_told(vec![(1, 10, Replaced)]);
+        subject.check_notified(vec![(1, 10, Replaced)]);
         subject.put(1, 12);
         assert_eq!(subject.get(&1), Some(12));
         subject.check_holds(1);
-        subject.check_told(vec![(1, 11, Replaced)]);
+        subject.check_notified(vec![(1, 11, Replaced)]);
     }
     in_every_configuration!(test);
 }
@@ -87,7 +87,7 @@ fn insert_over_entries_of_a_full_cache_evicts_nothing() {
         for round in 1..4 {
             for key in 0..count {
                 subject.put(key, key + 100 + round);
-                subject.check_told(vec![(key, key + 100 + round - 1, Replaced)]);
+                subject.check_notified(vec![(key, key + 100 + round - 1, Replaced)]);
             }
             subject.check_holds(count);
         }
@@ -96,20 +96,20 @@ fn insert_over_entries_of_a_full_cache_evicts_nothing() {
 }
 
 #[test]
-fn remove_gives_the_value_once() {
+fn remove_returns_the_value_once() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         let count = fill(subject);
         for key in 0..count {
             assert_eq!(subject.remove(&key), Some(key + 100));
             assert_eq!(subject.remove(&key), None);
             assert_eq!(subject.get(&key), None);
-            subject.check_told(vec![(key, key + 100, Explicit)]);
+            subject.check_notified(vec![(key, key + 100, Explicit)]);
             subject.check_holds(count - key - 1);
         }
         assert_eq!(subject.remove(&777), None);
         subject.put(0, 5);
         assert_eq!(subject.get(&0), Some(5));
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
     }
     in_every_configuration!(test);
 }
@@ -122,7 +122,7 @@ fn invalidate_removes_one_key() {
         subject.invalidate(&0);
         subject.invalidate(&777);
         subject.check_holds(count - 1);
-        subject.check_told(vec![(0, 100, Explicit)]);
+        subject.check_notified(vec![(0, 100, Explicit)]);
         assert!(!subject.contains_key(&0));
         assert!((1..count).all(|key| subject.contains_key(&key)));
     }
@@ -130,7 +130,7 @@ fn invalidate_removes_one_key() {
 }
 
 #[test]
-fn invalidate_all_empties_and_the_cache_goes_on() {
+fn invalidate_all_empties_a_cache_that_stays_usable() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         for _ in 0..3 {
             let count = fill(subject);
@@ -138,10 +138,10 @@ fn invalidate_all_empties_and_the_cache_goes_on() {
             subject.check_holds(0);
             assert!((0..count).all(|key| subject.get(&key).is_none()));
             assert_eq!(subject.iter().next(), None);
-            subject.check_told((0..count).map(|key| (key, key + 100, Explicit)).collect());
+            subject.check_notified((0..count).map(|key| (key, key + 100, Explicit)).collect());
         }
         subject.invalidate_all();
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
     }
     in_every_configuration!(test);
 }
@@ -156,7 +156,7 @@ fn invalidate_entries_if_counts_what_it_removes() {
             key % 2 == 1
         });
         assert_eq!(removed, odd.clone().count() as u64);
-        subject.check_told(odd.map(|key| (key, key + 100, Explicit)).collect());
+        subject.check_notified(odd.map(|key| (key, key + 100, Explicit)).collect());
         subject.check_holds(count - removed);
         assert!((0..count).all(|key| subject.contains_key(&key) == (key % 2 == 0)));
         assert_eq!(subject.invalidate_entries_if(|_, _| false), 0);
@@ -184,7 +184,7 @@ fn invalidate_entries_if_neither_sees_nor_counts_expired_entries() {
 }
 
 #[test]
-fn iter_gives_each_entry_once() {
+fn iter_yields_each_entry_once() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         assert_eq!(subject.iter().next(), None);
         let count = fill(subject);
@@ -204,7 +204,7 @@ fn iter_gives_each_entry_once() {
 #[test]
 fn inserts_beyond_the_bound_evict_one_for_one() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
-        // A bound that is far away is not reached with the constant hasher in reasonable time.
+        // With the constant hasher, a large bound is not reached in reasonable time.
         if subject.room() > 10 {
             return;
         }
@@ -217,7 +217,7 @@ fn inserts_beyond_the_bound_evict_one_for_one() {
         let left: Vec<u64> = subject.iter().map(|(key, _)| key).collect();
         let evicted = (0..inserted).filter(|key| !left.contains(key));
         assert_eq!(left.len() as u64, subject.room());
-        subject.check_told(evicted.map(|key| (key, key, Evicted)).collect());
+        subject.check_notified(evicted.map(|key| (key, key, Evicted)).collect());
     }
     in_every_configuration!(test);
 }
@@ -240,58 +240,58 @@ fn lookups_after_the_deadline_miss() {
         assert_eq!(subject.iter().count() as u64, if alive { count } else { 0 });
         // Reading frees nothing.
         subject.check_holds(count);
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
         subject.run_pending_tasks();
         subject.check_holds(if alive { count } else { 0 });
         let freed = if alive { 0 } else { count };
-        subject.check_told((0..freed).map(|key| (key, key + 100, Expired)).collect());
+        subject.check_notified((0..freed).map(|key| (key, key + 100, Expired)).collect());
     }
     in_every_configuration!(test);
 }
 
 #[test]
-fn writes_that_meet_an_expired_entry_tell_of_its_expiry() {
+fn writes_over_an_expired_entry_notify_of_its_expiry() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         let cause = |otherwise| if subject.expires() { Expired } else { otherwise };
         let alive = !subject.expires();
         subject.put(1, 10);
         subject.clock.advance(TTL);
         assert_eq!(subject.remove(&1), alive.then_some(10));
-        subject.check_told(vec![(1, 10, cause(Explicit))]);
+        subject.check_notified(vec![(1, 10, cause(Explicit))]);
         subject.put(1, 11);
         subject.clock.advance(TTL);
         subject.invalidate(&1);
-        subject.check_told(vec![(1, 11, cause(Explicit))]);
+        subject.check_notified(vec![(1, 11, cause(Explicit))]);
         subject.put(1, 12);
         subject.clock.advance(TTL);
         subject.put(1, 13);
-        subject.check_told(vec![(1, 12, cause(Replaced))]);
+        subject.check_notified(vec![(1, 12, cause(Replaced))]);
         subject.clock.advance(TTL);
         subject.invalidate_all();
-        subject.check_told(vec![(1, 13, cause(Explicit))]);
+        subject.check_notified(vec![(1, 13, cause(Explicit))]);
         subject.check_holds(0);
     }
     in_every_configuration!(test);
 }
 
 #[test]
-fn insert_with_ttl_zero_is_dead_on_arrival() {
+fn insert_with_ttl_zero_expires_at_once() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         subject.insert_with_ttl(1, 10, Duration::ZERO);
         assert_eq!(subject.get(&1), None);
         subject.check_holds(0);
-        subject.check_told(vec![(1, 10, Expired)]);
+        subject.check_notified(vec![(1, 10, Expired)]);
         subject.put(1, 11);
         subject.insert_with_ttl(1, 12, Duration::ZERO);
         assert_eq!(subject.get(&1), None);
         subject.check_holds(0);
-        subject.check_told(vec![(1, 11, Replaced), (1, 12, Expired)]);
+        subject.check_notified(vec![(1, 11, Replaced), (1, 12, Expired)]);
     }
     in_every_configuration!(test);
 }
 
 #[test]
-fn of_an_entry_s_own_ttl_and_that_of_the_cache_the_earlier_wins() {
+fn the_shorter_of_entry_ttl_and_cache_ttl_wins() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         subject.insert_with_ttl(1, 10, TTL / 2);
         subject.clock.advance(TTL / 2);
@@ -344,13 +344,13 @@ fn get_with_loads_once_and_stores() {
         assert_eq!(subject.optionally_get_with(1, not_called), Some(10));
         assert_eq!(subject.optionally_get_with_by_ref(&1, not_called), Some(10));
         subject.check_holds(1);
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
     }
     in_every_configuration!(test);
 }
 
 #[test]
-fn loads_that_bring_nothing_store_nothing() {
+fn loads_without_a_value_store_nothing() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
         assert_eq!(subject.try_get_with(1, || Err("no")).unwrap_err().to_string(), "no");
         assert_eq!(*subject.try_get_with_by_ref(&1, || Err(7)).unwrap_err(), 7);
@@ -360,7 +360,7 @@ fn loads_that_bring_nothing_store_nothing() {
         assert_eq!(subject.try_get_with(1, || Ok::<_, ()>(3)), Ok(3));
         assert_eq!(subject.optionally_get_with(1, || None), Some(3));
         subject.check_holds(1);
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
     }
     in_every_configuration!(test);
 }
@@ -368,7 +368,7 @@ fn loads_that_bring_nothing_store_nothing() {
 #[test]
 fn a_loaded_value_lives_for_the_ttl_of_the_cache() {
     fn test<S: TestHasher>(subject: &Numbers<S>) {
-        // Expiry per entry is the affair of `insert_with_ttl`: a load stores for ever.
+        // Only `insert_with_ttl` gives an entry a TTL of its own: a load stores for ever.
         let dies = subject.limits_lives();
         subject.get_with(1, || {
             subject.clock.advance(TTL * 5);
@@ -380,7 +380,7 @@ fn a_loaded_value_lives_for_the_ttl_of_the_cache() {
         assert_eq!(subject.get(&1).is_none(), dies);
         assert_eq!(subject.get_with(1, || 11), if dies { 11 } else { 10 });
         subject.check_holds(1);
-        subject.check_told(if dies { vec![(1, 10, Expired)] } else { vec![] });
+        subject.check_notified(if dies { vec![(1, 10, Expired)] } else { vec![] });
     }
     in_every_configuration!(test);
 }

@@ -1,4 +1,5 @@
-//! Keys with one hash, or with a broken `Hash` or `Eq`: slow or wrong answers, never more.
+//! Keys with one hash, or with a broken `Hash` or `Eq`: answers may be slow or wrong, but nothing
+//! else breaks.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -32,15 +33,15 @@ impl PartialEq for Counted {
 
 impl Eq for Counted {}
 
-/// How often keys are compared in a call.
+/// Returns how often a call compares keys.
 fn compared(call: impl FnOnce()) -> u64 {
     COMPARED.set(0);
     call();
     COMPARED.get()
 }
 
-/// A key is not compared again under the lock with those it was compared with before: a writer
-/// would let go of the lock and take it again for each.
+/// A writer compares a key with each other key once. It releases the lock to compare, so a second
+/// time would cost another release and acquisition.
 #[test]
 fn writes_compare_each_key_of_the_same_hash_once() {
     const KEYS: u64 = 100;
@@ -62,7 +63,7 @@ fn writes_compare_each_key_of_the_same_hash_once() {
 }
 
 #[test]
-fn keys_of_one_hash_are_told_apart() {
+fn keys_of_one_hash_are_distinguished() {
     let cache = Cache::<u64, u64>::builder().max_capacity(80).build_with_hasher(Constant);
     let mut numbers = Numbers::seeded(3);
     for _ in 0..1500 {
@@ -80,7 +81,7 @@ thread_local! {
     static BROKEN: Cell<u64> = const { Cell::new(1) };
 }
 
-/// Hashes and compares as chance has it.
+/// Hashes and compares at random.
 #[derive(Clone)]
 struct Broken(u64);
 

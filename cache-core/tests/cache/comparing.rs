@@ -1,5 +1,5 @@
-//! `Eq` that uses the cache while it is asked: every call ends, with what it should give or with a
-//! panic that says what is wrong, and leaves the cache whole.
+//! `Eq` that calls the cache: every call ends, with the right result or with a panic that says what
+//! is wrong, and leaves the cache whole.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
@@ -24,9 +24,9 @@ use crate::common::threads::must_end;
 thread_local! {
     /// What the thread's comparisons do.
     static ACT: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
-    /// Do they panic?
+    /// Whether they panic.
     static PANICS: Cell<bool> = const { Cell::new(false) };
-    /// Loads that were begun and are not polled any more.
+    /// Loads that have begun and are not polled again.
     static PENDING: RefCell<Vec<Pin<Box<dyn Future<Output = u64>>>>> =
         const { RefCell::new(Vec::new()) };
 }
@@ -37,7 +37,7 @@ struct Key(u64);
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         assert!(!PANICS.get(), "on purpose");
-        // Not inside of itself.
+        // Not from inside itself.
         let act = ACT.with(|act| act.borrow_mut().take());
         if let Some(mut act) = act {
             act();
@@ -96,7 +96,7 @@ const CALLS: [Call; 12] = [
     ("remove_if", |cache, _| _ = cache.invalidate_entries_if(|key, _| key.0 == 3)),
 ];
 
-/// Makes a call while comparisons do this; the panic's text, if it panicked.
+/// Makes a call while comparisons do `act`. Returns the text of its panic, if it panicked.
 fn call_with(act: impl FnMut() + 'static, call: impl FnOnce()) -> Option<String> {
     ACT.set(Some(Box::new(act)));
     let called = catch_unwind(AssertUnwindSafe(call));
@@ -105,7 +105,7 @@ fn call_with(act: impl FnMut() + 'static, call: impl FnOnce()) -> Option<String>
     called.err().map(|panic| *panic.downcast::<String>().expect("a text"))
 }
 
-/// The panic says what is wrong.
+/// Fails unless the panic says what is wrong.
 fn check_text(text: &str, name: &str) {
     assert!(text.contains("`Eq`") && text.contains("writes to the cache"), "{name}: {text}");
 }
@@ -130,7 +130,7 @@ fn each_call_ends(
             PENDING.take();
             validate(cache);
         }
-        // Nothing is left behind: no flight that would be waited for.
+        // No flight is left that a caller would wait for.
         assert_eq!(cache.get_with(Key(99), || 99), 99);
         let _ = cache.remove(&Key(99));
         cache.invalidate_all();
@@ -139,7 +139,7 @@ fn each_call_ends(
     }
 }
 
-/// Expected ones in their hundreds.
+/// Expected panics come in hundreds.
 fn silence_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -199,7 +199,7 @@ fn calls_end_though_eq_begins_a_load_at_each_comparison() {
     must_end(|| every::<Key, u64, Constant>(beginning_loads));
 }
 
-/// The load that a call is about to wait for is given up, and another of the same key begun, so
+/// The load that a call is about to wait for is dropped, and another of the same key begins, so
 /// that there is always one to wait for.
 #[test]
 fn a_load_ends_though_eq_begins_one_of_its_key_at_each_comparison() {
@@ -267,9 +267,9 @@ fn calls_of_an_ending_thread_end_too() {
     });
 }
 
-/// However often a call has to look again because of others: nothing is wrong with it.
+/// Retries that other threads cause are no error, however many.
 #[test]
-fn contention_alone_makes_no_call_panic() {
+fn contention_makes_no_call_panic() {
     must_end(|| {
         let cache: Keyed = Cache::builder().max_capacity(20).build_with_hasher(Constant);
         thread::scope(|scope| {
@@ -292,7 +292,7 @@ fn contention_alone_makes_no_call_panic() {
 }
 
 /// A call that has made room in other shards holds it while it compares once more. What `Eq` stores
-/// then needs room, too, and cannot wait for the call that it is inside of.
+/// then needs room, too, and cannot wait for the call that it runs inside.
 #[test]
 fn eq_may_store_what_takes_all_the_room_that_its_call_has_made() {
     must_end(|| {
@@ -305,7 +305,8 @@ fn eq_may_store_what_takes_all_the_room_that_its_call_has_made() {
                 .build();
             let mut panicked = 0;
             for n in 0..200 {
-                // The key is there, so that it is compared; another, elsewhere, takes all the room.
+                // The key is present, so that it is compared; another, in another shard, takes all
+                // the room.
                 cache.insert(Key(n), 1);
                 cache.insert(Key(500 + n), 999);
                 let own = cache.clone();
@@ -347,7 +348,7 @@ fn eq_may_wait_for_a_thread_that_needs_the_room_that_its_call_has_made() {
     });
 }
 
-/// The condition's own writes may be looked at or not, but not for ever.
+/// The condition may or may not be shown what it writes itself, but not without end.
 fn replacing_condition(subject: &Subject<Key, u64, Constant>) {
     (0..5).for_each(|n| subject.put(Key(n), 1));
     let shown = Cell::new(0);
@@ -361,12 +362,12 @@ fn replacing_condition(subject: &Subject<Key, u64, Constant>) {
 }
 
 #[test]
-fn a_condition_that_replaces_what_it_is_shown_comes_to_an_end() {
+fn a_condition_that_replaces_what_it_is_shown_ends() {
     must_end(|| every::<Key, u64, Constant>(replacing_condition));
 }
 
-/// Another thread replaces the entry whenever the condition looks at it.
-fn overtaken_condition(subject: &Subject<Key, u64, Constant>) {
+/// Another thread replaces the entry whenever the condition is shown it.
+fn outpaced_condition(subject: &Subject<Key, u64, Constant>) {
     (0..5).for_each(|n| subject.put(Key(n), 1));
     let mut shown = 0;
     subject.invalidate_entries_if(|key, _| {
@@ -382,12 +383,11 @@ fn overtaken_condition(subject: &Subject<Key, u64, Constant>) {
 }
 
 #[test]
-fn a_condition_that_is_slower_than_other_writers_comes_to_an_end() {
-    must_end(|| every::<Key, u64, Constant>(overtaken_condition));
+fn a_condition_that_is_slower_than_other_writers_ends() {
+    must_end(|| every::<Key, u64, Constant>(outpaced_condition));
 }
 
-/// A refresh fails, and so does the search for the entry that is there: the flight ends all the
-/// same.
+/// The load fails, and so does the search for the old entry: the flight ends all the same.
 #[test]
 fn a_load_that_fails_ends_its_flight_though_eq_panics() {
     must_end(|| {
@@ -427,7 +427,7 @@ fn a_load_that_fails_ends_its_flight_though_eq_panics() {
             assert!(catch_unwind(AssertUnwindSafe(|| load(&cache))).is_err());
             PANICS.set(false);
             let mut again = Polled::new(cache.get_with_async(Key(1), async { 2 }));
-            assert_eq!(again.poll(), Some(2), "nobody is waited for");
+            assert_eq!(again.poll(), Some(2), "there is no flight to wait for");
             drop(again);
             validate(&cache);
         }

@@ -1,5 +1,5 @@
 //! Many threads: keys that stay are never missed, the bound is never exceeded, no writer waits for
-//! ever, and the listener is told of each entry once.
+//! ever, and the listener is notified of each entry once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::common::numbers::Numbers;
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
 
-/// Says at its end, by a panic too, that a group of threads is done.
+/// Counts a thread of a group as ended when it is dropped, even by a panic.
 struct Done<'a>(&'a AtomicUsize);
 
 impl Drop for Done<'_> {
@@ -24,12 +24,12 @@ impl Drop for Done<'_> {
 
 const STABLE: u64 = 32;
 
-/// A value tells its key and its version.
+/// Returns a value that holds its key and its version.
 fn version(key: u64, version: u64) -> u64 {
     key << 32 | version
 }
 
-/// Looks at the stable keys until the writers are done.
+/// Reads the stable keys until the writers are done.
 fn read_stable<S: TestHasher>(cache: &Cache<u64, u64, S>, writers: &AtomicUsize, seed: u64) {
     let mut numbers = Numbers::seeded(seed);
     let mut seen = [0; STABLE as usize];
@@ -112,7 +112,7 @@ fn keys_that_stay_are_never_missed_while_the_table_grows() {
 }
 
 #[test]
-fn keys_that_stay_are_never_missed_where_few_lanes_are_reused() {
+fn keys_that_stay_are_never_missed_if_few_lanes_are_reused() {
     must_end(|| {
         for _ in 0..8 {
             keys_that_stay::<RandomState>(100, 30, 10_000);
@@ -121,7 +121,7 @@ fn keys_that_stay_are_never_missed_where_few_lanes_are_reused() {
 }
 
 #[test]
-fn keys_that_stay_are_never_missed_where_all_hashes_collide() {
+fn keys_that_stay_are_never_missed_if_all_hashes_collide() {
     must_end(|| {
         for _ in 0..4 {
             keys_that_stay::<Constant>(60, 10, 2000);
@@ -216,8 +216,8 @@ fn the_bound_on_weight_holds_at_every_instant() {
     });
 }
 
-/// Values that are a large part of the whole cache each, in a cache of several shards: calls that
-/// each hold a part of the room they need must not wait for each other.
+/// Each value takes a large part of the cache, which has several shards: calls that each hold a
+/// part of the room they need must not wait for each other.
 #[test]
 fn inserts_of_heavy_values_by_many_threads_end() {
     must_end(|| {
@@ -239,7 +239,7 @@ fn inserts_of_heavy_values_by_many_threads_end() {
     });
 }
 
-/// Inserts values that are all different, and says how many.
+/// Inserts values that are all different, and counts them in `next`.
 fn unique_values(cache: &Cache<u64, u64>, next: &AtomicU64, clock: &FakeClock, seed: u64) {
     let mut numbers = Numbers::seeded(seed);
     for _ in 0..3000 {
@@ -258,9 +258,9 @@ fn unique_values(cache: &Cache<u64, u64>, next: &AtomicU64, clock: &FakeClock, s
     }
 }
 
-fn each_entry_is_told_once(configure: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&told);
+fn each_entry_is_notified_once(configure: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>) {
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&notices);
     let clock = FakeClock::new();
     let builder = Cache::builder()
         .clock(clock.clone())
@@ -276,31 +276,31 @@ fn each_entry_is_told_once(configure: fn(CacheBuilder<u64, u64>) -> CacheBuilder
     });
     validate(&cache);
     cache.run_pending_tasks();
-    let told = told.lock().unwrap();
+    let notices = notices.lock().unwrap();
     let stats = cache.stats();
     let removed = stats.removed_expired + stats.removed_explicit;
-    assert_eq!(told.len() as u64, removed + stats.removed_replaced + stats.removed_size);
+    assert_eq!(notices.len() as u64, removed + stats.removed_replaced + stats.removed_size);
     let live: Vec<u64> = cache.iter().map(|(_, value)| value).collect();
     assert_eq!(live.len() as u64, cache.entry_count());
-    let times = occurrences(told.iter().copied().chain(live));
+    let times = occurrences(notices.iter().copied().chain(live));
     let inserted = next.load(SeqCst);
-    assert!((0..inserted).all(|value| times.get(&value) == Some(&1)), "told or live, once");
+    assert!((0..inserted).all(|value| times.get(&value) == Some(&1)), "notified or live, once");
     assert_eq!(times.len() as u64, inserted);
 }
 
 #[test]
-fn listener_is_told_of_each_entry_exactly_once() {
+fn listener_is_notified_of_each_entry_exactly_once() {
     must_end(|| {
-        each_entry_is_told_once(|builder| builder);
-        each_entry_is_told_once(|builder| builder.max_capacity(40));
-        each_entry_is_told_once(|builder| builder.max_capacity(1000).time_to_live(NANO * 100));
+        each_entry_is_notified_once(|builder| builder);
+        each_entry_is_notified_once(|builder| builder.max_capacity(40));
+        each_entry_is_notified_once(|builder| builder.max_capacity(1000).time_to_live(NANO * 100));
     });
 }
 
 #[test]
-fn listener_is_told_of_each_entry_exactly_once_where_entries_have_weights() {
+fn listener_is_notified_of_each_entry_exactly_once_if_entries_have_weights() {
     must_end(|| {
-        each_entry_is_told_once(|builder| {
+        each_entry_is_notified_once(|builder| {
             builder.max_capacity(90).weigher(|_, value| (value % 100) as u32)
         });
     });
@@ -308,7 +308,7 @@ fn listener_is_told_of_each_entry_exactly_once_where_entries_have_weights() {
 
 /// One key for all, so that its updates, removals and loads meet on one lane.
 #[test]
-fn one_key_fought_over_stays_consistent() {
+fn a_contended_key_stays_consistent() {
     must_end(|| {
         for max in [1, 1000] {
             let cache = Cache::<u64, u64>::new(max);

@@ -1,5 +1,5 @@
-//! Values that have left the cache are dropped soon: at once where one thread alone uses it, within a
-//! bounded number of later calls otherwise, and what waits follows what is live.
+//! Values that have left the cache are dropped soon: at once if a single thread uses it, otherwise
+//! within a bounded number of later calls. No more values wait than the number of live ones allows.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -55,7 +55,7 @@ fn use_elsewhere(cache: &Tokens) {
 }
 
 #[test]
-fn one_thread_alone_drops_what_has_left_at_once() {
+fn a_single_thread_drops_removed_values_at_once() {
     every(|cache, clock, census| {
         let check = |step: &str| {
             assert_eq!(census.alive() as u64, cache.entry_count(), "after {step}");
@@ -90,7 +90,7 @@ fn one_thread_alone_drops_what_has_left_at_once() {
 }
 
 #[test]
-fn inside_of_a_view_nothing_is_dropped_that_it_may_see() {
+fn nothing_is_dropped_that_a_view_may_see() {
     every(|cache, _, census| {
         cache.insert(1, census.token());
         let seen = cache.view(&1, |token| {
@@ -106,7 +106,8 @@ fn inside_of_a_view_nothing_is_dropped_that_it_may_see() {
     });
 }
 
-/// So many writes or loads later, whichever shards they fall on, a value that has left is dropped.
+/// A removed value is dropped within this many later writes or loads, whichever shards they fall
+/// on.
 const SOON: u64 = 2_000;
 
 #[test]
@@ -135,13 +136,13 @@ fn a_value_is_dropped_within_a_bounded_number_of_later_calls() {
     }
 }
 
-/// How many values may wait beside so many live ones.
+/// Returns how many values may wait beside `live` live ones.
 fn may_wait(live: usize) -> usize {
     32 + live / 4
 }
 
 #[test]
-fn what_waits_follows_what_is_live() {
+fn waiting_values_are_bounded_by_live_ones() {
     for capacity in [10, 10_000, 1_000_000, u64::MAX] {
         for live in [1, 10, 1_000, 20_000] {
             let live = live.min(capacity as usize);
@@ -161,7 +162,7 @@ fn what_waits_follows_what_is_live() {
 }
 
 #[test]
-fn what_waits_follows_what_is_live_where_two_threads_write() {
+fn waiting_values_are_bounded_by_live_ones_if_two_threads_write() {
     for capacity in [10_000, u64::MAX] {
         let (census, cache) = (Census::default(), Tokens::builder().max_capacity(capacity));
         let (cache, start) = (cache.build(), Barrier::new(2));
@@ -178,8 +179,8 @@ fn what_waits_follows_what_is_live_where_two_threads_write() {
             let others = scope.spawn(write);
             write().max(others.join().unwrap())
         });
-        // A thread that is held up between announcing and withdrawing keeps what the other retires
-        // meanwhile; so this is no bound, but what waited at most is forgotten in the end.
+        // A thread that is preempted while it is pinned keeps what the other retires meanwhile. So
+        // this is no bound; but in the end, few wait.
         assert!(most >= 10);
         for _ in 0..1_000 {
             cache.insert(1, census.token());
@@ -191,7 +192,7 @@ fn what_waits_follows_what_is_live_where_two_threads_write() {
 }
 
 #[test]
-fn a_janitor_drops_what_has_left_without_traffic() {
+fn a_janitor_drops_removed_values_without_traffic() {
     let census = Census::default();
     let cache = Tokens::builder().janitor(Duration::from_millis(1)).build();
     use_elsewhere(&cache);
@@ -203,7 +204,7 @@ fn a_janitor_drops_what_has_left_without_traffic() {
 }
 
 #[test]
-fn a_reader_that_stays_is_the_only_thing_that_delays() {
+fn only_a_reader_that_stays_delays_drops() {
     let (census, cache) = (Census::default(), Tokens::new(10_000));
     let (inside, leave) = (Barrier::new(2), AtomicBool::new(false));
     cache.insert(0, census.token());
@@ -224,8 +225,8 @@ fn a_reader_that_stays_is_the_only_thing_that_delays() {
     assert_eq!(census.alive(), 1);
 }
 
-/// A `Drop` that writes to its cache, again and again, is not run inside of itself, however the values
-/// come to be dropped.
+/// A `Drop` that writes to its cache again and again is not run inside itself, whatever drops the
+/// values.
 #[test]
 fn drops_that_write_do_not_nest() {
     use std::cell::Cell;
@@ -241,7 +242,7 @@ fn drops_that_write_do_not_nest() {
             let cache = self.0.lock().unwrap().clone();
             if let (Some(cache), 1..) = (cache, self.1) {
                 DEPTH.set(DEPTH.get() + 1);
-                assert!(DEPTH.get() == 1, "a drop inside of a drop");
+                assert!(DEPTH.get() == 1, "a drop inside a drop");
                 cache.insert(1, Arc::new(Writes(Arc::clone(&self.0), self.1 - 1)));
                 DEPTH.set(DEPTH.get() - 1);
             }

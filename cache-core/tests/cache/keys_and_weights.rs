@@ -83,7 +83,7 @@ impl Clone for Name {
 }
 
 #[test]
-fn by_ref_loads_make_the_key_on_a_miss_only() {
+fn by_ref_loads_clone_the_key_only_on_a_miss() {
     let cache: Cache<Name, u32> = Cache::new(100);
     let name = Name("n".to_owned());
     assert_eq!(cache.get_with_by_ref(&name, || 1), 1);
@@ -125,12 +125,12 @@ fn values_with_interior_mutability_keep_what_is_written_while_the_table_grows() 
     assert_eq!(inline.view(&0, |log| log.0.lock().unwrap().clone()), Some(expected));
 }
 
-/// A lock that lives in the cache itself. A clone is of no use.
+/// A lock inside the cache. A clone would be useless.
 struct Inline(Mutex<Vec<u64>>);
 
 impl Clone for Inline {
     fn clone(&self) -> Self {
-        unreachable!("nobody asks for a copy")
+        unreachable!("no call clones it")
     }
 }
 
@@ -145,7 +145,7 @@ fn weighed(max: u64, log: &Log<u64, u32>) -> Weighed {
 }
 
 #[track_caller]
-fn holds(cache: &Weighed, entries: u64, weight: u64) {
+fn check_holds(cache: &Weighed, entries: u64, weight: u64) {
     validate(cache);
     assert_eq!((cache.entry_count(), cache.weighted_size()), (entries, weight));
 }
@@ -155,35 +155,35 @@ fn insert_of_a_value_too_heavy_removes_the_old_one_and_stores_nothing() {
     let log = Log::default();
     let cache = weighed(100, &log);
     cache.insert(1, 101);
-    holds(&cache, 0, 0);
+    check_holds(&cache, 0, 0);
     assert_eq!(log.take(), [(1, 101, Evicted)]);
     cache.insert(1, 60);
     cache.insert(2, 40);
     cache.insert(1, u32::MAX);
     assert_eq!((cache.get(&1), cache.get(&2)), (None, Some(40)));
-    holds(&cache, 1, 40);
+    check_holds(&cache, 1, 40);
     assert_eq!(log.take(), [(1, 60, Replaced), (1, u32::MAX, Evicted)]);
     cache.insert(3, 100);
     assert_eq!(cache.get(&3), Some(100), "as heavy as the cache is not too heavy");
-    holds(&cache, 1, 100);
+    check_holds(&cache, 1, 100);
     assert_eq!(log.take(), [(2, 40, Evicted)]);
 }
 
 #[test]
-fn insert_heavier_than_a_share_of_a_shard_is_stored() {
+fn insert_heavier_than_the_quota_of_a_shard_is_stored() {
     let log = Log::default();
     let cache = weighed(100_000, &log);
     assert!(cache.policy().num_segments() > 1, "else this tests nothing");
     for key in 0..100 {
         cache.insert(key, 1000);
     }
-    holds(&cache, 100, 100_000);
+    check_holds(&cache, 100, 100_000);
     cache.insert(500, 99_500);
     assert_eq!(cache.get(&500), Some(99_500));
-    holds(&cache, 1, 99_500);
+    check_holds(&cache, 1, 99_500);
     assert_eq!(log.take().len(), 100);
     cache.insert(501, 500);
-    holds(&cache, 2, 100_000);
+    check_holds(&cache, 2, 100_000);
 }
 
 #[test]
@@ -195,19 +195,20 @@ fn insert_of_a_heavier_value_for_the_same_key_makes_room_for_the_difference() {
     }
     cache.insert(0, 30);
     assert_eq!(cache.get(&0), Some(30));
-    holds(&cache, 8, 100);
+    check_holds(&cache, 8, 100);
     cache.insert(0, 100);
     assert_eq!(cache.get(&0), Some(100));
-    holds(&cache, 1, 100);
+    check_holds(&cache, 1, 100);
     cache.insert(0, 1);
-    holds(&cache, 1, 1);
-    let told = log.take();
+    check_holds(&cache, 1, 1);
+    let notices = log.take();
     // The old value may also be what is evicted to make room for the new one.
-    let of_key_0: Vec<u32> = told.iter().filter(|told| told.0 == 0).map(|told| told.1).collect();
+    let of_key_0: Vec<u32> =
+        notices.iter().filter(|notice| notice.0 == 0).map(|notice| notice.1).collect();
     assert_eq!(of_key_0, [10, 30, 100]);
-    assert_eq!(told.iter().filter(|told| told.0 != 0 && told.2 == Evicted).count(), 9);
-    assert_eq!(told.len(), 12);
-    assert_eq!(told.last(), Some(&(0, 100, Replaced)), "a lighter one needs no room");
+    assert_eq!(notices.iter().filter(|notice| notice.0 != 0 && notice.2 == Evicted).count(), 9);
+    assert_eq!(notices.len(), 12);
+    assert_eq!(notices.last(), Some(&(0, 100, Replaced)), "a lighter one needs no room");
 }
 
 #[test]
@@ -217,7 +218,7 @@ fn entries_of_weight_zero_take_no_room() {
     for key in 0..1000 {
         cache.insert(key, 0);
     }
-    holds(&cache, 1000, 0);
+    check_holds(&cache, 1000, 0);
     cache.insert(5000, 10);
     assert_eq!(cache.get(&5000), Some(10));
     assert_eq!(log.take(), [], "there was room");
@@ -226,7 +227,7 @@ fn entries_of_weight_zero_take_no_room() {
     assert_eq!(cache.get(&5001), Some(10));
     assert_eq!(cache.weighted_size(), 10);
     cache.invalidate_all();
-    holds(&cache, 0, 0);
+    check_holds(&cache, 0, 0);
 }
 
 #[test]
@@ -237,16 +238,16 @@ fn weights_of_u32_max_do_not_overflow() {
         cache.insert(key, u32::MAX);
         assert!(cache.weighted_size() <= 10 * u64::from(u32::MAX));
     }
-    holds(&cache, 10, 10 * u64::from(u32::MAX));
+    check_holds(&cache, 10, 10 * u64::from(u32::MAX));
     let unbounded = Weighed::builder().weigher(|_, _| u32::MAX).build();
     for key in 0..1000 {
         unbounded.insert(key, 1);
     }
-    holds(&unbounded, 1000, 1000 * u64::from(u32::MAX));
+    check_holds(&unbounded, 1000, 1000 * u64::from(u32::MAX));
 }
 
 #[test]
-fn weigher_that_changes_its_mind_does_no_harm() {
+fn an_inconsistent_weigher_breaks_nothing() {
     let weight = Arc::new(AtomicU32::new(1));
     let says = Arc::clone(&weight);
     let cache = Weighed::builder().max_capacity(50).weigher(move |_, _| says.load(SeqCst)).build();
@@ -260,10 +261,10 @@ fn weigher_that_changes_its_mind_does_no_harm() {
         assert!(cache.weighted_size() <= 50);
     }
     cache.invalidate_all();
-    holds(&cache, 0, 0);
+    check_holds(&cache, 0, 0);
     weight.store(5, SeqCst);
     (0..10).for_each(|key| cache.insert(key, 0));
-    holds(&cache, 10, 50);
+    check_holds(&cache, 10, 50);
 }
 
 #[test]
@@ -284,9 +285,10 @@ fn weigher_sees_key_and_value_once_per_store() {
     assert_eq!((cache.weighted_size(), calls.load(SeqCst)), (45, 3));
 }
 
-/// Each entry is told of once, whatever ends it, and in the order in which one key's values went.
+/// Each entry is notified once, whatever removes it, and the values of a key in the order of their
+/// removal.
 #[test]
-fn listener_is_told_of_one_key_in_order() {
+fn listener_is_notified_of_one_key_in_order() {
     let (log, clock) = (Log::default(), FakeClock::new());
     let cache = Cache::<u64, u32>::builder()
         .max_capacity(1)
@@ -305,9 +307,9 @@ fn listener_is_told_of_one_key_in_order() {
     cache.insert(2, 0);
     cache.insert(1, 6);
     assert_eq!(cache.remove(&1), Some(6));
-    let told: Vec<_> = log.take().into_iter().filter(|told| told.0 == 1).collect();
+    let notices: Vec<_> = log.take().into_iter().filter(|notice| notice.0 == 1).collect();
     let causes = [Replaced, Explicit, Replaced, Expired, Evicted, Explicit];
     let expected: Vec<_> = (1..).zip(causes).map(|(value, cause)| (1, value, cause)).collect();
-    assert_eq!(told, expected);
+    assert_eq!(notices, expected);
     assert!(causes.map(|cause| cause.was_evicted()) == [false, false, false, true, true, false]);
 }

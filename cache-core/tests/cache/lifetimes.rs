@@ -15,7 +15,7 @@ use crate::common::numbers::Numbers;
 use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
 
-/// A key with a token, told apart by its number.
+/// A key with a token, compared by its number.
 #[derive(Clone)]
 struct Key(u64, Token);
 
@@ -36,7 +36,7 @@ impl std::hash::Hash for Key {
 }
 
 #[test]
-fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
+fn a_slow_view_keeps_its_value_and_delays_no_writer() {
     const INSERTS: u64 = 200_000;
     must_end(|| {
         let census = Census::default();
@@ -75,7 +75,7 @@ fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
         assert!((999..=1000).contains(&cache.entry_count()));
         assert_eq!(census.alive() as u64, cache.entry_count(), "what the view held back is freed");
         validate(&cache);
-        // And used again: as much room is taken by as many inserts once more, without a reader.
+        // The memory is used again: the same number of inserts, without a reader, takes no more.
         let held = |cache: &Cache<_, _>| memory(cache).iter().map(|part| part.1).sum::<usize>();
         let before = held(&cache);
         for n in 0..INSERTS {
@@ -85,7 +85,8 @@ fn a_slow_view_keeps_its_value_and_holds_nobody_up() {
     });
 }
 
-/// Views within views, each of which writes, removes and has freed what the outer ones look at.
+/// Nested views, each of which writes, removes and reclaims while the outer ones look at their
+/// values.
 fn nested_views(cache: &Cache<u64, (u64, Token)>, census: &Census, depth: u64) {
     let value = |number| (number, census.token());
     let seen = cache.view(&depth, |(number, token)| {
@@ -112,7 +113,7 @@ fn nested_views(cache: &Cache<u64, (u64, Token)>, census: &Census, depth: u64) {
 }
 
 #[test]
-fn view_may_use_the_cache_it_is_in() {
+fn view_may_use_the_cache_that_it_views() {
     must_end(|| {
         for cache in [Cache::builder().build(), Cache::new(1000), Cache::new(50)] {
             let census = Census::default();
@@ -128,7 +129,7 @@ fn view_may_use_the_cache_it_is_in() {
     });
 }
 
-fn everything_dies_once<S: TestHasher>(max: u64, keys: u64, operations: u64) {
+fn everything_is_dropped_once<S: TestHasher>(max: u64, keys: u64, operations: u64) {
     let census = Census::default();
     let cache: Cache<Key, Token, S> =
         Cache::builder().max_capacity(max).build_with_hasher(S::default());
@@ -173,19 +174,19 @@ fn everything_dies_once<S: TestHasher>(max: u64, keys: u64, operations: u64) {
 #[test]
 fn keys_and_values_are_dropped_exactly_once() {
     must_end(|| {
-        everything_dies_once::<RandomState>(10, 30, 8000);
-        everything_dies_once::<RandomState>(500, 2000, 8000);
-        everything_dies_once::<RandomState>(u64::MAX, 2000, 4000);
-        everything_dies_once::<Constant>(10, 30, 2000);
+        everything_is_dropped_once::<RandomState>(10, 30, 8000);
+        everything_is_dropped_once::<RandomState>(500, 2000, 8000);
+        everything_is_dropped_once::<RandomState>(u64::MAX, 2000, 4000);
+        everything_is_dropped_once::<Constant>(10, 30, 2000);
     });
 }
 
 thread_local! {
-    /// How many drops are under way on this thread, one within the other.
+    /// How many drops are running on this thread, nested in each other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Counts itself into `DEPTH`, and says what it comes to.
+/// Counts itself in `DEPTH`, and holds that number.
 struct Nested(usize);
 
 impl Nested {
@@ -201,7 +202,7 @@ impl Drop for Nested {
     }
 }
 
-/// Has the cache collect what it can when it is dropped.
+/// Makes the cache collect garbage when it is dropped.
 struct Collects(Weak<Holder<Collects>>, Arc<AtomicUsize>);
 
 /// Where values find the cache they are in, while there is one.
@@ -220,10 +221,10 @@ impl Drop for Collects {
     }
 }
 
-/// However much has piled up, drops that call the cache need no more stack than one does: each
-/// would otherwise free the next from within, and a long row of them overflow the stack.
+/// However many values wait, drops that call the cache need no more stack than one does. Otherwise
+/// each would free the next from inside, and many would overflow the stack.
 #[test]
-fn drops_that_call_the_cache_do_not_nest_without_end() {
+fn drops_that_call_the_cache_nest_to_a_bounded_depth() {
     let deepest = Arc::new(AtomicUsize::new(0));
     let holder = Arc::new(Mutex::new(Some(Cache::new(3))));
     let cache = holder.lock().unwrap().clone().unwrap();
@@ -242,7 +243,7 @@ struct CallsBack(u64, Weak<Holder<CallsBack>>, Token);
 impl Drop for CallsBack {
     fn drop(&mut self) {
         let nested = Nested::enter();
-        // How deep it goes is the affair of another test.
+        // Another test is about the depth.
         if nested.0 > 4 {
             return;
         }
@@ -342,7 +343,7 @@ impl Drop for UsesCache {
 
 /// `before`: the thread-local is made before the thread's first use of the cache, so that it is
 /// destroyed after whatever the cache keeps for the thread.
-fn short_threads(before: bool) {
+fn short_lived_threads(before: bool) {
     let census = Census::default();
     let destroyed = Arc::new(AtomicUsize::new(0));
     let cache = Cache::<u64, Token>::builder().max_capacity(100).record_stats().build();
@@ -376,10 +377,10 @@ fn short_threads(before: bool) {
 }
 
 #[test]
-fn threads_that_come_and_go_may_use_the_cache_to_their_very_end() {
+fn ending_threads_may_use_the_cache_in_their_last_destructors() {
     must_end(|| {
-        short_threads(true);
-        short_threads(false);
+        short_lived_threads(true);
+        short_lived_threads(false);
     });
 }
 
@@ -435,7 +436,7 @@ fn iter_outlives_the_last_handle() {
 }
 
 #[test]
-fn values_may_ask_for_any_alignment() {
+fn values_may_have_any_alignment() {
     #[derive(Clone)]
     #[repr(align(256))]
     struct Wide(u8);

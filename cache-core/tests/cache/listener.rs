@@ -1,5 +1,5 @@
-//! Listeners that write to their cache: they are told of what that removes after they have
-//! returned, not inside of themselves.
+//! Listeners that write to their cache: they are notified of what that removes after they have
+//! returned, not inside themselves.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -11,7 +11,7 @@ use cache_core::{Cache, RandomState, RemovalCause};
 
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{
-    Life, Setup, Size, Subject, TTL, Told, every, in_every_configuration,
+    Life, Notice, Setup, Size, Subject, TTL, every, in_every_configuration,
 };
 use crate::common::ending::at_the_end_of_a_thread;
 use crate::common::hashers::{Constant, TestHasher};
@@ -24,7 +24,7 @@ thread_local! {
     static DEPTH: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
-/// One listener's call.
+/// A running call of a listener.
 struct Level;
 
 impl Level {
@@ -42,7 +42,7 @@ impl Drop for Level {
     }
 }
 
-/// How many calls of listeners there were at most inside of each other, on this thread.
+/// Returns how deep calls of listeners were nested at most, on this thread.
 fn deepest() -> usize {
     DEPTH.replace((0, 0)).1
 }
@@ -53,7 +53,7 @@ type Reached<V, S = RandomState> = Arc<Mutex<Option<Cache<u64, V, S>>>>;
 /// A cache whose listener can reach it.
 struct Listening<S> {
     subject: Subject<u64, u64, S>,
-    told: Arc<Mutex<Vec<Told<u64, u64>>>>,
+    notices: Arc<Mutex<Vec<Notice<u64, u64>>>>,
     reached: Reached<u64, S>,
 }
 
@@ -62,9 +62,9 @@ impl<S: TestHasher> Listening<S> {
         setup: Setup,
         react: impl Fn(&Cache<u64, u64, S>, u64, RemovalCause) + Send + Sync + 'static,
     ) -> Self {
-        let told: Arc<Mutex<Vec<_>>> = Arc::default();
+        let notices: Arc<Mutex<Vec<_>>> = Arc::default();
         let reached: Reached<u64, S> = Arc::default();
-        let (log, cache) = (Arc::clone(&told), Arc::clone(&reached));
+        let (log, cache) = (Arc::clone(&notices), Arc::clone(&reached));
         let subject = Subject::built(setup, |builder| {
             builder.eviction_listener(move |key: &u64, value: &u64, cause| {
                 let _level = Level::enter();
@@ -74,14 +74,14 @@ impl<S: TestHasher> Listening<S> {
             })
         });
         *reached.lock().unwrap() = Some(subject.cache.clone());
-        Listening { subject, told, reached }
+        Listening { subject, notices, reached }
     }
 
-    fn take(&self) -> Vec<Told<u64, u64>> {
-        std::mem::take(&mut *self.told.lock().unwrap())
+    fn take(&self) -> Vec<Notice<u64, u64>> {
+        std::mem::take(&mut *self.notices.lock().unwrap())
     }
 
-    /// The cache is whole, and no listener was called inside of itself.
+    /// Fails unless the cache is whole, and no listener was called inside itself.
     #[track_caller]
     fn check(&self) {
         validate(&self.subject.cache);
@@ -99,7 +99,7 @@ impl<S> Drop for Listening<S> {
 const PLAIN: Setup =
     Setup { size: Size::Count(10), life: Life::Forever, listening: true, stats: true };
 
-/// Stores a value and removes it again, so often.
+/// Returns a function that stores a value and removes it again, the first `times` times.
 fn remove_again_and_again<S: TestHasher>(times: u64) -> impl Fn(&Cache<u64, u64, S>) {
     let done = AtomicU64::new(0);
     move |cache| {
@@ -118,24 +118,24 @@ fn nested_writes<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     listening.subject.put(1, 1);
     listening.subject.invalidate(&1);
     listening.check();
-    let told = listening.take();
-    assert_eq!(told[0], (1, 1, RemovalCause::Explicit));
+    let notices = listening.take();
+    assert_eq!(notices[0], (1, 1, RemovalCause::Explicit));
     // Each of them once, and in order.
     let of_listener: Vec<u64> =
-        told.iter().filter(|told| told.0 >= 1000).map(|told| told.0).collect();
+        notices.iter().filter(|notice| notice.0 >= 1000).map(|notice| notice.0).collect();
     assert_eq!(of_listener, (1000..1000 + TIMES).collect::<Vec<_>>());
-    assert_eq!(told.len() as u64, 1 + TIMES);
+    assert_eq!(notices.len() as u64, 1 + TIMES);
     listening.subject.check_holds(0);
 }
 
 #[test]
-fn a_listener_that_writes_is_not_called_inside_of_itself() {
+fn a_listener_that_writes_is_not_called_inside_itself() {
     must_end(|| {
         in_every_configuration!(nested_writes);
     });
 }
 
-/// Evicts and evicts: each entry that leaves is stored again, under another key.
+/// Each evicted entry is stored again, under another key, and evicts the next.
 #[test]
 fn a_hundred_thousand_levels_take_the_stack_of_one() {
     let evicting = || {
@@ -156,25 +156,25 @@ fn a_hundred_thousand_levels_take_the_stack_of_one() {
     thread.join().unwrap();
 }
 
-/// What is told of a key is what happened to it, in this order; and the call that removed several
-/// entries comes to its end first.
+/// The notices of a key are what happened to it, in this order; those of a call that removed
+/// several entries come first, all of them.
 #[test]
-fn what_a_listener_removes_is_told_of_in_order() {
+fn what_a_listener_removes_is_notified_in_order() {
     let listening = Listening::<RandomState>::new(PLAIN, |cache, key, _| {
         if key < 5 {
             cache.insert(50, 10 * key);
             cache.insert(50, 10 * key + 1);
             cache.invalidate(&50);
-            // Not told of yet.
+            // Not notified yet.
             assert!(cache.get(&50).is_none());
         }
     });
     (0..5).for_each(|n| listening.subject.put(n, n));
     listening.subject.invalidate_all();
     listening.check();
-    let told = listening.take();
-    let (first, rest) = told.split_at(5);
-    assert!(first.iter().all(|told| told.0 < 5 && told.2 == RemovalCause::Explicit));
+    let notices = listening.take();
+    let (first, rest) = notices.split_at(5);
+    assert!(first.iter().all(|notice| notice.0 < 5 && notice.2 == RemovalCause::Explicit));
     let expected: Vec<_> = first
         .iter()
         .flat_map(|&(key, ..)| {
@@ -184,9 +184,9 @@ fn what_a_listener_removes_is_told_of_in_order() {
     assert_eq!(rest, expected);
 }
 
-/// Also of those that are told of after another.
+/// Nor one that waits behind another.
 #[test]
-fn a_panic_of_the_listener_keeps_no_notice_back() {
+fn a_panic_of_the_listener_loses_no_notice() {
     silence_panics_on_purpose();
     let again = remove_again_and_again(20);
     let listening = Listening::<RandomState>::new(PLAIN, move |cache, key, _| {
@@ -235,7 +235,7 @@ fn listeners_of_two_caches_that_write_to_each_other_are_each_called_once_at_a_ti
     });
 }
 
-/// Everything that removes, from inside of a listener.
+/// Everything that removes, from inside a listener.
 fn nested_removals<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     type Way<S> = fn(&Cache<u64, u64, S>);
     let ways: [Way<S>; 8] = [
@@ -265,30 +265,30 @@ fn nested_removals<S: TestHasher>(subject: &Subject<u64, u64, S>) {
         subject.invalidate_all();
         subject.run_pending_tasks();
         listening.check();
-        let (told, stats) = (listening.take().len() as u64, subject.stats());
+        let (notices, stats) = (listening.take().len() as u64, subject.stats());
         if subject.setup.stats {
             let removed = stats.removed_expired + stats.removed_explicit;
-            assert_eq!(told, removed + stats.removed_replaced + stats.removed_size);
+            assert_eq!(notices, removed + stats.removed_replaced + stats.removed_size);
         }
         subject.check_holds(0);
     }
 }
 
 #[test]
-fn whatever_a_listener_calls_it_is_told_of_each_entry_once() {
+fn whatever_a_listener_calls_each_entry_is_notified_once() {
     must_end(|| {
         every::<u64, u64, RandomState>(nested_removals);
         every::<u64, u64, Constant>(nested_removals);
     });
 }
 
-/// A value that is not stored is told of as well, by a load and by an insert, after the one that it
-/// was to replace.
+/// A rejected value is notified too, of a load as of an insert, after the value that it was to
+/// replace.
 #[test]
-fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
+fn a_value_rejected_inside_a_listener_is_notified_after_it() {
     let (census, reached) = (Census::default(), Reached::<Token>::default());
-    let told: Arc<Mutex<Vec<_>>> = Arc::default();
-    let (own, log, tokens) = (Arc::clone(&reached), Arc::clone(&told), census.clone());
+    let notices: Arc<Mutex<Vec<_>>> = Arc::default();
+    let (own, log, tokens) = (Arc::clone(&reached), Arc::clone(&notices), census.clone());
     let cache: Cache<u64, Token> = Cache::builder()
         .max_capacity(10)
         .weigher(|key, _| if *key >= 50 { 11 } else { 1 })
@@ -317,7 +317,7 @@ fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
         (2, RemovalCause::Replaced),
         (2, RemovalCause::Expired),
     ];
-    assert_eq!(*told.lock().unwrap(), expected);
+    assert_eq!(*notices.lock().unwrap(), expected);
     assert_eq!(deepest(), 1);
     assert_eq!(cache.stats().removed_size, 2);
     validate(&cache);
@@ -327,7 +327,7 @@ fn a_value_that_is_turned_away_inside_of_a_listener_is_told_of_after_it() {
 }
 
 #[test]
-fn a_listener_that_writes_is_not_called_inside_of_itself_while_a_thread_ends() {
+fn a_listener_that_writes_is_not_called_inside_itself_while_a_thread_ends() {
     let again = remove_again_and_again(1000);
     let listening = Listening::<RandomState>::new(PLAIN, move |cache, _, _| again(cache));
     let cache = listening.subject.cache.clone();
@@ -341,7 +341,8 @@ fn a_listener_that_writes_is_not_called_inside_of_itself_while_a_thread_ends() {
     assert_eq!(listening.take().len(), 1001);
 }
 
-/// A cache whose listener counts, and writes again on some keys. It is reached by what comes with it.
+/// A cache whose listener counts, and writes again on some keys. Comes with the place where its
+/// listener finds it.
 fn writing_and_counting(notices: &Arc<AtomicU64>) -> (Cache<u64, Token>, Reached<Token>) {
     let reached = Reached::<Token>::default();
     let (own, count) = (Arc::clone(&reached), Arc::clone(notices));

@@ -1,5 +1,5 @@
-//! The cache itself: what each operation does, whatever the configuration, the threads and the user's
-//! code around it.
+//! The cache itself: what each operation does, in every configuration, among threads, and with user
+//! code that panics or calls the cache back.
 
 /// What this binary uses of the helpers of all.
 #[path = "../common"]

@@ -1,8 +1,8 @@
 //! Random sequences of operations, against a map that does the same in the simplest way.
 //!
-//! Where the cache has room for all keys, each answer has to be the model's. Where it has not, an
-//! entry may be missing, but what is there has to be right and the bound has to hold. Values of
-//! several sizes: slots come in blocks whose length goes by that.
+//! If the cache has room for all keys, each result has to be the model's. If not, an entry may be
+//! missing, but what is found has to be right and the bound has to hold. Values have several sizes,
+//! on which the length of a block of slots depends.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -71,14 +71,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Life {
     value: u32,
     written: u64,
-    limit: Option<u64>,
-    term: Option<u64>,
-    idle: Option<u64>,
+    ttl_deadline: Option<u64>,
+    entry_deadline: Option<u64>,
+    idle_deadline: Option<u64>,
 }
 
 impl Life {
     fn deadline(&self) -> Option<u64> {
-        [self.limit, self.term, self.idle].into_iter().flatten().min()
+        [self.ttl_deadline, self.entry_deadline, self.idle_deadline].into_iter().flatten().min()
     }
 }
 
@@ -102,27 +102,31 @@ impl Model {
         life.deadline().is_none_or(|end| self.now < end).then_some(life.value)
     }
 
-    /// The last tick is never, as those beyond it.
+    /// A deadline at the last tick, or beyond it, is never.
     fn after(&self, ttl: Option<u64>) -> Option<u64> {
         self.now.checked_add(ttl?).filter(|&tick| tick != u64::MAX)
     }
 
     /// A look-up that counts as a use.
     fn touch(&mut self, key: u8) {
-        let idle = self.after(self.tti);
+        let idle_deadline = self.after(self.tti);
         if let Some(life) = self.live_entry(key) {
-            life.idle = idle;
+            life.idle_deadline = idle_deadline;
         }
     }
 
     fn insert(&mut self, key: u8, value: u32, ttl: Option<u64>) {
-        let (limit, term, idle) = (self.after(self.ttl), self.after(ttl), self.after(self.tti));
-        self.entries.insert(key, Life { value, written: self.now, limit, term, idle });
+        let (ttl_deadline, entry_deadline, idle_deadline) =
+            (self.after(self.ttl), self.after(ttl), self.after(self.tti));
+        self.entries.insert(
+            key,
+            Life { value, written: self.now, ttl_deadline, entry_deadline, idle_deadline },
+        );
     }
 
     fn set_ttl(&mut self, key: u8, ttl: u64) -> bool {
-        let term = self.after(Some(ttl));
-        self.live_entry(key).map(|life| life.term = term).is_some()
+        let entry_deadline = self.after(Some(ttl));
+        self.live_entry(key).map(|life| life.entry_deadline = entry_deadline).is_some()
     }
 
     fn remove(&mut self, key: u8) -> Option<u32> {
@@ -151,7 +155,7 @@ impl Value for u32 {
     }
 }
 
-/// All of its bytes say so.
+/// The number in each of many words.
 #[derive(Clone)]
 struct Wide<const WORDS: usize>([u32; WORDS]);
 
@@ -201,19 +205,19 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
         Pair { cache, model: Model { ttl, tti, ..Model::default() }, clock, exact: bound.exact }
     }
 
-    /// The cache's answer is the model's, or nothing where the entry may have been evicted; then
-    /// the model forgets it too.
-    fn agree(&mut self, key: u8, answer: Option<u32>) {
+    /// The cache's result is the model's, or nothing if the entry may have been evicted; then the
+    /// model forgets it too.
+    fn agree(&mut self, key: u8, result: Option<u32>) {
         let expected = self.model.get(key);
-        if answer.is_none() && !self.exact {
+        if result.is_none() && !self.exact {
             self.model.entries.remove(&key);
         } else {
-            assert_eq!(answer, expected, "key {key}");
+            assert_eq!(result, expected, "key {key}");
         }
     }
 
     fn look(&mut self, step: &Step) {
-        let (key, answer) = match *step {
+        let (key, result) = match *step {
             Step::Get(key) => (key, self.cache.get(&key).map(|value| value.number())),
             Step::View(key) => (key, self.cache.view(&key, V::number)),
             Step::Peek(key) => (key, self.cache.peek(&key).map(|value| value.number())),
@@ -223,7 +227,7 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
             }
             _ => unreachable!("not a look-up"),
         };
-        self.agree(key, answer);
+        self.agree(key, result);
         if matches!(step, Step::Get(_) | Step::View(_)) {
             self.model.touch(key);
         }
@@ -236,12 +240,12 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
             let now = self.model.now;
             let left = life.deadline().map(|end| Duration::from_nanos(end - now));
             assert_eq!(info.time_left(), left);
-            let dated = self.model.ttl.or(self.model.tti).is_some();
-            assert_eq!(info.age(), dated.then(|| Duration::from_nanos(now - life.written)));
+            let has_age = self.model.ttl.or(self.model.tti).is_some();
+            assert_eq!(info.age(), has_age.then(|| Duration::from_nanos(now - life.written)));
         }
     }
 
-    /// A load: `given` is what the cache answered, `loaded` what its loader would have.
+    /// A load: `given` is what the cache returned, `loaded` what its loader gives.
     fn load(&mut self, key: u8, given: Option<u32>, loaded: Option<u32>, ran: bool) {
         let before = self.model.get(key);
         if self.exact {
@@ -273,8 +277,8 @@ impl<S: TestHasher, V: Value> Pair<S, V> {
                 assert_eq!(self.model.set_ttl(key, ttl), done);
             }
             Step::Remove(key) => {
-                let answer = self.cache.remove(&key).map(|value| value.number());
-                self.agree(key, answer);
+                let result = self.cache.remove(&key).map(|value| value.number());
+                self.agree(key, result);
                 self.model.remove(key);
             }
             Step::Invalidate(key) => {
@@ -381,7 +385,7 @@ fn far(max: u64) -> Bound {
     Bound { max: Some(max), weigher: None, exact: true }
 }
 
-/// A bound that is.
+/// A bound that is reached.
 fn near(max: u64) -> Bound {
     Bound { max: Some(max), weigher: None, exact: false }
 }
@@ -394,7 +398,7 @@ proptest! {
     #![proptest_config(cases(48))]
 
     #[test]
-    fn answers_are_exact_without_a_bound_in_reach(steps in steps()) {
+    fn results_are_exact_if_the_bound_is_far(steps in steps()) {
         run::<RandomState>(&steps, far(5000));
         run::<Identity>(&steps, far(256));
         run::<Constant>(&steps, far(300));
@@ -417,7 +421,7 @@ proptest! {
     #![proptest_config(cases(4))]
 
     #[test]
-    fn answers_do_not_go_by_the_size_of_values(steps in steps()) {
+    fn results_do_not_depend_on_the_size_of_values(steps in steps()) {
         // Slots of 480, 1,232 and 3,224 bytes: in blocks of eight, of two and of one.
         run_with::<RandomState, Wide<114>>(&steps, far(5000));
         run_with::<Constant, Wide<303>>(&steps, far(300));
@@ -432,7 +436,7 @@ proptest! {
 
     /// Few cases: an unbounded cache has many shards to check after each step.
     #[test]
-    fn answers_are_exact_in_an_unbounded_cache(steps in steps()) {
+    fn results_are_exact_in_an_unbounded_cache(steps in steps()) {
         run::<RandomState>(&steps, Bound { max: None, weigher: None, exact: true });
     }
 }

@@ -1,5 +1,5 @@
-//! A cache that is off stores nothing and loads once for all who ask at the same time, whichever
-//! way it was turned off and whatever else it was told.
+//! A cache that is off stores nothing, and one load serves all concurrent callers, however it was
+//! turned off and whatever else is configured.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::common::tasks::block_on;
 use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
 
-/// Must not be asked.
-struct Asked;
+/// Must not be called.
+struct Uncalled;
 
-impl<K, V> Expiry<K, V> for Asked {
+impl<K, V> Expiry<K, V> for Uncalled {
     fn expire_after_create(&self, _: &K, _: &V, _: std::time::Instant) -> Option<Duration> {
         unreachable!("nothing is stored")
     }
 }
 
-type Option_<K, V> = fn(CacheBuilder<K, V>) -> CacheBuilder<K, V>;
+type Configure<K, V> = fn(CacheBuilder<K, V>) -> CacheBuilder<K, V>;
 
-/// The ways to turn a cache off, with the cause that a listener is told; each alone and beside
+/// The ways to turn a cache off, with the cause that a listener is given; each by itself and beside
 /// others.
-fn ways<K, V>() -> Vec<(&'static str, Option_<K, V>, RemovalCause)>
+fn ways<K, V>() -> Vec<(&'static str, Configure<K, V>, RemovalCause)>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -52,8 +52,8 @@ where
         ("life and capacity", |builder| off_by_life(builder).max_capacity(1_000_000), expired),
         ("life and weights", |builder| off_by_life(builder).weigher(|_, _| panic!()), expired),
         ("life and times", |builder| all_times(off_by_life(builder)), expired),
-        ("life and expiry", |builder| off_by_life(builder).expire_after(Asked), expired),
-        ("both", |builder| off_by_life(builder).max_capacity(0).expire_after(Asked), expired),
+        ("life and expiry", |builder| off_by_life(builder).expire_after(Uncalled), expired),
+        ("both", |builder| off_by_life(builder).max_capacity(0).expire_after(Uncalled), expired),
     ]
 }
 
@@ -202,7 +202,7 @@ fn entries_are_computed_from_nothing() {
     in_every_way!(computes_from_nothing);
 }
 
-fn is_told_and_counted<S: TestHasher>(off: &Off<u64, u64, S>) {
+fn is_notified_and_counted<S: TestHasher>(off: &Off<u64, u64, S>) {
     let (cache, cause) = (&off.cache, off.cause);
     cache.insert(1, 10);
     cache.insert(1, 11);
@@ -215,8 +215,8 @@ fn is_told_and_counted<S: TestHasher>(off: &Off<u64, u64, S>) {
     if stats == Stats::default() {
         return;
     }
-    let told = off.log.take();
-    assert_eq!(told, [(1, 10), (1, 11), (2, 20), (3, 30), (4, 40)].map(|(k, v)| (k, v, cause)));
+    let notices = off.log.take();
+    assert_eq!(notices, [(1, 10), (1, 11), (2, 20), (3, 30), (4, 40)].map(|(k, v)| (k, v, cause)));
     let by_cause = match cause {
         RemovalCause::Size => stats.removed_size,
         _ => stats.removed_expired,
@@ -228,8 +228,8 @@ fn is_told_and_counted<S: TestHasher>(off: &Off<u64, u64, S>) {
 }
 
 #[test]
-fn the_listener_is_told_once_of_each_value_that_is_turned_away() {
-    in_every_way!(is_told_and_counted);
+fn the_listener_is_notified_once_of_each_rejected_value() {
+    in_every_way!(is_notified_and_counted);
 }
 
 fn one_flight<S: TestHasher>(off: &Off<Key, u32, S>) {
@@ -238,23 +238,23 @@ fn one_flight<S: TestHasher>(off: &Off<Key, u32, S>) {
         let running = Running::begin(cache, &key, 10 + round, 3);
         assert_eq!(running.end(), [10 + round; 4]);
     }
-    type Overtake<S> = fn(&Cache<Key, u32, S>, &Key);
-    let overtake: [Overtake<S>; 3] = [
+    type Supersede<S> = fn(&Cache<Key, u32, S>, &Key);
+    let supersede: [Supersede<S>; 3] = [
         |cache, key| cache.invalidate(key),
         |cache, key| cache.insert(key.clone(), 99),
         |cache, _| cache.invalidate_all(),
     ];
-    for overtake in overtake {
+    for supersede in supersede {
         let first = Running::begin(cache, &key, 10, 2);
-        overtake(cache, &key);
+        supersede(cache, &key);
         let second = Running::begin(cache, &key, 20, 2);
-        assert_eq!(second.end(), [20; 3], "who asks after a write is not given what is older");
+        assert_eq!(second.end(), [20; 3], "a call after a write is not given an older value");
         assert_eq!(first.end(), [10; 3]);
     }
 }
 
 #[test]
-fn callers_of_a_key_share_one_flight_and_a_write_overtakes_it() {
+fn callers_of_a_key_share_one_flight_and_a_write_supersedes_it() {
     must_end(|| {
         in_every_way!(one_flight);
     });
@@ -283,7 +283,7 @@ fn a_loading_cache_that_is_off_loads_each_time() {
 }
 
 #[test]
-fn policy_says_what_was_asked_for() {
+fn policy_returns_what_was_configured() {
     assert_eq!(Cache::<u32, u32>::disabled().policy().max_capacity(), Some(0));
     let off = Cache::<u32, u32>::builder().max_capacity(500).time_to_live(Duration::ZERO).build();
     assert_eq!(off.policy().max_capacity(), Some(500));
@@ -293,9 +293,9 @@ fn policy_says_what_was_asked_for() {
     assert_eq!((off.policy().max_capacity(), off.policy().num_segments()), (Some(0), 1));
 }
 
-/// What it was told beside stays checked: turning a cache off for a while must not hide a mistake.
+/// Turning a cache off for a while must not hide a mistake in other options.
 #[test]
-fn other_options_are_checked_all_the_same() {
+fn other_options_are_still_checked() {
     type Build = fn(CacheBuilder<u32, u32>) -> CacheBuilder<u32, u32>;
     let wrong: [(&str, Build); 6] = [
         ("time_to_idle", |builder| builder.time_to_idle(Duration::ZERO)),
@@ -347,7 +347,7 @@ impl Hash for Held {
     }
 }
 
-/// The keys of loads wait for a moment, as garbage does.
+/// The keys of loads are retired, as removed entries are.
 #[test]
 fn a_janitor_drops_the_keys_of_loads() {
     let census = Census::default();

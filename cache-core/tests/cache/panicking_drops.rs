@@ -1,5 +1,5 @@
-//! Values whose `Drop` panics, each of them: the others are dropped all the same, and whatever was
-//! under way is done.
+//! Values whose `Drop` panics: the others are dropped all the same, and the call still does its
+//! work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::common::census::{Census, Token};
 use crate::common::panics::panics;
 use crate::common::testing::validate;
 
-/// Panics when it is dropped, unless that would end the program.
+/// Panics when it is dropped, unless that would abort the process.
 struct Bomb(u64, #[allow(dead_code, reason = "it counts its own drop")] Token);
 
 impl Clone for Bomb {
     fn clone(&self) -> Self {
-        unreachable!("nobody asks for a copy")
+        unreachable!("no call clones it")
     }
 }
 
@@ -62,7 +62,7 @@ fn until_it_is_done(call: impl Fn()) {
 #[test]
 fn invalidate_all_removes_everything_although_drops_panic() {
     let Armed { cache, census, .. } = armed();
-    assert!(panics(|| cache.invalidate_all()), "the caller hears of it");
+    assert!(panics(|| cache.invalidate_all()), "the panic reaches the caller");
     assert_eq!(cache.entry_count(), 0);
     validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
@@ -77,7 +77,7 @@ fn invalidate_entries_if_removes_all_it_picks_although_drops_panic() {
     validate(&cache);
     until_it_is_done(|| cache.run_pending_tasks());
     assert_eq!(census.alive(), 100);
-    // The last handle drops the rest, and passes on that they panicked.
+    // The last handle drops the rest, and passes their panic on.
     assert!(panics(|| drop(cache)));
     assert_eq!(census.alive(), 0);
 }
@@ -117,7 +117,7 @@ fn the_last_handle_drops_everything_although_drops_panic() {
     assert_eq!(census.alive(), 0);
 }
 
-/// A panic during a panic ends the program, so the second must not leave the cache.
+/// A panic during a panic aborts the process, so the second must not leave the cache.
 #[test]
 fn a_load_that_panics_while_drops_panic_ends_in_one_panic() {
     let census = Census::default();
@@ -132,7 +132,7 @@ fn a_load_that_panics_while_drops_panic_ends_in_one_panic() {
     validate(&cache);
 }
 
-/// What the panics of `Awkward` carry: it panics in turn when it is dropped.
+/// The payload of the panics of `Awkward`, which panics in turn when it is dropped.
 struct Payload;
 
 impl Drop for Payload {
@@ -155,7 +155,7 @@ impl Drop for Awkward {
 }
 
 #[test]
-fn panics_that_panic_again_when_dropped_make_nobody_drop_twice() {
+fn payloads_that_panic_when_dropped_cause_no_second_drop() {
     let (drops, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let cache: Cache<u64, Awkward> = Cache::new(64);
     for key in 0..8 {

@@ -1,4 +1,4 @@
-//! Panics in the user's code, one at a time and at every moment of every operation: the panic
+//! Panics in the user's code, one at a time and at every point of every operation: the panic
 //! reaches its caller, and the cache stays whole, keeps its capacity and leaks nothing.
 
 use std::cell::Cell;
@@ -48,7 +48,7 @@ thread_local! {
     static FUSE: Cell<Option<(Spot, u32)>> = const { Cell::new(None) };
 }
 
-/// The user's code at this spot runs.
+/// Called when user code at this spot runs.
 fn pass(spot: Spot) {
     match FUSE.get() {
         Some((armed, 0)) if armed == spot => {
@@ -168,7 +168,7 @@ impl<S: TestHasher> Fragile<S> {
         LoadingCache::new(self.cache.clone(), move |key: &Key| Ok(Value(key.0, census.token())))
     }
 
-    /// A look-up's key outlives the look-up, and its end is no part of the test.
+    /// The key of a look-up outlives it, and dropping the key is no part of the test.
     fn borrowed<R>(&self, n: u32, call: impl FnOnce(&Key) -> R) -> R {
         let key = std::mem::ManuallyDrop::new(self.key(n));
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(&key)));
@@ -185,7 +185,7 @@ impl<S: TestHasher> Fragile<S> {
         assert_eq!(self.cache.entry_count(), self.cache.iter().count() as u64);
     }
 
-    /// The cache works as ever and holds as much as ever.
+    /// Fails unless the cache works, and holds as much as before.
     fn check_works(&self) {
         self.check_whole();
         for n in 100..100 + 2 * ROOM {
@@ -194,7 +194,7 @@ impl<S: TestHasher> Fragile<S> {
         }
         assert_eq!(self.cache.entry_count(), u64::from(ROOM), "no capacity is lost");
         for n in 0..ROOM {
-            // No load is left behind that this would wait for.
+            // No flight is left that this would wait for.
             assert_eq!(self.cache.get_with(self.key(n), || self.value(n)).0, n);
         }
         self.cache.invalidate_all();
@@ -263,7 +263,7 @@ fn loads<S: TestHasher>() -> Vec<Operation<S>> {
         ("a load within the load", |f| {
             f.cache.get_with(f.key(50), || f.cache.get_with(f.key(50), || f.value(50)));
         }),
-        ("a load that is overtaken", |f| {
+        ("a load that is superseded", |f| {
             drop(f.cache.get_with(f.key(50), || {
                 f.insert(50);
                 f.value(50)
@@ -328,7 +328,7 @@ fn entries<S: TestHasher>() -> Vec<Operation<S>> {
         ("and_try_compute_with, a failure", |f| {
             drop(f.cache.entry(f.key(3)).and_try_compute_with(|_| Err(())));
         }),
-        ("a computation that is overtaken", |f| {
+        ("a computation that is superseded", |f| {
             drop(f.cache.entry(f.key(3)).and_upsert_with(|_| {
                 f.insert(3);
                 f.value(3)
@@ -337,7 +337,7 @@ fn entries<S: TestHasher>() -> Vec<Operation<S>> {
     ]
 }
 
-/// Lets one operation panic at one spot; false if it did not come by there so often.
+/// Lets one operation panic at one spot. Returns `false` if it did not pass there so often.
 fn one_case<S: TestHasher>(operation: Operation<S>, spot: Spot, passes: u32) -> bool {
     let fragile = Fragile::<S>::new();
     let before = fragile.cache.stats().listener_panics;
@@ -345,7 +345,7 @@ fn one_case<S: TestHasher>(operation: Operation<S>, spot: Spot, passes: u32) -> 
     let panicked = panics(|| operation.1(&fragile));
     let burnt = FUSE.replace(None).is_none();
     let case = format!("{}, {spot:?} after {passes}", operation.0);
-    // A listener's panic is kept from the caller and counted; any other reaches him.
+    // A panic of the listener is caught and counted; any other reaches the caller.
     assert_eq!(panicked, burnt && spot != Spot::Listener, "{case}");
     let counted = u64::from(burnt && spot == Spot::Listener);
     assert_eq!(fragile.cache.stats().listener_panics - before, counted, "{case}");
@@ -365,12 +365,12 @@ fn lost_by_the_language(case: &str) -> usize {
         | "get_async, DropKey after 0"
         | "and_upsert_with, over another, DropKey after 0"
         | "and_upsert_with, over another, DropValue after 0"
-        | "a computation that is overtaken, DropKey after 1"
-        | "a computation that is overtaken, DropValue after 1" => 1,
+        | "a computation that is superseded, DropKey after 1"
+        | "a computation that is superseded, DropValue after 1" => 1,
         // A key and a value.
         "and_upsert_with, over another, DropValue after 2"
         | "and_upsert_with_async, DropValue after 2"
-        | "a computation that is overtaken, DropValue after 3"
+        | "a computation that is superseded, DropValue after 3"
         | "get_many_with_async, without one, DropKey after 1"
         | "get_many_with_async, without one, DropKey after 2" => 2,
         _ => 0,
@@ -392,7 +392,7 @@ fn every_case<S: TestHasher>() {
             }
         }
     }
-    assert!(burnt > 300, "most operations come by many spots: {burnt}");
+    assert!(burnt > 300, "most operations pass many spots: {burnt}");
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn a_panic_anywhere_leaves_the_cache_whole() {
 
 /// All keys have one hash, so that keys are compared in every operation.
 #[test]
-fn a_panic_anywhere_leaves_the_cache_whole_where_all_hashes_collide() {
+fn a_panic_anywhere_leaves_the_cache_whole_if_all_hashes_collide() {
     must_end(every_case::<Constant>);
 }
 
@@ -419,7 +419,7 @@ fn view_that_panics_leaves_the_entry() {
 }
 
 #[test]
-fn invalidate_entries_if_that_panics_removes_no_more_than_it_was_told_to() {
+fn a_condition_that_panics_removes_only_what_it_has_chosen() {
     for at in 0..50 {
         let census = Census::default();
         let cache = Cache::<u32, Token>::builder().max_capacity(5000).build();
@@ -461,10 +461,10 @@ impl Hasher for ByThousand {
     }
 }
 
-/// A shard with little in it makes room in another one, without its own lock, and then compares
-/// keys again. If that panics, the room is given back.
+/// A shard that holds little makes room in another one, without its own lock, and then compares
+/// keys again. If that panics, the room is released.
 #[test]
-fn insert_that_panics_after_it_made_room_elsewhere_gives_the_room_back() {
+fn insert_that_panics_after_it_made_room_elsewhere_releases_the_room() {
     let mut panicked_with_room = 0;
     // Some of these thousands stand in another shard than the first does.
     for other in 1..8 {

@@ -1,4 +1,4 @@
-//! What a cache says of itself: statistics, policy, name, and what is wrong with a configuration.
+//! Statistics, policy and name of a cache, and the errors of a wrong configuration.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::testing::validate;
 
-/// The statistics without the time, which is the system's.
+/// Returns the statistics without the load time, which is real time.
 fn counted<S: TestHasher>(subject: &Subject<u64, u64, S>) -> Stats {
     let mut stats = subject.stats();
     stats.load_time = Duration::ZERO;
@@ -17,7 +17,7 @@ fn counted<S: TestHasher>(subject: &Subject<u64, u64, S>) -> Stats {
 }
 
 #[test]
-fn stats_count_each_thing_once() {
+fn stats_count_each_event_once() {
     fn test<S: TestHasher>(subject: &Subject<u64, u64, S>) {
         subject.put(1, 10);
         subject.put(1, 11);
@@ -88,7 +88,7 @@ fn stats_sum_over_threads() {
 }
 
 #[test]
-fn policy_and_name_say_what_was_configured() {
+fn policy_and_name_return_what_was_configured() {
     let plain = Cache::<u64, u64>::builder().build();
     assert_eq!(plain.policy().max_capacity(), None);
     assert_eq!(plain.policy().time_to_live(), None);
@@ -163,9 +163,9 @@ fn build_with_extreme_but_sound_options_succeeds() {
     validate(&shortest);
 }
 
-/// People write what their type holds, or some large number, for "no bound".
+/// Users write the maximum of a type, or some large number, for "no bound".
 #[test]
-fn a_capacity_beyond_the_most_entries_is_no_mistake() {
+fn a_capacity_beyond_the_maximum_of_entries_is_accepted() {
     for max in [
         2_000_000_000,
         2_000_000_001,
@@ -194,7 +194,7 @@ fn evicts_at_the_most<S: TestHasher>(build: fn(CacheBuilder<u64, u64>) -> CacheB
         let log = Log::default();
         let builder = build(Cache::builder()).__most_entries(most);
         let cache = builder.eviction_listener(log.listener()).build_with_hasher(S::default());
-        // Each shard of a cache with weights has its part of the number, rounded up.
+        // Each shard of a cache with weights has a quota of the number, rounded up.
         let shards = cache.policy().num_segments() as u64;
         let most = most.next_multiple_of(shards);
         for key in 0..3 * most {
@@ -208,17 +208,17 @@ fn evicts_at_the_most<S: TestHasher>(build: fn(CacheBuilder<u64, u64>) -> CacheB
             assert!(cache.entry_count() <= most);
         }
         validate(&cache);
-        let (told, left) = (log.take(), cache.entry_count());
-        let evicted = told.iter().filter(|(.., cause)| *cause == RemovalCause::Size).count();
+        let (notices, left) = (log.take(), cache.entry_count());
+        let evicted = notices.iter().filter(|(.., cause)| *cause == RemovalCause::Size).count();
         assert_eq!(evicted as u64 + left, 3 * most, "each of the others was evicted");
-        // The keys are spread by chance, unless all have one hash.
+        // The keys are spread at random, unless all have one hash.
         assert!(left > 0 && cache.get(&(3 * most - 1)) == Some(2));
     }
 }
 
-/// What would happen with two thousand million entries, with few.
+/// What happens at two thousand million entries, shown with few.
 #[test]
-fn a_cache_that_has_the_most_entries_there_can_be_evicts() {
+fn a_cache_with_the_maximum_of_entries_evicts() {
     type Build = fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>;
     let builds: [Build; 5] = [
         |builder| builder,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
 
-/// How often each key occurs.
+/// Returns how often each key occurs.
 pub(crate) fn occurrences<K: Hash + Eq>(keys: impl IntoIterator<Item = K>) -> HashMap<K, usize> {
     let mut counts = HashMap::new();
     for key in keys {

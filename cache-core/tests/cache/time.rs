@@ -1,4 +1,4 @@
-//! Deadlines to the nanosecond, and the freeing of what has passed them by small steps.
+//! Deadlines to the nanosecond, and the removal of expired entries in small steps.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn get_one_nanosecond_before_the_deadline_hits_and_at_it_misses() {
 }
 
 #[test]
-fn insert_over_an_entry_begins_its_time_anew() {
+fn insert_over_an_entry_restarts_its_ttl() {
     let Timed { cache, clock, log } = timed(Some(10 * SECOND));
     cache.insert(1, 0);
     for n in 1..20 {
@@ -61,7 +61,7 @@ fn insert_over_an_entry_begins_its_time_anew() {
         cache.run_pending_tasks();
         assert_eq!(cache.get(&1), Some(n));
     }
-    assert!(log.take().iter().all(|told| told.2 == Replaced));
+    assert!(log.take().iter().all(|notice| notice.2 == Replaced));
     clock.advance(10 * SECOND - NANO);
     assert_eq!(cache.get(&1), Some(19));
     clock.advance(NANO);
@@ -70,7 +70,7 @@ fn insert_over_an_entry_begins_its_time_anew() {
 }
 
 #[test]
-fn an_insert_with_another_ttl_replaces_the_deadline_that_was_there() {
+fn an_insert_with_another_ttl_replaces_the_old_deadline() {
     let Timed { cache, clock, .. } = timed(Some(10 * SECOND));
     cache.insert(1, 1);
     cache.insert_with_ttl(1, 2, SECOND);
@@ -112,12 +112,12 @@ fn a_mass_expiry_is_freed_by_bounded_steps_of_later_writes() {
     cache.run_pending_tasks();
     assert_eq!(cache.entry_count(), 200, "all that has expired is gone, and nothing else");
     assert!((0..200).all(|write| cache.contains_key(&(MANY + write))));
-    assert!(log.take().iter().all(|told| told.2 == Expired));
+    assert!(log.take().iter().all(|notice| notice.2 == Expired));
     validate(&cache);
 }
 
 #[test]
-fn writes_alone_free_everything_that_expired() {
+fn later_writes_free_everything_that_expired() {
     let (clock, log) = (FakeClock::new(), Log::default());
     let cache = Cache::<u64, u64>::builder()
         .max_capacity(5000)
@@ -131,13 +131,13 @@ fn writes_alone_free_everything_that_expired() {
         cache.insert(5000 + write % 500, 0);
     }
     assert_eq!(cache.entry_count(), 500);
-    let expired = log.take().into_iter().filter(|told| told.2 == Expired).count();
+    let expired = log.take().into_iter().filter(|notice| notice.2 == Expired).count();
     assert_eq!(expired, 5000);
     validate(&cache);
 }
 
 #[test]
-fn expired_entries_are_told_once_by_whichever_call_meets_them() {
+fn expired_entries_are_notified_once_whichever_call_meets_them() {
     let Timed { cache, clock, log } = timed(None);
     for key in 0..6 {
         cache.insert_with_ttl(key, key, SECOND);
@@ -151,12 +151,12 @@ fn expired_entries_are_told_once_by_whichever_call_meets_them() {
     assert_eq!(cache.get_with(3, || 33), 33);
     cache.invalidate_all();
     cache.run_pending_tasks();
-    let mut told = log.take();
-    told.sort_by_key(|told| (told.0, told.1));
+    let mut notices = log.take();
+    notices.sort_by_key(|notice| (notice.0, notice.1));
     let mut expected: Vec<_> = (0..6).map(|key| (key, key, Expired)).collect();
     expected.extend([(2, 22, Explicit), (3, 33, Explicit), (100, 0, Explicit)]);
-    expected.sort_by_key(|told| (told.0, told.1));
-    assert_eq!(told, expected);
+    expected.sort_by_key(|notice| (notice.0, notice.1));
+    assert_eq!(notices, expected);
     assert_eq!(cache.entry_count(), 0);
     validate(&cache);
 }
@@ -185,7 +185,7 @@ fn far_jumps_of_the_clock_lose_nothing() {
     }
 }
 
-/// The clock stops at its end. What never expires is there even then.
+/// The clock stops at its end. What never expires is present even then.
 #[test]
 fn insert_at_the_end_of_time_stores_what_never_expires() {
     let Timed { cache, clock, log } = timed(None);
@@ -200,8 +200,11 @@ fn insert_at_the_end_of_time_stores_what_never_expires() {
     assert_eq!(cache.remove(&1), Some(1));
     cache.run_pending_tasks();
     validate(&cache);
-    let told = log.take();
-    assert!(told.contains(&(1, 1, Explicit)) && told.contains(&(2, 2, Expired)), "{told:?}");
+    let notices = log.take();
+    assert!(
+        notices.contains(&(1, 1, Explicit)) && notices.contains(&(2, 2, Expired)),
+        "{notices:?}"
+    );
 }
 
 /// A clock that breaks its promise costs exactness, nothing else.

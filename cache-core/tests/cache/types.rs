@@ -1,5 +1,5 @@
-//! What holds of the public types at compile time: they may be sent, shared, and used after a
-//! panic; those that name a hasher have the cache's own by default.
+//! Properties of the public types at compile time: they may be sent, shared, and used after a
+//! panic; those with a hasher have the cache's own by default.
 
 use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ fn every_public_type_is_unwind_safe() {
     whole_after_a_panic::<EntrySelector<'_, Opaque, Opaque, Opaque>>();
     whole_after_a_panic::<Iter<Opaque, Opaque, Opaque>>();
     whole_after_a_panic::<CacheBuilder<Opaque, Opaque>>();
-    // Plain data, as far as what they hold is.
+    // Plain data, if what they hold is.
     whole_after_a_panic::<(Entry<String, u64>, Op<u64>, CompResult<String, u64>)>();
     whole_after_a_panic::<(LoadError<String>, BuildError, EntryInfo, Policy, Stats, Status)>();
     whole_after_a_panic::<(FakeClock, MonotonicClock, TickingClock, Tick, RemovalCause)>();
@@ -54,7 +54,7 @@ fn handles_are_sent_and_shared_and_builders_are_sent() {
 }
 
 #[test]
-fn a_type_that_names_a_hasher_has_that_of_the_cache_by_default() {
+fn types_with_a_hasher_have_that_of_the_cache_by_default() {
     fn same<T>(_: &T, _: &T) {}
     let cache: Cache<u32, u32> = Cache::new(10);
     let iter: Iter<u32, u32> = cache.iter();
@@ -69,7 +69,7 @@ fn a_type_that_names_a_hasher_has_that_of_the_cache_by_default() {
 }
 
 #[test]
-fn a_cache_is_used_on_after_a_panic_that_went_through_it() {
+fn a_cache_is_usable_after_a_panic_that_went_through_it() {
     silence_panics_on_purpose();
     let cache: Cache<u32, u32> = Cache::builder().time_to_live(Duration::from_secs(60)).build();
     assert!(catch_unwind(|| cache.get_with(1, || panic!("on purpose"))).is_err());
@@ -77,7 +77,7 @@ fn a_cache_is_used_on_after_a_panic_that_went_through_it() {
     validate(&cache);
 }
 
-/// A key whose clone panics when it is told to.
+/// A key whose clone panics if the trap is set.
 #[derive(PartialEq, Eq, Hash)]
 struct Key(u32);
 

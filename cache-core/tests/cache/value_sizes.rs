@@ -1,5 +1,5 @@
-//! Keys and values of all sizes, from none to more than a page: how many slots make a block, and
-//! with it what a timer and a step of growth stand for, goes by the size.
+//! Keys and values of all sizes, from none to more than a page: the size decides how many slots
+//! make a block, and so what one timer and one step of growth cover.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::common::testing::validate;
 
 type Words<const N: usize> = [u64; N];
 
-/// Some that differ from number to number, all through.
+/// Returns words that all differ from those of other numbers.
 fn words<const N: usize>(number: u64) -> Words<N> {
     std::array::from_fn(|place| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ place as u64)
 }
@@ -62,13 +62,13 @@ fn what_expired_is_freed_by_some_writes<const N: usize>() {
         let before = cache.entry_count();
         cache.insert(100 + n, words(n));
         let freed = before + 1 - cache.entry_count();
-        assert!(freed <= 16, "{freed} at a stroke");
+        assert!(freed <= 16, "{freed} at once");
         validate(&cache);
     }
     assert_eq!(cache.entry_count(), 8, "what expired has gone");
 }
 
-/// A write frees as many, whether one timer stands for all of them or each has its own.
+/// A write frees as many, whether they share a timer or each has its own.
 #[test]
 fn what_expired_is_freed_by_a_few_writes_whatever_its_size() {
     what_expired_is_freed_by_some_writes::<1>();
@@ -95,8 +95,8 @@ fn a_cache_grows_past_its_plan<const N: usize>() {
     assert!(cache.iter().all(|(key, value)| (592..600).any(|n| n % 8 == key && value == words(n))));
 }
 
-/// While a reader looks at one, all that is replaced meanwhile waits beside the few that are
-/// planned for.
+/// While a reader looks at one value, all that are replaced wait beside the few that were planned
+/// for.
 #[test]
 fn a_cache_of_values_of_any_size_grows_past_its_plan() {
     a_cache_grows_past_its_plan::<0>();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-/// Counts how many of its tokens are alive, and notices one that is dropped twice.
+/// Counts how many of its tokens are alive, and detects one that is dropped twice.
 #[derive(Clone, Default)]
 pub(crate) struct Census(Arc<CensusInner>);
 

@@ -31,7 +31,7 @@ pub(crate) enum Life {
     Ttl,
     /// Also expires when idle for longer than that.
     TtlAndIdle,
-    /// The user's code says so.
+    /// The user's [`Expiry`] decides.
     Expiry,
     /// [`Subject::put`] gives each entry its own.
     PerEntry,
@@ -65,11 +65,11 @@ pub(crate) struct Setup {
     pub(crate) stats: bool,
 }
 
-pub(crate) type Told<K, V> = (K, V, RemovalCause);
+pub(crate) type Notice<K, V> = (K, V, RemovalCause);
 
-/// What a listener was told, in order.
+/// The notices that a listener was given, in order.
 #[derive(Clone)]
-pub(crate) struct Log<K, V>(Arc<Mutex<Vec<Told<K, V>>>>);
+pub(crate) struct Log<K, V>(Arc<Mutex<Vec<Notice<K, V>>>>);
 
 impl<K, V> Default for Log<K, V> {
     fn default() -> Self {
@@ -83,12 +83,12 @@ where
     V: Clone + Send + 'static,
 {
     pub(crate) fn listener(&self) -> impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static {
-        let told = Arc::clone(&self.0);
-        move |key, value, cause| told.lock().unwrap().push((key.clone(), value.clone(), cause))
+        let notices = Arc::clone(&self.0);
+        move |key, value, cause| notices.lock().unwrap().push((key.clone(), value.clone(), cause))
     }
 
-    /// What came since the last time.
-    pub(crate) fn take(&self) -> Vec<Told<K, V>> {
+    /// Returns the notices since the last call.
+    pub(crate) fn take(&self) -> Vec<Notice<K, V>> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
@@ -155,7 +155,7 @@ where
         }
     }
 
-    /// How many entries there is room for.
+    /// Returns how many entries there is room for.
     pub(crate) fn room(&self) -> u64 {
         match self.setup.size {
             Size::Unbounded => u64::MAX,
@@ -172,12 +172,12 @@ where
         self.setup.life != Life::Forever
     }
 
-    /// Does no entry live longer than [`TTL`], whatever is asked for?
+    /// Returns `true` if no entry lives longer than [`TTL`], whatever a call asks for.
     pub(crate) fn limits_lives(&self) -> bool {
         matches!(self.setup.life, Life::Ttl | Life::TtlAndIdle | Life::Expiry)
     }
 
-    /// The cache is whole and holds so many entries.
+    /// Fails unless the cache is whole and holds this many entries.
     #[track_caller]
     pub(crate) fn check_holds(&self, entries: u64) {
         validate(&self.cache);
@@ -186,16 +186,17 @@ where
         assert!(entries <= self.room());
     }
 
-    /// The listener, if there is one, was told just this since it was last asked. In any order.
+    /// Fails unless the listener, if there is one, was given just these notices since the last
+    /// time, in any order.
     #[track_caller]
-    pub(crate) fn check_told(&self, mut expected: Vec<Told<K, V>>) {
-        let mut told = self.log.take();
-        let order = |a: &Told<K, V>, b: &Told<K, V>| {
+    pub(crate) fn check_notified(&self, mut expected: Vec<Notice<K, V>>) {
+        let mut notices = self.log.take();
+        let order = |a: &Notice<K, V>, b: &Notice<K, V>| {
             (&a.0, &a.1, cause_number(a.2)).cmp(&(&b.0, &b.1, cause_number(b.2)))
         };
-        told.sort_by(order);
+        notices.sort_by(order);
         expected.sort_by(order);
-        assert_eq!(told, if self.setup.listening { expected } else { Vec::new() });
+        assert_eq!(notices, if self.setup.listening { expected } else { Vec::new() });
     }
 }
 
@@ -231,7 +232,7 @@ where
     }
 }
 
-/// Says in which configuration a test failed.
+/// Prints the configuration in which a test failed.
 struct Report(Setup, &'static str);
 
 impl Drop for Report {

@@ -1,4 +1,4 @@
-//! Hashers of integers that make keys collide, or that leave nothing to chance.
+//! Hashers of integers: one is the same in each run, one makes all keys collide.
 
 use std::hash::{BuildHasher, Hasher};
 

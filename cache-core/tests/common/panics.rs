@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-/// Did this panic? What it panicked with is dropped.
+/// Returns `true` if this panics. The payload is dropped.
 pub(crate) fn panics<R>(body: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(body)).is_err()
 }
 
-/// Panics of which the text says that they are "on purpose" are not told of any more.
+/// From now on, panics with the text "on purpose" are not printed.
 pub(crate) fn silence_panics_on_purpose() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

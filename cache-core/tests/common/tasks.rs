@@ -1,4 +1,4 @@
-//! Futures in the hands of a test: polled when it says so, on the runtimes it names.
+//! Futures that a test polls by hand, gates that it opens, and a plain executor.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -111,8 +111,8 @@ impl Wake for Unpark {
     }
 }
 
-/// The plainest of executors, as in the documentation of `std::task::Wake`: it trusts that each call
-/// of the waker is answered by one return of `park`.
+/// The plainest of executors, as in the documentation of `std::task::Wake`: it trusts that each
+/// call of the waker is answered by one return of `park`.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));

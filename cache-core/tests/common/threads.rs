@@ -5,10 +5,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Runs `body` on a thread of its own and fails if it has not ended after 50 seconds, which only a
-/// deadlock takes (and less than `coalesce_timeout`, which would end some). The time is no part of
-/// any test's outcome otherwise. Seconds are counted in which this thread had its turn: a process
-/// that is stopped for an hour has had none.
+/// Runs `body` on a thread, and fails if it has not ended after 50 seconds, which only a deadlock
+/// takes. That is less than the default of `coalesce_timeout`, which would end some deadlocks. Only
+/// seconds in which this thread ran count: a process that is stopped for an hour has had none.
 #[track_caller]
 pub(crate) fn must_end(body: impl FnOnce() + Send + 'static) {
     let (done, ended) = channel();

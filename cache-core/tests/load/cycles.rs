@@ -1,5 +1,5 @@
-//! Loads that would wait for each other: in each cycle of the wait-for graph one call loads by itself,
-//! and the others wait.
+//! Loads that would wait for each other: in each cycle of the wait-for graph one call loads
+//! unshared, and the others wait.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -1,4 +1,4 @@
-//! The entry interface: computing a value from what is there, as if at one instant.
+//! The entry interface: computing a value from the stored one, as if at one instant.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -46,7 +46,7 @@ fn or_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
 }
 
 #[test]
-fn or_methods_give_what_is_there_or_store() {
+fn or_methods_return_the_entry_or_store_one() {
     in_every_configuration!(or_methods);
 }
 
@@ -63,7 +63,7 @@ fn and_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     assert!(entry.is_old_value_replaced());
     let CompResult::Unchanged(entry) = compute(Op::Nop) else { panic!("unchanged") };
     assert_eq!((*entry.value(), entry.is_fresh()), (6, false));
-    subject.check_told(vec![(1, 5, RemovalCause::Replaced)]);
+    subject.check_notified(vec![(1, 5, RemovalCause::Replaced)]);
     let failed = subject.entry(1).and_try_compute_with(|old| {
         assert_eq!(old.map(Entry::into_value), Some(6));
         Err::<Op<u64>, _>("no")
@@ -75,7 +75,7 @@ fn and_methods<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     assert_eq!((*entry.value(), entry.is_fresh()), (7, false));
     assert_eq!(subject.get(&1), None);
     subject.check_holds(0);
-    subject.check_told(vec![(1, 6, RemovalCause::Replaced), (1, 7, RemovalCause::Explicit)]);
+    subject.check_notified(vec![(1, 6, RemovalCause::Replaced), (1, 7, RemovalCause::Explicit)]);
     let entry = subject.entry(1).and_upsert_with(plus_one);
     assert_eq!((*entry.value(), entry.is_old_value_replaced()), (1, false));
 }
@@ -112,7 +112,7 @@ fn an_expired_entry_is_none<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     assert_eq!(*entry.value(), if gone { 1 } else { 42 });
     assert_eq!(entry.is_old_value_replaced(), !gone);
     let cause = if gone { RemovalCause::Expired } else { RemovalCause::Replaced };
-    subject.check_told(vec![(1, 41, cause)]);
+    subject.check_notified(vec![(1, 41, cause)]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn count<S: TestHasher>(threads: u64, each: u64) {
 }
 
 #[test]
-fn computations_of_many_threads_and_tasks_lose_none() {
+fn computations_of_many_threads_and_tasks_lose_no_update() {
     must_end(|| {
         count::<RandomState>(4, 2000);
         count::<Constant>(4, 500);
@@ -180,7 +180,7 @@ fn a_computation_waits_for_the_load_of_its_key_and_loads_wait_for_it() {
     validate(&cache);
 }
 
-/// One that removes, does nothing, fails, panics or is dropped leaves those who wait to load.
+/// A computation that removes, does nothing, panics or is dropped leaves its waiters to load.
 #[test]
 fn a_load_that_waited_for_a_computation_without_a_value_loads() {
     for ending in ["nop", "remove", "panic", "drop"] {
@@ -219,7 +219,7 @@ fn a_hit_does_not_wait_for_a_computation() {
     assert_eq!(cache.get(&1), Some(4));
 }
 
-/// A plain write does not wait. What was computed counts as stored before it, so the write stays.
+/// A plain write does not wait. The computed value counts as stored before it, so the write stays.
 #[test]
 fn a_write_during_a_computation_comes_after_it() {
     type Write = fn(&Cache<u64, u64>);
@@ -245,25 +245,25 @@ fn a_write_during_a_computation_comes_after_it() {
             write(&cache);
             assert_eq!(cache.get(&1), left);
             gate.open();
-            let told = match compute.finish() {
+            let as_if_before = match compute.finish() {
                 CompResult::ReplacedWith(entry) => *entry.value() == 50 && op == Op::Put(50),
                 CompResult::Removed(entry) => *entry.value() == 3 && op == Op::Remove,
                 CompResult::Unchanged(entry) => *entry.value() == 3 && op == Op::Nop,
                 _ => false,
             };
-            assert!(told, "as if it had come before the write");
+            assert!(as_if_before, "as if it had come before the write");
             assert_eq!(cache.get(&1), left, "{op:?}");
             validate(&cache);
         }
     }
 }
 
-/// A load that runs beside a computation (its caller cannot wait) is overtaken by what that stores.
+/// A load that runs beside a computation (its caller cannot wait) is superseded when that stores.
 #[test]
 fn a_load_that_began_before_a_computation_stored_does_not_undo_it() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
     let outer = Polled::pending(cache.get_with_async(1, async {
-        // Its own load cannot be waited for, so this one is alone.
+        // It cannot wait for the load that it is nested in, so this one is unshared.
         cache.get_with_async(1, gate.then(7)).await
     }));
     cache.invalidate(&1);
@@ -276,7 +276,7 @@ fn a_load_that_began_before_a_computation_stored_does_not_undo_it() {
 }
 
 #[test]
-fn a_computed_value_too_heavy_takes_the_old_one_with_it() {
+fn a_computed_value_too_heavy_removes_the_old_one() {
     let log = Log::<u64, u64>::default();
     let cache = Cache::builder()
         .max_capacity(10)
@@ -301,8 +301,8 @@ fn a_computation_that_panics_changes_nothing() {
     validate(&cache);
 }
 
-/// A load that runs beside a computation began before that stored, so it is not stored after it, even
-/// where what was computed has left.
+/// A load that runs beside a computation began before that stored, so its value is not stored
+/// afterwards, even if the computed value was evicted.
 #[test]
 fn a_load_inside_a_computation_is_not_stored_after_it() {
     let (cache, gate) = (Cache::<u64, u64>::new(1), Gate::default());
@@ -327,12 +327,12 @@ fn what_expires_meanwhile<S: TestHasher>(subject: &Subject<u64, u64, S>) {
         Op::Remove
     });
     let cause = if subject.expires() { RemovalCause::Expired } else { RemovalCause::Explicit };
-    subject.check_told(vec![(1, 41, cause)]);
+    subject.check_notified(vec![(1, 41, cause)]);
     subject.check_holds(0);
 }
 
 #[test]
-fn a_computation_that_removes_what_has_expired_meanwhile_tells_the_listener_so() {
+fn a_computation_that_removes_what_expired_meanwhile_notifies_of_the_expiry() {
     in_every_configuration!(what_expires_meanwhile);
 }
 
@@ -350,7 +350,7 @@ fn a_cycle_through_a_computation_inside_a_load_ends() {
 }
 
 #[test]
-fn loads_that_waited_for_a_computation_that_failed_share_one() {
+fn loads_that_waited_for_a_failed_computation_share_one_load() {
     let (cache, first, second) = (Cache::<u64, u64>::new(10), Gate::default(), Gate::default());
     let compute = Polled::pending(
         cache.entry(1).and_try_compute_with_async(|_| first.then(Err::<Op<u64>, _>("no"))),
@@ -380,7 +380,8 @@ fn a_computation_counts_as_one_look_up() {
     }
 }
 
-/// What is left after a while is the same as if the key had been looked up, and not as if it had not.
+/// The entries that are left are those that a look-up of the key would have left, and not those
+/// that no use would have left.
 #[test]
 fn a_computation_counts_as_a_use() {
     let left = |uses: fn(&Cache<u64, u64, Identity>)| {

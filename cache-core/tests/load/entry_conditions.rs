@@ -1,5 +1,5 @@
-//! Computations and loads during what is no write to their key, and during `invalidate_entries_if`,
-//! which may be one or not.
+//! Computations and loads during writes to other keys, and during `invalidate_entries_if`, which
+//! may or may not be a write to theirs.
 
 use cache_core::{Cache, CompResult, Op, RandomState};
 
@@ -9,8 +9,8 @@ use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
 
-/// Nothing was written to the key, so nothing may be lost: not for a condition that its entry does not
-/// meet, nor for a key that merely has the same hash.
+/// Nothing was written to the key, so nothing may be lost: not for a condition that its entry does
+/// not meet, nor for a key that merely has the same hash.
 fn what_is_no_write_to_the_key<S: TestHasher>() {
     type Other = fn(&dyn Fn(u64), &dyn Fn(u64));
     let others: [Other; 2] = [|invalidate_if, _| invalidate_if(2), |_, write| write(2)];
@@ -45,16 +45,16 @@ fn what_is_no_write_to_the_key<S: TestHasher>() {
 }
 
 #[test]
-fn a_computation_is_not_lost_for_the_sake_of_another_key() {
+fn a_write_to_another_key_loses_no_computation() {
     must_end(|| {
         what_is_no_write_to_the_key::<RandomState>();
         what_is_no_write_to_the_key::<Constant>();
     });
 }
 
-/// Nor is a load, where all hashes are the same.
+/// Nor does a load lose its value, even if all hashes are the same.
 #[test]
-fn a_load_is_not_overtaken_by_a_write_to_a_key_of_the_same_hash() {
+fn a_load_is_not_superseded_by_a_write_to_a_key_of_the_same_hash() {
     must_end(|| {
         let cache: Cache<u64, u64, Constant> = Cache::builder().build_with_hasher(Constant);
         cache.get_with(1, || {
@@ -68,13 +68,13 @@ fn a_load_is_not_overtaken_by_a_write_to_a_key_of_the_same_hash() {
             cache.invalidate(&4);
             4
         });
-        assert_eq!(cache.get(&4), None, "overtaken by a write to its own key");
+        assert_eq!(cache.get(&4), None, "superseded by a write to its own key");
         validate(&cache);
     });
 }
 
 #[test]
-fn a_condition_that_the_entry_meets_overtakes_its_computation() {
+fn a_condition_that_the_entry_meets_supersedes_its_computation() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(10);
         cache.insert(1, 1);
@@ -83,7 +83,7 @@ fn a_condition_that_the_entry_meets_overtakes_its_computation() {
             plus_one(old)
         });
         assert_eq!((*entry.value(), cache.get(&1)), (2, None), "it came before");
-        // One that was shown nothing may be about to store what the condition is about.
+        // A computation that was shown no entry may be about to store one that meets the condition.
         let entry = cache.entry(2).and_upsert_with(|_| {
             assert_eq!(cache.invalidate_entries_if(|_, _| true), 0);
             5
@@ -93,8 +93,8 @@ fn a_condition_that_the_entry_meets_overtakes_its_computation() {
     });
 }
 
-/// What was computed from a condemned entry is condemned with it, also if it is stored after the
-/// condition has looked at that entry and before it is removed.
+/// What was computed from an entry that is to be removed is removed with it, even if it is stored
+/// after the condition has seen that entry and before the removal.
 #[test]
 fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
@@ -114,9 +114,9 @@ fn a_condition_is_asked_again_about_what_was_computed_meanwhile() {
     validate(&cache);
 }
 
-/// The same where the entry has gone by itself, so that there is nothing to be removed.
+/// The same if the entry was evicted, so that there is nothing to be removed.
 #[test]
-fn a_condition_overtakes_what_is_computed_from_an_entry_that_has_gone() {
+fn a_condition_supersedes_what_is_computed_from_an_evicted_entry() {
     for gone_before in [true, false] {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
         cache.insert(1, 3);

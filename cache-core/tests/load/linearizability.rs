@@ -1,5 +1,5 @@
-//! Calls of all kinds on a few keys by several threads: their answers are those of some order of the
-//! calls. See `common/history.rs` for what that means, and for the checker.
+//! Calls of all kinds on a few keys by several threads: their answers are those of some order of
+//! the calls. See `common/history.rs` for what that means, and for the checker.
 
 use std::sync::Barrier;
 use std::thread;
@@ -62,7 +62,7 @@ fn rounds<S: TestHasher>(rounds: u64, flush: bool) {
 }
 
 #[test]
-fn every_history_of_calls_is_that_of_some_order() {
+fn every_history_of_calls_is_linearizable() {
     must_end(|| {
         rounds::<RandomState>(1500, false);
         rounds::<Constant>(1500, false);
@@ -70,7 +70,7 @@ fn every_history_of_calls_is_that_of_some_order() {
 }
 
 #[test]
-fn every_history_with_flushes_is_that_of_some_order() {
+fn every_history_with_flushes_is_linearizable() {
     must_end(|| {
         rounds::<RandomState>(1000, true);
         rounds::<Constant>(1000, true);

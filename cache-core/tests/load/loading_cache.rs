@@ -103,7 +103,7 @@ fn get_all<S: TestHasher>() {
 }
 
 #[test]
-fn get_all_gives_each_key_its_value_or_its_error() {
+fn get_all_returns_for_each_key_its_value_or_its_error() {
     get_all::<RandomState>();
     get_all::<Constant>();
 }
@@ -160,7 +160,7 @@ fn a_cycle_through_get_all_inside_a_load_ends() {
 }
 
 #[test]
-fn who_waits_for_a_refresh_that_fails_is_given_its_error() {
+fn a_waiter_for_a_refresh_that_fails_is_given_its_error() {
     must_end(|| {
         let (crowd, loads) = (Crowd::default(), Arc::new(AtomicUsize::new(0)));
         let (joined, counts) = (crowd.clone(), Arc::clone(&loads));
@@ -180,7 +180,7 @@ fn who_waits_for_a_refresh_that_fails_is_given_its_error() {
 }
 
 #[test]
-fn refresh_replaces_what_is_there_and_an_error_leaves_it() {
+fn refresh_replaces_the_value_and_an_error_leaves_it() {
     let version = Arc::new(AtomicU64::new(1));
     let versions = Arc::clone(&version);
     let cache = Cache::builder().max_capacity(10).build_with_loader(move |_: &u64| {
@@ -196,7 +196,7 @@ fn refresh_replaces_what_is_there_and_an_error_leaves_it() {
     validate(cache.cache());
 }
 
-/// What runs a refresh of which the test decides when it ends and what it gives.
+/// A cache whose refreshes end when the test says so, with the value that it sends.
 struct Refreshing {
     cache: LoadingCache<u64, u64, String>,
     begun: mpsc::Receiver<mpsc::Sender<u64>>,
@@ -279,9 +279,9 @@ fn of_several_refreshes_the_last_to_begin_wins() {
     });
 }
 
-/// It began before, and nothing was written since: it is as good as a load of one's own.
+/// It began before, and nothing was written since: it is as good as a load of the caller.
 #[test]
-fn who_misses_the_key_waits_for_a_refresh_that_runs() {
+fn a_caller_that_misses_the_key_waits_for_a_running_refresh() {
     must_end(|| {
         let refreshing = Refreshing::new();
         let (refresh, end) = refreshing.begin();
@@ -306,7 +306,7 @@ fn a_recursion_of_refreshes_without_end_says_so() {
 }
 
 #[test]
-fn a_loader_that_panics_is_its_callers_matter() {
+fn a_panic_of_the_loader_reaches_its_caller() {
     let calls = AtomicUsize::new(0);
     let cache = Cache::builder().build_with_loader(move |key: &u64| {
         assert!(calls.fetch_add(1, SeqCst) > 2, "on purpose");

@@ -1,4 +1,4 @@
-//! Loads and computations: who runs them, who waits, and what each caller is given.
+//! Loads and computations: which caller runs them, which wait, and what each is given.
 
 /// What this binary uses of the helpers of all.
 #[path = "../common"]

@@ -1,4 +1,4 @@
-//! Several keys at once: which of them a batch loads, and what it gives.
+//! Several keys at once: which of them a batch loads, and what it returns.
 
 use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -29,7 +29,7 @@ fn values_come_in_the_order_of_the_keys<S: TestHasher>(subject: &Subject<u64, u6
     let mut asked = Vec::new();
     let values = subject.get_many_with(&keys, |missing| {
         asked.push(missing.to_vec());
-        // In any order, without 9, and with a key that nobody asked for.
+        // In any order, without 9, and with a key that was not asked for.
         vec![(2, 4), (77, 0), (1, 1)]
     });
     assert_eq!(values, [Some(1), Some(33), Some(4), Some(33), Some(1), None]);
@@ -93,7 +93,7 @@ fn a_batch_waits_for_the_keys_that_others_are_loading_and_loads_the_rest() {
 }
 
 #[test]
-fn who_asks_for_a_key_of_a_batch_waits_for_it() {
+fn callers_of_a_key_of_a_batch_wait_for_it() {
     let cache = Cache::<u64, u64>::new(100);
     let gate = Gate::default();
     let batch = Polled::pending(cache.get_many_with_async(&[1, 2, 3], |missing| {
@@ -104,19 +104,19 @@ fn who_asks_for_a_key_of_a_batch_waits_for_it() {
     let nothing = Polled::pending(cache.optionally_get_with_async(3, async { unreachable!() }));
     let all = |_| async { unreachable!("all are being loaded") };
     let batch_too = Polled::pending(cache.get_many_with_async(&[3, 2], all));
-    let mut by_itself = Polled::pending(cache.get_with_async(3, async { 33 }));
+    let mut needs_a_value = Polled::pending(cache.get_with_async(3, async { 33 }));
     gate.open();
     assert_eq!(batch.finish(), [Some(10), Some(20), None]);
     assert_eq!(one.finish(), (10, Status::Coalesced));
     assert_eq!(nothing.finish(), None, "the batch has said that there is nothing");
     assert_eq!(batch_too.finish(), [None, Some(20)]);
-    assert_eq!(by_itself.poll(), Some(33), "who needs a value loads it");
+    assert_eq!(needs_a_value.poll(), Some(33), "a caller that needs a value loads it");
     validate(&cache);
 }
 
-/// The answer for a key that another call did not bring must not be "nothing": nobody has looked.
+/// A key that another load did not bring must not be reported as absent: no load has looked for it.
 #[test]
-fn a_batch_loads_by_itself_what_another_load_did_not_bring() {
+fn a_batch_loads_what_another_load_did_not_bring() {
     for ending in ["dropped", "failed", "panicked"] {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
         let mut leader = Polled::pending(cache.try_get_with_async(1, async {
@@ -143,7 +143,7 @@ fn a_batch_loads_by_itself_what_another_load_did_not_bring() {
 }
 
 #[test]
-fn a_write_during_a_batch_overtakes_the_load_of_that_key_alone() {
+fn a_write_during_a_batch_supersedes_the_load_of_that_key_only() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(100);
         let values = cache.get_many_with(&[1, 2, 3, 4], |missing| {
@@ -170,7 +170,7 @@ fn a_batch_that_panics_stores_nothing_and_hands_over() {
     assert!(panics(|| batch.poll()));
     assert_eq!(waits.finish(), 22);
     assert_eq!((cache.get(&1), cache.entry_count()), (None, 1));
-    // Also where the closure panics before there is a future.
+    // Also if the closure panics before there is a future.
     assert!(panics(|| cache.get_many_with(&[1, 5], |_| panic!("on purpose"))));
     assert_eq!(cache.get_with(5, || 55), 55);
     validate(&cache);
@@ -221,7 +221,7 @@ fn batches_of_many_threads_load_each_key_once() {
     });
 }
 
-/// The register of loads is O(1) for each: a batch of a hundred thousand is no matter.
+/// Registering a load takes constant time, so a batch of a hundred thousand keys is loaded at once.
 #[test]
 fn a_large_batch_is_loaded() {
     let cache = Cache::<u64, u64>::builder().build();

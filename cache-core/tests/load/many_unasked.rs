@@ -1,5 +1,5 @@
-//! What the loader of a batch answers beyond the keys that it was asked for: it is stored, unless
-//! it may be older than a write to its key.
+//! Answers of a batch's loader for keys that it was not asked for: they are stored, unless they may
+//! be older than a write to their key.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
@@ -18,7 +18,7 @@ use crate::common::testing::{memory, validate};
 use crate::common::threads::must_end;
 
 fn is_stored<S: TestHasher>(subject: &Subject<u64, u64, S>) {
-    // Writes before the batch are no matter.
+    // Writes before the batch do not count.
     subject.put(2, 1);
     subject.invalidate(&2);
     subject.log.take();
@@ -27,7 +27,7 @@ fn is_stored<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     if subject.room() >= 3 {
         assert_eq!(subject.get_many(&[1, 2, 3]), [Some(10), Some(20), Some(30)]);
         subject.check_holds(3);
-        subject.check_told(vec![]);
+        subject.check_notified(vec![]);
         let again = subject.get_many_with(&[2, 3], |_| unreachable!("both are there"));
         assert_eq!(again, [Some(20), Some(30)]);
     }
@@ -47,7 +47,7 @@ fn an_answer_that_was_not_asked_for_is_stored() {
 
 type Write<S> = fn(&Cache<u64, u64, S>);
 
-/// Writes to key 2, and what is there afterwards.
+/// Writes to key 2, and the value that they leave.
 fn writes<S: TestHasher>() -> [(&'static str, Write<S>, Option<u64>); 10] {
     [
         ("invalidate", |cache| cache.invalidate(&2), None),
@@ -140,7 +140,7 @@ fn an_answer_for_a_key_that_is_being_loaded_is_stored_and_the_load_is_not() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_stored_is_told_of() {
+fn an_answer_that_cannot_be_stored_is_notified() {
     let log = Log::default();
     let cache = Cache::<u64, u64>::builder()
         .max_capacity(100)
@@ -261,26 +261,26 @@ fn no_answer_is_older_than_the_last_invalidation_of_its_key() {
     });
 }
 
-/// While no batch runs, nothing is noted, and nothing kept.
+/// While no batch runs, writes are not recorded, and no record is kept.
 #[test]
-fn writes_are_noted_while_a_batch_runs_only() {
+fn writes_are_recorded_only_while_a_batch_runs() {
     let cache = Cache::<u64, u64>::builder().max_capacity(10_000).build();
-    let noted = || {
+    let recorded = || {
         let parts = memory(&cache);
         parts.iter().find(|part| part.0 == "writes during batches").map_or(0, |part| part.1)
     };
     (0..1000).for_each(|key| cache.insert(key, key));
     cache.get_many_with(&[5000], |_| vec![(5001, 1)]);
     (0..1000).for_each(|key| cache.insert(key, key));
-    assert_eq!(noted(), 0);
+    assert_eq!(recorded(), 0);
     cache.get_many_with(&[6000], |_| {
         cache.insert(1, 1);
         vec![]
     });
-    assert_eq!(noted(), 128 * 8, "one shard");
+    assert_eq!(recorded(), 128 * 8, "one shard");
 }
 
-/// An answer with a time to live goes when it is over.
+/// An answer is removed at the end of the TTL.
 #[test]
 fn an_answer_expires() {
     let (clock, log) = (FakeClock::new(), Log::default());

@@ -1,5 +1,6 @@
-//! Loads and computations inside others, many levels deep: one key inside itself ends in a panic that
-//! says so, different keys go on, and a load that has ended counts as no level, nor is its key read.
+//! Loads and computations inside others, many levels deep: one key inside itself ends in a panic
+//! that says so, different keys go on, and a load that has ended counts as no level, nor is its key
+//! read.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -67,9 +68,9 @@ impl Drop for Inner {
     }
 }
 
-/// The innermost of many nested loads publishes, which evicts a value whose `Drop` removes what was
-/// published and loads it again: the outer load of that key has ended, though the thread is still in
-/// the middle of its call.
+/// The innermost of many nested loads stores its value, which evicts one whose `Drop` removes what
+/// was stored and loads it again: the outer load of that key has ended, though the thread is still
+/// in the middle of its call.
 #[test]
 fn a_load_that_has_ended_is_no_level() {
     fn nest(cache: &Cache<Key, Value>, place: &Place, left: u64) {
@@ -138,7 +139,7 @@ fn a_key_inside_itself_ends_in_a_panic_that_counts_its_levels() {
 }
 
 #[test]
-fn a_key_that_is_removed_inside_its_load_counts_all_the_same() {
+fn a_key_that_is_removed_inside_its_load_still_counts() {
     silence_panics_on_purpose();
     must_end(|| {
         on_a_deep_stack(|| {
@@ -281,8 +282,8 @@ fn a_computation_inside_one_of_the_same_key_says_that_it_cannot_wait() {
     });
 }
 
-/// A load can run beside the computation that it is inside of. Its value is not stored, because
-/// the computation has read that there is none.
+/// A load can run beside the computation that it is nested in. Its value is not stored, because the
+/// computation has read that there is none.
 #[test]
 fn a_load_inside_a_computation_of_the_same_key_is_not_stored() {
     must_end(|| {

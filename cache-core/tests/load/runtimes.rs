@@ -17,8 +17,8 @@ pub(crate) const RUNTIMES: [Runtime; 3] =
     [Runtime::TokioCurrentThread, Runtime::TokioMultiThread, Runtime::Bare];
 
 impl Runtime {
-    /// Runs all of them at once, and gives their outputs in order: as tasks of the runtime, or where
-    /// there is none, each on a thread of its own.
+    /// Runs all of them at once, and returns their outputs in order: as tasks of the runtime, or
+    /// without one, each on a thread.
     pub(crate) fn run_all<T, F>(self, futures: Vec<F>) -> Vec<T>
     where
         T: Send + 'static,

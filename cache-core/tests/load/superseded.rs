@@ -1,5 +1,5 @@
-//! A load during which its key is written, or the cache flushed: who joined before is given the
-//! loaded value, nothing of it is stored, and who comes after begins anew.
+//! A load during which its key is written, or the cache flushed: callers that joined before are
+//! given the loaded value, it is not stored, and later callers start a new load.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -17,22 +17,22 @@ type Keyed<S> = Cache<Key, u32, S>;
 
 const KEY: u32 = 1;
 
-/// Runs `overtake` during a load of the key with two callers waiting.
+/// Runs `supersede` during a load of the key with two callers waiting.
 fn during_a_load<S: TestHasher>(
-    overtake: impl Fn(&Keyed<S>, &Key),
+    supersede: impl Fn(&Keyed<S>, &Key),
     check: impl Fn(&Keyed<S>, &Key, Running),
 ) {
     for max in [1, 100, u64::MAX] {
         let cache: Keyed<S> = Cache::builder().max_capacity(max).build_with_hasher(S::default());
         let key = Crowd::default().key(KEY);
         let running = Running::begin(&cache, &key, 10, 2);
-        overtake(&cache, &key);
+        supersede(&cache, &key);
         check(&cache, &key, running);
         validate(&cache);
     }
 }
 
-/// All that make a load out of date and leave nothing behind.
+/// Writes that supersede a load and leave no entry.
 fn removals<S: TestHasher>() -> [fn(&Keyed<S>, &Key); 5] {
     [
         |cache, key| cache.invalidate(key),
@@ -47,19 +47,19 @@ fn removals<S: TestHasher>() -> [fn(&Keyed<S>, &Key); 5] {
 }
 
 fn removal_during_a_load<S: TestHasher>() {
-    for overtake in removals::<S>() {
-        during_a_load(overtake, |cache, key, running| {
+    for supersede in removals::<S>() {
+        during_a_load(supersede, |cache, key, running| {
             assert_eq!(running.end(), [10; 3]);
             assert_eq!(cache.get(key), None, "not stored");
             assert_eq!(cache.entry_count(), 0);
         });
-        during_a_load(overtake, |cache, key, running| {
+        during_a_load(supersede, |cache, key, running| {
             // Does not wait for the first load, which cannot end before this call has.
-            assert_eq!(cache.get_with(key.clone(), || 20), 20, "a later caller begins anew");
+            assert_eq!(cache.get_with(key.clone(), || 20), 20, "a later caller starts a new load");
             assert_eq!(running.end(), [10; 3]);
             assert_eq!(cache.get(key), Some(20), "the older load does not overwrite it");
         });
-        during_a_load(overtake, |cache, key, first| {
+        during_a_load(supersede, |cache, key, first| {
             let second = Running::begin(cache, key, 20, 2);
             assert_eq!(first.end(), [10; 3]);
             assert_eq!(cache.get(key), None);
@@ -116,7 +116,7 @@ fn writes_to_other_keys_during_a_load_do_not_disturb_it() {
 }
 
 #[test]
-fn an_overtaken_load_is_not_told_to_the_listener() {
+fn a_superseded_load_is_not_notified() {
     must_end(|| {
         let (log, key) = (Log::<u32, u32>::default(), Crowd::default().key(KEY));
         let tell = log.listener();
@@ -133,7 +133,7 @@ fn an_overtaken_load_is_not_told_to_the_listener() {
 
 /// A value that is not stored needs no room.
 #[test]
-fn an_overtaken_load_evicts_nothing() {
+fn a_superseded_load_evicts_nothing() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(5);
         (0..5).for_each(|key| cache.insert(key, key));
@@ -148,13 +148,13 @@ fn an_overtaken_load_evicts_nothing() {
 
 const KEYS: u64 = 4;
 
-/// Each load reads a number that only rises; each invalidation reads it too. What a call is given
-/// that began after the invalidation must not be older than the invalidation.
+/// Each load reads a number that only rises; each invalidation reads it too. A call that began
+/// after an invalidation must not be given an older value.
 fn storm<S: TestHasher>(max: u64, flush: fn(&Cache<u64, u64, S>, u64)) {
     let cache: Cache<u64, u64, S> =
         Cache::builder().max_capacity(max).build_with_hasher(S::default());
     let time = AtomicU64::new(1);
-    // For each key: loads that began before this were overtaken.
+    // For each key: loads that began before this were superseded.
     let valid_from: [AtomicU64; KEYS as usize] = Default::default();
     let step = |numbers: &mut Numbers| {
         let key = numbers.below(KEYS);

@@ -1,4 +1,4 @@
-//! Loads by tasks: with the same flights as those of threads, on any runtime, and dropped at any
+//! Loads by tasks: they share flights with threads, run on any runtime, and may be dropped at any
 //! moment.
 
 use std::future::{Future, poll_fn};
@@ -129,7 +129,7 @@ fn threads_and_tasks_share_one_flight() {
 }
 
 #[test]
-fn try_get_with_async_shares_one_error_with_all_who_wait() {
+fn try_get_with_async_shares_one_error_with_all_waiters() {
     let (cache, gate) = (cache(), Gate::default());
     let call = |n: usize| {
         let gate = &gate;
@@ -146,9 +146,9 @@ fn try_get_with_async_shares_one_error_with_all_who_wait() {
     assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])), "one and the same");
 }
 
-/// Who waits with another type of error loads by himself, all at once.
+/// Waiters with another error type run their own loaders, all at once.
 #[test]
-fn a_task_that_cannot_be_given_the_error_loads_by_itself() {
+fn a_task_that_cannot_be_given_the_error_runs_its_own_loader() {
     let (cache, first, second) = (cache(), Gate::default(), Gate::default());
     let fails = first.then(Err::<u64, &str>("no"));
     let leader = Polled::pending(cache.try_get_with_async(1, fails));
@@ -185,7 +185,7 @@ fn a_load_begins_when_its_future_is_first_polled() {
 }
 
 #[test]
-fn a_leader_that_is_dropped_hands_over_to_one_of_those_who_wait() {
+fn a_leader_that_is_dropped_hands_over_to_a_waiter() {
     let (cache, gate) = (cache(), Gate::default());
     let loads = AtomicUsize::new(0);
     let call = |value| {
@@ -213,7 +213,7 @@ fn a_leader_that_is_dropped_hands_over_to_one_of_those_who_wait() {
 }
 
 #[test]
-fn when_leader_and_waiters_are_dropped_nothing_is_left_behind() {
+fn when_leader_and_waiters_are_dropped_no_flight_is_left() {
     for leader_first in [true, false] {
         let (cache, gate) = (cache(), Gate::default());
         let call = || cache.get_with_async(1, gate.then(7));
@@ -231,7 +231,7 @@ fn when_leader_and_waiters_are_dropped_nothing_is_left_behind() {
         assert_eq!(cache.entry_count(), 0);
         cache.run_pending_tasks();
         validate(&cache);
-        assert_eq!(cache.get_with(1, || 8), 8, "nobody waits for what is gone");
+        assert_eq!(cache.get_with(1, || 8), 8, "there is no flight to wait for");
     }
 }
 
@@ -259,29 +259,33 @@ fn a_panic_of_an_async_loader_goes_to_its_own_caller() {
     let waits = Polled::pending(cache.get_with_async(1, async { 2 }));
     gate.open();
     assert!(panics(|| leader.poll()));
-    assert_eq!(waits.finish(), 2, "who waits leads the next flight");
+    assert_eq!(waits.finish(), 2, "a waiter leads the next flight");
     assert_eq!(cache.get(&1), Some(2));
     validate(&cache);
 }
 
 #[test]
-fn what_is_written_during_an_async_load_overtakes_it() {
-    let overtakes: [fn(&Cache<u64, u64>); 5] = [
+fn a_write_during_an_async_load_supersedes_it() {
+    let writes: [fn(&Cache<u64, u64>); 5] = [
         |cache| cache.invalidate(&1),
         |cache| assert_eq!(cache.remove(&1), None),
         |cache| cache.invalidate_all(),
         |cache| assert_eq!(cache.invalidate_entries_if(|_, _| true), 0),
         |cache| cache.insert_with_ttl(1, 9, Duration::ZERO),
     ];
-    for overtake in overtakes {
+    for write in writes {
         let (cache, gate) = (cache(), Gate::default());
         let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
         let joined = Polled::pending(cache.get_with_async(1, async { unreachable!() }));
-        overtake(&cache);
+        write(&cache);
         let later = Polled::new(cache.get_with_async(1, async { 2 }));
-        assert_eq!(later.finish(), 2, "who asks after the write begins anew");
+        assert_eq!(later.finish(), 2, "a call after the write starts a new load");
         gate.open();
-        assert_eq!((leader.finish(), joined.finish()), (1, 1), "who joined before is served");
+        assert_eq!(
+            (leader.finish(), joined.finish()),
+            (1, 1),
+            "a caller that joined before is served"
+        );
         assert_eq!(cache.get(&1), Some(2), "but it is not stored");
         validate(&cache);
     }
@@ -390,7 +394,7 @@ fn a_task_may_load_a_key_from_inside_its_own_load() {
     validate(&cache);
 }
 
-/// Two futures of one task are no ring: the second is polled while the first waits.
+/// Two futures of one task are no cycle: the second is polled while the first waits.
 #[test]
 fn two_futures_of_one_task_share_a_flight() {
     let (cache, gate) = (cache(), Gate::default());

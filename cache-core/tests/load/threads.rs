@@ -1,4 +1,5 @@
-//! One load for all who want the same key: who runs it, who waits, and what each is given.
+//! Loads by threads: one load for all callers of a key, which of them runs it, and what each is
+//! given.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
@@ -84,7 +85,7 @@ fn loads_of_all_kinds_share_one_flight() {
 }
 
 #[test]
-fn try_get_with_shares_one_error_with_all_who_wait() {
+fn try_get_with_shares_one_error_with_all_waiters() {
     must_end(|| {
         for _ in 0..50 {
             let (cache, crowd) = cache();
@@ -112,7 +113,7 @@ fn try_get_with_shares_one_error_with_all_who_wait() {
 }
 
 #[test]
-fn optionally_get_with_shares_nothing_found_with_all_who_wait() {
+fn optionally_get_with_shares_none_with_all_waiters() {
     must_end(|| {
         let (cache, crowd) = cache();
         let loads = AtomicUsize::new(0);
@@ -133,10 +134,10 @@ fn optionally_get_with_shares_nothing_found_with_all_who_wait() {
     });
 }
 
-/// Four callers expect one type of error, four another. Whoever leads, his kind shares his error;
-/// the others load by themselves once each, and all at once: they meet at a barrier.
+/// Four callers expect one error type, four another. Those with the leader's type share its error;
+/// the others run their own loaders, once each and all at once: they meet at a barrier.
 #[test]
-fn waiters_of_another_error_type_load_by_themselves_in_parallel() {
+fn waiters_with_another_error_type_run_their_own_loaders_in_parallel() {
     fn caller<E: Send + Sync + 'static>(
         (cache, crowd): &(Cache<Key, u32>, Crowd),
         (first, meet, loads): &(AtomicBool, Barrier, AtomicUsize),
@@ -169,9 +170,9 @@ fn waiters_of_another_error_type_load_by_themselves_in_parallel() {
     });
 }
 
-/// An error that cannot be given to anybody else: those who wait load at once, and meet.
+/// An error that cannot be shared: the waiters load at once, and meet.
 #[test]
-fn waiters_of_an_error_that_is_not_shared_load_by_themselves_in_parallel() {
+fn waiters_for_an_error_that_is_not_shared_run_their_own_loaders_in_parallel() {
     must_end(|| {
         let (cache, crowd) = cache();
         let (first, meet) = (AtomicBool::new(true), Barrier::new(2));
@@ -198,7 +199,7 @@ fn waiters_of_an_error_that_is_not_shared_load_by_themselves_in_parallel() {
 }
 
 #[test]
-fn a_loader_that_panics_hands_over_to_one_of_those_who_wait() {
+fn a_loader_that_panics_hands_over_to_a_waiter() {
     must_end(|| {
         for _ in 0..30 {
             let (cache, crowd) = cache();
@@ -228,7 +229,7 @@ fn a_loader_that_panics_hands_over_to_one_of_those_who_wait() {
 }
 
 #[test]
-fn loaders_that_all_panic_leave_nobody_waiting() {
+fn loaders_that_all_panic_leave_no_waiter() {
     must_end(|| {
         let (cache, crowd) = cache();
         thread::scope(|scope| {
@@ -300,7 +301,7 @@ fn a_load_of_the_same_key_from_inside_runs_at_once() {
 }
 
 #[test]
-fn a_failing_load_from_inside_a_load_of_the_same_key_fails_alone() {
+fn a_failure_inside_a_load_of_the_same_key_leaves_the_outer_load() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(10);
         let value = cache.get_with(1, || {
@@ -378,7 +379,7 @@ fn a_loader_may_use_the_cache() {
 }
 
 #[test]
-fn a_loaded_value_too_heavy_is_given_and_not_stored() {
+fn a_loaded_value_too_heavy_is_returned_and_not_stored() {
     must_end(|| {
         let (log, crowd) = (Log::<u32, u32>::default(), Crowd::default());
         let tell = log.listener();

@@ -1,8 +1,8 @@
-//! The user's code around loads: wakers that panic, values that panic when they are dropped, weighers,
-//! listeners and loaders' contents that call the cache again. Nobody who waits is forgotten, and nothing
+//! User code around loads: wakers that panic, values that panic when they are dropped, weighers,
+//! listeners and captures of loaders that call the cache again. No waiter is forgotten, and none
 //! waits for itself.
 //!
-//! Each of these tests failed once; found by reading and by changing single lines.
+//! Each of these tests failed once. The faults were found by reading and by changing single lines.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
@@ -20,7 +20,7 @@ use crate::common::tasks::{Gate, Polled};
 use crate::common::testing::validate;
 use crate::common::threads::must_end;
 
-/// What a cache's own listener or weigher knows it by, for as long as the tie lasts.
+/// How a listener or a weigher reaches its own cache, as long as the tie lasts.
 struct Handle<K, V>(Arc<Mutex<Option<Cache<K, V>>>>);
 
 impl<K, V> Handle<K, V> {
@@ -58,7 +58,7 @@ impl<K, V> Default for Handle<K, V> {
     }
 }
 
-/// A cache that knew itself for ever would never be dropped.
+/// A cache that held itself for ever would never be dropped.
 struct Untie<K, V>(Handle<K, V>);
 
 impl<K, V> Drop for Untie<K, V> {
@@ -74,7 +74,7 @@ fn waits_for_ever() -> CacheBuilder<u64, u64> {
 
 /// The computation has read 3, and what it read was removed before it stored.
 #[test]
-fn a_removal_by_condition_overtakes_a_computation_that_began_during_the_pass() {
+fn a_removal_by_condition_supersedes_a_computation_that_began_during_the_pass() {
     let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
     cache.insert(1, 3);
     let mut compute = None;
@@ -127,9 +127,9 @@ fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
     assert_eq!(waits.wakes.count(), 1, "woken");
 }
 
-/// The same on the way of a leader that is cancelled.
+/// The same if the leader is dropped.
 #[test]
-fn a_waker_that_panics_does_not_reach_who_drops_the_leader() {
+fn a_waker_that_panics_when_the_leader_is_dropped_does_not_keep_others_from_being_woken() {
     let cache = waits_for_ever().build();
     let leader = Polled::pending(cache.get_with_async(1, std::future::pending()));
     let mut trapped = Box::pin(cache.get_with_async(1, async { 0 }));
@@ -153,13 +153,13 @@ impl Drop for Bomb {
 
 /// A leader is dropped, and the collection of garbage that comes with it panics.
 #[test]
-fn a_leader_whose_drop_comes_by_garbage_that_panics_wakes_those_who_wait() {
+fn a_leader_whose_drop_collects_garbage_that_panics_wakes_its_waiters() {
     let armed = Arc::new(AtomicBool::new(false));
     let mut seen = 0;
     for removed in 0..200 {
         let cache: Cache<u64, Bomb> =
             Cache::builder().max_capacity(100).coalesce_timeout(Duration::MAX).build();
-        // What one thread alone removes is dropped at once; this is about what waits.
+        // What a single thread removes is dropped at once; this is about what waits.
         thread::scope(|scope| _ = scope.spawn(|| cache.contains_key(&0)).join());
         let leader = Polled::pending(cache.get_with_async(1, std::future::pending()));
         let waits = Polled::pending(cache.get_with_async(1, std::future::pending()));
@@ -172,7 +172,7 @@ fn a_leader_whose_drop_comes_by_garbage_that_panics_wakes_those_who_wait() {
                 break;
             }
         }
-        // `invalidate` would have overtaken a flight of its own key only.
+        // `invalidate` supersedes flights of its own key only.
         if !armed.load(SeqCst) {
             continue;
         }
@@ -181,12 +181,12 @@ fn a_leader_whose_drop_comes_by_garbage_that_panics_wakes_those_who_wait() {
         armed.store(false, SeqCst);
         assert_eq!(waits.wakes.count(), 1, "woken, {removed} removed, panicked: {panicked}");
     }
-    assert!(seen > 0, "no drop of a leader came by the garbage");
+    assert!(seen > 0, "no drop of a leader collected the garbage");
 }
 
-/// The listener that a load tells asks for a key whose loader waits for that load.
+/// The listener that a load notifies asks for a key whose loader waits for that load.
 #[test]
-fn a_listener_told_by_a_load_may_ask_for_what_waits_for_that_load() {
+fn a_listener_notified_by_a_load_may_ask_for_what_waits_for_that_load() {
     must_end(|| {
         let (handle, crowd) = (Handle::<Key, u32>::default(), Crowd::default());
         let (own, asked) = (handle.clone(), crowd.key(2));
@@ -230,9 +230,9 @@ fn a_listener_told_by_a_load_may_ask_for_what_waits_for_that_load() {
     });
 }
 
-/// The listener is told of a loaded value too heavy to be stored, and asks for its key.
+/// The listener is notified of a loaded value too heavy to be stored, and asks for its key.
 #[test]
-fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
+fn a_listener_notified_of_a_value_too_heavy_may_ask_for_its_key() {
     must_end(|| {
         let handle = Handle::<u64, u64>::default();
         let ask = handle.ask_once();
@@ -246,7 +246,7 @@ fn a_listener_told_of_a_value_too_heavy_may_ask_for_its_key() {
     });
 }
 
-/// The weigher may call the cache again, says `Cache`.
+/// As documented, the weigher may call the cache again.
 #[test]
 fn a_weigher_run_by_a_load_may_ask_for_its_key() {
     must_end(|| {
@@ -320,9 +320,9 @@ fn get_all_counts_each_key_once() {
     });
 }
 
-/// What was overtaken is not told of.
+/// A superseded load is not notified.
 #[test]
-fn an_overtaken_load_too_heavy_is_not_told_to_the_listener() {
+fn a_superseded_load_too_heavy_is_not_notified() {
     let log = Log::<u64, u64>::default();
     let cache = Cache::builder()
         .max_capacity(10)
@@ -336,7 +336,7 @@ fn an_overtaken_load_too_heavy_is_not_told_to_the_listener() {
     assert_eq!(log.take(), []);
 }
 
-/// A value whose clone, when it is asked to, asks for a key.
+/// A value whose clone, if it is armed, computes an entry.
 struct Asking(Arc<Mutex<Option<Cache<u64, Asking>>>>);
 
 impl Clone for Asking {
@@ -349,7 +349,7 @@ impl Clone for Asking {
     }
 }
 
-/// What a computation clones is cloned inside of it, so this is found out and does not hang.
+/// What a computation clones is cloned inside it, so this is detected and does not hang.
 #[test]
 fn a_clone_made_by_a_computation_that_computes_its_key_panics() {
     must_end(|| {

@@ -1,9 +1,9 @@
 //! Tests in which callers reach their wait limit, in real time.
 //!
-//! Such a test has steps that must end before the wait limit: a call has to be waiting when the next
-//! one begins. On a busy machine any step may take any time. So each step is marked, and if one took
-//! too long, the test starts again with twice the limit. Nothing else is forgiven: a step that was
-//! in time and went wrong is a bug.
+//! Such a test has steps that must end before the wait limit: a call has to be waiting when the
+//! next one begins. On a busy machine any step may take any time. So each step is marked, and if
+//! one took too long, the test starts again with twice the limit. Nothing else is forgiven: a step
+//! that was in time and went wrong is a bug.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};

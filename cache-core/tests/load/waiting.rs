@@ -1,4 +1,4 @@
-//! Those who wait for a load: each keeps his own place, and is woken at the right time, on the right
+//! The waiters of a load: each keeps its own place, and is woken at the right time, on the right
 //! thread.
 
 use std::future::Future;
@@ -18,7 +18,7 @@ use crate::common::testing::validate;
 use crate::common::threads::must_end;
 
 #[test]
-fn who_stops_waiting_gives_up_no_place_but_his_own() {
+fn a_waiter_that_is_dropped_frees_only_its_own_place() {
     for leaves in 0..3 {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
         let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
@@ -35,7 +35,7 @@ fn who_stops_waiting_gives_up_no_place_but_his_own() {
 }
 
 #[test]
-fn who_moves_changes_no_waker_but_his_own() {
+fn moving_a_waiting_task_replaces_only_its_own_waker() {
     for moves in 0..3 {
         let (cache, gate) = (Cache::<u64, u64>::new(10), Gate::default());
         let leader = Polled::pending(cache.get_with_async(1, gate.then(1)));
@@ -79,8 +79,8 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
         assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         poll_on_another_thread(&mut load);
         let value = cache.get_with(1, || {
-            // Who has waited takes the stuck load's place, so that others join this one. A load that
-            // had not waited would be alone.
+            // A caller that has waited takes the stuck load's place, so that others join this one.
+            // One that had not waited would load unshared.
             let joins = || drop(Polled::pending(cache.get_with_async(1, async { 3 })));
             let joined = thread::scope(|scope| scope.spawn(|| it.step(joins)).join());
             joined.unwrap_or_else(|panic| resume_unwind(panic));
@@ -90,7 +90,7 @@ fn a_load_that_has_moved_to_another_thread_is_waited_for_here() {
     });
 }
 
-/// What stands below on the stack cannot go on before this call returns, whoever began what.
+/// A load below on the stack cannot go on before this call returns, whichever began first.
 #[test]
 fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside() {
     must_end(|| {
@@ -101,7 +101,7 @@ fn a_load_polled_inside_another_does_not_wait_for_it_although_it_began_outside()
         }));
         let value = cache.get_with(1, || {
             gate.open();
-            began_outside.poll().expect("would wait for what it is polled inside of")
+            began_outside.poll().expect("would wait for the load that polls it")
         });
         assert_eq!(value, 7);
     });
@@ -125,7 +125,7 @@ impl PartialEq for Counted {
 
 impl Eq for Counted {}
 
-/// While the cache lives, that is.
+/// Not even while the cache lives.
 #[test]
 fn loads_that_store_nothing_keep_no_key() {
     type Load = fn(&Cache<Counted, u64>, Counted);
@@ -154,9 +154,9 @@ fn loads_that_store_nothing_keep_no_key() {
     }
 }
 
-/// In a cache of one shard, so that the register of loads is the same.
+/// In a cache of one shard, so that both keys share an in-flight table.
 #[test]
-fn a_write_of_another_key_does_not_overtake_a_load_that_runs_beside_another() {
+fn a_write_of_another_key_does_not_supersede_a_load_that_runs_beside_another() {
     must_end(|| {
         let cache = Cache::<u64, u64>::new(10);
         cache.get_with(1, || {

@@ -91,7 +91,7 @@ fn leader_that_is_dropped_hands_over() {
     });
 }
 
-/// Errors need no `Clone`: who waited for one that has none loads by itself.
+/// Errors need no `Clone`: a waiter for one that has none runs the body itself.
 #[test]
 fn results_keep_ok_and_share_errors_that_clone() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -143,7 +143,7 @@ fn companion_of_an_async_function() {
 }
 
 /// None of them is `Sync`: a view or a reference that lived while the function waits would make its
-/// future stay on its thread.
+/// future not `Send`.
 #[test]
 fn future_stays_send_with_arguments_that_are_not_sync() {
     struct Plain(Cell<u64>);
@@ -277,7 +277,7 @@ fn methods_of_every_kind() {
     });
 }
 
-/// What a body holds while it waits may stay on its thread, and so does the future then.
+/// What a body holds while it waits need not be `Send`, and then its future is not.
 #[test]
 fn bodies_that_are_not_send_are_welcome() {
     #[cached]
@@ -329,7 +329,7 @@ fn recursion_through_boxed_calls() {
     assert_eq!(RUNS.load(Relaxed), 41);
 }
 
-/// The value is there at the first poll, so nothing has to wake anybody.
+/// The value is ready at the first poll, so no waker is needed.
 #[test]
 fn hit_is_ready_at_once() {
     #[cached]

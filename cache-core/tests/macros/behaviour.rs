@@ -72,7 +72,7 @@ fn companion_get_insert_invalidate_clear() {
 }
 
 #[test]
-fn companion_uncached_passes_the_cache_and_refresh_replaces() {
+fn companion_uncached_bypasses_the_cache_and_refresh_replaces() {
     #[cached]
     fn next(_n: u8) -> u64 {
         run()
@@ -184,7 +184,7 @@ fn option_only_some_is_kept() {
 }
 
 #[test]
-fn cache_errors_and_cache_none_keep_all() {
+fn cache_errors_and_cache_none_keep_everything() {
     type Fallible = Result<u64, String>;
     type Maybe = Option<u64>;
     #[cached(cache_errors)]
@@ -218,7 +218,7 @@ fn cache_errors_and_cache_none_keep_all() {
 }
 
 #[test]
-fn arguments_of_every_kind_tell_calls_apart() {
+fn arguments_of_every_kind_distinguish_calls() {
     #[cached]
     fn owned(text: String, pair: (u8, u8)) -> String {
         run();
@@ -481,7 +481,7 @@ fn panicking_body_reaches_its_caller_and_leaves_the_cache_whole() {
 }
 
 #[test]
-fn refresh_overtaken_by_an_invalidation_is_not_kept() {
+fn refresh_superseded_by_an_invalidation_is_not_kept() {
     #[cached]
     fn invalidated_meanwhile(n: u64) -> u64 {
         invalidated_meanwhile::invalidate(n);

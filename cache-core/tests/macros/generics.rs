@@ -19,7 +19,7 @@ fn generic_instances_have_caches_of_their_own() {
     impl Unit for Foot {
         const NAME: &'static str = "ft";
     }
-    // `U` and `N` are in neither argument nor value: only the instance tells the calls apart.
+    // `U` and `N` are in neither argument nor value: only the instance distinguishes the calls.
     #[cached]
     fn show<U: Unit, const N: usize>(n: u64) -> String {
         run();
@@ -90,8 +90,8 @@ fn lifetime_parameters_are_no_obstacle() {
     assert_eq!(runs(), 1);
 }
 
-/// An `impl Trait` is a type parameter without a name. Beside the function the cache cannot have it; inside
-/// it cannot but have it.
+/// An `impl Trait` is a type parameter without a name. A cache beside the function cannot depend on
+/// it; one inside always does.
 #[test]
 fn impl_trait_arguments_are_parameters_where_the_body_is_inside() {
     #[cached(skip(log))]

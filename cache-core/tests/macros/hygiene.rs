@@ -1,5 +1,5 @@
-//! The expansion meets no name of those who use it: this file compiles with the names of the prelude
-//! taken, under the usual lints, and works all the same. `macro_lints.rs` has all the lints.
+//! The expansion clashes with no name of its users: this file compiles with the names of the
+//! prelude taken, under the usual lints, and still works. `macro_lints.rs` has all the lints.
 
 #![deny(
     warnings,
@@ -316,7 +316,7 @@ mod conditional {
         n
     }
 
-    /// Off, with everything inside of it.
+    /// Off, with everything inside it.
     #[cached(companion = false)]
     #[cfg(not(test))]
     pub fn hidden(_n: NoSuchType) -> NoSuchType {
@@ -324,7 +324,7 @@ mod conditional {
     }
 }
 
-/// Types of one's own under names that the attribute knows otherwise.
+/// Types of the user under names that the attribute knows as others.
 mod namesakes {
     use cache_core::cached;
 

@@ -1,4 +1,4 @@
-//! `many = ids`: a function over many keys, each of which is cached by itself.
+//! `many = ids`: a function over many keys, each of which is cached separately.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -44,7 +44,7 @@ fn each_missing_key_is_loaded_once() {
     assert_eq!(names(&[1, 3]), map([(1, "n1"), (3, "n3")]));
     assert_eq!(names(&[]), map([]));
     assert_eq!(asked(), [vec![1, 2], vec![3]]);
-    // What the body does not answer is asked for again.
+    // Keys that the body does not answer are asked for again.
     for _ in 0..2 {
         assert_eq!(names(&[500, 1]), map([(1, "n1")]));
     }
@@ -94,7 +94,7 @@ fn refresh_replaces_what_the_body_answers_and_leaves_the_rest() {
     assert_eq!(asked(), [vec![1, 2], vec![1, 7, 3, 1]]);
 }
 
-/// Answers in any order, doubly, and of keys that nobody asked for.
+/// Answers in any order, twice, and for keys that were not asked for.
 #[cached(many = ids)]
 fn muddled(ids: &[u64]) -> Vec<(u64, u64)> {
     ask(ids);
@@ -105,14 +105,14 @@ fn muddled(ids: &[u64]) -> Vec<(u64, u64)> {
 #[test]
 fn answers_are_matched_by_key() {
     assert_eq!(muddled(&[1, 2, 3, 2]), [(1, 10), (2, 20), (3, 30), (2, 20)]);
-    assert_eq!(muddled::get(&77), None, "who knows how old that is");
+    assert_eq!(muddled::get(&77), None, "it may be of any age");
     assert_eq!(asked(), [[1, 2, 3]]);
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Failed(u64);
 
-/// With other arguments of every kind, in the key and out of it; it fails where 13 is among the keys.
+/// With other arguments of every kind, in the key and out of it. It fails if 13 is among the keys.
 #[cached(many = ids, skip(log, tag))]
 fn prices(
     region: &str,
@@ -205,7 +205,7 @@ fn methods_with_self_decided() {
 }
 
 #[test]
-fn tasks() {
+fn methods_in_tasks() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let shop = Shop { id: 100, cache: Cache::new(10) };
     fn send<T: Send>(future: T) -> T {
@@ -301,7 +301,7 @@ fn panicking_body_reaches_its_caller_and_leaves_the_cache_whole() {
     panicking::with(validate);
 }
 
-/// With the clock of the test: an element, the clock's name for a kind of trouble, decides what happens.
+/// With a cache of the test. From the second run on, it fails if 13 is among the keys.
 struct Timed {
     cache: Cache<(u64,), Option<u64>>,
     runs: Mutex<u64>,
@@ -374,7 +374,7 @@ impl Late {
 }
 
 #[test]
-fn who_waits_for_a_batch_that_fails_is_served_the_old_value_too() {
+fn waiters_for_a_batch_that_fails_are_served_the_old_value_too() {
     let clock = FakeClock::new();
     let seconds = Duration::from_secs;
     let builder = Cache::builder().clock(clock.clone()).time_to_live(seconds(60));
@@ -391,32 +391,32 @@ fn who_waits_for_a_batch_that_fails_is_served_the_old_value_too() {
     assert_eq!((late.0.get(&(2,)), late.0.get(&(3,))), (None, Some(30)), "2 is still an old one");
 }
 
-/// 1 refreshes 2, which asks for 3; and 3 asks for 1, but for the last time.
+/// 1 refreshes 2, which asks for 3, which asks for 1 as the last.
 #[cached(many = ids, skip(gate, last))]
-async fn ring(gate: &Gate, ids: &[u64], last: bool) -> Vec<(u64, u64)> {
+async fn cycle(gate: &Gate, ids: &[u64], last: bool) -> Vec<(u64, u64)> {
     match (ids[0], last) {
-        (1, false) => drop(Box::pin(ring::refresh(gate, &[2], false)).await),
-        (2, false) => drop(Box::pin(ring(gate, &[3], false)).await),
+        (1, false) => drop(Box::pin(cycle::refresh(gate, &[2], false)).await),
+        (2, false) => drop(Box::pin(cycle(gate, &[3], false)).await),
         (3, false) => {
             gate.passed().await;
-            drop(Box::pin(ring(gate, &[1], true)).await);
+            drop(Box::pin(cycle(gate, &[1], true)).await);
         }
         _ => {}
     }
     ids.iter().map(|id| (*id, *id)).collect()
 }
 
-/// A refresh inside of a load is part of it, and so is what it waits for: who would wait for that load in turn
-/// does not.
+/// A refresh inside a load is part of it, and so is what it waits for: a caller that would wait for
+/// that load in turn does not.
 #[test]
-fn rings_through_a_refresh_are_found() {
+fn cycles_through_a_refresh_are_detected() {
     let gate = Gate::default();
-    let mut third = Polled::pending(ring(&gate, &[3], false));
-    let first = Polled::pending(ring(&gate, &[1], false));
+    let mut third = Polled::pending(cycle(&gate, &[3], false));
+    let first = Polled::pending(cycle(&gate, &[1], false));
     gate.open();
     assert_eq!(third.poll(), Some(vec![(3, 3)]));
     assert_eq!(first.finish(), [(1, 1)]);
-    assert_eq!([1, 2, 3].map(|id| ring::get(&gate, &id, false)), [Some(1), Some(2), Some(3)]);
+    assert_eq!([1, 2, 3].map(|id| cycle::get(&gate, &id, false)), [Some(1), Some(2), Some(3)]);
 }
 
 #[test]

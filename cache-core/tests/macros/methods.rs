@@ -1,4 +1,4 @@
-//! `#[cached]` inside of `impl` and `trait`: what `self` means is said, never guessed.
+//! `#[cached]` inside `impl` and `trait`: what `self` means is said, never guessed.
 
 #![allow(non_local_definitions, reason = "each test has its methods of one type")]
 
@@ -20,7 +20,7 @@ fn shop(id: u64, name: &str) -> Shop {
 }
 
 #[test]
-fn key_of_self_tells_instances_apart() {
+fn key_of_self_distinguishes_instances() {
     impl Shop {
         #[cached(key(self.id, n))]
         fn by_field(&self, n: u64) -> u64 {
@@ -213,8 +213,8 @@ fn associated_functions_that_name_self() {
     assert_eq!(runs(), 5);
 }
 
-/// Parameters that show in neither arguments nor value, of the type, of the trait and of the method:
-/// each combination has a cache of its own.
+/// Parameters that show in neither arguments nor value, of the type, of the trait and of the
+/// method: each combination has a cache of its own.
 #[test]
 fn instances_differ_by_parameters_that_do_not_show() {
     trait Unit: 'static {

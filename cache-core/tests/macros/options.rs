@@ -132,7 +132,7 @@ fn refresh_after_loads_again_before_the_end() {
     assert!(time_left(next::cache(), 1) > Some(3000 * SECOND));
 }
 
-/// The refresh is made by the call that finds it due; a call inside of it is served the old value.
+/// The call that finds the refresh due runs it; a call inside it is served the old value.
 #[test]
 fn stale_while_revalidate_serves_the_old_value_meanwhile() {
     thread_local! {
@@ -259,7 +259,7 @@ static GIVEN: LazyLock<Cache<(String, u64), u64>> = LazyLock::new(|| {
 });
 
 #[test]
-fn cache_of_the_user_keeps_its_terms() {
+fn cache_of_the_user_keeps_its_configuration() {
     #[cached(cache = GIVEN)]
     fn price(sku: &str, qty: u64) -> Result<u64, String> {
         match run() {
@@ -351,7 +351,8 @@ fn thread_local_methods_and_recursion() {
     assert_eq!(std::thread::spawn(|| Fib.of(1) + runs()).join().expect("no panic"), 2);
 }
 
-/// A value that asks a function when it is dropped, which may be when its thread ends and the caches are gone.
+/// A value that asks a function when it is dropped, which may be when its thread ends and the
+/// caches are gone.
 #[derive(Clone)]
 struct Asks(u64);
 
@@ -385,7 +386,7 @@ fn thread_local_functions_may_be_called_when_the_thread_ends() {
 }
 
 #[test]
-fn single_flight_off_lets_everybody_run() {
+fn single_flight_off_lets_every_caller_run() {
     static BODIES: AtomicU64 = AtomicU64::new(0);
     #[cached(single_flight = false)]
     async fn each(n: u64) -> u64 {
@@ -406,7 +407,7 @@ fn single_flight_off_lets_everybody_run() {
 }
 
 #[test]
-fn single_flight_off_is_overtaken_by_an_invalidation_all_the_same() {
+fn single_flight_off_is_still_superseded_by_an_invalidation() {
     #[cached(single_flight = false)]
     fn invalidated_meanwhile(n: u64) -> Result<u64, String> {
         if run() == 1 {

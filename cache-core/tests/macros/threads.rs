@@ -8,7 +8,7 @@ use cache_core::cached;
 
 const THREADS: usize = 8;
 
-/// Runs `call` on all threads at once; what they return.
+/// Runs `call` on all threads at once, and returns what they return.
 fn together<T: Send>(call: impl Fn() -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn misses_of_one_key_share_one_run() {
 #[test]
 fn errors_that_cannot_be_shared_leave_every_caller_with_its_own() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
-    /// No `Clone`, so nobody can have the error of another call.
+    /// No `Clone`, so no call can have the error of another.
     #[derive(Debug)]
     struct Failed(usize);
     #[cached]

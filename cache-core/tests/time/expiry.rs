@@ -1,5 +1,5 @@
-//! Every kind of deadline: idle entries, the user's own, jitter, negative values; which of them wins; and how
-//! far times may be away.
+//! Every kind of deadline: idle entries, `Expiry`, jitter, negative values; which of them wins; and
+//! how far away they may be.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -67,10 +67,10 @@ fn the_earliest_deadline_wins() {
 }
 
 #[test]
-fn set_ttl_begins_anew_and_keeps_the_limits_of_the_cache() {
+fn set_ttl_counts_from_now_and_keeps_the_ttl_of_the_cache() {
     let it = Timed::new(|builder| builder);
     it.cache.insert(1, 1);
-    assert!(it.cache.set_ttl(&1, 5 * SECOND), "also where nothing had a deadline before");
+    assert!(it.cache.set_ttl(&1, 5 * SECOND), "even if nothing had a deadline before");
     it.check_lives(1, 5 * SECOND);
     it.cache.insert_with_ttl(1, 1, 5 * SECOND);
     it.clock.advance(4 * SECOND);
@@ -107,16 +107,16 @@ fn set_ttl_is_no_write() {
     assert_eq!((value.into_value(), it.cache.get(&2)), (2, Some(2)));
 }
 
-/// Lives as it is told, and writes down what it was asked.
+/// Answers what the test says, and records what it was asked.
 #[derive(Clone, Default)]
-struct Told {
+struct Scripted {
     create: Arc<Mutex<Option<Duration>>>,
     read: Arc<Mutex<Option<Option<Duration>>>>,
     update: Arc<Mutex<Option<Option<Duration>>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// Which method, and with which time left; times since the first are counted from `Instant`s.
+/// Which method was called, and with which time left. The age is that between the two `Instant`s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Asked {
     Create,
@@ -124,7 +124,7 @@ enum Asked {
     Update { left: Option<Duration> },
 }
 
-impl Expiry<u32, u32> for Told {
+impl Expiry<u32, u32> for Scripted {
     fn expire_after_create(&self, _: &u32, _: &u32, _: Instant) -> Option<Duration> {
         self.asked.lock().unwrap().push(Asked::Create);
         *self.create.lock().unwrap()
@@ -155,7 +155,7 @@ impl Expiry<u32, u32> for Told {
     }
 }
 
-impl Told {
+impl Scripted {
     fn take(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
@@ -163,87 +163,87 @@ impl Told {
 
 #[test]
 fn expiry_decides_at_creation_update_and_read() {
-    let told = Told::default();
-    let it = Timed::new(|builder| builder.expire_after(told.clone()));
-    *told.create.lock().unwrap() = Some(10 * SECOND);
+    let script = Scripted::default();
+    let it = Timed::new(|builder| builder.expire_after(script.clone()));
+    *script.create.lock().unwrap() = Some(10 * SECOND);
     it.cache.insert(1, 1);
-    assert_eq!(told.take(), [Asked::Create]);
+    assert_eq!(script.take(), [Asked::Create]);
     it.check_lives(1, 10 * SECOND);
 
     it.cache.get_with(1, || 1);
-    assert_eq!(told.take(), [Asked::Create], "a load creates as well");
+    assert_eq!(script.take(), [Asked::Create], "a load creates as well");
     it.clock.advance(4 * SECOND);
     it.cache.insert(1, 2);
-    assert_eq!(told.take(), [Asked::Update { left: Some(6 * SECOND) }]);
+    assert_eq!(script.take(), [Asked::Update { left: Some(6 * SECOND) }]);
     it.clock.advance(SECOND);
     assert_eq!(it.cache.get(&1), Some(2));
     let read = Asked::Read { left: Some(5 * SECOND), age: SECOND };
-    assert_eq!(told.take(), [read]);
+    assert_eq!(script.take(), [read]);
     it.check_lives(1, 5 * SECOND);
-    assert_eq!(told.take(), [], "looks that are no uses do not ask");
+    assert_eq!(script.take(), [], "look-ups that are no uses do not ask");
 
-    *told.update.lock().unwrap() = Some(Some(20 * SECOND));
-    *told.read.lock().unwrap() = Some(Some(30 * SECOND));
+    *script.update.lock().unwrap() = Some(Some(20 * SECOND));
+    *script.read.lock().unwrap() = Some(Some(30 * SECOND));
     it.cache.insert(1, 3);
     it.cache.insert(1, 4);
     assert_eq!(it.cache.entry_info(&1).unwrap().time_left(), Some(20 * SECOND));
     assert_eq!(it.cache.get(&1), Some(4));
     it.check_lives(1, 30 * SECOND);
 
-    // Read down: the memory goes in time, too.
-    *told.create.lock().unwrap() = None;
+    // A read may shorten the life: the memory is freed in time, too.
+    *script.create.lock().unwrap() = None;
     it.cache.insert(1, 5);
     assert_eq!(it.cache.next_expiry(), None);
-    *told.read.lock().unwrap() = Some(Some(3 * SECOND));
+    *script.read.lock().unwrap() = Some(Some(3 * SECOND));
     assert_eq!(it.cache.get(&1), Some(5));
     assert_eq!(it.cache.next_expiry(), Some(3 * SECOND));
     it.check_lives(1, 3 * SECOND);
     assert_eq!(it.cache.entry_count(), 0);
-    *told.read.lock().unwrap() = Some(None);
-    *told.create.lock().unwrap() = Some(3 * SECOND);
+    *script.read.lock().unwrap() = Some(None);
+    *script.create.lock().unwrap() = Some(3 * SECOND);
     it.cache.insert(1, 5);
     assert_eq!(it.cache.get(&1), Some(5));
     assert_eq!(it.cache.entry_info(&1).unwrap().time_left(), None, "and up to for ever");
-    *told.read.lock().unwrap() = Some(Some(Duration::ZERO));
+    *script.read.lock().unwrap() = Some(Some(Duration::ZERO));
     assert_eq!(it.cache.get(&1), Some(5));
     assert_eq!(it.cache.get(&1), None, "or to nothing");
 }
 
 #[test]
 fn an_update_that_is_not_overridden_keeps_the_deadline_of_expiry_not_that_of_the_cache() {
-    let told = Told::default();
-    *told.create.lock().unwrap() = Some(100 * SECOND);
-    let it = Timed::new(|builder| builder.expire_after(told.clone()).time_to_live(60 * SECOND));
+    let script = Scripted::default();
+    *script.create.lock().unwrap() = Some(100 * SECOND);
+    let it = Timed::new(|builder| builder.expire_after(script.clone()).time_to_live(60 * SECOND));
     it.cache.insert(1, 1);
     it.clock.advance(50 * SECOND);
     it.cache.insert(1, 2);
-    assert_eq!(told.take()[1], Asked::Update { left: Some(10 * SECOND) });
+    assert_eq!(script.take()[1], Asked::Update { left: Some(10 * SECOND) });
     // 100 seconds from the creation, by expiry; 60 from the update, by the cache.
     it.check_lives(1, 50 * SECOND);
-    *told.create.lock().unwrap() = None;
+    *script.create.lock().unwrap() = None;
     it.cache.insert(1, 1);
     it.check_lives(1, 60 * SECOND);
 }
 
 #[test]
-fn a_value_that_expiry_gives_no_time_is_given_to_its_callers_and_not_stored() {
-    let told = Told::default();
-    *told.create.lock().unwrap() = Some(Duration::ZERO);
-    *told.update.lock().unwrap() = Some(Some(Duration::ZERO));
-    let it = Timed::new(|builder| builder.expire_after(told.clone()).record_stats());
+fn a_value_that_expiry_gives_no_time_is_returned_and_not_stored() {
+    let script = Scripted::default();
+    *script.create.lock().unwrap() = Some(Duration::ZERO);
+    *script.update.lock().unwrap() = Some(Some(Duration::ZERO));
+    let it = Timed::new(|builder| builder.expire_after(script.clone()).record_stats());
     it.cache.insert(1, 1);
     assert_eq!(it.cache.get(&1), None);
     assert_eq!(it.cache.get_with(1, || 2), 2);
     assert_eq!(it.cache.entry_count(), 0);
     assert_eq!(it.cache.stats().removed_expired, 2);
-    *told.create.lock().unwrap() = None;
+    *script.create.lock().unwrap() = None;
     it.cache.insert(1, 3);
     it.cache.insert(1, 4);
     assert_eq!(it.cache.get(&1), None, "what it was to replace is out of date");
     validate(&it.cache);
 }
 
-/// Panics where it is told to, and calls the cache otherwise.
+/// Panics in the armed method, and calls the cache in the others.
 #[derive(Clone)]
 struct Rude {
     cache: Arc<Mutex<Option<Cache<u32, u32>>>>,
@@ -348,7 +348,7 @@ fn jitter_spreads_deadlines_shortens_only_and_is_the_same_in_each_run() {
 }
 
 #[test]
-fn negative_values_are_forgotten_sooner() {
+fn negative_values_expire_sooner() {
     let clock = FakeClock::new();
     let users: Cache<u32, Option<&str>> =
         Cache::builder().negative_ttl(SECOND).clock(clock.clone()).build();
@@ -373,7 +373,7 @@ fn negative_values_are_forgotten_sooner() {
 }
 
 #[test]
-fn times_without_end_are_never() {
+fn endless_durations_mean_never() {
     let it = Timed::new(|builder| {
         builder
             .time_to_live(Duration::MAX)
@@ -417,7 +417,7 @@ fn the_end_of_time_overflows_nothing() {
 }
 
 #[test]
-fn ages_are_kept_where_time_matters() {
+fn ages_are_known_if_time_matters() {
     let it = Timed::new(|builder| builder.time_to_idle(MINUTE));
     it.cache.insert(1, 1);
     it.clock.advance(3 * SECOND);
@@ -434,10 +434,10 @@ fn ages_are_kept_where_time_matters() {
     assert_eq!(weighed.entry_info(&1).unwrap().weight(), 17);
 }
 
-/// A cache with nothing but a time to live knows when entries were written by their deadlines; from the first
-/// term of an entry's own on it has to write that down, and knows it all the same.
+/// A cache that has only a TTL derives the write times of entries from their deadlines. From the
+/// first entry TTL on it records them, and still knows those of older entries.
 #[test]
-fn ages_and_limits_are_known_before_and_after_the_first_own_term() {
+fn ages_and_deadlines_are_known_before_and_after_the_first_entry_ttl() {
     let it = Timed::new(|builder| builder.time_to_live(MINUTE));
     let age = |key| it.cache.entry_info(&key).unwrap().age().unwrap();
     (0..200).for_each(|key| it.cache.insert(key, key));
@@ -454,7 +454,7 @@ fn ages_and_limits_are_known_before_and_after_the_first_own_term() {
         assert!(it.cache.set_ttl(&key, YEAR));
     }
     let left = |key| it.cache.entry_info(&key).unwrap().time_left().unwrap();
-    assert_eq!([7, 8].map(left), [49 * SECOND; 2], "the limit of the cache");
+    assert_eq!([7, 8].map(left), [49 * SECOND; 2], "the TTL of the cache");
     assert_eq!([1000, 1001].map(left), [59 * SECOND; 2]);
     it.cache.run_pending_tasks();
     it.cache.invalidate_all();

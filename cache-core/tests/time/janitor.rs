@@ -1,5 +1,5 @@
-//! What memory does when entries expire and nobody writes: `next_expiry`, the janitor, idle entries among
-//! threads.
+//! How memory is freed when entries expire without writes: `next_expiry`, the janitor, idle entries
+//! among threads.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -17,7 +17,7 @@ use crate::common::threads::wait_until;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Threads use entries while they expire; none lives for long after the last use, and memory agrees.
+/// Threads use entries that expire when idle: none does while it is used, and all do afterwards.
 #[test]
 fn idle_entries_among_threads_stay_while_used_and_go_afterwards() {
     let it = Timed::new(|builder| builder.time_to_idle(MINUTE).max_capacity(1000));
@@ -85,12 +85,12 @@ fn what_may_be_served_stale_is_kept_for_so_long_and_no_longer() {
     }
 }
 
-/// Real time, and no figure of it is part of the outcome.
+/// In real time, and no duration is part of the outcome.
 #[test]
-fn with_a_janitor_memory_goes_by_itself() {
+fn a_janitor_frees_memory_without_calls() {
     silence_panics_on_purpose();
-    let (census, told) = (Census::default(), Arc::new(AtomicU64::new(0)));
-    let count = Arc::clone(&told);
+    let (census, notices) = (Census::default(), Arc::new(AtomicU64::new(0)));
+    let count = Arc::clone(&notices);
     let cache: Cache<u32, Arc<Token>> = Cache::builder()
         .janitor(Duration::from_millis(1))
         .eviction_listener(move |key, _, cause| {
@@ -103,7 +103,7 @@ fn with_a_janitor_memory_goes_by_itself() {
         cache.insert_with_ttl(key, Arc::new(census.token()), Duration::from_millis(1));
     }
     wait_until(|| cache.entry_count() == 0 && census.alive() == 0);
-    assert_eq!(told.load(SeqCst), 1000);
+    assert_eq!(notices.load(SeqCst), 1000);
     assert_eq!(cache.stats().listener_panics, 0, "nothing is counted without `record_stats`");
     validate(&cache);
 }
@@ -127,7 +127,7 @@ fn a_janitor_survives_drops_that_panic_and_keeps_no_cache_alive() {
     for round in 1..=5 {
         for key in 0..10 {
             let bomb = Arc::new(Bomb(Arc::clone(&dropped)));
-            // An insertion may come to drop what has expired meanwhile, and panics then.
+            // An insert may drop what has expired meanwhile, and then panics.
             _ = panics(|| bombs.insert_with_ttl(key, bomb, Duration::from_millis(1)));
         }
         wait_until(|| dropped.load(SeqCst) == round * 10);
@@ -135,7 +135,7 @@ fn a_janitor_survives_drops_that_panic_and_keeps_no_cache_alive() {
             Cache::builder().janitor(Duration::from_millis(1)).build();
         other.insert(1, Arc::new(census.token()));
         drop(other);
-        // At once, or when the janitor has let go of it.
+        // At once, or when the janitor has released it.
         wait_until(|| census.alive() == 0);
     }
     validate(&bombs);

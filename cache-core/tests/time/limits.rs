@@ -21,11 +21,11 @@ pub(crate) const HARD: Duration = Duration::from_millis(100);
 pub(crate) type Loaded = Result<(u32, Status), LoadError<&'static str>>;
 pub(crate) const OLD: Loaded = Ok((1, Status::Fallback));
 
-/// An executor that keeps what it is given until the test does it.
+/// An executor that queues the futures that it is given until the test polls them.
 #[derive(Clone, Default)]
-pub(crate) struct Kept(pub(crate) Arc<Mutex<Vec<FutureJob>>>);
+pub(crate) struct Queue(pub(crate) Arc<Mutex<Vec<FutureJob>>>);
 
-impl Kept {
+impl Queue {
     pub(crate) fn take(&self) -> Vec<FutureJob> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -38,7 +38,7 @@ impl Kept {
     }
 }
 
-impl Spawn for Kept {
+impl Spawn for Queue {
     fn spawn(&self, _: Job) {
         unreachable!("no loader is a function here")
     }
@@ -67,7 +67,7 @@ pub(crate) struct Setting {
     pub(crate) gate: Gate,
 }
 
-/// A cache whose entry 7, worth 1, has expired, and is served while loads fail.
+/// A cache whose entry 7, with value 1, has expired, and is served while loads fail.
 pub(crate) fn setting(
     build: impl FnOnce(CacheBuilder<u32, u32>) -> CacheBuilder<u32, u32>,
 ) -> Setting {
@@ -80,8 +80,8 @@ pub(crate) fn setting(
     Setting { cache, clock, timer, timeouts, census: Census::default(), gate: Gate::default() }
 }
 
-/// With executors that take no future.
-pub(crate) fn refusing(test: impl Fn(&Setting)) {
+/// Runs a test with each of the executors that take no future.
+pub(crate) fn with_refusing_executors(test: impl Fn(&Setting)) {
     test(&setting(|builder| builder));
     test(&setting(|builder| builder.executor(TakesNone)));
     test(&setting(|builder| builder.executor(|job: Job| job())));
@@ -114,7 +114,7 @@ impl Setting {
         load
     }
 
-    /// Lets the soft limit of a call come.
+    /// Lets a call reach its soft limit, at which it is served the old value.
     #[track_caller]
     pub(crate) fn serve_old(&self, mut load: Polled<'_, Loaded>) {
         assert_eq!(self.timer.ring().first(), Some(&SOFT));
@@ -127,10 +127,10 @@ impl Setting {
         Polled::pending(self.cache.get_with_status_async(7, async { 3 }))
     }
 
-    /// Nothing is left of the load, and it counts as failed: the old value is served for a second
-    /// without another attempt.
+    /// Fails unless nothing is left of the load, and it counts as failed: the old value is served
+    /// for a second without another attempt.
     #[track_caller]
-    pub(crate) fn check_given_up(&self) {
+    pub(crate) fn check_abandoned(&self) {
         assert_eq!(self.census.alive(), 0, "the loader is dropped");
         assert_eq!(self.load(async { unreachable!() }).finish(), OLD);
         assert_eq!(self.cache.get_with_status(7, || unreachable!()), (1, Status::Fallback));

@@ -1,6 +1,6 @@
-//! Refreshes and stale values beside a model, single-threaded: every load call of every phase of an
-//! entry's life, with loaders that succeed, fail, find nothing or panic, on a cache alone and on one
-//! whose refreshes are made by an executor.
+//! Refreshes and stale values beside a model, single-threaded: every load call in every phase of an
+//! entry's life, with loaders that succeed, fail, find nothing or panic, on a `Cache` and on a
+//! `LoadingCache` whose refreshes an executor runs.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ enum Load {
 enum Step {
     Get(u8),
     TryLoad(u8, Load),
-    /// With the status: a loader that cannot fail, but for a panic.
+    /// With the status: a loader that cannot fail, except by a panic.
     Load(u8, Load),
     Optionally(u8, Option<u32>),
     Many(u8, Option<u32>),
@@ -56,6 +56,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => Just(Load::Panics),
         ]
     };
+    let seconds = prop_oneof![Just(1), 0..5_u64, 15..25_u64, 55..65_u64, 0..100_u64];
     let step = prop_oneof![
         2 => key().prop_map(Step::Get),
         6 => (key(), load()).prop_map(|(key, load)| Step::TryLoad(key, load)),
@@ -69,7 +70,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => key().prop_map(Step::ComputeRemove),
         1 => (1..4_u32).prop_map(Step::InvalidateIf),
         1 => Just(Step::InvalidateAll),
-        8 => prop_oneof![Just(1), 0..5_u64, 15..25_u64, 55..65_u64, 0..100_u64].prop_map(Step::Tick),
+        8 => seconds.prop_map(Step::Tick),
         1 => Just(Step::Tidy),
     ];
     prop::collection::vec(step, 1..120)
@@ -193,7 +194,7 @@ impl<S: TestHasher> Pair<S> {
         Pair { cache, loading, next, ran, clock, model, started: Cell::new(0) }
     }
 
-    /// A load by the caller himself. `answer` is what the cache gave him; a panic is `None`.
+    /// A load that the caller runs. `answer` is what the cache returned; a panic is `None`.
     fn check_load(
         &mut self,
         key: u8,
@@ -202,7 +203,7 @@ impl<S: TestHasher> Pair<S> {
         answer: Option<Result<(u32, Option<Status>), ()>>,
     ) {
         let found = self.model.look(key);
-        assert_eq!(ran, found.loads, "who loads");
+        assert_eq!(ran, found.loads, "whether the caller loads");
         self.started.set(self.started.get() + u64::from(found.loads && found.served.is_some()));
         let expected = match (ran, load) {
             (false, _) => Some(found.served.ok_or(())),
@@ -235,7 +236,7 @@ impl<S: TestHasher> Pair<S> {
     /// A load whose loader finds nothing, or something.
     fn check_optional(&mut self, key: u8, load: Option<u32>, ran: bool, answer: Option<u32>) {
         let found = self.model.look(key);
-        assert_eq!(ran, found.loads, "who loads");
+        assert_eq!(ran, found.loads, "whether the caller loads");
         self.started.set(self.started.get() + u64::from(found.loads && found.served.is_some()));
         if !ran {
             assert_eq!(answer, found.served.map(|(value, _)| value));
@@ -309,15 +310,15 @@ impl<S: TestHasher> Pair<S> {
         let panicked = panics(|| answer = Some(self.loading.get_with_status(&key)));
         let ran = self.ran.load(SeqCst) > before;
         let found = self.model.look(key);
-        assert_eq!(ran, found.loads, "who loads");
+        assert_eq!(ran, found.loads, "whether the caller loads");
         let Some(old) = found.served else {
             assert_eq!(panicked, ran && load == Load::Panics);
-            // As by the caller himself; the look has changed nothing.
+            // As if the caller had run it; the look has changed nothing.
             let answer = answer.map(|given| given.map(|(v, s)| (v, Some(s))).map_err(drop));
             return self.check_load(key, load, ran, answer);
         };
         self.started.set(self.started.get() + u64::from(found.loads));
-        // Whatever becomes of the refresh, its caller is served what was there.
+        // Whatever becomes of the refresh, its caller is served the old value.
         assert_eq!(answer, Some(Ok(old)));
         match load {
             Load::Gives(value) if ran => self.model.insert(key, value),
@@ -382,11 +383,15 @@ fn run<S: TestHasher>(steps: &[Step]) {
     }
 }
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(150))]
 
     #[test]
-    fn every_call_in_every_phase_answers_as_the_model(steps in steps()) {
+    fn every_call_in_every_phase_returns_what_the_model_does(steps in steps()) {
         silence_panics_on_purpose();
         run::<Identity>(&steps);
     }

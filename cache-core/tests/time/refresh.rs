@@ -1,5 +1,5 @@
-//! Refreshes and stale values among threads and tasks: who loads, who is served, and what a write does
-//! to a refresh that is on its way.
+//! Refreshes and stale values among threads and tasks: which caller loads, which are served, and
+//! what a write does to a running refresh.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
@@ -28,7 +28,7 @@ fn builder<V: Clone + Send + Sync + 'static>(clock: &FakeClock) -> CacheBuilder<
         .clock(clock.clone())
 }
 
-/// A cache whose entry 7, worth 1, was stored so long ago.
+/// A cache whose entry 7, with value 1, was stored so long ago.
 fn aged(age: Duration) -> (Cache<u32, u32>, FakeClock) {
     let clock = FakeClock::new();
     let cache = builder(&clock).build();
@@ -37,12 +37,12 @@ fn aged(age: Duration) -> (Cache<u32, u32>, FakeClock) {
     (cache, clock)
 }
 
-async fn fails_behind(gate: &Gate) -> Result<u32, &'static str> {
+async fn fails_after(gate: &Gate) -> Result<u32, &'static str> {
     gate.passed().await;
     Err("on purpose")
 }
 
-/// An executor that keeps its jobs until the test does them.
+/// An executor that keeps its jobs until the test runs them.
 #[derive(Clone, Default)]
 struct Jobs(Arc<Mutex<Vec<Job>>>);
 
@@ -56,22 +56,22 @@ impl Jobs {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    /// Does the jobs that wait, and says how many they were.
+    /// Runs the jobs that wait, and returns how many they were.
     fn run(&self) -> usize {
         self.take().into_iter().map(|job| job()).count()
     }
 }
 
 /// A cache whose refreshes wait for the test. Its loader counts: the nth load of all gives n.
-struct Behind {
+struct Background {
     cache: LoadingCache<u32, u32, &'static str>,
     clock: FakeClock,
     jobs: Jobs,
     loads: Arc<AtomicUsize>,
 }
 
-impl Behind {
-    /// `fails` says of a load's number whether it does.
+impl Background {
+    /// `fails` says by the number of a load whether it fails.
     fn new(fails: fn(u32) -> bool) -> Self {
         let (clock, jobs) = (FakeClock::new(), Jobs::default());
         let loads = Arc::new(AtomicUsize::new(0));
@@ -80,7 +80,7 @@ impl Behind {
             let number = count.fetch_add(1, SeqCst) as u32 + 1;
             if fails(number) { Err("on purpose") } else { Ok(number) }
         });
-        Behind { cache, clock, jobs, loads }
+        Background { cache, clock, jobs, loads }
     }
 
     fn get(&self) -> (u32, Status) {
@@ -93,8 +93,8 @@ impl Behind {
 }
 
 #[test]
-fn a_refresh_behind_is_made_once_and_everybody_is_served_meanwhile() {
-    let it = Behind::new(|_| false);
+fn a_background_refresh_runs_once_and_all_callers_are_served_meanwhile() {
+    let it = Background::new(|_| false);
     assert_eq!(it.get(), (1, Status::Loaded));
     it.clock.advance(30 * SECOND);
     for _ in 0..5 {
@@ -114,7 +114,7 @@ fn a_refresh_behind_is_made_once_and_everybody_is_served_meanwhile() {
 }
 
 #[test]
-fn all_ways_to_ask_a_loading_cache_refresh_behind() {
+fn all_getters_of_a_loading_cache_refresh_in_the_background() {
     type Ask = fn(&LoadingCache<u32, u32, &'static str>) -> u32;
     let ways: [Ask; 3] = [
         |cache| cache.get(&7).unwrap(),
@@ -122,7 +122,7 @@ fn all_ways_to_ask_a_loading_cache_refresh_behind() {
         |cache| *cache.get_all(&[7])[0].as_ref().unwrap(),
     ];
     for ask in ways {
-        let it = Behind::new(|_| false);
+        let it = Background::new(|_| false);
         assert_eq!(ask(&it.cache), 1);
         it.clock.advance(MINUTE);
         assert_eq!((ask(&it.cache), ask(&it.cache)), (1, 1));
@@ -132,7 +132,7 @@ fn all_ways_to_ask_a_loading_cache_refresh_behind() {
 
 #[test]
 fn a_refresh_that_takes_long_is_still_the_only_one() {
-    let it = Behind::new(|_| false);
+    let it = Background::new(|_| false);
     it.get();
     for step in [30, 5, 5, 15, 30] {
         it.clock.advance(step * SECOND);
@@ -143,8 +143,8 @@ fn a_refresh_that_takes_long_is_still_the_only_one() {
 }
 
 #[test]
-fn what_is_written_while_a_refresh_is_on_its_way_is_not_overwritten() {
-    let it = Behind::new(|_| false);
+fn a_write_during_a_background_refresh_is_not_overwritten() {
+    let it = Background::new(|_| false);
     it.get();
     it.clock.advance(30 * SECOND);
     assert_eq!(it.get(), (1, Status::Hit));
@@ -154,7 +154,7 @@ fn what_is_written_while_a_refresh_is_on_its_way_is_not_overwritten() {
 }
 
 #[test]
-fn no_stale_value_and_no_refresh_of_it_comes_after_an_invalidation() {
+fn no_stale_value_and_no_refresh_of_it_survives_an_invalidation() {
     let ways: [fn(&Cache<u32, u32>); 5] = [
         |cache| cache.invalidate(&7),
         |cache| _ = cache.remove(&7),
@@ -164,9 +164,9 @@ fn no_stale_value_and_no_refresh_of_it_comes_after_an_invalidation() {
     ];
     for (way, invalidate) in ways.into_iter().enumerate() {
         for age in [30 * SECOND, MINUTE, 2 * MINUTE] {
-            let it = Behind::new(|_| false);
+            let it = Background::new(|_| false);
             it.get();
-            // By a loader that fails, so that the entry is old but still there.
+            // Before the grace ends: the entry is old, but still present.
             it.clock.advance(age);
             let jobs = if age < 2 * MINUTE {
                 it.get();
@@ -193,8 +193,8 @@ fn no_stale_value_and_no_refresh_of_it_comes_after_an_invalidation() {
 }
 
 #[test]
-fn a_failing_source_is_asked_once_a_second_and_staleness_ends_all_the_same() {
-    let it = Behind::new(|number| number > 1);
+fn a_failing_source_is_asked_once_a_second_and_staleness_still_ends() {
+    let it = Background::new(|number| number > 1);
     it.get();
     it.clock.advance(MINUTE);
     for _ in 0..60 {
@@ -219,9 +219,9 @@ fn a_failing_source_is_asked_once_a_second_and_staleness_ends_all_the_same() {
     assert_eq!((stats.load_failures, stats.stale), (182, 3 * 180));
 }
 
-/// A second after the failure, not after the beginning of what failed.
+/// A second after the failure, not after the beginning of the load that failed.
 #[test]
-fn a_load_that_takes_long_to_fail_is_not_tried_again_at_once() {
+fn a_load_that_takes_long_to_fail_is_not_retried_at_once() {
     let clock = FakeClock::new();
     let cache: Cache<u32, u32> = builder(&clock).build();
     let slowly = || {
@@ -241,8 +241,8 @@ fn a_load_that_takes_long_to_fail_is_not_tried_again_at_once() {
 }
 
 #[test]
-fn a_job_that_is_dropped_holds_up_nobody() {
-    let it = Behind::new(|_| false);
+fn a_job_that_is_dropped_delays_no_caller() {
+    let it = Background::new(|_| false);
     it.get();
     it.clock.advance(30 * SECOND);
     assert_eq!(it.get(), (1, Status::Hit));
@@ -252,7 +252,7 @@ fn a_job_that_is_dropped_holds_up_nobody() {
     it.clock.advance(SECOND);
     it.get();
     assert_eq!((it.jobs.run(), it.get()), (1, (2, Status::Hit)));
-    // Nobody waits for one that is dropped.
+    // No caller waits for one that is dropped.
     it.clock.advance(30 * SECOND);
     it.get();
     it.clock.advance(10 * MINUTE);
@@ -265,8 +265,8 @@ fn a_job_that_is_dropped_holds_up_nobody() {
 }
 
 #[test]
-fn who_misses_the_key_meanwhile_waits_for_the_refresh() {
-    let it = Behind::new(|_| false);
+fn a_caller_that_misses_the_key_waits_for_the_background_refresh() {
+    let it = Background::new(|_| false);
     it.get();
     it.clock.advance(30 * SECOND);
     it.get();
@@ -278,7 +278,7 @@ fn who_misses_the_key_meanwhile_waits_for_the_refresh() {
 }
 
 #[test]
-fn a_loader_that_panics_behind_reaches_no_executor_and_is_tried_again() {
+fn a_panic_in_a_background_refresh_reaches_no_executor_and_is_retried() {
     silence_panics_on_purpose();
     let (clock, jobs) = (FakeClock::new(), Jobs::default());
     let calm = Arc::new(AtomicUsize::new(0));
@@ -299,7 +299,7 @@ fn a_loader_that_panics_behind_reaches_no_executor_and_is_tried_again() {
 }
 
 #[test]
-fn an_executor_that_panics_panics_its_caller_and_leaves_nothing_behind() {
+fn an_executor_that_panics_panics_its_caller_and_leaves_no_flight() {
     silence_panics_on_purpose();
     let clock = FakeClock::new();
     let cache = builder(&clock)
@@ -314,7 +314,7 @@ fn an_executor_that_panics_panics_its_caller_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn by_default_a_thread_makes_the_refresh_and_lets_go_of_the_cache() {
+fn by_default_a_thread_runs_the_refresh_and_releases_the_cache() {
     let (clock, census) = (FakeClock::new(), Census::default());
     let made = census.clone();
     let cache = builder::<Arc<Token>>(&clock)
@@ -370,10 +370,10 @@ fn of_many_threads_one_refreshes_and_the_others_do_not_wait() {
 }
 
 #[test]
-fn who_waits_for_a_load_that_fails_is_served_the_old_value() {
+fn waiters_for_a_load_that_fails_are_served_the_old_value() {
     let (cache, _) = aged(2 * MINUTE);
     let gate = Gate::default();
-    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_behind(&gate)));
+    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_after(&gate)));
     let never = async { unreachable!("it waits") };
     let mut same = Polled::pending(cache.try_get_with_async::<&str>(7, never));
     let never = async { unreachable!("it is served without") };
@@ -387,10 +387,10 @@ fn who_waits_for_a_load_that_fails_is_served_the_old_value() {
 }
 
 #[test]
-fn an_invalidation_during_a_load_leaves_its_waiters_nothing_old() {
+fn an_invalidation_during_a_load_leaves_its_waiters_no_old_value() {
     let (cache, _) = aged(2 * MINUTE);
     let gate = Gate::default();
-    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_behind(&gate)));
+    let mut leader = Polled::pending(cache.try_get_with_async(7, fails_after(&gate)));
     let never = async { unreachable!("it waits") };
     let mut waits = Polled::pending(cache.try_get_with_async::<&str>(7, never));
     cache.invalidate(&7);
@@ -400,7 +400,7 @@ fn an_invalidation_during_a_load_leaves_its_waiters_nothing_old() {
 }
 
 #[test]
-fn a_refresh_as_a_task_that_is_dropped_is_made_by_another_a_second_later() {
+fn a_dropped_refresh_of_a_task_is_retried_a_second_later() {
     let (cache, clock) = aged(30 * SECOND);
     let refresh = Polled::pending(cache.get_with_status_async(7, std::future::pending()));
     assert_eq!(cache.get_with_status(7, || unreachable!()), (1, Status::Hit));
@@ -418,7 +418,7 @@ fn a_batch_refreshes_what_it_has_claimed_and_serves_the_rest() {
     let cache: Cache<u32, u32> = builder(&clock).build();
     (1..=4).for_each(|key| cache.insert(key, key));
     clock.advance(MINUTE);
-    // Key 1 is being refreshed by somebody else.
+    // Key 1 is being refreshed by another task.
     let other = Polled::pending(cache.get_with_async(1, std::future::pending()));
     let mut asked = Vec::new();
     let values = cache.get_many_with(&[1, 2, 2, 3, 4, 9], |missing| {
@@ -463,7 +463,7 @@ fn early_refreshes_follow_the_time_of_the_load() {
 
 #[test]
 fn a_computation_and_a_refresh_do_not_run_at_once() {
-    let it = Behind::new(|_| false);
+    let it = Background::new(|_| false);
     it.get();
     it.clock.advance(30 * SECOND);
     let cache = it.cache.cache();
@@ -476,7 +476,7 @@ fn a_computation_and_a_refresh_do_not_run_at_once() {
         }
     }));
     assert_eq!(it.get(), (1, Status::Hit));
-    assert!(it.jobs.take().is_empty(), "the computation is at it");
+    assert!(it.jobs.take().is_empty(), "the computation is running");
     gate.open();
     assert_eq!(computes.poll().map(cache_core::Entry::into_value), Some(11));
     assert_eq!(it.get(), (11, Status::Hit));

@@ -1,11 +1,13 @@
 //! What becomes of a load whose caller has been served an old value at its soft limit: the tasks
-//! that wait for it go on with it, or the executor does, or it is given up.
+//! that wait for it go on with it, or the executor does, or it is abandoned.
 
 use std::future::pending;
 
 use cache_core::{Cache, Entry, FutureJob, Job, Spawn, Status};
 
-use super::limits::{HARD, Kept, Loaded, MINUTE, OLD, SECOND, SOFT, refusing, setting};
+use super::limits::{
+    HARD, Loaded, MINUTE, OLD, Queue, SECOND, SOFT, setting, with_refusing_executors,
+};
 use crate::common::census::Token;
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
@@ -13,10 +15,10 @@ use crate::common::testing::validate;
 
 #[test]
 fn the_rest_of_a_load_is_polled_by_the_task_that_waits_for_it() {
-    for kept in [None, Some(Kept::default())] {
-        let it = match &kept {
+    for queue in [None, Some(Queue::default())] {
+        let it = match &queue {
             None => setting(|builder| builder),
-            Some(kept) => setting(|builder| builder.executor(kept.clone())),
+            Some(queue) => setting(|builder| builder.executor(queue.clone())),
         };
         let load = it.begun();
         let mut waits = it.waiting();
@@ -27,7 +29,7 @@ fn the_rest_of_a_load_is_polled_by_the_task_that_waits_for_it() {
         assert_eq!(waits.wakes.count(), 2);
         assert_eq!(waits.poll(), Some((2, Status::Coalesced)));
         it.check_loaded();
-        assert!(kept.is_none_or(|kept| kept.take().is_empty()), "the executor is not asked");
+        assert!(queue.is_none_or(|queue| queue.take().is_empty()), "the executor is not asked");
     }
 }
 
@@ -105,16 +107,16 @@ fn a_task_that_goes_before_it_has_polled_passes_the_rest_on() {
 }
 
 #[test]
-fn when_nobody_waits_the_executor_goes_on_with_the_rest() {
-    let kept = Kept::default();
+fn without_waiters_the_executor_goes_on_with_the_rest() {
+    let queue = Queue::default();
     for waiters in [0, 1, 3] {
-        let it = setting(|builder| builder.executor(kept.clone()));
+        let it = setting(|builder| builder.executor(queue.clone()));
         let load = it.begun();
         let waiting: Vec<_> = (0..waiters).map(|_| it.waiting()).collect();
         it.serve_old(load);
-        assert_eq!(kept.0.lock().unwrap().is_empty(), waiters > 0);
+        assert_eq!(queue.0.lock().unwrap().is_empty(), waiters > 0);
         drop(waiting);
-        let mut rest = kept.take_only();
+        let mut rest = queue.take_only();
         assert_eq!(rest.poll(), None);
         let mut late = it.waiting();
         it.gate.open();
@@ -126,20 +128,20 @@ fn when_nobody_waits_the_executor_goes_on_with_the_rest() {
 }
 
 #[test]
-fn without_a_task_or_an_executor_the_load_is_given_up_and_has_failed() {
+fn without_a_task_or_an_executor_the_load_is_abandoned_and_has_failed() {
     for waiters in [0, 1, 3] {
-        refusing(|it| {
+        with_refusing_executors(|it| {
             let load = it.begun();
             let waiting: Vec<_> = (0..waiters).map(|_| it.waiting()).collect();
             it.serve_old(load);
             drop(waiting);
-            it.check_given_up();
+            it.check_abandoned();
         });
     }
 }
 
 #[test]
-fn a_refresh_that_is_given_up_is_tried_again_a_second_later() {
+fn a_refresh_that_is_abandoned_is_retried_a_second_later() {
     let it = setting(|builder| builder.stale_while_revalidate(MINUTE));
     let mut load = it.begun();
     it.timer.ring();
@@ -153,25 +155,25 @@ fn a_refresh_that_is_given_up_is_tried_again_a_second_later() {
 }
 
 #[test]
-fn an_executor_that_drops_the_rest_gives_the_load_up() {
-    let kept = Kept::default();
-    let it = setting(|builder| builder.executor(kept.clone()));
+fn an_executor_that_drops_the_rest_abandons_the_load() {
+    let queue = Queue::default();
+    let it = setting(|builder| builder.executor(queue.clone()));
     let load = it.begun();
     it.serve_old(load);
-    let mut rest = kept.take_only();
+    let mut rest = queue.take_only();
     assert_eq!(rest.poll(), None);
     let mut waits = it.waiting();
     drop(rest);
     assert_eq!(waits.poll(), Some((1, Status::Fallback)));
     drop(waits);
-    it.check_given_up();
+    it.check_abandoned();
 }
 
 /// Of two callers with a soft limit the second goes on with the load of the first, until its own.
 #[test]
 fn two_callers_with_a_soft_limit_are_both_served() {
-    let kept = Kept::default();
-    let it = setting(|builder| builder.executor(kept.clone()));
+    let queue = Queue::default();
+    let it = setting(|builder| builder.executor(queue.clone()));
     let (first, mut second) = (it.begun(), it.load(async { unreachable!("it waits") }));
     assert_eq!(second.poll(), None);
     let limits = std::mem::take(&mut *it.timer.0.lock().unwrap());
@@ -179,29 +181,29 @@ fn two_callers_with_a_soft_limit_are_both_served() {
     let mut first = first;
     assert_eq!(first.poll(), Some(OLD));
     assert_eq!(second.poll(), None);
-    assert!(kept.take().is_empty());
+    assert!(queue.take().is_empty());
     limits[1].1.open();
     assert_eq!(second.poll(), Some(OLD));
     it.gate.open();
-    assert_eq!(kept.take_only().poll(), Some(()));
+    assert_eq!(queue.take_only().poll(), Some(()));
     it.check_loaded();
 
-    refusing(|it| {
+    with_refusing_executors(|it| {
         let (first, mut second) = (it.begun(), it.load(async { unreachable!("it waits") }));
         assert_eq!(second.poll(), None);
         it.serve_old(first);
         assert_eq!(second.poll(), Some(OLD));
         drop(second);
-        it.check_given_up();
+        it.check_abandoned();
     });
 }
 
 #[test]
 fn a_rest_that_panics_panics_no_waiter_and_has_failed() {
     silence_panics_on_purpose();
-    let kept = Kept::default();
+    let queue = Queue::default();
     for by_executor in [false, true] {
-        let it = setting(|builder| builder.executor(kept.clone()));
+        let it = setting(|builder| builder.executor(queue.clone()));
         let (gate, token) = (it.gate.clone(), it.census.token());
         let mut load = it.load(async move {
             let _token: Token = token;
@@ -211,7 +213,7 @@ fn a_rest_that_panics_panics_no_waiter_and_has_failed() {
         assert_eq!(load.poll(), None);
         let mut waits = (!by_executor).then(|| it.waiting());
         it.serve_old(load);
-        let rest = by_executor.then(|| kept.take_only());
+        let rest = by_executor.then(|| queue.take_only());
         it.gate.open();
         if let Some(mut rest) = rest {
             assert_eq!(rest.poll(), Some(()));
@@ -221,7 +223,7 @@ fn a_rest_that_panics_panics_no_waiter_and_has_failed() {
             assert_eq!(waits.poll(), Some((1, Status::Fallback)));
         }
         drop(waits);
-        it.check_given_up();
+        it.check_abandoned();
     }
 }
 
@@ -240,19 +242,19 @@ fn a_rest_that_fails_is_a_failed_load() {
     it.gate.open();
     assert_eq!(waits.poll(), Some(Ok(1)));
     drop(waits);
-    it.check_given_up();
+    it.check_abandoned();
 }
 
 #[test]
 fn the_hard_limit_ends_the_rest_too() {
-    let kept = Kept::default();
+    let queue = Queue::default();
     for by_executor in [false, true] {
-        let mut it = setting(|builder| builder.executor(kept.clone()));
+        let mut it = setting(|builder| builder.executor(queue.clone()));
         it.timeouts = it.timeouts.hard(HARD);
         let load = it.begun();
         let mut waits = (!by_executor).then(|| it.waiting());
         it.serve_old(load);
-        let mut rest = by_executor.then(|| kept.take_only());
+        let mut rest = by_executor.then(|| queue.take_only());
         let mut poll = || match (&mut waits, &mut rest) {
             (Some(waits), _) => waits.poll(),
             (_, rest) => rest.as_mut().unwrap().poll().map(|()| (1, Status::Fallback)),
@@ -262,13 +264,13 @@ fn the_hard_limit_ends_the_rest_too() {
         assert_eq!(poll(), Some((1, Status::Fallback)));
         drop((waits, rest));
         it.timeouts = it.timer.timeouts().soft(SOFT);
-        it.check_given_up();
+        it.check_abandoned();
     }
 }
 
-/// What is written while others poll the rest is not overwritten by it.
+/// A write while others poll the rest is not overwritten by it.
 #[test]
-fn a_write_overtakes_the_rest() {
+fn a_write_supersedes_the_rest() {
     let it = setting(|builder| builder);
     let load = it.begun();
     let mut waits = it.waiting();
@@ -278,7 +280,7 @@ fn a_write_overtakes_the_rest() {
     assert_eq!(waits.poll(), Some((2, Status::Coalesced)));
     assert_eq!(it.cache.get(&7), Some(9));
 
-    // One that is given up says nothing against what was written.
+    // An abandoned load is no failure of what was written.
     let it = setting(|builder| builder);
     let load = it.begun();
     let waits = it.waiting();
@@ -289,11 +291,12 @@ fn a_write_overtakes_the_rest() {
     assert_eq!(it.load(async { Ok(10) }).finish(), Ok((10, Status::Loaded)));
 }
 
-/// The call that began the load has gone on: what it is inside of does not wait for the load.
+/// The call that began the load has returned, so the load around that call does not wait for the
+/// rest.
 #[test]
-fn the_rest_is_not_inside_of_the_load_that_its_caller_was_inside_of() {
-    let kept = Kept::default();
-    let it = setting(|builder| builder.executor(kept.clone()));
+fn the_rest_is_not_nested_in_the_load_around_its_caller() {
+    let queue = Queue::default();
+    let it = setting(|builder| builder.executor(queue.clone()));
     let (outer, cache) = (Gate::default(), it.cache.clone());
     let (gate, passed, timeouts) = (it.gate.clone(), outer.clone(), it.timeouts.clone());
     let mut around = Polled::pending(it.cache.get_with_async(8, async {
@@ -309,9 +312,9 @@ fn the_rest_is_not_inside_of_the_load_that_its_caller_was_inside_of() {
     }));
     it.timer.ring();
     assert_eq!(around.poll(), None);
-    let mut rest = kept.take_only();
+    let mut rest = queue.take_only();
     it.gate.open();
-    assert_eq!(rest.poll(), None, "it waits for the load that it is not inside of");
+    assert_eq!(rest.poll(), None, "it waits for the load that it is not nested in");
     outer.open();
     assert_eq!(around.poll(), Some(80));
     assert_eq!(rest.poll(), Some(()));
@@ -333,12 +336,12 @@ fn an_executor_that_panics_panics_the_caller_that_was_served_and_no_waiter() {
     it.timer.ring();
     assert!(panics(|| load.poll()));
     drop(load);
-    it.check_given_up();
+    it.check_abandoned();
 
     let it = setting(|builder| builder.executor(Panics));
     let load = it.begun();
     let waits = it.waiting();
     it.serve_old(load);
     drop(waits);
-    it.check_given_up();
+    it.check_abandoned();
 }

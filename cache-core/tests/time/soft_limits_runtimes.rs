@@ -1,4 +1,4 @@
-//! As `time_soft_limits.rs`, with threads that wait and on runtimes.
+//! As `soft_limits.rs`, with threads that wait and on runtimes.
 
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use cache_core::{FutureJob, Job, Spawn, Status};
 
-use super::limits::{Kept, OLD, Setting, setting};
+use super::limits::{OLD, Queue, Setting, setting};
 use crate::common::tasks::Gate;
 use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
 
-/// A thread cannot poll the rest. So it waits for those who can, and is served when there are none.
+/// A thread cannot poll the rest. So it waits for tasks that can, and is served when there are
+/// none.
 #[test]
 fn a_thread_that_waits_polls_nothing_and_is_served() {
     for refuses in [true, false] {
         must_end(move || {
-            let kept = Kept::default();
-            let executor = kept.clone();
+            let queue = Queue::default();
+            let executor = queue.clone();
             let it = match refuses {
                 true => setting(|builder| builder),
                 false => setting(|builder| builder.executor(executor)),
@@ -35,10 +36,10 @@ fn a_thread_that_waits_polls_nothing_and_is_served() {
             if refuses {
                 // Whether or not it had begun to wait.
                 assert_eq!(waits.join().unwrap(), (1, Status::Fallback));
-                return it.check_given_up();
+                return it.check_abandoned();
             }
             it.gate.open();
-            assert_eq!(kept.take_only().poll(), Some(()));
+            assert_eq!(queue.take_only().poll(), Some(()));
             let (value, status) = waits.join().unwrap();
             assert_eq!(value, 2);
             assert!([Status::Coalesced, Status::Hit].contains(&status));
@@ -65,16 +66,16 @@ fn a_thread_does_not_block_for_a_load_that_only_it_could_poll() {
             scope.spawn(end).join().unwrap()
         });
         assert_eq!(elsewhere, Poll::Ready(OLD));
-        assert_eq!(it.cache.get_with(7, || 5), 5, "it loads alone");
+        assert_eq!(it.cache.get_with(7, || 5), 5, "it loads unshared");
         it.gate.open();
         assert_eq!(waits.poll(), Some((2, Status::Coalesced)));
         validate(&it.cache);
     });
 }
 
-/// The same, where the thread blocks already when the load loses its caller.
+/// The same if the thread blocks already when the load loses its caller.
 #[test]
-fn a_task_is_not_chosen_that_a_thread_which_waits_would_have_to_poll() {
+fn a_task_that_only_a_waiting_thread_could_poll_is_not_chosen() {
     must_end(|| {
         let it = setting(|builder| builder);
         let begun = Barrier::new(2);
@@ -89,7 +90,7 @@ fn a_task_is_not_chosen_that_a_thread_which_waits_would_have_to_poll() {
             begun.wait();
             let mut waits = it.waiting();
             let (value, _) = it.cache.get_with_status(7, || 5);
-            // Served the old value if it blocked; alone, if it came too late for that.
+            // The old value if it blocked; its own, if it came too late for that.
             assert!([1, 5].contains(&value));
             caller.join().unwrap();
             it.gate.open();
@@ -133,7 +134,7 @@ fn the_job_of_a_closure_does_not_block_the_thread_that_polled_the_load() {
     must_end(|| {
         let (it, job) = job_of_a_closure();
         job();
-        it.check_given_up();
+        it.check_abandoned();
     });
 }
 
@@ -157,7 +158,8 @@ fn runtimes() -> [tokio::runtime::Runtime; 2] {
         .map(|mut builder| builder.worker_threads(2).enable_time().build().unwrap())
 }
 
-/// A load that needs tokio's timer before and after its caller has been served, and is told then.
+/// A load that needs tokio's timer before and after its caller is served. It counts in `polls` when
+/// it comes to its gate.
 fn needs_tokio(
     it: &Setting,
     polls: &Arc<AtomicUsize>,
@@ -221,12 +223,12 @@ fn on_tokio_the_blocking_threads_go_on_with_the_load() {
 }
 
 #[test]
-fn on_tokio_with_the_default_executor_the_load_is_given_up_or_polled_by_tasks() {
+fn on_tokio_with_the_default_executor_the_load_is_abandoned_or_polled_by_tasks() {
     must_end(|| {
         for runtime in runtimes() {
             let it = setting(|builder| builder);
             runtime.block_on(soft_limited(&it, || true));
-            it.check_given_up();
+            it.check_abandoned();
 
             let it = setting(|builder| builder);
             let values = runtime.block_on(async {
@@ -246,7 +248,7 @@ fn on_tokio_with_the_default_executor_the_load_is_given_up_or_polled_by_tasks() 
                     it.cache.stats().misses == misses + 11
                 };
                 soft_limited(&it, all_wait).await;
-                // Half of them go.
+                // Half of them are dropped.
                 tasks.drain(5..).for_each(|task| task.abort());
                 it.gate.open();
                 let mut values = Vec::new();
@@ -263,7 +265,7 @@ fn on_tokio_with_the_default_executor_the_load_is_given_up_or_polled_by_tasks() 
 
 /// The runtime of the executor ends: its tasks are dropped, and it takes no new ones.
 #[test]
-fn on_tokio_a_runtime_that_ends_gives_its_loads_up() {
+fn on_tokio_a_runtime_that_ends_abandons_its_loads() {
     must_end(|| {
         for (runtime, other) in runtimes().into_iter().zip(runtimes()) {
             // While it polls the rest, and a task of another runtime waits.
@@ -280,14 +282,14 @@ fn on_tokio_a_runtime_that_ends_gives_its_loads_up() {
             });
             drop(runtime);
             assert_eq!(other.block_on(waits).unwrap(), (1, Status::Fallback));
-            it.check_given_up();
+            it.check_abandoned();
 
             // Before it is asked.
             let it = setting(|builder| builder.executor(OnTokio(other.handle().clone())));
             let load = it.begun();
             drop(other);
             it.serve_old(load);
-            it.check_given_up();
+            it.check_abandoned();
         }
     });
 }

@@ -24,7 +24,7 @@ impl Timed {
         Timed { cache: build(Cache::builder().clock(clock.clone())).build(), clock }
     }
 
-    /// Exactly so long from now, and no longer, does this key live, if nobody uses it.
+    /// Fails unless this key lives exactly so long from now, if it is not used.
     #[track_caller]
     pub(crate) fn check_lives(&self, key: u32, life: Duration) {
         assert_eq!(self.cache.entry_info(&key).unwrap().time_left(), Some(life));

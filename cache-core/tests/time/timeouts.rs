@@ -26,7 +26,7 @@ struct Setting {
     timeouts: LoadTimeouts,
 }
 
-/// A cache whose entry 7, worth 1, has been stored so long ago.
+/// A cache whose entry 7, with value 1, was stored so long ago.
 fn setting(age: Duration) -> Setting {
     let (clock, jobs, timer) = (FakeClock::new(), Jobs::default(), Timer::default());
     let queue = Arc::clone(&jobs);
@@ -89,7 +89,7 @@ fn at_the_soft_limit_an_old_value_is_served_and_the_load_goes_on() {
 }
 
 #[test]
-fn who_waits_for_another_s_load_is_served_at_his_own_soft_limit() {
+fn a_waiter_is_served_at_its_own_soft_limit() {
     let it = setting(2 * MINUTE);
     let mut leader = Polled::pending(it.cache.get_with_async(7, pending()));
     let mut waits = it.load(async { unreachable!("it waits") });
@@ -112,7 +112,7 @@ fn without_an_old_value_the_soft_limit_is_none_and_the_hard_one_an_error() {
     let error = load.poll().unwrap().unwrap_err();
     assert_eq!(error, LoadError::TimedOut);
     assert_eq!((error.failure(), error.to_string().contains("hard limit")), (None, true));
-    assert_eq!(it.cache.get_with(7, || 3), 3, "nothing is left behind");
+    assert_eq!(it.cache.get_with(7, || 3), 3, "no flight is left");
     validate(&it.cache);
 }
 
@@ -175,7 +175,7 @@ fn without_limits_it_waits() {
 
 /// On a runtime, with its timer and its blocking threads.
 #[test]
-fn on_tokio() {
+fn on_tokio_the_load_goes_on_after_the_soft_limit() {
     must_end(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
         runtime.block_on(async {

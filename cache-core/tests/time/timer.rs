@@ -21,7 +21,7 @@ impl Timer {
         })
     }
 
-    /// Ends all sleeps, and says how long they were to be.
+    /// Ends all sleeps, and returns how long they were to be.
     pub(crate) fn ring(&self) -> Vec<Duration> {
         let sleeps = std::mem::take(&mut *self.0.lock().unwrap());
         sleeps
