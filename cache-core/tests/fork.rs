@@ -14,8 +14,6 @@ mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod tasks;
     #[allow(dead_code, reason = "other binaries use the rest")]
-    pub(crate) mod testing;
-    #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod threads;
 }
 
@@ -28,11 +26,11 @@ use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, RandomState, TickingClock};
 
+use cache_core::__private::testing::validate;
 use common::configurations::{Subject, every};
 use common::forks::{fork, forking};
 use common::numbers::Numbers;
 use common::tasks::Polled;
-use common::testing::validate;
 use common::threads::wait_until;
 
 type Counts = Cache<u64, Arc<u64>>;

@@ -10,8 +10,6 @@ mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod tasks;
     #[allow(dead_code, reason = "other binaries use the rest")]
-    pub(crate) mod testing;
-    #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod threads;
 }
 
@@ -23,11 +21,11 @@ use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
 
+use cache_core::__private::testing::validate;
 use common::bytes::held;
 use common::ending::at_the_end_of_a_thread;
 use common::hashers::{Constant, TestHasher};
 use common::tasks::block_on;
-use common::testing::validate;
 use common::threads::must_end;
 
 /// One test at a time: each counts bytes, or would be counted.

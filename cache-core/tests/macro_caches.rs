@@ -7,17 +7,15 @@ mod common {
     pub(crate) mod panics;
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod runs;
-    #[allow(dead_code, reason = "other binaries use the rest")]
-    pub(crate) mod testing;
 }
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cache_core::{cached, macro_caches};
 
+use cache_core::__private::testing::validate;
 use common::panics::{panics, silence_panics_on_purpose};
 use common::runs::run;
-use common::testing::validate;
 
 /// `clear_all` empties the caches of the other tests too, so they take turns.
 fn one_at_a_time() -> MutexGuard<'static, ()> {

@@ -9,7 +9,6 @@ mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod census;
     pub(crate) mod numbers;
-    pub(crate) mod testing;
 }
 
 use std::hash::Hash;
@@ -20,10 +19,10 @@ use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, FakeClock};
 
+use cache_core::__private::testing::{memory, validate};
 use common::bytes::held;
 use common::census::{Census, Token};
 use common::numbers::Numbers;
-use common::testing::{memory, validate};
 
 const TTL: Duration = Duration::from_secs(60);
 const MANY: u64 = 100_000;

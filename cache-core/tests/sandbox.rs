@@ -9,8 +9,6 @@
 mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod census;
-    #[allow(dead_code, reason = "other binaries use the rest")]
-    pub(crate) mod testing;
 }
 
 use std::collections::BTreeMap;
@@ -27,8 +25,8 @@ use seccompiler::{
     SeccompRule, apply_filter, apply_filter_all_threads,
 };
 
+use cache_core::__private::testing::validate;
 use common::census::{Census, Token};
-use common::testing::validate;
 
 const CASE: &str = "CASE_OF_THE_SANDBOX_TEST";
 /// Longer than any machine takes, for a process that has got stuck.

@@ -8,8 +8,8 @@ use cache_core::{Cache, RandomState};
 
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 thread_local! {
     static COMPARED: Cell<u64> = const { Cell::new(0) };

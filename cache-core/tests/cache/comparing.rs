@@ -18,8 +18,8 @@ use crate::common::ending::at_the_end_of_a_thread;
 use crate::common::hashers::Constant;
 use crate::common::panics::silence_panics_on_purpose;
 use crate::common::tasks::Polled;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 thread_local! {
     /// What the thread's comparisons do.

@@ -10,8 +10,8 @@ use cache_core::{Cache, CacheBuilder, FakeClock, RandomState};
 use super::support::{NANO, occurrences};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::numbers::Numbers;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// Counts a thread of a group as ended when it is dropped, even by a panic.
 struct Done<'a>(&'a AtomicUsize);

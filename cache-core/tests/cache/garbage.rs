@@ -9,8 +9,8 @@ use std::time::Duration;
 use cache_core::{Cache, CacheBuilder, FakeClock, RemovalCause};
 
 use crate::common::census::{Census, Token};
-use crate::common::testing::validate;
 use crate::common::threads::wait_until;
+use cache_core::__private::testing::validate;
 
 type Tokens = Cache<u64, Token>;
 type Builder = CacheBuilder<u64, Token>;

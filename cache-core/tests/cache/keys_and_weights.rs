@@ -10,7 +10,7 @@ use cache_core::{Cache, Equivalent, FakeClock};
 use super::support::NANO;
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{Log, TTL};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 /// A key in two parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -12,8 +12,8 @@ use cache_core::{Cache, RandomState};
 use crate::common::census::{Census, Token};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
-use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::{memory, validate};
 
 /// A key with a token, compared by its number.
 #[derive(Clone)]

@@ -16,8 +16,8 @@ use crate::common::configurations::{
 use crate::common::ending::at_the_end_of_a_thread;
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::silence_panics_on_purpose;
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::validate;
 
 thread_local! {
     /// Calls of listeners that run on this thread, and the most that there were at once.

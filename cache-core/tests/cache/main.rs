@@ -14,7 +14,6 @@ mod common {
     pub(crate) mod panics;
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod tasks;
-    pub(crate) mod testing;
     pub(crate) mod threads;
 }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::support::occurrences;
 use crate::common::hashers::{Constant, Identity, TestHasher};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 const TTL: u64 = 1000;
 const TTI: u64 = 1000 / 2;

@@ -17,8 +17,8 @@ use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::block_on;
-use crate::common::testing::{memory, validate};
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::{memory, validate};
 
 /// Must not be called.
 struct Uncalled;

@@ -11,7 +11,7 @@ use cache_core::{Cache, FakeClock};
 
 use crate::common::census::{Census, Token};
 use crate::common::panics::panics;
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 /// Panics when it is dropped, unless that would abort the process.
 struct Bomb(u64, #[allow(dead_code, reason = "it counts its own drop")] Token);

@@ -13,8 +13,8 @@ use crate::common::census::{Census, Token};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::block_on;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// What may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, Remova
 use crate::common::configurations::{Life, Log, Setup, Size, Subject, TTL, in_every_configuration};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
-use crate::common::testing::validate;
+use cache_core::__private::testing::{most_entries, validate};
 
 /// Returns the statistics without the load time, which is real time.
 fn counted<S: TestHasher>(subject: &Subject<u64, u64, S>) -> Stats {
@@ -192,7 +192,7 @@ fn a_capacity_beyond_the_maximum_of_entries_is_accepted() {
 fn evicts_at_the_most<S: TestHasher>(build: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>) {
     for most in [1, 100, 1000] {
         let log = Log::default();
-        let builder = build(Cache::builder()).__most_entries(most);
+        let builder = most_entries(build(Cache::builder()), most);
         let cache = builder.eviction_listener(log.listener()).build_with_hasher(S::default());
         // Each shard of a cache with weights has a quota of the number, rounded up.
         let shards = cache.policy().num_segments() as u64;

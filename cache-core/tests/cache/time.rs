@@ -9,8 +9,8 @@ use super::support::NANO;
 use crate::common::configurations::Log;
 use crate::common::numbers::Numbers;
 use crate::common::tasks::block_on;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);

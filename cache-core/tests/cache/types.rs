@@ -13,7 +13,7 @@ use cache_core::{
 };
 
 use crate::common::panics::{panics, silence_panics_on_purpose};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 fn whole_after_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
 fn shared<T: Send + Sync>() {}

@@ -7,7 +7,7 @@ use cache_core::{Cache, FakeClock};
 
 use crate::common::configurations::{Subject, TTL, every};
 use crate::common::hashers::{Constant, Identity, TestHasher};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 type Words<const N: usize> = [u64; N];
 

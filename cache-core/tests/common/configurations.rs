@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cache_core::{Cache, CacheBuilder, Expiry, FakeClock, RemovalCause};
 
 use super::hashers::TestHasher;
-use super::testing::validate;
+use cache_core::__private::testing::validate;
 
 /// How long an entry lives where a configuration lets entries die.
 pub(crate) const TTL: Duration = Duration::from_secs(60);

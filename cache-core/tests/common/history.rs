@@ -16,6 +16,7 @@ use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use cache_core::__private::testing::refresh;
 use cache_core::{Cache, Entry, Op};
 
 /// A call on the key.
@@ -109,7 +110,7 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::Refresh(value) => Some(cache.__refresh(key, || loaded(value), |value| Some(value))),
+        Action::Refresh(value) => Some(refresh(cache, key, || loaded(value))),
         Action::Upsert(value) => {
             let upsert = |old: Option<Entry<u64, u64>>| {
                 pause();

@@ -11,8 +11,8 @@ use super::two_threads::{nested_cycle_ends, run_both};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// Each of several threads loads its key and, when all have begun, asks for the next one's.
 fn cycle<S: TestHasher>(length: u64) {

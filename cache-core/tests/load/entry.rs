@@ -11,8 +11,8 @@ use crate::common::configurations::{Log, Subject, TTL, in_every_configuration};
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on, yield_once};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// A computation that counts.
 pub(crate) fn plus_one(old: Option<Entry<u64, u64>>) -> u64 {

@@ -6,8 +6,8 @@ use cache_core::{Cache, CompResult, Op, RandomState};
 use super::entry::plus_one;
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// Nothing was written to the key, so nothing may be lost: not for a condition that its entry does
 /// not meet, nor for a key that merely has the same hash.

@@ -9,8 +9,8 @@ use cache_core::{Cache, RandomState};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::history::{Action, History};
 use crate::common::numbers::Numbers;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 const THREADS: u64 = 4;
 const KEYS: usize = 2;

@@ -10,7 +10,6 @@ mod common {
     pub(crate) mod numbers;
     pub(crate) mod panics;
     pub(crate) mod tasks;
-    pub(crate) mod testing;
     pub(crate) mod threads;
 }
 

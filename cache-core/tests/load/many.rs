@@ -14,8 +14,8 @@ use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::validate;
 
 fn squares(missing: &[u64]) -> Vec<(u64, u64)> {
     missing.iter().map(|&key| (key, key * key)).collect()

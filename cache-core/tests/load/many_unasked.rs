@@ -14,8 +14,8 @@ use crate::common::hashers::{Constant, Identity, TestHasher};
 use crate::common::numbers::Numbers;
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::{memory, validate};
 use crate::common::threads::must_end;
+use cache_core::__private::testing::{memory, validate};
 
 fn is_stored<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     // Writes before the batch do not count.

@@ -14,8 +14,8 @@ use cache_core::{Cache, CompResult, Op, RandomState};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::block_on;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// As documented: so many levels of one key are too many.
 const MOST_LEVELS: u32 = 32;

@@ -10,8 +10,8 @@ use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::numbers::Numbers;
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 type Keyed<S> = Cache<Key, u32, S>;
 

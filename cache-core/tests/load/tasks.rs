@@ -15,8 +15,8 @@ use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled, block_on, yield_once};
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::validate;
 
 /// Runs a test on each runtime, and says which one it is.
 pub(crate) fn on_every_runtime(test: fn(Runtime)) {

@@ -12,8 +12,9 @@ use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::KeepError;
+use cache_core::__private::testing::{load_result, validate};
 
 const CALLERS: usize = 8;
 
@@ -188,7 +189,7 @@ fn waiters_for_an_error_that_is_not_shared_run_their_own_loaders_in_parallel() {
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    let given = cache.__load_result(crowd.key(1), load, cache_core::KeepError);
+                    let given = load_result(&cache, crowd.key(1), load, KeepError);
                     failures.fetch_add(usize::from(given.is_err()), SeqCst);
                 });
             }

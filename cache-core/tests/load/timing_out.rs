@@ -16,8 +16,8 @@ use super::nesting::text_of;
 use super::tasks::on_every_runtime;
 use super::wait_limit::with_wait_limit;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::{refresh, validate};
 
 /// A cache whose callers time out soon. No test says how long that takes.
 fn short_wait() -> CacheBuilder<u64, u64> {
@@ -311,7 +311,7 @@ fn hanging_refresh(cache: &Cache<u64, u64>) -> (thread::JoinHandle<u64>, mpsc::S
             begun.send(()).unwrap();
             ends.recv().unwrap()
         };
-        cache.__refresh(1, load, |value| Some(value))
+        refresh(&cache, 1, load)
     });
     begins.recv().unwrap();
     (refresh, end)

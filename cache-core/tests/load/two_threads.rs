@@ -5,8 +5,8 @@ use std::thread;
 
 use cache_core::Cache;
 
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// Runs both at once, each on a thread.
 pub(crate) fn run_both<A: Send, B: Send>(

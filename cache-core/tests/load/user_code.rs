@@ -17,8 +17,8 @@ use crate::common::configurations::Log;
 use crate::common::crowd::{Crowd, Key};
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 /// How a listener or a weigher reaches its own cache, as long as the tie lasts.
 struct Handle<K, V>(Arc<Mutex<Option<Cache<K, V>>>>);

@@ -14,8 +14,8 @@ use cache_core::{Cache, Op, Status};
 use super::wait_limit::with_wait_limit;
 use crate::common::panics::panics;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 #[test]
 fn a_waiter_that_is_dropped_frees_only_its_own_place() {

@@ -10,8 +10,8 @@ use cache_core::{Cache, FakeClock, cached, macro_caches};
 
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 thread_local! {
     /// What the bodies on this thread were asked for.

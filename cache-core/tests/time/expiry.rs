@@ -10,7 +10,7 @@ use cache_core::{Cache, CacheBuilder, Clock, Expiry, FakeClock, Tick};
 use super::timed::{NANO, Timed};
 use crate::common::hashers::Identity;
 use crate::common::panics::{panics, silence_panics_on_purpose};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -11,8 +11,8 @@ use cache_core::{Cache, Clock, RemovalCause};
 use super::timed::Timed;
 use crate::common::census::{Census, Token};
 use crate::common::panics::{panics, silence_panics_on_purpose};
-use crate::common::testing::validate;
 use crate::common::threads::wait_until;
+use cache_core::__private::testing::validate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

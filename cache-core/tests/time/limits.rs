@@ -11,7 +11,7 @@ use cache_core::{
 use super::timer::Timer;
 use crate::common::census::Census;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

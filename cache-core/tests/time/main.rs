@@ -10,7 +10,6 @@ mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod tasks;
     #[allow(dead_code, reason = "other binaries use the rest")]
-    pub(crate) mod testing;
     pub(crate) mod threads;
 }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::common::hashers::{Identity, TestHasher};
 use crate::common::panics::{panics, silence_panics_on_purpose};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 const TTL: u64 = 60;
 const REFRESH: u64 = 20;

@@ -12,8 +12,8 @@ use cache_core::{Cache, CacheBuilder, FakeClock, Job, LoadingCache, Status};
 use crate::common::census::{Census, Token};
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled, block_on};
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::validate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use super::limits::{
 use crate::common::census::Token;
 use crate::common::panics::{panics, silence_panics_on_purpose};
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 #[test]
 fn the_rest_of_a_load_is_polled_by_the_task_that_waits_for_it() {

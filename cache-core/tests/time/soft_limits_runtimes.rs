@@ -12,8 +12,8 @@ use cache_core::{FutureJob, Job, Spawn, Status};
 
 use super::limits::{OLD, Queue, Setting, setting};
 use crate::common::tasks::Gate;
-use crate::common::testing::validate;
 use crate::common::threads::{must_end, wait_until};
+use cache_core::__private::testing::validate;
 
 /// A thread cannot poll the rest. So it waits for tasks that can, and is served when there are
 /// none.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, FakeClock};
 
-use crate::common::testing::validate;
+use cache_core::__private::testing::validate;
 
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
 

@@ -8,8 +8,8 @@ use cache_core::{Cache, FakeClock, Job, LoadError, LoadTimeouts, Status};
 
 use super::timer::Timer;
 use crate::common::tasks::{Gate, Polled};
-use crate::common::testing::validate;
 use crate::common::threads::must_end;
+use cache_core::__private::testing::validate;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
