@@ -7,9 +7,9 @@
 
 use std::collections::HashSet;
 
-use super::due::Due;
-use super::limbo::{BATCH, Garbage};
 use super::meta::{Nodes, State};
+use super::reclaim::due::Due;
+use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::{Class, Region, Visit};
 use super::reserved::{Completed, Reserved};
 use super::slab::Slab;

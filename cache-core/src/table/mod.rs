@@ -50,22 +50,18 @@
 #![allow(unsafe_code)]
 
 mod alloc;
-mod barrier;
 mod collect;
-mod due;
 mod entry;
-mod epoch;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod group;
-mod limbo;
 mod lock_key;
 mod locked;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod meta;
-mod notes;
 mod notices;
+mod reclaim;
 mod region;
 mod reserved;
 mod segments;
@@ -76,13 +72,7 @@ mod tests;
 mod times;
 mod writer;
 
-use self::collect::Sweeper;
-pub(crate) use self::due::Due;
 pub(crate) use self::entry::EntryRef;
-use self::epoch::Epoch;
-pub(crate) use self::epoch::EpochGuard;
-pub(crate) use self::limbo::Live;
-use self::limbo::{Limbo, Limits, SWEEP};
 pub(crate) use self::lock_key::Retries;
 pub(crate) use self::locked::Locked;
 #[cfg(test)]
@@ -90,6 +80,12 @@ pub(crate) use self::meta::{Links, MAX_USES};
 pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
 use self::notices::Deferred;
 pub(crate) use self::notices::Notices;
+pub(crate) use self::reclaim::due::Due;
+pub(crate) use self::reclaim::epoch::EpochGuard;
+use self::reclaim::epoch::{Epoch, Reader};
+pub(crate) use self::reclaim::limbo::Live;
+use self::reclaim::limbo::{Limbo, Limits, SWEEP};
+use self::reclaim::sweeper::Sweeper;
 pub(crate) use self::region::entries_for_groups;
 use self::region::{Class, Region, RegionWord, Visit};
 pub(crate) use self::reserved::{Reserved, SharedSlot};
@@ -241,7 +237,7 @@ impl<K, V, X> Table<K, V, X> {
                 + self.regions.iter().map(|word| word.load().bytes()).sum::<usize>(),
             bookkeeping: columns + writers + self.limbo.bytes(),
             shards: self.shards.len() * size_of::<Padded<Mutex<Core<X>>>>(),
-            threads: self.epoch.readers().count() * size_of::<epoch::Reader>(),
+            threads: self.epoch.readers().count() * size_of::<Reader>(),
         }
     }
 

@@ -10,9 +10,9 @@
 //! for the next block that comes.
 
 use super::Table;
-use super::due::Due;
-use super::limbo::{Garbage, SWEEP};
 use super::meta::{NIL, Nodes, State};
+use super::reclaim::due::Due;
+use super::reclaim::limbo::{Garbage, SWEEP};
 use super::region::{Class, Region};
 use super::slab::Slab;
 
