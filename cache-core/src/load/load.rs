@@ -239,7 +239,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// # Panics
     /// See [`Retries::again`].
     pub(crate) fn meet<'p>(
-        &self,
+        &'p self,
         guard: &'p StoreGuard<'_, K, V>,
         Hashed { hash, key }: Hashed<&K>,
         seek: Seek,

@@ -33,6 +33,9 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::util::sync::Padded;
+
 mod lock;
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
@@ -115,7 +118,7 @@ impl<T: Send> Part for Global<T> {
 
 static PARTS: Mutex<Vec<&'static dyn Part>> = Mutex::new(Vec::new());
 
-/// The locks of a cache.
+/// Locks of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait Locks {
     /// Has all locks of this level stand still.
@@ -123,6 +126,21 @@ pub(crate) trait Locks {
     /// # Safety
     /// As of [`StandStill::go_on`].
     unsafe fn go_on(&self, in_child: bool);
+}
+
+/// The locks of a cache's shards.
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<T: Send> Locks for Box<[Padded<OuterMutex<T>>]> {
+    fn stand_still(&self, level: Level) {
+        if level == Level::Outer {
+            self.iter().for_each(|lock| lock.stand_still());
+        }
+    }
+
+    unsafe fn go_on(&self, in_child: bool) {
+        // SAFETY: the caller's promise.
+        self.iter().for_each(|lock| unsafe { lock.go_on(in_child) });
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,10 +152,20 @@ pub(crate) enum Level {
 /// Shows that the process has one thread, which holds no lock.
 pub(crate) struct Alone(());
 
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl Alone {
+    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock.
+    pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
+        // SAFETY: there is no other thread, and this one holds no lock.
+        visit(unsafe { &mut *lock.data_ptr() });
+    }
+}
+
 /// What stands still while the process forks: a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait Stands: Send + Sync {
-    fn locks(&self) -> &dyn Locks;
+    /// Its locks, first the inner ones.
+    fn locks(&self) -> [&dyn Locks; 2];
     /// In the child. Runs no code of the user's.
     fn after_fork(&self, alone: &Alone);
 }
@@ -325,7 +353,7 @@ extern "C" fn prepare() {
     // One level after the other: the holder of an outer lock must still get the inner ones.
     for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
         set_forking(number);
-        caches.each(|cache| cache.locks().stand_still(level));
+        caches.each(|cache| cache.locks().iter().for_each(|locks| locks.stand_still(level)));
     }
     std::mem::forget(caches);
     let parts = PARTS.lock();
@@ -367,9 +395,14 @@ unsafe fn release(in_child: bool) {
         // finds it.
         caches.choose();
     }
-    // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them that
-    // was still being made then: nobody holds its locks either, see `RawLock::stand_aside`.
-    caches.each(|cache| unsafe { cache.locks().go_on(in_child) });
+    caches.each(|cache| {
+        for locks in cache.locks() {
+            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them
+            // that was still being made then: nobody holds its locks either, see
+            // `RawLock::stand_aside`.
+            unsafe { locks.go_on(in_child) };
+        }
+    });
     set_forking(0);
     if in_child {
         caches.each(|cache| cache.after_fork(&Alone(())));

@@ -11,8 +11,8 @@ where
     V: Send + Sync,
     S: Send + Sync,
 {
-    fn locks(&self) -> &dyn crate::util::fork::Locks {
-        &self.store.table
+    fn locks(&self) -> [&dyn crate::util::fork::Locks; 2] {
+        self.store.locks()
     }
 
     fn after_fork(&self, alone: &crate::util::fork::Alone) {

@@ -3,9 +3,9 @@
 /// Slots that one call can drop at once.
 const AT_ONCE: usize = 4;
 
-/// Duties of a call, noted by [`Locked::unlock`](crate::table::Locked::unlock): first, while the thread is
-/// still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then, when it is not,
-/// [`Table::collect_due`](crate::table::Table::collect_due).
+/// Duties of a call, noted by [`Writer::end_call`](crate::table::Writer::end_call): first, while the
+/// thread is still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then, when it
+/// is not, a step of collection.
 #[derive(Default)]
 pub(crate) struct Due {
     /// Garbage was sealed: a step of collection.
@@ -20,6 +20,11 @@ impl Due {
     /// A step of collection.
     pub(crate) fn collection() -> Self {
         Due { collect: true, ..Due::default() }
+    }
+
+    /// Returns `true` if it is the call's turn to look after other shards.
+    pub(crate) fn is_turn_to_sweep(&self) -> bool {
+        self.sweep
     }
 
     #[inline]
