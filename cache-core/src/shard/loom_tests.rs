@@ -2,17 +2,16 @@
 
 use loom::sync::Arc;
 
-use super::super::{
-    Class, ColumnSet, Due, EntryRef, Guard, Locked, Reserved, Retries, SharedSlot, Table,
-    TableConfig, Times,
-};
-use super::{Tracked, model, spawn};
+use super::shard::Shard;
+use super::testing::{Bare, config};
+use crate::table::loom_tests::{Tracked, model, spawn};
+use crate::table::{Due, EntryRef, Guard, Reserved, SMALLEST_REGION, SharedSlot, TableConfig};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
 /// A key or a value of the table.
 type Word = Tracked;
-type Tested = Table<Word, Word, ()>;
+type Tested = Bare<Word, Word>;
 
 /// A table that holds these keys, each with ten times itself as its value.
 fn table(keys: &[u64]) -> Arc<Tested> {
@@ -20,20 +19,8 @@ fn table(keys: &[u64]) -> Arc<Tested> {
 }
 
 fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
-    let plan = TableConfig {
-        shards,
-        entries: Some(8),
-        weight: None,
-        initial,
-        threads: 4,
-        columns: ColumnSet::default(),
-    };
-    let table = Arc::new(Table::new(plan, |_| ()));
-    let guard = table.pin();
-    for &key in keys {
-        store(&guard, key, 10 * key);
-    }
-    drop(guard);
+    let table = Arc::new(Bare::new(TableConfig { entries: Some(8), initial, ..config(shards) }));
+    keys.iter().for_each(|&key| store(&table, key, 10 * key));
     table
 }
 
@@ -45,34 +32,30 @@ fn value_of(entry: EntryRef<'_, Word, Word>) -> u64 {
     entry.value().get()
 }
 
-fn find(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
+fn find(guard: &Guard<'_, Word, Word>, key: u64) -> Option<u64> {
     find_at(guard, HASH, key)
 }
 
-fn find_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64) -> Option<u64> {
+fn find_at(guard: &Guard<'_, Word, Word>, hash: KeyHash, key: u64) -> Option<u64> {
     guard.find(hash, |other| other.get() == key).map(value_of)
 }
 
-fn store(guard: &Guard<'_, Word, Word, ()>, key: u64, value: u64) {
-    store_at(guard, HASH, key, value);
+fn store(table: &Tested, key: u64, value: u64) {
+    store_at(table, HASH, key, value);
 }
 
-fn store_at(guard: &Guard<'_, Word, Word, ()>, hash: KeyHash, key: u64, value: u64) {
-    let (mut locked, found) =
-        guard.lock_key(hash, |other| other.get() == key, &Retries::new(guard));
-    let slot = locked.reserve(hash, Word::new(key));
-    let slot = locked.complete(slot, Word::new(value), 1, &Times::TIMELESS);
-    match found {
-        Some(old) => _ = locked.replace(old, slot),
-        None => _ = locked.publish(slot),
-    }
+fn store_at(table: &Tested, hash: KeyHash, key: u64, value: u64) {
+    let guard = table.pin();
+    let (mut shard, found) = table.lock_key(&guard, hash, |other| other.get() == key);
+    let slot = shard.reserve(hash, Word::new(key));
+    shard.put(slot, Word::new(value), found);
 }
 
-fn remove(guard: &Guard<'_, Word, Word, ()>, key: u64) -> Option<u64> {
-    let (mut locked, found) =
-        guard.lock_key(HASH, |other| other.get() == key, &Retries::new(guard));
-    let entry = found.map(|id| locked.unlink(id));
-    drop(locked);
+fn remove(table: &Tested, key: u64) -> Option<u64> {
+    let guard = table.pin();
+    let (mut shard, found) = table.lock_key(&guard, HASH, |other| other.get() == key);
+    let entry = found.map(|id| shard.unlink(id));
+    drop(shard);
     entry.map(value_of)
 }
 
@@ -81,7 +64,7 @@ fn collect(table: &Tested) {
 }
 
 /// Runs `reads` on one thread beside `writes` on another, after which the garbage is collected.
-fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word, ()>), writes: fn(&Tested)) {
+fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word>), writes: fn(&Tested)) {
     model(move || {
         let table = table(keys);
         let reader = {
@@ -92,8 +75,8 @@ fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word, ()>), writes: f
         collect(&table);
         reader.join().unwrap();
         collect(&table);
-        assert_eq!(table.garbage(), 0, "with no reader left all is free");
-        table.pin().lock(0).validate();
+        assert_eq!(table.table.garbage(), 0, "with no reader left all is free");
+        table.validate();
     });
 }
 
@@ -103,13 +86,13 @@ fn table_first_entry_of_a_second_shard() {
     const OTHER: KeyHash = KeyHash(HASH.0 | 1 << 32);
     model(|| {
         let table = table_of(2, 1, &[1]);
-        assert_eq!(remove(&table.pin(), 1), Some(10));
+        assert_eq!(remove(&table, 1), Some(10));
         collect(&table);
         let reader = {
             let table = Arc::clone(&table);
             spawn(1, move || assert!(matches!(find_at(&table.pin(), OTHER, 2), None | Some(20))))
         };
-        store_at(&table.pin(), OTHER, 2, 20);
+        store_at(&table, OTHER, 2, 20);
         reader.join().unwrap();
         assert_eq!(find_at(&table.pin(), OTHER, 2), Some(20));
     });
@@ -118,7 +101,7 @@ fn table_first_entry_of_a_second_shard() {
 /// With a full group, which later entries of the same hash pass by.
 fn beside_in_a_full_group(
     keys: std::ops::RangeInclusive<u64>,
-    reads: fn(&Guard<'_, Word, Word, ()>),
+    reads: fn(&Guard<'_, Word, Word>),
     writes: fn(&Tested),
 ) {
     model(move || {
@@ -129,7 +112,7 @@ fn beside_in_a_full_group(
         };
         writes(&table);
         reader.join().unwrap();
-        table.pin().lock(0).validate();
+        table.validate();
     });
 }
 
@@ -139,8 +122,8 @@ fn table_group_fills_and_overflows_behind_a_reader() {
         1..=11,
         |guard| assert!(matches!(find(guard, 12), None | Some(120))),
         |table| {
-            store(&table.pin(), 12, 120);
-            store(&table.pin(), 13, 130);
+            store(table, 12, 120);
+            store(table, 13, 130);
         },
     );
 }
@@ -151,8 +134,8 @@ fn table_overflow_is_counted_down_behind_a_reader() {
         1..=14,
         |guard| assert_eq!(find(guard, 14), Some(140)),
         |table| {
-            remove(&table.pin(), 13);
-            remove(&table.pin(), 1);
+            remove(table, 13);
+            remove(table, 1);
         },
     );
 }
@@ -163,7 +146,7 @@ fn table_first_entry_against_a_reader() {
     beside(
         &[],
         |guard| assert!(matches!(find(guard, 1), Some(10) | None)),
-        |table| store(&table.pin(), 1, 10),
+        |table| store(table, 1, 10),
     );
 }
 
@@ -172,7 +155,7 @@ fn table_update_is_never_a_miss() {
     beside(
         &[1],
         |guard| assert!(matches!(find(guard, 1), Some(10 | 11))),
-        |table| store(&table.pin(), 1, 11),
+        |table| store(table, 1, 11),
     );
 }
 
@@ -184,7 +167,7 @@ fn table_updates_are_seen_in_their_order() {
             let values = (find(guard, 1), find(guard, 1));
             assert!(matches!(values, (Some(10), Some(10 | 11)) | (Some(11), Some(11))));
         },
-        |table| store(&table.pin(), 1, 11),
+        |table| store(table, 1, 11),
     );
 }
 
@@ -195,9 +178,9 @@ fn table_slots_are_reused_behind_readers() {
         &[1],
         |guard| assert!(matches!(find(guard, 1), Some(10 | 11))),
         |table| {
-            store(&table.pin(), 1, 11);
+            store(table, 1, 11);
             collect(table);
-            store(&table.pin(), 2, 20);
+            store(table, 2, 20);
         },
     );
 }
@@ -210,7 +193,7 @@ fn table_remove_against_a_reader() {
             assert!(matches!(find(guard, 1), Some(10) | None));
             assert_eq!(find(guard, 2), Some(20), "its neighbour stays");
         },
-        |table| assert_eq!(remove(&table.pin(), 1), Some(10)),
+        |table| assert_eq!(remove(&table, 1), Some(10)),
     );
 }
 
@@ -229,9 +212,9 @@ fn table_remove_and_store_again() {
             ));
         },
         |table| {
-            remove(&table.pin(), 1);
+            remove(table, 1);
             collect(table);
-            store(&table.pin(), 1, 11);
+            store(table, 1, 11);
         },
     );
 }
@@ -246,9 +229,9 @@ fn table_lane_and_slot_become_another_keys() {
             assert!(matches!(find(guard, 2), Some(20) | None));
         },
         |table| {
-            remove(&table.pin(), 1);
+            remove(table, 1);
             collect(table);
-            store(&table.pin(), 2, 20);
+            store(table, 2, 20);
         },
     );
 }
@@ -257,8 +240,8 @@ fn table_lane_and_slot_become_another_keys() {
 fn table_grows_behind_a_reader() {
     const KEYS: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
     // As many as the smallest region takes before it grows.
-    let keys = &KEYS[..Class::SMALLEST.entries()];
-    beside(keys, |guard| assert_eq!(find(guard, 1), Some(10)), |table| store(&table.pin(), 9, 90));
+    let keys = &KEYS[..SMALLEST_REGION];
+    beside(keys, |guard| assert_eq!(find(guard, 1), Some(10)), |table| store(table, 9, 90));
 }
 
 #[test]
@@ -272,7 +255,7 @@ fn table_is_emptied_behind_a_reader() {
         |table| {
             let guard = table.pin();
             let mut left = 0;
-            guard.lock(0).detach(|| ()).finish(|entry| left += value_of(entry));
+            table.lock(&guard, 0).detach(|_| ()).finish(|entry| left += value_of(entry));
             assert_eq!(left, 30);
             assert_eq!(find(&guard, 1), None);
         },
@@ -288,7 +271,7 @@ fn table_walk_against_an_update() {
             guard.for_each(0, |entry| sum += value_of(entry));
             assert!(matches!(sum, 30 | 31));
         },
-        |table| store(&table.pin(), 1, 11),
+        |table| store(table, 1, 11),
     );
 }
 
@@ -303,18 +286,17 @@ fn both(keys: &'static [u64], writes: [fn(&Tested); 2], left: fn(Option<u64>)) {
         writes[1](&table);
         other.join().unwrap();
         collect(&table);
-        assert_eq!(table.garbage(), 0);
+        assert_eq!(table.table.garbage(), 0);
         let guard = table.pin();
         left(find(&guard, 1));
-        let locked = guard.lock(0);
-        locked.validate();
-        assert!(locked.entries() <= 1, "one key has one entry");
+        table.validate();
+        assert!(table.lock(&guard, 0).entries() <= 1, "one key has one entry");
     });
 }
 
 #[test]
 fn table_two_writers_insert_one_key() {
-    both(&[], [|table| store(&table.pin(), 1, 11), |table| store(&table.pin(), 1, 12)], |value| {
+    both(&[], [|table| store(table, 1, 11), |table| store(table, 1, 12)], |value| {
         assert!(matches!(value, Some(11 | 12)))
     });
 }
@@ -325,9 +307,9 @@ fn table_two_writers_update_one_key() {
     both(
         &[1],
         [
-            |table| store(&table.pin(), 1, 11),
+            |table| store(table, 1, 11),
             |table| {
-                store(&table.pin(), 1, 12);
+                store(table, 1, 12);
                 collect(table);
             },
         ],
@@ -340,9 +322,9 @@ fn table_update_against_remove() {
     both(
         &[1],
         [
-            |table| store(&table.pin(), 1, 11),
+            |table| store(table, 1, 11),
             |table| {
-                assert!(matches!(remove(&table.pin(), 1), Some(10 | 11)));
+                assert!(matches!(remove(table, 1), Some(10 | 11)));
                 collect(table);
             },
         ],
@@ -352,10 +334,10 @@ fn table_update_against_remove() {
 
 /// The key of a running load is compared, without a lock, while its leader ends the load as `end`
 /// says and the slot is collected.
-fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
+fn compare_beside(end: fn(&mut Shard<'_, Word, Word>, Reserved)) {
     model(move || {
         let table = table(&[]);
-        let slot = table.pin().lock(0).reserve(HASH, Word::new(1));
+        let slot = table.lock(&table.pin(), 0).reserve(HASH, Word::new(1));
         let slot = Arc::new(SharedSlot::new(slot));
         let other = {
             let (table, slot) = (Arc::clone(&table), Arc::clone(&slot));
@@ -368,7 +350,7 @@ fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
         };
         let guard = table.pin();
         let taken = slot.take().expect("it was not taken before");
-        end(&mut guard.lock(0), taken);
+        end(&mut table.lock(&guard, 0), taken);
         drop(guard);
         assert!(slot.take().is_none());
         collect(&table);
@@ -378,26 +360,24 @@ fn compare_beside(end: fn(&mut Locked<'_, Word, Word, ()>, Reserved)) {
 
 #[test]
 fn table_reserved_key_outlives_its_reservation() {
-    compare_beside(|locked, slot| locked.abandon(slot));
+    compare_beside(|shard, slot| shard.abandon(slot));
 }
 
 /// The value is removed again at once.
 #[test]
 fn table_reserved_key_outlives_its_publication() {
-    compare_beside(|locked, slot| {
-        let slot = locked.complete(slot, Word::new(10), 1, &Times::TIMELESS);
-        let id = slot.id();
-        locked.publish(slot);
-        locked.unlink(id);
+    compare_beside(|shard, slot| {
+        let id = shard.put(slot, Word::new(10), None);
+        shard.unlink(id);
     });
 }
 
 /// Removes the key 1 and drops it at once, if nobody can be looking.
 fn remove_at_once(table: &Tested) {
     let (guard, mut due, mut panics) = (table.pin(), Due::default(), DeferredPanic::default());
-    let (mut locked, found) = guard.lock_key(HASH, |other| other.get() == 1, &Retries::new(&guard));
-    locked.unlink(found.expect("it is there"));
-    locked.unlock(&mut due);
+    let (mut shard, found) = table.lock_key(&guard, HASH, |other| other.get() == 1);
+    shard.unlink(found.expect("it is there"));
+    shard.unlock(&mut due);
     guard.drop_retired(&due, &mut panics);
 }
 
@@ -432,14 +412,14 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
         remove_at_once(&table);
         other.join().unwrap();
         collect(&table);
-        assert_eq!(table.garbage(), 0);
-        table.pin().lock(0).validate();
+        assert_eq!(table.table.garbage(), 0);
+        table.validate();
     });
 }
 
 /// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
 fn give_back(table: &Tested) {
-    table.pin().lock(0).shrink();
+    table.lock(&table.pin(), 0).shrink_table();
     collect(table);
 }
 
@@ -450,10 +430,10 @@ fn table_segment_is_freed_and_added_again_behind_a_reader() {
         &[1],
         |guard| assert!(matches!(find(guard, 1), Some(10 | 11) | None)),
         |table| {
-            remove(&table.pin(), 1);
+            remove(table, 1);
             collect(table);
             give_back(table);
-            store(&table.pin(), 1, 11);
+            store(table, 1, 11);
         },
     );
 }
@@ -463,12 +443,12 @@ fn table_segment_is_freed_and_added_again_behind_a_reader() {
 fn table_segment_is_freed_without_readers() {
     model(|| {
         let table = table(&[1]);
-        assert!(table.bytes().slots > 0);
-        remove(&table.pin(), 1);
+        assert!(table.table.bytes().slots > 0);
+        remove(&table, 1);
         collect(&table);
         give_back(&table);
-        assert_eq!(table.bytes().slots, 0);
-        store(&table.pin(), 1, 11);
+        assert_eq!(table.table.bytes().slots, 0);
+        store(&table, 1, 11);
         assert_eq!(find(&table.pin(), 1), Some(11));
     });
 }

@@ -1,26 +1,14 @@
-//! The table alone: against a naive map, with hostile hashes, under threads.
+//! The table and its locks: against a naive map, with hostile hashes, under threads.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
-use super::*;
+use super::testing::{Bare, config};
+use crate::table::{Due, Guard, Live, TableConfig};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
-
-type Small<K, V> = Table<K, V, ()>;
-
-fn plan(shards: usize) -> TableConfig {
-    TableConfig {
-        shards,
-        entries: None,
-        weight: None,
-        initial: 0,
-        threads: 4,
-        columns: ColumnSet::default(),
-    }
-}
 
 /// A hash that depends on the key only as far as `bits` says.
 fn hash_of(key: u64, bits: u32) -> u64 {
@@ -29,48 +17,39 @@ fn hash_of(key: u64, bits: u32) -> u64 {
     if bits == 64 { spread } else { spread & ((1 << bits) - 1) }
 }
 
-fn put<K: Eq, V>(table: &Small<K, V>, hash: u64, key: K, value: V) {
+fn put<K: Eq, V>(table: &Bare<K, V>, hash: u64, key: K, value: V) {
     let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = guard.lock_key(hash, |other| *other == key, &Retries::new(&guard));
+    let (mut shard, found) = table.lock_key(&guard, hash, |other| *other == key);
     let slot = shard.reserve(hash, key);
-    let slot = shard.complete(slot, value, 1, &Times::TIMELESS);
-    match found {
-        Some(old) => _ = shard.replace(old, slot),
-        None => _ = shard.publish(slot),
-    }
+    shard.put(slot, value, found);
     shard.unlock(&mut due);
     end(table, guard, &due);
 }
 
 /// What a call does when it has released its locks.
-fn end<K, V>(table: &Small<K, V>, guard: Guard<'_, K, V, ()>, due: &Due) {
+fn end<K, V>(table: &Bare<K, V>, guard: Guard<'_, K, V>, due: &Due) {
     let mut panics = DeferredPanic::default();
     guard.drop_retired(due, &mut panics);
     if !due.is_empty() {
-        table.collect_due(due, Live::Entries(0), &mut panics);
+        table.shards.collect_due(&table.table, due, Live::Entries(0), &mut panics);
     }
     panics.resume();
 }
 
-fn take<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+fn take<K: Eq, V: Clone>(table: &Bare<K, V>, hash: u64, key: &K) -> Option<V> {
     let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
-    let (mut shard, found) = guard.lock_key(hash, |other| other == key, &Retries::new(&guard));
+    let (mut shard, found) = table.lock_key(&guard, hash, |other| other == key);
     let value = found.map(|id| shard.unlink(id).value().clone());
     shard.unlock(&mut due);
     end(table, guard, &due);
     value
 }
 
-fn look<K: Eq, V: Clone>(table: &Small<K, V>, hash: u64, key: &K) -> Option<V> {
+fn look<K: Eq, V: Clone>(table: &Bare<K, V>, hash: u64, key: &K) -> Option<V> {
     let hash = KeyHash(hash);
     table.pin().find(hash, |other| other == key).map(|entry| entry.value().clone())
-}
-
-fn validate<K, V>(table: &Small<K, V>) {
-    let guard = table.pin();
-    (0..table.shards()).for_each(|shard| guard.lock(shard).validate());
 }
 
 struct Random(u64);
@@ -120,7 +99,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
     for (bits, shards, keys) in [(64, 4, 3000), (64, 1, 40), (8, 1, 300), (0, 1, 60), (40, 2, 500)]
     {
         let alive = AtomicI64::new(0);
-        let table: Small<Counted<'_>, Counted<'_>> = Table::new(plan(shards), |_| ());
+        let table: Bare<Counted<'_>, Counted<'_>> = Bare::new(config(shards));
         let mut model = HashMap::new();
         let mut random = Random(0x1234_5678_9abc_def1 + u64::from(bits));
         for step in 0..20_000 {
@@ -138,12 +117,12 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
                 _ => assert_eq!(look(&table, hash, &by).map(|v| v.1), model.get(&key).copied()),
             }
             if step % 997 == 0 {
-                validate(&table);
+                table.validate();
             }
         }
-        validate(&table);
+        table.validate();
         table.collect_all(&mut DeferredPanic::default());
-        assert_eq!(table.garbage(), 0);
+        assert_eq!(table.table.garbage(), 0);
         assert_eq!(alive.load(Relaxed), 2 * model.len() as i64, "a key and a value for each entry");
         drop(table);
         assert_eq!(alive.load(Relaxed), 0, "nothing leaks, nothing is dropped twice");
@@ -152,14 +131,14 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
 
 #[test]
 fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
-    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, u64> = Bare::new(config(1));
     for key in 0..1000 {
         put(&table, hash_of(key, 64), key, key);
     }
     let guard = table.pin();
     let seen_before = guard.find(KeyHash(hash_of(7, 64)), |key| *key == 7).expect("it is there");
-    let detached = guard.lock(0).detach(|| ());
-    assert_eq!(guard.lock(0).entries(), 0);
+    let detached = table.lock(&guard, 0).detach(|_| ());
+    assert_eq!(table.lock(&guard, 0).entries(), 0);
     assert_eq!(look(&table, hash_of(7, 64), &7), None);
     put(&table, hash_of(7, 64), 7, 700);
     let mut shown = Vec::new();
@@ -168,62 +147,62 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     assert_eq!(shown, (0..1000).collect::<Vec<_>>());
     assert_eq!(*seen_before.value(), 7, "the pin columns what it has seen");
     drop(guard);
-    validate(&table);
+    table.validate();
     table.collect_all(&mut DeferredPanic::default());
     assert_eq!(look(&table, hash_of(7, 64), &7), Some(700));
-    assert_eq!(table.pin().lock(0).entries(), 1);
+    assert_eq!(table.lock(&table.pin(), 0).entries(), 1);
 }
 
 #[test]
 fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
     let alive = AtomicI64::new(0);
-    let table: Small<u64, Counted<'_>> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, Counted<'_>> = Bare::new(config(1));
     for key in 0..100 {
         put(&table, hash_of(key, 64), key, Counted::new(&alive, key));
     }
     let guard = table.pin();
-    drop(guard.lock(0).detach(|| ()));
+    drop(table.lock(&guard, 0).detach(|_| ()));
     drop(guard);
     table.collect_all(&mut DeferredPanic::default());
     assert_eq!(alive.load(Relaxed), 0);
-    validate(&table);
+    table.validate();
 }
 
 #[test]
 fn a_shard_without_entries_has_no_region() {
-    let table: Small<u64, u64> = Table::new(plan(3), |_| ());
-    let regions = || table.bytes().regions;
+    let table: Bare<u64, u64> = Bare::new(config(3));
+    let regions = || table.table.bytes().regions;
     for round in 0..3 {
-        assert_eq!(regions(), 3 * size_of::<RegionWord>());
+        assert_eq!(regions(), 3 * size_of::<usize>());
         assert_eq!(look(&table, hash_of(1, 64), &1), None);
-        validate(&table);
+        table.validate();
         (0..100).for_each(|key| put(&table, hash_of(key, 64), key, round));
         assert!((0..100).all(|key| look(&table, hash_of(key, 64), &key) == Some(round)));
         assert!(regions() > 100 * 4);
-        validate(&table);
+        table.validate();
         let guard = table.pin();
         if round == 1 {
-            (0..3).for_each(|shard| drop(guard.lock(shard).detach(|| ())));
+            (0..3).for_each(|shard| drop(table.lock(&guard, shard).detach(|_| ())));
         } else {
             (0..100).for_each(|key| _ = take(&table, hash_of(key, 64), &key));
-            (0..3).for_each(|shard| _ = guard.lock(shard).shrink());
+            (0..3).for_each(|shard| table.lock(&guard, shard).shrink_table());
         }
-        validate(&table);
+        table.validate();
         drop(guard);
         table.collect_all(&mut DeferredPanic::default());
     }
     // One that was laid out for entries keeps the room for them.
-    let table: Small<u64, u64> = Table::new(TableConfig { initial: 500, ..plan(1) }, |_| ());
-    let laid_out = table.bytes().regions;
+    let table: Bare<u64, u64> = Bare::new(TableConfig { initial: 500, ..config(1) });
+    let laid_out = table.table.bytes().regions;
     put(&table, hash_of(1, 64), 1, 1);
     take(&table, hash_of(1, 64), &1);
-    table.pin().lock(0).shrink();
-    assert!(laid_out > 500 * 4 && table.bytes().regions == laid_out);
+    table.lock(&table.pin(), 0).shrink_table();
+    assert!(laid_out > 500 * 4 && table.table.bytes().regions == laid_out);
 }
 
 #[test]
 fn a_pinned_reader_delays_memory_and_nobody() {
-    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, u64> = Bare::new(config(1));
     put(&table, hash_of(1, 64), 1, 1);
     let guard = table.pin();
     let entry = guard.find(KeyHash(hash_of(1, 64)), |key| *key == 1).expect("it is there");
@@ -232,27 +211,27 @@ fn a_pinned_reader_delays_memory_and_nobody() {
     }
     table.collect_all(&mut DeferredPanic::default());
     assert_eq!((*entry.key(), *entry.value()), (1, 1));
-    assert!(table.garbage() > 0);
+    assert!(table.table.garbage() > 0);
     drop(guard);
     table.collect_all(&mut DeferredPanic::default());
-    assert_eq!(table.garbage(), 0);
-    validate(&table);
+    assert_eq!(table.table.garbage(), 0);
+    table.validate();
 }
 
 #[test]
 fn slots_are_reused_once_nobody_is_pinned() {
-    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, u64> = Bare::new(config(1));
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
     table.collect_all(&mut DeferredPanic::default());
-    let slots = table.bytes().slots / size_of::<slot::Slot<u64, u64>>();
+    let slots = table.table.bytes().slots / (16 + 2 * size_of::<u64>());
     assert!(slots <= 1024, "{slots} slots for 50 entries");
 }
 
 #[test]
 fn eq_that_panics_leaves_everything_whole() {
-    let table: Small<u64, u64> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, u64> = Bare::new(config(1));
     for key in 0..50 {
         put(&table, 5, key, key);
     }
@@ -265,14 +244,14 @@ fn eq_that_panics_leaves_everything_whole() {
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let guard = table.pin();
-            let _ = guard.lock_key(KeyHash(5), fussy, &Retries::new(&guard)).1;
+            let _ = table.lock_key(&guard, KeyHash(5), fussy).1;
         }));
         assert!(attempt.is_err());
-        validate(&table);
+        table.validate();
     }
-    let stamp = table.epoch.stamp();
-    table.epoch.advance();
-    assert!(table.epoch.is_free(stamp), "no pin was left behind");
+    let stamp = table.table.epoch().stamp();
+    table.table.epoch().advance();
+    assert!(table.table.epoch().is_free(stamp), "no pin was left behind");
 }
 
 #[test]
@@ -284,57 +263,51 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
         }
     }
     let alive = AtomicI64::new(0);
-    let table: Table<u64, Bomb<'_>, ()> = Table::new(plan(1), |_| ());
+    let table: Bare<u64, Bomb<'_>> = Bare::new(config(1));
     for key in 0..64 {
         let guard = table.pin();
-        let (mut shard, _) =
-            guard.lock_key(KeyHash(hash_of(key, 64)), |other| *other == key, &Retries::new(&guard));
-        let slot = shard.reserve(KeyHash(hash_of(key, 64)), key);
+        let hash = KeyHash(hash_of(key, 64));
+        let (mut shard, _) = table.lock_key(&guard, hash, |other| *other == key);
+        let slot = shard.reserve(hash, key);
         let bomb = Bomb(Counted::new(&alive, key), key % 7 == 0);
-        let slot = shard.complete(slot, bomb, 1, &Times::TIMELESS);
-        let id = slot.id();
-        shard.publish(slot);
+        let id = shard.put(slot, bomb, None);
         shard.unlink(id);
     }
     let mut panics = DeferredPanic::default();
     table.collect_all(&mut panics);
     assert!(catch_unwind(AssertUnwindSafe(|| panics.resume())).is_err());
     assert_eq!(alive.load(Relaxed), 0);
-    validate_any(&table);
+    table.validate();
     table.collect_all(&mut DeferredPanic::default());
-    assert_eq!(table.pin().lock(0).entries(), 0);
-}
-
-fn validate_any<V>(table: &Table<u64, V, ()>) {
-    table.pin().lock(0).validate();
+    assert_eq!(table.lock(&table.pin(), 0).entries(), 0);
 }
 
 /// A janitor comes again and again to a cache in which nothing happens. Only a barrier of the whole
 /// process finds out what is free, so nothing is found out.
 #[test]
 fn collecting_where_there_is_no_garbage_takes_no_barrier() {
-    let table: Small<u64, u64> = Table::new(plan(2), |_| ());
+    let table: Bare<u64, u64> = Bare::new(config(2));
     put(&table, 1, 1, 1);
     std::thread::scope(|scope| _ = scope.spawn(|| drop(table.pin())).join());
-    assert!(!table.epoch.is_alone());
+    assert!(!table.table.epoch().is_alone());
     // The stamp of this moment is free afterwards if, and only if, the announcements were looked
     // at.
     let advanced = || {
-        let stamp = table.epoch.stamp();
+        let stamp = table.table.epoch().stamp();
         table.collect_all(&mut DeferredPanic::default());
-        table.epoch.is_free(stamp)
+        table.table.epoch().is_free(stamp)
     };
     assert!(!advanced());
     assert!(!advanced(), "nor the next time");
     take(&table, 1, &1);
     assert!(advanced(), "there is garbage");
-    assert_eq!(table.garbage(), 0);
+    assert_eq!(table.table.garbage(), 0);
     assert!(!advanced());
 }
 
 #[test]
 fn a_present_key_is_never_missed_while_everything_around_it_changes() {
-    let table: Small<u64, [u64; 4]> = Table::new(plan(2), |_| ());
+    let table: Bare<u64, [u64; 4]> = Bare::new(config(2));
     // Few bits of hash: long probes, full groups, overflow counts that rise and fall.
     let hash = |key: u64| hash_of(key, 64) & 0x1_ff00_00ff;
     for key in 0..20 {
@@ -382,5 +355,5 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
         churner.join().unwrap();
         stop.store(true, Relaxed);
     });
-    validate(&table);
+    table.validate();
 }

@@ -27,12 +27,12 @@
 //! within a bounded number of later writes or loads of the cache, whichever shards they fall on.
 //!
 //! Where one thread alone has ever used the cache, nobody else can look: its calls drop what they
-//! retired before they return ([`Guard::drop_retired`](super::Guard::drop_retired)).
+//! retired before they return ([`Guard::drop_retired`](crate::table::Guard::drop_retired)).
 
 use std::collections::VecDeque;
 
 use super::epoch::Epoch;
-use super::region::Region;
+use crate::table::region::Region;
 use crate::util::sync::InnerMutex as Mutex;
 use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -40,7 +40,7 @@ use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 const PIECES: usize = 2;
 
 /// Slots in a batch at most.
-pub(super) const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// Fewer slots than this, or less memory of slots, are not worth interrupting other cores for.
 const FEW: u64 = 16;
@@ -50,7 +50,7 @@ const BYTES: u64 = 64 << 10;
 const MANY: u64 = 1024;
 
 /// Calls that lock a shard, from one that looks after other shards to the next.
-pub(super) const SWEEP: u8 = 128;
+pub(crate) const SWEEP: u8 = 128;
 /// Sweeps for which sealed garbage waits at most.
 const IDLE_SWEEPS: usize = 4;
 
@@ -63,15 +63,15 @@ pub(crate) enum Live {
 
 /// How much garbage may wait in a table whose slots are of one type.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Slots that may wait however few are live.
     floor: u64,
     /// Slots in a full batch where one thread alone uses the table.
-    pub(super) alone: usize,
+    pub(crate) alone: usize,
 }
 
 impl Limits {
-    pub(super) const fn new(slot_bytes: usize, needs_drop: bool) -> Self {
+    pub(crate) const fn new(slot_bytes: usize, needs_drop: bool) -> Self {
         let by_bytes = BYTES / (if slot_bytes == 0 { 1 } else { slot_bytes as u64 });
         let most = if needs_drop { FEW } else { MANY };
         let by_bytes = if by_bytes == 0 { 1 } else { by_bytes };
@@ -81,21 +81,21 @@ impl Limits {
     }
 
     /// Slots that may wait beside so many entries.
-    pub(super) fn slots(self, entries: u64) -> u64 {
+    pub(crate) fn slots(self, entries: u64) -> u64 {
         let share = if entries / 128 > MANY { entries / 128 } else { MANY.min(entries / 8) };
         share.max(self.floor)
     }
 
     /// Slots in a full batch of a shard with so many entries, which is one of `shards`.
     #[inline]
-    pub(super) fn batch(self, entries: usize, shards: usize) -> usize {
+    pub(crate) fn batch(self, entries: usize, shards: usize) -> usize {
         let floor = (self.floor as usize / (2 * shards)).max(1);
         (entries / 16).max(floor).min(BATCH)
     }
 }
 
 /// Something that no reader can reach any more once its stamp is free.
-pub(super) enum Garbage {
+pub(crate) enum Garbage {
     /// Slots of one shard, with what they hold.
     Slots { shard: usize, ids: Vec<u32> },
     /// A region that was outgrown or emptied.
@@ -105,7 +105,7 @@ pub(super) enum Garbage {
 }
 
 impl Garbage {
-    pub(super) fn slots(&self) -> usize {
+    pub(crate) fn slots(&self) -> usize {
         match self {
             Garbage::Slots { ids, .. } => ids.len(),
             Garbage::Region(_) | Garbage::Blocks(_) => 0,
@@ -114,8 +114,8 @@ impl Garbage {
 }
 
 /// See the module's head.
-pub(super) struct Limbo {
-    pub(super) queue: Mutex<VecDeque<(u64, Garbage)>>,
+pub(crate) struct Limbo {
+    pub(crate) queue: Mutex<VecDeque<(u64, Garbage)>>,
     /// Pieces in the queue.
     pieces: AtomicUsize,
     /// Slots sealed since the last advance, and their weight.
@@ -127,7 +127,7 @@ pub(super) struct Limbo {
 }
 
 impl Limbo {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Limbo {
             queue: Mutex::new(VecDeque::new()),
             pieces: AtomicUsize::new(0),
@@ -139,7 +139,7 @@ impl Limbo {
     }
 
     /// Queues garbage that was unlinked before; begins a new epoch for it.
-    pub(super) fn seal(&self, epoch: &Epoch, garbage: Garbage, weight: u64) {
+    pub(crate) fn seal(&self, epoch: &Epoch, garbage: Garbage, weight: u64) {
         let slots = garbage.slots();
         let mut queue = self.queue.lock();
         queue.push_back((epoch.stamp(), garbage));
@@ -152,13 +152,13 @@ impl Limbo {
 
     /// Returns `true` if nothing waits. Without a lock, so it may be out of date.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.pieces.load(Relaxed) == 0
     }
 
     /// Advances the epoch if enough has been sealed since the last time, beside so much that is live;
     /// or if it has been waiting for long.
-    pub(super) fn advance_if_due(&self, epoch: &Epoch, live: Live) {
+    pub(crate) fn advance_if_due(&self, epoch: &Epoch, live: Live) {
         let (sealed, weight) = (self.sealed.load(Relaxed) as u64, self.weight.load(Relaxed));
         let due = match live {
             Live::Entries(entries) => sealed >= self.limits.slots(entries),
@@ -172,7 +172,7 @@ impl Limbo {
         }
     }
 
-    pub(super) fn advance(&self, epoch: &Epoch) {
+    pub(crate) fn advance(&self, epoch: &Epoch) {
         self.sealed.store(0, Relaxed);
         self.weight.store(0, Relaxed);
         self.sweeps.store(0, Relaxed);
@@ -180,7 +180,7 @@ impl Limbo {
     }
 
     /// Notes a sweep, if anything waits.
-    pub(super) fn note_sweep(&self) {
+    pub(crate) fn note_sweep(&self) {
         if !self.is_empty() {
             // Relaxed: a count that decides nothing but when to look.
             self.sweeps.fetch_add(1, Relaxed);
@@ -190,7 +190,7 @@ impl Limbo {
     /// Takes a few pieces of garbage that are free. What is taken must be dropped by the caller:
     /// garbage does not do that by itself. (Another thread may advance the epoch meanwhile, so that
     /// the first is none and the second is not.)
-    pub(super) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; PIECES] {
+    pub(crate) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; PIECES] {
         let mut queue = self.queue.lock();
         let taken = std::array::from_fn(|_| {
             let free = queue.front().is_some_and(|(stamp, _)| epoch.is_free(*stamp));
@@ -201,7 +201,7 @@ impl Limbo {
     }
 
     /// Gives back the memory of a queue that was longer once.
-    pub(super) fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         let mut queue = self.queue.lock();
         if queue.capacity() / 4 > queue.len() {
             queue.shrink_to_fit();
@@ -209,17 +209,17 @@ impl Limbo {
     }
 
     /// Takes everything, free or not: for a cache that nobody uses any more.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
         std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
     }
 
     /// Pieces of garbage queued.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.queue.lock().len()
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let queue = self.queue.lock();
         let piece = |garbage: &Garbage| match garbage {
             Garbage::Slots { ids, .. } | Garbage::Blocks(ids) => ids.capacity() * size_of::<u32>(),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 
 /// See the module's head.
 #[derive(Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     reserved: AtomicU16,
     /// See `notices.rs`.
     has_notices: AtomicBool,
@@ -19,34 +19,34 @@ pub(super) struct Notes {
 impl Notes {
     /// How many slots the thread has reserved, modulo 2^16: whatever it writes begins with that.
     /// (The line is full.)
-    pub(super) fn reserved(&self) -> u16 {
+    pub(crate) fn reserved(&self) -> u16 {
         self.reserved.load(Relaxed)
     }
 
     #[inline]
-    pub(super) fn count_reserved(&self) {
+    pub(crate) fn count_reserved(&self) {
         self.reserved.store(self.reserved().wrapping_add(1), Relaxed);
     }
 
     /// Is the thread showing entries that it has removed?
-    pub(super) fn has_notices(&self) -> bool {
+    pub(crate) fn has_notices(&self) -> bool {
         self.has_notices.load(Relaxed)
     }
 
     /// False if the thread is showing entries already.
-    pub(super) fn begin_notices(&self) -> bool {
+    pub(crate) fn begin_notices(&self) -> bool {
         let begins = !self.has_notices();
         self.has_notices.store(true, Relaxed);
         begins
     }
 
-    pub(super) fn end_notices(&self) {
+    pub(crate) fn end_notices(&self) {
         self.has_notices.store(false, Relaxed);
     }
 
     /// In a forked child, where the line's thread is not there.
     #[cfg(unix)]
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         // Nothing is written where nothing changes: the memory goes on being the parent's, too.
         if self.has_notices() {
             self.has_notices.store(false, Relaxed);
@@ -55,7 +55,7 @@ impl Notes {
     }
 
     /// Notes whether there are entries in the thread's queue. Returns whether there were any.
-    pub(super) fn set_deferred(&self, has_deferred: bool) -> bool {
+    pub(crate) fn set_deferred(&self, has_deferred: bool) -> bool {
         let before = self.has_deferred.load(Relaxed);
         self.has_deferred.store(has_deferred, Relaxed);
         before

@@ -88,7 +88,7 @@ pub(crate) struct Reader {
     fenced: AtomicBool,
     /// The thread is dropping garbage of this cache.
     collecting: AtomicBool,
-    pub(super) notes: Notes,
+    pub(crate) notes: Notes,
     pub(crate) counters: Counters,
     /// Which line it is. (32 bits, because the line is full.)
     number: u32,
@@ -353,7 +353,7 @@ impl Epoch {
 
 impl Reader {
     /// The number of the thread whose line it is.
-    pub(super) fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         self.number as usize
     }
 
