@@ -166,15 +166,11 @@ where
         let store = self.store();
         let found = store.find_live(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
-            if store.config.record_stats {
-                guard.counters().hits.add(1);
-            }
+            store.count(guard, |counters| &counters.hits);
             Some(f(entry.value()))
         } else {
             fork::catch_up();
-            if store.config.record_stats {
-                guard.counters().misses.add(1);
-            }
+            store.count(guard, |counters| &counters.misses);
             None
         }
     }
