@@ -373,8 +373,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        let equal = move |other: &K| key.equivalent(other);
-        self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(hash, RemovalCause::Explicit, eq, |_| ()).is_some()
     }
 
     /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the

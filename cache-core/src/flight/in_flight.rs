@@ -23,7 +23,7 @@ pub(crate) struct InFlight<V> {
     lists: Vec<Vec<Registered<V>>>,
     registered: usize,
     /// Flights that have been registered, ever.
-    began: u64,
+    sequence: u64,
     spare: Option<Arc<Flight<V>>>,
     /// Keys that were written, for answers that have no flight.
     written: Written,
@@ -32,7 +32,7 @@ pub(crate) struct InFlight<V> {
 struct Registered<V> {
     kind: FlightKind,
     /// Counts the flights of the shard: the younger, the larger.
-    began: u64,
+    sequence: u64,
     /// No entry of the key was there when it began, and none was stored since.
     vacant: bool,
     flight: Arc<Flight<V>>,
@@ -90,7 +90,7 @@ impl<V> Registered<V> {
 
 impl<V> InFlight<V> {
     pub(crate) fn new(written: Written) -> Self {
-        InFlight { lists: vec![Vec::new()], registered: 0, began: 0, spare: None, written }
+        InFlight { lists: vec![Vec::new()], registered: 0, sequence: 0, spare: None, written }
     }
 
     /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
@@ -107,18 +107,18 @@ impl<V> InFlight<V> {
     #[inline]
     pub(crate) fn add(&mut self, kind: FlightKind, vacant: bool, flight: Arc<Flight<V>>) {
         if self.registered == SHORT * self.lists.len() {
-            self.spread();
+            self.double_lists();
         }
-        self.began += 1;
+        self.sequence += 1;
         self.registered += 1;
-        let registered = Registered { kind, began: self.began, vacant, flight };
+        let registered = Registered { kind, sequence: self.sequence, vacant, flight };
         let hash = registered.flight.hash();
         self.list_mut(hash.low()).push(registered);
     }
 
     /// Twice as many lists.
     #[cold]
-    fn spread(&mut self) {
+    fn double_lists(&mut self) {
         let twice = 2 * self.lists.len();
         let old = std::mem::replace(&mut self.lists, (0..twice).map(|_| Vec::new()).collect());
         for registered in old.into_iter().flatten() {
@@ -268,9 +268,11 @@ impl<V> InFlight<V> {
         flight: &Arc<Flight<V>>,
         compared: &KeyComparisons<V>,
     ) {
-        if let Some(began) = self.find(flight).map(|found| found.began) {
+        if let Some(sequence) = self.find(flight).map(|found| found.sequence) {
             let low = flight.hash().low();
-            self.retain(low, |other| other.began >= began || compared.is_other(&other.flight));
+            self.retain(low, |other| {
+                other.sequence >= sequence || compared.is_other(&other.flight)
+            });
         }
     }
 
@@ -300,10 +302,10 @@ impl<V> InFlight<V> {
             return None;
         }
         let wanted =
-            |other: &&Registered<V>| other.kind != FlightKind::Unshared && other.began > after;
-        let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.began)?;
+            |other: &&Registered<V>| other.kind != FlightKind::Unshared && other.sequence > after;
+        let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.sequence)?;
         found.flight.join();
-        Some((Arc::clone(&found.flight), found.began))
+        Some((Arc::clone(&found.flight), found.sequence))
     }
 
     /// In a forked child: takes off the register all flights but those that the calling thread is
@@ -345,38 +347,38 @@ mod tests {
     }
 
     #[test]
-    fn a_register_is_one_list_again_after_a_large_batch() {
-        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
+    fn the_table_is_one_list_again_after_a_large_batch() {
+        let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = |hash| Arc::new(Flight::new(key(hash), None, FlightKind::Shared));
         let flights: Vec<_> = (0..1000).map(flight).collect();
         flights
             .iter()
-            .for_each(|flight| register.add(FlightKind::Shared, true, Arc::clone(flight)));
-        assert!(register.lists.len() > 100);
-        assert!(register.lists.iter().all(|list| list.len() <= 2 * SHORT));
-        assert!(flights.iter().all(|flight| register.is_vacant(flight)));
-        assert!(flights.iter().all(|flight| register.remove(flight)));
-        assert_eq!((register.lists.len(), register.registered), (1, 0));
-        assert!(!register.remove(&flights[0]));
+            .for_each(|flight| in_flight.add(FlightKind::Shared, true, Arc::clone(flight)));
+        assert!(in_flight.lists.len() > 100);
+        assert!(in_flight.lists.iter().all(|list| list.len() <= 2 * SHORT));
+        assert!(flights.iter().all(|flight| in_flight.is_vacant(flight)));
+        assert!(flights.iter().all(|flight| in_flight.remove(flight)));
+        assert_eq!((in_flight.lists.len(), in_flight.registered), (1, 0));
+        assert!(!in_flight.remove(&flights[0]));
     }
 
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
-        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
+        let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = Arc::new(Flight::new(key(1), None, FlightKind::Shared));
-        register.add(FlightKind::Shared, true, Arc::clone(&flight));
-        assert!(register.remove(&flight));
-        assert!(register.take_spare().is_none(), "its leader has not let go of it");
+        in_flight.add(FlightKind::Shared, true, Arc::clone(&flight));
+        assert!(in_flight.remove(&flight));
+        assert!(in_flight.take_spare().is_none(), "its leader has not let go of it");
         let address = Arc::as_ptr(&flight);
         drop(flight);
-        let mut spare = register.take_spare().expect("one is there");
+        let mut spare = in_flight.take_spare().expect("one is there");
         assert_eq!(Arc::as_ptr(&spare), address);
-        assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
-        // One that somebody has joined is not: it holds what it landed with.
-        register.add(FlightKind::Shared, true, Arc::clone(&spare));
-        assert!(register.awaitable(KeyHash(1), 0).is_some());
-        assert!(register.remove(&spare));
+        assert!(Arc::get_mut(&mut spare).is_some() && in_flight.take_spare().is_none());
+        // One that somebody has joined is not: it holds its outcome.
+        in_flight.add(FlightKind::Shared, true, Arc::clone(&spare));
+        assert!(in_flight.awaitable(KeyHash(1), 0).is_some());
+        assert!(in_flight.remove(&spare));
         drop(spare);
-        assert!(register.take_spare().is_none());
+        assert!(in_flight.take_spare().is_none());
     }
 }

@@ -81,7 +81,7 @@ impl Drop for RunningBatch {
 pub(crate) struct Written {
     batches: Arc<Batches>,
     /// There are two to the power of this.
-    places: u8,
+    log2_places: u8,
     /// None until something has to be noted: most shards never do.
     noted: Option<Box<Noted>>,
 }
@@ -95,9 +95,9 @@ struct Noted {
 
 impl Written {
     /// For a shard that is meant to hold so many entries.
-    pub(crate) fn new(batches: Arc<Batches>, share: u64) -> Self {
-        let places = share.clamp(FEW, MANY).next_power_of_two().ilog2() as u8;
-        Written { batches, places, noted: None }
+    pub(crate) fn new(batches: Arc<Batches>, quota: u64) -> Self {
+        let log2_places = quota.clamp(FEW, MANY).next_power_of_two().ilog2() as u8;
+        Written { batches, log2_places, noted: None }
     }
 
     /// A key with this lower half of its hash is written.
@@ -115,7 +115,7 @@ impl Written {
     }
 
     fn noted(&mut self) -> &mut Noted {
-        let places = 1 << self.places;
+        let places = 1 << self.log2_places;
         self.noted.get_or_insert_with(|| Box::new(Noted { last: vec![0; places], all: 0 }))
     }
 
@@ -128,7 +128,7 @@ impl Written {
 
     fn place(&self, low: u32) -> usize {
         // The shard has taken the upper half of the hash, and the group the highest bits of this.
-        low as usize & ((1 << self.places) - 1)
+        low as usize & ((1 << self.log2_places) - 1)
     }
 
     /// Is it certain that no key with this hash was written since the batch began?
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn tables_are_as_small_as_their_shards() {
-        for (share, places) in [(0, 16), (1, 16), (100, 128), (1 << 40, 128), (u64::MAX, 128)] {
+        for (quota, places) in [(0, 16), (1, 16), (100, 128), (1 << 40, 128), (u64::MAX, 128)] {
             let batches = Arc::new(Batches::default());
-            let mut written = Written::new(Arc::clone(&batches), share);
+            let mut written = Written::new(Arc::clone(&batches), quota);
             let _batch = batches.begin();
             (0..1000).for_each(|low| written.note(low));
             assert_eq!(written.noted().last.len(), places);

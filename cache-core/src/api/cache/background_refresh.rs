@@ -50,9 +50,9 @@ where
         // it.
         if let Some(guard) = store.lead_refresh(key, stale.claim, None) {
             let detached = Some(guard.detach());
-            let behind =
+            let refresh =
                 BackgroundRefresh { cache: self.clone(), detached, loader: Some(loader), share };
-            let job: Job = Box::new(move || behind.run());
+            let job: Job = Box::new(move || refresh.run());
             store.config.executor.spawn(job);
         }
         store.serve(stale)

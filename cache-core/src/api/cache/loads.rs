@@ -156,16 +156,16 @@ where
         self.fetch(ByValue(key), init, share).map(|(value, _)| value)
     }
 
-    /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
+    /// For the macros: loads whatever is cached, and puts what `pick` picks of the result into its
     /// place, unless the key was written or the cache flushed since the load began.
     #[doc(hidden)]
     pub fn __refresh<R>(
         &self,
         key: K,
         init: impl FnOnce() -> R,
-        kept: impl FnOnce(&R) -> Option<&V>,
+        pick: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
-        let kept = |result: &R| kept(result).cloned().ok_or(Outcome::NotShareable);
-        self.store().reload(self.hashed(key), init, kept)
+        let pick = |result: &R| pick(result).cloned().ok_or(Outcome::NotShareable);
+        self.store().reload(self.hashed(key), init, pick)
     }
 }

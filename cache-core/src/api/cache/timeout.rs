@@ -82,12 +82,12 @@ where
             looked_up => looked_up,
         };
         // The flight that this call leads, if it does not wait for that of another.
-        let leads = Arc::new(OnceLock::new());
-        let (cache, own, led) =
-            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&leads));
+        let own_flight = Arc::new(OnceLock::new());
+        let (cache, own, leads) =
+            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&own_flight));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                Flight::<V>::current().map(|flight| led.set(flight));
+                Flight::<V>::current().map(|flight| leads.set(flight));
                 init.await.map_err(Arc::new)
             };
             cache.store().load_async(looked_up, own, init, &ShareArc).await
@@ -101,7 +101,7 @@ where
                 return loaded.map_err(LoadError::Failed);
             }
             if let Some(old) = self.store().old_value(hash, &key) {
-                if let Some(flight) = leads.get() {
+                if let Some(flight) = own_flight.get() {
                     let left = timeouts.hard.map(|hard| timeouts.sleep(hard - soft));
                     self.leave_to_others(load, flight, left);
                 }
@@ -113,7 +113,7 @@ where
         if let Some(loaded) = until(&mut load, timeouts.sleep(hard - waited)).await {
             return loaded.map_err(LoadError::Failed);
         }
-        leads.get().into_iter().for_each(|flight| flight.give_up());
+        own_flight.get().into_iter().for_each(|flight| flight.give_up());
         drop(load);
         self.store().old_value(hash, &key).ok_or(LoadError::TimedOut)
     }
@@ -125,11 +125,11 @@ where
         flight: &Arc<Flight<V>>,
         left: Option<Sleep>,
     ) {
-        let led = Arc::clone(flight);
+        let own_flight = Arc::clone(flight);
         let rest = Box::pin(async move {
             let Some(sleep) = left else { return drop(load.await) };
             if until(&mut load, sleep).await.is_none() {
-                led.give_up();
+                own_flight.give_up();
             }
         });
         let executor = Arc::clone(&self.store().config.executor);
