@@ -135,10 +135,7 @@ where
     }
 
     #[inline]
-    pub(crate) fn hashed(&self, key: K) -> Hashed<K>
-    where
-        K: Hash,
-    {
+    pub(crate) fn hashed(&self, key: K) -> Hashed<K> {
         Hashed { hash: self.hash(&key), key }
     }
 
@@ -273,13 +270,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
-        self.store().remove_as(
-            hash,
-            RemovalCause::Explicit,
-            move |other| key.equivalent(other),
-            V::clone,
-        )
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
     }
 
     /// Removes a key's entry. A load of the key that is running gives its value to those who asked
@@ -372,9 +364,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
         let eq = move |other: &K| key.equivalent(other);
-        self.store().remove_as(hash, RemovalCause::Explicit, eq, |_| ()).is_some()
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
     }
 
     /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the

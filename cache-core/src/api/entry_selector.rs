@@ -185,23 +185,6 @@ where
         self.cache.store().compute(key, f)
     }
 
-    fn get_or_load<E>(
-        self,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
-        Ok(entry_of(self.key, loaded))
-    }
-}
-
-/// The same for tasks.
-impl<K, V, S> EntrySelector<'_, K, V, S>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Send + Sync + 'static,
-{
     /// As [`or_insert_with`](Self::or_insert_with), with a future to make the value.
     pub async fn or_insert_with_async(self, init: impl Future<Output = V>) -> Entry<K, V> {
         let init = async { Ok::<V, Infallible>(init.await) };
@@ -298,6 +281,15 @@ where
     {
         let key = self.cache.hashed(self.key);
         self.cache.store().compute_async(key, f).await
+    }
+
+    fn get_or_load<E>(
+        self,
+        init: impl FnOnce() -> Result<V, E>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<Entry<K, V>, E> {
+        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
+        Ok(entry_of(self.key, loaded))
     }
 
     async fn get_or_load_async<E>(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::api::cache::Cache;
 use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::share_error::{ErrorSharing as _, ShareArc};
+use crate::flight::share_error::ShareArc;
 use crate::load::attempt::{Attempt, Step};
 use crate::load::lookup::{Lookup, StaleEntry};
 use crate::types::error::LoadError;
@@ -101,10 +101,19 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
+        self.find(hash, key).map_or_else(|| self.load_missing(hash, key), Ok)
+    }
+
+    /// The value to be served, if there is one. If its refresh is due, the executor makes it.
+    #[inline]
+    fn find<Q>(&self, hash: KeyHash, key: &Q) -> Option<(V, Status)>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         match self.cache.lookup_to_load(key, hash) {
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale)),
-            Lookup::Miss => self.load_missing(hash, key),
+            Lookup::Hit(value, status) => Some((value, status)),
+            Lookup::RefreshDue(stale) => Some(self.spawn_refresh(hash, key, stale)),
+            Lookup::Miss => None,
         }
     }
 
@@ -141,15 +150,13 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
-        match self.cache.lookup_to_load(key, hash) {
-            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale).0),
-            looked_up => {
-                let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
-                let own = Hashed { hash, key: key.to_owned() };
-                let loaded = self.cache.store().load_async(looked_up, own, load, &ShareArc).await;
-                loaded.map(|(value, _)| value).map_err(LoadError::Failed)
-            }
+        if let Some((value, _)) = self.find(hash, key) {
+            return Ok(value);
         }
+        let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
+        let own = Hashed { hash, key: key.to_owned() };
+        let loaded = self.cache.store().load_async(Lookup::Miss, own, load, &ShareArc).await;
+        loaded.map(|(value, _)| value).map_err(LoadError::Failed)
     }
 
     /// Loads the key anew, whatever is stored under it, and puts the value in its place, unless the
@@ -169,14 +176,11 @@ where
     {
         let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-        let kept = |loaded: &Result<V, Arc<E>>| match loaded {
+        let pick = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
-            Err(error) => {
-                Err(ShareArc.to_shared(error).map_or(Outcome::NotShareable, Outcome::Failed))
-            }
+            Err(error) => Err(Outcome::Failed(error.clone())),
         };
-        let loaded = self.cache.store().reload(own, load, kept);
-        loaded.map_err(LoadError::Failed)
+        self.cache.store().reload(own, load, pick).map_err(LoadError::Failed)
     }
 
     /// As [`get`](Self::get) for each of the keys, in their order. Keys that other callers are loading
@@ -212,10 +216,8 @@ where
         K: Clone,
     {
         let hash = self.cache.hash(key);
-        match self.cache.lookup_to_load(key, hash) {
-            Lookup::Hit(value, _) => return Some(Ok(value)),
-            Lookup::RefreshDue(stale) => return Some(Ok(self.spawn_refresh(hash, key, stale).0)),
-            Lookup::Miss => {}
+        if let Some((value, _)) = self.find(hash, key) {
+            return Some(Ok(value));
         }
         let own = Hashed { hash, key: key.clone() };
         match Attempt::new(self.cache.store(), own, FlightKind::Shared).start() {

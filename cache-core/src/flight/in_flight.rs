@@ -43,10 +43,8 @@ struct Registered<V> {
 pub(crate) struct KeyComparisons<V> {
     /// The writer's own flight, by its address, if he leads one.
     own: usize,
-    flights: Vec<(Arc<Flight<V>>, IsSameKey)>,
+    flights: Vec<(Arc<Flight<V>>, bool)>,
 }
-
-type IsSameKey = bool;
 
 impl<V> KeyComparisons<V> {
     pub(crate) fn new() -> Self {
@@ -58,23 +56,18 @@ impl<V> KeyComparisons<V> {
         KeyComparisons { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: IsSameKey) {
+    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
         self.flights.push((flight, is_same_key));
     }
 
-    fn of(&self, flight: &Arc<Flight<V>>) -> Option<IsSameKey> {
-        self.flights
-            .iter()
-            .find(|(other, _)| Arc::ptr_eq(other, flight))
-            .map(|(_, is_same_key)| *is_same_key)
-    }
-
     fn contains(&self, flight: &Arc<Flight<V>>) -> bool {
-        Arc::as_ptr(flight) as usize == self.own || self.of(flight).is_some()
+        Arc::as_ptr(flight) as usize == self.own
+            || self.flights.iter().any(|(other, _)| Arc::ptr_eq(other, flight))
     }
 
     fn is_other(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.of(flight) == Some(false)
+        let is_it = |other| Arc::ptr_eq(other, flight);
+        self.flights.iter().any(|(other, is_same_key)| !is_same_key && is_it(other))
     }
 }
 
@@ -160,6 +153,13 @@ impl<V> InFlight<V> {
         self.shrink();
     }
 
+    /// As `retain`, of all flights.
+    fn retain_all(&mut self, keep: impl Fn(&Registered<V>) -> bool) {
+        self.lists.iter_mut().for_each(|list| list.retain(&keep));
+        self.registered = self.lists.iter().map(Vec::len).sum();
+        self.shrink();
+    }
+
     /// Takes this flight off the register: true if it was on it.
     #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
@@ -218,20 +218,17 @@ impl<V> InFlight<V> {
     /// An entry with this hash is stored by a load.
     #[inline]
     pub(crate) fn occupy(&mut self, hash: KeyHash) {
-        if self.registered > 0 {
-            let same = |other: &&mut Registered<V>| other.flight.hash() == hash;
-            self.list_mut(hash.low())
-                .iter_mut()
-                .filter(same)
-                .for_each(|other| other.vacant = false);
+        for other in self.list_mut(hash.low()) {
+            if other.flight.hash() == hash {
+                other.vacant = false;
+            }
         }
     }
 
     /// Nobody joins this flight any more.
     pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
-        if let Some(found) =
-            self.list_mut(flight.hash().low()).iter_mut().find(|other| other.is(flight))
-        {
+        let list = self.list_mut(flight.hash().low());
+        if let Some(found) = list.iter_mut().find(|other| other.is(flight)) {
             found.kind = FlightKind::Unshared;
         }
     }
@@ -279,18 +276,13 @@ impl<V> InFlight<V> {
     /// All keys are written.
     pub(crate) fn supersede_all(&mut self) {
         self.written.note_all();
-        self.registered = 0;
-        self.lists = vec![Vec::new()];
+        self.retain_all(|_| false);
     }
 
     /// As `supersede_all`, but for computations that have been shown an entry, which it answers with.
     pub(crate) fn supersede_loads(&mut self) -> Vec<Arc<Flight<V>>> {
         self.written.note_all();
-        for list in &mut self.lists {
-            list.retain(|other| other.kind == FlightKind::Compute && !other.vacant);
-        }
-        self.registered = self.lists.iter().map(Vec::len).sum();
-        self.shrink();
+        self.retain_all(|other| other.kind == FlightKind::Compute && !other.vacant);
         self.lists.iter().flatten().map(|other| Arc::clone(&other.flight)).collect()
     }
 
@@ -321,11 +313,7 @@ impl<V> InFlight<V> {
         if self.registered == 0 && self.spare.is_none() {
             return;
         }
-        for list in &mut self.lists {
-            list.retain(|other| other.flight.is_led_here());
-        }
-        self.registered = self.lists.iter().map(Vec::len).sum();
-        self.shrink();
+        self.retain_all(|other| other.flight.is_led_here());
         // Its last leader may have vanished with a hand on it, which it would never take away.
         self.spare = None;
     }

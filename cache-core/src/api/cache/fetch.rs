@@ -13,7 +13,7 @@ use super::Cache;
 use crate::flight::share_error::ErrorSharing;
 use crate::load::lookup::Lookup;
 use crate::types::status::Status;
-use crate::util::hash::{Hashed, KeyHash};
+use crate::util::hash::Hashed;
 
 /// A key as a method is given it. The owned key is made only if it has to be stored.
 pub(crate) trait IntoKey<K> {
@@ -79,7 +79,7 @@ where
         let hash = self.hash(key.query());
         match self.lookup_to_load(key.query(), hash) {
             Lookup::Hit(value, status) => Ok((value, status)),
-            looked_up => self.load_missed(looked_up, (hash, key), loader, &share),
+            looked_up => self.load_missed(looked_up, Hashed { hash, key }, loader, &share),
         }
     }
 
@@ -88,7 +88,7 @@ where
     fn load_missed<E>(
         &self,
         looked_up: Lookup<V>,
-        (hash, key): (KeyHash, impl IntoKey<K>),
+        Hashed { hash, key }: Hashed<impl IntoKey<K>>,
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
