@@ -56,17 +56,14 @@ pub use crate::api::cache::Cache;
 pub use crate::api::entry_selector::EntrySelector;
 pub use crate::api::iter::Iter;
 pub use crate::api::loading::LoadingCache;
-#[doc(hidden)]
-pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
 pub use crate::time::clock::{Clock, FakeClock, MonotonicClock, Tick};
 pub use crate::time::ticking::TickingClock;
 pub use crate::types::entry::{CompResult, Entry, Op};
 pub use crate::types::error::{BuildError, LoadError};
 pub use crate::types::executor::{FutureJob, Job, Spawn};
 pub use crate::types::expiry::{Expiry, Negative};
-pub use crate::types::info::EntryInfo;
-pub use crate::types::policy_view::Policy;
 pub use crate::types::removal::RemovalCause;
+pub use crate::types::report::{EntryInfo, Policy};
 pub use crate::types::stats::Stats;
 pub use crate::types::status::Status;
 pub use crate::types::timeouts::LoadTimeouts;

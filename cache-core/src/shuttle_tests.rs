@@ -19,6 +19,7 @@ use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
 use self::history::{Action, History};
+use crate::__private::testing::validate;
 use crate::{Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadTimeouts, Op, Spawn, Status};
 
 #[path = "../tests/common/history.rs"]
@@ -84,7 +85,7 @@ fn who_asks_after_an_invalidation_is_given_nothing_older() {
             assert!(flushing.get_with(1, || flushed.read()) >= floor);
         });
         together([load(), load(), load(), invalidate]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -143,7 +144,7 @@ fn nothing_stale_is_served_after_an_invalidation() {
             assert!(served.is_err() || served.is_ok_and(|value| value >= floor));
         });
         together([load(), load(), invalidate]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -236,7 +237,7 @@ fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
         let invalidate = Box::new(move || invalidated.invalidate(&1));
         together([leader, wait(1), wait(2), invalidate]);
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -319,7 +320,7 @@ fn waiters_are_served_whatever_becomes_of_a_load_that_its_caller_left() {
             task.join().unwrap();
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(&cache);
         assert!(cache.get_with(1, || 4) <= 4);
     });
 }
@@ -339,7 +340,7 @@ fn loads_that_want_each_other_end() {
             })
         };
         together([load(1, [2, 3]), load(2, [3, 1]), load(3, [1, 2])]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -358,7 +359,7 @@ fn batches_and_loads_that_want_each_other_end() {
             })
         };
         together([batch([1, 2, 3], 4), batch([4, 3, 2], 1)]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -366,8 +367,8 @@ fn batches_and_loads_that_want_each_other_end() {
 /// there.
 #[test]
 fn a_batch_that_fails_leaves_nobody_waiting() {
+    use crate::__private::CloneError;
     use crate::__private::{CacheValue, OkOnly, Pairs, View};
-    use crate::CloneError;
     model(|| {
         let builder = Cache::builder().max_capacity(u64::MAX);
         let cache: Cache<(u64,), u64> = builder.coalesce_timeout(Duration::MAX).build();
@@ -375,7 +376,7 @@ fn a_batch_that_fails_leaves_nobody_waiting() {
             let cache = cache.clone();
             Box::new(move || {
                 let views = keys.iter().map(|key| View((key,)));
-                let found = <u64 as CacheValue<_>>::find_many(&cache, views);
+                let found = <u64 as CacheValue<_>>::find_many(false, &cache, views);
                 let body = |asked: &[u64]| {
                     thread::yield_now();
                     let pairs = asked.iter().map(|&key| (key, key)).collect::<Vec<_>>();
@@ -390,7 +391,7 @@ fn a_batch_that_fails_leaves_nobody_waiting() {
         let flush = Box::new(move || flush.invalidate_all());
         together([batch([1, 2], true), batch([2, 3], false), batch([3, 1], false), flush]);
         assert_eq!(cache.get_with((1,), || 1), 1);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -421,7 +422,7 @@ fn an_answer_not_asked_for_is_no_older_than_an_invalidation() {
             assert!(flushing.get_with(1, || flushed.read()) >= floor);
         });
         together([batch(2), batch(3), invalidate]);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -444,7 +445,7 @@ fn computations_lose_nothing() {
         let load = Box::new(move || _ = loading.get_with(1, || 0));
         together([upsert(), upsert(), load]);
         assert!(cache.get(&1).is_some_and(|count| count == 4));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
@@ -462,7 +463,7 @@ fn histories(actions: fn(u64) -> Action) {
         })
     };
     together([calls(0), calls(1), calls(2)]);
-    cache.__validate();
+    validate(&cache);
     Arc::into_inner(history).expect("all have ended").check();
 }
 
@@ -513,6 +514,6 @@ fn a_computation_is_alone() {
         };
         together([compute(), compute(), compute()]);
         assert_eq!(cache.get(&1), Some(1));
-        cache.__validate();
+        validate(&cache);
     });
 }

@@ -1,11 +1,12 @@
 //! A function over many keys at once: `many = ids`.
 //!
-//! Each element of the argument is a key of its own, with the other parts. The elements are looked up one by
-//! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
-//! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
+//! Each element of the argument, with the other parts, is a key. The elements are looked up one by
+//! one, the body is called with those that are missing, and the pairs of elements and values that
+//! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
-use super::bounds::{Fits, Hasher, Impossible, Key, Never};
-use super::keep::Keep;
+use super::bounds::{HashBuilder, Key};
+use super::diagnostics::{Fits, Impossible, Never};
+use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
@@ -20,14 +21,15 @@ use std::hash::Hash;
 #[diagnostic::on_unimplemented(
     message = "a function over many keys cannot return `{Self}`",
     label = "no collection of pairs of `{I}` and a value",
-    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with their \
-            values, those that have one"
+    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with \
+            their values, those that have one"
 )]
 pub trait Pairs<I, V, Way>: Sized {
-    /// What is done with it.
-    type As: Pairing<Self, I, V>;
+    /// How it is taken apart and put together. Without a bound, for only this trait is to be
+    /// reported: its [`Pairing`] is demanded where it is used.
+    type As;
 
-    /// What is done with it.
+    /// Returns it.
     #[must_use]
     fn pairing() -> Self::As;
 }
@@ -54,23 +56,23 @@ impl<I, V, C: Impossible> Pairs<I, V, Never> for C {
 
 /// How a collection of pairs is taken apart and put together.
 pub trait Pairing<C, I, V> {
-    /// The elements, to ask for them.
+    /// Returns clones of the elements, for the body.
     fn asked(&self, ids: &[&I]) -> Vec<I>;
 
-    /// The pairs, one by one.
+    /// Takes a collection apart.
     fn apart(&self, pairs: C) -> Vec<(I, V)>;
 
-    /// For each pair, the number of its element among those that were asked for.
+    /// Returns for each pair the index of its element among those that the body was called with.
     fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>>;
 
-    /// The collection again.
+    /// Puts a collection together again.
     fn together(&self, pairs: Vec<(I, V)>) -> C;
 
-    /// The collection of those elements that have a value.
+    /// Makes a collection of those elements that have a value.
     fn found(&self, ids: &[I], values: Vec<Option<V>>) -> C;
 }
 
-/// The way all collections go.
+/// The pairing of all collections.
 #[derive(Clone, Copy, Debug)]
 pub struct Collected;
 
@@ -97,45 +99,27 @@ where
     }
 }
 
-impl<C, I, V> Pairing<C, I, V> for Never {
-    fn asked(&self, _: &[&I]) -> Vec<I> {
-        match *self {}
-    }
-    fn apart(&self, _: C) -> Vec<(I, V)> {
-        match *self {}
-    }
-    fn numbers(&self, _: &[&I], _: &[(I, V)]) -> Vec<Option<usize>> {
-        match *self {}
-    }
-    fn together(&self, _: Vec<(I, V)>) -> C {
-        match *self {}
-    }
-    fn found(&self, _: &[I], _: Vec<Option<V>>) -> C {
-        match *self {}
-    }
-}
-
-/// What a look-up of many keys has found; nothing if the call is to pass the cache.
-pub struct Many<O: Owned, V>(Option<Found<O::Key, V>>);
+/// What a look-up of many keys has found. `None` for a call that bypasses the cache.
+pub struct BatchLookup<O: Owned, V>(Option<Found<O::Key, V>>);
 
 struct Found<K, V> {
-    /// For each element, in their order.
+    /// For each element, in their order, the value that was found.
     values: Vec<Option<V>>,
-    /// Those that are missing: their places, their keys, and what was seen of them.
+    /// Of the missing elements: their indices, their keys, and what the look-up saw of them.
     missing: Vec<usize>,
     keys: Vec<K>,
     looked_up: Vec<Lookup<V>>,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Many<O, V> {
+impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Many").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+        f.debug_struct("BatchLookup").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
-    /// Looks up each key. Owned keys are made of those that are missing, and of no others.
-    pub(super) fn look<P, S: Hasher>(
+impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
+    /// Looks up each key. Only for missing elements an owned key is made.
+    pub(super) fn look<P, S: HashBuilder>(
         cache: &Cache<P::Key, V, S>,
         views: impl Iterator<Item = View<P>>,
     ) -> Self
@@ -162,7 +146,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         Self(Some(found))
     }
 
-    /// A call that has been told to look nowhere.
+    /// A call that bypasses the cache.
     pub(super) const fn bypassed() -> Self {
         Self(None)
     }
@@ -176,18 +160,18 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         (keep, pairing): (H, impl Pairing<C, I, V>),
     ) -> R
     where
-        S: Hasher,
-        H: Keep<R, C>,
+        S: HashBuilder,
+        H: ReturnKind<R, C>,
     {
         let Some(found) = self.0 else { return body(pairing.asked(&all(ids))) };
         let Found { mut values, missing, keys, looked_up } = found;
         let loader = |places: Vec<usize>| {
             let asked = elements(ids, &missing, places);
-            let returned = H::split(body(pairing.asked(&asked)))?;
+            let returned = H::into_result(body(pairing.asked(&asked)))?;
             Ok(answered(&pairing, &asked, returned))
         };
         let loaded = batch(cache, &keys, looked_up).load(loader, &keep.sharing());
-        H::join(loaded.map(|loaded| {
+        H::from_result(loaded.map(|loaded| {
             fill(&mut values, &missing, loaded);
             pairing.found(ids, values)
         }))
@@ -202,8 +186,8 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         (keep, pairing): (H, impl Pairing<C, I, V>),
     ) -> R
     where
-        S: Hasher,
-        H: Keep<R, C>,
+        S: HashBuilder,
+        H: ReturnKind<R, C>,
         F: Future<Output = R>,
     {
         let Some(found) = self.0 else { return body(pairing.asked(&all(ids))).await };
@@ -211,10 +195,10 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         let loader = |places: Vec<usize>| {
             let asked = elements(ids, &missing, places);
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
-            async move { Ok(answered(pairing, &asked, H::split(loading.await)?)) }
+            async move { Ok(answered(pairing, &asked, H::into_result(loading.await)?)) }
         };
         let loaded = batch(cache, &keys, looked_up).load_async(loader, &keep.sharing()).await;
-        H::join(loaded.map(|loaded| {
+        H::from_result(loaded.map(|loaded| {
             fill(&mut values, &missing, loaded);
             pairing.found(ids, values)
         }))
@@ -249,7 +233,7 @@ fn batch<'c, K, V, S>(
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
+    S: HashBuilder,
 {
     let hasher = cache.hasher().clone();
     Batch::new(cache.store(), keys, looked_up.into_iter(), hasher, |key| cache.hash(key))
@@ -269,8 +253,8 @@ pub(super) fn refresh<O: Owned, V, I, C, R, S, H>(
 ) -> R
 where
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
-    H: Keep<R, C>,
+    S: HashBuilder,
+    H: ReturnKind<R, C>,
 {
     let loader = || kept_of::<I, C, R, V, H>(&pairing, ids, body());
     cache.store().reload_many(hashed(cache, keys), loader)
@@ -285,14 +269,14 @@ pub(super) async fn refresh_async<O: Owned, V, I, C, R, S, H>(
 ) -> R
 where
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
-    H: Keep<R, C>,
+    S: HashBuilder,
+    H: ReturnKind<R, C>,
 {
     let loader = async { kept_of::<I, C, R, V, H>(&pairing, ids, body.await) };
     cache.store().reload_many_async(hashed(cache, keys), loader).await
 }
 
-fn hashed<O: Owned, V, S: Hasher>(
+fn hashed<O: Owned, V, S: HashBuilder>(
     cache: &Cache<O::Key, V, S>,
     keys: Vec<OwnKey<O>>,
 ) -> Vec<Hashed<O::Key>>
@@ -304,20 +288,20 @@ where
 
 /// What a body has returned, as it was, and the values to keep of it with the numbers of their
 /// elements.
-fn kept_of<I, C, R, V: Clone, H: Keep<R, C>>(
+fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
     pairing: &impl Pairing<C, I, V>,
     ids: &[I],
     returned: R,
 ) -> (R, Vec<(usize, V)>) {
-    match H::split(returned) {
+    match H::into_result(returned) {
         Ok(pairs) => {
             let pairs = pairing.apart(pairs);
             let numbers = pairing.numbers(&all(ids), &pairs);
             let numbered = numbers.into_iter().zip(&pairs);
             let kept = numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
             let kept = kept.collect();
-            (H::join(Ok(pairing.together(pairs))), kept)
+            (H::from_result(Ok(pairing.together(pairs))), kept)
         }
-        Err(left) => (H::join(Err(left)), Vec::new()),
+        Err(left) => (H::from_result(Err(left)), Vec::new()),
     }
 }

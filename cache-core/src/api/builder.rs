@@ -304,9 +304,8 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Has the cache be full when it has so many entries, as others are with two thousand million.
-    #[doc(hidden)]
-    pub fn __most_entries(mut self, most: u64) -> Self {
+    /// Sets the most entries that the cache may have, below the limit of all caches.
+    pub(crate) fn most_entries(mut self, most: u64) -> Self {
         self.most_entries = most.clamp(1, MOST_ENTRIES);
         self
     }

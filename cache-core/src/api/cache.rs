@@ -19,11 +19,11 @@ use crate::load::lookup::Lookup;
 use crate::store::janitor::{self, Registration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
-use crate::types::policy_view::Policy;
 use crate::types::removal::RemovalCause;
+use crate::types::report::Policy;
 use crate::types::stats::Stats;
 use crate::types::status::Status;
-use crate::util::fork::{self, Standing};
+use crate::util::fork::{self, ForkAware};
 use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
@@ -61,14 +61,14 @@ use equivalent::Equivalent;
 /// Slow user code inside a lookup (`Clone`, a [`view`](Self::view) closure) delays no other call;
 /// while it runs, the memory of entries removed meanwhile is not reused.
 pub struct Cache<K, V, S = RandomState> {
-    pub(crate) inner: Arc<Standing<Inner<K, V, S>>>,
+    pub(crate) inner: Arc<ForkAware<Inner<K, V, S>>>,
 }
 
 pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
-    /// Takes the cache off the janitor's list when it drops.
-    _kept: Option<Registration>,
+    /// Deregisters the cache from the janitor when it drops.
+    _registration: Option<Registration>,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -111,12 +111,12 @@ where
         janitor: Option<Duration>,
     ) -> Result<Self, BuildError> {
         let mut problem = None;
-        let inner = Standing::new(|weak: &Weak<Standing<Inner<K, V, S>>>| {
-            let kept = janitor.and_then(|period| {
-                let kept = janitor::keep(weak.clone(), period);
-                kept.map_err(|error| problem = Some(error)).ok()
+        let inner = ForkAware::new(|weak: &Weak<ForkAware<Inner<K, V, S>>>| {
+            let registration = janitor.and_then(|period| {
+                let registered = janitor::register(weak.clone(), period);
+                registered.map_err(|error| problem = Some(error)).ok()
             });
-            Inner { store, hasher, _kept: kept }
+            Inner { store, hasher, _registration: registration }
         });
         match problem {
             None => Ok(Cache { inner }),
@@ -302,7 +302,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.__invalidate(key);
+        self.invalidate_live(key);
     }
 
     /// Removes all entries. Supersedes all running loads: no load that began before is stored
@@ -397,30 +397,12 @@ where
         self.store().stats()
     }
 
-    /// For the macros: as `invalidate`; returns `true` if there was a live value.
-    #[doc(hidden)]
-    pub fn __invalidate<Q>(&self, key: &Q) -> bool
+    /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
+    pub(crate) fn invalidate_live<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
-    }
-
-    /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the
-    /// cache, with no other thread writing.
-    ///
-    /// # Panics
-    /// If an invariant is broken.
-    #[doc(hidden)]
-    pub fn __validate(&self) {
-        self.store().validate();
-    }
-
-    /// Bytes held, by part, for the memory benchmark.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn __memory(&self) -> Vec<(&'static str, usize)> {
-        self.store().memory()
     }
 }

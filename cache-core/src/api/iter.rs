@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::vec;
 
 use crate::api::cache::{Cache, Inner};
-use crate::util::fork::Standing;
+use crate::util::fork::ForkAware;
 use ahash::RandomState;
 
 impl<K, V, S> Cache<K, V, S>
@@ -31,13 +31,13 @@ where
 /// clone panics, none of its shard has been handed out, and the next call begins with that shard
 /// again.
 pub struct Iter<K, V, S = RandomState> {
-    inner: Arc<Standing<Inner<K, V, S>>>,
+    inner: Arc<ForkAware<Inner<K, V, S>>>,
     next_shard: usize,
     copied: vec::IntoIter<(K, V)>,
 }
 
 impl<K, V, S> Iter<K, V, S> {
-    pub(crate) fn new(inner: Arc<Standing<Inner<K, V, S>>>) -> Self {
+    pub(crate) fn new(inner: Arc<ForkAware<Inner<K, V, S>>>) -> Self {
         Iter { inner, next_shard: 0, copied: Vec::new().into_iter() }
     }
 }

@@ -60,6 +60,7 @@ use crate::util::fork;
 use crate::util::hash::KeyHash;
 use crate::util::panics::drop_payload;
 use crate::util::sync::{Mutex, MutexGuard};
+use crate::util::thread_slot;
 
 /// How a flight ended.
 pub(crate) enum Outcome<V> {
@@ -180,7 +181,7 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
     fn note_poll(&self) {
         // Relaxed: a reader compares it with its own number only, which it finds here if it stored
         // it itself.
-        self.polled_by.store(wait_graph::thread_number(), Relaxed);
+        self.polled_by.store(thread_slot::identity(), Relaxed);
     }
 }
 
@@ -289,7 +290,7 @@ impl<V> Flight<V> {
     /// that thread must not block until it is ready: on a runtime of one thread it would never be
     /// polled again.
     pub(crate) fn was_polled_here(&self) -> bool {
-        self.polled_by.load(Relaxed) == wait_graph::thread_number()
+        self.polled_by.load(Relaxed) == thread_slot::identity()
     }
 
     pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
@@ -339,7 +340,7 @@ impl<V> Flight<V> {
         if is_driver || self.outcome.get().is_some() {
             return Err(waker);
         }
-        let (ticket, thread) = (waiters.next_ticket, wait_graph::thread_number());
+        let (ticket, thread) = (waiters.next_ticket, thread_slot::identity());
         waiters.next_ticket += 1;
         waiters.calls.insert(ticket, Waiter { waker, kind, thread, inside });
         if blocks {
@@ -394,7 +395,7 @@ impl<V> Flight<V> {
         let mut waiters = self.waiters();
         let Some(call) = waiters.calls.get_mut(&ticket) else { return false };
         std::mem::swap(&mut call.waker, &mut waker);
-        call.thread = wait_graph::thread_number();
+        call.thread = thread_slot::identity();
         let rest = if waiters.driver == Some(ticket) { waiters.rest.take() } else { None };
         drop(waiters);
         rest.is_none_or(|rest| self.drive(rest, context))

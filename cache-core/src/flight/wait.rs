@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::flight::flight::{Flight, WaiterKind};
 use crate::flight::load_node::LoadNode;
-use crate::flight::timer::{self, WakeTimer};
+use crate::flight::timer::WakeTimer;
 use crate::flight::wait_graph;
 use crate::util::signal::Signal;
 
@@ -134,7 +134,7 @@ impl<V: Send + Sync + 'static> Wait<'_, V> {
             return Poll::Ready(WaitResult::TimedOut);
         }
         match &self.timer {
-            None => self.timer = Some(timer::set(deadline, context.waker().clone())),
+            None => self.timer = Some(WakeTimer::start(deadline, context.waker().clone())),
             // It has gone off since the time was read, and has called another waker.
             Some(timer) if !timer.set_waker(context.waker()) => {
                 return Poll::Ready(WaitResult::TimedOut);

@@ -36,37 +36,15 @@
 //! that does not go through a cache: for the latch of a thread pool, a channel, a lock. Such cycles
 //! are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::flight::load_node::LoadNode;
 use crate::flight::load_stack;
 use crate::util::hash::KeyHash;
-use crate::util::sync::thread_local;
-
-thread_local! {
-    /// The calling thread's number, if it has asked before. Without a destructor, so that it can be
-    /// read as long as the thread lives.
-    static NUMBER: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Returns a number that no other thread has, never 0.
-pub(crate) fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let number = NUMBER.try_with(|number| {
-        if number.get() == 0 {
-            // Relaxed: only that no two get the same counts.
-            number.set(NEXT.fetch_add(1, Relaxed));
-        }
-        number.get()
-    });
-    // It is always there, but for a thread of a model that is ending.
-    number.unwrap_or(usize::MAX)
-}
 
 /// The thread runs the loader of a load until the guard drops.
 pub(crate) struct LoadScope(());

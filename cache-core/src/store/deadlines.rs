@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::shard::shard::NewEntry;
 use crate::store::store::{BoxedExpiry, Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
-use crate::types::info::EntryInfo;
+use crate::types::report::EntryInfo;
 use crate::util::hash::{Hashed, KeyHash};
 
 /// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].
@@ -186,7 +186,7 @@ impl<K, V> Store<K, V> {
             // Its timer would come too late. The pin keeps the slot from being another entry's.
             let mut shard = self.lock(guard, hash);
             if shard.is_live(entry.id()) {
-                shard.arm(shard.block_of(entry.id()), entry.deadline());
+                shard.arm(entry);
             }
             drop(shard);
         }
@@ -206,7 +206,7 @@ impl<K, V> Store<K, V> {
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_entry_deadline(entry, entry_deadline);
-            shard.arm(shard.block_of(entry.id()), entry.deadline());
+            shard.arm(entry);
         }
         drop(shard);
         entry.is_some()
@@ -248,12 +248,10 @@ impl<K, V> Store<K, V> {
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let guard = self.table.pin();
         let due = |index| {
-            let mut shard = guard.lock(index);
-            let due = shard.state().0.wheel.earliest();
-            drop(shard);
-            due
+            let shard = self.shards.lock(&guard, index);
+            shard.next_expiry()
         };
-        let earliest = (0..self.table.shards()).map(due).min().unwrap_or(NEVER);
+        let earliest = (0..self.shards.count()).map(due).min().unwrap_or(NEVER);
         left(earliest, self.now())
     }
 }

@@ -1,8 +1,8 @@
-//! Where the time comes from: the [`Clock`] trait and the clocks that come with it.
+//! The [`Clock`] trait, and the clocks that come with it.
 //!
 //! An entry is served exactly until its deadline *by the cache's clock*, so a cache is as exact as
 //! its clock, and a hit on an entry with a deadline is as slow as its clock: reading it is most of
-//! what such a hit costs. The built-in clocks are therefore told apart once, when the cache is
+//! what such a hit costs. The built-in clocks are therefore recognised once, when the cache is
 //! built (`source.rs`), and read without a dynamic call.
 
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use crate::time::system;
 use crate::util::sync::atomic::{AtomicU64, Ordering};
 
-/// A moment: nanoseconds since the origin of the clock that told it.
+/// A moment: nanoseconds since the origin of the clock that gave it.
 ///
 /// Ticks of one clock can be compared and subtracted; between different clocks the numbers mean
 /// nothing. The origin is arbitrary (for the system's clocks usually the start of the machine),
-/// and 64 bits hold 584 years from there. Arithmetic never wraps: it saturates, or says so.
+/// and 64 bits hold 584 years from there. Arithmetic never wraps: it saturates, or returns `None`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,28 +37,28 @@ impl Tick {
     /// The end of time, 584 years after the origin. As a deadline it means "never".
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The moment so many nanoseconds after the clock's origin.
+    /// Returns the moment `nanos` nanoseconds after the clock's origin.
     #[inline]
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the clock's origin.
+    /// Returns the nanoseconds since the clock's origin.
     #[inline]
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The time since the clock's origin.
+    /// Returns the time since the clock's origin.
     #[inline]
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         Duration::from_nanos(self.0)
     }
 
-    /// The moment `by` later, or `None` where 64 bits cannot hold it.
+    /// Returns the moment `by` later, or `None` if 64 bits cannot hold it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -75,14 +75,14 @@ impl Tick {
         self.0.checked_add(nanos).map(Self)
     }
 
-    /// The moment `by` later, or [`Tick::MAX`] where 64 bits cannot hold it.
+    /// Returns the moment `by` later, or [`Tick::MAX`] if 64 bits cannot hold it.
     #[inline]
     #[must_use]
     pub fn saturating_add(self, by: Duration) -> Self {
         self.checked_add(by).unwrap_or(Self::MAX)
     }
 
-    /// The time from `earlier` to this moment, zero if `earlier` is in fact later.
+    /// Returns the time from `earlier` to this moment, zero if `earlier` is later.
     #[inline]
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
@@ -90,7 +90,7 @@ impl Tick {
     }
 }
 
-/// The moment so long after the clock's origin; [`Tick::MAX`] for what 64 bits cannot hold.
+/// The moment that long after the clock's origin; [`Tick::MAX`] if 64 bits cannot hold it.
 impl From<Duration> for Tick {
     #[inline]
     fn from(since_origin: Duration) -> Self {
@@ -98,20 +98,22 @@ impl From<Duration> for Tick {
     }
 }
 
-/// Tells a cache the time.
+/// A source of time for a cache: [`CacheBuilder::clock`](crate::CacheBuilder::clock).
 ///
 /// | clock | granularity | cost of a read | for |
 /// |---|---|---|---|
-/// | [`MonotonicClock`], the default | 1-4 ms on Linux, elsewhere that of [`Instant`] | 5 ns on Linux, else 20-30 ns | everything |
-/// | [`TickingClock`](crate::TickingClock) | 1 ms while its thread gets to run | under 1 ns | hot paths that may be late |
+/// | [`MonotonicClock`] (default) | Linux: 1-4 ms, else as [`Instant`] | 5 ns, else 20-30 | all |
+/// | [`TickingClock`] | 1 ms if its thread runs | under 1 ns | hot paths with late expiry |
 /// | [`FakeClock`] | 1 ns | under 1 ns | tests |
 ///
 /// # Implementing it
+/// `now` is called by many threads at once, by each hit on an entry with a deadline and by each
+/// write to a cache whose entries expire: it should be quick. No lock of the cache is held while it
+/// runs. A panic goes to the caller of the cache, which is left whole.
 ///
-/// `now` is called from many threads at once, on the hit path, and sometimes under one of the
-/// cache's locks: it should be quick, and must neither block nor call the cache. It should not go
-/// backwards, as seen from one thread. If it does, entries live longer than they should;
-/// nothing worse happens. The origin should lie so that the clock does not reach [`Tick::MAX`].
+/// The time should not go backwards, as seen by one thread. If it does, entries live longer than
+/// they should; nothing worse happens. Choose the origin so that the clock does not reach
+/// [`Tick::MAX`].
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,8 +133,9 @@ impl From<Duration> for Tick {
 /// ```
 ///
 /// [`Instant`]: std::time::Instant
+/// [`TickingClock`]: crate::TickingClock
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Tick;
 }
 
@@ -148,15 +151,14 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 ///
 /// On Linux this is `CLOCK_MONOTONIC_COARSE`: the time of the kernel's last timer tick, read in
 /// about 5 ns without a system call. Its granularity is one such tick, 1 to 4 ms depending on how
-/// the kernel was built; by its own reading it is exact, in every circumstance: also for the first
-/// read after the process was stopped and continued. Elsewhere it is
-/// [`Instant`](std::time::Instant).
+/// the kernel was built. It is no further behind in any circumstance, not even at the first read
+/// after the process was stopped and continued. Elsewhere it is [`Instant`](std::time::Instant).
 ///
 /// It never goes backwards, in one thread or between threads, and does not follow changes of the
 /// wall clock. On `wasm32-unknown-unknown`, which has no clock, reading it panics, and a cache that
-/// needs one has to be given another. Whether it goes on while the machine is suspended is up to
-/// the system; on Linux it does not. All values of this type, and [`TickingClock`](crate::TickingClock), share one
-/// origin.
+/// needs a clock must be given another. Whether it advances while the machine is suspended is up to
+/// the system; on Linux it does not. All values of this type, and
+/// [`TickingClock`](crate::TickingClock), share one origin.
 ///
 /// ```
 /// use cache_core::{Clock, MonotonicClock};
@@ -169,7 +171,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 pub struct MonotonicClock(());
 
 impl MonotonicClock {
-    /// The system's monotonic clock.
+    /// Returns the system's monotonic clock.
     #[must_use]
     pub const fn new() -> Self {
         Self(())
@@ -183,11 +185,11 @@ impl Clock for MonotonicClock {
     }
 }
 
-/// A clock that stands still until it is told to [`advance`](Self::advance): for tests of code
-/// that caches, without sleeping.
+/// A clock that stands still until [`advance`](Self::advance) is called: for tests of code that
+/// caches, without sleeping.
 ///
-/// It starts at zero. Clones share the time, so keep one and give one to the cache. Whoever sees
-/// the new time also sees what the advancing thread did before.
+/// It starts at zero. Clones share the time, so keep one and give one to the cache. A thread that
+/// reads the new time also sees what the advancing thread did before.
 ///
 /// ```
 /// use std::time::Duration;
@@ -204,18 +206,18 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// A clock that shows zero.
+    /// Returns a clock that shows zero.
     #[must_use]
     pub fn new() -> Self {
         Self { nanos: Arc::new(AtomicU64::new(0)) }
     }
 
-    /// Moves the time forward for all clones. At [`Tick::MAX`], 584 years, it stops.
+    /// Moves the time forward for all clones. It stops at [`Tick::MAX`], 584 years.
     pub fn advance(&self, by: Duration) {
         let later = |nanos| Some(Tick(nanos).saturating_add(by).as_nanos());
-        // Release: the partner is the load in `now`. Who reads the new time there has then also
-        // seen what was done here before advancing. The update itself reads nothing but the time,
-        // so its own load may be relaxed.
+        // Release: pairs with the load in `now`. A thread that reads the new time there also sees
+        // what this thread did before. The update itself reads nothing but the time, so its own
+        // load may be relaxed.
         let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, later);
     }
 }
@@ -229,7 +231,7 @@ impl Default for FakeClock {
 impl Clock for FakeClock {
     #[inline]
     fn now(&self) -> Tick {
-        // Acquire: the partner is the update in `advance`.
+        // Acquire: pairs with the update in `advance`.
         Tick(self.nanos.load(Ordering::Acquire))
     }
 }

@@ -1,4 +1,4 @@
-//! A cache's clock: which of them it is, known once, so that a hit reads it without a dynamic call.
+//! A cache's clock, recognised once, so that a hit reads it without a dynamic call.
 
 use std::any::Any;
 use std::fmt;
@@ -8,8 +8,8 @@ use crate::time::clock::{Clock, FakeClock, MonotonicClock};
 use crate::time::system;
 use crate::time::ticking::TickingClock;
 
-/// A clock as a cache keeps it: the built-in ones by name, so that reading them is no dynamic call
-/// and can be inlined into the hit path.
+/// A cache's clock. The built-in ones are variants, so that reading them is no dynamic call and can
+/// be inlined into the hit path.
 #[derive(Clone, Default)]
 pub(crate) enum ClockSource {
     #[default]
@@ -20,7 +20,7 @@ pub(crate) enum ClockSource {
 }
 
 impl ClockSource {
-    /// Recognises the built-in clocks.
+    /// Recognises the built-in clocks by their type.
     pub(crate) fn new(clock: impl Clock) -> Self {
         let any: &dyn Any = &clock;
         if any.is::<MonotonicClock>() {
@@ -34,23 +34,23 @@ impl ClockSource {
         }
     }
 
-    /// Nanoseconds since the clock's origin.
+    /// Returns the nanoseconds since the clock's origin.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         // One comparison before the fastest: a match of four would be a jump through a table.
         if let Self::Ticking(clock) = self { clock.now().as_nanos() } else { self.now_otherwise() }
     }
 
-    /// Has this tick of the clock not come yet? For hits, with one comparison more than a reading
-    /// if it has.
+    /// Returns `true` if this tick of the clock has not come yet. For hits: one comparison more
+    /// than a reading, and only if the tick has come.
     #[inline]
     pub(crate) fn is_before(&self, tick: u64) -> bool {
-        // In a forked child a ticking clock may show the end of time, before which no tick lies.
+        // In a forked child a ticking clock may show the end of time; then no tick is before it.
         let at_once = matches!(self, Self::Ticking(clock) if clock.hasty_nanos() < tick);
         at_once || self.now_otherwise() < tick
     }
 
-    /// As `now`, in the finest resolution the clock has, for measuring short times.
+    /// As `now`, at the finest resolution that the clock has, for measuring short times.
     pub(crate) fn fine_now(&self) -> u64 {
         match self {
             Self::Monotonic | Self::Ticking(_) => system::fine_nanos(),

@@ -5,23 +5,23 @@
 
 pub(in crate::time) use self::reading::{coarse_nanos, fine_nanos};
 
-/// Does the platform have a clock? Bare WebAssembly (`wasm32-unknown-unknown`) has none that the
-/// standard library knows: there, reading the system's clock panics.
+/// `true` if the platform has a clock. Bare WebAssembly (`wasm32-unknown-unknown`) has none that
+/// the standard library knows: there, reading the system's clock panics.
 pub(crate) const SYSTEM_HAS_CLOCK: bool =
     cfg!(not(all(target_family = "wasm", target_os = "unknown")));
 
-/// Miri has no vDSO for rustix to call and takes the portable way.
+/// Not for Miri, which has no vDSO for rustix to call.
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reading {
     use rustix::time::{ClockId, clock_gettime};
 
-    /// The kernel's last tick: cheap.
+    /// Returns the time of the kernel's last tick: cheap.
     #[inline]
     pub(in crate::time) fn coarse_nanos() -> u64 {
         nanos(ClockId::MonotonicCoarse)
     }
 
-    /// Nanoseconds. Never behind a coarse reading made before.
+    /// Returns the exact time. Never behind a coarse reading made before.
     pub(in crate::time) fn fine_nanos() -> u64 {
         nanos(ClockId::Monotonic)
     }
@@ -39,13 +39,14 @@ mod reading {
     use std::sync::OnceLock;
     use std::time::Instant;
 
-    /// An `Instant` has no number of its own: count from the first reading in the process.
+    /// An `Instant` is not a number, so the origin is the first reading in the process.
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
     #[inline]
     pub(in crate::time) fn coarse_nanos() -> u64 {
         let origin = ORIGIN.get().unwrap_or_else(|| {
-            // Or a child that is forked meanwhile would wait for the other thread to have set it.
+            // Else a child that is forked meanwhile would wait for ever for the thread that sets
+            // it.
             let _gate = crate::util::fork::gate();
             ORIGIN.get_or_init(Instant::now)
         });

@@ -10,7 +10,7 @@ use crate::util::sync::atomic::Ordering;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Waits for a condition that is bound to come true. The limit only says when to give up.
+/// Waits for a condition that is bound to become true, for a minute at most.
 fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -20,7 +20,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn tick_arithmetic_saturates_or_says_so() {
+fn tick_arithmetic_saturates_or_returns_none() {
     let tick = Tick::from_nanos(10);
     assert_eq!(tick.checked_add(Duration::from_nanos(5)), Some(Tick::from_nanos(15)));
     assert_eq!(tick.checked_add(Duration::from_nanos(u64::MAX - 10)), Some(Tick::MAX));
@@ -35,7 +35,7 @@ fn tick_arithmetic_saturates_or_says_so() {
 }
 
 #[test]
-fn fake_clock_moves_only_when_told_and_for_all_clones() {
+fn fake_clock_moves_only_when_advanced_and_for_all_clones() {
     let clock = FakeClock::default();
     let clone = clock.clone();
     assert_eq!((clock.now(), clone.now()), (Tick::ZERO, Tick::ZERO));
@@ -100,8 +100,8 @@ fn monotonic_clock_never_goes_backwards_and_advances() {
 #[test]
 fn monotonic_clock_agrees_with_instant() {
     let clock = MonotonicClock::new();
-    // Kernels tick at least 100 times a second, but not on a machine that gets no time itself. So
-    // they agree sooner or later; clocks of different speeds never do.
+    // Kernels tick at least 100 times a second, except on a machine that is not scheduled itself.
+    // So the clocks agree sooner or later; clocks of different speeds never do.
     eventually("the clocks to agree", || {
         let (outer, tick, inner) = (Instant::now(), clock.now(), Instant::now());
         eventually("20 ms to pass", || inner.elapsed() >= Duration::from_millis(20));
@@ -123,7 +123,7 @@ fn ticking_clock_never_goes_backwards_and_advances() {
 }
 
 #[test]
-fn ticking_clock_is_not_ahead_of_the_monotonic_one_nor_far_behind_for_ever() {
+fn ticking_clock_is_never_ahead_of_the_monotonic_clock_and_catches_up() {
     let clock = TickingClock::new();
     let seen = clock.now();
     eventually("the coarse clock to pass a tick seen", || MonotonicClock::new().now() >= seen);
@@ -131,7 +131,7 @@ fn ticking_clock_is_not_ahead_of_the_monotonic_one_nor_far_behind_for_ever() {
     eventually("the ticking clock to catch up", || clock.now() >= target);
 }
 
-/// Handles come and go on several threads while tickers end and start; time only goes forward.
+/// Handles are made and dropped by several threads while tickers end and start.
 #[test]
 fn ticking_clock_restarted_again_and_again_never_goes_backwards() {
     let start = Barrier::new(3);

@@ -1,25 +1,24 @@
 //! Which blocks of slots hold something that has expired: a hierarchical timing wheel.
 //!
-//! # A timer for up to 64 entries
+//! # One timer for up to 64 entries
 //!
-//! Exactness of expiry is the business of the reader, who compares an entry's deadline with the
-//! clock. This wheel only decides when memory is given back, so it may be sparing. It keeps no
-//! timer per entry but one per *block* of neighbouring slots of the slab, 64 unless they are large:
-//! the block's id is scheduled at the earliest deadline of its live entries, and when it comes due
-//! the shard looks at its slots, removes what has expired, and schedules the block again at the
-//! earliest deadline left.
+//! Expiry is exact because readers compare an entry's deadline with the clock. This wheel only
+//! decides when memory is freed, so it may be sparing. It keeps no timer per entry but one per
+//! *block* of neighbouring slots of the slab, 64 unless they are large: the block's id is scheduled
+//! at the earliest deadline of its live entries, and when it comes due the shard looks at its
+//! slots, removes what has expired, and schedules the block again at the earliest deadline left.
 //!
 //! * Memory: 16 bytes per block, a quarter of a byte per entry, for a slot of several kilobytes all
-//!   16 (at most twice that just after the node array has grown), where a doubly linked timer per
-//!   entry takes 8 bytes for its two links alone. To this come 2.9 KB per shard for the lists,
+//!   16 (at most twice that just after the array of timers has grown), where a doubly linked timer
+//!   per entry takes 8 bytes for its two links alone. To this come 2.9 KB per shard for the lists,
 //!   allocated by the first deadline: a cache without expiry pays nothing.
 //! * Writes: an insert touches the wheel only if its deadline is earlier than its block's. With
 //!   one ttl for all, later inserts have later deadlines, and hardly any of them does. Removing
-//!   an entry needs no call at all: the block comes due once too often, and that is all.
+//!   an entry needs no call at all: at worst the block comes due once too often.
 //! * The price is the look at up to 64 slots each time a block comes due. Slots filled at about
 //!   the same time expire at about the same time, and one look frees many. The worst case is
-//!   deadlines spread at random over a block: 64 looks at 64 slots. A shard that minds may
-//!   schedule a block a little later than its earliest deadline and collect several at once;
+//!   deadlines spread at random over a block: 64 looks at 64 slots. To avoid it, a shard may
+//!   schedule a block a little later than its earliest deadline and free several entries at once;
 //!   readers cannot tell.
 //!
 //! # The wheel
@@ -27,14 +26,14 @@
 //! The scheme is the hierarchical timing wheel of G. Varghese and T. Lauck, "Hashed and
 //! Hierarchical Timing Wheels: Data Structures for the Efficient Implementation of a Timer
 //! Facility", SOSP 1987. A deadline is read as a number of eleven base-64 digits (eleven cover 64
-//! bits). `base` is a moment that has passed, and the highest digit in which a deadline differs
-//! from `base` selects the level, the value of that digit the slot: what is near lies in a fine
-//! level, what is far in a coarse one. A slot is a doubly linked list, so that scheduling, moving
-//! and cancelling touch three nodes at most. One bit per slot and one per level say what is not
+//! bits). `elapsed` is a moment that has passed, and the highest digit in which a deadline differs
+//! from it selects the level, the value of that digit the slot: what is near lies in a fine level,
+//! what is far in a coarse one. A slot is a doubly linked list, so that scheduling, moving and
+//! cancelling touch three timers at most. One bit per slot and one per level mark what is not
 //! empty: the earliest slot is found by counting zeros twice, however far time has jumped.
 //!
-//! When time enters a slot of a coarse level, the nodes in it are spread over the finer levels
-//! ("cascade"). Two things differ from the textbook:
+//! When time enters a slot of a coarse level, its timers are spread over the finer levels (a
+//! *cascade*). Two things differ from the textbook:
 //!
 //! * A slot that has passed *entirely* is not spread. All in it is due and is handed out from
 //!   where it lies: a mass expiry moves nothing.
@@ -48,12 +47,12 @@
 //!
 //! # Bounded work
 //!
-//! A node moves only to a finer level, so at most ten times in its life (two or three times with
-//! deadlines a minute ahead and a clock of 4 ms). Each move and each node handed out costs one
+//! A timer moves only to a finer level, so at most ten times in its life (two or three times with
+//! deadlines a minute ahead and a clock of 4 ms). Each move and each timer handed out costs one
 //! step of the caller's budget, and nothing else loops. A cascade that runs out of steps leaves
-//! its slot marked as `draining` and the next call goes on with it. Meanwhile `base` has already
-//! arrived: what is scheduled in between is placed by the new base, and never into the draining
-//! slot.
+//! its slot marked as `cascading` and the next call continues it. Meanwhile `elapsed` has already
+//! arrived there: what is scheduled in between is placed by the new `elapsed`, and never into the
+//! cascading slot.
 //!
 //! Measured with 16,384 blocks, a million entries: about 10 ns to schedule or move a block, about
 //! 50 ns for all of its way down the levels, out, and back in, which up to 64 entries share. In a
@@ -62,52 +61,54 @@
 const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
-/// The list after those of the levels: what was scheduled at or before `base`.
-const LATE: usize = LEVELS * SLOTS;
+/// The list after those of the levels: what was scheduled at or before `elapsed`.
+const OVERDUE: usize = LEVELS * SLOTS;
 const NEVER: u64 = u64::MAX;
 const NIL: u32 = u32::MAX;
-/// Set in a `prev` that names not a node but the list whose first node this is. A node thereby
-/// knows its list when it matters, when it may leave it empty, and need not store it.
+/// Set in a `prev` that names not a timer but the list whose first timer this is. So a timer knows
+/// its list in the one case where it must, when its removal may leave the list empty, and need not
+/// store it.
 const HEAD: u32 = 1 << 31;
 
+/// The timer of one id, in the list of its slot.
 #[derive(Clone, Copy)]
-struct Node {
+struct Timer {
     /// `NEVER`: not scheduled, and the links mean nothing.
     at: u64,
     prev: u32,
     next: u32,
 }
 
-const IDLE: Node = Node { at: NEVER, prev: NIL, next: NIL };
+const IDLE: Timer = Timer { at: NEVER, prev: NIL, next: NIL };
 
-/// Deadlines of small, dense ids. See the head of this file.
+/// A timing wheel: deadlines of small, dense ids.
 pub(crate) struct Wheel {
-    nodes: Vec<Node>,
-    /// None before the first use.
+    timers: Vec<Timer>,
+    /// `None` before the first use.
     lists: Option<Box<Lists>>,
     /// Deadlines are placed by their distance from here. Never later than any `now` yet given.
-    base: u64,
+    elapsed: u64,
     next_due: u64,
     len: usize,
 }
 
 struct Lists {
-    /// First nodes of the lists: `LEVELS` times `SLOTS`, then `LATE`.
-    heads: [u32; LATE + 1],
+    /// First timers of the lists: `LEVELS` times `SLOTS`, then `OVERDUE`.
+    heads: [u32; OVERDUE + 1],
     /// A bit for each slot that is not empty, a word for each level.
     occupied: [u64; LEVELS],
     /// A bit for each word of `occupied` that is not zero.
     levels: u16,
-    /// The list a cascade has left unfinished. It contains `base`.
-    draining: Option<usize>,
+    /// The list that a cascade has left unfinished. Its slot contains `elapsed`.
+    cascading: Option<usize>,
 }
 
 impl Lists {
     fn new() -> Self {
-        Self { heads: [NIL; LATE + 1], occupied: [0; LEVELS], levels: 0, draining: None }
+        Self { heads: [NIL; OVERDUE + 1], occupied: [0; LEVELS], levels: 0, cascading: None }
     }
 
-    /// The list of the slot that comes first.
+    /// Returns the list of the slot that comes first.
     fn first(&self) -> Option<usize> {
         let level = (self.levels != 0).then(|| self.levels.trailing_zeros() as usize)?;
         Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
@@ -115,7 +116,7 @@ impl Lists {
 
     /// Marks the slot of a list as not empty.
     fn mark(&mut self, list: usize) {
-        if list != LATE {
+        if list != OVERDUE {
             self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
             self.levels |= 1 << (list / SLOTS);
         }
@@ -123,7 +124,7 @@ impl Lists {
 
     /// Marks the slot of a list as empty.
     fn unmark(&mut self, list: usize) {
-        if list != LATE {
+        if list != OVERDUE {
             let level = list / SLOTS;
             self.occupied[level] &= !(1 << (list % SLOTS));
             if self.occupied[level] == 0 {
@@ -136,22 +137,21 @@ impl Lists {
 impl Wheel {
     /// An empty wheel. Allocates nothing until something is scheduled.
     pub(crate) fn new() -> Self {
-        Self { nodes: Vec::new(), lists: None, base: 0, next_due: NEVER, len: 0 }
+        Self { timers: Vec::new(), lists: None, elapsed: 0, next_due: NEVER, len: 0 }
     }
 
     /// Schedules `id` at `at`, wherever it was before; `u64::MAX` cancels. A moment that has
-    /// passed is due at once. O(1), but for the growth of the node array to the largest id.
+    /// passed is due at once. O(1), plus the growth of the array of timers to the largest id.
     ///
     /// # Panics
-    ///
-    /// When `id` is 2^31 or above.
+    /// If `id` is 2^31 or above.
     pub(crate) fn schedule(&mut self, id: u32, at: u64) {
         if at == NEVER {
             return self.cancel(id);
         }
         assert!(id < HEAD, "wheel ids have 31 bits");
-        self.make_room(id);
-        let before = std::mem::replace(&mut self.nodes[id as usize].at, at);
+        self.reserve(id);
+        let before = std::mem::replace(&mut self.timers[id as usize].at, at);
         if before == at {
             return;
         }
@@ -164,7 +164,7 @@ impl Wheel {
         self.next_due = self.next_due.min(starts);
     }
 
-    /// Takes `id` off the wheel, if it is there. O(1).
+    /// Cancels `id`, if it is scheduled. O(1).
     pub(crate) fn cancel(&mut self, id: u32) {
         if self.deadline(id) != NEVER {
             self.unlink(id);
@@ -172,13 +172,13 @@ impl Wheel {
         }
     }
 
-    /// The deadline of `id` as it was given, `u64::MAX` when it is not scheduled.
+    /// Returns the deadline of `id` as it was given, `u64::MAX` if it is not scheduled.
     #[inline]
     pub(crate) fn deadline(&self, id: u32) -> u64 {
-        self.nodes.get(id as usize).map_or(NEVER, |node| node.at)
+        self.timers.get(id as usize).map_or(NEVER, |timer| timer.at)
     }
 
-    /// Nothing is due before this tick; `u64::MAX` when nothing is scheduled.
+    /// Returns a tick before which nothing is due; `u64::MAX` if nothing is scheduled.
     ///
     /// A bound from below: a call of [`pop_due`](Self::pop_due) at this tick may find that it only
     /// had to move something. After a `pop_due(now)` that ended with steps to spare the bound lies
@@ -188,32 +188,32 @@ impl Wheel {
         self.next_due
     }
 
-    /// The earliest deadline, exactly; `u64::MAX` when nothing is scheduled. Looks at the nodes of the slot
-    /// that comes first, and of the one that is being spread.
+    /// Returns the earliest deadline, exactly; `u64::MAX` if nothing is scheduled. Looks at the
+    /// timers of the slot that comes first, and of the one that is cascading.
     pub(crate) fn earliest(&self) -> u64 {
         let Some(lists) = &self.lists else { return NEVER };
         let mut earliest = NEVER;
-        for list in [Some(LATE), lists.draining, lists.first()].into_iter().flatten() {
+        for list in [Some(OVERDUE), lists.cascading, lists.first()].into_iter().flatten() {
             let mut next = lists.heads[list];
             while next != NIL {
-                let node = self.nodes[next as usize];
-                (earliest, next) = (earliest.min(node.at), node.next);
+                let timer = self.timers[next as usize];
+                (earliest, next) = (earliest.min(timer.at), timer.next);
             }
         }
         earliest
     }
 
-    /// Takes an id off the wheel whose deadline is at or before `now`; in no particular order.
+    /// Removes and returns an id whose deadline is at or before `now`; in no particular order.
     ///
-    /// Each node moved on the way, and the one returned, costs one of `steps`. `None` with steps
-    /// left: nothing is due. `None` with none left: perhaps something is, and the next call goes
-    /// on where this one stopped.
+    /// Each timer moved on the way, and the one returned, costs one of `steps`. `None` with steps
+    /// left: nothing is due. `None` with none left: perhaps something is, and the next call
+    /// continues where this one stopped.
     ///
-    /// A `now` earlier than one given before (a thread that read the clock, then waited for the
-    /// lock) gets `None`; the next call that is up to date finds what is due. Loop on the
-    /// answer, therefore, not on `next_due`.
+    /// For a `now` earlier than one given before (the thread read the clock, then waited for the
+    /// lock) it returns `None`; the next call that is up to date finds what is due. Loop on the
+    /// result, therefore, not on `next_due`.
     pub(crate) fn pop_due(&mut self, now: u64, steps: &mut usize) -> Option<u32> {
-        if now < self.base {
+        if now < self.elapsed {
             return None;
         }
         while now >= self.next_due {
@@ -223,144 +223,144 @@ impl Wheel {
             let Some(id) = self.next_to_visit(now) else { break };
             *steps -= 1;
             self.unlink(id);
-            if self.nodes[id as usize].at <= now {
+            if self.timers[id as usize].at <= now {
                 self.forget(id);
                 return Some(id);
             }
             self.link(id);
         }
-        // No list begins at or before `now`, so all stay where they are when the base moves there.
-        self.base = now;
+        // No list begins at or before `now`, so all stay where they are when `elapsed` moves there.
+        self.elapsed = now;
         None
     }
 
-    /// Is nothing scheduled?
+    /// Returns `true` if nothing is scheduled.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many ids are scheduled.
+    /// Returns the number of scheduled ids.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Cancels everything and gives the memory back.
+    /// Cancels everything and frees the memory.
     pub(crate) fn clear(&mut self) {
-        *self = Self { base: self.base, ..Self::new() };
+        *self = Self { elapsed: self.elapsed, ..Self::new() };
     }
 
-    /// Bytes allocated.
+    /// Returns the number of bytes allocated.
     pub(crate) fn heap_bytes(&self) -> usize {
         let lists = self.lists.as_ref().map_or(0, |_| size_of::<Lists>());
-        self.nodes.capacity() * size_of::<Node>() + lists
+        self.timers.capacity() * size_of::<Timer>() + lists
     }
 
-    /// The first node of a list that either holds only due nodes or has to be spread, or `None`
-    /// when every list begins after `now`. Wants `base <= now`.
+    /// Returns the first timer of a list that either holds only due timers or has to be spread, or
+    /// `None` if every list begins after `now`. Requires `elapsed <= now`.
     fn next_to_visit(&mut self, now: u64) -> Option<u32> {
         let lists = self.lists.as_mut()?;
-        if lists.heads[LATE] != NIL {
-            return Some(lists.heads[LATE]);
+        if lists.heads[OVERDUE] != NIL {
+            return Some(lists.heads[OVERDUE]);
         }
-        if let Some(list) = lists.draining {
+        if let Some(list) = lists.cascading {
             if lists.heads[list] != NIL {
                 return Some(lists.heads[list]);
             }
-            lists.draining = None;
+            lists.cascading = None;
         }
-        // Finer levels lie before coarser ones, and within a level all lies after `base`.
+        // Finer levels lie before coarser ones, and within a level all lies after `elapsed`.
         let Some(list) = lists.first() else {
             self.next_due = NEVER;
             return None;
         };
         let (level, slot) = (list / SLOTS, list % SLOTS);
-        let first = slot_start(self.base, level, slot);
+        let first = slot_start(self.elapsed, level, slot);
         let last = first | !mask_from(level);
         self.next_due = first;
         if first > now {
             return None;
         }
         if last > now {
-            // Nothing lies between the old base and this slot, so the base may enter it, as deep
-            // as `now`: spread from there, a node skips levels.
-            self.base = now;
-            lists.draining = Some(list);
+            // Nothing lies between `elapsed` and this slot, so `elapsed` may enter it, as deep as
+            // `now`: spread from there, a timer skips levels.
+            self.elapsed = now;
+            lists.cascading = Some(list);
         }
         Some(lists.heads[list])
     }
 
-    fn make_room(&mut self, id: u32) {
+    /// Allocates the lists, and timers up to this id.
+    fn reserve(&mut self, id: u32) {
         self.lists.get_or_insert_with(|| Box::new(Lists::new()));
-        if self.nodes.len() <= id as usize {
-            self.nodes.resize(id as usize + 1, IDLE);
+        if self.timers.len() <= id as usize {
+            self.timers.resize(id as usize + 1, IDLE);
         }
     }
 
-    /// Puts a node that is in no list where its deadline belongs. Returns a moment that lies
+    /// Puts a timer that is in no list into the one of its deadline. Returns a moment that lies
     /// neither after the deadline nor, in a level, after the beginning of the slot.
     fn link(&mut self, id: u32) -> u64 {
-        let at = self.nodes[id as usize].at;
-        let (list, starts) = place(self.base, at);
-        let lists = self.lists.as_mut().expect("there are lists where there are nodes");
+        let at = self.timers[id as usize].at;
+        let (list, starts) = place(self.elapsed, at);
+        let lists = self.lists.as_mut().expect("there are lists where there are timers");
         lists.mark(list);
         let second = std::mem::replace(&mut lists.heads[list], id);
         if second != NIL {
-            self.nodes[second as usize].prev = id;
+            self.timers[second as usize].prev = id;
         }
-        self.nodes[id as usize] = Node { at, prev: HEAD | list as u32, next: second };
+        self.timers[id as usize] = Timer { at, prev: HEAD | list as u32, next: second };
         starts
     }
 
-    /// Takes a node out of its list. Leaves `at` alone: some callers have overwritten it already.
+    /// Removes a timer from its list. Leaves `at` as it is: some callers have overwritten it.
     fn unlink(&mut self, id: u32) {
-        let Node { prev, next, .. } = self.nodes[id as usize];
+        let Timer { prev, next, .. } = self.timers[id as usize];
         if next != NIL {
-            self.nodes[next as usize].prev = prev;
+            self.timers[next as usize].prev = prev;
         }
         if prev & HEAD == 0 {
-            self.nodes[prev as usize].next = next;
+            self.timers[prev as usize].next = next;
             return;
         }
         let list = (prev & !HEAD) as usize;
-        let lists = self.lists.as_mut().expect("the node is in a list");
+        let lists = self.lists.as_mut().expect("the timer is in a list");
         lists.heads[list] = next;
         if next == NIL {
             lists.unmark(list);
         }
     }
 
-    /// Marks a node that is in no list as not scheduled.
+    /// Marks a timer that is in no list as not scheduled.
     fn forget(&mut self, id: u32) {
-        self.nodes[id as usize].at = NEVER;
+        self.timers[id as usize].at = NEVER;
         self.len -= 1;
         if self.len == 0 {
             self.next_due = NEVER;
-            // With nothing due in sight the base may run ahead without a look at this mark.
-            self.lists.iter_mut().for_each(|lists| lists.draining = None);
+            // With nothing scheduled `elapsed` may run ahead without a look at this mark.
+            self.lists.iter_mut().for_each(|lists| lists.cascading = None);
         }
     }
 
     /// Checks every invariant, in time linear in the number of ids.
     ///
     /// # Panics
-    ///
-    /// When one is broken.
+    /// If one is broken.
     pub(crate) fn validate(&self) {
         assert!(self.len > 0 || self.next_due == NEVER, "next_due of an empty wheel");
         let Some(lists) = &self.lists else {
-            return assert!(self.nodes.is_empty(), "nodes without lists");
+            return assert!(self.timers.is_empty(), "timers without lists");
         };
-        let linked: usize = (0..=LATE).map(|list| self.validate_list(lists, list)).sum();
+        let linked: usize = (0..=OVERDUE).map(|list| self.validate_list(lists, list)).sum();
         assert_eq!(linked, self.len, "len differs from what the lists hold");
-        let scheduled = self.nodes.iter().filter(|node| node.at != NEVER).count();
-        assert_eq!(scheduled, self.len, "a scheduled node is in no list, or an idle one is");
+        let scheduled = self.timers.iter().filter(|timer| timer.at != NEVER).count();
+        assert_eq!(scheduled, self.len, "a scheduled timer is in no list, or an idle one is");
         for (level, &word) in lists.occupied.iter().enumerate() {
             assert_eq!(lists.levels >> level & 1 == 1, word != 0, "bit of level {level}");
         }
-        if let Some(list) = lists.draining {
-            assert!((SLOTS..LATE).contains(&list), "only coarse slots are spread");
-            assert!(self.next_due <= self.base, "next_due hides an unfinished cascade");
+        if let Some(list) = lists.cascading {
+            assert!((SLOTS..OVERDUE).contains(&list), "only coarse slots are spread");
+            assert!(self.next_due <= self.elapsed, "next_due hides an unfinished cascade");
         }
     }
 
@@ -368,22 +368,22 @@ impl Wheel {
     fn validate_list(&self, lists: &Lists, list: usize) -> usize {
         let (mut prev, mut id, mut count) = (HEAD | list as u32, lists.heads[list], 0);
         while id != NIL {
-            let node = self.nodes[id as usize];
-            assert_eq!(node.prev, prev, "back link of {id}");
-            assert!(self.next_due <= node.at, "next_due lies after the deadline of {id}");
-            let (belongs, starts) = place(self.base, node.at);
-            if lists.draining == Some(list) {
-                let same_slot = (node.at ^ self.base) & mask_from(list / SLOTS) == 0;
-                assert!(same_slot, "{id} does not belong into the draining slot");
+            let timer = self.timers[id as usize];
+            assert_eq!(timer.prev, prev, "back link of {id}");
+            assert!(self.next_due <= timer.at, "next_due lies after the deadline of {id}");
+            let (belongs, starts) = place(self.elapsed, timer.at);
+            if lists.cascading == Some(list) {
+                let same_slot = (timer.at ^ self.elapsed) & mask_from(list / SLOTS) == 0;
+                assert!(same_slot, "{id} does not belong into the cascading slot");
             } else {
                 assert_eq!(belongs, list, "{id} lies in the wrong list");
                 assert!(self.next_due <= starts, "next_due lies after the start of a slot");
             }
             count += 1;
             assert!(count <= self.len, "a loop in list {list}");
-            (prev, id) = (id, node.next);
+            (prev, id) = (id, timer.next);
         }
-        if list != LATE {
+        if list != OVERDUE {
             let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
             assert_eq!(bit, count > 0, "bit of list {list}");
         }
@@ -391,23 +391,23 @@ impl Wheel {
     }
 }
 
-/// The list for the deadline `at` seen from `base`, and the beginning of the list's slot (for
-/// `LATE`, which has none, the deadline itself).
-fn place(base: u64, at: u64) -> (usize, u64) {
-    if at <= base {
-        return (LATE, at);
+/// Returns the list for the deadline `at` seen from `elapsed`, and the beginning of the list's slot
+/// (for `OVERDUE`, which has none, the deadline itself).
+fn place(elapsed: u64, at: u64) -> (usize, u64) {
+    if at <= elapsed {
+        return (OVERDUE, at);
     }
-    let level = ((at ^ base).ilog2() / DIGIT_BITS) as usize;
+    let level = ((at ^ elapsed).ilog2() / DIGIT_BITS) as usize;
     let slot = (at >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
     (level * SLOTS + slot, at & mask_from(level))
 }
 
-/// When a slot begins that lies ahead of `base` on `level`.
-fn slot_start(base: u64, level: usize, slot: usize) -> u64 {
-    base & mask_from(level + 1) | (slot as u64) << (level as u32 * DIGIT_BITS)
+/// Returns the beginning of a slot that lies ahead of `elapsed` on `level`.
+fn slot_start(elapsed: u64, level: usize, slot: usize) -> u64 {
+    elapsed & mask_from(level + 1) | (slot as u64) << (level as u32 * DIGIT_BITS)
 }
 
-/// The bits of the digits from `level` upwards.
+/// Returns the bits of the digits from `level` upwards.
 fn mask_from(level: usize) -> u64 {
     NEVER.checked_shl(level as u32 * DIGIT_BITS).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! What the entry interface speaks of: an [`Entry`], what to do with it ([`Op`]), and what became of
-//! it ([`CompResult`]).
+//! The types of the entry interface: an [`Entry`], what to do with it ([`Op`]), and what was done
+//! ([`CompResult`]).
 
-/// A copy of an entry of a cache, as [`Cache::entry`](crate::Cache::entry) gives and shows it.
+/// A copy of an entry, as the methods of [`Cache::entry`](crate::Cache::entry) return and show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<K, V> {
     key: K,
@@ -19,66 +19,67 @@ impl<K, V> Entry<K, V> {
         Entry { key, value, is_fresh: true, is_old_value_replaced: replaced }
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &K {
         &self.key
     }
 
-    /// The value: a clone of what is in the cache.
+    /// Returns the value: a clone of what is in the cache.
     pub fn value(&self) -> &V {
         &self.value
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn into_value(self) -> V {
         self.value
     }
 
-    /// Was the value made by this call, rather than found or taken from another caller's load?
+    /// Returns `true` if this call made the value, rather than found it or took it from another
+    /// caller's load.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
-    /// Did the value take the place of one that was in the cache?
+    /// Returns `true` if the value replaced one that was in the cache.
     #[must_use]
     pub fn is_old_value_replaced(&self) -> bool {
         self.is_old_value_replaced
     }
 }
 
-/// What is to be done with an entry: the answer of a closure given to
+/// What to do with an entry: returned by the closure given to
 /// [`and_compute_with`](crate::EntrySelector::and_compute_with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op<V> {
-    /// Leave things as they are.
+    /// Leave it as it is.
     Nop,
-    /// Store this value, in the place of one that is there.
+    /// Store this value, in the place of the old one if there is one.
     Put(V),
-    /// Remove the entry, if there is one. Where there is none, nothing is written: a load of the key
-    /// that began before may still be stored. [`invalidate`](crate::Cache::invalidate) is for what
-    /// must not be.
+    /// Remove the entry, if there is one. If there is none, nothing is written: a load of the key
+    /// that began before may still be stored. To prevent that, call
+    /// [`invalidate`](crate::Cache::invalidate).
     Remove,
 }
 
-/// What became of an entry: the answer of
+/// What was done with an entry: returned by
 /// [`and_compute_with`](crate::EntrySelector::and_compute_with).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CompResult<K, V> {
-    /// There was none, and a value was stored, which the entry holds.
+    /// There was no entry, and a value was stored, which this one holds.
     Inserted(Entry<K, V>),
-    /// A new value, which the entry holds, took the place of the old one.
+    /// A new value, which this entry holds, replaced the old one.
     ReplacedWith(Entry<K, V>),
-    /// It was removed; the entry holds what it was.
+    /// The entry was removed; this is what it held.
     Removed(Entry<K, V>),
-    /// It was left as it was.
+    /// The entry was left as it was.
     Unchanged(Entry<K, V>),
-    /// There was none, and there is none. The key comes back.
+    /// There was no entry, and there is none. Holds the key.
     StillNone(K),
 }
 
 impl<K, V> CompResult<K, V> {
-    /// The entry, unless there was none and is none.
+    /// Returns the entry; `None` if there was none and is none.
     pub fn into_entry(self) -> Option<Entry<K, V>> {
         match self {
             CompResult::Inserted(entry)
@@ -89,7 +90,7 @@ impl<K, V> CompResult<K, V> {
         }
     }
 
-    /// The entry.
+    /// Returns the entry.
     ///
     /// # Panics
     /// If there was none and is none.

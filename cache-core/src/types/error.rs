@@ -1,10 +1,11 @@
-//! What can be wrong: with a configuration, with a load.
+//! Errors: of a configuration, of a load.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A configuration that no cache can be built from. Its text names the option and says what to do;
-/// [`build`](crate::CacheBuilder::build) panics with the same text.
+/// An unusable configuration: the error of
+/// [`CacheBuilder::try_build`](crate::CacheBuilder::try_build). Its text names the option and says
+/// what to do; [`build`](crate::CacheBuilder::build) panics with the same text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     option: &'static str,
@@ -16,7 +17,7 @@ impl BuildError {
         BuildError { option, text: text.into() }
     }
 
-    /// The builder's method that was given the unusable value.
+    /// Returns the name of the builder's method that was given the unusable value.
     #[must_use]
     pub fn option(&self) -> &'static str {
         self.option
@@ -31,19 +32,19 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// Why a load has given no value.
+/// Why a load returned no value.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError<E> {
-    /// The loader failed. Those who waited for the same load share its error.
+    /// The loader failed. Callers that waited for the same load share its error.
     Failed(Arc<E>),
-    /// The load took longer than the caller would wait: see
+    /// The load took longer than the caller's limit: see
     /// [`LoadTimeouts::hard`](crate::LoadTimeouts::hard).
     TimedOut,
 }
 
 impl<E> LoadError<E> {
-    /// What the loader gave, if it was the loader that failed.
+    /// Returns the loader's error, if it was the loader that failed.
     #[must_use]
     pub fn failure(&self) -> Option<&E> {
         match self {
@@ -72,7 +73,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
 }
 
 impl<E: std::error::Error> std::error::Error for LoadError<E> {
-    /// The text is that of the loader's error, so what comes next is its source.
+    /// Returns the source of the loader's error, whose text is shown as this error's own.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LoadError::Failed(error) => error.source(),

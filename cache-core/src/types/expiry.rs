@@ -1,18 +1,18 @@
-//! Deadlines that the user's code decides.
+//! Deadlines set by the user's code.
 
 use std::time::{Duration, Instant};
 
-/// How long each entry lives, decided by the user's code: given to
-/// [`CacheBuilder::expire_after`](crate::CacheBuilder::expire_after). The methods have the signatures
-/// of moka's trait of the same name.
+/// Sets how long each entry lives: given to
+/// [`CacheBuilder::expire_after`](crate::CacheBuilder::expire_after). The methods have the
+/// signatures of moka's trait of the same name.
 ///
-/// Each method answers how long the entry is to live from now on; `None` is "for ever", as far as this
-/// trait goes. Where the cache also has a time to live or a time to idle, the earliest deadline wins.
-/// `Some(Duration::ZERO)`: the entry is dead at once. It is not stored, or not served again.
+/// Each method returns how long the entry lives from now on; `None` sets no deadline. If the cache
+/// also has a time to live or a time to idle, the earliest deadline counts. With
+/// `Some(Duration::ZERO)` the entry expires at once: it is not stored, or not served again.
 ///
-/// The methods run on the calling thread, without any lock of the cache held, just before the value is
-/// stored or just after it is found. They may be slow and may call the cache again. A panic goes to the
-/// caller: nothing is stored, or nothing is changed.
+/// The methods run on the calling thread, without any lock of the cache held, just before the value
+/// is stored or just after it is found. They may be slow and may call the cache again. A panic goes
+/// to the caller; then nothing is stored or changed.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -40,17 +40,17 @@ use std::time::{Duration, Instant};
 /// assert!(cache.contains_key("a") && !cache.contains_key("b"));
 /// ```
 pub trait Expiry<K, V> {
-    /// A key that has no live entry is stored. Unless overridden: for ever.
+    /// Called when a key that has no live entry is stored. Default: no deadline.
     #[allow(unused_variables, reason = "names are part of the documentation")]
     fn expire_after_create(&self, key: &K, value: &V, created_at: Instant) -> Option<Duration> {
         None
     }
 
-    /// A look-up that counts as a use has found the entry. `duration_until_expiry` is the time it has
-    /// left by all its deadlines, `last_modified_at` when its value was stored. Unless overridden, or if
-    /// the answer is the very time it has left, nothing changes.
+    /// Called when a look-up that counts as a use has found the entry. `duration_until_expiry` is
+    /// the time that is left by all its deadlines, `last_modified_at` the moment its value was
+    /// stored. If the result equals `duration_until_expiry`, which is the default, nothing changes.
     ///
-    /// Whether a look-up at the same time sees the old or the new deadline is open.
+    /// A concurrent look-up may see the old or the new deadline.
     #[allow(unused_variables, reason = "names are part of the documentation")]
     fn expire_after_read(
         &self,
@@ -63,11 +63,11 @@ pub trait Expiry<K, V> {
         duration_until_expiry
     }
 
-    /// A new value takes the place of a live one. Unless overridden, or if the answer is the very time
-    /// that the old one had left by all its deadlines, the deadline that this trait gave to the old one
-    /// holds for the new.
+    /// Called when a new value replaces a live one. If the result equals `duration_until_expiry`,
+    /// the time that was left by all deadlines, which is the default, the new value keeps the
+    /// deadline that this trait gave to the old one.
     ///
-    /// Which of the two, this or a creation, a store is, is looked up just before it takes its lock.
+    /// Whether a store creates or updates is determined just before it acquires its lock.
     #[allow(unused_variables, reason = "names are part of the documentation")]
     fn expire_after_update(
         &self,
@@ -80,10 +80,10 @@ pub trait Expiry<K, V> {
     }
 }
 
-/// A value that may say that there is none: see
+/// A value that may mean "there is none": see
 /// [`CacheBuilder::negative_ttl`](crate::CacheBuilder::negative_ttl).
 pub trait Negative {
-    /// Does it? Runs on the storing thread, without a lock.
+    /// Returns `true` if the value is negative. Runs on the storing thread, without any lock.
     fn is_negative(&self) -> bool;
 }
 

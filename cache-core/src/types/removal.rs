@@ -1,20 +1,20 @@
 //! Why an entry left the cache.
 
-/// Why an entry left the cache, as the eviction listener and the statistics are told.
+/// Why an entry left the cache: for the eviction listener and the statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RemovalCause {
-    /// Its time was over; or its time to live was zero, and it was never stored.
+    /// It expired; or its time to live was zero, and it was never stored.
     Expired,
-    /// The user removed it: `remove`, `invalidate` and their kin.
+    /// The user removed it: `remove`, `invalidate`, `invalidate_all` and similar calls.
     Explicit,
-    /// A newer value took its place.
+    /// A newer value replaced it.
     Replaced,
-    /// There was no room for it: it was evicted, or heavier than the whole cache and never stored.
+    /// It was evicted to make room; or it is heavier than the whole cache, and was never stored.
     Size,
 }
 
 impl RemovalCause {
-    /// Did the cache remove the entry by itself, rather than on somebody's order?
+    /// Returns `true` if the cache removed the entry, rather than the user.
     #[must_use]
     pub fn was_evicted(self) -> bool {
         matches!(self, RemovalCause::Expired | RemovalCause::Size)

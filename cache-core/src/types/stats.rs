@@ -1,8 +1,8 @@
-//! Statistics: what a cache counts, and how counting stays out of the way.
+//! Statistics.
 //!
-//! Every thread counts in a line of its own (the line of its epoch announcement, which a hit
-//! touches anyway), so that an increment is a plain load and store: no locked instruction, no
-//! shared line. Reading the statistics sums the lines.
+//! Each thread counts in its own line (the line of its epoch announcement, which a hit touches
+//! anyway), so that an increment is a plain load and store: no locked instruction, no shared line.
+//! Reading the statistics sums the lines.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ impl Counters {
     }
 }
 
-/// A number with one writer.
+/// A number that one thread writes.
 #[derive(Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        // No read-modify-write: nobody else writes. A line changes owner through a lock.
+        // No read-modify-write: no other thread writes. A line changes its owner under a lock.
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
@@ -55,58 +55,58 @@ impl Counter {
 }
 
 /// What a cache built with [`record_stats`](crate::CacheBuilder::record_stats) has counted since it
-/// was built; all zero without it. A snapshot: threads that work meanwhile may be seen in one
-/// figure and not yet in another.
+/// was built; all zero without that option. Not an atomic snapshot: a call that runs meanwhile may
+/// be counted in one figure and not yet in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Look-ups that found a live value.
     pub hits: u64,
-    /// Look-ups that found none.
+    /// Look-ups that found no live value.
     pub misses: u64,
-    /// Loads that gave a value; a batch of keys counts as one load.
+    /// Loads that returned a value; a batch of keys counts as one load.
     pub loads: u64,
-    /// Loads that gave an error, nothing, or panicked.
+    /// Loads that returned an error or no value, or panicked.
     pub load_failures: u64,
-    /// Calls that were given the value of another call's load, for which they waited.
+    /// Calls that waited for another call's load and received its value.
     pub coalesced: u64,
-    /// Calls that were given a value that had expired ([`Status::Stale`] and [`Status::Fallback`]). They
+    /// Calls that were served an expired value ([`Status::Stale`] and [`Status::Fallback`]). They
     /// count as misses, too.
     ///
     /// [`Status::Stale`]: crate::Status::Stale
     /// [`Status::Fallback`]: crate::Status::Fallback
     pub stale: u64,
-    /// Loads that were begun by a call that could be served an old value: before it had expired, or
-    /// after. They count as loads or load failures, too.
+    /// Loads that were started by a call that could be served an old value, expired or not. They
+    /// count as loads or load failures, too.
     pub refreshes: u64,
     /// Time spent in loads, failed ones included, summed over threads.
     pub load_time: Duration,
-    /// Entries freed because their time was over.
+    /// Entries freed because they had expired.
     pub removed_expired: u64,
-    /// Entries removed by the user: `remove`, `invalidate` and their kin.
+    /// Entries removed by the user: `remove`, `invalidate`, `invalidate_all` and similar calls.
     pub removed_explicit: u64,
     /// Values replaced by newer ones.
     pub removed_replaced: u64,
-    /// Entries evicted, or not stored, for want of room.
+    /// Entries evicted, or not stored, for lack of room.
     pub removed_size: u64,
     /// Panics of the eviction listener that were caught.
     pub listener_panics: u64,
 }
 
 impl Stats {
-    /// `hits + misses`.
+    /// Returns `hits + misses`.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.hits + self.misses
     }
 
-    /// Hits per look-up, from 0 to 1; 0 before the first look-up.
+    /// Returns the hits per look-up, from 0 to 1; 0 before the first look-up.
     #[must_use]
     pub fn hit_ratio(&self) -> f64 {
         if self.requests() == 0 { 0.0 } else { self.hits as f64 / self.requests() as f64 }
     }
 
-    /// Mean time of a load, failed ones included; zero before the first.
+    /// Returns the mean time of a load, failed ones included; zero before the first.
     #[must_use]
     pub fn average_load_time(&self) -> Duration {
         let loads = self.loads + self.load_failures;

@@ -1,4 +1,4 @@
-//! How long a task waits for a load, by a timer of its runtime's.
+//! Limits on how long a task waits for a load.
 
 use std::fmt;
 use std::future::Future;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How long a load may take: given to
+/// Limits on how long a load may take: given to
 /// [`Cache::try_get_within_async`](crate::Cache::try_get_within_async).
 ///
-/// The cache has no timer of its own. It is given that of the runtime: a function that makes a future which
-/// is ready after a time.
+/// They are measured by the runtime's timer: a function that returns a future that is ready after a
+/// given time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct LoadTimeouts {
 }
 
 impl LoadTimeouts {
-    /// No limits yet, and the timer to measure them with.
+    /// Returns no limits yet, with the timer to measure them by.
     pub fn new<F>(timer: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -39,9 +39,9 @@ impl LoadTimeouts {
         LoadTimeouts { timer: Arc::new(timer), soft: None, hard: None }
     }
 
-    /// After so long, a call is served an old value if there is one that may be served
-    /// ([`stale_while_revalidate`], [`stale_if_error`]), and the load goes on without it: polled by
-    /// tasks that wait for it or by the cache's executor, see
+    /// Sets the time after which a call is served an old value, if there is one that may be served
+    /// ([`stale_while_revalidate`], [`stale_if_error`]). The load goes on without the call: polled
+    /// by tasks that wait for it or by the cache's executor, see
     /// [`try_get_within_async`](crate::Cache::try_get_within_async). If there is no old value, the
     /// call goes on waiting.
     ///
@@ -53,10 +53,11 @@ impl LoadTimeouts {
         self
     }
 
-    /// After so long, a call gives up: it is served an old value if there is one, and is given
-    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut) otherwise. A load of its own is dropped
-    /// and has failed, also where the call was served at its soft limit and the load went on; if
-    /// others wait for it, they are served the old value, or one of them begins another load.
+    /// Sets the time after which a call times out: it is served an old value if there is one, and
+    /// returns [`LoadError::TimedOut`](crate::LoadError::TimedOut) otherwise. The load that the
+    /// call started is dropped and has failed, also if the call was served at its soft limit and
+    /// the load went on; callers that wait for it are served the old value, or one of them starts
+    /// another load.
     #[must_use]
     pub fn hard(mut self, limit: Duration) -> Self {
         self.hard = Some(limit);

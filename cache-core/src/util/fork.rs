@@ -1,26 +1,27 @@
-//! Forks: what a child of the process finds. The locks that make that possible stand in `lock.rs`.
+//! Forks: how a child of the process finds every cache whole. The locks that make that possible
+//! stand in `lock.rs`.
 //!
 //! In the child of a fork there is one thread, the one that forked; the memory is that of the
 //! parent at that moment. If another thread was just changing something, it stays half changed, and
-//! locked. So nobody holds a lock of the crate while the process forks, but the thread that forks
-//! it ([`prepare`], [`release`]).
+//! locked. So no thread but the one that forks holds a lock of the crate while the process forks
+//! ([`prepare`], [`release`]).
 //! * The locks of what stands in a `static` are acquired: each [`Global`] is listed when it is
 //!   first used.
-//! * So are the [gates](gate), for what has no place on a list: the locks of flights, cells that
-//!   are set once.
-//! * The locks of caches are many: they stand still, free. A thread that acquires one finds that a
-//!   fork is under way, gives it back and waits. So the memory of caches is looked at and not
-//!   written to: to lock and unlock it would copy its pages twice. With 16,000 caches of 8 shards a
+//! * So are the [gates](gate), for what is on no list: the locks of flights, cells that are set
+//!   once.
+//! * The locks of caches are many: they are *suspended*, free. A thread that acquires one finds
+//!   that a fork is under way, releases it and waits. So the memory of caches is read and not
+//!   written: to lock and unlock it would copy its pages twice. With 16,000 caches of 8 shards a
 //!   fork took 610 to 850 ms that way.
 //!
-//! The locks are held for moments and never while code of the user's runs, so a fork waits for
-//! moments.
+//! The locks are held for moments and never while the user's code runs, so a fork waits for moments
+//! only.
 //!
-//! In the child, other threads' part of things is then forgotten: see `in_child` of each [`Global`]
-//! and [`Stands::after_fork`]. What a handler of a fork may not do, which is to start threads and
-//! to drop values, is left for the next call that writes or misses ([`catch_up`]).
+//! In the child, what belonged to other threads is then forgotten: see `in_child` of each
+//! [`Global`] and [`AtFork::after_fork`]. A handler of a fork must neither start threads nor drop
+//! values; that is left for the next call that writes or misses ([`catch_up`]).
 //!
-//! A fork by `_Fork`, `vfork` or a system call of one's own calls no handlers.
+//! A fork by `_Fork`, `vfork` or a direct system call runs no handlers.
 #![allow(unsafe_code)]
 #![cfg_attr(not(unix), allow(dead_code))]
 
@@ -33,10 +34,13 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::util::sync::Padded;
+
 mod lock;
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) use self::lock::StandStill;
+pub(crate) use self::lock::Suspend;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use self::lock::{INNER, OUTER, set_forking};
 pub(crate) use self::lock::{InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard};
@@ -46,29 +50,29 @@ pub(crate) use self::lock::{wait_while, wake};
 /// A value in a `static`, under a lock that is held while the process forks.
 pub(crate) struct Global<T: 'static> {
     mutex: Mutex<T>,
-    /// It stands in [`PARTS`].
+    /// It is in [`GLOBALS`].
     listed: AtomicBool,
     in_child: fn(&mut T),
     afterwards: fn(),
 }
 
 impl<T: Send> Global<T> {
-    /// `in_child` makes of the value what a child is to have, with the lock held: it takes no other
-    /// lock and runs no code of the user's. `afterwards` is called by the child's first call that
-    /// may take its time, see [`catch_up`].
+    /// `in_child` turns the value into what a child is to find, with the lock held: it acquires no
+    /// other lock and runs no user code. `afterwards` is called by the child's first call that may
+    /// take its time, see [`catch_up`].
     pub(crate) const fn new(value: T, in_child: fn(&mut T), afterwards: fn()) -> Self {
         Global { mutex: Mutex::new(value), listed: AtomicBool::new(false), in_child, afterwards }
     }
 
-    /// As `new`, of a value that a child may take over as it is.
+    /// As `new`, for a value that a child may take over unchanged.
     pub(crate) const fn plain(value: T) -> Self {
         Self::new(value, |_| (), || ())
     }
 
     #[inline]
     pub(crate) fn lock(&'static self) -> MutexGuard<'static, T> {
-        // Relaxed: a thread that sees it before it has the list's lock sees it from a thread that
-        // has listed it; a fork that comes then finds it there.
+        // Relaxed: it is set after the value was listed, under the list's lock. A thread that sees
+        // it set need not see more: a fork that comes then acquires that lock and finds the value.
         if !self.listed.load(Relaxed) {
             self.list();
         }
@@ -78,30 +82,31 @@ impl<T: Send> Global<T> {
     #[cold]
     fn list(&'static self) {
         install();
-        let mut parts = PARTS.lock();
+        let mut globals = GLOBALS.lock();
         if !self.listed.load(Relaxed) {
-            parts.push(self);
+            globals.push(self);
             self.listed.store(true, Relaxed);
         }
     }
 }
 
 /// A [`Global`] of any type.
-trait Part: Sync {
+trait AnyGlobal: Sync {
     fn hold(&self);
     /// # Safety
-    /// The calling thread, or the one that it is the image of, has called `hold`, and not yet this.
+    /// The calling thread, or the parent's thread of which it is the image, has called `hold`, and
+    /// not yet this.
     unsafe fn release(&self, in_child: bool);
     fn afterwards(&self);
 }
 
-impl<T: Send> Part for Global<T> {
+impl<T: Send> AnyGlobal for Global<T> {
     fn hold(&self) {
         std::mem::forget(self.mutex.lock());
     }
 
     unsafe fn release(&self, in_child: bool) {
-        // SAFETY: the caller's promise: `hold` has locked it and given up the guard.
+        // SAFETY: the caller's promise: `hold` has acquired the lock and forgotten the guard.
         let mut value = unsafe { self.mutex.make_guard_unchecked() };
         if in_child {
             (self.in_child)(&mut value);
@@ -113,16 +118,31 @@ impl<T: Send> Part for Global<T> {
     }
 }
 
-static PARTS: Mutex<Vec<&'static dyn Part>> = Mutex::new(Vec::new());
+static GLOBALS: Mutex<Vec<&'static dyn AnyGlobal>> = Mutex::new(Vec::new());
 
-/// The locks of a cache.
+/// CacheLocks of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) trait Locks {
-    /// Has all locks of this level stand still.
-    fn stand_still(&self, level: Level);
+pub(crate) trait CacheLocks {
+    /// Suspends all locks of this level: see [`Suspend::suspend`].
+    fn suspend(&self, level: Level);
     /// # Safety
-    /// As of [`StandStill::go_on`].
-    unsafe fn go_on(&self, in_child: bool);
+    /// That of [`Suspend::resume`].
+    unsafe fn resume(&self, in_child: bool);
+}
+
+/// The locks of a cache's shards.
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<T: Send> CacheLocks for Box<[Padded<OuterMutex<T>>]> {
+    fn suspend(&self, level: Level) {
+        if level == Level::Outer {
+            self.iter().for_each(|lock| lock.suspend());
+        }
+    }
+
+    unsafe fn resume(&self, in_child: bool) {
+        // SAFETY: the caller's promise.
+        self.iter().for_each(|lock| unsafe { lock.resume(in_child) });
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,20 +151,30 @@ pub(crate) enum Level {
     Inner,
 }
 
-/// Shows that the process has one thread, which holds no lock.
-pub(crate) struct Alone(());
+/// Proof that the process has one thread, which holds no lock.
+pub(crate) struct OnlyThread(());
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl OnlyThread {
+    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock.
+    pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
+        // SAFETY: there is no other thread, and this one holds no lock.
+        visit(unsafe { &mut *lock.data_ptr() });
+    }
+}
 
 /// What stands still while the process forks: a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) trait Stands: Send + Sync {
-    fn locks(&self) -> &dyn Locks;
+pub(crate) trait AtFork: Send + Sync {
+    /// Its locks, first the inner ones.
+    fn locks(&self) -> [&dyn CacheLocks; 2];
     /// In the child. Runs no code of the user's.
-    fn after_fork(&self, alone: &Alone);
+    fn after_fork(&self, alone: &OnlyThread);
 }
 
-/// Makes of models and of systems without `fork` what they need: nothing.
+/// In models and on systems without `fork`.
 #[cfg(any(not(unix), loom, shuttle))]
-pub(crate) trait Stands {}
+pub(crate) trait AtFork {}
 
 static CACHES: Mutex<Caches> = Mutex::new(Caches { by_number: BTreeMap::new(), next: 0 });
 
@@ -154,43 +184,43 @@ struct Caches {
 }
 
 struct Listed {
-    cache: Weak<dyn Stands + Send + Sync>,
-    /// It was there when the fork that is under way began, and stands still for it.
-    stands: bool,
+    cache: Weak<dyn AtFork + Send + Sync>,
+    /// It existed when the fork that is under way began, and its locks are suspended.
+    is_suspended: bool,
 }
 
-/// A cache, with a place on the list of those that stand still while the process forks. It lives in
-/// its `Arc` from its making to its end, and nobody takes it out of that.
-pub(crate) struct Standing<T> {
+/// A cache, on the list of those whose locks are suspended while the process forks. It stays in its
+/// `Arc` from its making to its drop.
+pub(crate) struct ForkAware<T> {
     // The first field: it is the first to be dropped.
-    _stand: Stand,
+    _listing: Listing,
     it: T,
 }
 
-/// A place on the list. Dropping it takes it off.
-struct Stand {
+/// An entry of the list; removed on drop.
+struct Listing {
     number: u64,
 }
 
-impl<T: 'static> Standing<T>
+impl<T: 'static> ForkAware<T>
 where
-    Self: Stands + Send + Sync,
+    Self: AtFork + Send + Sync,
 {
-    /// Puts what `make` makes on the list.
+    /// Makes the value that `make` returns, and lists it.
     pub(crate) fn new(make: impl FnOnce(&Weak<Self>) -> T) -> Arc<Self> {
         Arc::new_cyclic(|weak: &Weak<Self>| {
             install();
             let mut caches = CACHES.lock();
             let number = caches.next;
             caches.next += 1;
-            caches.by_number.insert(number, Listed { cache: weak.clone(), stands: false });
+            caches.by_number.insert(number, Listed { cache: weak.clone(), is_suspended: false });
             drop(caches);
-            Standing { _stand: Stand { number }, it: make(weak) }
+            ForkAware { _listing: Listing { number }, it: make(weak) }
         })
     }
 }
 
-impl<T> Deref for Standing<T> {
+impl<T> Deref for ForkAware<T> {
     type Target = T;
 
     #[inline]
@@ -199,7 +229,7 @@ impl<T> Deref for Standing<T> {
     }
 }
 
-impl Drop for Stand {
+impl Drop for Listing {
     fn drop(&mut self) {
         let left = CACHES.lock().by_number.remove(&self.number);
         drop(left);
@@ -208,38 +238,38 @@ impl Drop for Stand {
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 impl Caches {
-    /// Marks the caches that are to stand still. One that is being made, or dropped, by another
-    /// thread is none: in a child it is nobody's.
-    fn choose(&mut self) {
+    /// Marks the caches whose locks are to be suspended. Not one that is being made, or dropped, by
+    /// another thread: no thread of a child can reach it.
+    fn mark(&mut self) {
         for listed in self.by_number.values_mut() {
-            listed.stands = listed.cache.strong_count() > 0;
+            listed.is_suspended = listed.cache.strong_count() > 0;
         }
-        // Pairs with the making of the first reference: what is in the caches can be seen.
+        // Pairs with the making of the first reference: the contents of the caches are visible.
         fence(Acquire);
     }
 
-    /// The caches that stand still.
-    fn each(&self, mut visit: impl FnMut(&dyn Stands)) {
-        for listed in self.by_number.values().filter(|listed| listed.stands) {
+    /// Shows the marked caches.
+    fn each(&self, mut visit: impl FnMut(&dyn AtFork)) {
+        for listed in self.by_number.values().filter(|listed| listed.is_suspended) {
             // SAFETY: it is initialised, as there was a reference to it when it was marked, under
-            // the lock that `self` lies under ever since. The last one may be dropped meanwhile, but
-            // not what is in it: a `Standing` is dropped in its place, beginning with its `Stand`,
-            // which waits for that lock. An upgrade would do without all this; but it would write to
-            // the memory of each cache, and might have to drop the cache.
+            // the lock of `self`, held ever since. The last reference may be dropped meanwhile, but
+            // not the contents: a `ForkAware` is dropped in its place, beginning with its
+            // `Listing`, which waits for that lock. An upgrade would be safe code, but would write
+            // to the memory of each cache, and might have to drop the cache.
             visit(unsafe { &*listed.cache.as_ptr() });
         }
     }
 }
 
-/// For what is short and has a lock of its own that no list knows, or none: a fork waits for the
-/// guard. Under it, a thread takes no lock of this file and none of a cache.
+/// Keeps the process from forking until the guard is dropped. For short work under a lock that is
+/// on no list, or under none. Under it, a thread acquires no lock of this file and none of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) fn gate() -> Gate {
     thread_local! {
         static HERE: u8 = const { 0 };
     }
     install();
-    // The thread's own place in memory spreads the threads over the gates; they lie pages apart.
+    // The address of a thread-local spreads the threads over the gates; they lie pages apart.
     let here = HERE.with(|here| std::ptr::from_ref(here) as usize);
     GATES[(here >> 12) % GATES.len()].0.lock()
 }
@@ -254,7 +284,7 @@ struct Stripe(Mutex<()>);
 #[cfg(all(unix, not(any(loom, shuttle))))]
 static GATES: [Stripe; 16] = [const { Stripe(Mutex::new(())) }; 16];
 
-/// Where nothing forks.
+/// Where no process forks.
 #[cfg(any(not(unix), loom, shuttle))]
 pub(crate) struct Gate;
 
@@ -263,37 +293,37 @@ pub(crate) fn gate() -> Gate {
     Gate
 }
 
-/// How many forks lie between this process and the first.
+/// The number of forks between the first process and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 #[inline]
 pub(crate) fn generation() -> u32 {
-    // Relaxed: it is changed while there is one thread.
+    // Relaxed: it changes only while there is one thread.
     GENERATION.load(Relaxed)
 }
 
-/// Something is to be done that a handler of a fork may not do.
-static BEHIND: AtomicBool = AtomicBool::new(false);
+/// There is work that a handler of a fork must not do.
+static PENDING: AtomicBool = AtomicBool::new(false);
 
-/// Does what a fork has left for later, if anything: starts threads anew. For calls that do not
-/// hold a lock and may take their time.
+/// Does what a fork has left for later, if anything: starts threads again. For calls that hold no
+/// lock and may take their time.
 #[inline]
 pub(crate) fn catch_up() {
-    if BEHIND.load(Relaxed) {
-        catch_up_slowly();
+    if PENDING.load(Relaxed) {
+        catch_up_now();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn catch_up_slowly() {
-    if BEHIND.swap(false, Relaxed) {
-        let parts = PARTS.lock().clone();
-        parts.iter().for_each(|part| part.afterwards());
+fn catch_up_now() {
+    if PENDING.swap(false, Relaxed) {
+        let globals = GLOBALS.lock().clone();
+        globals.iter().for_each(|global| global.afterwards());
     }
 }
 
-/// Has the handlers called from now on.
+/// Installs the handlers.
 #[cfg(any(not(unix), loom, shuttle))]
 fn install() {}
 
@@ -303,10 +333,10 @@ fn install() {
     #[cold]
     fn register() {
         // Not under a lock: a fork that comes now would leave it locked in its child. Another
-        // thread may go on before the handlers are there, once in the life of the process.
+        // thread may continue before the handlers are installed, once in the life of the process.
         if !INSTALLED.swap(true, Relaxed) {
-            // SAFETY: the functions have no conditions, and are there for as long as this code is.
-            // That there is no memory for them is no reason not to go on: then it is as without.
+            // SAFETY: the functions have no conditions, and exist for as long as this code does.
+            // Without memory for them the process continues, as if there were no handlers.
             unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
         }
     }
@@ -315,34 +345,34 @@ fn install() {
     }
 }
 
-/// Before the process forks, in the thread that forks it: waits for the holders of all locks, in
-/// the order in which they are acquired elsewhere, and keeps others from acquiring them. No holder
-/// of one runs code of the user's, so this takes moments.
+/// Runs before the process forks, on the thread that forks it: waits for the holders of all locks,
+/// in the order in which they are acquired elsewhere, and keeps others from acquiring them. No
+/// holder of one runs user code, so this takes moments.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 extern "C" fn prepare() {
     let mut caches = CACHES.lock();
-    caches.choose();
+    caches.mark();
     // One level after the other: the holder of an outer lock must still get the inner ones.
     for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
         set_forking(number);
-        caches.each(|cache| cache.locks().stand_still(level));
+        caches.each(|cache| cache.locks().iter().for_each(|locks| locks.suspend(level)));
     }
     std::mem::forget(caches);
-    let parts = PARTS.lock();
-    parts.iter().for_each(|part| part.hold());
-    std::mem::forget(parts);
+    let globals = GLOBALS.lock();
+    globals.iter().for_each(|global| global.hold());
+    std::mem::forget(globals);
     GATES.iter().for_each(|gate| std::mem::forget(gate.0.lock()));
 }
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 extern "C" fn in_parent() {
-    // SAFETY: it is called after `prepare`, by the same thread.
+    // SAFETY: it is called after `prepare`, on the same thread.
     unsafe { release(false) };
 }
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 extern "C" fn in_child() {
-    // SAFETY: it is called after `prepare`, by the image of the same thread.
+    // SAFETY: it is called after `prepare`, on the image of the same thread.
     unsafe { release(true) };
 }
 
@@ -353,26 +383,31 @@ unsafe fn release(in_child: bool) {
     if in_child {
         GENERATION.fetch_add(1, Relaxed);
     }
-    // SAFETY: the caller's promise, of each lock below: `prepare` has locked it and given up the
-    // guard.
+    // SAFETY: the caller's promise, for each lock below: `prepare` has acquired it and forgotten
+    // the guard.
     unsafe {
         GATES.iter().for_each(|gate| gate.0.force_unlock());
-        let parts = PARTS.make_guard_unchecked();
-        parts.iter().for_each(|part| part.release(in_child));
+        let globals = GLOBALS.make_guard_unchecked();
+        globals.iter().for_each(|global| global.release(in_child));
     }
     // SAFETY: as above.
     let mut caches = unsafe { CACHES.make_guard_unchecked() };
     if in_child {
-        // Another thread may have finished a cache since `prepare`, and left it where this one
-        // finds it.
-        caches.choose();
+        // Another thread may have finished making a cache since `prepare`, and left it where this
+        // one finds it.
+        caches.mark();
     }
-    // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them that
-    // was still being made then: nobody holds its locks either, see `RawLock::stand_aside`.
-    caches.each(|cache| unsafe { cache.locks().go_on(in_child) });
+    caches.each(|cache| {
+        for locks in cache.locks() {
+            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them
+            // that was still being made then: nobody holds its locks either, see
+            // `RawLock::wait_for_fork`.
+            unsafe { locks.resume(in_child) };
+        }
+    });
     set_forking(0);
     if in_child {
-        caches.each(|cache| cache.after_fork(&Alone(())));
-        BEHIND.store(true, Relaxed);
+        caches.each(|cache| cache.after_fork(&OnlyThread(())));
+        PENDING.store(true, Relaxed);
     }
 }

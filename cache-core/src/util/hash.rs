@@ -1,23 +1,23 @@
-//! Hashing keys: the 64 bits that everything else runs on.
+//! Hashing keys.
 
 use std::any::TypeId;
 use std::hash::{BuildHasher, Hash};
 
 use ahash::RandomState;
 
-/// The hash of a key, every bit of it usable: the upper half says the shard, the lower half the
-/// group, the tag and the ghost.
+/// The hash of a key. Every bit of it is usable: the upper half selects the shard, the lower half
+/// the group, the tag and the ghost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHash(pub(crate) u64);
 
 impl KeyHash {
-    /// The half that a slot, the policy and the in-flight table know a key by.
+    /// Returns the half by which a slot, the policy and the in-flight table know a key.
     #[inline]
     pub(crate) fn low(self) -> u32 {
         self.0 as u32
     }
 
-    /// The shard of the key, of so many.
+    /// Returns the index of the key's shard, of `shards`.
     #[inline]
     pub(crate) fn shard(self, shards: usize) -> usize {
         (((self.0 >> 32) * shards as u64) >> 32) as usize
@@ -33,9 +33,9 @@ pub(crate) struct Hashed<K> {
 
 /// Returns the hash of a key.
 ///
-/// The default hasher's output is as good as it gets. Any other may be one whose good bits are
-/// all at one end (or that hands integers through as they are), so it is folded once more; the
-/// choice is made at compile time.
+/// The output of the default hasher is taken as it is. Another hasher may have its good bits all at
+/// one end, or return integers unchanged, so its output is folded once more; the choice is made at
+/// compile time.
 #[inline]
 pub(crate) fn hash<Q: Hash + ?Sized, S: BuildHasher + 'static>(hasher: &S, key: &Q) -> KeyHash {
     let hash = hasher.hash_one(key);
@@ -46,7 +46,7 @@ pub(crate) fn hash<Q: Hash + ?Sized, S: BuildHasher + 'static>(hasher: &S, key: 
     }
 }
 
-/// The two halves of a 128-bit product, mixed: each bit of the result depends on each of the input.
+/// Mixes the two halves of a 128-bit product: each bit of the result depends on each of the input.
 fn fold(hash: u64) -> u64 {
     let product = u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
     let folded = (product as u64) ^ ((product >> 64) as u64);
@@ -74,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hasher_that_hands_integers_through_still_spreads_over_all_bits() {
+    fn a_hasher_that_returns_integers_unchanged_still_spreads_over_all_bits() {
         let hasher = BuildHasherDefault::<AsItIs>::default();
         for shift in [0, 20, 44] {
-            // For each of 8-bit windows of the hash: 4096 keys reach nearly all 256 values.
+            // In each 8-bit window of the hash, 4096 keys reach nearly all 256 values.
             for window in (0..64).step_by(8) {
                 let mut seen = [false; 256];
                 for key in 0..4096u64 {

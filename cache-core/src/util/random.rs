@@ -1,4 +1,4 @@
-//! Random numbers where only their spread matters: for jitter, and for chance refreshes.
+//! Cheap non-cryptographic random numbers, for jitter and early refresh.
 
 use std::cell::Cell;
 use std::process;
@@ -6,7 +6,7 @@ use std::process;
 use crate::util::fork;
 use crate::util::sync::thread_local;
 
-/// What [`exponential`] answers at most: the smallest number it takes the logarithm of is 2^-53.
+/// The most that [`exponential`] returns: the smallest number it takes the logarithm of is 2^-53.
 pub(crate) const MOST_EXPONENTIAL: f64 = 36.75;
 
 thread_local! {
@@ -15,17 +15,17 @@ thread_local! {
     static STATE: Cell<(u64, u32)> = Cell::new(seeded());
 }
 
-/// A state for a thread of this process. The seeds of `ahash` are those of the parent in a forked
-/// child, and several children must not all draw the same: they would refresh the same entries in
-/// the same moment.
+/// Returns a state for a thread of this process. In a forked child the seeds of `ahash` are those
+/// of the parent, and several children must not all draw the same numbers: they would refresh the
+/// same entries at the same moment.
 fn seeded() -> (u64, u32) {
     // Not every platform has such a number.
     let process = if cfg!(unix) { process::id() } else { 0 };
     (ahash::RandomState::new().hash_one(process), fork::generation())
 }
 
-/// A number whose bits depend on all bits of another: the finisher of SplitMix64 (G. Steele,
-/// D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+/// Returns a number each of whose bits depends on all bits of `n`: the finisher of SplitMix64
+/// (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
 pub(crate) fn mix(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,15 +33,15 @@ pub(crate) fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// From 0 to below 1, by the upper 53 bits.
+/// Returns a number from 0 to below 1, made of the upper 53 bits.
 pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// A random number of the exponential distribution with mean 1.
+/// Returns a random number of the exponential distribution with mean 1.
 pub(crate) fn exponential() -> f64 {
-    // The next state of the same generator, whose output `mix` is. A thread that is ending has no
-    // state any more, and is given the same number each time.
+    // The next state of the generator whose output function is `mix`. A thread that is ending has
+    // no state any more, and gets the same number each time.
     let bits = STATE.try_with(|state| {
         let (mut seed, generation) = state.get();
         if generation != fork::generation() {
@@ -50,7 +50,7 @@ pub(crate) fn exponential() -> f64 {
         state.set((seed.wrapping_add(0x9e37_79b9_7f4a_7c15), fork::generation()));
         mix(state.get().0)
     });
-    // From above 0 to 1.
+    // The argument of the logarithm is from above 0 to 1.
     -(1.0 - unit(bits.unwrap_or(1 << 63))).ln()
 }
 

@@ -1,8 +1,7 @@
 //! A thread that blocks until a [`Waker`] is called.
 //!
-//! A thread could also block in `std::thread::park`, but must not: a token meant for an executor
-//! below it on the stack, which parks the same thread, would be taken by this wait and be missing
-//! there.
+//! `std::thread::park` will not do: this wait would consume a token that was meant for an executor
+//! below it on the stack, which parks the same thread.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +11,7 @@ use std::time::Instant;
 
 use crate::util::sync::Event;
 
-/// Unblocks the thread that waits for it.
+/// A waker that unblocks the thread that waits for it.
 pub(crate) struct Signal(Event);
 
 impl Signal {
@@ -32,7 +31,7 @@ impl Wake for Signal {
     }
 }
 
-/// Polls a future as a thread that has nothing else to do, until it is ready.
+/// Polls a future until it is ready, and blocks the thread in between.
 pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
     let signal = Signal::new();
     let waker = Waker::from(Arc::clone(&signal));

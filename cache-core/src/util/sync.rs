@@ -1,8 +1,8 @@
-//! The one place that says whose synchronisation primitives the core runs on: the standard
-//! library's and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with
-//! atomics and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and
-//! its loads, with locks only: between them it goes from call to call, and what is atomic is one
-//! step. What stands in a `static` is of the [process] and is no part of a model.
+//! The one place that selects the synchronisation primitives of the core: the standard library's
+//! and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with atomics
+//! and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and its
+//! loads, which switch threads at locks only, so that an atomic operation is one step. What stands
+//! in a `static` belongs to the [process] and is not part of a model.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
@@ -25,8 +25,8 @@ pub(crate) use shuttle::thread_local;
 #[cfg(loom)]
 pub(crate) use std::thread_local;
 
-/// Primitives that no model replaces. Nothing of them is left behind by threads that wait: see
-/// `util/fork.rs`.
+/// Primitives that no model replaces. Waiting threads leave nothing of them behind in a forked
+/// child: see `util/fork/lock.rs`.
 pub(crate) mod process {
     use std::time::Instant;
 
@@ -46,7 +46,7 @@ pub(crate) mod process {
             Ordering::{Acquire, Relaxed, Release},
         };
 
-        /// A condition variable: it counts notices.
+        /// A condition variable: it counts notifications.
         pub(crate) struct Condvar(AtomicU32);
 
         impl Condvar {
@@ -54,9 +54,10 @@ pub(crate) mod process {
                 Condvar(AtomicU32::new(0))
             }
 
-            /// The caller holds the mutex, or has held it since what is waited for came about.
+            /// The caller holds the mutex, or has held it since the condition became true.
             pub(crate) fn notify_one(&self) {
-                // Relaxed: the mutex orders it after the look of a waiter that did not find it.
+                // Relaxed: the mutex orders it after the load of a waiter that found the condition
+                // false.
                 self.0.fetch_add(1, Relaxed);
                 wake(&self.0, 1);
             }
@@ -67,7 +68,7 @@ pub(crate) mod process {
                 wake(&self.0, u32::MAX >> 1);
             }
 
-            /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.
+            /// Releases the mutex until a notification (perhaps a spurious one) or the deadline.
             pub(crate) fn wait_until<T>(
                 &self,
                 guard: &mut MutexGuard<'_, T>,
@@ -78,7 +79,7 @@ pub(crate) mod process {
             }
         }
 
-        /// Something that one thread waits for.
+        /// A flag that one thread waits for.
         pub(crate) struct Event(AtomicU32);
 
         impl Event {
@@ -93,7 +94,7 @@ pub(crate) mod process {
                 }
             }
 
-            /// Blocks until it is set, and takes that back, or until the deadline has come.
+            /// Blocks until it is set, and clears it, or until the deadline.
             pub(crate) fn wait(&self, deadline: Option<Instant>) {
                 // Acquire: pairs with the Release in `set`.
                 while self.0.swap(0, Acquire) == 0 && wait_while(&self.0, 0, deadline) {}
@@ -120,7 +121,7 @@ pub(crate) mod process {
                 self.0.notify_all();
             }
 
-            /// Unlocks the mutex until a notice comes, perhaps without a reason, or the deadline.
+            /// Releases the mutex until a notification (perhaps a spurious one) or the deadline.
             pub(crate) fn wait_until<T>(
                 &self,
                 guard: &mut MutexGuard<'_, T>,
@@ -133,7 +134,7 @@ pub(crate) mod process {
             }
         }
 
-        /// Something that one thread waits for.
+        /// A flag that one thread waits for.
         pub(crate) struct Event(Mutex<bool>, Condvar);
 
         impl Event {
@@ -146,7 +147,7 @@ pub(crate) mod process {
                 self.1.notify_one();
             }
 
-            /// Blocks until it is set, and takes that back, or until the deadline has come.
+            /// Blocks until it is set, and clears it, or until the deadline.
             pub(crate) fn wait(&self, deadline: Option<Instant>) {
                 let mut set = self.0.lock();
                 while !*set && deadline.is_none_or(|deadline| Instant::now() < deadline) {
@@ -158,7 +159,7 @@ pub(crate) mod process {
     }
 }
 
-/// The primitives of the model checker, with the same face.
+/// The primitives of the model checkers, with the same interface.
 #[cfg(any(loom, shuttle))]
 mod model {
     #[cfg(loom)]
@@ -201,7 +202,7 @@ mod model {
             self.1.notify_one();
         }
 
-        /// The checkers know no time, so the deadline never comes.
+        /// The checkers have no time, so the deadline never comes.
         pub(crate) fn wait(&self, _: Option<Instant>) {
             let mut set = self.0.lock();
             while !*set {
@@ -212,7 +213,7 @@ mod model {
     }
 }
 
-/// Keeps what different cores write on different cache lines. 128 and not 64 bytes: the
+/// Keeps values that different cores write on different cache lines. 128 and not 64 bytes: the
 /// prefetchers of current x86 cores fetch lines in pairs, and some ARM cores have lines of 128.
 #[derive(Default)]
 #[repr(align(128))]

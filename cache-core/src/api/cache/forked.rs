@@ -1,29 +1,29 @@
-//! A cache while the process forks, and in the child: see `util/fork.rs`.
+//! What forks and the janitor do to a cache: see `util/fork.rs` and `store/janitor.rs`.
 
 use super::Inner;
 use crate::store::janitor::Maintain;
-use crate::util::fork::{Standing, Stands};
+use crate::util::fork::{AtFork, ForkAware};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<K, V, S> Stands for Standing<Inner<K, V, S>>
+impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>>
 where
     K: Send + Sync,
     V: Send + Sync,
     S: Send + Sync,
 {
-    fn locks(&self) -> &dyn crate::util::fork::Locks {
-        &self.store.table
+    fn locks(&self) -> [&dyn crate::util::fork::CacheLocks; 2] {
+        self.store.locks()
     }
 
-    fn after_fork(&self, alone: &crate::util::fork::Alone) {
-        self.store.after_fork(alone);
+    fn after_fork(&self, thread: &crate::util::fork::OnlyThread) {
+        self.store.after_fork(thread);
     }
 }
 
 #[cfg(any(not(unix), loom, shuttle))]
-impl<K, V, S> Stands for Standing<Inner<K, V, S>> {}
+impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>> {}
 
-impl<K, V, S> Maintain for Standing<Inner<K, V, S>>
+impl<K, V, S> Maintain for ForkAware<Inner<K, V, S>>
 where
     K: Send + Sync,
     V: Send + Sync,

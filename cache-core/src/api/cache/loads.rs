@@ -9,7 +9,7 @@ use equivalent::Equivalent;
 use super::Cache;
 use super::fetch::{ByRef, ByValue};
 use crate::flight::flight::Outcome;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::types::status::Status;
 
 impl<K, V, S> Cache<K, V, S>
@@ -162,22 +162,9 @@ where
         fetched.ok().map(|(value, _)| value)
     }
 
-    /// For tests: a load whose errors are shared as `share` says, like those of functions under
-    /// `#[cached]`.
-    #[doc(hidden)]
-    pub fn __load_result<E>(
-        &self,
-        key: K,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<V, E> {
-        self.fetch(ByValue(key), init, share).map(|(value, _)| value)
-    }
-
-    /// For the macros: runs `init` whatever is cached, and stores what `pick` takes from the
-    /// result, unless the key was written or the cache flushed since the load began.
-    #[doc(hidden)]
-    pub fn __refresh<R>(
+    /// Runs `init` whatever is cached, and stores what `pick` takes from the result, unless the key
+    /// was written or the cache flushed since the load began.
+    pub(crate) fn reload<R>(
         &self,
         key: K,
         init: impl FnOnce() -> R,

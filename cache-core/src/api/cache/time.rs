@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 use super::Cache;
-use crate::types::info::EntryInfo;
+use crate::types::report::EntryInfo;
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>

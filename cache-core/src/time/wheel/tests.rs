@@ -58,7 +58,7 @@ impl Pair {
     }
 
     fn pop_all(&mut self, budget: usize) -> Vec<u32> {
-        // A node moves at most once per level, and is returned once.
+        // A timer moves at most once per level, and is returned once.
         let limit = self.model.len() * (LEVELS + 1) / budget + 2;
         let mut found = Vec::new();
         let mut exhausted = 0;
@@ -124,7 +124,7 @@ fn span() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// What a cache does: up to some minutes.
+/// As in a cache: up to some minutes.
 fn short_span() -> impl Strategy<Value = u64> {
     (0u32..38).prop_flat_map(|bits| 0u64..(1 << bits))
 }
@@ -290,7 +290,7 @@ fn far_jump_costs_no_steps_for_empty_time() {
 }
 
 #[test]
-fn pop_due_never_answers_early_to_a_thread_whose_time_is_old() {
+fn pop_due_returns_nothing_early_to_a_thread_whose_time_is_old() {
     let mut wheel = Wheel::new();
     assert_eq!(drain(&mut wheel, 1_000), []);
     wheel.schedule(1, 900);
@@ -299,9 +299,9 @@ fn pop_due_never_answers_early_to_a_thread_whose_time_is_old() {
     assert_eq!(drain(&mut wheel, 1_000), [1]);
 }
 
-/// A mark left behind by a cascade whose nodes were all cancelled must not spoil a later one.
+/// A mark left behind by a cascade whose timers were all cancelled must not spoil a later one.
 #[test]
-fn cancel_of_all_nodes_of_an_unfinished_cascade_ends_it() {
+fn cancel_of_all_timers_of_an_unfinished_cascade_ends_it() {
     for keep in [false, true] {
         let mut wheel = Wheel::new();
         for id in 0..8 {
@@ -322,7 +322,7 @@ fn cancel_of_all_nodes_of_an_unfinished_cascade_ends_it() {
     }
 }
 
-/// What comes in while a cascade is unfinished is placed by a base that is already there.
+/// What is scheduled while a cascade is unfinished is placed by an `elapsed` that is already there.
 #[test]
 fn schedule_during_an_unfinished_cascade_is_exact() {
     let mut pair = Pair::new();
@@ -355,7 +355,7 @@ fn million_ids_at_one_instant_cost_one_step_each() {
     for id in 0..count {
         wheel.schedule(id, start + ttl);
     }
-    // Time goes by in small steps: all nodes sink through the levels, a few with each call.
+    // Time goes by in small steps: all timers sink through the levels, a few with each call.
     let mut now = start;
     let mut moved = 0;
     while now < start + ttl - 1 {

@@ -1,0 +1,263 @@
+//! A process-wide thread that runs items at their deadlines: the timer's and the janitor's.
+//!
+//! # How it lives and ends
+//! The first item starts the thread. It sleeps until the earliest deadline, and ends by itself when
+//! there has been no item for `linger`; the next item starts another. It is never joined, because
+//! it holds nothing. In a forked child there is no such thread: the first call there that writes or
+//! misses starts one, if there are items.
+//!
+//! # What it holds
+//! Its lock, for moments: never while an item runs, is cloned by the user's code, or is dropped. So
+//! an item that runs may add and remove others.
+//!
+//! # Cost
+//! Items are kept by number, and their deadlines in order. So adding and removing one, and finding
+//! the next, take O(log n) of n items: 16,000 caches with a turn a second each had used a whole
+//! core for a linear search alone. The thread is woken only for an item that is due before all
+//! others. One that takes long makes the others late, and a turn that was missed is not made up
+//! for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::mem;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::util::fork::Global;
+use crate::util::sync::process::{Condvar, MutexGuard};
+
+/// A thread for items of one kind; it stands in a `static`.
+pub(crate) struct DeadlineThread<T: 'static> {
+    schedule: Global<Schedule<T>>,
+    /// There is an earlier deadline than all before, or nothing to wait for any more.
+    changed: Condvar,
+    name: &'static str,
+    /// How long the thread stays when there are no items.
+    linger: Duration,
+    /// Runs an item, without the lock. It catches what panics.
+    run: fn(T),
+}
+
+/// When an item is to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// At this moment; the item is removed then.
+    Once(Instant),
+    /// At the end of each period, the first of which begins now. The thread runs clones of the
+    /// item. Never, if the platform's clock cannot say a moment so far.
+    Every(Duration),
+}
+
+struct Schedule<T> {
+    items: BTreeMap<u64, Item<T>>,
+    /// The deadlines of the items that have one, with their numbers.
+    deadlines: BTreeSet<(Instant, u64)>,
+    next_number: u64,
+    /// There is a thread.
+    is_running: bool,
+}
+
+struct Item<T> {
+    value: T,
+    deadline: Option<Instant>,
+    /// Of an item that runs again and again.
+    period: Option<Duration>,
+}
+
+impl<T> Schedule<T> {
+    const fn new() -> Self {
+        Schedule {
+            items: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_number: 0,
+            is_running: false,
+        }
+    }
+
+    /// Adds an item and returns its number.
+    fn add(&mut self, value: T, when: When, now: Instant) -> u64 {
+        let (deadline, period) = match when {
+            When::Once(at) => (Some(at), None),
+            When::Every(period) => (now.checked_add(period), Some(period)),
+        };
+        let number = self.next_number;
+        self.next_number += 1;
+        self.deadlines.extend(deadline.map(|at| (at, number)));
+        self.items.insert(number, Item { value, deadline, period });
+        number
+    }
+
+    /// Removes an item, if it is there still. The caller drops it without the lock.
+    fn remove(&mut self, number: u64) -> Option<Item<T>> {
+        let removed = self.items.remove(&number);
+        if let Some(at) = removed.as_ref().and_then(|item| item.deadline) {
+            self.deadlines.remove(&(at, number));
+        }
+        removed
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// Takes the item with the earliest deadline, if that has come; or a clone of it, if it runs
+    /// again a period from now.
+    fn take_due(&mut self, now: Instant) -> Option<T>
+    where
+        T: Clone,
+    {
+        let &(at, number) = self.deadlines.first().filter(|(at, _)| *at <= now)?;
+        let item = self.items.get_mut(&number)?;
+        let Some(period) = item.period else {
+            return self.remove(number).map(|item| item.value);
+        };
+        self.deadlines.remove(&(at, number));
+        item.deadline = now.checked_add(period);
+        self.deadlines.extend(item.deadline.map(|at| (at, number)));
+        Some(item.value.clone())
+    }
+}
+
+/// An item of a [`DeadlineThread`]. Dropping it removes the item; a run that has begun goes on.
+#[must_use]
+pub(crate) struct Scheduled<T: Send + 'static> {
+    thread: &'static DeadlineThread<T>,
+    number: u64,
+}
+
+impl<T: Send + Clone + 'static> DeadlineThread<T> {
+    /// `restart` calls [`restart`](Self::restart) of the `static` that this is to stand in.
+    pub(crate) const fn new(
+        name: &'static str,
+        linger: Duration,
+        run: fn(T),
+        restart: fn(),
+    ) -> Self {
+        let forget_thread: fn(&mut Schedule<T>) = |schedule| schedule.is_running = false;
+        let schedule = Global::new(Schedule::new(), forget_thread, restart);
+        DeadlineThread { schedule, changed: Condvar::new(), name, linger, run }
+    }
+
+    /// Adds an item. The second part says whether there is a thread for it; if the system could not
+    /// start one, the item stays, and the next call tries again.
+    pub(crate) fn add(&'static self, item: T, when: When) -> (Scheduled<T>, io::Result<()>) {
+        let mut schedule = self.schedule.lock();
+        let before = schedule.earliest();
+        let number = schedule.add(item, when, Instant::now());
+        let started = self.start(&mut schedule);
+        // An item that is due later than another need not wake the thread.
+        if schedule.earliest() != before {
+            self.changed.notify_one();
+        }
+        (Scheduled { thread: self, number }, started)
+    }
+
+    /// Starts the thread in a forked child, if there are items.
+    pub(crate) fn restart(&'static self) {
+        let mut schedule = self.schedule.lock();
+        if !schedule.items.is_empty() {
+            // If there is none to be had, the next item tries again.
+            let _ = self.start(&mut schedule);
+        }
+    }
+
+    fn start(&'static self, schedule: &mut Schedule<T>) -> io::Result<()> {
+        if !schedule.is_running {
+            let thread = thread::Builder::new().name(self.name.to_owned());
+            thread.spawn(|| self.serve())?;
+            schedule.is_running = true;
+        }
+        Ok(())
+    }
+
+    /// What the thread does.
+    fn serve(&'static self) {
+        let mut schedule = self.schedule.lock();
+        let mut end: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            if let Some(item) = schedule.take_due(now) {
+                MutexGuard::unlocked(&mut schedule, || (self.run)(item));
+                continue;
+            }
+            let until = if schedule.items.is_empty() {
+                Some(*end.get_or_insert(now + self.linger))
+            } else {
+                end = None;
+                schedule.earliest()
+            };
+            if end.is_some_and(|end| end <= now) {
+                // Under the lock: an item that comes next starts another thread.
+                schedule.is_running = false;
+                return;
+            }
+            self.changed.wait_until(&mut schedule, until);
+        }
+    }
+
+    /// Returns `true` if there is a thread.
+    #[cfg(all(test, not(loom), not(shuttle)))]
+    pub(crate) fn is_running(&'static self) -> bool {
+        self.schedule.lock().is_running
+    }
+}
+
+impl<T: Send + 'static> Scheduled<T> {
+    /// Replaces the item; returns `false` if it has been taken to run.
+    pub(crate) fn replace(&self, mut item: T) -> bool {
+        let mut schedule = self.thread.schedule.lock();
+        let old = schedule.items.get_mut(&self.number);
+        let is_scheduled = old.map(|old| mem::swap(&mut old.value, &mut item)).is_some();
+        // Before `item`, which is the old one now, is dropped.
+        drop(schedule);
+        is_scheduled
+    }
+}
+
+impl<T: Send + 'static> Drop for Scheduled<T> {
+    fn drop(&mut self) {
+        let mut schedule = self.thread.schedule.lock();
+        let removed = schedule.remove(self.number);
+        if schedule.items.is_empty() && self.thread.linger.is_zero() {
+            self.thread.changed.notify_one();
+        }
+        drop(schedule);
+        drop(removed);
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_the_order_of_their_deadlines_and_not_after_their_removal() {
+        let mut schedule = Schedule::new();
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let every = |millis| When::Every(Duration::from_millis(millis));
+        let numbers = [("a", every(30)), ("b", every(20)), ("c", When::Every(Duration::MAX))]
+            .map(|(item, when)| schedule.add(item, when, start));
+        assert_eq!((schedule.earliest(), schedule.take_due(at(19))), (Some(at(20)), None));
+        assert_eq!(schedule.take_due(at(20)), Some("b"));
+        assert_eq!((schedule.take_due(at(29)), schedule.take_due(at(30))), (None, Some("a")));
+        // Late: both are due, the earlier one first, and a period from now again.
+        assert_eq!((schedule.take_due(at(65)), schedule.take_due(at(65))), (Some("b"), Some("a")));
+        assert_eq!((schedule.take_due(at(65)), schedule.earliest()), (None, Some(at(85))));
+        assert!(schedule.remove(numbers[1]).is_some());
+        assert_eq!((schedule.earliest(), schedule.deadlines.len()), (Some(at(95)), 1));
+        assert!(schedule.remove(numbers[0]).is_some() && schedule.remove(numbers[2]).is_some());
+        assert!(schedule.items.is_empty() && schedule.earliest().is_none());
+    }
+
+    #[test]
+    fn an_item_that_runs_once_is_removed_before_it_runs() {
+        let mut schedule = Schedule::new();
+        let start = Instant::now();
+        let [first, second] = ["a", "b"].map(|item| schedule.add(item, When::Once(start), start));
+        assert_eq!((schedule.take_due(start), schedule.items.len()), (Some("a"), 1));
+        assert!(schedule.remove(first).is_none());
+        assert_eq!(schedule.remove(second).map(|item| item.value), Some("b"));
+        assert_eq!((schedule.take_due(start), schedule.deadlines.len()), (None, 0));
+    }
+}
