@@ -42,7 +42,7 @@ use crate::time::source::ClockSource;
 use crate::types::executor::Spawn;
 use crate::types::expiry::Expiry;
 use crate::types::removal::RemovalCause;
-use crate::types::stats::{Counters, Stats};
+use crate::types::stats::{Counter, Counters, Stats};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{CacheLocks, OnlyThread};
@@ -240,6 +240,18 @@ impl<K, V> Store<K, V> {
         self.config.record_stats.then(|| guard.counters())
     }
 
+    /// Adds one to a counter of the calling thread, if the cache counts.
+    #[inline]
+    pub(crate) fn count(
+        &self,
+        guard: &StoreGuard<'_, K, V>,
+        counter: impl FnOnce(&Counters) -> &Counter,
+    ) {
+        if self.config.record_stats {
+            counter(guard.counters()).add(1);
+        }
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
     }
@@ -371,8 +383,8 @@ impl<K, V> Store<K, V> {
 
     /// Counts that an old value is served, if it is one.
     pub(crate) fn count_status(&self, guard: &StoreGuard<'_, K, V>, status: Status) {
-        if let (Status::Stale | Status::Fallback, Some(counters)) = (status, self.counting(guard)) {
-            counters.stale.add(1);
+        if let Status::Stale | Status::Fallback = status {
+            self.count(guard, |counters| &counters.stale);
         }
     }
 
