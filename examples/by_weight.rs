@@ -1,7 +1,7 @@
 //! A cache bounded by bytes instead of by the number of entries.
 //!
-//! The weigher says what an entry costs, the bound is on the sum, and the listener hears what had to
-//! go and why. Run with `cargo run --example by_weight`.
+//! The weigher says what an entry costs, the bound is on the sum, and the listener is notified of
+//! what had to leave and why. Run with `cargo run --example by_weight`.
 
 use cache_core::Cache;
 

@@ -1,7 +1,7 @@
 //! Testing what depends on time without waiting for it.
 //!
-//! A cache asks its clock what time it is. Give it a [`FakeClock`], keep a clone, and time passes when
-//! you say so: the test is exact and takes no time. Run with
+//! A cache reads the time from its clock. Give it a [`FakeClock`], keep a clone, and time passes
+//! when you say so: the test is exact and takes no time. Run with
 //! `cargo run --example testing_with_fake_clock`.
 
 use std::time::Duration;

@@ -1,27 +1,28 @@
-//! What the time costs that a hit asks for: the clocks that were candidates for the default, and those
-//! that come with the cache.
+//! What the reading of the time costs in a hit: the clocks that were candidates for the default,
+//! and those that come with the cache.
 //!
-//! * `clock/read`: nothing but readings, in a loop. They do not depend on each other, so the processor
-//!   may overlap them as far as the clock's instructions let it.
-//! * `clock/hit`: gets that find their entry, in caches that differ in their clock alone, beside one
+//! * `clock/read`: nothing but readings, in a loop. They do not depend on each other, so the
+//!   processor may overlap them where the clock's instructions allow it.
+//! * `clock/hit`: gets that find their entry, in caches that differ only in their clock, beside one
 //!   without a deadline, which reads none. What a clock costs is the difference to that one.
-//! * `clock/step`: by how much two successive readings that differ do differ; not timed.
+//! * `clock/step`: the difference between two successive readings that are not equal; not timed.
 //!
-//! A clock that does not come with the cache is called through a table of functions. `coarse, by table`
-//! is the default clock called so: what it costs beyond `coarse` is to be taken off `Instant` and
-//! `quanta`.
+//! A clock that does not come with the cache is called through a table of functions.
+//! `coarse, by table` is the default clock called so: subtract what it costs beyond `coarse` from
+//! `Instant` and `quanta`.
 #![forbid(unsafe_code)]
 
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Label, Lane, Source},
+    ours::{Builder, Ours, Variant},
+    runner::{self, Runner, Source},
     stats::median,
-    subject::{self, Subject, TTL},
+    subject::{Label, TTL},
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
 };
-use cache_core::{Cache, Clock, FakeClock, MonotonicClock, Tick, TickingClock};
+use cache_core::{Clock, FakeClock, MonotonicClock, Tick, TickingClock};
 use serde_json::{Value, json};
 use std::{hint::black_box, marker::PhantomData, sync::Arc, time::Instant};
 
@@ -49,7 +50,7 @@ trait Candidate: Clock + Clone {
     const LACKS: &'static str;
     /// The default: the one that the others are compared with.
     const DEFAULT: bool = false;
-    /// Do entries have a deadline, so that it is read?
+    /// `true` if entries have a deadline, so that the clock is read.
     const READ: bool = true;
 
     fn start() -> Self;
@@ -65,7 +66,7 @@ impl Candidate for MonotonicClock {
     }
 }
 
-/// The default, but the cache does not know it.
+/// The default clock in a type that the cache does not know.
 #[derive(Clone)]
 struct Stranger(MonotonicClock);
 
@@ -85,7 +86,7 @@ impl Candidate for Stranger {
     }
 }
 
-/// One that nobody reads.
+/// A clock that is never read.
 #[derive(Clone)]
 struct Unread(MonotonicClock);
 
@@ -105,7 +106,7 @@ impl Candidate for Unread {
     }
 }
 
-/// The standard library's: since its making, because an `Instant` has no number of its own.
+/// The standard library's. Counts from its making, because an `Instant` is not a number.
 #[derive(Clone)]
 struct Standard(Instant);
 
@@ -125,7 +126,7 @@ impl Candidate for Standard {
     }
 }
 
-/// quanta's, in the quickest way it offers to a number of nanoseconds.
+/// quanta's, by the quickest of its ways to a number of nanoseconds.
 #[derive(Clone)]
 struct Quanta {
     clock: quanta::Clock,
@@ -181,16 +182,16 @@ fn readers() -> Vec<Box<dyn Source>> {
     ]
 }
 
-/// A clock by itself.
+/// A clock without a cache.
 struct Reader<C>(C);
 
 impl<C: Candidate> Source for Reader<C> {
-    /// There is nothing to put a key into.
+    /// Does nothing: a clock holds no keys.
     fn fill(&mut self, _: &[u64]) {}
 
-    fn lane(&self, _: &Plan, threads: usize) -> Box<dyn Lane> {
+    fn runner(&self, _: &Plan, threads: usize) -> Box<dyn Runner> {
         let label = Label { name: C::NAME, lacks: C::LACKS, ours: C::DEFAULT };
-        lane::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
+        runner::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
     }
 }
 
@@ -209,49 +210,31 @@ impl<C: Candidate> Task for Readings<C> {
 
 /// Twice the room that the entries take, so that nothing is evicted, as in `hit`.
 fn caches(entries: u64) -> Vec<Box<dyn Source>> {
-    fn filled<S: Subject>(entries: u64) -> Box<dyn Source> {
-        let mut subject = S::with_capacity(2 * entries);
-        subject::fill(&mut subject, keys::population(entries));
-        Box::new(subject)
+    fn filled<C: Candidate>(entries: u64) -> Box<dyn Source> {
+        runner::filled::<Ours<Timed<C>>>(2 * entries, entries)
     }
     vec![
-        filled::<Timed<MonotonicClock>>(entries),
-        filled::<Timed<Stranger>>(entries),
-        filled::<Timed<Standard>>(entries),
-        filled::<Timed<Quanta>>(entries),
-        filled::<Timed<TickingClock>>(entries),
-        filled::<Timed<FakeClock>>(entries),
-        filled::<Timed<Unread>>(entries),
+        filled::<MonotonicClock>(entries),
+        filled::<Stranger>(entries),
+        filled::<Standard>(entries),
+        filled::<Quanta>(entries),
+        filled::<TickingClock>(entries),
+        filled::<FakeClock>(entries),
+        filled::<Unread>(entries),
     ]
 }
 
-/// A cache with this clock.
-#[derive(Clone)]
-struct Timed<C>(Cache<u64, u64>, PhantomData<C>);
+/// The variant of our cache with this clock.
+struct Timed<C>(PhantomData<C>);
 
-impl<C: Candidate> Subject for Timed<C> {
+impl<C: Candidate> Variant for Timed<C> {
     const NAME: &'static str = C::NAME;
     const LACKS: &'static str = C::LACKS;
     const OURS: bool = C::DEFAULT;
 
-    fn with_capacity(capacity: u64) -> Self {
-        let builder = Cache::builder().max_capacity(capacity).clock(C::start());
-        let timed = if C::READ { builder.time_to_live(TTL) } else { builder };
-        Timed(timed.build(), PhantomData)
-    }
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(&key)
-    }
-    #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
-        self.0.insert(key, value);
-    }
-    fn entries(&self) -> u64 {
-        self.0.entry_count()
-    }
-    fn clear(&mut self) {
-        self.0.invalidate_all();
+    fn configure(builder: Builder) -> Builder {
+        let builder = builder.clock(C::start());
+        if C::READ { builder.time_to_live(TTL) } else { builder }
     }
 }
 
@@ -265,7 +248,7 @@ fn count_steps(steps: usize) -> Value {
         (TickingClock::NAME, Arc::new(TickingClock::start())),
     ];
     let step = |(name, clock): (&str, Arc<dyn Clock>)| {
-        // The first begins in the middle of a step of the clock, and only its end is used.
+        // The first begins in the middle of a step of the clock, so it is not counted.
         next_reading(&*clock);
         let seen: Vec<f64> = (0..steps).map(|_| next_reading(&*clock)).collect();
         let ns = median(&seen);
@@ -275,7 +258,7 @@ fn count_steps(steps: usize) -> Value {
     json!({ "case": "clock/step", "clocks": clocks.map(step) })
 }
 
-/// Waits for the clock to move on; by how many nanoseconds it did.
+/// Waits for the clock to move on; returns by how many nanoseconds it did.
 fn next_reading(clock: &dyn Clock) -> f64 {
     let before = clock.now();
     loop {

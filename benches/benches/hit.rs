@@ -1,15 +1,15 @@
 //! Hits: nothing but gets that find their entry.
 //!
 //! Three sizes (in the first-level cache, in the last-level cache, beyond) with uniform and Zipf
-//! keys, one and two threads; then two threads that ask for one and the same key, where any
-//! line that a hit writes goes to and fro between the cores. Capacity is twice the entries, so
+//! keys, one and two threads; then two threads that ask for one and the same key, where any cache
+//! line that a hit writes moves to and fro between the cores. Capacity is twice the entries, so
 //! that nothing is evicted even from an uneven shard.
 #![forbid(unsafe_code)]
 
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Source},
+    runner,
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -29,7 +29,7 @@ fn main() {
                 Plan::Read([keys::key(0); 4096].into())
             }));
         }
-        suite.group(cases, || filled(entries));
+        suite.group(cases, || runner::fill_all(runner::every(2 * entries), entries));
     }
     suite.finish();
 }
@@ -44,11 +44,4 @@ fn spread_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
         }
     }
     cases
-}
-
-fn filled(entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
-    let mut sources = lane::every(2 * entries);
-    sources.iter_mut().for_each(|source| source.fill(&keys));
-    sources
 }

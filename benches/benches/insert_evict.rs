@@ -1,4 +1,4 @@
-//! Writes: new keys into a full cache, a read-through load that evicts, updates in place.
+//! Writes: new keys into a full cache, a read-through workload that evicts, updates in place.
 //!
 //! * `churn`: every operation inserts a key never seen before; a full cache, so each evicts.
 //! * `mixed`: Zipf keys out of ten times the capacity; 5 % insert, the others get, and insert
@@ -12,7 +12,7 @@
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::{self, Source},
+    runner::{bounded, every, fill_all},
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -24,23 +24,23 @@ fn main() {
     let mixed_len = args.pick(1 << 16, 1 << 24);
     let mut suite = Suite::start("insert_evict", args);
     for &(capacity, size) in sizes {
-        suite.group(churn(capacity, size), || filled(lane::bounded(capacity), capacity));
-        suite.group(mixed(capacity, size, mixed_len), || lane::bounded(capacity));
-        suite.group(update(capacity, size), || filled(lane::every(2 * capacity), capacity));
+        suite.group(churn(capacity, size), || fill_all(bounded(capacity), capacity));
+        suite.group(mixed(capacity, size, mixed_len), || bounded(capacity));
+        suite.group(update(capacity, size), || fill_all(every(2 * capacity), capacity));
     }
     suite.finish();
 }
 
-/// A whole capacity is replaced first: queues and what is remembered of evicted keys are then
-/// as they stay.
+/// A whole capacity is replaced first, so that the queues and the memory of evicted keys are in
+/// their steady state.
 fn churn(capacity: u64, size: &str) -> Vec<Case> {
     let case = |threads| Case::new(format!("churn/{size}/{threads}t"), threads, || Plan::Churn);
     [1, 2].map(|threads| case(threads).after(capacity)).into()
 }
 
 /// The stream must be longer than what a cache could remember, and than what a quick one gets
-/// through in all its rounds: on a second lap it would meet only keys of the first. The first
-/// four capacities' worth of operations fill the cache.
+/// through in all its rounds: a second lap would have only keys of the first. The first four
+/// capacities' worth of operations fill the cache.
 fn mixed(capacity: u64, size: &str, len: usize) -> Vec<Case> {
     let case = |threads| {
         let plan = move || {
@@ -57,10 +57,4 @@ fn update(entries: u64, size: &str) -> Vec<Case> {
         move || Plan::ReadWrite(keys::words(Popularity::Zipf, entries, keys::STREAM, 0.5, 1));
     let case = |threads| Case::new(format!("update/{size}/{threads}t"), threads, plan);
     [1, 2].map(case).into()
-}
-
-fn filled(mut sources: Vec<Box<dyn Source>>, entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
-    sources.iter_mut().for_each(|source| source.fill(&keys));
-    sources
 }

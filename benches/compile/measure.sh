@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# How long does it take to compile two hundred annotated functions? With `#[cached]` of this crate, with
+# Measures the time to compile two hundred annotated functions: with `#[cached]` of this crate, with
 # that of `cached` 4.1 (`by_key`, and sharded), and with no attribute at all.
 #
-# Run from anywhere: `bash benches/compile/measure.sh [rounds]`. Downloads `cached` once. Each round
-# compiles each crate anew, the crates it depends on not, in turns; the medians are printed, in seconds.
+# Run from anywhere: `bash benches/compile/measure.sh [rounds]`. Downloads `cached` once. In each
+# round the crates take turns, and each is compiled again without its dependencies. Prints the
+# medians in seconds.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 rounds="${1:-5}"
 functions=200
-# What was compiled before must not help.
+# Nothing may be reused from an earlier compilation.
 export CARGO_INCREMENTAL=0
 work="${CARGO_TARGET_DIR:-$root/target}/compile"
 mkdir -p "$work"
 
-# name of the crate, dependency, attribute
+# Makes a crate. Arguments: its name, its dependency, the attribute of its functions.
 crate() {
     local at="$work/$1"
     mkdir -p "$at/src"
@@ -36,12 +37,14 @@ TOML
 }
 
 crate plain "" ""
-crate ours "cache-core = { path = \"$root/cache-core\" }" "#[cache_core::cached(ttl = 60, max_capacity = 1000)]"
+crate ours "cache-core = { path = \"$root/cache-core\" }" \
+    '#[cache_core::cached(ttl = 60, max_capacity = 1000)]'
 crate by_key 'cached = "4.1"' \
     '#[cached::macros::cached(max_size = 1000, ttl_secs = 60, sync_writes = "by_key")]'
-crate sharded 'cached = "4.1"' '#[cached::macros::concurrent_cached(max_size = 1000, ttl_secs = 60)]'
+crate sharded 'cached = "4.1"' \
+    '#[cached::macros::concurrent_cached(max_size = 1000, ttl_secs = 60)]'
 
-# Seconds that one compilation of the crate itself takes; its dependencies are there.
+# Prints the milliseconds of one compilation of the crate itself, without its dependencies.
 once() {
     touch "$work/$1/src/lib.rs"
     local began ended
@@ -64,7 +67,11 @@ for command in check build "build --release"; do
     done
     for name in plain ours by_key sharded; do
         sort -n "$work/${command// /}-$name.$$" | awk -v name="$name" -v command="$command" \
-            '{ ms[NR] = $1 } END { printf "cargo %-15s  %-8s %6.2f s\n", command, name, ms[int((NR + 1) / 2)] / 1000 }'
+            '{ ms[NR] = $1 }
+             END {
+                 median = ms[int((NR + 1) / 2)]
+                 printf "cargo %-15s  %-8s %6.2f s\n", command, name, median / 1000
+             }'
         rm "$work/${command// /}-$name.$$"
     done
 done

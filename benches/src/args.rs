@@ -1,12 +1,12 @@
 //! The command line that all benchmarks share.
 //!
 //! Cargo runs these programs in two ways: `cargo bench` passes `--bench`, `cargo test` over all
-//! targets does not. Without `--bench` a benchmark only shows that it works, as `--quick` does;
-//! nobody wants minutes of measuring out of a test run.
+//! targets does not. Without `--bench` a benchmark only shows that it works, as `--quick` does: a
+//! test run must not take minutes.
 
 use std::path::PathBuf;
 
-/// What to print for `--help` and beside a wrong option.
+/// The text for `--help` and beside a wrong option.
 pub const USAGE: &str = "\
 usage: cargo bench -p benches --bench NAME -- [OPTIONS] [TEXT]
 
@@ -27,19 +27,19 @@ pub struct Args {
     pub criterion: bool,
     /// Only cases whose name contains this.
     pub filter: Option<String>,
-    /// How often to go round; each benchmark has its own default.
+    /// How often to go round; the default depends on the benchmark.
     pub rounds: Option<usize>,
     /// Where to write the results.
     pub json: Option<PathBuf>,
     /// Print the usage and stop.
     pub help: bool,
-    /// A test runner asks for the tests in here: there are none.
+    /// A test runner asks for the list of tests; there are none.
     pub list: bool,
 }
 
 impl Args {
-    /// Reads the options of this process; stops it, with a line saying why, where they make no
-    /// sense or only ask for information.
+    /// Reads the options of this process. Ends it if they are wrong, with a line saying why, or if
+    /// they only ask for information.
     pub fn from_env() -> Args {
         let args = Args::parse(std::env::args().skip(1)).unwrap_or_else(|wrong| {
             eprint!("{wrong}\n\n{USAGE}");
@@ -85,17 +85,17 @@ impl Args {
         Ok(args)
     }
 
-    /// Whether a case of this name is to run.
+    /// Returns `true` if a case of this name is to run.
     pub fn wants(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|text| name.contains(text.as_str()))
     }
 
-    /// One of two settings: for the smoke test, in full.
+    /// Returns one of two settings: for the smoke test, in full.
     pub fn pick<T>(&self, quick: T, full: T) -> T {
         if self.quick { quick } else { full }
     }
 
-    /// How often to go round, given the benchmark's own default.
+    /// Returns how often to go round, given the default of the benchmark.
     pub fn rounds_or(&self, full: usize) -> usize {
         self.rounds.unwrap_or(self.pick(3, full))
     }

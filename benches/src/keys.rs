@@ -20,14 +20,14 @@ const KEY_MASK: u64 = (1 << 63) - 1;
 /// How often each rank is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Popularity {
-    /// All alike.
+    /// All equally often.
     Uniform,
     /// Rank r in proportion to 1 / (r + 1)^0.99.
     Zipf,
 }
 
 impl Popularity {
-    /// For the names of cases.
+    /// Returns its name in the names of cases.
     pub fn name(self) -> &'static str {
         match self {
             Popularity::Uniform => "uniform",
@@ -36,8 +36,8 @@ impl Popularity {
     }
 }
 
-/// The key of a rank. One-to-one on 63 bits: each step (a shift folded in, an odd factor) can be
-/// undone.
+/// Returns the key of a rank. One-to-one on 63 bits: each step (a shift folded in, an odd factor)
+/// is invertible.
 pub fn key(rank: u64) -> u64 {
     let mut z = (rank ^ 0x2545_F491_4F6C_DD1D) & KEY_MASK;
     z = (z ^ (z >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) & KEY_MASK;
@@ -45,12 +45,12 @@ pub fn key(rank: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The keys of ranks `0..count`, each once: what a cache is filled with.
+/// Returns the keys of ranks `0..count`, each once: what a cache is filled with.
 pub fn population(count: u64) -> Vec<u64> {
     (0..count).map(key).collect()
 }
 
-/// `len` ranks below `space`, drawn with a seeded generator.
+/// Returns `len` ranks below `space`, drawn with a seeded generator.
 pub fn ranks(popularity: Popularity, space: u64, len: usize, seed: u64) -> Vec<u64> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     match popularity {
@@ -62,14 +62,14 @@ pub fn ranks(popularity: Popularity, space: u64, len: usize, seed: u64) -> Vec<u
     }
 }
 
-/// `len` keys out of the population of `space`.
+/// Returns `len` keys out of the population of `space`.
 pub fn stream(popularity: Popularity, space: u64, len: usize) -> Arc<[u64]> {
     ranks(popularity, space, len, 1).into_iter().map(key).collect()
 }
 
-/// A stream of words: a key each, and a mark on every `1 / writes`-th (at random) that says
-/// write. Take them apart with [`unpack`]. Cases that follow each other on the same cache need
-/// different seeds: a stream that it has seen before hits too well.
+/// Returns a stream of words: a key each, and a mark on every `1 / writes`-th (at random) that says
+/// write. [`unpack`] splits them. Cases that follow each other on the same cache need different
+/// seeds: a stream that the cache has seen before hits too well.
 pub fn words(popularity: Popularity, space: u64, len: usize, writes: f64, seed: u64) -> Arc<[u64]> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(!seed);
     let limit = (writes * u64::MAX as f64) as u64;
@@ -77,20 +77,19 @@ pub fn words(popularity: Popularity, space: u64, len: usize, writes: f64, seed: 
     drawn.into_iter().map(|rank| key(rank) << 1 | u64::from(random.next_u64() < limit)).collect()
 }
 
-/// The key of a word, and whether it says write.
+/// Returns the key of a word, and `true` if the word says write.
 #[inline]
 pub fn unpack(word: u64) -> (u64, bool) {
     (word >> 1, word & 1 == 1)
 }
 
-/// A rank below `space`: the high half of a product, whose bias is below 2^-40 for any space in
-/// use here.
+/// Returns a rank below `space`: the high half of a product, whose bias is below 2^-40 for any
+/// space in use here.
 fn below(random: &mut impl Rng, space: u64) -> u64 {
     ((u128::from(random.next_u64()) * u128::from(space)) >> 64) as u64
 }
 
-/// A place in a stream that goes round for ever. Threads share the array, each with a cursor of
-/// its own.
+/// A place in a stream that repeats for ever. Threads share the array; each has its own cursor.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     stream: Arc<[u64]>,
@@ -98,14 +97,14 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts at a share of the stream, so that `part` of `parts` cursors are far apart.
+    /// Starts cursor number `part` of `parts`; the cursors are far apart.
     pub fn new(stream: Arc<[u64]>, part: usize, parts: usize) -> Cursor {
         assert!(!stream.is_empty(), "a stream needs keys");
         let at = stream.len() / parts.max(1) * part % stream.len();
         Cursor { stream, at }
     }
 
-    /// The next words, up to `wanted`: fewer where the stream wraps.
+    /// Returns the next words, up to `wanted`: fewer where the stream wraps.
     pub fn take(&mut self, wanted: usize) -> &[u64] {
         let from = self.at;
         let to = (from + wanted).min(self.stream.len());

@@ -3,19 +3,26 @@
 //!
 //! On a machine that other programs use, two runs a minute apart differ by more than the caches
 //! do. So the harness goes round the subjects, a few milliseconds each, again and again; what it
-//! reports is the median of the ratios taken inside each round. Read from the bottom up:
+//! reports is the median of the ratios taken inside each round. Each line uses only what stands
+//! above it:
 //!
-//! * [`stats`] medians and ratios; [`keys`] the streams; [`args`] the command line.
-//! * [`subject`] one face for our cache and its peers; [`loads`] their loading calls; [`workload`] what one thread does to one.
-//! * [`lane`] one subject and its threads, timed; [`report`] tables and JSON.
-//! * [`suite`] goes round the lanes of a case, or hands them to criterion.
+//! * [`stats`]: medians and ratios; [`keys`]: the streams; [`args`]: the command line.
+//! * [`subject`]: the interface of a cache under test.
+//! * [`ours`], [`peers`]: the caches; [`loads`]: their loading calls; [`workload`]: what one thread
+//!   does to a cache.
+//! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured.
+//! * [`report`]: tables and JSON.
+//! * [`suite`]: goes round the runners of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
 
 pub mod args;
 pub mod keys;
-pub mod lane;
 pub mod loads;
+pub mod ours;
+pub mod outcome;
+pub mod peers;
 pub mod report;
+pub mod runner;
 pub mod stats;
 pub mod subject;
 pub mod suite;

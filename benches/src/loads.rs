@@ -1,10 +1,13 @@
-//! Two ways to use one and the same cache: through its loading call, and without.
+//! The same cache used in two ways: through its loading call, and without it.
 //!
-//! [`GetWith`] gets and inserts by `get_with` alone. So the loops of [`crate::workload`], which know
+//! [`GetWith`] gets and inserts by `get_with` only. So the loops of [`crate::workload`], which know
 //! only `get` and `insert`, measure loads: reading a full cache is nothing but hits of `get_with`,
-//! and inserting keys never seen is nothing but loads. [`Plain`] is our own cache without, beside it.
+//! and inserting keys never seen is nothing but loads. [`Plain`] is our cache without it.
 
-use crate::subject::{Loads, Ours, Subject};
+use crate::{
+    ours::{Builder, Variant},
+    subject::{Loads, Subject, TTL},
+};
 
 /// A cache of which only the loading call is used.
 #[derive(Clone)]
@@ -37,46 +40,33 @@ impl<S: Loads> Subject for GetWith<S> {
     }
 }
 
-/// Our cache by `get` and `insert`: what the loading call costs on top.
-#[derive(Clone)]
-pub struct Plain(pub Ours);
+/// Our cache by `get` and `insert`; beside it, [`GetWith`] shows what the loading call adds.
+pub struct Plain;
 
-impl Subject for Plain {
+impl Variant for Plain {
     const NAME: &'static str = "plain";
     const LACKS: &'static str = "the load: our cache by get and insert, default clock";
+    const OURS: bool = false;
 
-    fn with_capacity(capacity: u64) -> Self {
-        Plain(Ours::with_capacity(capacity))
-    }
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(key)
-    }
-    #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
-        self.0.insert(key, value);
-    }
-    fn entries(&self) -> u64 {
-        self.0.entries()
-    }
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-    fn settle(&self) {
-        self.0.settle();
+    fn configure(builder: Builder) -> Builder {
+        builder.time_to_live(TTL)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::{Moka, OursTicking, QuickCache, fill, settle_fully};
+    use crate::{
+        ours::{Ours, Ticking},
+        peers::{Moka, QuickCache},
+        subject::{fill, settle_fully},
+    };
 
     fn loads_what_is_missing<S: Loads>() {
         let mut cache = GetWith::<S>::with_capacity(1000);
         fill(&mut cache, 0..100);
         cache.insert(7, 70);
-        assert_eq!(cache.0.get(7), Some(7), "{}: it was there", S::NAME);
+        assert_eq!(cache.0.get(7), Some(7), "{}: it was present", S::NAME);
         assert_eq!((cache.0.get(500), cache.get(500)), (None, Some(500)), "{}", S::NAME);
         settle_fully(&cache);
         assert_eq!(cache.entries(), 101, "{}", S::NAME);
@@ -85,7 +75,7 @@ mod tests {
     #[test]
     fn every_subject_loads_what_is_missing() {
         loads_what_is_missing::<Ours>();
-        loads_what_is_missing::<OursTicking>();
+        loads_what_is_missing::<Ours<Ticking>>();
         loads_what_is_missing::<Moka>();
         loads_what_is_missing::<QuickCache>();
     }

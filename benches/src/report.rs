@@ -1,10 +1,10 @@
 //! Tables for people, JSON for programs.
 
-use crate::suite::{Outcome, Series};
+use crate::outcome::{Outcome, Series};
 use serde_json::{Value, json};
 use std::{fmt::Write, path::Path, time::Duration};
 
-/// What stands above the tables.
+/// Returns the text above the tables.
 pub fn preamble(bench: &str, rounds: usize, slot: Duration, quick: bool) -> String {
     let mut text = format!(
         "{bench}: {rounds} interleaved rounds of {} ms a subject; medians.\n\
@@ -18,7 +18,7 @@ pub fn preamble(bench: &str, rounds: usize, slot: Duration, quick: bool) -> Stri
     text
 }
 
-/// One case: a line for each subject.
+/// Returns the table of one case: a line for each subject.
 pub fn table(outcome: &Outcome) -> String {
     let ours: Vec<&Series> = outcome.series.iter().filter(|s| s.label.ours).collect();
     let cores = outcome.cores.map_or_else(String::new, |cores| {
@@ -47,12 +47,13 @@ pub fn table(outcome: &Outcome) -> String {
     text
 }
 
-/// A share to two places, never rounded up to a hundred: one miss in a million is still a miss.
+/// Formats a share to two decimal places, never rounded up to a hundred: one miss in a million is
+/// still a miss.
 fn percent(share: f64) -> String {
     format!("{:.2}", (share * 10_000.0).floor() / 100.0)
 }
 
-/// What each subject that took part lacks.
+/// Returns a line for each subject that took part: what it lacks.
 pub fn legend(outcomes: &[Outcome]) -> String {
     let mut text = "\nwhat each lacks beside ours:\n".to_owned();
     let mut labels: Vec<_> = Vec::new();
@@ -61,14 +62,14 @@ pub fn legend(outcomes: &[Outcome]) -> String {
             labels.push(series.label);
         }
     }
-    // Those that lack nothing need no line.
+    // A subject with nothing to say here needs no line.
     for label in labels.into_iter().filter(|label| !label.lacks.is_empty()) {
         let _ = writeln!(text, "  {:<17}{}", label.name, label.lacks);
     }
     text
 }
 
-/// Everything measured, the rounds included.
+/// Returns everything measured, the rounds included.
 pub fn json(bench: &str, quick: bool, outcomes: &[Outcome]) -> Value {
     json!({
         "bench": bench,
@@ -99,7 +100,7 @@ fn case_json(outcome: &Outcome) -> Value {
     })
 }
 
-/// Writes the file, or says why not: figures already printed are not worth a panic.
+/// Writes the file, or says why not. No panic: the figures have been printed already.
 pub fn write_json(path: &Path, value: &Value) {
     // `{:#}` of a Value is indented JSON.
     match std::fs::write(path, format!("{value:#}\n")) {
@@ -111,7 +112,7 @@ pub fn write_json(path: &Path, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{lane::Label, workload::Tally};
+    use crate::{subject::Label, workload::Tally};
 
     fn outcome() -> Outcome {
         let series = |name, ours, ns: [f64; 3], hits| Series {

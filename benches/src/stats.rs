@@ -1,8 +1,8 @@
 //! Order statistics of small samples. Medians and quartiles rather than means: one slot that the
-//! scheduler interrupted would drag a mean along, and leaves a median where it was.
+//! scheduler interrupted would move a mean, and leaves a median where it was.
 
-/// The value below which a share `q` of the samples lies, interpolated between neighbours; NaN
-/// when there are none.
+/// Returns the value below which a share `q` of the samples lies, interpolated between neighbours;
+/// NaN when there are none.
 pub fn quantile(samples: &[f64], q: f64) -> f64 {
     if samples.is_empty() {
         return f64::NAN;
@@ -15,19 +15,19 @@ pub fn quantile(samples: &[f64], q: f64) -> f64 {
     sorted[low] + (sorted[high] - sorted[low]) * share
 }
 
-/// The middle of the samples.
+/// Returns the middle of the samples.
 pub fn median(samples: &[f64]) -> f64 {
     quantile(samples, 0.5)
 }
 
-/// Half the distance between the quartiles as a share of the median: how far a typical round
-/// strays.
+/// Returns half the distance between the quartiles as a share of the median: how far a typical
+/// round strays.
 pub fn spread(samples: &[f64]) -> f64 {
     (quantile(samples, 0.75) - quantile(samples, 0.25)) / 2.0 / median(samples)
 }
 
-/// The median of `ours[i] / theirs[i]`. Both were measured within round `i`, so whatever slowed
-/// that round slowed both; the ratio of the two medians would not have that.
+/// Returns the median of `ours[i] / theirs[i]`. Both were measured within round `i`, so whatever
+/// slowed that round slowed both; the ratio of the two medians would not cancel it.
 pub fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
     median(&ratios)

@@ -1,13 +1,14 @@
 //! One run of a benchmark: its cases, and how the subjects of a case take turns.
 //!
-//! The rounds go A B C D, A B C D, ...: a slot each. See the crate's head for the reason.
+//! The rounds go A B C D, A B C D, ...: a slot each, so that whatever slows the machine for a while
+//! slows all subjects alike.
 
 use crate::{
     args::Args,
-    lane::{Control, Label, Lane, Source, Span},
+    outcome::{Outcome, Series},
     report,
-    stats::{median, median_ratio, spread},
-    workload::{Plan, Tally},
+    runner::{Control, Runner, Source, Span},
+    workload::Plan,
 };
 use criterion::{Criterion, Throughput};
 use serde_json::Value;
@@ -16,11 +17,11 @@ use std::time::Duration;
 /// Measured time of one slot.
 const SLOT: Duration = Duration::from_millis(20);
 
-/// One row of figures: what the subjects are asked to do.
+/// One table of figures: what the subjects are asked to do.
 pub struct Case {
     /// `bench/size/keys/threads`; filters look at this.
     pub name: String,
-    /// How many threads work at once.
+    /// The number of threads that work at once.
     pub threads: usize,
     /// Operations before the first round, so that what is measured is a cache in use.
     pub settle: u64,
@@ -34,70 +35,33 @@ impl Case {
         Case { name, threads, settle: 0, plan: Box::new(plan) }
     }
 
-    /// With that many operations before the first round.
+    /// Sets the number of operations before the first round.
     pub fn after(self, settle: u64) -> Case {
         Case { settle, ..self }
     }
 }
 
-/// What one subject did in one case.
-pub struct Series {
-    /// Who.
-    pub label: Label,
-    /// Nanoseconds per operation, one for each round.
-    pub ns: Vec<f64>,
-    /// What its gets found while it was measured.
-    pub tally: Tally,
-}
-
-impl Series {
-    /// The median round.
-    pub fn ns_per_op(&self) -> f64 {
-        median(&self.ns)
-    }
-
-    /// How far rounds stray, see [`spread`].
-    pub fn spread(&self) -> f64 {
-        spread(&self.ns)
-    }
-
-    /// Our time over its time, by round, the median: below 1 we are faster.
-    pub fn ratio_of(&self, ours: &Series) -> f64 {
-        median_ratio(&ours.ns, &self.ns)
-    }
-}
-
-/// A case that has been measured.
-pub struct Outcome {
-    /// The name of the case.
-    pub name: String,
-    /// How many cores its threads had, where there are several.
-    pub cores: Option<f64>,
-    /// One for each subject.
-    pub series: Vec<Series>,
-}
-
-/// Goes round the lanes; `control` is called once in each round, before them.
+/// Goes round the runners. `control` is called at the beginning of each round.
 pub fn interleave(
-    lanes: &mut [Box<dyn Lane>],
+    runners: &mut [Box<dyn Runner>],
     rounds: usize,
     span: Span,
     mut control: impl FnMut(),
 ) -> Vec<Series> {
-    let start = |lane: &mut Box<dyn Lane>| Series {
-        label: lane.label(),
+    let start = |runner: &mut Box<dyn Runner>| Series {
+        label: runner.label(),
         ns: Vec::with_capacity(rounds),
-        tally: lane.tally(),
+        tally: runner.tally(),
     };
-    let mut all: Vec<Series> = lanes.iter_mut().map(start).collect();
+    let mut all: Vec<Series> = runners.iter_mut().map(start).collect();
     for _ in 0..rounds {
         control();
-        for (lane, series) in lanes.iter_mut().zip(&mut all) {
-            series.ns.push(lane.slot(span));
+        for (runner, series) in runners.iter_mut().zip(&mut all) {
+            series.ns.push(runner.slot(span));
         }
     }
-    for (lane, series) in lanes.iter().zip(&mut all) {
-        series.tally = lane.tally().since(series.tally);
+    for (runner, series) in runners.iter().zip(&mut all) {
+        series.tally = runner.tally().since(series.tally);
     }
     all
 }
@@ -110,12 +74,12 @@ pub struct Suite {
     span: Span,
     criterion: Option<Criterion>,
     outcomes: Vec<Outcome>,
-    /// What was found out without rounds.
+    /// The results of the cases that are counted, for the JSON file.
     counted: Vec<Value>,
 }
 
 impl Suite {
-    /// Prints what the tables mean and gets ready.
+    /// Prints what the tables mean and prepares the run.
     pub fn start(bench: &'static str, args: Args) -> Suite {
         let (rounds, slot) = (args.rounds_or(31), args.pick(Duration::from_millis(1), SLOT));
         let criterion = args.criterion.then(|| configure(args.quick));
@@ -126,8 +90,8 @@ impl Suite {
         Suite { bench, args, rounds, span, criterion, outcomes: Vec::new(), counted: Vec::new() }
     }
 
-    /// Runs those of the cases that are wanted on one set of subjects, which is made only if
-    /// there are any.
+    /// Runs the cases that the filter selects on one set of subjects, which is made only if there
+    /// are any.
     pub fn group(&mut self, cases: Vec<Case>, setup: impl FnOnce() -> Vec<Box<dyn Source>>) {
         let wanted: Vec<Case> = cases.into_iter().filter(|c| self.args.wants(&c.name)).collect();
         if wanted.is_empty() {
@@ -136,30 +100,30 @@ impl Suite {
         let sources = setup();
         for case in wanted {
             let plan = (case.plan)();
-            let mut lanes: Vec<_> =
-                sources.iter().map(|source| source.lane(&plan, case.threads)).collect();
-            for lane in &mut lanes {
-                lane.iterate(case.settle);
+            let mut runners: Vec<_> =
+                sources.iter().map(|source| source.runner(&plan, case.threads)).collect();
+            for runner in &mut runners {
+                runner.iterate(case.settle);
             }
-            self.run(&case, lanes);
+            self.run(&case, runners);
         }
     }
 
-    /// Finds something out that is counted, not timed in rounds: `count` prints it, and gives it for
-    /// the JSON file.
+    /// Runs a case that is counted, not timed in rounds: `count` prints the result, and returns it
+    /// for the JSON file.
     pub fn count(&mut self, name: &str, count: impl FnOnce() -> Value) {
         if self.criterion.is_none() && self.args.wants(name) {
             self.counted.push(count());
         }
     }
 
-    fn run(&mut self, case: &Case, mut lanes: Vec<Box<dyn Lane>>) {
+    fn run(&mut self, case: &Case, mut runners: Vec<Box<dyn Runner>>) {
         if let Some(criterion) = &mut self.criterion {
-            with_criterion(criterion, &case.name, lanes);
+            with_criterion(criterion, &case.name, runners);
             return;
         }
         let mut control = Control::new(case.threads, Span::measuring(self.span.measured / 4));
-        let series = interleave(&mut lanes, self.rounds, self.span, || control.slot());
+        let series = interleave(&mut runners, self.rounds, self.span, || control.slot());
         let cores = control.cores();
         let outcome = Outcome { name: case.name.clone(), cores, series };
         print!("{}", report::table(&outcome));
@@ -197,12 +161,13 @@ fn configure(quick: bool) -> Criterion {
     criterion
 }
 
-/// The same lanes as a criterion group; criterion finishes with one before it begins the next.
-fn with_criterion(criterion: &mut Criterion, name: &str, lanes: Vec<Box<dyn Lane>>) {
+/// Measures the same runners as a criterion group. Criterion finishes one before it begins the
+/// next.
+fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Runner>>) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
-    for mut lane in lanes {
-        group.bench_function(lane.label().name, |b| b.iter_custom(|ops| lane.iterate(ops)));
+    for mut runner in runners {
+        group.bench_function(runner.label().name, |b| b.iter_custom(|ops| runner.iterate(ops)));
     }
     group.finish();
 }
@@ -210,15 +175,16 @@ fn with_criterion(criterion: &mut Criterion, name: &str, lanes: Vec<Box<dyn Lane
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{subject::Label, workload::Tally};
     use std::{cell::RefCell, rc::Rc};
 
-    struct Noted {
+    struct Logged {
         name: &'static str,
         log: Rc<RefCell<String>>,
         ns: f64,
     }
 
-    impl Lane for Noted {
+    impl Runner for Logged {
         fn label(&self) -> Label {
             Label { name: self.name, lacks: "", ours: self.name == "a" }
         }
@@ -237,10 +203,11 @@ mod tests {
     #[test]
     fn rounds_alternate_between_subjects() {
         let log = Rc::new(RefCell::new(String::new()));
-        let lane = |name, ns| Box::new(Noted { name, log: Rc::clone(&log), ns }) as Box<dyn Lane>;
-        let mut lanes = vec![lane("a", 1.0), lane("b", 4.0)];
+        let runner =
+            |name, ns| Box::new(Logged { name, log: Rc::clone(&log), ns }) as Box<dyn Runner>;
+        let mut runners = vec![runner("a", 1.0), runner("b", 4.0)];
         let series =
-            interleave(&mut lanes, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));
+            interleave(&mut runners, 3, Span::measuring(SLOT), || log.borrow_mut().push('|'));
         assert_eq!(*log.borrow(), "|ab|ab|ab");
         assert_eq!(series[1].ns, [4.0; 3]);
         assert_eq!(series[1].ratio_of(&series[0]), 0.25);

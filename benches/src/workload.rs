@@ -2,7 +2,7 @@
 //!
 //! Each loop walks an array of keys made beforehand. The gets of a loop do not depend on each
 //! other, as in a server that handles one request after the other: the processor may overlap
-//! them. Values are summed, so that no lookup can be left out.
+//! them. Values are summed, so that the compiler cannot leave a lookup out.
 
 use crate::{keys, keys::Cursor, subject::Subject};
 use std::{
@@ -13,22 +13,22 @@ use std::{
     },
 };
 
-/// Gets asked for and answered so far.
+/// Gets so far, and those that found a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Gets asked for.
+    /// All gets.
     pub gets: u64,
     /// Gets that found a value.
     pub hits: u64,
 }
 
 impl Tally {
-    /// What was added after an `earlier` state.
+    /// Returns what was added after an `earlier` state.
     pub fn since(self, earlier: Tally) -> Tally {
         Tally { gets: self.gets - earlier.gets, hits: self.hits - earlier.hits }
     }
 
-    /// The share of gets that found a value; `None` where nothing was asked.
+    /// Returns the share of gets that found a value; `None` if there were no gets.
     pub fn hit_ratio(self) -> Option<f64> {
         (self.gets > 0).then(|| self.hits as f64 / self.gets as f64)
     }
@@ -38,7 +38,7 @@ impl Tally {
 pub trait Task: Send + 'static {
     /// Does that many operations.
     fn run(&mut self, ops: usize);
-    /// What its gets found.
+    /// Returns what its gets found.
     fn tally(&self) -> Tally;
 }
 
@@ -61,7 +61,7 @@ pub struct Read<S> {
 }
 
 impl<S: Subject> Read<S> {
-    /// For one of `threads` threads.
+    /// Makes the task of one of `threads` threads.
     pub fn new(subject: S, stream: Arc<[u64]>, thread: usize, threads: usize) -> Self {
         let cursor = Cursor::new(stream, thread, threads);
         Read { subject, cursor, tally: Tally::default() }
@@ -100,7 +100,7 @@ pub struct ReadWrite<S> {
 }
 
 impl<S: Subject> ReadWrite<S> {
-    /// For one of `threads` threads.
+    /// Makes the task of one of `threads` threads.
     pub fn new(subject: S, words: Arc<[u64]>, thread: usize, threads: usize) -> Self {
         let cursor = Cursor::new(words, thread, threads);
         ReadWrite { subject, cursor, tally: Tally::default() }
@@ -144,7 +144,7 @@ pub struct Churn<S> {
 }
 
 impl<S: Subject> Churn<S> {
-    /// Every task draws ranks from a region of its own, beyond those that caches are filled
+    /// Makes a task. Each draws ranks from another region, beyond those that caches are filled
     /// from, so that no key comes twice.
     pub fn new(subject: S) -> Self {
         static REGION: AtomicU64 = AtomicU64::new(1);
@@ -170,10 +170,7 @@ impl<S: Subject> Task for Churn<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        keys::Popularity,
-        subject::{BareMap, fill},
-    };
+    use crate::{keys::Popularity, peers::BareMap, subject::fill};
 
     #[test]
     fn reads_of_a_filled_map_all_hit() {
@@ -204,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_has_no_hit_ratio() {
+    fn without_gets_there_is_no_hit_ratio() {
         assert_eq!(Tally::default().hit_ratio(), None);
         assert_eq!(Tally { gets: 4, hits: 3 }.hit_ratio(), Some(0.75));
     }

@@ -75,7 +75,6 @@ pub use crate::types::timeouts::LoadTimeouts;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So are those of the guide.
-#[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../../docs/testing.md")]
-struct TestingGuide;
+// Only in the documentation, so that a program finds no module of this name.
+#[cfg(doc)]
+pub mod guide;

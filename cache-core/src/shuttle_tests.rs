@@ -378,7 +378,7 @@ fn a_batch_that_fails_leaves_no_caller_waiting() {
             let cache = cache.clone();
             Box::new(move || {
                 let views = keys.iter().map(|key| View((key,)));
-                let found = <u64 as CacheValue<_>>::find_many(&cache, views);
+                let found = <u64 as CacheValue<_>>::find_many(false, &cache, views);
                 let body = |asked: &[u64]| {
                     thread::yield_now();
                     let pairs = asked.iter().map(|&key| (key, key)).collect::<Vec<_>>();

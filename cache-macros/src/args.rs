@@ -1,98 +1,108 @@
 //! The grammar of the attribute: `#[cached(ttl = 60, key(id: u64 = user.id), cache_none)]`.
 //!
 //! Every option is read on its own, so that one that is wrong does not hide another; how options
-//! go together, and with the function, is decided in `check`. The list is read in `entries.rs`, what stands behind the `=` is read in
-//! `values.rs`; what a word that is no option was meant to be is found in `words.rs`.
+//! go together, and with the function, is decided in `check`. The list is read in `attr_list.rs`,
+//! the value of an option in `values.rs`; `option_table.rs` says which options there are, and
+//! `option_names.rs` what an unknown word was meant to be.
 
-mod entries;
+mod attr_list;
+mod option_names;
+mod option_table;
 mod values;
-mod words;
-
-pub(crate) use words::OF_CACHE;
 
 use crate::errors::Errors;
-use entries::{Entry, Value};
+use attr_list::RawValue;
+use option_table::{Group, OPTIONS, Reader};
 use proc_macro2::{Span, TokenStream};
 use std::time::Duration;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Expr, Ident, LitStr, Path, Token, Type, parse_quote};
+use syn::{Expr, Ident, LitStr, Path, Token, Type};
 
 /// The options as written, each at most once.
+#[derive(Default)]
 pub(crate) struct Options {
     /// The words of all options that were given, right or wrong.
     given: Vec<Ident>,
     /// Those of them that could not be read.
     broken: Vec<String>,
-    pub(crate) ttl: Option<Time>,
-    pub(crate) ttl_from: Option<Expr>,
-    pub(crate) tti: Option<Time>,
-    pub(crate) jitter: Option<Expr>,
-    pub(crate) negative_ttl: Option<Time>,
-    pub(crate) refresh_after: Option<Time>,
-    pub(crate) stale_while_revalidate: Option<Time>,
-    pub(crate) stale_if_error: Option<Time>,
-    pub(crate) max_capacity: Option<Expr>,
-    pub(crate) weigher: Option<Expr>,
+    /// The values of the options that have a method of that name in the runtime's `Settings`.
+    settings: Vec<(&'static str, Setting)>,
+    pub(crate) name: Option<LitStr>,
     pub(crate) key: Option<Vec<KeyItem>>,
     pub(crate) skip: Option<Skip>,
     /// The argument whose elements are keys.
     pub(crate) many: Option<Ident>,
     pub(crate) cache: Option<Expr>,
-    /// Where `thread_local` stands, if it is on.
+    /// The place of `thread_local`, if it is on.
     pub(crate) thread_local: Option<Span>,
-    pub(crate) cache_if: Option<Expr>,
-    pub(crate) single_flight: bool,
-    pub(crate) bypass: Option<Expr>,
-    pub(crate) name: Option<LitStr>,
-    pub(crate) companion: Companion,
-    pub(crate) crate_path: Path,
-    /// Where `cache_errors` stands, if it is on.
+    /// The place of `cache_errors`, if it is on.
     pub(crate) cache_errors: Option<Span>,
-    /// Where `cache_none` stands, if it is on.
+    /// The place of `cache_none`, if it is on.
     pub(crate) cache_none: Option<Span>,
+    /// `single_flight = false`.
+    pub(crate) unshared: bool,
+    pub(crate) bypass: Option<Expr>,
+    pub(crate) companion: CompanionChoice,
+    pub(crate) crate_path: Option<Path>,
 }
 
 impl Options {
-    /// The expressions that say something of the cache.
-    pub(crate) fn settings(&self) -> impl Iterator<Item = &Expr> {
-        let times = [
-            &self.ttl,
-            &self.tti,
-            &self.negative_ttl,
-            &self.refresh_after,
-            &self.stale_while_revalidate,
-            &self.stale_if_error,
-        ];
-        let exprs =
-            [&self.ttl_from, &self.jitter, &self.max_capacity, &self.weigher, &self.cache_if];
-        let times = times.into_iter().flatten().filter_map(|time| match time {
-            Time::Computed(expr) => Some(expr),
-            Time::Known(_) => None,
-        });
-        times.chain(exprs.into_iter().flatten())
-    }
-
-    /// The word of an option, where it was given.
+    /// The word of an option, if it was given.
     pub(crate) fn given(&self, word: &str) -> Option<&Ident> {
         self.given.iter().find(|given| *given == word)
     }
 
-    /// Whether an option was given that could not be read: nobody knows what it would have said.
+    /// The words of the given options that configure the cache.
+    pub(crate) fn given_for_cache(&self) -> impl Iterator<Item = &Ident> {
+        let words = OPTIONS.iter().filter(|(_, group, _)| matches!(group, Group::Cache));
+        words.filter_map(|(word, ..)| self.given(word))
+    }
+
+    /// Returns `true` if an option was given that could not be read: its meaning is unknown.
     pub(crate) fn is_broken(&self, word: &str) -> bool {
         self.broken.iter().any(|broken| broken == word)
     }
+
+    /// The value of an option that configures the cache.
+    pub(crate) fn setting(&self, word: &str) -> Option<&Setting> {
+        self.settings.iter().find(|(known, _)| *known == word).map(|(_, setting)| setting)
+    }
+
+    /// The value of such an option, if it is a length of time that is known here.
+    pub(crate) fn duration(&self, word: &str) -> Option<Duration> {
+        match self.setting(word) {
+            Some(Setting::Duration(duration)) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// The expressions that configure the cache.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.settings.iter().filter_map(|(_, setting)| match setting {
+            Setting::Expr(expr) => Some(expr),
+            Setting::Duration(_) => None,
+        })
+    }
+
+    /// All that configures the cache, in the order of the table, whatever order the user chose.
+    pub(crate) fn take_settings(&mut self) -> Vec<(&'static str, Setting)> {
+        let mut settings = std::mem::take(&mut self.settings);
+        settings.sort_by_key(|(word, _)| OPTIONS.iter().position(|(known, ..)| known == word));
+        settings
+    }
 }
 
-/// A length of time.
-pub(crate) enum Time {
-    Known(Duration),
-    Computed(Expr),
+/// The value of an option that configures the cache.
+pub(crate) enum Setting {
+    /// A length of time that is known here.
+    Duration(Duration),
+    Expr(Expr),
 }
 
 /// One entry of `key(..)`.
 pub(crate) enum KeyItem {
-    /// `sku`: an argument; or `self.id`: an expression whose type shows.
+    /// `sku`: an argument; or `self.id`: an expression whose type the compiler infers.
     Bare(Expr),
     /// `id: u64 = user.id`.
     Named { name: Ident, ty: Box<Type>, expr: Box<Expr> },
@@ -105,9 +115,11 @@ pub(crate) struct Skip {
 }
 
 /// What stands beside the function.
-pub(crate) enum Companion {
-    /// Nothing was said: what fits the function.
-    Unsaid,
+#[derive(Default)]
+pub(crate) enum CompanionChoice {
+    /// What fits the function.
+    #[default]
+    Default,
     /// Something named like the function.
     SameName,
     /// Something of this name.
@@ -126,8 +138,8 @@ impl Parse for KeyItem {
         input.parse::<Token![:]>()?;
         let ty = input.parse()?;
         if !input.peek(Token![=]) {
-            let message = "a part of a key with a type wants an expression, `name: Type = expression`; an \
-                           argument has its type";
+            let message = "a part of a key with a type needs an expression, \
+                           `name: Type = expression`; an argument has its type";
             return Err(syn::Error::new_spanned(&name, message));
         }
         input.parse::<Token![=]>()?;
@@ -139,100 +151,30 @@ impl Parse for KeyItem {
 ///
 /// Input: `ttl = 60, skip(db)`. Output: the options, with what was not given at its default.
 pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Options {
-    let mut options = nothing_given();
-    for entry in entries::parse(tokens, errors) {
-        let name = entry.word.unraw();
+    let mut options = Options::default();
+    for raw in attr_list::parse(tokens, errors) {
+        let name = raw.word.unraw();
         let word = name.to_string();
         if options.given(&word).is_some() {
-            errors.push(&entry.word, format!("`{word}` is given twice"));
+            errors.push(&raw.word, format!("`{word}` is given twice"));
             continue;
         }
         options.given.push(name);
-        if let Value::Broken = entry.value {
+        if let RawValue::Broken = raw.value {
             options.broken.push(word);
             continue;
         }
-        if let Err(error) = set(&mut options, &word, entry) {
+        let read = match OPTIONS.iter().find(|(known, ..)| *known == word) {
+            None => Err(option_names::unknown(&word, &raw.word)),
+            Some((_, _, Reader::Field(read))) => read(&mut options, raw),
+            Some((known, _, Reader::Value(read))) => {
+                read(raw).map(|setting| options.settings.push((known, setting)))
+            }
+        };
+        if let Err(error) = read {
             options.broken.push(word);
             errors.push_error(error);
         }
     }
     options
-}
-
-fn nothing_given() -> Options {
-    Options {
-        given: Vec::new(),
-        broken: Vec::new(),
-        ttl: None,
-        ttl_from: None,
-        tti: None,
-        jitter: None,
-        negative_ttl: None,
-        refresh_after: None,
-        stale_while_revalidate: None,
-        stale_if_error: None,
-        max_capacity: None,
-        weigher: None,
-        key: None,
-        skip: None,
-        many: None,
-        cache: None,
-        thread_local: None,
-        cache_if: None,
-        single_flight: true,
-        bypass: None,
-        name: None,
-        companion: Companion::Unsaid,
-        crate_path: parse_quote!(::cache_core),
-        cache_errors: None,
-        cache_none: None,
-    }
-}
-
-/// Sets one option.
-fn set(options: &mut Options, word: &str, entry: Entry) -> syn::Result<()> {
-    match word {
-        "ttl" => options.ttl = Some(values::time(entry)?),
-        "ttl_from" => options.ttl_from = Some(values::function(entry, "|value| duration", 1)?),
-        "tti" => options.tti = Some(values::time(entry)?),
-        "jitter" => options.jitter = Some(values::jitter(entry)?),
-        "negative_ttl" => options.negative_ttl = Some(values::time(entry)?),
-        "refresh_after" => options.refresh_after = Some(values::time(entry)?),
-        "stale_while_revalidate" => options.stale_while_revalidate = Some(values::time(entry)?),
-        "stale_if_error" => options.stale_if_error = Some(values::time(entry)?),
-        "max_capacity" => options.max_capacity = Some(values::max_capacity(entry)?),
-        "weigher" => options.weigher = Some(values::function(entry, "|key, value| weight", 2)?),
-        "key" => {
-            let usage = "key(argument, name: Type = expression)";
-            options.key = Some(values::list(entry.value, &entry.word, usage)?);
-        }
-        "skip" => {
-            let names: Vec<AnyName> = values::list(entry.value, &entry.word, "skip(argument, ..)")?;
-            let names = names.into_iter().map(|name| name.0).collect();
-            options.skip = Some(Skip { word: entry.word, names });
-        }
-        "many" => options.many = Some(values::argument(entry)?),
-        "cache" => options.cache = Some(values::assigned(entry, "&CACHE")?),
-        "thread_local" => options.thread_local = values::flag(&entry)?,
-        "cache_if" => options.cache_if = Some(values::function(entry, "|value| condition", 1)?),
-        "single_flight" => options.single_flight = values::flag(&entry)?.is_some(),
-        "bypass" => options.bypass = Some(values::assigned(entry, "condition")?),
-        "name" => options.name = Some(values::name(entry)?),
-        "companion" => options.companion = values::companion(entry)?,
-        "crate" => options.crate_path = values::crate_path(entry)?,
-        "cache_errors" => options.cache_errors = values::flag(&entry)?,
-        "cache_none" => options.cache_none = values::flag(&entry)?,
-        _ => return Err(words::unknown(word, &entry.word)),
-    }
-    Ok(())
-}
-
-/// An identifier or `self`, which the grammar of `Ident` leaves out.
-struct AnyName(Ident);
-
-impl Parse for AnyName {
-    fn parse(input: ParseStream) -> syn::Result<Self> {
-        input.call(Ident::parse_any).map(Self)
-    }
 }

@@ -3,7 +3,7 @@
 use syn::punctuated::Punctuated;
 use syn::{AttrStyle, Attribute, Meta, MetaList, Token, parse_quote};
 
-/// What belongs to the function as others see it; everything else belongs to its body.
+/// Attributes of the function as callers see it; all others belong to its body.
 const OUTSIDE: [&str; 9] = [
     "doc",
     "must_use",
@@ -28,7 +28,7 @@ pub(crate) struct Attributes {
     pub(crate) outside: Vec<Attribute>,
     /// For the function that holds the body.
     pub(crate) inside: Vec<Attribute>,
-    /// The lint levels among them, for what is generated out of expressions of the attribute.
+    /// The lint levels among them, for code that holds expressions of the attribute.
     pub(crate) lints: Vec<Attribute>,
     /// All but `cfg`, in their order, for a function that holds its body itself.
     pub(crate) all: Vec<Attribute>,
@@ -69,8 +69,8 @@ impl Attributes {
     }
 
     /// An expectation on both functions would fail on one of them. The body has the code, so it
-    /// gets the expectation and the outer function permission; only whether the function is used
-    /// at all shows outside.
+    /// gets the expectation, and the outer function an `allow`. An expectation about whether the
+    /// function is used goes outside, where its uses are.
     fn place_expect(&mut self, attribute: Attribute) {
         let Meta::List(list) = &attribute.meta else { return self.inside.push(attribute) };
         let lints = &list.tokens;
@@ -88,7 +88,7 @@ impl Attributes {
     }
 }
 
-/// The word that decides: for `cfg_attr(condition, inline)` it is `inline`.
+/// The word by which an attribute is sorted: `inline` for `cfg_attr(condition, inline)`.
 fn word(attribute: &Attribute) -> String {
     let first = |path: &syn::Path| {
         path.segments.first().map(|segment| segment.ident.to_string()).unwrap_or_default()
@@ -100,7 +100,7 @@ fn word(attribute: &Attribute) -> String {
     metas(list).get(1).map_or_else(|| "cfg_attr".to_owned(), |meta| first(meta.path()))
 }
 
-/// The entries of `word(entry, entry)`; none where they are no such list.
+/// The entries of `word(entry, entry)`; none if they are no such list.
 fn metas(list: &MetaList) -> Vec<Meta> {
     let entries = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
     entries.map(|entries| entries.into_iter().collect()).unwrap_or_default()

@@ -1,7 +1,7 @@
-//! All errors of one attribute, told together.
+//! All errors of one attribute, reported together.
 //!
-//! A step that finds something wrong notes it here and goes on where it can, so that a user sees
-//! every mistake in one compilation.
+//! A step that finds a mistake notes it here and continues if it can, so that a user sees all
+//! mistakes in one compilation.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -30,12 +30,12 @@ impl Errors {
         }
     }
 
-    /// Notes the error of a step; what it made, if it made something.
+    /// Returns the result of a step, or notes its error.
     pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push_error(error)).ok()
     }
 
-    /// The errors as `compile_error!` calls; nothing if there are none.
+    /// The errors as `compile_error!` calls; `None` if there are none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.0.map(syn::Error::into_compile_error)
     }

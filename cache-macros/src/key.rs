@@ -1,13 +1,13 @@
-//! What an argument is as a part of the key: how it is borrowed to look up, what is kept.
+//! An argument as a part of the key: how it is borrowed for the look-up, and what is kept.
 
 use syn::visit::{self, Visit};
 use syn::{GenericArgument, Lifetime, PathArguments, Type, TypePath};
 
-/// How one part of the key is looked at and kept.
-pub(crate) enum Kind {
+/// How one part of the key is looked up and kept.
+pub(crate) enum PartKind {
     /// A value, kept as a clone.
     Value(Type),
-    /// A reference, `&T` or `&&T`, kept as what `T` makes of itself when owned.
+    /// A reference, `&T` or `&&T`, kept as `<T as ToOwned>::Owned`.
     Reference { depth: usize, target: Type },
     /// `Cow<'_, T>`, kept like a reference.
     Cow { ty: Box<Type>, target: Type },
@@ -15,53 +15,57 @@ pub(crate) enum Kind {
     Option { ty: Box<Type>, inner: Box<Self> },
     /// A tuple with something borrowed.
     Tuple(Vec<Self>),
-    /// The value of an expression; its type is known to the compiler alone.
+    /// The value of an expression; only the compiler knows its type.
     Untyped,
 }
 
 /// Sorts a type into its kind.
 ///
 /// Input: `Option<&str>`. Output: an option of a reference, depth 1, to `str`.
-/// Input: `&mut u8`. Output: an error; `who` is the argument, to say how to leave it out.
-pub(crate) fn classify(ty: &Type, who: &str) -> syn::Result<Kind> {
+/// Input: `&mut u8`. Output: an error that says how to leave out the `argument`.
+pub(crate) fn classify(ty: &Type, argument: &str) -> syn::Result<PartKind> {
     match ty {
-        Type::Group(group) => return classify(&group.elem, who),
-        Type::Paren(paren) => return classify(&paren.elem, who),
-        Type::Reference(_) => return reference(ty, who),
+        Type::Group(group) => return classify(&group.elem, argument),
+        Type::Paren(paren) => return classify(&paren.elem, argument),
+        Type::Reference(_) => return reference(ty, argument),
         Type::ImplTrait(_) => {
-            return Err(refuse(ty, "an `impl Trait` argument cannot be part of a cache key", who));
+            return Err(refuse(
+                ty,
+                "an `impl Trait` argument cannot be part of a cache key",
+                argument,
+            ));
         }
         _ => {}
     }
     if let Some(float) = float(ty) {
-        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), who));
+        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), argument));
     }
     if !borrows(ty) {
-        return Ok(Kind::Value(ty.clone()));
+        return Ok(PartKind::Value(ty.clone()));
     }
     match ty {
         Type::Tuple(tuple) => tuple
             .elems
             .iter()
-            .map(|elem| classify(elem, who))
+            .map(|elem| classify(elem, argument))
             .collect::<syn::Result<_>>()
-            .map(Kind::Tuple),
+            .map(PartKind::Tuple),
         Type::Path(path) => match last(path) {
-            (name, inner) if name == "Option" && inner.len() == 1 => Ok(Kind::Option {
+            (name, inner) if name == "Option" && inner.len() == 1 => Ok(PartKind::Option {
                 ty: Box::new(ty.clone()),
-                inner: Box::new(classify(inner[0], who)?),
+                inner: Box::new(classify(inner[0], argument)?),
             }),
             (name, inner) if name == "Cow" && inner.len() == 1 && !borrows(inner[0]) => {
-                Ok(Kind::Cow { ty: Box::new(ty.clone()), target: inner[0].clone() })
+                Ok(PartKind::Cow { ty: Box::new(ty.clone()), target: inner[0].clone() })
             }
-            _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
+            _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", argument)),
         },
-        _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", who)),
+        _ => Err(refuse(ty, "a type that borrows cannot be part of a cache key", argument)),
     }
 }
 
 /// Input: `&&str`. Output: a reference, depth 2, to `str`.
-fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
+fn reference(ty: &Type, argument: &str) -> syn::Result<PartKind> {
     let mut depth = 0;
     let mut target = ty;
     loop {
@@ -69,7 +73,7 @@ fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
             Type::Reference(reference) if reference.mutability.is_some() => {
                 let what = "a `&mut` argument cannot be part of a cache key: a hit would leave \
                             it as it is";
-                return Err(refuse(ty, what, who));
+                return Err(refuse(ty, what, argument));
             }
             Type::Reference(reference) => {
                 depth += 1;
@@ -81,36 +85,44 @@ fn reference(ty: &Type, who: &str) -> syn::Result<Kind> {
         };
     }
     if let Some(float) = float(target) {
-        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), who));
+        return Err(refuse(ty, &format!("`{float}` cannot be part of a cache key"), argument));
     }
     match target {
         Type::ImplTrait(_) => {
-            return Err(refuse(ty, "an `impl Trait` argument cannot be part of a cache key", who));
+            return Err(refuse(
+                ty,
+                "an `impl Trait` argument cannot be part of a cache key",
+                argument,
+            ));
         }
         Type::TraitObject(_) => {
-            return Err(refuse(ty, "a `dyn Trait` argument cannot be part of a cache key", who));
+            return Err(refuse(
+                ty,
+                "a `dyn Trait` argument cannot be part of a cache key",
+                argument,
+            ));
         }
         _ => {}
     }
     if borrows(target) {
-        return Err(refuse(ty, "a type that borrows cannot be part of a cache key", who));
+        return Err(refuse(ty, "a type that borrows cannot be part of a cache key", argument));
     }
-    Ok(Kind::Reference { depth, target: target.clone() })
+    Ok(PartKind::Reference { depth, target: target.clone() })
 }
 
-/// An error that says the two ways out.
-fn refuse(ty: &Type, what: &str, who: &str) -> syn::Error {
+/// An error that says both ways out.
+fn refuse(ty: &Type, what: &str, argument: &str) -> syn::Error {
     let message = format!(
-        "{what}\n  = note: leave it out with `skip({who})`, or say with `key(name: Type = \
+        "{what}\n  = note: leave it out with `skip({argument})`, or say with `key(name: Type = \
          expression)` what the result depends on"
     );
     syn::Error::new_spanned(ty, message)
 }
 
-/// Whether a type holds something that may live shorter than `'static`, as far as its text says.
+/// Returns `true` if the text of a type shows that it holds something that may not be `'static`.
 pub(crate) fn borrows(ty: &Type) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct BorrowSearch(bool);
+    impl<'ast> Visit<'ast> for BorrowSearch {
         fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
             self.0 |= lifetime.ident != "static";
         }
@@ -118,23 +130,23 @@ pub(crate) fn borrows(ty: &Type) -> bool {
             self.0 |= reference.lifetime.is_none() || reference.mutability.is_some();
             visit::visit_type_reference(self, reference);
         }
-        // The one well-known type whose lifetime is often left out, which says that it borrows. Without
-        // any argument it is another one.
+        // The one well-known type whose lifetime is often left out. Without any argument it is some
+        // other type of that name.
         fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
             self.0 |= segment.ident == "Cow"
                 && !segment.arguments.is_empty()
                 && !has_lifetime(&segment.arguments);
             visit::visit_path_segment(self, segment);
         }
-        // What a function pointer takes it does not hold.
+        // A function pointer holds none of its arguments.
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }
-    let mut search = Search(false);
+    let mut search = BorrowSearch(false);
     search.visit_type(ty);
     search.0
 }
 
-/// Whether a lifetime is written among generic arguments.
+/// Returns `true` if there is a lifetime among generic arguments.
 fn has_lifetime(arguments: &PathArguments) -> bool {
     match arguments {
         PathArguments::AngleBracketed(list) => {
@@ -144,8 +156,8 @@ fn has_lifetime(arguments: &PathArguments) -> bool {
     }
 }
 
-/// The float in a type that hashes like what it holds; a wrapper that makes floats hash is not
-/// looked into.
+/// The float in a type that hashes only if its content does. Other wrappers may make floats hash,
+/// so they are not searched.
 fn float(ty: &Type) -> Option<&'static str> {
     const TRANSPARENT: [&str; 6] = ["Option", "Vec", "Box", "Arc", "Rc", "Cow"];
     match ty {
@@ -192,19 +204,19 @@ mod tests {
     use syn::parse_quote;
 
     /// The kind in a few letters.
-    fn shape(kind: &Kind) -> String {
+    fn shape(kind: &PartKind) -> String {
         match kind {
-            Kind::Value(ty) => format!("value {}", ty.to_token_stream()),
-            Kind::Reference { depth, target } => {
+            PartKind::Value(ty) => format!("value {}", ty.to_token_stream()),
+            PartKind::Reference { depth, target } => {
                 format!("ref{depth} {}", target.to_token_stream())
             }
-            Kind::Cow { target, .. } => format!("cow {}", target.to_token_stream()),
-            Kind::Option { inner, .. } => format!("option({})", shape(inner)),
-            Kind::Tuple(parts) => {
+            PartKind::Cow { target, .. } => format!("cow {}", target.to_token_stream()),
+            PartKind::Option { inner, .. } => format!("option({})", shape(inner)),
+            PartKind::Tuple(parts) => {
                 let parts: Vec<String> = parts.iter().map(shape).collect();
                 format!("tuple({})", parts.join(", "))
             }
-            Kind::Untyped => "untyped".to_owned(),
+            PartKind::Untyped => "untyped".to_owned(),
         }
     }
 

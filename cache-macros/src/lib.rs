@@ -1,23 +1,25 @@
 //! The `#[cached]` attribute of cache-core, which re-exports it: use it from there.
 //!
-//! The way through this crate is one line: `args` and `signature` read what was written,
-//! `check`, `key`, `many` and `outcome` decide what it means, `plan` holds the decisions, `expand`
-//! writes the code. Everything before the plan can fail and collects its errors in `errors`;
-//! nothing after it can. What the code does at run time stands in `cache_core::__private`. What users
-//! read is in `cached.md`, whose examples are tested with this crate.
+//! The way through this crate is one line: `args` and `signature` read what the user wrote,
+//! `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions,
+//! `expand` writes the code. Everything before the plan can fail and collects its errors in
+//! `errors`; nothing after it can, and a panic is reported as a bug (`bug`). The runtime of the
+//! code is `cache_core::__private`. `cached.md` is the documentation for users; its examples are
+//! tested with this crate.
 
 #![deny(unsafe_code)]
 
 mod args;
 mod attributes;
+mod bug;
 mod check;
 mod duration;
 mod errors;
 mod expand;
 mod key;
 mod many;
-mod outcome;
 mod plan;
+mod return_type;
 mod signature;
 mod suggest;
 #[cfg(test)]
@@ -38,16 +40,18 @@ pub fn cached(
 
 /// The whole way: read, check, plan, expand.
 ///
-/// Where anything is wrong the errors come out together with the function as the user wrote it,
-/// so that the rest of the crate does not fail for want of it.
+/// If anything is wrong, a panic of this crate included, the errors come out together with the
+/// function as the user wrote it: the rest of the crate then has no errors for want of it.
 fn expand_attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let options = args::parse(attribute, &mut errors);
-    let function = signature::parse(item.clone(), &mut errors);
-    let plan = plan::make(options, function, &mut errors);
-    let errors = errors.into_tokens();
-    match plan {
-        Some(plan) if errors.is_none() => expand::expand(&plan),
-        _ => quote! { #errors #item },
-    }
+    bug::reported(&item, || {
+        let mut errors = Errors::default();
+        let options = args::parse(attribute, &mut errors);
+        let function = signature::parse(item.clone(), &mut errors);
+        let plan = plan::make(options, function, &mut errors);
+        let errors = errors.into_tokens();
+        match plan {
+            Some(plan) if errors.is_none() => expand::expand(&plan),
+            _ => quote! { #errors #item },
+        }
+    })
 }

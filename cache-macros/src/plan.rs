@@ -1,16 +1,16 @@
-//! What is to be generated, decided down to the last word: the end of the part that can fail.
+//! The complete, validated description of the expansion. Nothing after it can fail.
 
-use crate::args::{Companion, KeyItem, Options, Time};
+use crate::args::{CompanionChoice, KeyItem, Options, Setting};
 use crate::check;
 use crate::errors::Errors;
-use crate::key::{self, Kind};
-use crate::many::{self, Many};
-use crate::outcome::{self, Outcome};
+use crate::key::{self, PartKind};
+use crate::many::{self, ManyPlan};
+use crate::return_type::{self, ReturnPlan};
 use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::spanned::Spanned;
-use syn::{Expr, Ident, LitStr, Path, Type, parse_quote_spanned};
+use syn::{Expr, Ident, LitStr, Path, Type, parse_quote, parse_quote_spanned};
 
 /// As many parts as the standard library hashes in a tuple.
 const MAX_PARTS: usize = 12;
@@ -19,51 +19,46 @@ const MAX_PARTS: usize = 12;
 pub(crate) struct Plan {
     pub(crate) crate_path: Path,
     pub(crate) function: Function,
-    pub(crate) shape: Shape,
-    pub(crate) home: Home,
-    pub(crate) parts: Vec<KeyPart>,
-    pub(crate) outcome: Outcome,
-    /// Where one call is for many keys.
-    pub(crate) many: Option<Many>,
-    /// What is said of the cache, each under the name of its option.
+    pub(crate) companion: CompanionKind,
+    pub(crate) storage: Storage,
+    pub(crate) parts: Vec<PartPlan>,
+    pub(crate) returned: ReturnPlan,
+    /// If one call is for many keys, these.
+    pub(crate) many: Option<ManyPlan>,
+    /// The options that configure the cache, each under its name.
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) bypass: Option<Expr>,
-    pub(crate) single_flight: bool,
+    /// Each call loads unshared.
+    pub(crate) unshared: bool,
 }
 
-/// Where the body is, and the functions that belong to the cache.
-pub(crate) enum Shape {
+/// Where the functions that belong to the cache stand, the body among them.
+pub(crate) enum CompanionKind {
     /// Methods of a type beside the function, of this name.
-    Beside(Ident),
+    Type(Ident),
     /// Methods beside the method, whose names begin with this one.
-    Siblings(Ident),
-    /// There are none; the body is a closure or a future inside of the function.
-    Inside,
+    Methods(Ident),
+    /// There are none; the body is a closure or a future in the function.
+    None,
 }
 
-/// Where the cache is.
-pub(crate) enum Home {
+/// Where the cache is stored.
+pub(crate) enum Storage {
     /// In a static.
     Static,
-    /// In a static of each thread.
-    Thread,
-    /// Somewhere of the user's.
+    /// In a thread-local static.
+    ThreadLocal,
+    /// Where the user has put it.
     Given(Expr),
 }
 
-/// The value of an option of the cache.
-pub(crate) enum Setting {
-    Time(Time),
-    Expr(Expr),
-}
-
 /// One part of the key.
-pub(crate) struct KeyPart {
-    /// Where the part is found: an argument, or a variable.
+pub(crate) struct PartPlan {
+    /// The variable that holds the part: an argument, or one of the expansion.
     pub(crate) place: Ident,
     pub(crate) source: Source,
-    pub(crate) kind: Kind,
+    pub(crate) kind: PartKind,
 }
 
 /// Where a part comes from.
@@ -79,7 +74,7 @@ pub(crate) enum Source {
 ///
 /// Input: `skip(db)` and `fn f(db: &Db, id: u64) -> Row`.
 /// Output: one part, the value `id`; the whole `Row` is kept.
-/// Nothing comes out where something was found wrong; `errors` has it.
+/// If a mistake is found it is in `errors`, and the plan, if there is one, is not to be used.
 pub(crate) fn make(
     mut options: Options,
     function: Option<Function>,
@@ -88,10 +83,10 @@ pub(crate) fn make(
     check::all(&options, function.as_ref(), errors);
     let mut function = function?;
     mention(&options, &mut function);
-    let shape = shape(&options.companion, &function);
-    let typed = options.cache.is_none() && !matches!(shape, Shape::Inside);
+    let companion = companion_kind(&options.companion, &function);
+    let typed = options.cache.is_none() && !matches!(companion, CompanionKind::None);
     let many = many::decide(&options, &function, errors);
-    let parts = Parts { options: &options, function: &function, many: many.as_ref(), typed };
+    let parts = KeyPlanner { options: &options, function: &function, many: many.as_ref(), typed };
     let parts = parts.all(errors);
     if parts.len() > MAX_PARTS {
         errors.push(
@@ -103,29 +98,29 @@ pub(crate) fn make(
             ),
         );
     }
-    let outcome = outcome::decide(&function.output, &options, &function.generics, errors);
-    let settings = settings(&mut options);
-    let home = match options.cache {
-        Some(expr) => Home::Given(expr),
-        None if options.thread_local.is_some() => Home::Thread,
-        None => Home::Static,
+    let returned = return_type::decide(&function.output, &options, &function.generics, errors);
+    let settings = options.take_settings();
+    let storage = match options.cache {
+        Some(expr) => Storage::Given(expr),
+        None if options.thread_local.is_some() => Storage::ThreadLocal,
+        None => Storage::Static,
     };
     Some(Plan {
-        crate_path: options.crate_path,
-        shape,
-        home,
+        crate_path: options.crate_path.unwrap_or_else(|| parse_quote!(::cache_core)),
+        companion,
+        storage,
         parts,
-        outcome,
+        returned,
         many,
         settings,
         name: options.name,
         bypass: options.bypass,
-        single_flight: options.single_flight,
+        unshared: options.unshared,
         function,
     })
 }
 
-/// Tells the arguments which of them are named by expressions of options.
+/// Marks the arguments that expressions of options name.
 fn mention(options: &Options, function: &mut Function) {
     let keys = options.key.iter().flatten().map(|item| match item {
         KeyItem::Bare(expr) => expr,
@@ -140,7 +135,7 @@ fn mention(options: &Options, function: &mut Function) {
     }
 }
 
-/// Whether a name is among the tokens.
+/// Returns `true` if a name is among the tokens.
 fn has(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,
@@ -150,52 +145,36 @@ fn has(tokens: TokenStream, name: &str) -> bool {
 }
 
 /// What stands beside the function.
-fn shape(companion: &Companion, function: &Function) -> Shape {
+fn companion_kind(companion: &CompanionChoice, function: &Function) -> CompanionKind {
     match companion {
-        Companion::Hidden => Shape::Inside,
-        Companion::Named(name) if function.is_associated() => Shape::Siblings(name.clone()),
-        Companion::SameName if function.is_associated() => Shape::Siblings(function.name.clone()),
-        // No type may stand in an `impl`, and methods beside it not in that of a trait.
-        Companion::Unsaid if function.is_associated() => Shape::Inside,
-        Companion::Named(name) => Shape::Beside(name.clone()),
-        Companion::Unsaid | Companion::SameName => Shape::Beside(function.name.clone()),
+        CompanionChoice::Hidden => CompanionKind::None,
+        CompanionChoice::Named(name) if function.is_associated() => {
+            CompanionKind::Methods(name.clone())
+        }
+        CompanionChoice::SameName if function.is_associated() => {
+            CompanionKind::Methods(function.name.clone())
+        }
+        // An `impl` cannot hold a type, and that of a trait no further methods.
+        CompanionChoice::Default if function.is_associated() => CompanionKind::None,
+        CompanionChoice::Named(name) => CompanionKind::Type(name.clone()),
+        CompanionChoice::Default | CompanionChoice::SameName => {
+            CompanionKind::Type(function.name.clone())
+        }
     }
 }
 
-/// The settings of the cache, in the order of the documentation.
-fn settings(options: &mut Options) -> Vec<(&'static str, Setting)> {
-    let times = [
-        ("ttl", options.ttl.take()),
-        ("tti", options.tti.take()),
-        ("negative_ttl", options.negative_ttl.take()),
-        ("refresh_after", options.refresh_after.take()),
-        ("stale_while_revalidate", options.stale_while_revalidate.take()),
-        ("stale_if_error", options.stale_if_error.take()),
-    ];
-    let exprs = [
-        ("max_capacity", options.max_capacity.take()),
-        ("weigher", options.weigher.take()),
-        ("ttl_from", options.ttl_from.take()),
-        ("jitter", options.jitter.take()),
-        ("cache_if", options.cache_if.take()),
-    ];
-    let times = times.into_iter().filter_map(|(word, time)| Some((word, Setting::Time(time?))));
-    let exprs = exprs.into_iter().filter_map(|(word, expr)| Some((word, Setting::Expr(expr?))));
-    times.chain(exprs).collect()
-}
-
-/// What the parts of the key are made of.
-struct Parts<'a> {
+/// What the parts of the key are computed from.
+struct KeyPlanner<'a> {
     options: &'a Options,
     function: &'a Function,
-    many: Option<&'a Many>,
+    many: Option<&'a ManyPlan>,
     /// The type of every part must be known here.
     typed: bool,
 }
 
-impl Parts<'_> {
+impl KeyPlanner<'_> {
     /// The parts: those of `key`, or every argument that is not skipped.
-    fn all(&self, errors: &mut Errors) -> Vec<KeyPart> {
+    fn all(&self, errors: &mut Errors) -> Vec<PartPlan> {
         let Self { options, function, .. } = self;
         if let Some(key) = &options.key {
             let parts = key.iter().enumerate();
@@ -209,30 +188,31 @@ impl Parts<'_> {
         parts.filter_map(|argument| errors.take(self.of_argument(argument)).flatten()).collect()
     }
 
-    /// An argument, or one element of it. Nothing of one that was to hold many keys and does not.
-    fn of_argument(&self, argument: &Argument) -> syn::Result<Option<KeyPart>> {
-        let who = if argument.named { argument.name.to_string() } else { "name".to_owned() };
+    /// An argument, or one element of it. `None` for an argument that should hold many keys but
+    /// does not, which has been reported.
+    fn of_argument(&self, argument: &Argument) -> syn::Result<Option<PartPlan>> {
+        let label = if argument.named { argument.name.to_string() } else { "name".to_owned() };
         let is_many = self.options.many.as_ref().is_some_and(|many| argument.is(many));
         let kind = match self.many {
             Some(many) if is_many => {
                 let element = &many.element;
-                key::classify(&parse_quote_spanned!(element.span()=> &#element), &who)?
+                key::classify(&parse_quote_spanned!(element.span()=> &#element), &label)?
             }
             None if is_many => return Ok(None),
-            _ => key::classify(argument.ty(), &who)?,
+            _ => key::classify(argument.ty(), &label)?,
         };
         let (place, source) = (argument.name.clone(), Source::Argument);
-        Ok(Some(KeyPart { place, source, kind }))
+        Ok(Some(PartPlan { place, source, kind }))
     }
 
     /// One entry of `key`.
-    fn of_item(&self, index: usize, item: &KeyItem) -> syn::Result<Option<KeyPart>> {
+    fn of_item(&self, index: usize, item: &KeyItem) -> syn::Result<Option<PartPlan>> {
         let variable = |expr: &Expr| {
             format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
         };
         let expr = match item {
             KeyItem::Named { name, ty, expr } => {
-                return Ok(Some(KeyPart {
+                return Ok(Some(PartPlan {
                     place: variable(expr),
                     source: Source::Computed(ty.clone(), expr.clone()),
                     kind: key::classify(ty, &name.to_string())?,
@@ -249,12 +229,13 @@ impl Parts<'_> {
             }
             _ if self.typed => Err(syn::Error::new_spanned(
                 expr,
-                "what is no argument needs a name and a type, as in `key(id: u64 = user.id)`",
+                "an expression that is no argument needs a name and a type, as in \
+                 `key(id: u64 = user.id)`",
             )),
-            _ => Ok(Some(KeyPart {
+            _ => Ok(Some(PartPlan {
                 place: variable(expr),
                 source: Source::Untyped(expr.clone()),
-                kind: Kind::Untyped,
+                kind: PartKind::Untyped,
             })),
         }
     }

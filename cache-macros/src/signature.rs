@@ -1,4 +1,4 @@
-//! The function under the attribute: what it is made of, and what cannot be cached at all.
+//! The function under the attribute: its parts, and the kinds that cannot be cached.
 
 use crate::attributes::Attributes;
 use crate::errors::Errors;
@@ -10,12 +10,12 @@ use syn::{
     Signature, Stmt, Token, Type, Visibility, token,
 };
 
-/// A function that can be cached, as far as its signature shows.
+/// The parts of a function that can be cached.
 pub(crate) struct Function {
     pub(crate) attributes: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) asyncness: Option<Token![async]>,
-    /// Kept, like the braces, for its place in the source: by where an item begins and ends lints
+    /// Kept, like the braces, for its place in the source: by where an item begins and ends, lints
     /// and errors see that it is a function of the user.
     pub(crate) fn_token: Token![fn],
     pub(crate) braces: token::Brace,
@@ -23,7 +23,7 @@ pub(crate) struct Function {
     pub(crate) generics: Generics,
     /// `self`, in whatever form.
     pub(crate) receiver: Option<Receiver>,
-    /// Whether `Self` is named, so that this must be in an `impl` or a `trait`.
+    /// `true` if `Self` is named: then the function is in an `impl` or a `trait`.
     pub(crate) names_self: bool,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Type,
@@ -31,7 +31,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Whether it shows that this is no free function.
+    /// Returns `true` if the text shows that this is no free function.
     pub(crate) fn is_associated(&self) -> bool {
         self.receiver.is_some() || self.names_self
     }
@@ -41,21 +41,21 @@ impl Function {
 pub(crate) struct Argument {
     /// The pattern, for the function that holds the body, with its attributes.
     pub(crate) pattern: PatType,
-    /// The name, for all other functions; made up where the pattern has none.
+    /// The name, for all other functions; invented if the pattern has none.
     pub(crate) name: Ident,
-    /// Whether the user gave that name.
+    /// `true` if the user gave that name.
     pub(crate) named: bool,
-    /// Whether an expression of an option names it, so that the body need not.
+    /// `true` if an expression of an option names it, so that the body need not.
     pub(crate) mentioned: bool,
 }
 
 impl Argument {
-    /// Whether the user calls it so.
+    /// Returns `true` if the user gave it this name.
     pub(crate) fn is(&self, name: &Ident) -> bool {
         self.named && self.name == *name
     }
 
-    /// An expression of an option names it.
+    /// Notes that an expression of an option names it.
     pub(crate) fn mention(&mut self) {
         if let Pat::Ident(pat) = &*self.pattern.pat {
             self.name = pat.ident.clone();
@@ -106,7 +106,7 @@ pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Function> 
     })
 }
 
-/// Kinds of function that cannot be cached.
+/// Refuses kinds of functions that cannot be cached.
 fn refuse_kind(sig: &Signature, errors: &mut Errors) {
     if let Some(token) = &sig.constness {
         errors.push(
@@ -134,10 +134,10 @@ fn refuse_kind(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-/// Whether a function names `Self` anywhere but in items of its own.
+/// Returns `true` if a function names `Self`, other than in items inside of it.
 fn names_self(item: &ItemFn) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct SelfTypeSearch(bool);
+    impl<'ast> Visit<'ast> for SelfTypeSearch {
         fn visit_ident(&mut self, ident: &'ast Ident) {
             self.0 |= ident == "Self";
         }
@@ -145,16 +145,16 @@ fn names_self(item: &ItemFn) -> bool {
             self.0 |= has_self(invoked.tokens.clone());
             visit::visit_macro(self, invoked);
         }
-        // There it is something else.
+        // There it is another type.
         fn visit_item(&mut self, _: &'ast syn::Item) {}
     }
-    let mut search = Search(false);
+    let mut search = SelfTypeSearch(false);
     search.visit_signature(&item.sig);
     search.visit_block(&item.block);
     search.0
 }
 
-/// Whether `Self` is among the tokens.
+/// Returns `true` if `Self` is among the tokens.
 fn has_self(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == "Self",
@@ -163,7 +163,7 @@ fn has_self(tokens: TokenStream) -> bool {
     })
 }
 
-/// A second `#[cached]` below the first would cache the body once more.
+/// A second `#[cached]` below the first would cache the body again.
 fn refuse_twice(attributes: &[Attribute], errors: &mut Errors) {
     let cached = |attribute: &&Attribute| {
         attribute.path().segments.last().is_some_and(|segment| segment.ident == "cached")
@@ -208,8 +208,8 @@ fn argument(index: usize, pattern: PatType, errors: &mut Errors) -> Argument {
 
 /// The name of an argument in the functions around the body.
 ///
-/// There an argument called `_x` is used, and lints would say that it should not be called so.
-/// As an identifier of the macro it keeps its name and is none of their business.
+/// There an argument called `_x` is used, which a lint would report. As an identifier of the macro
+/// it keeps its name, and lints ignore it.
 fn outer_name(ident: &Ident) -> Ident {
     if ident.to_string().starts_with('_') {
         Ident::new(&ident.to_string(), Span::mixed_site().located_at(ident.span()))

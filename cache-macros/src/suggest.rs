@@ -17,7 +17,7 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// The remark to append to an error: empty, or `, did you mean ..?`.
+/// The text to append to an error: empty, or `, did you mean ..?`.
 pub(crate) fn remark<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(typed, known).map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }

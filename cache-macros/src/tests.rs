@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Every shape of an expansion, with every way to keep a value.
+/// Every kind of expansion, with every part of a return value that can be cached.
 fn all_shapes(attribute: &TokenStream) -> Vec<TokenStream> {
     vec![
         expand_attribute(attribute.clone(), quote! { fn f(a: &str) -> u64 { 1 } }),
@@ -38,7 +38,7 @@ fn all_shapes(attribute: &TokenStream) -> Vec<TokenStream> {
     ]
 }
 
-/// A crate that knows this one under another name has nothing called `cache_core`.
+/// A crate that knows cache-core under another name has nothing called `cache_core`.
 #[test]
 fn expand_attribute_crate_path_is_the_only_way() {
     for tokens in all_shapes(&quote! { crate = renamed }) {
@@ -62,8 +62,8 @@ fn expand_attribute_paths_begin_at_the_root() {
     }
 }
 
-/// What is an ordinary word in the user's edition may be a keyword in that of the macro, to which a name
-/// belongs that lints are not to see.
+/// An ordinary word in the user's edition may be a keyword in that of the macro, to which names
+/// belong that lints ignore.
 #[test]
 fn expand_attribute_words_of_older_editions_stay_words() {
     let code = expand_attribute(quote! {}, quote! { fn gen(gen: u8) -> u8 { gen } }).to_string();
@@ -73,7 +73,7 @@ fn expand_attribute_words_of_older_editions_stay_words() {
     assert!(code.contains("let cached_gen ="), "{code}");
 }
 
-/// Whatever is wrong, the function is there, once and as it was.
+/// With any mistake, the function is emitted once and as it was.
 #[test]
 fn expand_attribute_errors_leave_the_function() {
     let item = quote! { #[inline] fn f(a: f64) -> u8 { g(a) } };
@@ -85,7 +85,7 @@ fn expand_attribute_errors_leave_the_function() {
 
 /// The examples of `docs/macro-expansion.md` are what the attribute makes of them.
 ///
-/// `EXPANSIONS=overwrite` writes them anew, with the help of rustfmt.
+/// `EXPANSIONS=overwrite` rewrites them, with the help of rustfmt.
 #[test]
 fn expand_attribute_examples_of_the_documents_are_true() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/macro-expansion.md");
@@ -111,7 +111,7 @@ fn expand_attribute_examples_of_the_documents_are_true() {
     }
 }
 
-/// The expansion of one annotated function, with the paths that stand for hygiene cut short.
+/// The expansion of one annotated function, its absolute paths cut short.
 fn expansion(input: &str) -> String {
     let mut function: syn::ItemFn = syn::parse_str(input).expect("one function");
     let attribute = function.attrs.remove(0);
@@ -130,7 +130,7 @@ fn expansion(input: &str) -> String {
     roots.iter().fold(code, |code, root| code.replace(root, ""))
 }
 
-/// The code as rustfmt writes it, in an `impl`, where all that an expansion makes may stand for it.
+/// The code as rustfmt writes it, in a module.
 fn formatted(code: &str) -> String {
     use std::io::Write;
     use std::process::{Command, Stdio};
@@ -149,7 +149,7 @@ fn formatted(code: &str) -> String {
     lines.map(|line| format!("{}\n", line.get(4..).unwrap_or_default())).collect()
 }
 
-/// The code without what is a matter of form: spaces, and commas before a bracket.
+/// The code without matters of form: spaces, and commas before a bracket.
 fn bare(code: &str) -> String {
     let mut bare: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     for bracket in [")", "]", "}", ">", "|"] {

@@ -47,7 +47,7 @@ def source(folder, name):
 
 
 def shorten(value):
-    """Write "NA" as nothing, and a number such as 10.357019999999999 to six digits after the point."""
+    """Write "NA" as nothing, and a number such as 10.357019999999999 to six decimal places."""
     if value == "NA":
         return ""
     if "." in value:

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Read with `lexopt`, which brings nothing with it and leaves the wording to us: every mistake gets
-//! one line that names the option and what it takes.
+//! Read with `lexopt`, which has no dependencies and leaves the wording to the program: every
+//! mistake gets one line that names the option and what it takes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ Exit code: 0, or 1 after one line on standard error that says what was wrong.
 const MOST_THREADS: u64 = 1_024;
 const DEFAULT_BASELINE_ROWS: u64 = 20_000;
 
-/// What is to be done.
+/// What the command line asks for.
 #[derive(Debug)]
 pub enum Command {
     /// Print [`HELP`].
@@ -92,7 +92,7 @@ impl Default for Options {
     }
 }
 
-/// Cargo's target folder, when the program still lies where cargo built it:
+/// Returns cargo's target folder, if the program still lies where cargo built it:
 /// `<target>/<profile>/examples/flights`.
 fn target_folder() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;

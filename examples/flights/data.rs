@@ -16,13 +16,13 @@ pub const WEATHER: &[u8] = include_bytes!("../data/weather.csv.gz");
 /// The airports of the United States.
 pub const AIRPORTS: &[u8] = include_bytes!("../data/airports.csv.gz");
 
-/// A csv reader over one of the embedded files.
+/// Returns a csv reader over one of the embedded files.
 pub fn reader(packed: &'static [u8]) -> csv::Reader<impl Read> {
     csv::Reader::from_reader(GzDecoder::new(packed))
 }
 
-/// A number that differs when any of the embedded tables or `schema` differ, so that a database
-/// built from other ones is recognised and built anew.
+/// Returns a checksum of the embedded tables and `schema`, so that a database built from other ones
+/// is recognised and built again.
 pub fn fingerprint(schema: &str) -> i32 {
     let mut sum = flate2::Crc::new();
     for part in [PLANES, WEATHER, AIRPORTS, schema.as_bytes()] {

@@ -2,7 +2,7 @@
 //!
 //! It is built once from the embedded files, under a temporary name in the same folder, and moved
 //! to its own name when it is whole; so two first runs at once do not disturb each other, and a
-//! run that is cut off leaves no half database behind. Every thread has a connection of its own,
+//! run that is cut off leaves no half database behind. Every thread has its own connection,
 //! since a connection cannot be used by two threads at once and opening one for each lookup would
 //! cost more than the lookup.
 
@@ -16,7 +16,7 @@ use crate::hour::Hour;
 use crate::output::temporary_beside;
 use crate::problem::Problem;
 
-/// Marks the file as ours ("FLT1"), so that no database of somebody else is ever overwritten.
+/// Marks the file as ours ("FLT1"), so that no other program's database is ever overwritten.
 const APPLICATION_ID: i32 = 0x464c_5431;
 
 const SCHEMA: &str = "
@@ -33,13 +33,13 @@ const SCHEMA: &str = "
 ";
 
 const REMEDY_ANOTHER: &str = "name another place with --database";
-const REMEDY_DELETE: &str = "delete the file to have it built anew";
+const REMEDY_DELETE: &str = "delete the file to have it built again";
 
 thread_local! {
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
-/// What stands under the name that was given for the database.
+/// What exists under the name that was given for the database.
 #[derive(Debug, PartialEq)]
 enum Found {
     Nothing,
@@ -47,7 +47,7 @@ enum Found {
     Current,
 }
 
-/// Builds the database unless a current one is there; `true` when it was built.
+/// Builds the database unless a current one exists; returns `true` if it was built.
 pub fn ensure(path: &Path) -> Result<bool, Problem> {
     let version = data::fingerprint(SCHEMA);
     if look(path, version)? == Found::Current {
@@ -160,7 +160,8 @@ pub fn open_on_this_thread(path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The first row that `sql` finds, or `None`. The statement is prepared once per connection.
+/// Returns the first row that `sql` finds, or `None`. The statement is prepared once per
+/// connection.
 pub fn find<T>(
     sql: &str,
     key: &[&dyn ToSql],
@@ -180,7 +181,7 @@ pub fn find<T>(
     })
 }
 
-/// How many rows a table has; for the line that tells what was built.
+/// Describes the database by the rows of its tables, for the line that reports that it was built.
 pub fn describe(path: &Path) -> Result<String, Problem> {
     let count = |connection: &Connection, table: &str| {
         connection.query_row(&format!("SELECT count(*) FROM {table}"), params![], |row| {

@@ -1,9 +1,9 @@
-//! The three cached functions, and everything that speaks to their caches.
+//! The three cached functions, and everything that uses their caches.
 //!
-//! Each is an ordinary function with one attribute; what it asks comes through this thread's
-//! connection, so no argument has to carry a connection and none has to be left out of the key.
-//! "There is no such plane" is an answer like any other (`Ok(None)`), is stored, and spares the
-//! database the same question again. Errors are not stored.
+//! Each is an ordinary function with one attribute. It queries through this thread's connection, so
+//! no argument has to carry a connection and none has to be left out of the key. "There is no such
+//! plane" is a result like any other (`Ok(None)`): it is stored, and spares the database the same
+//! query again. Errors are not stored.
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub const ADDED_COLUMNS: [&str; 9] = [
     "night_share",
 ];
 
-/// Entries that each cache may hold unless told otherwise: above the 53,063 that the largest needs.
+/// Entries that each cache may hold by default: above the 53,063 that the largest needs.
 pub const DEFAULT_CAPACITY: u64 = 100_000;
 
 static CAPACITY: AtomicU64 = AtomicU64::new(DEFAULT_CAPACITY);
@@ -45,7 +45,7 @@ fn capacity() -> u64 {
     CAPACITY.load(Ordering::Relaxed)
 }
 
-/// What is known of a plane.
+/// What the database knows of a plane.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plane {
     year: Option<i64>,
@@ -63,7 +63,7 @@ pub struct Weather {
     visib: Option<f64>,
 }
 
-/// The plane with this tail number. In an `Arc`, because a hit clones the value.
+/// Returns the plane with this tail number. In an `Arc`, because a hit clones the value.
 #[cached(max_capacity = capacity())]
 pub fn plane(tail: &str) -> Result<Option<Arc<Plane>>, Problem> {
     let sql = "SELECT year, manufacturer, model, seats FROM plane WHERE tailnum = ?";
@@ -77,7 +77,7 @@ pub fn plane(tail: &str) -> Result<Option<Arc<Plane>>, Problem> {
     })
 }
 
-/// The weather at an airport in the hour with this number since 1970.
+/// Returns the weather at an airport in the hour with this number since 1970.
 #[cached(max_capacity = capacity())]
 pub fn weather(origin: &str, hour: i64) -> Result<Option<Weather>, Problem> {
     let sql = "SELECT temp, wind_speed, precip, visib FROM weather WHERE origin = ? AND hour = ?";
@@ -91,9 +91,9 @@ pub fn weather(origin: &str, hour: i64) -> Result<Option<Weather>, Problem> {
     })
 }
 
-/// The share of the way from `origin` to `dest` that lies in the dark, by week of the year and hour
-/// of departure; `None` where an airport is unknown. Its arguments are already rounded to what it
-/// depends on, so that equal arguments mean an equal answer whether it is cached or not.
+/// Returns the share of the way from `origin` to `dest` that lies in the dark, by week of the year
+/// and hour of departure; `None` where an airport is unknown. Its arguments are already rounded to
+/// what it depends on, so that equal arguments mean an equal result whether it is cached or not.
 #[cached(max_capacity = capacity())]
 pub fn night_share(origin: &str, dest: &str, week: u8, hour: u8) -> Result<Option<f64>, Problem> {
     let (Some(from), Some(to)) = (airport(origin)?, airport(dest)?) else { return Ok(None) };
@@ -189,7 +189,7 @@ fn decimal(value: Option<f64>, digits: usize) -> String {
 pub struct Counters {
     /// The name of the function.
     pub function: &'static str,
-    /// Calls answered from the cache.
+    /// Calls served from the cache.
     pub hits: u64,
     /// Calls that found nothing stored.
     pub misses: u64,
@@ -207,14 +207,14 @@ impl Counters {
         Counters { function, hits, misses, loads, load_time, entries }
     }
 
-    /// The share of calls that were answered from the cache; 0 before the first.
+    /// Returns the share of calls that were served from the cache; 0 before the first.
     pub fn hit_ratio(&self) -> f64 {
         let calls = self.hits + self.misses;
         if calls == 0 { 0.0 } else { self.hits as f64 / calls as f64 }
     }
 }
 
-/// What the three caches have counted since the program began.
+/// Returns what the three caches have counted since the program began.
 pub fn counters() -> [Counters; 3] {
     [
         Counters::new("plane", plane::stats(), plane::cache().entry_count()),

@@ -15,7 +15,7 @@ pub struct Hour {
 }
 
 impl Hour {
-    /// Reads the one accepted form, `2013-01-01T10:00:00Z`.
+    /// Parses the one accepted form, `2013-01-01T10:00:00Z`.
     pub fn parse(text: &str) -> Option<Hour> {
         let bytes = text.as_bytes();
         if bytes.len() != 20 || !text.ends_with(":00:00Z") {
@@ -44,7 +44,7 @@ impl Hour {
     }
 }
 
-/// A number of decimal digits only; `str::parse` would let a sign through.
+/// Parses decimal digits only; `str::parse` would accept a sign.
 fn digits(bytes: &[u8]) -> Option<i64> {
     bytes.iter().try_fold(0, |number, byte| {
         byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
@@ -64,7 +64,7 @@ fn month_length(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from the start of year 0 to the start of `year`, in the Gregorian calendar.
+/// Returns the days from the start of year 0 to the start of `year`, in the Gregorian calendar.
 fn days_before_year(year: i64) -> i64 {
     // Year 0 is a leap year, hence the rounding up: (n + 3) / 4 of the years 0..n divide by 4.
     year * 365 + (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400

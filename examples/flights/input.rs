@@ -1,7 +1,8 @@
-//! Reading flights from csv, with an answer for every way in which a file can be wrong.
+//! Reading flights from csv, with a message for every way in which a file can be wrong.
 //!
 //! Columns are found by the names in the header, so the order does not matter, and columns that the
-//! program does not know go through to the output untouched. Only four are read: the hour, the plane and the two airports.
+//! program does not know go through to the output untouched. Only four are read: the hour, the
+//! plane and the two airports.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -32,7 +33,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// What the source is called in messages.
+    /// Returns the name of the source in messages.
     pub fn label(&self) -> String {
         match self {
             Source::Bundled => "the bundled flights.csv".to_owned(),
@@ -41,7 +42,7 @@ impl Source {
         }
     }
 
-    /// The bytes, as they lie there, and how many they are.
+    /// Returns the bytes of the source, still packed, and their number.
     fn open(&self) -> Result<(Box<dyn Read + Send>, u64), Problem> {
         match self {
             Source::Bundled => Ok((Box::new(data::FLIGHTS), data::FLIGHTS.len() as u64)),
@@ -61,7 +62,7 @@ impl Source {
     }
 }
 
-/// Where the columns that are read stand in a row.
+/// The places, in a row, of the columns that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
     /// The hour of departure.
@@ -115,22 +116,22 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The names of the columns.
+    /// Returns the names of the columns.
     pub fn header(&self) -> &StringRecord {
         &self.header
     }
 
-    /// Where the columns that are read stand.
+    /// Returns the places of the columns that are read.
     pub fn columns(&self) -> Columns {
         self.columns
     }
 
-    /// How long the source is, in bytes.
+    /// Returns the length of the source in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// How many of those bytes have been read; another thread may watch it.
+    /// Returns the counter of the bytes read so far; another thread may watch it.
     pub fn consumed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.consumed)
     }
@@ -187,7 +188,7 @@ fn find_columns(label: &str, first: &Row) -> Result<Columns, Problem> {
     Ok(Columns { time_hour, tailnum, origin, dest })
 }
 
-/// Words an error of the csv reader for the person who has to mend the file.
+/// Words an error of the csv reader so that it says what to correct in the file.
 fn explain(label: &str, line: u64, error: &csv::Error) -> Problem {
     let what = match error.kind() {
         csv::ErrorKind::Io(cause) => return unreadable(label, cause),

@@ -1,10 +1,10 @@
 //! Flights: a year of air traffic, enriched through cached functions.
 //!
-//! For each of the 336,776 flights that left New York in 2013 three questions are asked: which plane
-//! was it, what was the weather, how much of the way was dark. Two are answered by a database, one
-//! by computing, and all three are ordinary functions with `#[cached]` on them (see [`enrich`]). The
-//! program shows what that one line is worth: it does the job through the caches, then part of it
-//! again without, and prints both speeds.
+//! For each of the 336,776 flights that left New York in 2013 three facts are added: which plane it
+//! was, what the weather was, how much of the way was dark. Two come from a database, one is
+//! computed, and all three come from ordinary functions with `#[cached]` on them (see [`enrich`]).
+//! The program shows what that one line is worth: it does the job through the caches, then part of
+//! it again without, and prints both speeds.
 //!
 //! This is a library so that the tests can call it; the program around it is `main.rs`.
 
@@ -37,7 +37,7 @@ use progress::Progress;
 use report::{Kind, Report};
 use sample::Sample;
 
-/// Does what the options say and tells about it in `out`.
+/// Does what the options say and reports it in `out`.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Problem> {
     refuse_overwriting(options)?;
     enrich::set_capacity(options.capacity);
@@ -76,8 +76,8 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Problem> {
 }
 
 /// Times the sampled rows without the caches, by the same code on the same number of threads, and
-/// makes sure that the answers are those of the caches. The main pass has the harder part: it also
-/// unpacks its input and writes to a file.
+/// checks that the rows come out as they do through the caches. The main pass has more to do: it
+/// also unpacks its input and writes to a file.
 fn baseline(job: &Job<'_>, sample: &Sample) -> Result<Option<Pass>, Problem> {
     if sample.rows().next().is_none() {
         return Ok(None);
@@ -96,7 +96,7 @@ fn baseline(job: &Job<'_>, sample: &Sample) -> Result<Option<Pass>, Problem> {
     let (pass, uncached) = again(Mode::Uncached, Progress::on_terminal("without cache"))?;
     let (_, cached) = again(Mode::Cached, Progress::hidden())?;
     if cached != uncached {
-        return Err(Problem::new("cached and uncached answers differ; that is a bug, report it"));
+        return Err(Problem::new("cached and uncached rows differ; that is a bug, report it"));
     }
     Ok(Some(pass))
 }
@@ -117,7 +117,7 @@ fn refuse_overwriting(options: &Options) -> Result<(), Problem> {
     }
 }
 
-/// Prints; a reader that has gone away (`flights | head -1`) has seen what it wanted.
+/// Prints. A closed pipe is no error: the reader (`flights | head -1`) has seen what it wanted.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<(), Problem> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -1,9 +1,9 @@
-//! Hands bytes on line by line, and so knows on which line a csv reader stands.
+//! Passes bytes on line by line, and so knows on which line a csv reader stands.
 //!
 //! The csv reader counts lines too, but leaves blank lines and those ended by `\r\n` out of its
 //! count, and a message that names the wrong line is worse than none. It asks for more bytes only
-//! when it has used up those it has. Given one line at a time it therefore always stands on the last
-//! line that was handed out.
+//! when it has used up those it has. Given one line at a time it therefore always stands on the
+//! last line that was passed on.
 
 use std::io::{self, BufRead, Read};
 
@@ -21,7 +21,7 @@ impl<R> Lines<R> {
         Lines { inner, line: 0, at_end: true }
     }
 
-    /// The number of the line that was handed out last, from 1; 0 before the first.
+    /// Returns the number of the line that was passed on last, from 1; 0 before the first.
     pub fn line(&self) -> u64 {
         self.line
     }
@@ -31,8 +31,8 @@ impl<R: BufRead> Read for Lines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let available = self.inner.fill_buf()?;
         if available.is_empty() {
-            // Whoever asks here is inside a value whose closing quote is missing, on the line that
-            // would follow.
+            // A csv reader that asks for more here is inside a value whose closing quote is
+            // missing, on the line that would follow.
             self.line += u64::from(std::mem::take(&mut self.at_end));
             return Ok(0);
         }

@@ -1,4 +1,4 @@
-//! Writing a file so that it is there whole or not at all.
+//! Writing a file so that it exists whole or not at all.
 //!
 //! The text goes to a temporary file in the same folder, is forced to the disk and is then renamed
 //! to its own name, which one file system does in one step. When anything fails on the way the
@@ -65,7 +65,7 @@ impl Output {
     }
 }
 
-/// A temporary file in the folder of `path`, removed when dropped.
+/// Makes a temporary file in the folder of `path`, removed when dropped.
 pub fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -78,7 +78,7 @@ pub fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // The crate's own text names the temporary file, which means nothing to the reader.
     builder.tempfile_in(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::other("its folder is not there"),
+        io::ErrorKind::NotFound => io::Error::other("its folder does not exist"),
         kind => kind.into(),
     })
 }

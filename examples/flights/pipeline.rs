@@ -1,12 +1,13 @@
-//! One pass over the rows: a thread that reads, some that enrich, and the caller's that writes.
+//! One pass over the rows: a thread that reads, some that enrich, and the caller's thread, which
+//! writes.
 //!
-//! Rows travel in batches, and batches are dealt to the workers in turn, like cards. The writer takes
-//! the finished batches in the same turn, so the output has the order of the input without sorting
-//! and without a buffer for early ones. Every queue is short and bounded: a slow part makes the others
-//! wait, and memory does not grow with the file.
+//! Rows travel in batches, and batches are dealt to the workers in turn, like cards. The writer
+//! takes the finished batches in the same turn, so the output has the order of the input without
+//! sorting and without a buffer for early ones. Every queue is short and bounded: a slow part makes
+//! the others wait, and memory does not grow with the file.
 //!
-//! A problem travels like a batch. The writer therefore meets the first one in the order of the file,
-//! whatever the threads did, and stops; the others notice that nobody listens any more, and end.
+//! A problem travels like a batch. The writer therefore meets the first one in the order of the
+//! file, whatever the threads did, and stops. The others find their channels closed, and end.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -50,7 +51,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Rows per second; 0 when there were none.
+    /// Returns the rows per second; 0 when there were none.
     pub fn rate(&self) -> f64 {
         if self.rows == 0 { 0.0 } else { self.rows as f64 / self.elapsed.as_secs_f64() }
     }
@@ -89,7 +90,7 @@ pub fn run(
             outputs.push(finished);
         }
         scope.spawn(move || read(rows, job.limit, sample, &inputs));
-        // The receivers end with this call, which is what tells the others to stop after a problem.
+        // The receivers are dropped with this call: after a problem, that stops the other threads.
         write(outputs, |text| {
             sink(&text.bytes)?;
             bar.add(text.rows);
@@ -162,7 +163,8 @@ fn enrich_batch(label: &str, columns: Columns, rows: &[Row], mode: Mode) -> Resu
     Ok(Text { bytes, rows: rows.len() as u64 })
 }
 
-/// Takes from the workers in turn; the first that has nothing more to give was dealt nothing more.
+/// Takes from the workers in turn. The first whose channel is closed was dealt nothing more, nor
+/// were those after it.
 fn write(
     workers: Vec<Receiver<Result<Text, Problem>>>,
     mut each: impl FnMut(Text) -> Result<(), Problem>,

@@ -1,7 +1,7 @@
 //! The one error of this program: a line of text that names the place and says what to do.
 //!
 //! Every failure ends the same way, as one line on the terminal and exit code 1, so nothing would
-//! be gained by telling kinds apart. It is `Clone` because the cached functions return it: threads
+//! be gained by an enum of kinds. It is `Clone` because the cached functions return it: threads
 //! that wait for the same failed load share its error.
 
 use std::fmt;
@@ -12,17 +12,17 @@ use std::path::Path;
 pub struct Problem(String);
 
 impl Problem {
-    /// A failure that belongs to no file, already worded in full.
+    /// Makes a failure that belongs to no file, already worded in full.
     pub fn new(text: impl Into<String>) -> Problem {
         Problem(text.into())
     }
 
-    /// A failure of a whole file.
+    /// Makes a failure of a whole file.
     pub fn in_file(file: &Path, what: impl fmt::Display, remedy: &str) -> Problem {
         Problem(format!("{}: {what}; {remedy}", file.display()))
     }
 
-    /// A failure at one line of an input; the first line is 1.
+    /// Makes a failure at one line of an input; the first line is 1.
     pub fn at_line(input: &str, line: u64, what: impl fmt::Display, remedy: &str) -> Problem {
         Problem(format!("{input}, line {line}: {what}; {remedy}"))
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// A value from a file in quotes, escaped and cut short, so that a message stays one line.
+/// Returns a value from a file in quotes, escaped and cut short, so that a message stays one line.
 pub fn quoted(value: &str) -> String {
     const LONGEST: usize = 40;
     if value.chars().count() <= LONGEST {

@@ -1,7 +1,7 @@
 //! The progress bar, on a terminal only: in a log it would be noise.
 //!
-//! How many rows a file has is not known before its end, so the bar shows the part of the bytes that
-//! has been read, or of `--limit` where that is nearer; the rows are told in words.
+//! The number of rows of a file is not known before its end. So the bar shows the part of the bytes
+//! that has been read, or of `--limit` where that is nearer; the number of rows stands beside it.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ impl Progress {
         Progress { what: "", shown: false }
     }
 
-    /// Begins a bar for a source of `length` bytes, of which another thread counts those `consumed`.
+    /// Begins a bar for a source of `length` bytes, of which another thread counts those
+    /// `consumed`.
     pub fn start(&self, length: u64, consumed: Arc<AtomicU64>, limit: Option<u64>) -> Bar {
         let target =
             if self.shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -54,7 +55,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Tells that `rows` more are done.
+    /// Counts `rows` more.
     pub fn add(&self, rows: u64) {
         let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
         if self.bar.is_hidden() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::enrich::Counters;
 use crate::pipeline::Pass;
 
-/// Everything that the table tells.
+/// Everything that the table shows.
 #[derive(Debug)]
 pub struct Report {
     /// What the source is called.
@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Report {
-    /// The text, ending with a newline.
+    /// Returns the text, ending with a newline.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -94,7 +94,7 @@ fn functions(text: &mut String, counters: &[Counters]) -> std::fmt::Result {
     writeln!(text, "(seconds loading are summed over the threads)")
 }
 
-/// A number with a comma after every third digit from the end: 336,776.
+/// Formats a number with a comma after every third digit from the end: 336,776.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,8 +1,9 @@
 //! An even sample of a stream whose length is not known beforehand.
 //!
-//! Every row is kept at first. When twice as many are held as are wanted, every other one is dropped
-//! and from then on only every second is taken, then every fourth, and so on. At each moment the rows
-//! held are evenly spaced over what has been seen, and there are never more than twice those wanted.
+//! Every row is kept at first. When twice as many are held as are wanted, every other one is
+//! dropped and from then on only every second is taken, then every fourth, and so on. At each
+//! moment the rows held are evenly spaced over what has been seen, and there are never more than
+//! twice those wanted.
 
 use csv::StringRecord;
 
@@ -19,7 +20,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A sample that will hold `wanted` rows, or all when there are fewer; 0 keeps none.
+    /// Makes a sample that will hold `wanted` rows, or all when there are fewer; 0 keeps none.
     pub fn new(wanted: usize) -> Sample {
         Sample { header: StringRecord::new(), wanted, stride: 1, seen: 0, kept: Vec::new() }
     }
@@ -45,13 +46,13 @@ impl Sample {
         self.seen += 1;
     }
 
-    /// The rows, in the order in which they were offered.
+    /// Returns the rows, in the order in which they were offered.
     pub fn rows(&self) -> impl Iterator<Item = &StringRecord> {
         let count = self.wanted.min(self.kept.len());
         (0..count).map(move |number| &self.kept[number * self.kept.len() / count])
     }
 
-    /// The rows as csv, under the header of their source.
+    /// Returns the rows as csv, under the header of their source.
     pub fn csv(&self) -> Result<Vec<u8>, Problem> {
         let mut out = csv::Writer::from_writer(Vec::new());
         std::iter::once(&self.header)

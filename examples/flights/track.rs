@@ -6,11 +6,11 @@
 //!
 //! Points on the Earth and the direction of the Sun are unit vectors that turn with the Earth (x
 //! towards longitude 0 on the equator, z towards the north pole), so the sine of the Sun's height
-//! is one scalar product. The Sun is placed by the short formula of the Astronomical Almanac, good to
-//! a hundredth of a degree. That is far finer than the rounding of the departure to an hour and a
-//! week, which is done by the caller and makes many flights share one answer.
+//! is one scalar product. The Sun is placed by the short formula of the Astronomical Almanac, good
+//! to a hundredth of a degree. That is far finer than the rounding of the departure to an hour and
+//! a week, which is done by the caller and makes many flights share one result.
 
-/// Pieces of the track, each a kilometre or two; the answer's last printed digit, a thousandth, is
+/// Pieces of the track, each a kilometre or two; the result's last printed digit, a thousandth, is
 /// two of them.
 pub const SAMPLES: u32 = 2_000;
 
@@ -32,8 +32,8 @@ pub struct Place {
     pub longitude: f64,
 }
 
-/// The share, from 0 to 1, of the track that is flown at night by a plane which leaves in the
-/// middle of the given hour of universal time, in the middle of the given week of the year.
+/// Returns the share, from 0 to 1, of the track that is flown at night by a plane that leaves in
+/// the middle of the given hour of universal time, in the middle of the given week of the year.
 pub fn night_share(from: Place, to: Place, week: u8, hour: u8) -> f64 {
     let (start, end) = (unit(from), unit(to));
     let angle = angle_between(start, end);
@@ -54,8 +54,8 @@ pub fn night_share(from: Place, to: Place, week: u8, hour: u8) -> f64 {
     f64::from(dark) / f64::from(SAMPLES)
 }
 
-/// The direction of the Sun, given hours of universal time since the year began. The year is 2013;
-/// in others the Sun is within a day of the same place.
+/// Returns the direction of the Sun, given hours of universal time since the year began. The year
+/// is 2013; in others the Sun is within a day of the same place.
 fn sun(hours: f64) -> Vector {
     // Days from noon of 1 January 2000, where the formula starts, to midnight of 1 January 2013.
     let days = 4_748.5 + hours / 24.0;
@@ -81,14 +81,14 @@ fn dot(a: Vector, b: Vector) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
-/// From the length of the difference, which stays exact where the arc cosine does not.
+/// Computed from the length of the difference, which stays exact where the arc cosine does not.
 fn angle_between(a: Vector, b: Vector) -> f64 {
     let gap: Vector = std::array::from_fn(|i| a[i] - b[i]);
     2.0 * (dot(gap, gap).sqrt() / 2.0).min(1.0).asin()
 }
 
-/// The unit vector at right angles to `start` that points along the track. It is zero when the
-/// two are the same place, where the track is that place.
+/// Returns the unit vector at right angles to `start` that points along the track; zero when the
+/// two are the same place.
 fn direction(start: Vector, end: Vector) -> Vector {
     let along = dot(start, end);
     let side: Vector = std::array::from_fn(|i| end[i] - start[i] * along);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn sun_is_overhead_at_noon_but_for_the_equation_of_time() {
+    fn sun_at_noon_is_off_by_the_equation_of_time() {
         // Sundials are 16.4 minutes ahead in early November and 14.2 behind in mid February.
         for (day, minutes) in [(306.0, 16.4), (42.0, -14.2)] {
             let [x, y, _] = sun(day * 24.0 + 12.0);

@@ -1,4 +1,4 @@
-//! One who calls the caches: what all its operations share.
+//! A caller of the caches: what all its operations share.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ pub(crate) const DEEPEST: u32 = 3;
 pub(crate) struct Actor {
     pub(crate) world: Arc<World>,
     pub(crate) random: Random,
-    /// How many loads it is inside of.
+    /// The number of loads that it runs inside of.
     pub(crate) depth: u32,
 }
 
@@ -23,25 +23,25 @@ impl Actor {
         Actor { world: Arc::clone(world), random: Random::seeded(seed), depth: 0 }
     }
 
-    /// One who acts inside a load of this one's.
+    /// Returns an actor for the inside of a load that this one runs.
     pub(crate) fn inner(&mut self) -> Actor {
         let (world, random) = (Arc::clone(&self.world), self.random.fork());
         Actor { world, random, depth: self.depth + 1 }
     }
 
-    /// One who acts in the same place as this one.
+    /// Returns an actor at the same depth as this one.
     pub(crate) fn sibling(&mut self) -> Actor {
         let (world, random) = (Arc::clone(&self.world), self.random.fork());
         Actor { world, random, depth: self.depth }
     }
 
-    /// A cache and a key to do something with.
+    /// Picks a cache and a key.
     pub(crate) fn aim(&mut self) -> (usize, u32) {
         let shelf = self.random.below(self.world.shelves.len() as u64) as usize;
         (shelf, draw_key(&mut self.random))
     }
 
-    /// Some keys of one cache, in random order, some more than once.
+    /// Picks some keys of one cache, in random order, some more than once.
     pub(crate) fn aim_at_many(&mut self) -> (usize, Vec<u32>) {
         let (shelf, first) = self.aim();
         let more = self.random.below(8);
@@ -49,7 +49,7 @@ impl Actor {
         (shelf, std::iter::once(first).chain(keys).collect())
     }
 
-    /// A value as of this version.
+    /// Returns a value of this version, of random weight.
     pub(crate) fn value(&mut self, at: (usize, u32), version: u64, origin: Origin) -> Value {
         Value::new(at, version, origin).weighing(draw_weight(&mut self.random))
     }
@@ -65,7 +65,7 @@ pub(crate) fn keys(shelf: usize, ids: &[u32]) -> Vec<Key> {
 }
 
 impl Shelf {
-    /// Is this a right answer to a call that began when the floor was this?
+    /// Checks that a call that began at this floor may be given this value.
     pub(crate) fn check(&self, key: u32, floor: u64, value: &Value, call: &str) {
         let right = (value.shelf, value.key) == (self.number, key);
         faults::expect(right, || {
@@ -78,7 +78,7 @@ impl Shelf {
         });
     }
 
-    /// Does the bound hold?
+    /// Checks that the bound holds.
     pub(crate) fn check_bound(&self) {
         let weight = self.cache.weighted_size();
         faults::expect(weight <= self.most, || {

@@ -6,8 +6,8 @@ use lexopt::prelude::*;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Works a few small caches with everything they can do, from threads and tasks at
-once, and checks each second that nothing is stale, leaked, stuck or lost.
+Exercises a few small caches with everything they can do, from threads and tasks
+at once, and checks each second that nothing is stale, leaked, stuck or lost.
 
 Usage: soak [OPTIONS]
 
@@ -16,8 +16,8 @@ Usage: soak [OPTIONS]
   --seed S      for the choices that the workers make; the order in which the
                 threads run is not repeated [default: from the clock]
   --calm        no load takes longer than callers wait, and no task blocks its
-                thread; so a wake-up that gets lost is found, which otherwise
-                the callers' patience would hide
+                thread; so a lost wake-up is found, which the wait limit of the
+                callers would hide otherwise
   --help        print this
 
 Exit code: 0, or 1 after the faults that were found and the seed.
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     pub(crate) calm: bool,
 }
 
-/// Reads the arguments; nothing if the help is asked for.
+/// Reads the arguments; returns `None` if the help is asked for.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Option<Options>, lexopt::Error> {

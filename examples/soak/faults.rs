@@ -1,4 +1,4 @@
-//! What was found to be wrong. The first faults count; thousands that follow from them do not help.
+//! The faults found. The first ones count; thousands that follow from them do not help.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ const MOST: usize = 20;
 
 static FAULTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Notes a fault. The run ends at the next barrier.
+/// Records a fault. The run ends at the next barrier.
 pub(crate) fn report(what: String) {
     let mut faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
     if faults.len() < MOST {
@@ -14,14 +14,14 @@ pub(crate) fn report(what: String) {
     }
 }
 
-/// Notes a fault unless it holds.
+/// Records a fault unless `holds` is true.
 pub(crate) fn expect(holds: bool, what: impl FnOnce() -> String) {
     if !holds {
         report(what());
     }
 }
 
-/// What has been found so far.
+/// Returns the faults found so far.
 pub(crate) fn found() -> Vec<String> {
     FAULTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

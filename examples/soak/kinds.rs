@@ -7,9 +7,9 @@ use std::time::Duration;
 use cache_core::Status;
 
 use crate::random::Random;
-use crate::world::{is_calm, patience};
+use crate::world::{is_calm, wait_limit};
 
-/// An operation. `Task...` are the forms for tasks.
+/// An operation. Those named `Task...` are for tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Get,
@@ -47,12 +47,12 @@ pub(crate) enum Kind {
     TaskBlocks,
 }
 
-/// What the line of a second adds up.
+/// The groups whose operations are added up in the line of each second.
 pub(crate) const GROUPS: [&str; 7] = ["read", "load", "many", "entry", "write", "flush", "task"];
 
 type Plan = (Kind, &'static str, u64);
 
-/// What a thread does: the kind, its group, how often of all.
+/// What a thread does: the kind, its group, its relative frequency.
 const THREAD: &[Plan] = &[
     (Kind::Get, "read", 200),
     (Kind::View, "read", 100),
@@ -78,7 +78,7 @@ const THREAD: &[Plan] = &[
     (Kind::RunPendingTasks, "flush", 4),
 ];
 
-/// What a task does.
+/// What a task does, likewise.
 const TASK: &[Plan] = &[
     (Kind::TaskGetWith, "task", 300),
     (Kind::TaskTryGetWith, "task", 100),
@@ -90,7 +90,7 @@ const TASK: &[Plan] = &[
     (Kind::TaskAndUpsertWith, "task", 30),
     (Kind::TaskAndComputeWith, "task", 30),
     (Kind::TaskCount, "task", 60),
-    // Any of the above of threads, on the thread that polls: holds up the other tasks there.
+    // Any operation of threads, on the thread that polls: blocks the other tasks there.
     (Kind::TaskBlocks, "task", 1),
 ];
 
@@ -106,12 +106,12 @@ fn draw(plans: &[Plan], random: &mut Random) -> Kind {
 }
 
 impl Kind {
-    /// Something for a thread to do.
+    /// Draws an operation for a thread.
     pub(crate) fn of_thread(random: &mut Random) -> Kind {
         draw(THREAD, random)
     }
 
-    /// Something for a task to do.
+    /// Draws an operation for a task.
     pub(crate) fn of_task(random: &mut Random) -> Kind {
         match draw(TASK, random) {
             Kind::TaskBlocks if is_calm() => Kind::TaskGetWith,
@@ -119,7 +119,7 @@ impl Kind {
         }
     }
 
-    /// All, each with its group.
+    /// All kinds, each with its group.
     pub(crate) fn all() -> impl Iterator<Item = (Kind, &'static str)> {
         THREAD.iter().chain(TASK).map(|&(kind, group, _)| (kind, group))
     }
@@ -129,7 +129,7 @@ impl Kind {
     }
 }
 
-/// How many there are.
+/// The number of kinds.
 const COUNT: usize = Kind::TaskBlocks as usize + 1;
 
 /// A number for each kind.
@@ -149,22 +149,22 @@ impl Index<Kind> for PerKind {
     }
 }
 
-/// What has been done so far, by all.
+/// What all workers have done so far.
 #[derive(Default)]
 pub(crate) struct Tally {
     done: PerKind,
     slowest_micros: PerKind,
-    /// Operations that took longer than a caller waits for a load.
+    /// Operations that took longer than the wait limit of a load.
     slow: PerKind,
     /// Deliberate panics that reached the caller.
     pub(crate) panics: AtomicU64,
-    /// Panics of computations that would have waited for themselves.
-    pub(crate) rings: AtomicU64,
-    /// Panics of computations that lost patience.
-    pub(crate) impatient: AtomicU64,
+    /// Panics of computations that would have waited for themselves: cycles in the wait-for graph.
+    pub(crate) cycles: AtomicU64,
+    /// Panics of computations whose wait timed out.
+    pub(crate) timeouts: AtomicU64,
     /// Futures dropped halfway.
     pub(crate) cancels: AtomicU64,
-    /// Errors that callers were given.
+    /// Errors that callers received.
     pub(crate) failures: AtomicU64,
     pub(crate) loaded: AtomicU64,
     pub(crate) coalesced: AtomicU64,
@@ -172,7 +172,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn note(&self, kind: Kind, took: Duration) {
-        self.slow[kind].fetch_add(u64::from(took >= patience()), Relaxed);
+        self.slow[kind].fetch_add(u64::from(took >= wait_limit()), Relaxed);
         self.done[kind].fetch_add(1, Relaxed);
         self.slowest_micros[kind].fetch_max(took.as_micros() as u64, Relaxed);
     }
@@ -197,7 +197,7 @@ impl Tally {
         Duration::from_micros(self.slowest_micros[kind].load(Relaxed))
     }
 
-    /// How many operations of each of [`GROUPS`].
+    /// Returns the number of operations of each of [`GROUPS`].
     pub(crate) fn by_group(&self) -> [u64; GROUPS.len()] {
         GROUPS.map(|group| {
             let of_group = Kind::all().filter(|(_, other)| *other == group);
@@ -205,7 +205,7 @@ impl Tally {
         })
     }
 
-    /// The counts beside the operations, by name.
+    /// Returns the counts beside the operations, by name.
     pub(crate) fn events(&self) -> [(&'static str, u64); 7] {
         [
             ("panics", &self.panics),
@@ -213,8 +213,8 @@ impl Tally {
             ("coalesced", &self.coalesced),
             ("loaded", &self.loaded),
             ("failures", &self.failures),
-            ("rings", &self.rings),
-            ("impatient", &self.impatient),
+            ("cycles", &self.cycles),
+            ("timeouts", &self.timeouts),
         ]
         .map(|(name, count)| (name, count.load(Relaxed)))
     }

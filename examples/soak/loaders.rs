@@ -1,4 +1,4 @@
-//! What loaders do before they have a value: take their time, panic, load other keys.
+//! What loaders do before they return a value: take their time, panic, load other keys.
 
 use std::panic::panic_any;
 use std::thread;
@@ -9,14 +9,14 @@ use crate::kinds::Kind;
 use crate::random::Random;
 use crate::tracked::{Origin, Value};
 use crate::watch::Deliberate;
-use crate::world::{is_calm, patience};
+use crate::world::{is_calm, wait_limit};
 
-/// Longer than a caller waits for a load.
+/// Longer than the wait limit of a load.
 fn too_long() -> Duration {
-    patience() * 5 / 4
+    wait_limit() * 5 / 4
 }
 
-/// Takes a moment, as a thread; once in a long while too long.
+/// Takes a moment, as a thread; rarely, longer than callers wait.
 pub(crate) fn linger(random: &mut Random) {
     match random.below(200_000) {
         0 if !is_calm() => thread::sleep(too_long()),
@@ -47,13 +47,13 @@ pub(crate) fn trip(random: &mut Random) {
 }
 
 impl Actor {
-    /// Whether the present load is to load something else.
+    /// Returns `true` if the present load is to load something else.
     fn nests(&mut self) -> bool {
         self.depth <= DEEPEST && self.random.one_in(5)
     }
 
-    /// What a load of this key, or of another, asks for: the same key, another of the same cache,
-    /// or one of another cache.
+    /// Picks what a load of this key asks for: the same key, another of the same cache, or one of
+    /// another cache.
     fn inner_aim(&mut self, (shelf, key): (usize, u32)) -> (usize, u32) {
         let (other_shelf, other_key) = self.aim();
         match self.random.below(10) {
@@ -63,7 +63,7 @@ impl Actor {
         }
     }
 
-    /// The middle part of a loader: between its reading the truth and its giving the value.
+    /// The middle part of a loader: after it has read the truth, before it returns the value.
     pub(crate) fn toil(&mut self, at: (usize, u32)) {
         linger(&mut self.random);
         if self.nests() {

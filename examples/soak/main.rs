@@ -1,10 +1,10 @@
-//! Works a few small caches with everything they can do, from threads and tasks at once, for as long
-//! as it is told to, and checks each second that nothing is stale, leaked, stuck or lost.
+//! Exercises a few small caches with everything they can do, from threads and tasks at once, for a
+//! given time, and checks each second that nothing is stale, leaked, stuck or lost.
 //!
 //! Run with `cargo run --release --example soak -- --seconds 3600`; `--help` lists the options.
 //!
-//! `world.rs` has the caches and what it means to be stale; `ops.rs` and `tasks.rs` what is done to
-//! them; `loaders.rs` how loads go wrong; `verify.rs` what is checked when all have stopped;
+//! `world.rs` has the caches and says what stale means; `ops.rs` and `tasks.rs` the operations;
+//! `loaders.rs` how loads go wrong; `verify.rs` the checks when all workers have stopped;
 //! `tracked.rs` the keys and values, which are counted; `watch.rs` the watchdog.
 
 mod actor;
@@ -69,7 +69,7 @@ fn run(options: Options) -> ExitCode {
     summarize(&world, &crew);
     match Arc::try_unwrap(world) {
         Ok(world) => verify::drop_all(world),
-        Err(_) => faults::report("somebody still works".to_owned()),
+        Err(_) => faults::report("a worker still runs".to_owned()),
     }
     if !faults::found().is_empty() {
         return fail(&options);
@@ -86,7 +86,7 @@ fn fail(options: &Options) -> ExitCode {
 
 type Counts = ([u64; GROUPS.len()], [(&'static str, u64); 7]);
 
-/// One line: what was done in this second.
+/// Prints one line: what was done in this second.
 fn report_second(second: u64, world: &World, before: Counts) -> Counts {
     let now = (world.tally.by_group(), world.tally.events());
     print!("{second:>5} s ");
@@ -101,7 +101,7 @@ fn report_second(second: u64, world: &World, before: Counts) -> Counts {
     now
 }
 
-/// What was done in all.
+/// Prints what was done in all.
 fn summarize(world: &World, crew: &Crew) {
     println!("\n{:<24}{:>14}{:>14}{:>14}", "operation", "times", "timed out", "slowest ms");
     for (kind, _) in Kind::all() {
@@ -113,5 +113,5 @@ fn summarize(world: &World, crew: &Crew) {
         println!("{event:<24}{count:>14}");
     }
     let (fewest, name) = crew.watch().fewest();
-    println!("\nThe worker with the fewest operations, {name}, got through {fewest}.");
+    println!("\nThe worker with the fewest operations, {name}, completed {fewest}.");
 }

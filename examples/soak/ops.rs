@@ -1,4 +1,4 @@
-//! What a thread does to a cache, and what it expects of the answer.
+//! What a thread does to a cache, and what it expects in return.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::tracked::{Failure, Id, Key, Origin, OtherFailure, Value};
 use crate::world::{COUNTERS, KEYS, LONGEST_TTL};
 
 impl Actor {
-    /// Does it once.
+    /// Performs one operation.
     pub(crate) fn act(&mut self, kind: Kind) {
         let at = self.aim();
         match kind {
@@ -127,7 +127,7 @@ impl Actor {
         let shelf = &self.world.shelves[0];
         let floors = shelf.truth.floors();
         let all = self.world.loading.get_all(&keys(0, &ids));
-        faults::expect(all.len() == ids.len(), || format!("get_all: {} answers", all.len()));
+        faults::expect(all.len() == ids.len(), || format!("get_all: {} results", all.len()));
         for (&key, got) in ids.iter().zip(&all) {
             let value = got.iter();
             value.for_each(|value| shelf.check(key, floors[key as usize], value, "get_all"));
@@ -150,7 +150,7 @@ impl Actor {
         call: &str,
     ) {
         let shelf = &self.world.shelves[n];
-        faults::expect(values.len() == ids.len(), || format!("{call}: {} answers", values.len()));
+        faults::expect(values.len() == ids.len(), || format!("{call}: {} results", values.len()));
         for (&key, value) in ids.iter().zip(values) {
             value.iter().for_each(|value| shelf.check(key, floors[key as usize], value, call));
         }
@@ -165,14 +165,15 @@ impl Actor {
             let versions: Vec<u64> = missing.iter().map(|key| shelf.truth.now(key.id)).collect();
             let unasked = inner.unasked(n, missing);
             inner.toil((n, missing[0].id));
-            inner.answers(n, missing, &versions, unasked)
+            inner.loaded_pairs(n, missing, &versions, unasked)
         };
         let values = shelf.cache.get_many_with(&keys(n, &ids), load);
         self.check_many((n, &ids), &floors, &values, "get_many_with");
     }
 
-    /// At times, a key that the loader of a batch is not asked for, with its version when the load
-    /// begins: if the key is written meanwhile, that must not be found in the cache.
+    /// Returns, at times, a key that the loader of a batch is not asked for, with its version when
+    /// the load begins. If the key is written meanwhile, that version must not be found in the
+    /// cache.
     pub(crate) fn unasked(&mut self, n: usize, missing: &[Key]) -> Option<(u32, u64)> {
         if !self.random.one_in(4) {
             return None;
@@ -182,9 +183,9 @@ impl Actor {
         missing.iter().all(|key| key.id != id).then_some((id, version))
     }
 
-    /// What the loader of a batch gives: not all of what it is asked for, in another order, and
-    /// something that it is not asked for.
-    pub(crate) fn answers(
+    /// Returns what the loader of a batch gives: not all that it is asked for, in another order,
+    /// and something that it is not asked for.
+    pub(crate) fn loaded_pairs(
         &mut self,
         n: usize,
         missing: &[Key],

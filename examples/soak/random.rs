@@ -1,5 +1,5 @@
-//! Small random numbers. Each worker has its own, so a seed gives each the same choices again; the
-//! interleaving of the threads it does not give again.
+//! Small random numbers. Each worker has its own generator, so a seed gives each the same choices
+//! again; the interleaving of the threads is not repeated.
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -22,12 +22,12 @@ impl Random {
         self.next() % end
     }
 
-    /// True once in so many calls.
+    /// Returns `true` once in so many calls, on average.
     pub(crate) fn one_in(&mut self, calls: u64) -> bool {
         self.below(calls) == 0
     }
 
-    /// Another one, for somebody else.
+    /// Returns another generator, seeded from this one.
     pub(crate) fn fork(&mut self) -> Random {
         Random::seeded(self.next())
     }

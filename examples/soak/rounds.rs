@@ -1,4 +1,4 @@
-//! One second after the other: everybody works, everybody stops, everything is checked.
+//! One second after the other: all workers run, all stop, everything is checked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::world::World;
 
 const ROUND: Duration = Duration::from_secs(1);
 
-/// All who work, and where.
+/// All workers, and where they run.
 pub(crate) struct Crew {
     threads: usize,
     seed: u64,
     watch: Arc<Watch>,
-    /// Two threads, with twice as many tasks as there are workers that are threads.
+    /// A runtime of two threads, with twice as many tasks as there are worker threads.
     many: Runtime,
-    /// One thread, with as many.
+    /// A runtime of one thread, with as many tasks as there are worker threads.
     single: Runtime,
 }
 
@@ -48,7 +48,7 @@ impl Crew {
         &self.watch
     }
 
-    /// Works for a second; returns when all have stopped.
+    /// Runs all workers for a second; returns when all have stopped.
     pub(crate) fn work(&self, world: &Arc<World>, round: u64) {
         let until = Instant::now() + ROUND;
         let over = AtomicBool::new(false);
@@ -84,7 +84,7 @@ async fn join_all(tasks: Vec<tokio::task::JoinHandle<()>>) {
     }
 }
 
-/// The fake clock goes as fast as a real one, by uneven steps.
+/// Advances the fake clock about as fast as a real one, by uneven steps.
 fn pass_time(world: &World, over: &AtomicBool) {
     let mut random = Random::seeded(1);
     while !over.load(SeqCst) {

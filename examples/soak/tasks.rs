@@ -14,7 +14,7 @@ use crate::actor::{Actor, keys};
 use crate::kinds::Kind;
 use crate::loaders::{linger_as_task, trip};
 use crate::tracked::{Failure, Key, OtherFailure};
-use crate::world::{COUNTERS, is_calm, patience};
+use crate::world::{COUNTERS, is_calm, wait_limit};
 
 /// Polls a future to its end, or to its panic.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
@@ -27,8 +27,8 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn An
     .await
 }
 
-/// Polls a future at most so often, and drops it; before that, if `stalls`, lets it lie for longer
-/// than those who wait for it have patience.
+/// Polls a future at most `polls` times and drops it. If `stalls`, it lies unpolled before that for
+/// longer than the wait limit of the callers that wait for it.
 async fn abandon<F: Future>(future: F, polls: u64, stalls: bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -45,12 +45,12 @@ async fn abandon<F: Future>(future: F, polls: u64, stalls: bool) -> Option<F::Ou
     })
     .await;
     if done.is_none() && stalls && !is_calm() {
-        tokio::time::sleep(patience() * 5 / 4).await;
+        tokio::time::sleep(wait_limit() * 5 / 4).await;
     }
     done
 }
 
-/// A limit that is not measured in time.
+/// The timeouts of loads, whose timer counts polls instead of time.
 const SOFT: Duration = Duration::from_secs(1);
 
 async fn yield_for(polls: u64) {
@@ -60,7 +60,8 @@ async fn yield_for(polls: u64) {
 }
 
 impl Actor {
-    /// [`task`](Self::task), of a size that is known where it runs inside itself.
+    /// As [`task`](Self::task), boxed: the future contains itself, so its size must not depend on
+    /// it.
     pub(crate) fn boxed(
         mut self,
         kind: Kind,
@@ -69,7 +70,7 @@ impl Actor {
         Box::pin(async move { self.task(kind, at).await })
     }
 
-    /// Does it once.
+    /// Performs one operation.
     pub(crate) async fn task(&mut self, kind: Kind, at: (usize, u32)) {
         match kind {
             Kind::TaskGetWith => self.task_get_with(at).await,
@@ -90,7 +91,7 @@ impl Actor {
         self.world.shelves[at.0].check_bound();
     }
 
-    /// The output of the future, unless it is this one's turn to be dropped halfway.
+    /// Returns the output of the future, or `None` if it was picked to be dropped halfway.
     async fn maybe<F: Future>(&mut self, future: F) -> Option<F::Output> {
         if !self.random.one_in(5) {
             return Some(future.await);
@@ -137,8 +138,8 @@ impl Actor {
         }
     }
 
-    /// A load with limits, which end after a few polls. After the soft one other tasks go on with it,
-    /// or it is given up: the caches' executor takes no futures.
+    /// A load with timeouts, which end after a few polls. After the soft one other tasks poll the
+    /// rest, or the load is dropped: the caches' executor takes no futures.
     async fn task_try_get_within(&mut self, (n, key): (usize, u32)) {
         let (world, inner) = (self.world.clone(), self.inner());
         let (fails, polls) = (self.random.one_in(4), self.random.below(6));
@@ -204,7 +205,7 @@ impl Actor {
             let unasked = actor.unasked(n, &missing);
             async move {
                 actor.toil_as_task((n, missing[0].id)).await;
-                actor.answers(n, &missing, &versions, unasked)
+                actor.loaded_pairs(n, &missing, &versions, unasked)
             }
         };
         let wanted = keys(n, &ids);
@@ -260,7 +261,7 @@ impl Actor {
         }
     }
 
-    /// As [`count`](Self::count). Dropped halfway, it must not have counted.
+    /// As [`count`](Self::count). If it is dropped halfway, it must not have counted.
     async fn task_count(&mut self) {
         let key = self.random.below(u64::from(COUNTERS)) as u32;
         let (world, mut inner) = (self.world.clone(), self.inner());

@@ -1,7 +1,7 @@
 //! Keys, values and errors that are counted: how many are alive, and that each is dropped once.
 //!
-//! A value also knows whether it was seen inside the cache and whether the listener was told of it,
-//! so that one that leaves untold, or is told of twice, is found out when it is dropped.
+//! A value also records whether it was seen inside the cache and whether the listener was notified
+//! of it. So one that leaves without a notification, or with two, is found when it is dropped.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
@@ -10,10 +10,10 @@ use cache_core::Equivalent;
 
 use crate::faults;
 
-/// How many caches there can be.
+/// The number of caches.
 pub(crate) const SHELVES: usize = 5;
 
-/// How many of one kind are alive.
+/// The number of objects of one kind that are alive.
 pub(crate) struct Census(AtomicI64);
 
 impl Census {
@@ -33,7 +33,7 @@ pub(crate) static ERRORS: Census = Census::new();
 const ALIVE: u32 = 0x600D_600D;
 const DEAD: u32 = 0xDEAD_DEAD;
 
-/// One that is counted. Its state is on the heap, where AddressSanitizer sees a use after free.
+/// Counts its owner. The state is on the heap, where AddressSanitizer sees a use after free.
 struct Counted {
     census: &'static Census,
     state: Box<AtomicU32>,
@@ -122,10 +122,10 @@ pub(crate) struct Value {
     pub(crate) version: u64,
     pub(crate) origin: Origin,
     pub(crate) weight: u32,
-    /// Somebody saw it where only entries are.
+    /// It was seen where only entries are.
     seen: AtomicBool,
-    /// The listener was told of it.
-    told: AtomicBool,
+    /// The listener was notified of it.
+    notified: AtomicBool,
     counted: Counted,
 }
 
@@ -138,7 +138,7 @@ impl Value {
             origin,
             weight: 1,
             seen: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            notified: AtomicBool::new(false),
             counted: Counted::new(&VALUES[shelf]),
         }
     }
@@ -149,22 +149,22 @@ impl Value {
         value
     }
 
-    /// Notes that this very object is an entry's.
+    /// Records that this very object is an entry's.
     pub(crate) fn see(&self) {
         self.counted.check();
         self.seen.store(true, Relaxed);
     }
 
-    /// Notes that the listener was told of this very object.
-    pub(crate) fn tell(&self) {
+    /// Records that the listener was notified of this very object.
+    pub(crate) fn notify(&self) {
         self.counted.check();
-        let told = self.told.swap(true, Relaxed);
-        faults::expect(!told, || format!("the listener is told twice of {}", self.describe()));
+        let again = self.notified.swap(true, Relaxed);
+        faults::expect(!again, || format!("the listener is notified twice of {}", self.describe()));
     }
 
-    /// The cache goes, which the listener is not told of.
+    /// The cache is about to be dropped, for which the listener is not notified.
     pub(crate) fn excuse(&self) {
-        self.told.store(true, Relaxed);
+        self.notified.store(true, Relaxed);
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -182,12 +182,12 @@ impl Clone for Value {
 
 impl Drop for Value {
     fn drop(&mut self) {
-        let untold = *self.seen.get_mut() && !*self.told.get_mut();
-        faults::expect(!untold, || format!("the listener was not told of {}", self.describe()));
+        let missed = *self.seen.get_mut() && !*self.notified.get_mut();
+        faults::expect(!missed, || format!("the listener was not notified of {}", self.describe()));
     }
 }
 
-/// What a load fails with.
+/// The error of a load.
 pub(crate) struct Failure {
     counted: Counted,
 }
@@ -202,5 +202,5 @@ impl Failure {
     }
 }
 
-/// Another type of error, which callers with [`Failure`] cannot be given.
+/// Another type of error, which cannot be shared with callers whose type is [`Failure`].
 pub(crate) struct OtherFailure(pub(crate) Failure);

@@ -1,4 +1,4 @@
-//! What must hold at a barrier, when nobody works.
+//! What must hold at a barrier, when no worker runs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
@@ -29,12 +29,12 @@ pub(crate) fn verify(world: &World, random: &mut Random) {
     verify_counters(world);
 }
 
-/// Everything that expires has expired.
+/// Advances the clock beyond every deadline.
 fn pass_all_deadlines(world: &World) {
     world.clock.advance(LONGEST_TTL + world::TTL);
 }
 
-/// Before anything is freed: what has expired is not served.
+/// Before anything is freed: expired entries are not served.
 fn verify_expired(shelf: &Shelf) {
     let served = (0..world::KEYS).filter(|&key| shelf.cache.get(&Id(key)).is_some()).count();
     faults::expect(served == 0, || {
@@ -75,9 +75,9 @@ fn verify_shelf(shelf: &Shelf) {
         + stats.removed_explicit
         + stats.removed_replaced
         + stats.removed_size;
-    let told = truth.tells.load(SeqCst);
-    faults::expect(removed == told && stats.listener_panics == 0, || {
-        format!("cache {name}: the listener was told of {told}, the statistics of {stats:?}")
+    let notified = truth.notifications.load(SeqCst);
+    faults::expect(removed == notified && stats.listener_panics == 0, || {
+        format!("cache {name}: {notified} notifications, but the statistics say {stats:?}")
     });
 }
 
@@ -93,10 +93,10 @@ fn verify_counters(world: &World) {
     }
 }
 
-/// Drops the caches. Nothing may be left of them.
+/// Drops the caches. No key and no value may remain.
 pub(crate) fn drop_all(world: World) {
-    // An entry that may still be served stale is not shown, so it could not be excused: it goes
-    // before, and the listener is told.
+    // An entry that may still be served stale is not shown, so it could not be excused: it is
+    // removed before, and the listener is notified.
     pass_all_deadlines(&world);
     for shelf in &world.shelves {
         shelf.cache.run_pending_tasks();

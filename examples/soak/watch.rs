@@ -1,4 +1,5 @@
-//! Who does what since when; a watchdog for what never ends; panics told apart.
+//! What each worker is doing and since when; a watchdog for operations that never end; the sorting
+//! of panics.
 
 use std::any::Any;
 use std::panic;
@@ -11,12 +12,12 @@ use std::time::{Duration, Instant};
 use crate::faults;
 use crate::kinds::{Kind, Tally};
 
-/// How often the watchdog looks.
+/// The time between two looks of the watchdog.
 const TURN: Duration = Duration::from_millis(500);
-/// An operation that is seen in so many turns is stuck: for two minutes at least, 600 times what a
-/// caller waits for a load (unless all is calm, and there is nothing to wait for), and a load is
-/// some loads deep. Turns and not the time are counted, because a process that is stopped, or that
-/// the machine has no time for, gets no turns either.
+/// An operation that is seen in so many turns is stuck. That is two minutes at least: 600 times the
+/// wait limit of a load, and loads nest only a few deep. (With `--calm` the wait limit is longer,
+/// but no load takes long.) Turns are counted instead of time, because a process that is stopped,
+/// or that the machine does not schedule, gets no turns either.
 const STUCK_AFTER: u32 = 240;
 
 /// The payload of a panic that is part of the test.
@@ -31,7 +32,7 @@ struct Slot {
     ops: AtomicU64,
 }
 
-/// What the watchdog knows of a worker.
+/// What the watchdog has seen of a worker.
 #[derive(Clone, Default)]
 struct Seen {
     ops: u64,
@@ -71,13 +72,13 @@ impl Watch {
         slot.ops.fetch_add(1, Relaxed);
     }
 
-    /// The fewest operations that a worker has got through.
+    /// Returns the fewest operations that a worker has completed, and its name.
     pub(crate) fn fewest(&self) -> (u64, &str) {
         let of_all = self.slots.iter().map(|slot| (slot.ops.load(Relaxed), slot.name.as_str()));
         of_all.min().unwrap_or((0, ""))
     }
 
-    /// Counts the turns in which a worker was at the same operation.
+    /// Counts the turns in which a worker was seen at the same operation.
     fn look(&self, seen: &mut [Seen]) {
         for (slot, seen) in self.slots.iter().zip(seen) {
             let ops = slot.ops.load(Relaxed);
@@ -116,9 +117,9 @@ impl Watch {
     }
 }
 
-/// Why the cache itself may panic here; both are documented.
-const RING: &str = "would wait for itself for ever";
-const IMPATIENT: &str = "has not ended within `coalesce_timeout`";
+/// The texts of the two panics that the cache itself raises here; both are documented.
+const CYCLE: &str = "would wait for itself for ever";
+const TIMED_OUT: &str = "has not ended within `coalesce_timeout`";
 
 fn text(payload: &(dyn Any + Send)) -> &str {
     let owned = payload.downcast_ref::<String>().map(String::as_str);
@@ -127,7 +128,7 @@ fn text(payload: &(dyn Any + Send)) -> &str {
 
 fn is_expected(payload: &(dyn Any + Send)) -> bool {
     let text = text(payload);
-    payload.is::<Deliberate>() || text.contains(RING) || text.contains(IMPATIENT)
+    payload.is::<Deliberate>() || text.contains(CYCLE) || text.contains(TIMED_OUT)
 }
 
 /// Keeps the panics that are part of the test off the terminal.
@@ -145,10 +146,10 @@ pub(crate) fn sort_panic(payload: Box<dyn Any + Send>, tally: &Tally, what: &dyn
     let text = text(&*payload);
     let count = if payload.is::<Deliberate>() {
         &tally.panics
-    } else if text.contains(RING) {
-        &tally.rings
-    } else if text.contains(IMPATIENT) {
-        &tally.impatient
+    } else if text.contains(CYCLE) {
+        &tally.cycles
+    } else if text.contains(TIMED_OUT) {
+        &tally.timeouts
     } else {
         return faults::report(format!("{what:?} panicked: {text}"));
     };

@@ -1,9 +1,9 @@
 //! The caches under test, and the truth that their values are copies of.
 //!
-//! Each key of each cache has a *truth*, a number that only rises. A loader reads it first thing, and
-//! the value carries it. Who writes raises the truth, then calls the cache, and raises the *floor* of
-//! the key to it after the call has returned. A call that begins after that must not be given a
-//! loaded value below the floor: its load would have begun before the write.
+//! Each key of each cache has a *truth*, a number that only rises. A loader reads it first, and the
+//! value carries it. A writer raises the truth, then calls the cache, and raises the *floor* of the
+//! key to that number after the call has returned. A call that begins after that must not be given
+//! a loaded value below the floor: its load would have begun before the write.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::kinds::{Kind, Tally};
 use crate::random::Random;
 use crate::tracked::{Failure, Key, Origin, SHELVES, Value};
 
-/// No load takes longer than callers wait, and no task blocks the thread that polls it. Then no wait
-/// is ended by the caller's patience, and that is so long that a wake-up that is lost shows as stuck.
+/// No load takes longer than the wait limit, and no task blocks the thread that polls it. Then no
+/// wait times out, and the limit is so long that a lost wake-up shows as a stuck operation.
 static CALM: AtomicBool = AtomicBool::new(false);
 
-/// Sets it, before there are caches.
+/// Sets the calm mode. To be called before the caches are made.
 pub(crate) fn set_calm(calm: bool) {
     CALM.store(calm, SeqCst);
 }
@@ -29,8 +29,8 @@ pub(crate) fn is_calm() -> bool {
     CALM.load(SeqCst)
 }
 
-/// How long a caller waits for another's load.
-pub(crate) fn patience() -> Duration {
+/// The wait limit: how long a caller waits for the load of another.
+pub(crate) fn wait_limit() -> Duration {
     if is_calm() { Duration::from_secs(600) } else { Duration::from_millis(200) }
 }
 /// The time to live of the caches that have one, by the fake clock.
@@ -44,7 +44,7 @@ pub(crate) const KEYS: u32 = 200;
 /// Keys of the counters.
 pub(crate) const COUNTERS: u32 = 6;
 
-/// ahash; or, for one cache, all but two bits of it thrown away, so that different keys share hashes.
+/// ahash; for one cache all but a few bits are masked out, so that different keys share hashes.
 #[derive(Clone)]
 pub(crate) struct Hashing {
     state: RandomState,
@@ -82,21 +82,26 @@ pub(crate) struct Truth {
     floors: Vec<AtomicU64>,
     /// What raised the floor last: the number of its kind.
     raised_by: Vec<AtomicU64>,
-    /// Calls of the listener.
-    pub(crate) tells: AtomicU64,
+    /// Notifications of the listener.
+    pub(crate) notifications: AtomicU64,
 }
 
 impl Truth {
     fn new() -> Truth {
         let zeros = || (0..KEYS).map(|_| AtomicU64::new(0)).collect();
-        Truth { now: zeros(), floors: zeros(), raised_by: zeros(), tells: AtomicU64::new(0) }
+        Truth {
+            now: zeros(),
+            floors: zeros(),
+            raised_by: zeros(),
+            notifications: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn now(&self, key: u32) -> u64 {
         self.now[key as usize].load(SeqCst)
     }
 
-    /// The least version that a call beginning now may be given.
+    /// Returns the least version that a call beginning now may be given.
     pub(crate) fn floor(&self, key: u32) -> u64 {
         self.floors[key as usize].load(SeqCst)
     }
@@ -105,19 +110,19 @@ impl Truth {
         (0..KEYS).map(|key| self.floor(key)).collect()
     }
 
-    /// Something will be written to the key; the version as of then.
+    /// Raises the truth of a key that is about to be written; returns the new version.
     pub(crate) fn raise(&self, key: u32) -> u64 {
         self.now[key as usize].fetch_add(1, SeqCst) + 1
     }
 
-    /// It has been written.
+    /// Raises the floor of a key that has been written.
     pub(crate) fn settle(&self, key: u32, version: u64, by: Kind) {
         if self.floors[key as usize].fetch_max(version, SeqCst) < version {
             self.raised_by[key as usize].store(by as u64, SeqCst);
         }
     }
 
-    /// What raised the floor last, about.
+    /// Returns what raised the floor last; approximate, since it is stored after the floor.
     pub(crate) fn raised_by(&self, key: u32) -> Option<Kind> {
         Kind::named(self.raised_by[key as usize].load(SeqCst) as usize)
     }
@@ -140,7 +145,7 @@ pub(crate) struct Shelf {
     pub(crate) expires: bool,
 }
 
-/// Everything that is shared by the workers.
+/// Everything that the workers share.
 pub(crate) struct World {
     pub(crate) shelves: Vec<Shelf>,
     /// The first shelf's cache with a loader.
@@ -170,7 +175,7 @@ impl World {
         let shelves: [Shelf; SHELVES] =
             plans.into_iter().enumerate().map(shelf).collect::<Vec<_>>().try_into().ok().unwrap();
         let loading = loading(&shelves[0], seed);
-        let counters = Cache::builder().coalesce_timeout(patience()).build();
+        let counters = Cache::builder().coalesce_timeout(wait_limit()).build();
         let counted = (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
         World {
             shelves: shelves.into(),
@@ -192,25 +197,25 @@ fn shelf(
     clock: &FakeClock,
 ) -> Shelf {
     let truth = Arc::new(Truth::new());
-    let heard = Arc::clone(&truth);
+    let counted = Arc::clone(&truth);
     let mut builder: CacheBuilder<Key, Value> = Cache::builder()
         .name(name)
         .max_capacity(most)
         .clock(clock.clone())
-        .coalesce_timeout(patience())
+        .coalesce_timeout(wait_limit())
         .record_stats()
         .eviction_listener(move |key: &Key, value: &Value, _| {
-            heard.tells.fetch_add(1, SeqCst);
+            counted.notifications.fetch_add(1, SeqCst);
             crate::faults::expect(key.id == value.key, || {
-                format!("the listener is told of key {} with {}", key.id, value.describe())
+                format!("the listener is notified of key {} with {}", key.id, value.describe())
             });
-            value.tell();
+            value.notify();
         });
     if name == "weight" {
         builder = builder.weigher(|_: &Key, value: &Value| value.weight);
     }
     if expires {
-        // All that time knows. Each has its turn: entries are short-lived, and asked for often.
+        // Every option of time. Each takes effect: entries are short-lived, and asked for often.
         builder = builder
             .time_to_live(TTL)
             .time_to_idle(TTL / 2)
@@ -239,7 +244,7 @@ fn loading(shelf: &Shelf, seed: u64) -> LoadingCache<Key, Value, Failure, Hashin
     })
 }
 
-/// A key: mostly one of the few hot ones.
+/// Draws a key: mostly one of the few hot ones.
 pub(crate) fn draw_key(random: &mut Random) -> u32 {
     if random.below(10) < 7 {
         random.below(HOT) as u32
@@ -248,7 +253,7 @@ pub(crate) fn draw_key(random: &mut Random) -> u32 {
     }
 }
 
-/// A weight: now and then nothing, now and then more than the whole cache.
+/// Draws a weight: now and then zero, now and then more than the whole cache.
 pub(crate) fn draw_weight(random: &mut Random) -> u32 {
     match random.below(64) {
         0 => 1_500,

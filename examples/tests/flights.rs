@@ -1,5 +1,5 @@
-//! The flights example as its user meets it: the same bytes whatever the settings, one clear line for
-//! whatever is wrong, and never half a file.
+//! The flights example as its user sees it: the same bytes for all settings, one clear line for
+//! each mistake, and never half a file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,12 +13,13 @@ use tempfile::TempDir;
 const HEADER: &str = "time_hour,tailnum,origin,dest";
 const GOOD_ROW: &str = "2013-01-01T10:00:00Z,N14228,EWR,IAH";
 
-/// One database for all tests; whichever comes first builds it.
+/// One database for all tests; the test that comes first builds it.
 fn database() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("flights-test.sqlite")
 }
 
-/// The program itself. `cargo test` builds examples, but tells tests nothing about where they are.
+/// Returns the program itself. `cargo test` builds examples, but does not pass their place to
+/// tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
@@ -58,7 +59,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// Runs a command that must fail, and gives its one line on standard error.
+    /// Runs a command that must fail, and returns its one line on standard error.
     fn problem(&self, arguments: &[&str]) -> String {
         one_line(&self.run(arguments))
     }
@@ -84,7 +85,7 @@ fn report(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The numbers of one line of the table, without their commas.
+/// Returns the numbers of one line of the table, without their commas.
 fn numbers(report: &str, line: &str) -> Vec<f64> {
     let found = report.lines().find(|have| have.starts_with(line));
     let found = found.unwrap_or_else(|| panic!("no line {line:?} in:\n{report}"));
@@ -92,7 +93,7 @@ fn numbers(report: &str, line: &str) -> Vec<f64> {
     fields.map(|field| field.replace([',', '%'], "").parse().unwrap()).collect()
 }
 
-/// Enriches in this process and gives the bytes written.
+/// Enriches in this process and returns the bytes written.
 fn enriched(change: impl FnOnce(&mut Options)) -> Vec<u8> {
     let bench = Bench::new();
     let mut options = Options {
@@ -152,7 +153,10 @@ fn output_holds_the_row_and_what_belongs_to_it() {
     report(&bench.run(&["in.csv", "--baseline-rows", "10"]));
     let found = fs::read_to_string(bench.path("out.csv")).unwrap();
     let expected = [
-        ",plane_year,plane_manufacturer,plane_model,plane_seats,temp,wind_speed,precip,visib,night_share",
+        concat!(
+            ",plane_year,plane_manufacturer,plane_model,plane_seats",
+            ",temp,wind_speed,precip,visib,night_share"
+        ),
         ",1999,BOEING,737-824,149,39.02,12.66,0.00,10.00,0.829",
         ",,,,,73.94,5.75,0.21,6.00,",
         ",1999,BOEING,737-824,149,,,,,1.000",
@@ -165,7 +169,7 @@ fn output_holds_the_row_and_what_belongs_to_it() {
 }
 
 #[test]
-fn report_tells_speeds_and_counts() {
+fn report_shows_speeds_and_counts() {
     let bench = Bench::new();
     let report =
         report(&bench.run(&["--limit", "1300", "--baseline-rows", "40", "--threads", "1"]));
@@ -279,7 +283,7 @@ fn output_that_exists_survives_a_problem_and_is_replaced_by_success() {
 fn output_that_cannot_be_written_is_named() {
     let bench = Bench::new();
     let text = bench.problem(&["--limit", "5", "--output", "no/such/folder.csv"]);
-    assert!(text.contains("folder.csv: cannot be written (its folder is not there)"), "{text}");
+    assert!(text.contains("folder.csv: cannot be written (its folder does not exist)"), "{text}");
     let text = bench.problem(&["--limit", "5", "--output", "."]);
     assert!(text.contains("cannot be written"), "{text}");
     bench.file("in.csv", format!("{HEADER}\n{GOOD_ROW}\n"));
@@ -350,7 +354,7 @@ fn database_is_built_once_and_again_when_outdated() {
 }
 
 #[test]
-fn database_of_somebody_else_is_left_alone() {
+fn database_of_another_program_is_not_touched() {
     let bench = Bench::new();
     let letter = bench.file("letter.txt", "Dear Ada,");
     let theirs = bench.path("theirs.sqlite");

@@ -1,4 +1,4 @@
-//! Latencies in buckets: 32 for each power of two, so that a bucket is known to three per cent.
+//! Latencies in buckets: 32 for each power of two, so that a latency is known to three per cent.
 
 const FINE: u32 = 5;
 
@@ -34,7 +34,7 @@ impl Histogram {
         self.max
     }
 
-    /// The latency that this part of all operations does not exceed.
+    /// Returns the latency that this part of all operations does not exceed, to a bucket.
     pub(crate) fn quantile(&self, part: f64) -> u64 {
         let rank = (self.total as f64 * part).ceil() as u64;
         let mut seen = 0;

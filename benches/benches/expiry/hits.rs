@@ -1,15 +1,16 @@
-//! A hit in caches that differ in what they know of time. Nothing expires, is refreshed or is stale while
-//! it is measured: this is what asking costs.
+//! A hit in caches that differ in their options of time. Nothing expires, is refreshed or is stale
+//! while it is measured: the figures are the cost of the check.
 
-use ahash::RandomState;
 use benches::{
     keys::{self, Popularity},
-    lane::Source,
-    subject::{self, Subject, TTL},
+    ours::{Builder, Ours, Variant},
+    peers::{Moka, MokaBuilder, MokaVariant},
+    runner::{self, Source},
+    subject::{Subject, TTL},
     suite::{Case, Suite},
     workload::Plan,
 };
-use cache_core::{Cache, CacheBuilder, Expiry};
+use cache_core::{Cache, Expiry};
 use std::time::{Duration, Instant};
 
 pub(crate) fn groups(suite: &mut Suite, quick: bool) {
@@ -30,39 +31,37 @@ pub(crate) fn groups(suite: &mut Suite, quick: bool) {
     }
 }
 
+/// Twice the room that the entries take, so that nothing is evicted.
 fn present<S: Subject>(entries: u64) -> Box<dyn Source> {
-    let mut subject = S::with_capacity(2 * entries);
-    subject::fill(&mut subject, keys::population(entries));
-    Box::new(subject)
+    runner::filled::<S>(2 * entries, entries)
 }
 
-fn full<S: Subject>(entries: u64) -> Box<dyn Source> {
-    let mut subject = S::with_capacity(entries);
-    subject::fill(&mut subject, keys::population(entries));
-    Box::new(subject)
+/// No room left: each insert evicts.
+fn full<V: Variant>(entries: u64) -> Box<dyn Source> {
+    runner::filled::<Ours<V>>(entries, entries)
 }
 
 fn hit_subjects(entries: u64) -> Vec<Box<dyn Source>> {
     vec![
-        present::<Timeless>(entries),
-        present::<Ttl>(entries),
-        present::<OwnTtl>(entries),
-        present::<Idle>(entries),
-        present::<TtlAndIdle>(entries),
-        present::<ByExpiry>(entries),
-        present::<MokaTimeless>(entries),
-        present::<MokaTtl>(entries),
-        present::<MokaIdle>(entries),
-        present::<MokaExpiry>(entries),
+        present::<Ours<Timeless>>(entries),
+        present::<Ours<Ttl>>(entries),
+        present::<Ours<OwnTtl>>(entries),
+        present::<Ours<Idle>>(entries),
+        present::<Ours<TtlAndIdle>>(entries),
+        present::<Ours<ByExpiry>>(entries),
+        present::<Moka<MokaTimeless>>(entries),
+        present::<Moka<MokaTtl>>(entries),
+        present::<Moka<MokaIdle>>(entries),
+        present::<Moka<MokaExpiry>>(entries),
     ]
 }
 
 fn load_subjects(entries: u64) -> Vec<Box<dyn Source>> {
     vec![
-        present::<LoadTtl>(entries),
-        present::<LoadRefresh>(entries),
-        present::<LoadEarly>(entries),
-        present::<LoadStale>(entries),
+        present::<Ours<LoadTtl>>(entries),
+        present::<Ours<LoadRefresh>>(entries),
+        present::<Ours<LoadEarly>>(entries),
+        present::<Ours<LoadStale>>(entries),
     ]
 }
 
@@ -90,34 +89,28 @@ impl moka::Expiry<u64, u64> for Trivial {
     }
 }
 
-/// A subject that is a cache of ours, built and used in one way.
+/// A variant of our cache: its title, whether the others are compared with it, its options, and the
+/// calls that a get and an insert are.
 macro_rules! ours {
-    ($name:ident, $title:literal, $ours:literal, $build:expr, $get:expr, $insert:expr) => {
-        #[derive(Clone)]
-        struct $name(Cache<u64, u64>);
+    ($name:ident, $title:literal, $ours:literal, $configure:expr, $get:expr, $insert:expr) => {
+        struct $name;
 
-        impl Subject for $name {
+        impl Variant for $name {
             const NAME: &'static str = $title;
             const LACKS: &'static str = "";
             const OURS: bool = $ours;
 
-            fn with_capacity(capacity: u64) -> Self {
-                let build: fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64> = $build;
-                $name(build(Cache::builder().max_capacity(capacity)).build())
+            fn configure(builder: Builder) -> Builder {
+                let configure: fn(Builder) -> Builder = $configure;
+                configure(builder)
             }
             #[inline]
-            fn get(&self, key: u64) -> Option<u64> {
-                $get(&self.0, key)
+            fn get(cache: &Cache<u64, u64>, key: u64) -> Option<u64> {
+                $get(cache, key)
             }
             #[inline]
-            fn insert(&mut self, key: u64, value: u64) {
-                $insert(&self.0, key, value);
-            }
-            fn entries(&self) -> u64 {
-                self.0.entry_count()
-            }
-            fn clear(&mut self) {
-                self.0.invalidate_all();
+            fn insert(cache: &Cache<u64, u64>, key: u64, value: u64) {
+                $insert(cache, key, value);
             }
         }
     };
@@ -139,7 +132,7 @@ fn insert_own(cache: &Cache<u64, u64>, key: u64, value: u64) {
     cache.insert_with_ttl(key, value, TTL);
 }
 
-/// By a load, so that it knows what it took.
+/// By a load, so that the entry has a load time.
 fn load(cache: &Cache<u64, u64>, key: u64, value: u64) {
     cache.get_with(key, || value);
 }
@@ -176,39 +169,18 @@ ours!(
     load
 );
 
-type MokaCache = moka::sync::Cache<u64, u64, RandomState>;
-type MokaBuilder = moka::sync::CacheBuilder<u64, u64, moka::sync::Cache<u64, u64>>;
-
+/// A variant of moka's cache: its title and its options.
 macro_rules! mokas {
-    ($name:ident, $title:literal, $build:expr) => {
-        #[derive(Clone)]
-        struct $name(MokaCache);
+    ($name:ident, $title:literal, $configure:expr) => {
+        struct $name;
 
-        impl Subject for $name {
+        impl MokaVariant for $name {
             const NAME: &'static str = $title;
             const LACKS: &'static str = "";
 
-            fn with_capacity(capacity: u64) -> Self {
-                let build: fn(MokaBuilder) -> MokaBuilder = $build;
-                let builder = build(moka::sync::Cache::builder().max_capacity(capacity));
-                $name(builder.build_with_hasher(RandomState::new()))
-            }
-            #[inline]
-            fn get(&self, key: u64) -> Option<u64> {
-                self.0.get(&key)
-            }
-            #[inline]
-            fn insert(&mut self, key: u64, value: u64) {
-                self.0.insert(key, value);
-            }
-            fn entries(&self) -> u64 {
-                self.0.entry_count()
-            }
-            fn clear(&mut self) {
-                self.0.invalidate_all();
-            }
-            fn settle(&self) {
-                self.0.run_pending_tasks();
+            fn configure(builder: MokaBuilder) -> MokaBuilder {
+                let configure: fn(MokaBuilder) -> MokaBuilder = $configure;
+                configure(builder)
             }
         }
     };

@@ -1,5 +1,5 @@
-//! What time costs: a look-up in caches with and without it, and a million entries that expire in one
-//! instant under traffic. What an idle cache goes on holding is in `memory`.
+//! What time costs: a look-up in caches with and without it, and a million entries that expire in
+//! one instant under traffic. What an idle cache still holds is measured in `memory`.
 //!
 //! * `hit`: gets of present keys, none of which expires meanwhile, beside a cache without time; see
 //!   `hits.rs`.

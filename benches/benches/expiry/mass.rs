@@ -1,9 +1,10 @@
 //! A million entries expire in one instant, under traffic: the latency of single operations.
 //!
-//! Traffic: four gets of any of these keys to one insert of another key that lives on. All operations from
-//! a little before the instant are timed one by one, which adds some 45 ns to each. Each subject has a twin
-//! whose entries do not expire meanwhile, timed for just as long: what the expiry adds is the difference. (But
-//! for the median: gets of what has expired are misses, which are cheaper.) `nothing` does no operation at all: what it shows is the machine, which takes the
+//! Traffic: four gets of any of these keys to one insert of another key that does not expire. All
+//! operations from a little before the instant are timed one by one, which adds some 45 ns to each.
+//! Each subject has a twin whose entries do not expire meanwhile, timed for just as long: what the
+//! expiry adds is the difference. (Not so for the median: gets of expired entries are misses, which
+//! are cheaper.) `nothing` does no operation at all: it shows the machine, which takes the
 //! processor away now and then, whatever runs on it.
 
 use super::histogram::Histogram;
@@ -21,12 +22,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Long enough for any filling; and not much longer than ours takes to free what has expired, so that the
-/// figures are about that.
+/// The phases of a measurement.
 struct Times {
+    /// Until the instant of expiry; longer than any subject takes to be filled.
     until_expiry: Duration,
-    /// From when on operations are timed, before the instant.
+    /// How long before the instant the timing of operations begins.
     before: Duration,
+    /// How long after the instant it ends: not much longer than ours takes to free what has
+    /// expired, so that the figures are about that.
     after: Duration,
 }
 
@@ -37,29 +40,25 @@ trait Traffic: Clone + Send + Sync + 'static {
     fn entries(&self) -> u64;
 }
 
-#[derive(Clone)]
-struct Ours(Cache<u64, u64>);
-
-impl Traffic for Ours {
+impl Traffic for Cache<u64, u64> {
     fn insert(&self, key: u64, expires: Option<Instant>) {
         match expires {
             Some(at) => {
-                self.0.insert_with_ttl(key, key, at.saturating_duration_since(Instant::now()))
+                self.insert_with_ttl(key, key, at.saturating_duration_since(Instant::now()))
             }
-            None => self.0.insert(key, key),
+            None => self.insert(key, key),
         }
     }
     fn get(&self, key: u64) -> bool {
-        self.0.get(&key).is_some()
+        self.get(&key).is_some()
     }
     fn entries(&self) -> u64 {
-        self.0.entry_count()
+        self.entry_count()
     }
 }
 
 /// The value says when it expires.
-#[derive(Clone)]
-struct Moka(moka::sync::Cache<u64, Option<Instant>, RandomState>);
+type MokaByValue = moka::sync::Cache<u64, Option<Instant>, RandomState>;
 
 struct AtInstant;
 
@@ -69,15 +68,15 @@ impl moka::Expiry<u64, Option<Instant>> for AtInstant {
     }
 }
 
-impl Traffic for Moka {
+impl Traffic for MokaByValue {
     fn insert(&self, key: u64, expires: Option<Instant>) {
-        self.0.insert(key, expires);
+        self.insert(key, expires);
     }
     fn get(&self, key: u64) -> bool {
-        self.0.get(&key).is_some()
+        self.get(&key).is_some()
     }
     fn entries(&self) -> u64 {
-        self.0.entry_count()
+        self.entry_count()
     }
 }
 
@@ -97,7 +96,7 @@ impl Traffic for Nothing {
 }
 
 /// One measurement of one subject.
-struct Measured {
+struct Observed {
     histogram: Histogram,
     left: u64,
 }
@@ -120,7 +119,7 @@ pub(crate) fn run(quick: bool, rounds: Option<usize>) -> Value {
     );
     let mut rows = Vec::new();
     for threads in [1, 2] {
-        let mut all: Vec<(String, Vec<Measured>)> = Vec::new();
+        let mut all: Vec<(String, Vec<Observed>)> = Vec::new();
         for _ in 0..rounds {
             for (at, (name, measured)) in round(entries, threads, &times).into_iter().enumerate() {
                 if all.len() <= at {
@@ -134,18 +133,16 @@ pub(crate) fn run(quick: bool, rounds: Option<usize>) -> Value {
     json!({ "mass": rows })
 }
 
-fn round(entries: u64, threads: usize, times: &Times) -> Vec<(&'static str, Measured)> {
-    // With room from the start: what growth costs is another question.
+fn round(entries: u64, threads: usize, times: &Times) -> Vec<(&'static str, Observed)> {
+    // With room from the start: the cost of growth is not measured here.
     let room = 2 * entries as usize;
-    let ours = || Ours(Cache::builder().max_capacity(4 * entries).initial_capacity(room).build());
-    let with_janitor = || {
-        let builder = Cache::builder().max_capacity(4 * entries).initial_capacity(room);
-        Ours(builder.janitor(Duration::from_millis(50)).build())
-    };
+    let builder = || Cache::<u64, u64>::builder().max_capacity(4 * entries).initial_capacity(room);
+    let ours = || builder().build();
+    let with_janitor = || builder().janitor(Duration::from_millis(50)).build();
     let moka = || {
         let builder = moka::sync::Cache::builder();
         let builder = builder.max_capacity(4 * entries).initial_capacity(room);
-        Moka(builder.expire_after(AtInstant).build_with_hasher(RandomState::new()))
+        builder.expire_after(AtInstant).build_with_hasher(RandomState::new())
     };
     vec![
         ("nothing", measure(&Nothing, entries, threads, times, true)),
@@ -163,7 +160,7 @@ fn measure(
     threads: usize,
     times: &Times,
     expires: bool,
-) -> Measured {
+) -> Observed {
     let at = Instant::now() + times.until_expiry;
     for key in 0..entries {
         subject.insert(key, expires.then_some(at));
@@ -180,8 +177,9 @@ fn measure(
     thread::sleep((at + times.after).saturating_duration_since(Instant::now()));
     stop.store(true, Relaxed);
     let mut histogram = Histogram::new();
-    all.into_iter().for_each(|thread| histogram.merge(&thread.join().expect("it does not panic")));
-    Measured { histogram, left: subject.entries() }
+    all.into_iter()
+        .for_each(|thread| histogram.merge(&thread.join().expect("the thread does not panic")));
+    Observed { histogram, left: subject.entries() }
 }
 
 fn traffic(subject: &impl Traffic, entries: u64, number: u64, stop: &AtomicBool) -> Histogram {
@@ -194,7 +192,7 @@ fn traffic(subject: &impl Traffic, entries: u64, number: u64, stop: &AtomicBool)
         let (key, is_insert) = (state % entries, state >> 40 & 0xff < 51);
         let start = Instant::now();
         if is_insert {
-            // Of a tenth of as many other keys.
+            // Other keys, a tenth as many.
             subject.insert(entries + key / 10, None);
         } else {
             black_box(subject.get(key));
@@ -204,11 +202,11 @@ fn traffic(subject: &impl Traffic, entries: u64, number: u64, stop: &AtomicBool)
     histogram
 }
 
-fn row(name: &str, measured: &[Measured]) -> Value {
-    let of = |figure: &dyn Fn(&Measured) -> u64| {
+fn row(name: &str, measured: &[Observed]) -> Value {
+    let of = |figure: &dyn Fn(&Observed) -> u64| {
         median(&measured.iter().map(|one| figure(one) as f64).collect::<Vec<_>>()) as u64
     };
-    let quantile = |part: f64| of(&move |one: &Measured| one.histogram.quantile(part));
+    let quantile = |part: f64| of(&move |one: &Observed| one.histogram.quantile(part));
     let (p50, p99, p999) = (quantile(0.5), quantile(0.99), quantile(0.999));
     let max = of(&|one| one.histogram.max());
     let worst = measured.iter().map(|one| one.histogram.max()).max().unwrap_or(0);

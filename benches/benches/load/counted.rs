@@ -1,7 +1,7 @@
-//! Callers who come together: how often a loader runs for them, and how long they are there.
+//! Callers that arrive together: how often a loader runs for them, and how long they take.
 //!
-//! Not timed in rounds: a loader that sleeps a millisecond takes as long everywhere. The subjects take
-//! turns all the same; what is printed is the median of the times, and the most loads of any turn.
+//! Not timed in rounds: a loader that sleeps a millisecond takes as long everywhere. The subjects
+//! still take turns; the table shows the median of the times, and the most loads of any turn.
 
 use std::sync::Arc;
 use std::sync::Barrier;
@@ -10,8 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use benches::{
+    ours::Ours,
+    peers::{Moka, QuickCache},
     stats::median,
-    subject::{Loads, Moka, Ours, QuickCache, Subject, TTL},
+    subject::{Loads, Subject, TTL},
     suite::Suite,
 };
 use cache_core::{Cache, RandomState};
@@ -23,12 +25,12 @@ const THREADS: usize = 8;
 /// Callers that are tasks.
 const TASKS: usize = 1000;
 
-/// One turn with a key of its own: counts the loads, and answers how long it took.
+/// One turn with a new key: counts the loads, and returns how long it took.
 type Call<'t> = Box<dyn Fn(u64, &AtomicU64) -> Duration + 't>;
-/// Who is asked, and how.
+/// The name of a subject, and how it is called.
 type Turn<'t> = (&'static str, Call<'t>);
 
-/// All three.
+/// Runs all three cases.
 pub(crate) fn run(suite: &mut Suite, quick: bool) {
     let turns = if quick { 2 } else { 51 };
     suite.count("counted/one-key/8t", || {
@@ -49,7 +51,7 @@ pub(crate) fn run(suite: &mut Suite, quick: bool) {
     });
 }
 
-/// Lets the subjects take turns, and prints a line for each.
+/// Lets the subjects take turns, prints a line for each, and returns the same for the JSON file.
 fn table(name: &str, what: &str, turns: u64, subjects: &[Turn<'_>]) -> Value {
     let mut seen: Vec<(Vec<f64>, u64)> = subjects.iter().map(|_| (Vec::new(), 0)).collect();
     for turn in 0..turns {
@@ -68,21 +70,24 @@ fn table(name: &str, what: &str, turns: u64, subjects: &[Turn<'_>]) -> Value {
     json!({ "case": name, "subjects": subjects })
 }
 
-/// From the moment all callers are there to when the last has its answer.
+/// Returns the time from the moment when all callers are ready to when the last has its value.
 fn together(call: impl Fn() + Sync) -> Duration {
-    let meeting = Barrier::new(THREADS);
-    let stretch = || {
-        meeting.wait();
+    let barrier = Barrier::new(THREADS);
+    let interval = || {
+        barrier.wait();
         let start = Instant::now();
         call();
         (start, Instant::now())
     };
-    let stretches: Vec<(Instant, Instant)> = thread::scope(|scope| {
-        let callers: Vec<_> = (0..THREADS).map(|_| scope.spawn(stretch)).collect();
-        callers.into_iter().map(|caller| caller.join().expect("it does not panic")).collect()
+    let intervals: Vec<(Instant, Instant)> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..THREADS).map(|_| scope.spawn(interval)).collect();
+        callers
+            .into_iter()
+            .map(|caller| caller.join().expect("the caller does not panic"))
+            .collect()
     });
-    let start = stretches.iter().map(|stretch| stretch.0).min();
-    let end = stretches.iter().map(|stretch| stretch.1).max();
+    let start = intervals.iter().map(|interval| interval.0).min();
+    let end = intervals.iter().map(|interval| interval.1).max();
     end.zip(start).map_or(Duration::ZERO, |(end, start)| end - start)
 }
 
@@ -123,13 +128,13 @@ fn failing(takes: Duration) -> Vec<Turn<'static>> {
         together(|| assert!(quick.get_or_insert_with(&key, || fail(loads)).is_err()))
     };
     vec![
-        (Ours::NAME, Box::new(own)),
-        (Moka::NAME, Box::new(moka)),
+        (<Ours>::NAME, Box::new(own)),
+        (<Moka>::NAME, Box::new(moka)),
         (QuickCache::NAME, Box::new(quick)),
     ]
 }
 
-/// Starts the tasks and awaits them all.
+/// Starts the tasks and awaits them all; returns how long that took.
 fn all_tasks<F>(runtime: &Runtime, task: impl Fn() -> F) -> Duration
 where
     F: Future<Output = u64> + Send + 'static,
@@ -138,7 +143,7 @@ where
     runtime.block_on(async {
         let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(task())).collect();
         for task in tasks {
-            task.await.expect("it does not panic");
+            task.await.expect("the task does not panic");
         }
     });
     start.elapsed()
@@ -171,10 +176,10 @@ fn tasks(runtime: &Runtime) -> Vec<Turn<'_>> {
             value
         }
     });
-    vec![(Ours::NAME, own), (Moka::NAME, moka), (QuickCache::NAME, quick)]
+    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (QuickCache::NAME, quick)]
 }
 
-/// Tasks outlive the borrow of the counter that a turn is given, so they count in one of their own.
+/// Tasks outlive the borrow of the counter that a turn is given, so they count in another.
 fn counting<'r, F>(runtime: &'r Runtime, task: impl Fn(u64, Arc<AtomicU64>) -> F + 'r) -> Call<'r>
 where
     F: Future<Output = u64> + Send + 'static,

@@ -1,12 +1,12 @@
-//! Loads: the loading call on keys that are there, on keys that are not, by many callers at once, and
-//! of many keys at once.
+//! Loads: the loading call on keys that are present, on keys that are not, by many callers at once,
+//! and of many keys at once.
 //!
 //! * `hit`: `get_with` of present keys, beside a plain `get` of the very same cache (`plain`).
 //! * `miss`: `get_with` of keys never seen, with a loader that does nothing; a full cache, so each
 //!   evicts. `plain` is an `insert` of such keys into a cache of ours.
 //! * `many`: batches of a hundred keys beside a hundred single calls, on two caches of ours.
-//! * `counted`: how often a loader runs for callers who come together, and how long that takes; see
-//!   `counted.rs`.
+//! * `counted`: how often a loader runs for callers that arrive together, and how long that takes;
+//!   see `counted.rs`.
 #![forbid(unsafe_code)]
 
 mod counted;
@@ -15,9 +15,11 @@ mod many;
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::Source,
     loads::{GetWith, Plain},
-    subject::{Loads, Moka, Ours, OursTicking, QuickCache, Subject},
+    ours::{Ours, Ticking},
+    peers::{Moka, QuickCache},
+    runner::{self, Source},
+    subject::Subject,
     suite::{Case, Suite},
     workload::Plan,
 };
@@ -58,36 +60,26 @@ fn misses(capacity: u64, size: &str) -> Vec<Case> {
 
 /// Caches with twice the room that the entries take, so that nothing is evicted.
 fn present(entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
     let mut own = GetWith::<Ours>::with_capacity(2 * entries);
-    own.fill(&keys);
-    let plain = Plain(own.0.clone());
+    own.fill(&keys::population(entries));
+    let plain = own.0.used_as::<Plain>();
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(own), Box::new(plain)];
-    sources.extend(others(2 * entries, &keys));
+    sources.extend(others(2 * entries, entries));
     sources
 }
 
 fn full(capacity: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(capacity);
-    let own = filled(GetWith::<Ours>::with_capacity(capacity), &keys);
-    let plain = filled(Plain::with_capacity(capacity), &keys);
+    let own = runner::filled::<GetWith<Ours>>(capacity, capacity);
+    let plain = runner::filled::<Ours<Plain>>(capacity, capacity);
     let mut sources = vec![own, plain];
-    sources.extend(others(capacity, &keys));
+    sources.extend(others(capacity, capacity));
     sources
 }
 
-fn others(capacity: u64, keys: &[u64]) -> [Box<dyn Source>; 3] {
-    fn other<S: Loads>(capacity: u64, keys: &[u64]) -> Box<dyn Source> {
-        filled(GetWith::<S>::with_capacity(capacity), keys)
-    }
+fn others(capacity: u64, entries: u64) -> [Box<dyn Source>; 3] {
     [
-        other::<OursTicking>(capacity, keys),
-        other::<Moka>(capacity, keys),
-        other::<QuickCache>(capacity, keys),
+        runner::filled::<GetWith<Ours<Ticking>>>(capacity, entries),
+        runner::filled::<GetWith<Moka>>(capacity, entries),
+        runner::filled::<GetWith<QuickCache>>(capacity, entries),
     ]
-}
-
-fn filled(mut source: impl Source + 'static, keys: &[u64]) -> Box<dyn Source> {
-    source.fill(keys);
-    Box::new(source)
 }

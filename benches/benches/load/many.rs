@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use benches::{
     keys::{self, Cursor, Popularity},
-    lane::{self, Label, Lane, Source},
-    subject::TTL,
+    runner::{self, Runner, Source},
+    subject::{Label, TTL},
     suite::{Case, Suite},
     workload::{Plan, Tally, Task},
 };
@@ -14,7 +14,7 @@ use cache_core::Cache;
 
 /// Keys of a batch.
 const BATCH: usize = 100;
-/// Where keys begin that were never seen: beyond those that caches are filled from.
+/// The first rank of keys never seen: beyond those that caches are filled from.
 const UNSEEN: u64 = 1 << 60;
 
 /// Measures both: `many/hit` of present keys, `many/miss` of keys never seen.
@@ -34,21 +34,21 @@ fn both(capacity: u64, entries: u64) -> Vec<Box<dyn Source>> {
         keys::population(entries).into_iter().for_each(|key| cache.insert(key, key));
         cache
     };
-    [true, false].map(|together| Box::new(Way { cache: filled(), together }) as _).into()
+    [true, false].map(|together| Box::new(BatchSource { cache: filled(), together }) as _).into()
 }
 
-/// A cache, and whether it is asked for a batch or for its keys one by one.
-struct Way {
+/// A cache that is asked for batches, or for their keys one by one.
+struct BatchSource {
     cache: Cache<u64, u64>,
     together: bool,
 }
 
-impl Source for Way {
+impl Source for BatchSource {
     fn fill(&mut self, keys: &[u64]) {
         keys.iter().for_each(|&key| self.cache.insert(key, key));
     }
 
-    fn lane(&self, plan: &Plan, threads: usize) -> Box<dyn Lane> {
+    fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner> {
         let label = match self.together {
             true => Label { name: "batch", lacks: "nothing: get_many, get_many_with", ours: true },
             false => Label { name: "single", lacks: "the batch: get, get_with", ours: false },
@@ -64,11 +64,11 @@ impl Source for Way {
             batch: Vec::with_capacity(BATCH),
             owed: 0,
         };
-        lane::of_tasks(label, (0..threads).map(task).collect())
+        runner::of_tasks(label, (0..threads).map(task).collect())
     }
 }
 
-/// Where a batch's keys come from.
+/// The origin of a batch's keys.
 enum Keys {
     Present(Cursor),
     /// Ranks from here on.
@@ -80,7 +80,7 @@ struct Batches {
     together: bool,
     keys: Keys,
     batch: Vec<u64>,
-    /// Keys that were asked for and did not make a whole batch yet.
+    /// Operations that are due but do not make a whole batch yet.
     owed: usize,
 }
 

@@ -1,49 +1,46 @@
 //! The functions: three signatures, each written for every way to cache it.
 //!
-//! All caches hold more entries than there are keys and let them live for an hour. Where a way has no
-//! bound or no time it says so in `LACKS`. Ways that cannot borrow their arguments are handed owned
-//! ones, made from the same borrowed ones by the call that is timed: that is what they cost.
+//! All caches hold more entries than there are keys and let them live for an hour. A way without a
+//! bound or without time says so in `LACKS`. Ways that cannot borrow their arguments receive owned
+//! ones, made from the borrowed ones by the call that is timed: that is what they cost.
 
-use benches::keys;
+use benches::{keys, subject::TTL};
 use cache_core::cached;
 use equivalent::Equivalent;
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::sync::{Arc, LazyLock};
 
-/// One function in one way, or what stands for it.
+/// One function, cached in one way.
 pub(crate) trait Function: Clone + Send + 'static {
-    /// The way.
+    /// The name of the way.
     const NAME: &'static str;
     /// What it does not do that ours does.
     const LACKS: &'static str;
-    /// Whether it is ours.
+    /// `true` if it is ours.
     const OURS: bool = false;
-    /// Whether a hit may allocate more than the value takes.
+    /// `true` if a hit may allocate more than the value takes.
     const ALLOCATES: bool = true;
-    /// What it is called with, and what a look-up needs beside.
-    type Args: Clone + Send + Sync + 'static;
+    /// What a call needs: the arguments of the function, or the key of a look-up.
+    type Arguments: Clone + Send + Sync + 'static;
 
-    /// The arguments of a rank.
-    fn args(rank: u64) -> Self::Args;
-    /// A call; what comes back is used up.
-    fn call(args: &Self::Args) -> u64;
+    /// Makes the arguments of a rank.
+    fn args(rank: u64) -> Self::Arguments;
+    /// Calls it and consumes the value.
+    fn call(args: &Self::Arguments) -> u64;
 }
 
-/// What the functions give.
-pub(crate) trait Value: Clone + Send + Sync + 'static {
-    /// How often a clone of it allocates.
+/// What the functions return.
+pub(crate) trait ReturnValue: Clone + Send + Sync + 'static {
+    /// The number of allocations of a clone.
     const ALLOCATES: usize;
-    /// The signature.
+    /// The name of the signature.
     const NAME: &'static str;
-    /// A value of a text and a number.
+    /// Makes a value of a text and a number.
     fn make(sku: &str, quantity: u64) -> Self;
-    /// Uses it up.
+    /// Consumes it.
     fn digest(self) -> u64;
 }
 
-impl Value for String {
+impl ReturnValue for String {
     const ALLOCATES: usize = 1;
     const NAME: &'static str = "str+u64-to-string";
     fn make(sku: &str, quantity: u64) -> Self {
@@ -54,7 +51,7 @@ impl Value for String {
     }
 }
 
-impl Value for Arc<str> {
+impl ReturnValue for Arc<str> {
     const ALLOCATES: usize = 0;
     const NAME: &'static str = "str+u64-to-arc";
     fn make(sku: &str, quantity: u64) -> Self {
@@ -70,7 +67,6 @@ fn sku(rank: u64) -> String {
     format!("article {:015x}", keys::key(rank) >> 3)
 }
 
-const TTL: Duration = Duration::from_secs(3600);
 const CAPACITY: u64 = 10_000;
 
 /// A text and a number, to look an owned pair up with; what a careful user writes by hand.
@@ -83,11 +79,11 @@ impl Equivalent<(String, u64)> for Pair<'_> {
     }
 }
 
-/// Ways as types, each with its name, what it lacks, whether it is ours, whether a hit may allocate more
-/// than its value, and how it is called.
+/// Ways as types, each with its name, what it lacks, whether it is ours, whether a hit may allocate
+/// more than its value, and how it is called.
 macro_rules! ways {
-    ($args:ty, $make:expr; $($way:ident $name:literal, $lacks:literal, $ours:literal, $allocates:literal,
-      |$arg:ident| $call:expr;)*) => {
+    ($args:ty, $make:expr; $($way:ident $name:literal, $lacks:literal, $ours:literal,
+      $allocates:literal, |$arg:ident| $call:expr;)*) => {
         $(
             #[derive(Clone)]
             pub(crate) struct $way;
@@ -97,7 +93,7 @@ macro_rules! ways {
                 const LACKS: &'static str = $lacks;
                 const OURS: bool = $ours;
                 const ALLOCATES: bool = $allocates;
-                type Args = $args;
+                type Arguments = $args;
 
                 fn args(rank: u64) -> $args {
                     ($make)(rank)
@@ -109,7 +105,7 @@ macro_rules! ways {
             }
         )*
 
-        /// All of them, to be readied and timed.
+        /// All of them, to be prepared and timed.
         pub(crate) const WAYS: &[fn() -> crate::Ready] = &[$(crate::way::<$way>),*];
     };
 }
@@ -117,7 +113,7 @@ macro_rules! ways {
 /// `fn(u64) -> u64`.
 pub(crate) mod number {
     use super::{CAPACITY, Function, LazyLock, TTL, cached, keys};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[cached(ttl = 3600)]
     pub(crate) fn ours(id: u64) -> u64 {
@@ -134,7 +130,7 @@ pub(crate) mod number {
         !id
     }
 
-    #[memoize::memoize(SharedCache, Capacity: 10_000, TimeToLive: Duration::from_secs(3600))]
+    #[memoize::memoize(SharedCache, Capacity: 10_000, TimeToLive: TTL)]
     fn memoized(id: u64) -> u64 {
         !id
     }
@@ -160,20 +156,20 @@ pub(crate) mod number {
     }
 
     ways! { (u64,), |rank| (keys::key(rank),);
-        Ours "macro", "nothing: the call of the function", true, false, |args| ours(args.0);
+        Macro "macro", "nothing: the call of the function", true, false, |args| ours(args.0);
         Get "get", "the call: its key is ready", false, false,
             |args| ours::cache().get(args).unwrap_or_default();
         Sharded "cached", "one load for many callers", false, true, |args| sharded(args.0);
         ByKey "cached-by_key", "hits of many threads at once", false, true, |args| by_key(args.0);
         Memoize "memoize", "hits of many threads at once, one load", false, true,
             |args| memoized(args.0);
-        Moka "moka", "an attribute: written by hand", false, true,
+        MokaByHand "moka", "an attribute: written by hand", false, true,
             |args| MOKA.get_with(args.0, || !args.0);
-        Quick "quick_cache", "an attribute, time to live", false, true,
+        QuickByHand "quick_cache", "an attribute, time to live", false, true,
             |args| QUICK.get_or_insert_with(&args.0, || Ok::<_, std::convert::Infallible>(!args.0))
                 .unwrap_or_default();
-        Dated "quick_cache-ttl", "an attribute, one load: a date beside each value, by hand", false, true,
-            |args| dated(args.0);
+        QuickDated "quick_cache-ttl", "an attribute, one load: a date beside each value, by hand",
+            false, true, |args| dated(args.0);
     }
 }
 
@@ -181,29 +177,29 @@ pub(crate) mod number {
 macro_rules! of_text {
     ($module:ident, $value:ty) => {
         pub(crate) mod $module {
-            use super::{CAPACITY, Function, LazyLock, Pair, TTL, Value, cached, sku};
-            use std::time::{Duration, Instant};
+            use super::{CAPACITY, Function, LazyLock, Pair, ReturnValue, TTL, cached, sku};
+            use std::time::Instant;
 
-            type Kept = $value;
+            type Returned = $value;
 
             #[cached(ttl = 3600)]
             pub(crate) fn ours(sku: &str, quantity: u64) -> $value {
-                Kept::make(sku, quantity)
+                Returned::make(sku, quantity)
             }
 
             #[::cached::macros::concurrent_cached(max_size = 10_000, ttl_secs = 3600)]
             fn sharded(sku: &str, quantity: u64) -> $value {
-                Kept::make(sku, quantity)
+                Returned::make(sku, quantity)
             }
 
             #[::cached::macros::cached(max_size = 10_000, ttl_secs = 3600, sync_writes = "by_key")]
             fn by_key(sku: &str, quantity: u64) -> $value {
-                Kept::make(sku, quantity)
+                Returned::make(sku, quantity)
             }
 
-            #[memoize::memoize(SharedCache, Capacity: 10_000, TimeToLive: Duration::from_secs(3600))]
+            #[memoize::memoize(SharedCache, Capacity: 10_000, TimeToLive: TTL)]
             fn memoized(sku: String, quantity: u64) -> $value {
-                Kept::make(&sku, quantity)
+                Returned::make(&sku, quantity)
             }
 
             static MOKA: LazyLock<moka::sync::Cache<(String, u64), $value>> = LazyLock::new(|| {
@@ -220,7 +216,7 @@ macro_rules! of_text {
                 match DATED.get(&Pair(sku, quantity)) {
                     Some((stored, hit)) if stored.elapsed() < TTL => hit,
                     _ => {
-                        let made = Kept::make(sku, quantity);
+                        let made = Returned::make(sku, quantity);
                         DATED.insert((sku.to_owned(), quantity), (Instant::now(), made.clone()));
                         made
                     }
@@ -230,7 +226,10 @@ macro_rules! of_text {
             fn moka(sku: &str, quantity: u64) -> $value {
                 match MOKA.get(&Pair(sku, quantity)) {
                     Some(hit) => hit,
-                    None => MOKA.get_with((sku.to_owned(), quantity), || Kept::make(sku, quantity)),
+                    None => {
+                        let make = || Returned::make(sku, quantity);
+                        MOKA.get_with((sku.to_owned(), quantity), make)
+                    }
                 }
             }
 
@@ -238,7 +237,7 @@ macro_rules! of_text {
                 match QUICK.get(&Pair(sku, quantity)) {
                     Some(hit) => hit,
                     None => {
-                        let made = Kept::make(sku, quantity);
+                        let made = Returned::make(sku, quantity);
                         QUICK.insert((sku.to_owned(), quantity), made.clone());
                         made
                     }
@@ -246,22 +245,23 @@ macro_rules! of_text {
             }
 
             ways! { (String, u64), |rank| (sku(rank), rank);
-                Ours "macro", "nothing: the call of the function", true, false,
+                Macro "macro", "nothing: the call of the function", true, false,
                     |args| ours(&args.0, args.1).digest();
                 Get "get", "the call: its key is ready", false, false,
-                    |args| ours::cache().get(args).map_or(0, Value::digest);
+                    |args| ours::cache().get(args).map_or(0, ReturnValue::digest);
                 Sharded "cached", "one load for many callers", false, true,
                     |args| sharded(&args.0, args.1).digest();
                 ByKey "cached-by_key", "hits of many threads at once", false, true,
                     |args| by_key(&args.0, args.1).digest();
                 Memoize "memoize", "borrowed arguments, hits of many threads", false, true,
                     |args| memoized(args.0.clone(), args.1).digest();
-                Moka "moka", "an attribute: written by hand", false, true,
+                MokaByHand "moka", "an attribute: written by hand", false, true,
                     |args| moka(&args.0, args.1).digest();
-                Quick "quick_cache", "an attribute, time to live", false, true,
+                QuickByHand "quick_cache", "an attribute, time to live", false, true,
                     |args| quick(&args.0, args.1).digest();
-                Dated "quick_cache-ttl", "an attribute, one load: a date beside each value, by hand",
-                    false, true, |args| dated(&args.0, args.1).digest();
+                QuickDated "quick_cache-ttl",
+                    "an attribute, one load: a date beside each value, by hand", false, true,
+                    |args| dated(&args.0, args.1).digest();
             }
         }
     };

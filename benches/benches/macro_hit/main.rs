@@ -4,13 +4,13 @@
 //!
 //! Three signatures: a number; a text and a number that give a `String`, or an `Arc<str>`. All ways
 //! walk one table of 1000 sets of arguments in the same order. `macro` borrows the arguments out of
-//! the table and calls the function; `get` is what a user without the attribute would write,
+//! the table and calls the function; `get` is what a user would write without the attribute,
 //! `f::cache().get(&key)`, with its key made beforehand. So the ratio of the two is the price of
-//! the function's own part: a view of the arguments, hashed and compared in place of the key.
+//! what the function adds: a view of the arguments, hashed and compared in place of the key.
 //!
-//! Before the rounds each set of arguments is asked for once each way with an allocator that watches.
-//! The program ends with status 1 if a hit of ours allocates more than its value does, or if a body of
-//! ours runs while hits are measured.
+//! Before the rounds each way is called once for each set of arguments while allocations are
+//! counted. The program ends with status 1 if a hit of ours allocates more than its value does, or
+//! if a body of ours runs while hits are measured.
 #![deny(unsafe_code)]
 
 mod functions;
@@ -19,12 +19,12 @@ mod watching;
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    lane::Source,
+    runner::Source,
     subject::Subject,
     suite::{Case, Suite},
     workload::Plan,
 };
-use functions::{Function, Value, number, text_to_arc, text_to_string};
+use functions::{Function, ReturnValue, number, text_to_arc, text_to_string};
 use std::{hint::black_box, process::ExitCode, sync::Arc};
 
 #[global_allocator]
@@ -32,19 +32,19 @@ static ALLOCATOR: watching::Watching = watching::Watching;
 
 const ENTRIES: u64 = 1_000;
 
-/// A function as a subject: its keys go by their rank.
+/// A function as a subject; a key is the rank of its arguments.
 #[derive(Clone)]
-struct Way<F: Function> {
-    args: Arc<[F::Args]>,
+struct FunctionSubject<F: Function> {
+    args: Arc<[F::Arguments]>,
 }
 
-impl<F: Function> Subject for Way<F> {
+impl<F: Function> Subject for FunctionSubject<F> {
     const NAME: &'static str = F::NAME;
     const LACKS: &'static str = F::LACKS;
     const OURS: bool = F::OURS;
 
     fn with_capacity(capacity: u64) -> Self {
-        Way { args: (0..capacity).map(F::args).collect() }
+        FunctionSubject { args: (0..capacity).map(F::args).collect() }
     }
     #[inline]
     fn get(&self, rank: u64) -> Option<u64> {
@@ -57,7 +57,7 @@ impl<F: Function> Subject for Way<F> {
     fn entries(&self) -> u64 {
         self.args.len() as u64
     }
-    /// Nothing of its own to drop, and nobody asks.
+    /// Does nothing: the cache is the function's, and no case here clears.
     fn clear(&mut self) {}
 }
 
@@ -84,40 +84,40 @@ fn main() -> ExitCode {
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A way that is ready to be timed.
+/// A way that is prepared to be timed.
 struct Ready {
     source: Box<dyn Source>,
     name: &'static str,
-    /// By a thousand hits.
+    /// The allocations of a thousand hits.
     allocations: usize,
-    /// Whether more than the value takes is a fault.
+    /// `true` if more allocations than the value takes are a fault.
     strict: bool,
 }
 
-/// Fills the cache of a way, and watches a pass of hits.
+/// Fills the cache of a way, and counts the allocations of a pass of hits.
 fn way<F: Function>() -> Ready {
-    let mut subject = Way::<F>::with_capacity(ENTRIES);
+    let mut subject = FunctionSubject::<F>::with_capacity(ENTRIES);
     if F::NAME != "get" {
         subject.fill_all();
     }
-    let pass = |subject: &Way<F>| {
+    let pass = |subject: &FunctionSubject<F>| {
         for rank in 0..ENTRIES {
             black_box(subject.get(rank));
         }
     };
-    // Once unseen: what is set up for each thread is no part of a hit.
+    // Once uncounted: what is set up for each thread is no part of a hit.
     pass(&subject);
     let allocations = watching::allocations(|| pass(&subject));
     Ready { source: Box::new(subject), name: F::NAME, allocations, strict: !F::ALLOCATES }
 }
 
-impl<F: Function> Way<F> {
+impl<F: Function> FunctionSubject<F> {
     fn fill_all(&mut self) {
         (0..ENTRIES).for_each(|rank| self.insert(rank, 0));
     }
 }
 
-/// One signature: readies all ways, then times them in turns.
+/// Measures one signature: prepares all ways, then times them in turns. Returns the faults found.
 fn measure(
     suite: &mut Suite,
     stream: usize,
@@ -144,8 +144,8 @@ fn measure(
     faults.map(|(name, count, _)| format!("{signature}: {name} allocates {count} times")).collect()
 }
 
-/// A fault if a body ran more often than once for each key.
+/// Returns a fault if a body ran more often than once for each key.
 fn body_ran(signature: &str, loads: u64) -> Option<String> {
-    // None at all where the signature was not asked for.
+    // There are no loads where the filter left the signature out.
     (loads > ENTRIES).then(|| format!("{signature}: {loads} loads for {ENTRIES} keys"))
 }

@@ -1,6 +1,6 @@
-//! The system's allocator, with a look at whether it is used while somebody watches.
+//! The system's allocator, which counts allocations on demand.
 //!
-//! Nobody does while time is taken: a subject that allocates must not pay for being counted.
+//! It does not count while time is taken: a subject that allocates must not pay for being counted.
 #![allow(unsafe_code)]
 
 use std::{
@@ -8,20 +8,21 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
-static WATCHED: AtomicBool = AtomicBool::new(false);
+static COUNTING: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts, if it is watched, and passes on.
+/// Counts, if counting is on, and passes on.
 pub(crate) struct Watching;
 
 fn count() {
-    if WATCHED.load(Relaxed) {
+    if COUNTING.load(Relaxed) {
         COUNT.fetch_add(1, Relaxed);
     }
 }
 
-// SAFETY: every call goes to `System` with the caller's own arguments and its answer comes back
-// unchanged, so the contract is kept if `System` keeps it. The counter neither allocates nor panics.
+// SAFETY: every call goes to `System` with the caller's own arguments and its result comes back
+// unchanged, so the contract is kept if `System` keeps it. The counter neither allocates nor
+// panics.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -41,11 +42,11 @@ unsafe impl GlobalAlloc for Watching {
     }
 }
 
-/// How often `work` allocates. One thread only.
+/// Returns the number of allocations of `work`. For one thread at a time.
 pub(crate) fn allocations(work: impl FnOnce()) -> usize {
     let before = COUNT.load(Relaxed);
-    WATCHED.store(true, Relaxed);
+    COUNTING.store(true, Relaxed);
     work();
-    WATCHED.store(false, Relaxed);
+    COUNTING.store(false, Relaxed);
     COUNT.load(Relaxed) - before
 }

@@ -1,7 +1,7 @@
 //! The system's allocator with two counters: bytes alive, and the most that were alive at once.
 //!
-//! What is counted is what programs asked for, not what the allocator took from the system:
-//! rounding and fragmentation belong to the allocator, and differ from one to the next.
+//! It counts what the program asked for, not what the allocator took from the system: rounding and
+//! fragmentation belong to the allocator, and differ from one to the next.
 #![allow(unsafe_code)]
 
 use std::{
@@ -12,8 +12,8 @@ use std::{
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts and passes on. Relaxed is enough: the counters order nothing, and they are read while
-/// nobody allocates.
+/// Counts and passes on. Relaxed is enough: the counters order nothing, and they are read while no
+/// thread allocates.
 pub(crate) struct Counting;
 
 fn grew(bytes: usize) {
@@ -25,7 +25,7 @@ fn shrank(bytes: usize) {
     LIVE.fetch_sub(bytes, Relaxed);
 }
 
-// SAFETY: every call goes to `System` with the caller's own arguments and its answer comes back
+// SAFETY: every call goes to `System` with the caller's own arguments and its result comes back
 // unchanged, so the contract is kept if `System` keeps it. The counters neither allocate nor
 // panic.
 unsafe impl GlobalAlloc for Counting {
@@ -67,12 +67,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes alive now.
+/// Returns the bytes alive now.
 pub(crate) fn live() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// The most bytes alive at once since the last [`forget_peak`].
+/// Returns the most bytes alive at once since the last [`forget_peak`].
 pub(crate) fn peak() -> usize {
     PEAK.load(Relaxed)
 }

@@ -1,7 +1,7 @@
-//! What a cache takes that holds nothing: bytes asked of the allocator and not given back, when it
-//! has just been made, when a thread has looked for a key, when one entry is in it, and when that
-//! has gone again. The parts are those of the cache just made. Exact, for a machine with so many
-//! cores: shards and lines of threads go by their number.
+//! What an empty cache takes: bytes asked of the allocator and not given back, when it has just
+//! been made, when a thread has looked for a key, when it holds one entry, and when that has been
+//! removed again. The parts are those of the cache just made. Exact, for a machine with so many
+//! cores: the number of shards and of the per-thread cache lines follows from it.
 
 use super::counting;
 use ahash::RandomState;
@@ -43,7 +43,7 @@ pub(crate) fn run() -> Value {
 }
 
 fn ours(name: &str, build: Build) -> Value {
-    // What a process takes once is not the cache's.
+    // What a process allocates once is not the cache's.
     drop(build(Cache::builder()).build());
     let before = counting::live();
     let cache = build(Cache::builder()).build();
@@ -80,7 +80,7 @@ fn quick_cache(capacity: usize) -> Value {
     row(&name, before, get, || cache.insert(1, 1), || cache.clear(), Vec::new)
 }
 
-/// Made by the first call, which leaves an entry.
+/// The cache of a function is made by the first call, which leaves an entry.
 fn function() -> Value {
     let before = counting::live();
     squared(3);
@@ -102,7 +102,7 @@ fn row(
     let held = || counting::live().saturating_sub(before);
     let made = held();
     let made_of = parts();
-    // The list of parts is the benchmark's.
+    // The list of parts is not the cache's, but the benchmark's.
     let before = counting::live() - made;
     let held = || counting::live().saturating_sub(before);
     look();

@@ -1,5 +1,6 @@
-//! What a cache holds when nobody uses it any more: bytes that it has asked the allocator for and not given
-//! back, a while after the last entry has expired, without any call; and after the call that tidies up.
+//! What an idle cache holds: bytes that it has asked the allocator for and not given back, a while
+//! after the last entry has expired, without any call since; and after the call that frees all that
+//! can be freed.
 
 use super::counting;
 use ahash::RandomState;
@@ -7,7 +8,7 @@ use cache_core::Cache;
 use serde_json::{Value, json};
 use std::{thread, time::Duration};
 
-/// Longer than any of them takes to be filled.
+/// Longer than any subject takes to be filled.
 const TTL: Duration = Duration::from_secs(5);
 const PERIOD: Duration = Duration::from_millis(250);
 
@@ -24,8 +25,8 @@ pub(crate) fn run(quick: bool) -> Value {
         false => Scale { entries: 1_000_000, ttl: TTL, period: PERIOD },
     };
     println!(
-        "\nidle: KiB held by a cache of {} entries that have expired, two periods of its janitor later, \
-         without any call since; and after `run_pending_tasks`",
+        "\nidle: KiB held by a cache of {} entries that have expired, two periods of its janitor \
+         later, without any call since; and after `run_pending_tasks`",
         scale.entries
     );
     println!("{:<20}{:>10}{:>10}{:>10}{:>10}", "", "empty", "full", "idle", "tidied");
@@ -66,7 +67,7 @@ fn measure(
     tidy: impl Fn(),
 ) -> Value {
     let held = || counting::live().saturating_sub(before) / 1024;
-    // What the first use by a thread takes is not the entries'.
+    // What the first use by a thread allocates is not the entries'.
     insert(0);
     let empty = held();
     (1..scale.entries).for_each(insert);

@@ -2,11 +2,11 @@
 //!
 //! One subject after the other in one process, each against the bytes alive before it was made:
 //! filled to capacity; churned with twice as many new keys, so that queues, memories of evicted
-//! keys and timers are in use; emptied; dropped. After the drop everything must be back, for
-//! ours: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
+//! keys and timers are in use; emptied; dropped. After the drop of ours everything must be given
+//! back: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
 //!
-//! Then what a cache holds that is empty, see `empty.rs`; and one whose entries have expired
-//! without any call since, see `idle.rs`.
+//! Then what an empty cache holds, see `empty.rs`; and one whose entries have expired without any
+//! call since, see `idle.rs`.
 #![deny(unsafe_code)]
 
 mod counting;
@@ -16,9 +16,10 @@ mod idle;
 use benches::{
     args::Args,
     keys,
-    lane::Label,
+    ours::{Ours, Ticking},
+    peers::{BareMap, Moka, QuickCache},
     report,
-    subject::{self, Subject},
+    subject::{self, Label, Subject},
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -29,18 +30,18 @@ static ALLOCATOR: counting::Counting = counting::Counting;
 /// Key and value.
 const PAYLOAD: f64 = 16.0;
 
-/// What ours may leave behind: names of threads and the like, never entries.
+/// Bytes that ours may leave behind: names of threads and the like, never entries.
 const TOLERATED: i64 = 64 * 1024;
 
 /// The subject after one of its stages.
 struct Stage {
     name: &'static str,
-    /// Alive beyond what was before the subject was made; negative if something older went.
+    /// Bytes alive beyond those before the subject was made; negative if older ones were freed.
     bytes: i64,
     /// The most that was alive during the stage.
     peak: i64,
     entries: u64,
-    /// Where the bytes lie, as far as the subject can tell.
+    /// The bytes of each part, if the subject knows them.
     parts: Vec<(&'static str, u64)>,
 }
 
@@ -101,15 +102,15 @@ fn main() -> ExitCode {
     verdict(&measured)
 }
 
-/// moka comes last: what its process-wide collector still holds after the drop would be freed
-/// while another is measured.
+/// moka comes last: what its process-wide collector still holds after the drop would be freed while
+/// another subject is measured.
 fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
-    wanted::<subject::Ours>(args, capacity, &mut measured);
-    wanted::<subject::OursTicking>(args, capacity, &mut measured);
-    wanted::<subject::QuickCache>(args, capacity, &mut measured);
-    wanted::<subject::BareMap>(args, capacity, &mut measured);
-    wanted::<subject::Moka>(args, capacity, &mut measured);
+    wanted::<Ours>(args, capacity, &mut measured);
+    wanted::<Ours<Ticking>>(args, capacity, &mut measured);
+    wanted::<QuickCache>(args, capacity, &mut measured);
+    wanted::<BareMap>(args, capacity, &mut measured);
+    wanted::<Moka>(args, capacity, &mut measured);
     measured
 }
 
@@ -138,7 +139,7 @@ fn measure<S: Subject>(capacity: u64) -> Measured {
         subject.clear();
         subject::settle_fully(subject);
     }));
-    // The list of stages outlives the subject without being part of it.
+    // The list of stages is not the subject's, but the benchmark's.
     let own = stages.capacity() * size_of::<Stage>();
     stages.iter_mut().for_each(|stage| stage.bytes -= own as i64);
     drop(subject);

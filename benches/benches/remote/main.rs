@@ -1,9 +1,9 @@
 //! How far away a remote cache is: a hit in this process beside a hit in memcached, the same
 //! values of 100 bytes, over loopback TCP and one connection.
 //!
-//! Loopback flatters the remote side: a network would add to it. A remote get is timed by
-//! itself; a local one takes less time than reading the clock, so that one sample there is a run
-//! of gets, divided. The probes take turns in rounds, as in the other benchmarks. The client is
+//! Loopback flatters the remote side: a network would add to it. A remote get is timed as a single
+//! call; a local one takes less time than reading the clock, so one sample there is a run of gets,
+//! divided. The probes take turns in rounds, as in the other benchmarks. The client is
 //! `memcache`'s meta client, and its time is part of the remote figures, as it is in real life.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ use benches::{
     args::Args,
     report,
     stats::{median, median_ratio, quantile},
+    subject::TTL,
 };
 use cache_core::Cache;
 use memcache::exp::Memcache;
@@ -33,9 +34,8 @@ const VALUE_BYTES: usize = 100;
 const BATCH: usize = 100;
 /// Gets in one sample of a local probe.
 const RUN: usize = 256;
-const TTL: Duration = Duration::from_secs(3600);
 
-/// Something to time: one call is one sample. The call through the box costs a nanosecond in a
+/// Something to time: one call is one sample. The call through the box adds a nanosecond to a
 /// sample of at least 256 gets, or of a round trip.
 struct Probe<'a> {
     name: &'static str,
@@ -89,7 +89,7 @@ fn connect(server: &Server) -> Memcache {
         .expect("an address needs no lookup")
 }
 
-/// Bytes that differ from key to key.
+/// Returns bytes that differ from key to key.
 fn value(i: usize) -> Vec<u8> {
     (0..VALUE_BYTES).map(|at| (i + at) as u8).collect()
 }
@@ -98,9 +98,9 @@ fn fill_remote(client: &Memcache, names: &[String]) {
     for (i, name) in names.iter().enumerate() {
         client.set(name, value(i), TTL).expect("memcached refuses a value");
     }
-    let first: Option<Vec<u8>> = client.get(&names[0]).expect("memcached answers");
+    let first: Option<Vec<u8>> = client.get(&names[0]).expect("memcached responds");
     assert_eq!(first, Some(value(0)), "memcached gives back what was set");
-    let batch = client.get_many::<Vec<u8>, _>(&names[..BATCH]).expect("memcached answers");
+    let batch = client.get_many::<Vec<u8>, _>(&names[..BATCH]).expect("memcached responds");
     assert_eq!(batch.len(), BATCH, "a multi-get finds every key");
 }
 
@@ -145,13 +145,13 @@ fn hit<T>(value: Option<T>) -> T {
 
 fn remote_probes<'a>(client: &'a Memcache, names: &'a [String], samples: usize) -> Vec<Probe<'a>> {
     let single = move |i: usize| {
-        let value: Option<Vec<u8>> = client.get(&names[i]).expect("memcached answers");
+        let value: Option<Vec<u8>> = client.get(&names[i]).expect("memcached responds");
         black_box(hit(value));
     };
     let batch = move |i: usize| {
         let from = i % (KEYS - BATCH);
         let found = client.get_many::<Vec<u8>, _>(&names[from..from + BATCH]);
-        assert_eq!(black_box(found.expect("memcached answers")).len(), BATCH);
+        assert_eq!(black_box(found.expect("memcached responds")).len(), BATCH);
     };
     let batches = samples / 10;
     vec![
@@ -171,7 +171,7 @@ impl<'a> Probe<'a> {
         Probe { name, remote, samples, keys, sample, all: Vec::new(), rounds: Vec::new() }
     }
 
-    /// A run of single gets; inlined into the loop, since `get` is a type of its own.
+    /// A run of single gets; `get` is inlined into the loop, since each closure is its own type.
     fn local(name: &'static str, get: impl Fn(usize) + 'a) -> Probe<'a> {
         let run = move |from: usize| (0..RUN).for_each(|step| get((from + step) % KEYS));
         Probe::new(name, false, 100, RUN, Box::new(run))
@@ -181,7 +181,7 @@ impl<'a> Probe<'a> {
         let mut times = Vec::with_capacity(self.samples);
         (self.sample)(0);
         for i in 0..self.samples {
-            // A step without a common divisor with the number of keys: all of them in turn.
+            // The step has no common divisor with the number of keys, so all of them have a turn.
             let from = i * 7919 % KEYS;
             let start = Instant::now();
             (self.sample)(from);

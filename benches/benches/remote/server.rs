@@ -1,5 +1,5 @@
-//! A memcached of our own for as long as the benchmark runs: on 127.0.0.1 only, on a port that
-//! was free a moment ago, ended when its handle goes, also by a panic.
+//! A memcached for the duration of the benchmark: on 127.0.0.1 only, on a port that was free a
+//! moment ago, ended when its handle is dropped, also by a panic.
 
 use std::{
     io,
@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often to try another port when somebody else takes the one that was free.
+/// How many ports to try, as another program may take the one that was free.
 const TRIES: usize = 5;
 
-/// How long a server may take to accept connections, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to accept connections, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A running memcached.
 pub(crate) struct Server {
@@ -35,7 +35,7 @@ impl Server {
         Err(last)
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -43,7 +43,7 @@ impl Server {
     fn spawn(port: u16) -> io::Result<Server> {
         let child = Command::new("memcached")
             .args(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"])
-            // Started by root it wants to be told whom to run as; by others it ignores this.
+            // Started by root, it needs a user to run as; otherwise it ignores this.
             .args(["-u", "nobody", "-m", "64", "-t", "1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -51,11 +51,11 @@ impl Server {
         Ok(Server { child, address: (Ipv4Addr::LOCALHOST, port).into() })
     }
 
-    /// A connection alone would not do: if the port went to another program, ours has ended.
+    /// A connection is not proof enough: if another program has the port, ours has ended.
     fn wait_until_up(&mut self) -> io::Result<()> {
         let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            let up = TcpStream::connect_timeout(&self.address, PATIENCE).is_ok();
+        while start.elapsed() < START_LIMIT {
+            let up = TcpStream::connect_timeout(&self.address, START_LIMIT).is_ok();
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!("memcached ended early: {status}")));
             }
@@ -70,7 +70,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both calls fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

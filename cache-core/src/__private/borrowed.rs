@@ -1,6 +1,5 @@
 //! Arguments that the attribute takes for an `Option` or a `Cow` of something borrowed, by the last
-//! word of their type. A type of the user's that is only called so is one error, told by these
-//! traits.
+//! word of their type. A type of the user that merely has this name is one error, by these traits.
 
 use std::borrow::Cow;
 
@@ -15,7 +14,7 @@ pub trait OptionPart {
     /// What is borrowed.
     type Value;
 
-    /// The value, if there is one.
+    /// Returns the value, if there is one.
     fn value(&self) -> Option<&Self::Value>;
 }
 
@@ -39,7 +38,7 @@ pub trait CowPart {
     /// What is borrowed.
     type Target: ?Sized;
 
-    /// A reference to it.
+    /// Returns a reference to it.
     fn target(&self) -> &Self::Target;
 }
 

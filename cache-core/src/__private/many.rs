@@ -1,17 +1,19 @@
 //! A function over many keys at once: `many = ids`.
 //!
-//! Each element of the argument is a key of its own, with the other parts. The elements are looked up one by
-//! one, the body is given those that are missing, and what it returns, pairs of elements and values, is
-//! taken apart and put together again with what was there. What a batch of loads does is in `batch.rs`.
+//! Each element of the argument, with the other parts, is a key. The elements are looked up one by
+//! one, the body is called with those that are missing, and the pairs of elements and values that
+//! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
-use super::bounds::{Fits, Hasher, Impossible, Never};
-use super::keep::Keep;
+use super::bounds::{HashBuilder, Key};
+use super::diagnostics::{Fits, Impossible, Never};
+use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
-use crate::flight::wait::Caller;
-use crate::load::batch::{Answers, Batch, numbered, numbers};
-use crate::load::refresh::Looked;
+use crate::load::answers::{Answers, numbered, numbers};
+use crate::load::batch::Batch;
+use crate::load::lookup::Lookup;
+use crate::util::hash::Hashed;
 use std::future::Future;
 use std::hash::Hash;
 
@@ -19,14 +21,15 @@ use std::hash::Hash;
 #[diagnostic::on_unimplemented(
     message = "a function over many keys cannot return `{Self}`",
     label = "no collection of pairs of `{I}` and a value",
-    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with their \
-            values, those that have one"
+    note = "return a `HashMap`, a `BTreeMap`, or a `Vec` of pairs: elements of the argument with \
+            their values, those that have one"
 )]
 pub trait Pairs<I, V, Way>: Sized {
-    /// What is done with it.
-    type As: Pairing<Self, I, V>;
+    /// How it is taken apart and put together. Without a bound, for only this trait is to be
+    /// reported: its [`Pairing`] is demanded where it is used.
+    type As;
 
-    /// What is done with it.
+    /// Returns it.
     #[must_use]
     fn pairing() -> Self::As;
 }
@@ -53,23 +56,23 @@ impl<I, V, C: Impossible> Pairs<I, V, Never> for C {
 
 /// How a collection of pairs is taken apart and put together.
 pub trait Pairing<C, I, V> {
-    /// The elements, to ask for them.
+    /// Returns clones of the elements, for the body.
     fn asked(&self, ids: &[&I]) -> Vec<I>;
 
-    /// The pairs, one by one.
+    /// Takes a collection apart.
     fn apart(&self, pairs: C) -> Vec<(I, V)>;
 
-    /// For each pair, the number of its element among those that were asked for.
+    /// Returns for each pair the index of its element among those that the body was called with.
     fn numbers(&self, asked: &[&I], pairs: &[(I, V)]) -> Vec<Option<usize>>;
 
-    /// The collection again.
+    /// Puts a collection together again.
     fn together(&self, pairs: Vec<(I, V)>) -> C;
 
-    /// The collection of those elements that have a value.
+    /// Makes a collection of those elements that have a value.
     fn found(&self, ids: &[I], values: Vec<Option<V>>) -> C;
 }
 
-/// The way all collections go.
+/// The pairing of all collections.
 #[derive(Clone, Copy, Debug)]
 pub struct Collected;
 
@@ -96,45 +99,27 @@ where
     }
 }
 
-impl<C, I, V> Pairing<C, I, V> for Never {
-    fn asked(&self, _: &[&I]) -> Vec<I> {
-        match *self {}
-    }
-    fn apart(&self, _: C) -> Vec<(I, V)> {
-        match *self {}
-    }
-    fn numbers(&self, _: &[&I], _: &[(I, V)]) -> Vec<Option<usize>> {
-        match *self {}
-    }
-    fn together(&self, _: Vec<(I, V)>) -> C {
-        match *self {}
-    }
-    fn found(&self, _: &[I], _: Vec<Option<V>>) -> C {
-        match *self {}
-    }
-}
-
-/// What a look-up of many keys has found; nothing if the call is to pass the cache.
-pub struct Many<O: Owned, V>(Option<Found<O::Key, V>>);
+/// What a look-up of many keys has found. `None` for a call that bypasses the cache.
+pub struct BatchLookup<O: Owned, V>(Option<Found<O::Key, V>>);
 
 struct Found<K, V> {
-    /// For each element, in their order.
+    /// For each element, in their order, the value that was found.
     values: Vec<Option<V>>,
-    /// Those that are missing: their places, their keys, and what was seen of them.
+    /// Of the missing elements: their indices, their keys, and what the look-up saw of them.
     missing: Vec<usize>,
     keys: Vec<K>,
-    looked: Vec<Looked<V>>,
+    looked_up: Vec<Lookup<V>>,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Many<O, V> {
+impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Many").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
+        f.debug_struct("BatchLookup").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
-    /// Looks up each key. Owned keys are made of those that are missing, and of no others.
-    pub(super) fn look<P, S: Hasher>(
+impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
+    /// Looks up each key. Only for missing elements an owned key is made.
+    pub(super) fn look<P, S: HashBuilder>(
         cache: &Cache<P::Key, V, S>,
         views: impl Iterator<Item = View<P>>,
     ) -> Self
@@ -145,14 +130,14 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
             return Self::bypassed();
         }
         let values = Vec::with_capacity(views.size_hint().0);
-        let mut found = Found { values, missing: vec![], keys: vec![], looked: vec![] };
+        let mut found = Found { values, missing: vec![], keys: vec![], looked_up: vec![] };
         for (place, view) in views.enumerate() {
-            let value = match cache.look_to_load(&view, cache.hash(&view)) {
-                Looked::Served(value, _) => Some(value),
-                looked => {
+            let value = match cache.lookup_to_load(&view, cache.hash(&view)) {
+                Lookup::Hit(value, _) => Some(value),
+                looked_up => {
                     found.missing.push(place);
                     found.keys.push(view.0.to_key());
-                    found.looked.push(looked);
+                    found.looked_up.push(looked_up);
                     None
                 }
             };
@@ -161,76 +146,162 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Many<O, V> {
         Self(Some(found))
     }
 
-    /// A call that has been told to look nowhere.
+    /// A call that bypasses the cache.
     pub(super) const fn bypassed() -> Self {
         Self(None)
     }
 
     /// Loads what is missing. `body` is given elements, not keys.
-    pub(super) async fn load<I, C, R, S, H, F>(
+    pub(super) fn load<I, C, R, S, H>(
         self,
         cache: &Cache<O::Key, V, S>,
-        caller: Caller,
+        ids: &[I],
+        mut body: impl FnMut(Vec<I>) -> R,
+        (keep, pairing): (H, impl Pairing<C, I, V>),
+    ) -> R
+    where
+        S: HashBuilder,
+        H: ReturnKind<R, C>,
+    {
+        let Some(found) = self.0 else { return body(pairing.asked(&all(ids))) };
+        let Found { mut values, missing, keys, looked_up } = found;
+        let loader = |places: Vec<usize>| {
+            let asked = elements(ids, &missing, places);
+            let returned = H::into_result(body(pairing.asked(&asked)))?;
+            Ok(answered(&pairing, &asked, returned))
+        };
+        let loaded = batch(cache, &keys, looked_up).load(loader, &keep.sharing());
+        H::from_result(loaded.map(|loaded| {
+            fill(&mut values, &missing, loaded);
+            pairing.found(ids, values)
+        }))
+    }
+
+    /// As [`load`](Self::load), with futures.
+    pub(super) async fn load_async<I, C, R, S, H, F>(
+        self,
+        cache: &Cache<O::Key, V, S>,
         ids: &[I],
         mut body: impl FnMut(Vec<I>) -> F,
         (keep, pairing): (H, impl Pairing<C, I, V>),
     ) -> R
     where
-        S: Hasher,
-        H: Keep<R, C>,
+        S: HashBuilder,
+        H: ReturnKind<R, C>,
         F: Future<Output = R>,
     {
-        let Some(Found { mut values, missing, keys, looked }) = self.0 else {
-            return body(pairing.asked(&ids.iter().collect::<Vec<_>>())).await;
-        };
+        let Some(found) = self.0 else { return body(pairing.asked(&all(ids))).await };
+        let Found { mut values, missing, keys, looked_up } = found;
         let loader = |places: Vec<usize>| {
-            let asked: Vec<&I> = places.into_iter().map(|place| &ids[missing[place]]).collect();
+            let asked = elements(ids, &missing, places);
             let (loading, pairing) = (body(pairing.asked(&asked)), &pairing);
-            async move {
-                let pairs = pairing.apart(H::split(loading.await)?);
-                let asked = numbered(pairing.numbers(&asked, &pairs), pairs);
-                Ok(Answers { asked, others: Vec::new() })
-            }
+            async move { Ok(answered(pairing, &asked, H::into_result(loading.await)?)) }
         };
-        let hasher = cache.hasher().clone();
-        let batch = Batch::new(&keys, looked.into_iter(), hasher, |key| cache.hash(key));
-        match batch.load(cache.store(), caller, loader, keep.sharing()).await {
-            Ok(loaded) => {
-                missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
-            }
-            Err(left) => return H::join(Err(left)),
-        }
-        H::join(Ok(pairing.found(ids, values)))
+        let loaded = batch(cache, &keys, looked_up).load_async(loader, &keep.sharing()).await;
+        H::from_result(loaded.map(|loaded| {
+            fill(&mut values, &missing, loaded);
+            pairing.found(ids, values)
+        }))
     }
 }
 
+fn all<I>(ids: &[I]) -> Vec<&I> {
+    ids.iter().collect()
+}
+
+/// The elements at these places of those that are missing.
+fn elements<'i, I>(ids: &'i [I], missing: &[usize], places: Vec<usize>) -> Vec<&'i I> {
+    places.into_iter().map(|place| &ids[missing[place]]).collect()
+}
+
+/// What a body has returned, with the numbers of the elements.
+fn answered<C, I, K, V>(
+    pairing: &impl Pairing<C, I, V>,
+    asked: &[&I],
+    returned: C,
+) -> Answers<K, V> {
+    let pairs = pairing.apart(returned);
+    let asked = numbered(pairing.numbers(asked, &pairs), pairs);
+    Answers { asked, others: Vec::new() }
+}
+
+fn batch<'c, K, V, S>(
+    cache: &'c Cache<K, V, S>,
+    keys: &[K],
+    looked_up: Vec<Lookup<V>>,
+) -> Batch<'c, K, V>
+where
+    K: Key,
+    V: Clone + Send + Sync + 'static,
+    S: HashBuilder,
+{
+    let hasher = cache.hasher().clone();
+    Batch::new(cache.store(), keys, looked_up.into_iter(), hasher, |key| cache.hash(key))
+}
+
+/// Puts what was loaded into the places of what was missing.
+fn fill<V>(values: &mut [Option<V>], missing: &[usize], loaded: Vec<Option<V>>) {
+    missing.iter().zip(loaded).for_each(|(&place, value)| values[place] = value);
+}
+
 /// Runs a body for all elements, and keeps what it returns.
-pub(super) async fn refresh<O: Owned, V, I, C, R, S, H>(
+pub(super) fn refresh<O: Owned, V, I, C, R, S, H>(
     cache: &Cache<O::Key, V, S>,
-    caller: Caller,
+    (ids, keys): (&[I], Vec<OwnKey<O>>),
+    body: impl FnOnce() -> R,
+    (_, pairing): (H, impl Pairing<C, I, V>),
+) -> R
+where
+    V: Clone + Send + Sync + 'static,
+    S: HashBuilder,
+    H: ReturnKind<R, C>,
+{
+    let loader = || kept_of::<I, C, R, V, H>(&pairing, ids, body());
+    cache.store().reload_many(hashed(cache, keys), loader)
+}
+
+/// As [`refresh`], with a future.
+pub(super) async fn refresh_async<O: Owned, V, I, C, R, S, H>(
+    cache: &Cache<O::Key, V, S>,
     (ids, keys): (&[I], Vec<OwnKey<O>>),
     body: impl Future<Output = R>,
     (_, pairing): (H, impl Pairing<C, I, V>),
 ) -> R
 where
     V: Clone + Send + Sync + 'static,
-    S: Hasher,
-    H: Keep<R, C>,
+    S: HashBuilder,
+    H: ReturnKind<R, C>,
 {
-    let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
-    let loader = async {
-        match H::split(body.await) {
-            Ok(pairs) => {
-                let pairs = pairing.apart(pairs);
-                let numbers = pairing.numbers(&ids.iter().collect::<Vec<_>>(), &pairs);
-                let numbered = numbers.into_iter().zip(&pairs);
-                let kept =
-                    numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
-                let kept = kept.collect();
-                (H::join(Ok(pairing.together(pairs))), kept)
-            }
-            Err(left) => (H::join(Err(left)), Vec::new()),
+    let loader = async { kept_of::<I, C, R, V, H>(&pairing, ids, body.await) };
+    cache.store().reload_many_async(hashed(cache, keys), loader).await
+}
+
+fn hashed<O: Owned, V, S: HashBuilder>(
+    cache: &Cache<O::Key, V, S>,
+    keys: Vec<OwnKey<O>>,
+) -> Vec<Hashed<O::Key>>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect()
+}
+
+/// What a body has returned, as it was, and the values to keep of it with the numbers of their
+/// elements.
+fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
+    pairing: &impl Pairing<C, I, V>,
+    ids: &[I],
+    returned: R,
+) -> (R, Vec<(usize, V)>) {
+    match H::into_result(returned) {
+        Ok(pairs) => {
+            let pairs = pairing.apart(pairs);
+            let numbers = pairing.numbers(&all(ids), &pairs);
+            let numbered = numbers.into_iter().zip(&pairs);
+            let kept = numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
+            let kept = kept.collect();
+            (H::from_result(Ok(pairing.together(pairs))), kept)
         }
-    };
-    cache.store().reload_many(caller, keys, loader).await
+        Err(left) => (H::from_result(Err(left)), Vec::new()),
+    }
 }

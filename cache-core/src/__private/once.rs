@@ -1,10 +1,10 @@
-//! A cell that is set once, by code of the user's.
+//! A cell that is set once, by code of the user.
 //!
-//! As `OnceLock`, on which it is built, but that the process may be forked meanwhile: in the child
-//! the thread that was setting the cell is not there, and a `OnceLock` would wait for it for ever.
-//! So the value is made outside of the lock, by one thread at a time, which says so on a list; a
-//! child takes the other threads' entries off it. Reading a cell that is set is what it is with a
-//! `OnceLock`.
+//! As `OnceLock`, on which it is built, except that the process may be forked meanwhile: the thread
+//! that was setting the cell does not exist in the child, where a `OnceLock` would wait for it for
+//! ever. So the value is made outside of the lock, by one thread at a time, which registers itself
+//! in a list; a child removes the entries of other threads. Reading a set cell costs what it costs
+//! with a `OnceLock`.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ use crate::util::fork::{self, Global};
 use crate::util::sync::process::Condvar;
 use crate::util::thread_slot;
 
-/// See the module's head.
+/// A cell that is set once, and that survives a fork.
 #[derive(Debug)]
 pub(super) struct Once<T>(OnceLock<T>);
 
@@ -26,18 +26,19 @@ impl<T> Once<T> {
         self.0.get()
     }
 
-    /// Sets the cell to a value that takes no code of the user's to make.
+    /// Returns the value, set first if need be. `value` must not run code of the user.
     pub(super) fn get_or_init(&self, value: impl FnOnce() -> T) -> &T {
-        // Until it is set the process does not fork.
+        // The process does not fork before the cell is set.
         let _gate = fork::gate();
         self.0.get_or_init(value)
     }
 
-    /// What is in the cell. If there is nothing yet, one of the threads that come makes it, and the
-    /// next if that panics.
+    /// Returns the value. If the cell is not set, one of the calling threads makes the value, and
+    /// if it panics the next one.
     ///
     /// # Panics
-    /// If it is called from inside `make`.
+    ///
+    /// If `make` calls it for the same cell.
     #[inline]
     pub(super) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
         match self.0.get() {
@@ -63,7 +64,7 @@ static MAKING: Global<Vec<(usize, usize)>> = Global::new(
     |making| making.retain(|(_, thread)| *thread == thread_slot::identity()),
     || (),
 );
-/// One has come off the list.
+/// Notified when an entry is removed.
 static MADE: Condvar = Condvar::new();
 
 /// The right to make the value of a cell.
@@ -72,7 +73,7 @@ struct Turn {
 }
 
 impl Turn {
-    /// Waits until nobody else makes it.
+    /// Waits until no other thread makes the value.
     fn take(cell: usize) -> Turn {
         let own = thread_slot::identity();
         let mut making = MAKING.lock();
@@ -104,7 +105,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn of_threads_that_come_at_once_one_makes_the_value() {
+    fn of_concurrent_threads_one_makes_the_value() {
         let (cells, made) = ([const { Once::new() }; 50], AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..4 {

@@ -7,10 +7,10 @@ use crate::api::cache::Cache;
 use crate::types::expiry::Negative;
 use std::time::Duration;
 
-/// How many entries the cache of a function keeps unless it says otherwise.
+/// The default capacity of the cache of a function.
 pub const DEFAULT_CAPACITY: u64 = 10_000;
 
-/// Says the options of a cache.
+/// Sets the options of a cache.
 pub type Set<K, V> = fn(Settings<K, V>) -> Settings<K, V>;
 
 /// The cache of one function, before it is built.
@@ -34,8 +34,8 @@ where
 
     /// # Panics
     ///
-    /// When the settings are no possible cache, with the text of the `BuildError` and the name of
-    /// the function.
+    /// If the settings contradict each other, with the text of the `BuildError` and the name of the
+    /// function.
     pub(super) fn build(self) -> Cache<K, V> {
         let cache = match self.builder.try_build() {
             Ok(cache) => cache,
@@ -126,8 +126,8 @@ impl<K, V: 'static> Settings<K, V> {
 
     /// `cache_if = |value| ..`
     ///
-    /// A value that is not to be kept has no time to live: it is given to all who wait for it, takes
-    /// the place of an older one, and is not stored.
+    /// A value that is not to be cached has a time to live of zero: all waiting callers receive it,
+    /// it takes the place of an older one, and it is not stored.
     #[must_use]
     pub fn cache_if(self, keep: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
         let ttl = move |value: &V| (!keep(value)).then_some(Duration::ZERO);

@@ -2,12 +2,13 @@
 //!
 //! The cache of a function keeps tuples of owned values, `(String, u64)`. A call has `&str` and
 //! `u64`. A [`View`] holds references to the arguments in a tuple of the same shape,
-//! `(&str, &u64)`. It must hash like the owned tuple, and does without any code for it: a
+//! `(&str, &u64)`. It must hash like the owned tuple, and does so without any code for it: a
 //! reference hashes like what it points to, a tuple hashes part by part, an `Option` hashes its
-//! discriminant and then its part, and `Borrow`, on which `ToOwned` stands, promises that owned
+//! discriminant and then its part, and `Borrow`, on which `ToOwned` is built, promises that owned
 //! and borrowed forms hash alike. The shapes nest, so `Option<(&str, u64)>` works as well.
 
-use super::bounds::{Key, Never};
+use super::bounds::Key;
+use super::diagnostics::Never;
 use equivalent::Equivalent;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -15,16 +16,16 @@ use std::marker::PhantomData;
 
 /// One borrowed part of a key, or a tuple or `Option` of such parts.
 pub trait Part: Hash {
-    /// The owned form, as it lies in the cache.
+    /// The owned form, as it is stored in the cache.
     type Key: Key;
 
-    /// What stands for the type of the owned form.
+    /// A stand-in for the type of the owned form.
     type Owned: Owned<Key = Self::Key>;
 
-    /// Whether the owned form says the same.
+    /// Returns `true` if the owned form is equal.
     fn is(&self, key: &Self::Key) -> bool;
 
-    /// The owned form; here, and only here, an argument is cloned.
+    /// Returns the owned form; only here an argument is cloned.
     fn to_key(&self) -> Self::Key;
 }
 
@@ -65,7 +66,7 @@ impl<P: Part> Part for Option<P> {
     }
 }
 
-/// Tuples, from none to twelve parts: as far as the standard library hashes tuples.
+/// Tuples of up to twelve parts: the standard library hashes no longer ones.
 macro_rules! tuple {
     ($($part:ident $index:tt),*) => {
         impl<$($part: Part),*> Part for ($($part,)*) {
@@ -104,9 +105,9 @@ tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
 tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
 tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
 
-/// A tuple of parts with which to look up; it lives on the stack for one call.
+/// A tuple of parts to look up; it lives on the stack for one call.
 ///
-/// A type of its own because a plain tuple may not implement [`Equivalent`] for another one.
+/// A new type, because [`Equivalent`] cannot be implemented here for a plain tuple.
 #[derive(Debug)]
 pub struct View<P>(pub P);
 
@@ -124,16 +125,15 @@ impl<P: Part> Equivalent<P::Key> for View<P> {
     }
 }
 
-/// Stands for the type of an owned key, as the type of a view does.
+/// A stand-in for the type of an owned key.
 ///
-/// Where a part of a key is wrong the compiler does not know this type, and so does not go on to say what
-/// is wrong with the key.
+/// If a part of a key is wrong rustc does not know this type, and so reports nothing about the key.
 pub trait Owned {
     /// The type of the key.
     type Key: Key;
 }
 
-/// Stands for a part of a key.
+/// A stand-in for the type of one part of a key.
 #[derive(Debug)]
 pub struct Leaf<K>(PhantomData<fn() -> K>);
 
@@ -141,7 +141,7 @@ impl<K: Key> Owned for Leaf<K> {
     type Key = K;
 }
 
-/// Were a leaf the only thing that there is, the compiler would take it for granted.
+/// With `Leaf` as the only implementor, rustc would infer it and report follow-up errors.
 impl Owned for Never {
     type Key = ();
 }
@@ -159,12 +159,12 @@ impl<O: Owned> std::fmt::Debug for OwnKey<O> {
     }
 }
 
-/// The owned key of a call.
+/// Returns the owned key of a call.
 pub fn key_of<P: Part>(view: View<P>) -> OwnKey<P::Owned> {
     OwnKey(view.0.to_key())
 }
 
-/// The owned keys of a call for many.
+/// Returns the owned keys of a call for many.
 pub fn keys_of<P: Part>(views: impl Iterator<Item = View<P>>) -> Vec<OwnKey<P::Owned>> {
     views.map(key_of).collect()
 }

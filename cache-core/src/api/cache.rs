@@ -2,6 +2,7 @@
 //! their own.
 
 mod background_refresh;
+pub(crate) mod fetch;
 mod forked;
 mod loads;
 mod loads_async;
@@ -14,7 +15,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::load::refresh::Looked;
+use crate::load::lookup::Lookup;
 use crate::store::janitor::{self, Registration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
@@ -141,19 +142,18 @@ where
         Hashed { hash: self.hash(&key), key }
     }
 
-    /// Looks a key up and lets `see` look at the value, if it is there. Counts a use and a hit or
-    /// miss.
+    /// Looks a key up and returns what `f` makes of its value. Counts a use, and a hit or miss.
     #[inline]
-    pub(crate) fn look<Q, R>(&self, key: &Q, hash: KeyHash, f: impl FnOnce(&V) -> R) -> Option<R>
+    pub(crate) fn lookup<Q, R>(&self, key: &Q, hash: KeyHash, f: impl FnOnce(&V) -> R) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.look_pinned(&self.store().table.pin(), key, hash, f)
+        self.lookup_pinned(&self.store().table.pin(), key, hash, f)
     }
 
-    /// As `look`, by a thread that is pinned.
+    /// As `lookup`, by a thread that is pinned.
     #[inline]
-    fn look_pinned<Q, R>(
+    fn lookup_pinned<Q, R>(
         &self,
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
@@ -164,7 +164,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let store = self.store();
-        let found = store.find_to_use(guard, hash, move |other| key.equivalent(other));
+        let found = store.find_live(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
             if store.config.record_stats {
                 guard.counters().hits.add(1);
@@ -179,19 +179,19 @@ where
         }
     }
 
-    /// As `look`, for a call that may load.
+    /// As `lookup`, for a call that may load.
     #[inline]
-    pub(crate) fn look_to_load<Q>(&self, key: &Q, hash: KeyHash) -> Looked<V>
+    pub(crate) fn lookup_to_load<Q>(&self, key: &Q, hash: KeyHash) -> Lookup<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (store, guard) = (self.store(), self.store().table.pin());
         if store.serves_old_values {
-            return store.look_closely(&guard, hash, move |other| key.equivalent(other));
+            return store.find_or_claim(&guard, hash, move |other| key.equivalent(other));
         }
-        match self.look_pinned(&guard, key, hash, V::clone) {
-            Some(value) => Looked::Served(value, Status::Hit),
-            None => Looked::Missing,
+        match self.lookup_pinned(&guard, key, hash, V::clone) {
+            Some(value) => Lookup::Hit(value, Status::Hit),
+            None => Lookup::Miss,
         }
     }
 
@@ -211,7 +211,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.look(key, self.hash(key), V::clone)
+        self.lookup(key, self.hash(key), V::clone)
     }
 
     /// Shows the key's value to `see` without cloning it. Counts as a use, like
@@ -231,7 +231,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.look(key, self.hash(key), f)
+        self.lookup(key, self.hash(key), f)
     }
 
     /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the
@@ -243,7 +243,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let guard = self.store().table.pin();
-        let found = self.store().find(&guard, self.hash(key), move |other| key.equivalent(other));
+        let found =
+            self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other));
         found.map(|entry| entry.value().clone())
     }
 
@@ -255,7 +256,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let guard = self.store().table.pin();
-        self.store().find(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
+        self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
 
     /// Stores a value, in the place of the one that is there. Its time to live begins anew.
@@ -380,17 +381,13 @@ where
         self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
     }
 
-    /// Checks every invariant of the cache, taking its locks one shard at a time; for tests of the
-    /// cache, with no other thread writing.
-    ///
-    /// # Panics
-    /// If an invariant is broken.
+    /// As `__private::testing::validate`.
     #[doc(hidden)]
     pub fn __validate(&self) {
         self.store().validate();
     }
 
-    /// Bytes held, by part, for the memory benchmark.
+    /// As `__private::testing::memory`.
     #[doc(hidden)]
     #[must_use]
     pub fn __memory(&self) -> Vec<(&'static str, usize)> {

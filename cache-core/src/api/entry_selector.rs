@@ -2,18 +2,15 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
+use crate::api::cache::fetch::ByRef;
 use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
-use crate::flight::wait::Caller;
-use crate::load::load;
-use crate::load::refresh::Looked;
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::types::status::Status;
-use crate::util::hash::Hashed;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
@@ -185,8 +182,7 @@ where
         f: impl FnOnce(Option<Entry<K, V>>) -> Result<Op<V>, E>,
     ) -> Result<CompResult<K, V>, E> {
         let key = self.cache.hashed(self.key);
-        let decide = |old| ready(f(old));
-        load::ready(self.cache.store().compute(Caller::Thread, key, decide))
+        self.cache.store().compute(key, f)
     }
 
     fn get_or_load<E>(
@@ -194,13 +190,8 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let EntrySelector { cache, key } = self;
-        let hash = cache.hash(&key);
-        let loaded = match cache.look_to_load(&key, hash) {
-            Looked::Served(value, status) => (value, status),
-            looked => cache.load(looked, Hashed { hash, key: key.clone() }, init, share)?,
-        };
-        Ok(entry_of(key, loaded))
+        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
+        Ok(entry_of(self.key, loaded))
     }
 }
 
@@ -306,7 +297,7 @@ where
         F: Future<Output = Result<Op<V>, E>>,
     {
         let key = self.cache.hashed(self.key);
-        self.cache.store().compute(Caller::Task, key, f).await
+        self.cache.store().compute_async(key, f).await
     }
 
     async fn get_or_load_async<E>(
@@ -314,15 +305,8 @@ where
         init: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let EntrySelector { cache, key } = self;
-        let hash = cache.hash(&key);
-        let loaded = match cache.look_to_load(&key, hash) {
-            Looked::Served(value, status) => (value, status),
-            looked => {
-                cache.load_async(looked, Hashed { hash, key: key.clone() }, init, share).await?
-            }
-        };
-        Ok(entry_of(key, loaded))
+        let loaded = self.cache.fetch_async(ByRef(&self.key), init, share).await?;
+        Ok(entry_of(self.key, loaded))
     }
 }
 

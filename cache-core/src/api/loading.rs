@@ -5,13 +5,10 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::flight::Outcome;
+use crate::flight::flight::{FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing as _, ShareArc};
-use crate::flight::wait::Caller;
-use crate::flight::wait_graph;
-use crate::load::load::{Role, ready};
-use crate::load::refresh::{Looked, Old};
-use crate::table::Retries;
+use crate::load::attempt::{Attempt, Step};
+use crate::load::lookup::{Lookup, StaleEntry};
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -104,43 +101,34 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
-        match self.cache.look_to_load(key, hash) {
-            Looked::Served(value, status) => Ok((value, status)),
-            looked => self.load(looked, hash, key),
+        match self.cache.lookup_to_load(key, hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale)),
+            Lookup::Miss => self.load_missing(hash, key),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn load<Q>(
-        &self,
-        looked: Looked<V>,
-        hash: KeyHash,
-        key: &Q,
-    ) -> Result<(V, Status), LoadError<E>>
+    fn load_missing<Q>(&self, hash: KeyHash, key: &Q) -> Result<(V, Status), LoadError<E>>
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
-        match looked {
-            Looked::Due(old) => Ok(self.spawn_refresh(hash, key, old)),
-            looked => {
-                // The loader looks at a key of its own: the other waits in the cache.
-                let init = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-                let loaded =
-                    self.cache.load(looked, Hashed { hash, key: key.to_owned() }, init, ShareArc);
-                loaded.map_err(LoadError::Failed)
-            }
-        }
+        // The loader looks at a key of its own: the other waits in the cache.
+        let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
+        let own = Hashed { hash, key: key.to_owned() };
+        let loaded = self.cache.store().load(Lookup::Miss, own, load, &ShareArc);
+        loaded.map_err(LoadError::Failed)
     }
 
     /// Has an entry refreshed by the executor.
-    fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, old: Old<V>) -> (V, Status)
+    fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, stale: StaleEntry<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
         let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
         let load = move || loader(&own).map_err(Arc::new);
-        self.cache.spawn_refresh(Hashed { hash, key: key.to_owned() }, old, load, ShareArc)
+        self.cache.spawn_refresh(Hashed { hash, key: key.to_owned() }, stale, load, ShareArc)
     }
 
     /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load. The
@@ -153,14 +141,15 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
-        let looked = self.cache.look_to_load(key, hash);
-        if let Looked::Due(old) = looked {
-            return Ok(self.spawn_refresh(hash, key, old).0);
+        match self.cache.lookup_to_load(key, hash) {
+            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale).0),
+            looked_up => {
+                let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
+                let own = Hashed { hash, key: key.to_owned() };
+                let loaded = self.cache.store().load_async(looked_up, own, load, &ShareArc).await;
+                loaded.map(|(value, _)| value).map_err(LoadError::Failed)
+            }
         }
-        let load = async { (self.loader)(&key.to_owned()) };
-        let loaded =
-            self.cache.load_result_async(looked, Hashed { hash, key: key.to_owned() }, load).await;
-        loaded.map_err(LoadError::Failed)
     }
 
     /// Loads the key anew, whatever is stored under it, and puts the value in its place, unless the
@@ -179,14 +168,14 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
-        let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
+        let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let kept = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
             Err(error) => {
                 Err(ShareArc.to_shared(error).map_or(Outcome::NotShareable, Outcome::Failed))
             }
         };
-        let loaded = ready(self.cache.store().reload(Caller::Thread, own, load, kept));
+        let loaded = self.cache.store().reload(own, load, kept);
         loaded.map_err(LoadError::Failed)
     }
 
@@ -213,39 +202,31 @@ where
     {
         let at_once: Vec<_> = keys.iter().map(|key| self.get_unless_running(key)).collect();
         let in_turn = at_once.into_iter().zip(keys);
-        in_turn.map(|(got, key)| got.unwrap_or_else(|| self.load_missing(key))).collect()
+        let loaded = |key| self.load_missing(self.cache.hash(key), key).map(|(value, _)| value);
+        in_turn.map(|(got, key)| got.unwrap_or_else(|| loaded(key))).collect()
     }
 
-    fn load_missing(&self, key: &K) -> Result<V, LoadError<E>>
-    where
-        K: Clone,
-    {
-        let loaded = self.load(Looked::Missing, self.cache.hash(key), key);
-        loaded.map(|(value, _)| value)
-    }
-
-    /// As `get`; nothing if another caller is loading the key.
+    /// As `get`; returns `None` if another caller is loading the key.
     fn get_unless_running(&self, key: &K) -> Option<Result<V, LoadError<E>>>
     where
         K: Clone,
     {
         let hash = self.cache.hash(key);
-        match self.cache.look_to_load(key, hash) {
-            Looked::Served(value, _) => return Some(Ok(value)),
-            Looked::Due(old) => return Some(Ok(self.spawn_refresh(hash, key, old).0)),
-            Looked::Missing => {}
+        match self.cache.lookup_to_load(key, hash) {
+            Lookup::Hit(value, _) => return Some(Ok(value)),
+            Lookup::RefreshDue(stale) => return Some(Ok(self.spawn_refresh(hash, key, stale).0)),
+            Lookup::Miss => {}
         }
-        match self.cache.store().take_role(
-            Hashed { hash, key: key.clone() },
-            true,
-            wait_graph::current_load(),
-            &Retries::default(),
-        ) {
-            Role::Hit(value, _) => Some(Ok(value)),
-            Role::Join(..) => None,
-            Role::Lead(leader) => {
-                let loaded = leader.load_here(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
+        let own = Hashed { hash, key: key.clone() };
+        match Attempt::new(self.cache.store(), own, FlightKind::Shared).start() {
+            Step::Done(value, _) => Some(Ok(value)),
+            Step::Lead(guard) => {
+                let loaded = guard.run(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
                 Some(loaded.map(|(value, _)| value).map_err(LoadError::Failed))
+            }
+            Step::Wait(_, flight) => {
+                flight.unjoin();
+                None
             }
         }
     }

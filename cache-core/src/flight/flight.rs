@@ -1,47 +1,48 @@
-//! A flight: one load of one key, and those who wait for it.
+//! A flight: one load of one key, and the callers that wait for it.
 //!
 //! ```text
-//!                    registered                      unregistered
+//!                    registered                      deregistered
 //!
 //!            ┌───────────┐   publish, fail   ┌────────────────────────────────┐
-//!   lead ──▶ │  running  │ ────────────────▶ │ landed: Value, Failed, Unshared│──▶ those who
-//!            │           │                   └────────────────────────────────┘    wait take it
-//!            │ may be    │   panic, cancel,  ┌────────────────────────────────┐
-//!            │ joined    │ ────────────────▶ │ landed: Retry              │──▶ one of them
+//!   lead ──▶ │  running  │ ────────────────▶ │ completed: Value, Failed,      │──▶ the waiters
+//!            │           │                   │ NotShareable                   │    take it
+//!            │ may be    │                   └────────────────────────────────┘
+//!            │ joined    │   panic, cancel,  ┌────────────────────────────────┐
+//!            │           │ ────────────────▶ │ completed: Retry               │──▶ one waiter
 //!            └───────────┘   a compute ends  └────────────────────────────────┘    leads the next
 //!              │       │                                    ▲        ▲
-//!     somebody │       │ a write to the key,                │        │
-//!     lost     │       │ a flush                            │        │ as above
-//!     patience │       ▼                                    │        │
+//!     a waiter │       │ a write to the key,                │        │
+//!     timed    │       │ a flush                            │        │ as above
+//!     out      │       ▼                                    │        │
 //!              │     ┌───────────────────────────┐          │        │
-//!              │     │ superseded: still running, │──────────│────────┘
+//!              │     │ superseded: still running,│──────────│────────┘
 //!              │     │ not joined, not published │          │
 //!              │     └───────────────────────────┘          │ as above
 //!              ▼                                            │
 //!            ┌───────────────────────────┐                  │
-//!            │ alone: running, not       │──────────────────┘
+//!            │ unshared: running, not    │──────────────────┘
 //!            │ joined, may be published  │
 //!            └───────────────────────────┘
 //! ```
 //! While a load runs, its flight is *registered* with the key's shard, under the shard's lock.
 //! **Registered means: nothing was written to this key and nothing was flushed since the load
-//! began.** Whoever writes the key or flushes the shard takes the flight off the register; so a
-//! later caller finds none to join and begins a load of his own, and the leader, when he comes to
-//! publish under the same lock, finds himself unregistered and gives the value only to those who
-//! had joined. No generation has to be counted or compared: being on the register is the
-//! generation, one bit wide and kept for each load.
+//! began.** A write to the key, or a flush of the shard, deregisters the flight. So a later caller
+//! finds none to join and begins a load of its own; and the leader, when it comes to publish under
+//! the same lock, finds its flight deregistered and gives the value only to the callers that had
+//! joined. No generation has to be counted or compared: registration is the generation, one bit
+//! wide and kept for each load.
 //!
-//! The register knows flights by the hash of their key. Who wants to *join* compares the keys, and so
-//! does who *writes* the key and finds flights of the same hash, without the lock: the flight's key
-//! waits in its reserved slot.
+//! The in-flight table (`in_flight.rs`) knows flights by the hashes of their keys. A caller that
+//! wants to *join* compares the keys, and so does one that *writes* the key and finds flights of the
+//! same hash, without the lock: the flight's key waits in its reserved slot.
 //!
-//! There are three kinds, see [`FlightKind`]: loads that may be joined; loads that run beside another of
-//! the same key because their caller cannot wait for it; and computations of the entry interface,
-//! which others wait for but learn nothing from.
+//! There are three kinds of flight ([`FlightKind`]): loads that may be joined; loads that run
+//! beside another of the same key because their caller cannot wait for it; and computations of the
+//! entry interface, which others wait for but learn nothing from.
 //!
-//! The register stands in `in_flight.rs`. The leader holds a guard ([`FlightGuard`](crate::load::guard::FlightGuard));
-//! dropping it, by a panic or with a future that is not polled to its end, lands the flight, and one
-//! of those who wait leads the next. So whoever waits is woken; see `wait.rs` for waiting.
+//! The leader holds a guard ([`FlightGuard`](crate::load::guard::FlightGuard)). Dropping it, by a
+//! panic or with a future that is not polled to its end, completes the flight, and one of the
+//! waiters leads the next. So every waiter is woken; see `wait.rs` for waiting.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -49,9 +50,11 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
-use crate::flight::wait_graph::{self, KeyAt, LoadNode};
+use crate::flight::load_node::{KeyAt, LoadNode};
+use crate::flight::rest::{Handover, Rest};
+use crate::flight::wait_graph;
 use crate::table::{Reserved, SharedSlot};
 use crate::util::fork;
 use crate::util::hash::KeyHash;
@@ -59,21 +62,16 @@ use crate::util::panics::drop_payload;
 use crate::util::sync::{Mutex, MutexGuard};
 use crate::util::thread_slot;
 
-mod rest;
-
-use self::rest::Handover;
-pub(crate) use self::rest::Rest;
-
 /// How a flight ended.
 pub(crate) enum Outcome<V> {
     /// With a value.
     Value(V),
     /// With an error that waiters of the same error type can share.
     Failed(Arc<dyn Any + Send + Sync>),
-    /// With nothing that could be given to a waiter: he loads by himself, at once.
+    /// With nothing that a waiter could be given: each waiter runs its own load, at once.
     NotShareable,
-    /// The leader panicked or gave up, or has computed something: who waits looks at the cache
-    /// again, and leads the next flight if nobody else does.
+    /// The leader panicked or gave up, or has computed something: waiters look at the cache again,
+    /// and one leads the next flight if nobody else does.
     Retry,
 }
 
@@ -82,21 +80,31 @@ pub(crate) enum Outcome<V> {
 pub(crate) enum FlightKind {
     /// A load: others with the same key join it.
     Shared,
-    /// A load whose caller could not join another, or whom somebody has lost patience with. Nobody
-    /// joins it, and its value is stored only if nothing fresh is there and no computation runs.
+    /// A load whose caller could not join another, or for which a waiter timed out. Nobody joins it,
+    /// and its value is stored only if nothing fresh is there and no computation runs.
     Unshared,
     /// A computation of the entry interface: others wait for it, and then look again.
     Compute,
 }
 
-/// See the module's head.
+/// How a waiter waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaiterKind {
+    /// A thread, which blocks.
+    Thread,
+    /// A task, which is polled.
+    Task,
+}
+
+/// One run of a loader for one key.
 pub(crate) struct Flight<V> {
     key: KeyAt,
-    /// The current_load load that this one was begun inside of.
+    /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn LoadNode>>,
     compute: bool,
-    /// How many may be waiting, or are about to. Raised under the shard's lock, by who finds the flight
-    /// on the register; read after that lock was held by the leader, who has taken it off.
+    /// Number of callers that may wait. Incremented under the shard's lock by a caller that finds
+    /// the flight registered; read by the leader after it has deregistered the flight under the
+    /// same lock.
     joined: AtomicUsize,
     /// The thread that polled the load last, if its loader is a future; otherwise 0.
     polled_by: AtomicUsize,
@@ -105,51 +113,51 @@ pub(crate) struct Flight<V> {
     /// It is not inside of `outer` any more: the call that began it there has ended.
     detached: AtomicBool,
     outcome: OnceLock<Outcome<V>>,
-    /// Acquired through [`Flight::waiting`] only.
-    waiting: Mutex<Waiters<V>>,
+    /// Acquired through [`Flight::waiters`] only.
+    waiters: Mutex<Waiters>,
     /// That of the process it began in, see [`fork::generation`].
     generation: u32,
 }
 
 /// The calls that wait, by their tickets.
-struct Waiters<V> {
+struct Waiters {
     next_ticket: u64,
     calls: BTreeMap<u64, Waiter>,
     /// The threads that block in a call, one of each such call.
     blocked: Vec<usize>,
     /// What is left of the load, where tasks that wait are to poll it; not while one does.
-    rest: Option<Rest<V>>,
+    rest: Option<Rest>,
     /// The task that polls the rest: it has been woken since it came to be that, or its waker has
     /// been given to the rest.
     driver: Option<u64>,
 }
 
 /// What is locked, and the gate that is passed before.
-struct Gated<'f, V> {
-    waiting: MutexGuard<'f, Waiters<V>>,
+struct Gated<'f> {
+    waiters: MutexGuard<'f, Waiters>,
     _gate: fork::Gate,
 }
 
-impl<V> Deref for Gated<'_, V> {
-    type Target = Waiters<V>;
+impl Deref for Gated<'_> {
+    type Target = Waiters;
 
-    fn deref(&self) -> &Waiters<V> {
-        &self.waiting
+    fn deref(&self) -> &Waiters {
+        &self.waiters
     }
 }
 
-impl<V> DerefMut for Gated<'_, V> {
-    fn deref_mut(&mut self) -> &mut Waiters<V> {
-        &mut self.waiting
+impl DerefMut for Gated<'_> {
+    fn deref_mut(&mut self) -> &mut Waiters {
+        &mut self.waiters
     }
 }
 
 /// A call that waits.
 struct Waiter {
     waker: Waker,
+    kind: WaiterKind,
     /// A thread that blocks, or the one by which a task was polled last.
     thread: usize,
-    blocks: bool,
     /// The load that the call was made inside of.
     inside: Option<Arc<dyn LoadNode>>,
 }
@@ -159,7 +167,7 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
         // Relaxed: a search that sees it late takes the load for one that is still waited for.
         let outer = self.outer.iter().filter(|_| !self.detached.load(Relaxed));
         outer.for_each(&mut *visit);
-        self.waiting().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
+        self.waiters().calls.values().filter_map(|call| call.inside.as_ref()).for_each(visit);
     }
 
     fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
@@ -171,25 +179,25 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
     }
 
     fn note_poll(&self) {
-        // Relaxed: read for a comparison with the reader's own number only, which he finds here
-        // if it was he who stored it.
+        // Relaxed: a reader compares it with its own number only, which it finds here if it stored
+        // it itself.
         self.polled_by.store(thread_slot::identity(), Relaxed);
     }
 }
 
 impl<V> Flight<V> {
     /// `outer` is the load that this one is begun inside of.
-    pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, compute: bool) -> Self {
+    pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) -> Self {
         Flight {
             key,
             outer,
-            compute,
+            compute: kind == FlightKind::Compute,
             joined: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             outcome: OnceLock::new(),
-            waiting: Mutex::new(Waiters {
+            waiters: Mutex::new(Waiters {
                 next_ticket: 0,
                 calls: BTreeMap::new(),
                 blocked: Vec::new(),
@@ -200,23 +208,24 @@ impl<V> Flight<V> {
         }
     }
 
-    /// A flight that has ended, for another load. It must be a [plain](Self::is_plain) one.
-    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, compute: bool) {
-        debug_assert!(self.is_plain() && self.waiting.get_mut().calls.is_empty());
-        (self.key, self.outer, self.compute) = (key, outer, compute);
+    /// Makes a flight that has ended into one for another load. It must be
+    /// [plain](Self::is_plain).
+    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
+        debug_assert!(self.is_plain() && self.waiters.get_mut().calls.is_empty());
+        (self.key, self.outer, self.compute) = (key, outer, kind == FlightKind::Compute);
         self.generation = fork::generation();
         *self.polled_by.get_mut() = 0;
         (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
         *self.joined.get_mut() = 0;
     }
 
-    /// Is the calling thread inside of this load?
+    /// Returns `true` if the calling thread is inside of this load.
     pub(crate) fn is_led_here(&self) -> bool {
         wait_graph::is_inside(self.address())
     }
 
-    /// Did it begin before the process was forked, and is it led by a thread that is not there any
-    /// more? Or by a future that may never be polled again: nobody waits for that either.
+    /// Returns `true` if it began before the process was forked and is led by a thread that is not
+    /// there any more; or by a future that may never be polled again: nobody waits for that either.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
     }
@@ -225,20 +234,20 @@ impl<V> Flight<V> {
         std::ptr::from_ref(self) as usize
     }
 
-    /// The calls that wait. While the lock is held, and the outcome set, the process does not fork.
-    fn waiting(&self) -> Gated<'_, V> {
+    /// Locks the waiters. While the lock is held, and the outcome set, the process does not fork.
+    fn waiters(&self) -> Gated<'_> {
         let gate = fork::gate();
-        Gated { waiting: self.waiting.lock(), _gate: gate }
+        Gated { waiters: self.waiters.lock(), _gate: gate }
     }
 
-    /// Somebody holds the flight who may come to wait for it. The caller holds the shard's lock.
+    /// Counts a caller that may come to wait. The caller holds the shard's lock.
     pub(crate) fn join(&self) {
-        // Relaxed, here and below: the lock orders this before the leader's look. Who takes it back
-        // only spares him a landing that nobody waits for.
+        // Relaxed, here and below: the lock orders this before the leader's read. A decrement may
+        // be seen late; then the leader completes a flight without waiters, which is harmless.
         self.joined.fetch_add(1, Relaxed);
     }
 
-    /// He will not wait.
+    /// Takes back a [`join`](Self::join): the caller will not wait.
     pub(crate) fn unjoin(&self) {
         self.joined.fetch_sub(1, Relaxed);
     }
@@ -247,7 +256,8 @@ impl<V> Flight<V> {
         self.joined.load(Relaxed) > 0
     }
 
-    /// Does it hold nothing of the user's, nor another flight, so that it may be let go anywhere?
+    /// Returns `true` if it holds nothing of the user's, nor another flight, so that it may be
+    /// dropped anywhere.
     pub(crate) fn is_plain(&self) -> bool {
         self.outer.is_none() && self.outcome.get().is_none()
     }
@@ -262,6 +272,11 @@ impl<V> Flight<V> {
         self.key.slot.take().expect("a leader ends its flight once")
     }
 
+    /// Returns `true` if the leader has taken the slot: the flight is deregistered.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.key.slot.is_taken()
+    }
+
     /// The hash of the key.
     pub(crate) fn hash(&self) -> KeyHash {
         self.key.hash
@@ -271,8 +286,9 @@ impl<V> Flight<V> {
         self.compute
     }
 
-    /// Is the loader a future that the calling thread was the last to poll? Then that thread must
-    /// not block until it is ready: on a runtime of one thread it would never be polled again.
+    /// Returns `true` if the loader is a future that the calling thread was the last to poll. Then
+    /// that thread must not block until it is ready: on a runtime of one thread it would never be
+    /// polled again.
     pub(crate) fn was_polled_here(&self) -> bool {
         self.polled_by.load(Relaxed) == thread_slot::identity()
     }
@@ -281,14 +297,24 @@ impl<V> Flight<V> {
         self.outcome.get()
     }
 
-    /// Ends the flight and wakes all who wait.
+    /// Notes that the load ends now, before it is ready, and has failed.
+    pub(crate) fn give_up(&self) {
+        // Relaxed, here and below: read by the leader, which the same thread drops next.
+        self.given_up.store(true, Relaxed);
+    }
+
+    pub(crate) fn was_given_up(&self) -> bool {
+        self.given_up.load(Relaxed)
+    }
+
+    /// Sets the outcome and wakes all waiters.
     pub(crate) fn complete(&self, outcome: Outcome<V>) {
-        let mut waiting = self.waiting();
-        // A flight lands once; if it did not, the first outcome stands.
+        let mut waiters = self.waiters();
+        // A flight completes once; if it did not, the first outcome stands.
         let refused = self.outcome.set(outcome);
-        let calls = std::mem::take(&mut waiting.calls);
-        waiting.blocked.clear();
-        drop(waiting);
+        let calls = std::mem::take(&mut waiters.calls);
+        waiters.blocked.clear();
+        drop(waiters);
         for call in calls.into_values() {
             // A waker that panics is its runtime's trouble and must not keep the others waiting.
             let woken = catch_unwind(AssertUnwindSafe(|| call.waker.wake()));
@@ -297,58 +323,104 @@ impl<V> Flight<V> {
         drop(refused);
     }
 
-    /// Leaves a waker to be called at the landing. The ticket is for [`update_waker`](Self::update_waker) and
-    /// [`leave`](Self::leave). The waker comes back if the flight has landed; or if the caller
-    /// would block, and has become the thread whose task is to poll the rest of the load.
+    /// Registers a waker to be called at the completion, and returns a ticket for
+    /// [`update_waker`](Self::update_waker) and [`remove_waiter`](Self::remove_waiter). Returns the
+    /// waker if the flight has completed; or if the caller would block, and has become the thread
+    /// whose task is to poll the rest of the load.
     pub(crate) fn add_waiter(
         &self,
         waker: Waker,
         inside: Option<Arc<dyn LoadNode>>,
-        blocks: bool,
+        kind: WaiterKind,
     ) -> Result<u64, Waker> {
-        let mut waiting = self.waiting();
-        // Looked at under the lock that `land` takes after setting the outcome: either it finds
+        let (mut waiters, blocks) = (self.waiters(), kind == WaiterKind::Thread);
+        // Read under the lock that `complete` acquires before it sets the outcome: either it finds
         // this call, or this call finds the outcome. So it is with the choice of a driver.
-        let is_driver = blocks && waiting.driver.is_some() && self.was_polled_here();
+        let is_driver = blocks && waiters.driver.is_some() && self.was_polled_here();
         if is_driver || self.outcome.get().is_some() {
             return Err(waker);
         }
-        let (ticket, thread) = (waiting.next_ticket, thread_slot::identity());
-        waiting.next_ticket += 1;
-        waiting.calls.insert(ticket, Waiter { waker, thread, blocks, inside });
+        let (ticket, thread) = (waiters.next_ticket, thread_slot::identity());
+        waiters.next_ticket += 1;
+        waiters.calls.insert(ticket, Waiter { waker, kind, thread, inside });
         if blocks {
-            waiting.blocked.push(thread);
+            waiters.blocked.push(thread);
         }
         Ok(ticket)
+    }
+
+    /// Chooses the task that polls the rest of the load from now on, if there is a rest.
+    fn choose_driver(&self, waiters: &mut Waiters) -> Handover {
+        waiters.driver = None;
+        let Some(rest) = waiters.rest.take() else { return Handover::Nothing };
+        let Waiters { calls, blocked, .. } = waiters;
+        let can_poll =
+            |call: &Waiter| call.kind == WaiterKind::Task && !blocked.contains(&call.thread);
+        let Some((&ticket, call)) = calls.iter_mut().rev().find(|(_, call)| can_poll(call)) else {
+            return Handover::Executor(rest);
+        };
+        // It leaves another when it is polled, which it will be.
+        let waker = std::mem::replace(&mut call.waker, Waker::noop().clone());
+        // From here on, that thread must not block for the flight.
+        self.polled_by.store(call.thread, Relaxed);
+        (waiters.driver, waiters.rest) = (Some(ticket), Some(rest));
+        Handover::Task(waker)
+    }
+
+    /// Has the rest of the load polled by a waiter or an executor: the call that led it ends.
+    pub(super) fn leave_to_others(&self, rest: Rest) {
+        // Relaxed: see `for_each_dependent`.
+        self.detached.store(true, Relaxed);
+        let mut waiters = self.waiters();
+        waiters.rest = Some(rest);
+        let next = self.choose_driver(&mut waiters);
+        drop(waiters);
+        next.finish();
+    }
+
+    /// Polls the rest of the load, as its driver. Returns `false` if the flight has completed.
+    fn drive(&self, mut rest: Rest, context: &mut Context<'_>) -> bool {
+        if let Poll::Ready(()) = rest.future.as_mut().poll(context) {
+            return false;
+        }
+        self.waiters().rest = Some(rest);
+        true
+    }
+
+    /// A task that waits is polled again, perhaps with another waker. Returns `false` if the flight
+    /// has completed.
+    pub(crate) fn update_waker(&self, ticket: u64, context: &mut Context<'_>) -> bool {
+        // Wakers are user code: cloned before the lock is acquired, dropped after its release.
+        let mut waker = context.waker().clone();
+        let mut waiters = self.waiters();
+        let Some(call) = waiters.calls.get_mut(&ticket) else { return false };
+        std::mem::swap(&mut call.waker, &mut waker);
+        call.thread = thread_slot::identity();
+        let rest = if waiters.driver == Some(ticket) { waiters.rest.take() } else { None };
+        drop(waiters);
+        rest.is_none_or(|rest| self.drive(rest, context))
+    }
+
+    /// Deregisters a waiter.
+    pub(crate) fn remove_waiter(&self, ticket: u64) {
+        let mut waiters = self.waiters();
+        // Dropped after the unlocking.
+        let removed = waiters.calls.remove(&ticket);
+        if let Some(call) = removed.as_ref().filter(|call| call.kind == WaiterKind::Thread) {
+            let place = waiters.blocked.iter().position(|&thread| thread == call.thread);
+            place.map(|place| waiters.blocked.swap_remove(place));
+        }
+        let drove = waiters.driver == Some(ticket);
+        let next = if drove { self.choose_driver(&mut waiters) } else { Handover::Nothing };
+        drop(waiters);
+        next.finish_quietly();
     }
 }
 
 impl<V: Send + Sync + 'static> Flight<V> {
-    /// A task that waits is polled again, perhaps with another waker. False if the flight has landed.
-    pub(crate) fn update_waker(&self, ticket: u64, context: &mut Context<'_>) -> bool {
-        // Wakers are somebody's code: cloned before the lock is taken, dropped after it.
-        let mut waker = context.waker().clone();
-        let mut waiting = self.waiting();
-        let Some(call) = waiting.calls.get_mut(&ticket) else { return false };
-        std::mem::swap(&mut call.waker, &mut waker);
-        call.thread = thread_slot::identity();
-        let rest = if waiting.driver == Some(ticket) { waiting.rest.take() } else { None };
-        drop(waiting);
-        rest.is_none_or(|rest| self.drive(rest, context))
-    }
-
-    /// Does not wait any more.
-    pub(crate) fn leave(&self, ticket: u64) {
-        let mut waiting = self.waiting();
-        // Dropped after the unlocking.
-        let left = waiting.calls.remove(&ticket);
-        if let Some(call) = left.as_ref().filter(|call| call.blocks) {
-            let place = waiting.blocked.iter().position(|&thread| thread == call.thread);
-            place.map(|place| waiting.blocked.swap_remove(place));
-        }
-        let drove = waiting.driver == Some(ticket);
-        let next = if drove { self.choose_driver(&mut waiting) } else { Handover::Nothing };
-        drop(waiting);
-        next.finish_quietly();
+    /// The load of a value of this type whose loader the calling thread is running.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        let running: Arc<dyn Any + Send + Sync> = wait_graph::current_load()?;
+        running.downcast().ok()
     }
 }

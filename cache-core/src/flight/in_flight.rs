@@ -337,7 +337,7 @@ impl<V> InFlight<V> {
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::flight::wait_graph::KeyAt;
+    use crate::flight::load_node::KeyAt;
     use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn a_register_is_one_list_again_after_a_large_batch() {
         let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
-        let flight = |hash| Arc::new(Flight::new(key(hash), None, false));
+        let flight = |hash| Arc::new(Flight::new(key(hash), None, FlightKind::Shared));
         let flights: Vec<_> = (0..1000).map(flight).collect();
         flights
             .iter()
@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
         let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
-        let flight = Arc::new(Flight::new(key(1), None, false));
+        let flight = Arc::new(Flight::new(key(1), None, FlightKind::Shared));
         register.add(FlightKind::Shared, true, Arc::clone(&flight));
         assert!(register.remove(&flight));
         assert!(register.take_spare().is_none(), "its leader has not let go of it");

@@ -65,8 +65,9 @@ impl<E: Send + Sync + 'static> ErrorSharing<Arc<E>> for ShareArc {
 }
 
 /// The "error" of a load that found nothing.
-#[derive(Clone, Copy)]
-pub(crate) struct Nothing;
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
 
 /// For loads that may find nothing.
 pub(crate) struct ShareNothing;

@@ -1,174 +1,203 @@
-//! Loading an entry again whose old value may be served meanwhile.
+//! Loading an entry again while its old value may be served.
 //!
-//! # Who begins one
-//! A call that may load looks first, without a lock ([`Store::look_closely`]). If what it finds is due for
-//! a refresh, it tries to claim that, by one compare-and-swap on a number of the entry's own. Of all who
-//! come at once one succeeds; to the others the entry is not due any more, and they are served. So while
-//! a refresh runs a hit costs what it costs otherwise.
+//! A call that has claimed a refresh (`lookup.rs`) leads a flight as any other load, and need not
+//! wait: whether the entry was written or removed in the meantime, or its key is being loaded
+//! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that misses
+//! the key meanwhile joins the refresh; a write supersedes it.
 //!
-//! The claim says that nobody else begins within a second. That a refresh may take longer, that the entry
-//! may have been written or removed in the meantime, and that its key may be on its way already by another
-//! load, is found out under the lock of the shard ([`Store::lead_refresh`]). A refresh is a flight as any
-//! other: who misses the key (because it has gone meanwhile) joins it, a write supersedes it.
+//! The caller runs it, if the loader cannot leave its call. Otherwise the cache's executor does; see
+//! `api/cache/background_refresh.rs`.
 //!
-//! # Who runs it
-//! The caller, if the loader is his and cannot leave his call ([`Store::refresh_here`]). Otherwise the cache's
-//! executor; see `cache/background_refresh.rs`.
+//! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of several
+//! the one that began last wins.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 
-use crate::flight::flight::FlightKind;
+use crate::flight::flight::{FlightKind, Outcome};
+use crate::flight::load_node::{BatchNode, LoadNode};
 use crate::flight::share_error::ErrorSharing;
-use crate::flight::wait::Caller;
-use crate::flight::wait_graph::{self, LoadNode};
+use crate::flight::wait_graph::{self, LoadScope};
+use crate::load::attempt::{Acquired, Attempt};
 use crate::load::guard::FlightGuard;
-use crate::load::load::{Met, Seek};
-use crate::shard::lifetimes::{Phase, RETRY};
-use crate::store::store::{Store, StoreGuard};
-use crate::table::{RefreshState, Retries};
+use crate::load::lookup::Lookup;
+use crate::load::timer::LoadTimer;
+use crate::store::store::Store;
+use crate::table::{EntryRef, RefreshState, Retries};
 use crate::types::status::Status;
-use crate::util::hash::{Hashed, KeyHash};
-
-/// What a call that may load finds at first.
-pub(crate) enum Looked<V> {
-    /// A value, and that is all.
-    Served(V, Status),
-    /// An old value. The caller has claimed its refresh.
-    Due(Old<V>),
-    /// Nothing that could be served. The caller loads.
-    Missing,
-}
-
-/// A value that is served until a newer one is there, or if none can be had.
-pub(crate) struct Old<V> {
-    pub(crate) value: V,
-    pub(crate) status: Status,
-    /// What the claim of its refresh has left with the entry it comes from, by which that is known
-    /// again; see [`RefreshState::claim`](crate::table::RefreshState::claim).
-    claim: u64,
-}
-
-impl<V> Old<V> {
-    pub(crate) fn claim(&self) -> u64 {
-        self.claim
-    }
-}
-
-impl<K, V: Clone> Store<K, V> {
-    /// Looks a key up for a call that may load, in a cache whose entries outlive loads. Counts a use, and a
-    /// hit or miss.
-    #[inline(never)]
-    pub(crate) fn look_closely(
-        &self,
-        guard: &StoreGuard<'_, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-    ) -> Looked<V> {
-        let Some(entry) = guard.find(hash, eq) else {
-            self.count_look(guard, false);
-            return Looked::Missing;
-        };
-        let now = self.now();
-        let phase = self.config.lifetimes.phase(entry, now);
-        let fresh = matches!(phase, Phase::Fresh | Phase::Due);
-        self.count_look(guard, fresh);
-        if fresh {
-            entry.touch();
-            if self.extends_on_read {
-                self.extend(guard, hash, entry, now);
-            }
-        }
-        let (status, due) = match phase {
-            Phase::Fresh => (Status::Hit, false),
-            Phase::Due => (Status::Hit, true),
-            Phase::Stale { due } => (Status::Stale, due),
-            Phase::Failing { due: false } => (Status::Fallback, false),
-            Phase::Failing { due: true } | Phase::Over => return Looked::Missing,
-        };
-        // Cloned before the claim: a clone that panics has claimed nothing.
-        let value = entry.value().clone();
-        let claim = now.saturating_add(RETRY);
-        if due && entry.refresh_state().is_some_and(|refresh_state| refresh_state.claim(now, claim))
-        {
-            return Looked::Due(Old { value, status, claim });
-        }
-        self.count_status(guard, status);
-        Looked::Served(value, status)
-    }
-
-    fn count_look(&self, guard: &StoreGuard<'_, K, V>, hit: bool) {
-        if let Some(counters) = self.counting(guard) {
-            if hit { &counters.hits } else { &counters.misses }.add(1);
-        }
-    }
-}
+use crate::util::hash::Hashed;
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Makes a refresh that this call has claimed. Until it has ended, others are served the old value; this
-    /// call is if it fails.
-    pub(crate) fn refresh_here<E>(
+    /// What a call that may load does when it has looked the key up, as a thread.
+    pub(crate) fn load<E>(
         &self,
+        looked_up: Lookup<V>,
         key: Hashed<K>,
-        old: Old<V>,
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.claim, wait_graph::current_load()) {
-            Some(leader) => leader.load_here(loader, share),
-            None => Ok(self.serve(old)),
+        match looked_up {
+            Lookup::Miss => Attempt::new(self, key, FlightKind::Shared).run(loader, share),
+            Lookup::Hit(value, status) => Ok((value, status)),
+            Lookup::RefreshDue(stale) => {
+                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
+                    Some(guard) => guard.run(loader, share),
+                    None => Ok(self.serve(stale)),
+                }
+            }
         }
     }
 
-    /// As `refresh_here`, as a task.
-    pub(crate) async fn refresh<E>(
+    /// As [`load`](Self::load), as a task.
+    pub(crate) async fn load_async<E>(
         &self,
+        looked_up: Lookup<V>,
         key: Hashed<K>,
-        old: Old<V>,
         loader: impl Future<Output = Result<V, E>>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        match self.lead_refresh(key, old.claim, wait_graph::current_load()) {
-            Some(leader) => leader.load(Caller::Task, loader, share).await,
-            None => Ok(self.serve(old)),
+        match looked_up {
+            Lookup::Miss => {
+                Attempt::new(self, key, FlightKind::Shared).run_async(loader, share).await
+            }
+            Lookup::Hit(value, status) => Ok((value, status)),
+            Lookup::RefreshDue(stale) => {
+                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
+                    Some(guard) => guard.run_async(loader, share).await,
+                    None => Ok(self.serve(stale)),
+                }
+            }
         }
     }
 
-    /// Gives an old value to a caller.
-    pub(crate) fn serve(&self, old: Old<V>) -> (V, Status) {
-        self.count_status(&self.table.pin(), old.status);
-        (old.value, old.status)
-    }
-
-    /// Begins a refresh of the entry with this claim; nothing if another entry has taken its place, or
-    /// none is there, or the key is being loaded or computed.
+    /// Leads a refresh of the entry with this claim. Returns `None` if another entry has taken its
+    /// place, or none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(
         &self,
-        Hashed { hash, key }: Hashed<K>,
+        key: Hashed<K>,
         claim: u64,
-        outer: Option<std::sync::Arc<dyn LoadNode>>,
+        outer: Option<Arc<dyn LoadNode>>,
     ) -> Option<FlightGuard<'_, K, V>> {
-        self.check_levels(hash, &key);
-        let guard = self.table.pin();
-        let seek = Seek { entry: false, flight: true };
-        match self.meet(&guard, Hashed { hash, key: &key }, seek, &Retries::default()) {
-            Met::Entry(..) => unreachable!("not looked for"),
-            Met::Flight(flight) => {
+        let hash = key.hash;
+        self.check_levels(hash, &key.key);
+        let (guard, own) = (self.table.pin(), Hashed { hash, key: &key.key });
+        let serve_none = None::<fn(EntryRef<'_, K, V>, u64) -> Option<Infallible>>;
+        let kind = FlightKind::Shared;
+        match self.acquire(&guard, own, kind, &Retries::default(), serve_none) {
+            Acquired::Served(never) => match never {},
+            Acquired::Running(flight) => {
                 flight.unjoin();
                 None
             }
-            Met::Nobody(shard, found) => {
-                let claimed = found
-                    .and_then(|id| shard.entry(id).refresh_state())
-                    .map(RefreshState::retry_at);
-                if claimed != Some(claim) {
+            Acquired::Idle(shard, found) => {
+                let state = found.and_then(|id| shard.entry(id).refresh_state());
+                if state.map(RefreshState::retry_at) != Some(claim) {
                     return None;
                 }
                 if let Some(counters) = self.counting(&guard) {
                     counters.refreshes.add(1);
                 }
-                let own = Hashed { hash, key };
-                Some(self.lead((shard, false), own, FlightKind::Shared, outer).replacing())
+                Some(self.lead((shard, false), key, kind, outer).replacing())
             }
         }
     }
+
+    /// Loads a key whatever is stored under it; what `kept` picks of the result takes its place.
+    pub(crate) fn reload<R>(
+        &self,
+        key: Hashed<K>,
+        loader: impl FnOnce() -> R,
+        kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
+    ) -> R {
+        let (guard, timer) = (self.lead_reload(key), self.start_timer());
+        let result = guard.scope(loader);
+        guard.keep(timer, kept(&result));
+        result
+    }
+
+    /// As [`reload`](Self::reload), as a task.
+    pub(crate) async fn reload_async<R>(
+        &self,
+        key: Hashed<K>,
+        loader: impl Future<Output = R>,
+        kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
+    ) -> R {
+        let (guard, timer) = (self.lead_reload(key), self.start_timer());
+        let result = guard.scope_async(loader).await;
+        guard.keep(timer, kept(&result));
+        result
+    }
+
+    /// As [`reload`](Self::reload), for many keys. `loader` returns numbers of keys with their
+    /// values; what is stored under the others stays.
+    pub(crate) fn reload_many<R>(
+        &self,
+        keys: Vec<Hashed<K>>,
+        loader: impl FnOnce() -> (R, Vec<(usize, V)>),
+    ) -> R {
+        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
+        let scope = LoadScope::enter(node_of(&guards));
+        let (result, answers) = loader();
+        drop(scope);
+        keep_many(guards, timer, answers);
+        result
+    }
+
+    /// As [`reload_many`](Self::reload_many), as a task.
+    pub(crate) async fn reload_many_async<R>(
+        &self,
+        keys: Vec<Hashed<K>>,
+        loader: impl Future<Output = (R, Vec<(usize, V)>)>,
+    ) -> R {
+        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
+        let (result, answers) = wait_graph::run_async(node_of(&guards), loader).await;
+        keep_many(guards, timer, answers);
+        result
+    }
+
+    fn lead_reloads(&self, keys: Vec<Hashed<K>>) -> Vec<FlightGuard<'_, K, V>> {
+        keys.into_iter().map(|key| self.lead_reload(key)).collect()
+    }
+
+    /// Leads whatever is stored or being loaded.
+    fn lead_reload(&self, key: Hashed<K>) -> FlightGuard<'_, K, V> {
+        self.check_levels(key.hash, &key.key);
+        let (guard, outer) = (self.table.pin(), wait_graph::current_load());
+        let shard = self.lock(&guard, key.hash);
+        self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
+    }
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
+    /// Ends a reload with what is to be kept of its result.
+    fn keep(self, timer: LoadTimer<'_, K, V>, kept: Result<V, Outcome<V>>) {
+        let load_nanos = timer.stop(kept.is_ok());
+        match kept {
+            Ok(value) => drop(self.after(load_nanos).publish(value)),
+            Err(outcome) => self.end(outcome),
+        }
+    }
+}
+
+fn keep_many<K: Eq, V: Clone + Send + Sync + 'static>(
+    guards: Vec<FlightGuard<'_, K, V>>,
+    timer: LoadTimer<'_, K, V>,
+    answers: Vec<(usize, V)>,
+) {
+    let load_nanos = timer.stop(!answers.is_empty());
+    let mut guards: Vec<_> = guards.into_iter().map(Some).collect();
+    for (number, value) in answers {
+        if let Some(guard) = guards[number].take() {
+            drop(guard.after(load_nanos).publish(value));
+        }
+    }
+    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::NotShareable));
+}
+
+/// The flights of a batch as one load that others may be begun inside of.
+pub(super) fn node_of<'g, 's: 'g, K: Eq + 's, V: Clone + Send + Sync + 'static>(
+    guards: impl IntoIterator<Item = &'g FlightGuard<'s, K, V>>,
+) -> Arc<dyn LoadNode> {
+    Arc::new(BatchNode(guards.into_iter().map(FlightGuard::node).collect()))
 }

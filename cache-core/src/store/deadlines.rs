@@ -234,7 +234,7 @@ impl<K, V> Store<K, V> {
     /// Returns the metadata of a fresh entry. No lock.
     pub(crate) fn info(&self, hash: KeyHash, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
         let guard = self.table.pin();
-        let entry = self.find(&guard, hash, eq)?;
+        let entry = self.peek_live(&guard, hash, eq)?;
         let now = self.now();
         Some(EntryInfo {
             age: self

@@ -268,7 +268,7 @@ impl<K, V> Store<K, V> {
     /// The live entry of a key, without a lock. Misses never read the clock; nor do hits on entries that have
     /// no deadline.
     #[inline]
-    pub(crate) fn find<'p>(
+    pub(crate) fn peek_live<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,
         hash: KeyHash,
@@ -287,9 +287,9 @@ impl<K, V> Store<K, V> {
         deadline == NEVER || self.clock.is_before(deadline)
     }
 
-    /// As `find`, and counts a use. Runs the user's `Expiry`.
+    /// As `peek_live`, and counts a use. Runs the user's `Expiry`.
     #[inline]
-    pub(crate) fn find_to_use<'p>(
+    pub(crate) fn find_live<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,
         hash: KeyHash,

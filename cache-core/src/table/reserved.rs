@@ -14,7 +14,7 @@ use super::Guard;
 use super::meta::NIL;
 use crate::util::sync::atomic::{
     AtomicU32,
-    Ordering::{AcqRel, Acquire},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 /// The right to a slot that holds a key and no value.
@@ -66,6 +66,12 @@ impl SharedSlot {
         // as an unlinking does. Partner: the load in `key_of`.
         let id = self.id.swap(NIL, AcqRel);
         (id != NIL).then_some(Reserved { id, home: self.home })
+    }
+
+    /// Returns `true` if the token was taken out.
+    pub(crate) fn is_taken(&self) -> bool {
+        // Relaxed: asked by the only thread that may take it.
+        self.id.load(Relaxed) == NIL
     }
 }
 

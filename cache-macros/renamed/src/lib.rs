@@ -1,5 +1,6 @@
-//! `#[cached]` in every shape, in a crate that has cache-core under another name: nothing here is called
-//! `cache_core`, so an expansion that did not go by `crate = ..` would not compile. That it does is the test.
+//! Every kind of `#[cached]` in a crate that has cache-core under another name. Nothing here is
+//! called `cache_core`, so an expansion that ignored `crate = ..` would not compile: that it
+//! compiles is the test.
 
 #![deny(warnings, clippy::pedantic, missing_debug_implementations, unused_qualifications)]
 

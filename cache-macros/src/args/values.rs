@@ -1,32 +1,57 @@
 //! The values of options, each kind with its errors.
 
-use super::{Companion, Entry, Time, Value};
+use super::attr_list::{RawOption, RawValue};
+use super::{CompanionChoice, KeyItem, Setting, Skip};
 use crate::duration;
 use proc_macro2::Span;
 use std::time::Duration;
-use syn::parse::{Parse, Parser};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
 
-/// The entries of `word(a, b)`; at least one.
-pub(super) fn list<T: Parse>(value: Value, word: &Ident, usage: &str) -> syn::Result<Vec<T>> {
-    let Value::List(tokens) = value else {
+/// The entries of `word(a, b)`, at least one, and the word.
+fn list<T: Parse>(
+    RawOption { word, value }: RawOption,
+    usage: &str,
+) -> syn::Result<(Ident, Vec<T>)> {
+    let RawValue::List(tokens) = value else {
         return Err(syn::Error::new_spanned(word, format!("write `{usage}`")));
     };
     let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens)?;
     if items.is_empty() {
         return Err(syn::Error::new_spanned(word, format!("nothing is named; write `{usage}`")));
     }
-    Ok(items.into_iter().collect())
+    Ok((word, items.into_iter().collect()))
+}
+
+/// The parts of a key.
+pub(super) fn key(raw: RawOption) -> syn::Result<Vec<KeyItem>> {
+    list(raw, "key(argument, name: Type = expression)").map(|(_, items)| items)
+}
+
+/// The names of arguments.
+pub(super) fn skip(raw: RawOption) -> syn::Result<Skip> {
+    let (word, names) = list(raw, "skip(argument, ..)")?;
+    Ok(Skip { word, names: names.into_iter().map(|AnyName(name)| name).collect() })
+}
+
+/// An identifier or `self`, which the grammar of `Ident` leaves out.
+struct AnyName(Ident);
+
+impl Parse for AnyName {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        input.call(Ident::parse_any).map(Self)
+    }
 }
 
 /// The expression of `word = expression`.
-pub(super) fn assigned(entry: Entry, usage: &str) -> syn::Result<Expr> {
-    match entry.value {
-        Value::Assigned(expr) => Ok(peel(expr)),
+pub(super) fn assigned(raw: RawOption, usage: &str) -> syn::Result<Expr> {
+    match raw.value {
+        RawValue::Assigned(expr) => Ok(peel(expr)),
         _ => {
-            let message = format!("write `{} = {usage}`", entry.word);
-            Err(syn::Error::new_spanned(&entry.word, message))
+            let message = format!("write `{} = {usage}`", raw.word);
+            Err(syn::Error::new_spanned(&raw.word, message))
         }
     }
 }
@@ -40,9 +65,9 @@ fn peel(expr: Expr) -> Expr {
 }
 
 /// Input: `60`, `"1m30s"`, or an expression. Output: a duration, or the expression that gives one.
-pub(super) fn time(entry: Entry) -> syn::Result<Time> {
-    let word = entry.word.clone();
-    let expr = assigned(entry, "60")?;
+pub(super) fn time(raw: RawOption) -> syn::Result<Setting> {
+    let word = raw.word.clone();
+    let expr = assigned(raw, "60")?;
     let fail = |message: String| Err(syn::Error::new_spanned(&expr, message));
     let known = match &expr {
         Expr::Lit(lit) => match &lit.lit {
@@ -64,7 +89,7 @@ pub(super) fn time(entry: Entry) -> syn::Result<Time> {
         Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => {
             return fail(format!("`{word}` cannot be negative"));
         }
-        _ => return Ok(Time::Computed(expr)),
+        _ => return Ok(Setting::Expr(expr)),
     };
     if known.is_zero() {
         let without = match word.to_string().as_str() {
@@ -74,13 +99,13 @@ pub(super) fn time(entry: Entry) -> syn::Result<Time> {
         };
         return fail(format!("`{word}` must be longer than zero; {without}"));
     }
-    Ok(Time::Known(known))
+    Ok(Setting::Duration(known))
 }
 
 /// The part of its life that a value may lose.
-pub(super) fn jitter(entry: Entry) -> syn::Result<Expr> {
+pub(super) fn jitter(raw: RawOption) -> syn::Result<Setting> {
     const MESSAGE: &str = "expected a part of the time to live, from 0.0 to below 1.0, such as 0.1";
-    let expr = assigned(entry, "0.1")?;
+    let expr = assigned(raw, "0.1")?;
     let fits = match &expr {
         Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => {
             (0.0..1.0).contains(&number.base10_parse::<f64>()?)
@@ -89,26 +114,26 @@ pub(super) fn jitter(entry: Entry) -> syn::Result<Expr> {
         Expr::Unary(unary) => !matches!(unary.op, syn::UnOp::Neg(_)),
         _ => true,
     };
-    if fits { Ok(expr) } else { Err(syn::Error::new_spanned(expr, MESSAGE)) }
+    if fits { Ok(Setting::Expr(expr)) } else { Err(syn::Error::new_spanned(expr, MESSAGE)) }
 }
 
-/// A closure, or what may be the name of a function.
-pub(super) fn function(entry: Entry, usage: &str, parameters: usize) -> syn::Result<Expr> {
-    let expr = assigned(entry, usage)?;
+/// A closure, or an expression that may name a function.
+pub(super) fn function(raw: RawOption, usage: &str, parameters: usize) -> syn::Result<Setting> {
+    let expr = assigned(raw, usage)?;
     let message = match &expr {
         Expr::Closure(closure) if closure.inputs.len() != parameters => format!(
             "expected a closure of {}, as in `{usage}`",
             if parameters == 1 { "one parameter" } else { "two parameters" }
         ),
         Expr::Lit(_) => format!("expected a closure or a function, as in `{usage}`"),
-        _ => return Ok(expr),
+        _ => return Ok(Setting::Expr(expr)),
     };
     Err(syn::Error::new_spanned(expr, message))
 }
 
 /// A number of entries, or an expression that gives one.
-pub(super) fn max_capacity(entry: Entry) -> syn::Result<Expr> {
-    let expr = assigned(entry, "10_000")?;
+pub(super) fn max_capacity(raw: RawOption) -> syn::Result<Setting> {
+    let expr = assigned(raw, "10_000")?;
     if let Expr::Lit(lit) = &expr {
         let Lit::Int(number) = &lit.lit else {
             return Err(syn::Error::new_spanned(&expr, "expected a number of entries"));
@@ -118,26 +143,26 @@ pub(super) fn max_capacity(entry: Entry) -> syn::Result<Expr> {
             return Err(syn::Error::new_spanned(&expr, message));
         }
     }
-    Ok(expr)
+    Ok(Setting::Expr(expr))
 }
 
 /// A text.
-pub(super) fn name(entry: Entry) -> syn::Result<LitStr> {
-    match assigned(entry, "\"...\"")? {
+pub(super) fn name(raw: RawOption) -> syn::Result<LitStr> {
+    match assigned(raw, "\"...\"")? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         other => Err(syn::Error::new_spanned(other, "expected a text, as in `name = \"prices\"`")),
     }
 }
 
-/// A name, or whether there is to be one.
-pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
-    let expr = assigned(entry, "other_name")?;
+/// A name, or `true` or `false`.
+pub(super) fn companion(raw: RawOption) -> syn::Result<CompanionChoice> {
+    let expr = assigned(raw, "other_name")?;
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(on), .. }) => {
-            Ok(if on.value { Companion::SameName } else { Companion::Hidden })
+            Ok(if on.value { CompanionChoice::SameName } else { CompanionChoice::Hidden })
         }
         Expr::Path(path) if path.path.get_ident().is_some() => {
-            Ok(Companion::Named(path.path.require_ident()?.clone()))
+            Ok(CompanionChoice::Named(path.path.require_ident()?.clone()))
         }
         _ => {
             let message = "expected a name or `false`, as in `companion = other_name`";
@@ -147,8 +172,8 @@ pub(super) fn companion(entry: Entry) -> syn::Result<Companion> {
 }
 
 /// The name of an argument.
-pub(super) fn argument(entry: Entry) -> syn::Result<Ident> {
-    let expr = assigned(entry, "argument")?;
+pub(super) fn argument(raw: RawOption) -> syn::Result<Ident> {
+    let expr = assigned(raw, "argument")?;
     match &expr {
         Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
             path.path.require_ident().cloned()
@@ -158,8 +183,8 @@ pub(super) fn argument(entry: Entry) -> syn::Result<Ident> {
 }
 
 /// A path.
-pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
-    match assigned(entry, "path::to::cache_core")? {
+pub(super) fn crate_path(raw: RawOption) -> syn::Result<Path> {
+    match assigned(raw, "path::to::cache_core")? {
         Expr::Path(path) if path.qself.is_none() => Ok(path.path),
         other => {
             let message = "expected a path, as in `crate = my_library::cache_core`";
@@ -168,16 +193,21 @@ pub(super) fn crate_path(entry: Entry) -> syn::Result<Path> {
     }
 }
 
-/// Input: `word` or `word = true`. Output: where it stands; nothing for `word = false`.
-pub(super) fn flag(entry: &Entry) -> syn::Result<Option<Span>> {
-    match &entry.value {
-        Value::Flag => Ok(Some(entry.word.span())),
-        Value::Assigned(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) => {
-            Ok(on.value.then(|| entry.word.span()))
+/// Input: `word` or `word = true`. Output: its place; `None` for `word = false`.
+pub(super) fn flag(raw: &RawOption) -> syn::Result<Option<Span>> {
+    match &raw.value {
+        RawValue::Flag => Ok(Some(raw.word.span())),
+        RawValue::Assigned(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) => {
+            Ok(on.value.then(|| raw.word.span()))
         }
         _ => {
-            let message = format!("write `{0}` or `{0} = false`", entry.word);
-            Err(syn::Error::new_spanned(&entry.word, message))
+            let message = format!("write `{0}` or `{0} = false`", raw.word);
+            Err(syn::Error::new_spanned(&raw.word, message))
         }
     }
+}
+
+/// Input: `word = false`. Output: `true`.
+pub(super) fn is_off(raw: &RawOption) -> syn::Result<bool> {
+    flag(raw).map(|on| on.is_none())
 }

@@ -1,6 +1,6 @@
 //! How the options go together with the function.
 
-use crate::args::{Companion, Options};
+use crate::args::{CompanionChoice, Options};
 use crate::errors::Errors;
 use crate::signature::Function;
 use crate::suggest;
@@ -8,17 +8,8 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{Expr, Ident};
 
-/// Runs the checks.
-pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
-    skip_names_arguments(options, function, errors);
-    self_is_decided(options, function, errors);
-    companion_hides_no_primitive(options, function, errors);
-    tasks_have_no_thread(options, function, errors);
-    settings_are_for_all_calls(options, function, errors);
-}
-
-/// What is skipped is there.
-fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
+/// Only arguments can be skipped.
+pub(super) fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
     for name in options.skip.iter().flat_map(|skip| &skip.names) {
         let is_self = name == "self" && function.receiver.is_some();
         if !is_self && !function.arguments.iter().any(|argument| argument.is(name)) {
@@ -39,8 +30,8 @@ pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
     format!("there is no argument named `{name}`{remark}")
 }
 
-/// Whether results depend on `self` nobody but the user knows.
-fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
+/// Only the user knows whether results depend on `self`.
+pub(super) fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(receiver) = &function.receiver else { return };
     if ["key", "skip", "cache"].iter().any(|word| options.is_broken(word)) {
         return;
@@ -61,10 +52,10 @@ fn self_is_decided(options: &Options, function: &Function, errors: &mut Errors) 
     }
 }
 
-/// Whether an expression names `self`.
+/// Returns `true` if an expression names `self`.
 fn names_self(expr: &Expr) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
+    struct SelfValueSearch(bool);
+    impl<'ast> Visit<'ast> for SelfValueSearch {
         fn visit_ident(&mut self, ident: &'ast Ident) {
             self.0 |= ident == "self";
         }
@@ -72,24 +63,27 @@ fn names_self(expr: &Expr) -> bool {
             self.0 |= invoked.to_token_stream().to_string().contains("self");
         }
     }
-    let mut search = Search(false);
+    let mut search = SelfValueSearch(false);
     search.visit_expr(expr);
     search.0
 }
 
-/// A companion is a type: under the name of a primitive it would stand in for it all over the
-/// module.
-fn companion_hides_no_primitive(options: &Options, function: &Function, errors: &mut Errors) {
+/// A companion is a type: under the name of a primitive it would replace it in the whole module.
+pub(super) fn companion_hides_no_primitive(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
     const PRIMITIVES: [&str; 17] = [
         "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
         "i64", "i128", "isize", "f32", "f64",
     ];
     let name = match &options.companion {
-        // There it is no type but methods of a longer name, or nothing.
+        // Beside a method there is no type: there are methods of a longer name, or nothing.
         _ if function.is_associated() => return,
-        Companion::Unsaid | Companion::SameName => &function.name,
-        Companion::Named(name) => name,
-        Companion::Hidden => return,
+        CompanionChoice::Default | CompanionChoice::SameName => &function.name,
+        CompanionChoice::Named(name) => name,
+        CompanionChoice::Hidden => return,
     };
     if PRIMITIVES.iter().any(|primitive| name == primitive) {
         errors.push(
@@ -102,8 +96,8 @@ fn companion_hides_no_primitive(options: &Options, function: &Function, errors: 
     }
 }
 
-/// A task wakes up on any thread.
-fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
+/// A task may resume on any thread.
+pub(super) fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Errors) {
     if let (Some(at), Some(_)) = (options.thread_local, &function.asyncness) {
         errors.push_span(
             at,
@@ -113,16 +107,20 @@ fn tasks_have_no_thread(options: &Options, function: &Function, errors: &mut Err
     }
 }
 
-/// What is said of the cache is said once, on the first call.
-fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &mut Errors) {
-    for expr in options.settings() {
-        let mut search = Arguments { function, bound: Vec::new(), found: Vec::new() };
+/// The options of the cache are evaluated once, on the first call.
+pub(super) fn settings_are_for_all_calls(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
+    for expr in options.expressions() {
+        let mut search = ArgumentSearch { function, bound: Vec::new(), found: Vec::new() };
         search.visit_expr(expr);
         for name in search.found {
             errors.push(
                 name,
                 format!(
-                    "`{name}` is an argument: what is said of the cache holds for all calls, and is \
+                    "`{name}` is an argument: the options of the cache hold for all calls, and are \
                      evaluated once"
                 ),
             );
@@ -131,14 +129,14 @@ fn settings_are_for_all_calls(options: &Options, function: &Function, errors: &m
 }
 
 /// Finds arguments among the variables of an expression.
-struct Arguments<'a> {
+struct ArgumentSearch<'a> {
     function: &'a Function,
-    /// The parameters of closures, which stand before what they hide.
+    /// The parameters of closures visited so far, which hide arguments of that name.
     bound: Vec<&'a Ident>,
     found: Vec<&'a Ident>,
 }
 
-impl<'a> Visit<'a> for Arguments<'a> {
+impl<'a> Visit<'a> for ArgumentSearch<'a> {
     fn visit_pat_ident(&mut self, pat: &'a syn::PatIdent) {
         self.bound.push(&pat.ident);
     }

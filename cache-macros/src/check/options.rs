@@ -1,27 +1,11 @@
-//! How the options go together, whatever the function.
+//! How the options go together, independent of the function.
 
-use crate::args::{KeyItem, OF_CACHE, Options, Time};
+use crate::args::{KeyItem, Options};
 use crate::errors::Errors;
-use std::time::Duration;
 use syn::Ident;
 
-/// Runs the checks.
-pub(super) fn check(options: &Options, errors: &mut Errors) {
-    key_excludes_skip(options, errors);
-    errors_exclude_none(options, errors);
-    names_differ(options, errors);
-    name_is_not_empty(options, errors);
-    own_cache_has_its_own_settings(options, errors);
-    stale_values_need_single_flights(options, errors);
-    what_is_stale_has_expired(options, errors);
-    jitter_needs_a_time_to_live(options, errors);
-    refresh_comes_before_the_end(options, errors);
-    negative_values_live_shorter(options, errors);
-    weights_need_a_bound(options, errors);
-}
-
-/// `key` lists all there is, so there is nothing left to skip.
-fn key_excludes_skip(options: &Options, errors: &mut Errors) {
+/// `key` lists the whole key, so nothing is left to skip.
+pub(super) fn key_excludes_skip(options: &Options, errors: &mut Errors) {
     if let (Some(_), Some(skip)) = (&options.key, &options.skip) {
         errors.push(
             &skip.word,
@@ -31,7 +15,7 @@ fn key_excludes_skip(options: &Options, errors: &mut Errors) {
 }
 
 /// No return type is both.
-fn errors_exclude_none(options: &Options, errors: &mut Errors) {
+pub(super) fn errors_exclude_none(options: &Options, errors: &mut Errors) {
     if let (Some(_), Some(at)) = (options.cache_errors, options.cache_none) {
         errors.push_span(
             at,
@@ -42,7 +26,7 @@ fn errors_exclude_none(options: &Options, errors: &mut Errors) {
 }
 
 /// Nothing is named twice within `skip` or `key`.
-fn names_differ(options: &Options, errors: &mut Errors) {
+pub(super) fn names_differ(options: &Options, errors: &mut Errors) {
     let skip = options.skip.iter().flat_map(|skip| &skip.names);
     let key = options.key.iter().flatten().filter_map(|item| match item {
         KeyItem::Named { name, .. } => Some(name),
@@ -58,18 +42,18 @@ fn names_differ(options: &Options, errors: &mut Errors) {
 }
 
 /// An empty name would be worse than the default one.
-fn name_is_not_empty(options: &Options, errors: &mut Errors) {
+pub(super) fn name_is_not_empty(options: &Options, errors: &mut Errors) {
     if let Some(name) = options.name.as_ref().filter(|name| name.value().is_empty()) {
         errors.push(name, "an empty name; leave `name` out for the path of the function");
     }
 }
 
-/// A cache of the user's is built already.
-fn own_cache_has_its_own_settings(options: &Options, errors: &mut Errors) {
+/// The user has built that cache.
+pub(super) fn own_cache_has_its_own_settings(options: &Options, errors: &mut Errors) {
     if options.cache.is_none() {
         return;
     }
-    for word in OF_CACHE.iter().filter_map(|word| options.given(word)) {
+    for word in options.given_for_cache() {
         errors.push(
             word,
             format!(
@@ -86,9 +70,9 @@ fn own_cache_has_its_own_settings(options: &Options, errors: &mut Errors) {
     }
 }
 
-/// A refresh is what single flights are for: one caller makes it, the others are served.
-fn stale_values_need_single_flights(options: &Options, errors: &mut Errors) {
-    if options.single_flight {
+/// A refresh is a single flight: one caller makes it, the others are served meanwhile.
+pub(super) fn stale_values_need_single_flights(options: &Options, errors: &mut Errors) {
+    if !options.unshared {
         return;
     }
     for word in ["refresh_after", "stale_while_revalidate", "stale_if_error"] {
@@ -104,8 +88,8 @@ fn stale_values_need_single_flights(options: &Options, errors: &mut Errors) {
     }
 }
 
-/// Only what expires can be stale.
-fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) {
+/// Only a value that expires can be stale.
+pub(super) fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) {
     if ["ttl", "ttl_from", "tti", "negative_ttl", "cache"]
         .iter()
         .any(|word| options.given(word).is_some())
@@ -122,8 +106,8 @@ fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) {
     }
 }
 
-/// Jitter shortens something.
-fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors) {
+/// Jitter shortens a time to live.
+pub(super) fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors) {
     let lives = ["ttl", "ttl_from", "negative_ttl", "cache"];
     if let Some(word) = options.given("jitter")
         && lives.iter().all(|life| options.given(life).is_none())
@@ -135,17 +119,10 @@ fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors) {
     }
 }
 
-fn known(time: Option<&Time>) -> Option<Duration> {
-    match time {
-        Some(Time::Known(duration)) => Some(*duration),
-        _ => None,
-    }
-}
-
-/// A value that has expired is not refreshed.
-fn refresh_comes_before_the_end(options: &Options, errors: &mut Errors) {
+/// An expired value is not refreshed.
+pub(super) fn refresh_comes_before_the_end(options: &Options, errors: &mut Errors) {
     if let (Some(refresh), Some(live)) =
-        (known(options.refresh_after.as_ref()), known(options.ttl.as_ref()))
+        (options.duration("refresh_after"), options.duration("ttl"))
         && refresh >= live
         && let Some(word) = options.given("refresh_after")
     {
@@ -161,9 +138,9 @@ fn refresh_comes_before_the_end(options: &Options, errors: &mut Errors) {
 }
 
 /// The earliest deadline counts.
-fn negative_values_live_shorter(options: &Options, errors: &mut Errors) {
+pub(super) fn negative_values_live_shorter(options: &Options, errors: &mut Errors) {
     if let (Some(negative), Some(live)) =
-        (known(options.negative_ttl.as_ref()), known(options.ttl.as_ref()))
+        (options.duration("negative_ttl"), options.duration("ttl"))
         && negative >= live
         && let Some(word) = options.given("negative_ttl")
     {
@@ -178,7 +155,7 @@ fn negative_values_live_shorter(options: &Options, errors: &mut Errors) {
 }
 
 /// A number of entries is no sum of weights.
-fn weights_need_a_bound(options: &Options, errors: &mut Errors) {
+pub(super) fn weights_need_a_bound(options: &Options, errors: &mut Errors) {
     if let Some(word) = options.given("weigher")
         && options.given("max_capacity").is_none()
     {

@@ -1,66 +1,70 @@
 //! The body of the function, past the cache.
 
-use super::{lints, local, shape};
-use crate::many::Many;
-use crate::plan::{Plan, Shape};
+use super::lints;
+use super::names::{FunctionNames, Names};
+use super::tokens::local;
+use crate::many::ManyPlan;
+use crate::plan::{CompanionKind, Plan};
 use crate::signature::Argument;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::ext::IdentExt;
-use syn::{Pat, Receiver, Type};
+use syn::{Pat, Type};
 
 /// What a load runs: a closure, or a future.
 ///
-/// Output: `move || price::uncached(sku, qty)`, or `price::uncached(sku, qty)` for an `async fn`; with
-/// the body itself where no function holds it.
-pub(super) fn run(plan: &Plan) -> TokenStream {
-    let awaited = plan.function.asyncness.is_some();
-    match (&plan.shape, awaited) {
-        (Shape::Inside, false) => closure(plan),
-        (Shape::Inside, true) => future(plan, &[], TokenStream::new()),
-        (_, false) => {
-            let call = call(plan, &[]);
+/// Output: `move || price::uncached(sku, qty)`, or `price::uncached(sku, qty)` for an `async fn`;
+/// with the body itself if no function holds it.
+pub(super) fn run(names: &Names<'_>) -> TokenStream {
+    let plan = names.plan;
+    match (&names.functions, &plan.function.asyncness) {
+        (None, None) => closure(plan),
+        (None, Some(_)) => future(names, &[], TokenStream::new()),
+        (Some(functions), None) => {
+            let call = call(plan, functions, &[]);
             quote! { move || #call }
         }
-        (_, true) => call(plan, &[]),
+        (Some(functions), Some(_)) => call(plan, functions, &[]),
     }
 }
 
-/// What a load of many keys runs, perhaps more than once: a closure of the elements that are missing, which
-/// leaves the other arguments as they are.
+/// What a load of many keys runs, perhaps more than once: a closure of the elements that are
+/// missing, which leaves the other arguments as they are.
 ///
 /// Output: `|cached_ids: &[u64]| { names::uncached(region, cached_ids, Clone::clone(&qty)) }`, or,
 /// for an `async fn`, a closure of a `Vec` with a future that owns it and the clones.
-pub(super) fn run_many(plan: &Plan, many: &Many) -> TokenStream {
+pub(super) fn run_many(names: &Names<'_>, many: &ManyPlan) -> TokenStream {
+    let plan = names.plan;
     let (element, ids) = (&many.element, local("ids"));
     let again = again(plan, many, &ids);
     let (slice, list) = (quote! { &[#element] }, quote! { ::std::vec::Vec<#element> });
-    let inside = matches!(plan.shape, Shape::Inside);
     if plan.function.asyncness.is_some() {
-        let (lines, names) = made_before(plan, many, again);
+        let (lines, variables) = made_before(plan, many, again);
         let borrow = quote! { let #ids: #slice = &#ids; };
-        let future = if inside {
-            future(plan, &names, borrow)
-        } else {
-            let call = call(plan, &names);
-            quote! { async move { #borrow #call.await } }
+        let future = match &names.functions {
+            None => future(names, &variables, borrow),
+            Some(functions) => {
+                let call = call(plan, functions, &variables);
+                quote! { async move { #borrow #call.await } }
+            }
         };
         return quote! { |#ids: #list| { #lines #future } };
     }
-    if inside {
+    let Some(functions) = &names.functions else {
         let (patterns, stmts, output) =
             (patterns(plan, &again), &plan.function.stmts, &plan.function.output);
         return quote! { |#ids: #slice| -> #output { #patterns #(#stmts)* } };
-    }
-    let call = call(plan, &again);
+    };
+    let call = call(plan, functions, &again);
     quote! { |#ids: #slice| { #call } }
 }
 
-/// What stands for an argument in a body or its call; nothing where it is the argument itself.
+/// What stands for an argument in a body or its call. `None` for the argument itself.
 type Given = Option<TokenStream>;
 
-/// The arguments once more, for another run: what is no shared reference is cloned, or borrowed again.
-fn again(plan: &Plan, many: &Many, ids: &Ident) -> Vec<Given> {
+/// The arguments once more, for another run: cloned, or borrowed again, unless they are shared
+/// references.
+fn again(plan: &Plan, many: &ManyPlan, ids: &Ident) -> Vec<Given> {
     let arguments = plan.function.arguments.iter();
     arguments
         .map(|Argument { name, pattern, .. }| match &*pattern.ty {
@@ -72,10 +76,11 @@ fn again(plan: &Plan, many: &Many, ids: &Ident) -> Vec<Given> {
         .collect()
 }
 
-/// The same as variables of the expansion, for a future that owns them; the elements it has already.
-fn made_before(plan: &Plan, many: &Many, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
+/// Makes variables of them, for a future that owns them; the elements are one already. Returns the
+/// statements, and the variables.
+fn made_before(plan: &Plan, many: &ManyPlan, given: Vec<Given>) -> (TokenStream, Vec<Given>) {
     let mut lines = TokenStream::new();
-    let names = plan.function.arguments.iter().zip(given).map(|(argument, given)| {
+    let variables = plan.function.arguments.iter().zip(given).map(|(argument, given)| {
         let given = given?;
         if argument.name == many.name {
             return Some(given);
@@ -84,20 +89,20 @@ fn made_before(plan: &Plan, many: &Many, given: Vec<Given>) -> (TokenStream, Vec
         lines.extend(quote! { let #name = #given; });
         Some(quote! { #name })
     });
-    let names = names.collect();
-    (lines, names)
+    let variables = variables.collect();
+    (lines, variables)
 }
 
 /// The call of the function that holds the body.
-fn call(plan: &Plan, given: &[Given]) -> TokenStream {
-    let own = shape::call(plan, "uncached");
+fn call(plan: &Plan, functions: &FunctionNames<'_>, given: &[Given]) -> TokenStream {
+    let uncached = functions.path("uncached");
     let arguments = plan.function.arguments.iter().enumerate().map(|(at, argument)| {
         given.get(at).cloned().flatten().unwrap_or_else(|| argument.name.to_token_stream())
     });
     let receiver =
         plan.function.receiver.iter().map(|receiver| receiver.self_token.to_token_stream());
     let arguments = receiver.chain(arguments);
-    quote! { #own(#(#arguments),*) }
+    quote! { #uncached(#(#arguments),*) }
 }
 
 /// In a closure `return` and `?` mean what they meant in the function.
@@ -107,10 +112,10 @@ fn closure(plan: &Plan) -> TokenStream {
     quote! { move || -> #output { #patterns #(#stmts)* } }
 }
 
-/// In a future too, once its output is known: what it returns first is never returned, and only says
-/// of which type it is. `first` is done before all else.
-fn future(plan: &Plan, given: &[Given], first: TokenStream) -> TokenStream {
-    let krate = &plan.crate_path;
+/// In a future too, once its output is known: the first `return` never runs, and only says of which
+/// type the output is. `first` runs before all else.
+fn future(names: &Names<'_>, given: &[Given], first: TokenStream) -> TokenStream {
+    let Names { plan, krate, .. } = names;
     let (patterns, stmts, output) =
         (patterns(plan, given), &plan.function.stmts, &plan.function.output);
     let never = local("never");
@@ -126,7 +131,7 @@ fn future(plan: &Plan, given: &[Given], first: TokenStream) -> TokenStream {
     }
 }
 
-/// The arguments under their patterns again. One that ignores its argument binds nothing.
+/// The arguments under their patterns again. A pattern that ignores its argument binds nothing.
 fn patterns(plan: &Plan, given: &[Given]) -> TokenStream {
     let bound = lints::bound_again();
     let lines = plan.function.arguments.iter().enumerate().filter_map(|(at, argument)| {
@@ -142,7 +147,7 @@ fn patterns(plan: &Plan, given: &[Given]) -> TokenStream {
     quote! { #(#lines)* }
 }
 
-/// Whether an argument has the same name in the signature as in the body.
+/// Returns `true` if an argument has the same name in the signature as in the body.
 fn is_plain(argument: &Argument) -> bool {
     match &*argument.pattern.pat {
         Pat::Ident(pat) => {
@@ -155,23 +160,14 @@ fn is_plain(argument: &Argument) -> bool {
     }
 }
 
-/// `self` as the functions around the body take it, which do not change it.
-pub(super) fn receiver(plan: &Plan) -> Option<TokenStream> {
-    let mut receiver: Receiver = plan.function.receiver.clone()?;
-    if !matches!(plan.shape, Shape::Inside) {
-        receiver.mutability = None;
-    }
-    Some(receiver.to_token_stream())
-}
-
-/// The body as a function of its own, as the user wrote it, patterns and all.
+/// The function that holds the body, as the user wrote it, patterns and all.
 ///
-/// Its word `fn` and its braces stand where the user wrote them: by these lints know a function of
-/// the user's from one of a macro. Not so beside a method, where a lint about the order of the
-/// items of an `impl` would speak of it.
-pub(super) fn uncached(plan: &Plan) -> TokenStream {
+/// Its word `fn` and its braces stand where the user wrote them: by these lints tell a function of
+/// the user from one of a macro. Not so beside a method, where a lint about the order of the items
+/// of an `impl` would report it.
+pub(super) fn uncached(plan: &Plan, functions: &FunctionNames<'_>) -> TokenStream {
     let function = &plan.function;
-    let name = shape::name(plan, "uncached");
+    let name = functions.name("uncached");
     let (vis, inside, stmts) = (&function.vis, &function.attributes.inside, &function.stmts);
     let (generics, _, clause) = function.generics.split_for_impl();
     let receiver = function.receiver.iter().map(ToTokens::to_token_stream);
@@ -181,8 +177,8 @@ pub(super) fn uncached(plan: &Plan) -> TokenStream {
         quote! { #used #pattern }
     }));
     let (asyncness, output, quiet) = (&function.asyncness, &function.output, lints::body());
-    let (fn_token, braces) = match plan.shape {
-        Shape::Siblings(_) => Default::default(),
+    let (fn_token, braces) = match plan.companion {
+        CompanionKind::Methods(_) => Default::default(),
         _ => (function.fn_token, function.braces),
     };
     let mut tokens = quote! {

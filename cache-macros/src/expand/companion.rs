@@ -1,78 +1,245 @@
 //! The functions that belong to the cache: methods of a type beside the function, or methods beside
 //! the method.
 //!
-//! The type is an empty enum and not a module: `use` brings it along with the function, it stands in
-//! any block, and it sees the names that the function sees. In an `impl` neither may stand.
+//! The type is an empty enum and not a module: `use` imports it along with the function, it may
+//! stand in any block, and it sees the names that the function sees. An `impl` can hold neither.
 
-use super::wrapper::{arguments, arguments_for_one, keep};
-use super::{at, body, home, key, lints, local, local_value, parts, shape};
-use crate::many::Many;
-use crate::plan::{Home, Plan};
+use super::fragments::Fragments;
+use super::names::{FunctionNames, Names};
+use super::tokens::local;
+use super::view::KeyView;
+use super::{arguments, body, lints, return_value, storage};
+use crate::many::ManyPlan;
+use crate::plan::{CompanionKind, Storage};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Generics, parse_quote};
+use syn::{Generics, Ident, parse_quote};
 
-/// The type, its methods, and the body of the function as one of them.
-pub(super) fn beside(plan: &Plan, companion: &syn::Ident) -> TokenStream {
-    let (vis, unseen) = (lints::unseen(&plan.function.vis), lints::unseen(companion));
-    let cfg = &plan.function.attributes.cfg;
-    let (maker, methods, uncached) = (maker(plan), methods(plan), body::uncached(plan));
-    let generated = lints::generated();
-    quote! {
-        #(#cfg)*
-        #[doc(hidden)]
-        #[non_exhaustive]
-        #vis enum #unseen {}
+/// All that stands beside the function: nothing if it has no companion.
+pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
+    let Some(functions) = &code.names.functions else { return TokenStream::new() };
+    let companion = Companion {
+        code,
+        functions,
+        view: KeyView::of_one(&code.names),
+        arguments: arguments::of_one(code.names.plan),
+    };
+    match &code.names.plan.companion {
+        CompanionKind::Type(name) => companion.in_type(name),
+        CompanionKind::Methods(_) | CompanionKind::None => companion.beside_method(),
+    }
+}
 
-        #(#cfg)*
-        #generated
-        impl #companion {
-            #(#methods)*
+/// What the functions are made of.
+struct Companion<'a> {
+    code: &'a Fragments<'a>,
+    functions: &'a FunctionNames<'a>,
+    /// The view of one key.
+    view: KeyView,
+    /// The arguments that state one key.
+    arguments: Vec<TokenStream>,
+}
+
+/// Where the functions stand.
+impl Companion<'_> {
+    /// The type, its methods, and the body of the function as one of them.
+    fn in_type(&self, companion: &Ident) -> TokenStream {
+        let names = &self.code.names;
+        let function = &names.plan.function;
+        let (vis, unseen) = (lints::unseen(&function.vis), lints::unseen(companion));
+        let (cfg, generated) = (&function.attributes.cfg, lints::generated());
+        let (maker, methods) = (self.maker(), self.methods());
+        let uncached = body::uncached(names.plan, self.functions);
+        let assertion = return_value::assertion(names)
+            .map(|assertion| quote! { #(#cfg)* const _: () = #assertion; });
+        quote! {
+            #(#cfg)*
+            #[doc(hidden)]
+            #[non_exhaustive]
+            #vis enum #unseen {}
+
+            #(#cfg)*
+            #generated
+            impl #companion {
+                #(#methods)*
+            }
+
+            #(#cfg)*
+            impl #companion {
+                #maker
+                #uncached
+            }
+
+            #assertion
         }
+    }
 
-        #(#cfg)*
-        impl #companion {
-            #maker
-            #uncached
+    /// The methods, one by one in an `impl` that the attribute does not see.
+    fn beside_method(&self) -> TokenStream {
+        let plan = self.code.names.plan;
+        let cfg = &plan.function.attributes.cfg;
+        let generated = lints::generated();
+        let methods = self.methods().into_iter().map(|method| quote! { #generated #method });
+        let others = self.maker().into_iter().chain([body::uncached(plan, self.functions)]);
+        let all = methods.chain(others).map(|method| quote! { #(#cfg)* #method });
+        quote! { #(#all)* }
+    }
+
+    /// All methods in which nothing but arguments and types is the user's.
+    fn methods(&self) -> Vec<TokenStream> {
+        let of_keys = [self.get(), self.insert(), self.invalidate(), self.refresh()];
+        let of_all = match &self.code.names.plan.storage {
+            // The user has it.
+            Storage::Given(_) => Vec::new(),
+            Storage::Static => vec![self.clear(), self.stats()],
+            Storage::ThreadLocal => vec![self.with(), self.clear(), self.stats()],
+        };
+        of_keys.into_iter().chain(of_all).collect()
+    }
+
+    /// The method that builds the cache, with the expressions of the options and the user's lint
+    /// levels.
+    fn maker(&self) -> Option<TokenStream> {
+        let plan = self.code.names.plan;
+        let method = match &plan.storage {
+            Storage::Given(_) => return None,
+            Storage::Static => self.cache(),
+            Storage::ThreadLocal => self.handle(),
+        };
+        let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
+        Some(quote! { #generated #(#lints)* #method })
+    }
+}
+
+/// The functions, one by one.
+impl Companion<'_> {
+    /// `cache()`: the cache in a `static`, built on first use.
+    fn cache(&self) -> TokenStream {
+        let names = &self.code.names;
+        let cache_ty = &names.cache_ty;
+        let doc = " The cache of the function.";
+        self.of_cache(storage::maker_name(&names.plan.storage), doc, storage::built(names))
+            .returning(quote_spanned! {names.at_output=> &'static #cache_ty })
+            .written()
+    }
+
+    /// `__handle()`: the cache of the calling thread, for the functions here.
+    fn handle(&self) -> TokenStream {
+        let names = &self.code.names;
+        let cache_ty = &names.cache_ty;
+        let doc = " The cache of the function on the calling thread.";
+        let name = storage::maker_name(&names.plan.storage);
+        let method = self.of_cache(name, doc, storage::built(names));
+        Method { public: false, ..method }
+            .returning(quote_spanned! {names.at_output=> ::std::rc::Rc<#cache_ty> })
+            .written()
+    }
+
+    /// `with(|cache| ..)`: the cache of the calling thread, for the user.
+    fn with(&self) -> TokenStream {
+        let Fragments { names: Names { cache_ty, at_output, .. }, bind, cache, .. } = self.code;
+        let see = self.code.names.value("see");
+        let doc = " Passes the cache of the calling thread to a closure.";
+        let body = quote_spanned! {*at_output=> #bind #see(#cache) };
+        let mut method = self.of_cache("with", doc, body);
+        method.generics.params.push(parse_quote!(CachedShown));
+        method.arguments = vec![quote_spanned! {*at_output=>
+            #see: impl ::core::ops::FnOnce(&#cache_ty) -> CachedShown
+        }];
+        method.returning(quote_spanned! {*at_output=> CachedShown }).written()
+    }
+
+    fn get(&self) -> TokenStream {
+        let Fragments { names, cache, .. } = self.code;
+        let value_ty = &names.value_ty;
+        let body = self.view.used(|view| names.call("get", quote! { #cache, #view }));
+        self.of_one_key("get", " The cached value, if there is one; nothing is computed.", body)
+            .returning(quote_spanned! {names.at_output=> ::core::option::Option<#value_ty> })
+            .written()
+    }
+
+    fn insert(&self) -> TokenStream {
+        let Fragments { names, cache, .. } = self.code;
+        let (value_ty, value) = (&names.value_ty, names.value("value"));
+        let body = self.view.used(|view| names.call("insert", quote! { #cache, #view, #value }));
+        let doc = " Puts a value into the cache, as if the function had returned it.";
+        let mut method = self.of_one_key("insert", doc, body);
+        method.arguments.push(quote! { #value: #value_ty });
+        method.written()
+    }
+
+    fn invalidate(&self) -> TokenStream {
+        let Fragments { names, cache, .. } = self.code;
+        let body = self.view.used(|view| names.call("invalidate", quote! { #cache, #view }));
+        let doc = " Removes the cached value, and returns whether there was one.";
+        self.of_one_key("invalidate", doc, body)
+            .returning(quote! { ::core::primitive::bool })
+            .written()
+    }
+
+    /// `refresh(..)`: runs the body and replaces what is cached. A result that is not cached, an
+    /// error or `None`, leaves the cache as it is.
+    fn refresh(&self) -> TokenStream {
+        let Fragments { names, bind, cache, view, return_kind, run, arguments } = self.code;
+        let Names { plan, krate, .. } = names;
+        let (key, output) = (local("key"), &plan.function.output);
+        let (made, name, handed) = match &plan.many {
+            None => (quote! { key_of }, "refresh", quote! { #cache, #key, #run, #return_kind }),
+            Some(ManyPlan { name, .. }) => {
+                let handed = quote! { #cache, #name, #key, #run, #return_kind };
+                (quote! { keys_of }, "refresh_many", handed)
+            }
+        };
+        let made = view.used(|view| quote! { #krate::__private::#made(#view) });
+        let reload = names.call_awaited(name, handed);
+        let doc = " Runs the body whatever is cached, keeps what it returns, and returns it.";
+        let body = quote! { #bind let #key = #made; #reload };
+        let method = self.of_cache("refresh", doc, body);
+        Method { awaits: true, arguments: arguments.clone(), ..method }
+            .returning(quote! { #output })
+            .written()
+    }
+
+    fn clear(&self) -> TokenStream {
+        let Fragments { names, bind, cache, .. } = self.code;
+        let clear = names.call("clear", cache.clone());
+        self.of_cache("clear", " Removes all cached values.", quote! { #bind #clear }).written()
+    }
+
+    fn stats(&self) -> TokenStream {
+        let Fragments { names, bind, cache, .. } = self.code;
+        let (krate, stats) = (names.krate, names.call("stats", cache.clone()));
+        self.of_cache("stats", " The statistics of the cache.", quote! { #bind #stats })
+            .returning(quote! { #krate::Stats })
+            .written()
+    }
+
+    /// A function that takes the arguments of one key, and finds the cache in a variable.
+    fn of_one_key(&self, name: &'static str, doc: &'static str, body: TokenStream) -> Method<'_> {
+        let bind = &self.code.bind;
+        let method = self.of_cache(name, doc, quote! { #bind #body });
+        Method { arguments: self.arguments.clone(), ..method }
+    }
+
+    /// A function that takes nothing.
+    fn of_cache(&self, name: &'static str, doc: &'static str, body: TokenStream) -> Method<'_> {
+        Method {
+            companion: self,
+            doc,
+            name,
+            public: true,
+            awaits: false,
+            generics: self.code.names.plan.function.generics.clone(),
+            arguments: Vec::new(),
+            output: None,
+            body,
         }
     }
 }
 
-/// The methods, one by one in an `impl` that the attribute does not see.
-pub(super) fn siblings(plan: &Plan) -> TokenStream {
-    let cfg = &plan.function.attributes.cfg;
-    let generated = lints::generated();
-    let methods = methods(plan).into_iter().map(|method| quote! { #generated #method });
-    let others = maker(plan).into_iter().chain([body::uncached(plan)]);
-    let all = methods.chain(others).map(|method| quote! { #(#cfg)* #method });
-    quote! { #(#all)* }
-}
-
-/// All methods in which nothing but arguments and types is the user's.
-fn methods(plan: &Plan) -> Vec<TokenStream> {
-    let of_keys = [get(plan), insert(plan), invalidate(plan), refresh(plan)];
-    let of_all = match &plan.home {
-        // The user has it.
-        Home::Given(_) => Vec::new(),
-        Home::Static => vec![clear(plan), stats(plan)],
-        Home::Thread => vec![with(plan), clear(plan), stats(plan)],
-    };
-    of_keys.into_iter().chain(of_all).collect()
-}
-
-/// The method that makes the cache, with the expressions of the options and the user's lint levels.
-fn maker(plan: &Plan) -> Option<TokenStream> {
-    let method = match &plan.home {
-        Home::Given(_) => return None,
-        Home::Static => cache(plan),
-        Home::Thread => handle(plan),
-    };
-    let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
-    Some(quote! { #generated #(#lints)* #method })
-}
-
-/// What differs from method to method.
-struct Method {
+/// What differs from function to function.
+struct Method<'a> {
+    companion: &'a Companion<'a>,
     doc: &'static str,
     name: &'static str,
     public: bool,
@@ -83,169 +250,26 @@ struct Method {
     body: TokenStream,
 }
 
-impl Method {
-    /// One that takes what the function takes.
-    fn of_key(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
-        let bind = home::bind(plan);
-        let body = quote! { #bind #body };
-        Self { arguments: arguments(plan), ..Self::of_cache(plan, name, doc, body) }
-    }
-
-    /// One that takes what the function takes, but of many keys one.
-    fn of_one_key(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
-        Self { arguments: arguments_for_one(plan), ..Self::of_key(plan, name, doc, body) }
-    }
-
-    /// One that takes nothing.
-    fn of_cache(plan: &Plan, name: &'static str, doc: &'static str, body: TokenStream) -> Self {
-        let generics = plan.function.generics.clone();
-        let arguments = Vec::new();
-        Self { doc, name, public: true, awaits: false, generics, arguments, output: None, body }
-    }
-
+impl Method<'_> {
     fn returning(self, output: TokenStream) -> Self {
         Self { output: Some(output), ..self }
     }
 
     /// The generics of the function, a line of documentation, and the rest.
-    fn written(self, plan: &Plan) -> TokenStream {
-        let Self { doc, name, public, awaits, generics, arguments, output, body } = self;
-        let vis = public.then(|| lints::unseen(&plan.function.vis));
-        let asyncness = plan.function.asyncness.filter(|_| awaits);
+    fn written(self) -> TokenStream {
+        let Self { companion, doc, name, public, awaits, generics, arguments, output, body } = self;
+        let names = &companion.code.names;
+        let function = &names.plan.function;
+        let vis = public.then(|| lints::unseen(&function.vis));
+        let asyncness = function.asyncness.filter(|_| awaits);
         let (generics, _, clause) = generics.split_for_impl();
         let output = output.map(|output| quote! { -> #output });
-        let name = shape::name(plan, name);
-        // What is wrong with a signature is said where it begins.
-        quote_spanned! {at(&plan.function.output)=>
+        let name = companion.functions.name(name);
+        // An error in a signature is reported where it begins.
+        quote_spanned! {names.at_output=>
             #[doc = #doc]
             #[inline]
             #vis #asyncness fn #name #generics(#(#arguments),*) #output #clause { #body }
         }
     }
-}
-
-/// The type of the cache.
-fn cache_type(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let (key, value) = (key::written(plan), parts::value_type(plan));
-    quote_spanned! {at(&plan.function.output)=> #krate::Cache<#key, #value> }
-}
-
-/// `cache()`: the cache in a `static`, built on first use.
-fn cache(plan: &Plan) -> TokenStream {
-    let cache = cache_type(plan);
-    Method::of_cache(plan, "cache", " The cache of the function.", home::made(plan))
-        .returning(quote_spanned! {at(&plan.function.output)=> &'static #cache })
-        .written(plan)
-}
-
-/// `__handle()`: what `with` shows, as the functions here use it.
-fn handle(plan: &Plan) -> TokenStream {
-    let cache = cache_type(plan);
-    let doc = " The cache of the function on the calling thread.";
-    let method = Method::of_cache(plan, "__handle", doc, home::made(plan));
-    Method { public: false, ..method }
-        .returning(quote_spanned! {at(&plan.function.output)=> ::std::rc::Rc<#cache> })
-        .written(plan)
-}
-
-/// `with(|cache| ..)`: the cache of the calling thread.
-fn with(plan: &Plan) -> TokenStream {
-    let cache = cache_type(plan);
-    let (bind, reference, see) =
-        (home::bind(plan), home::reference(plan), local_value(plan, "see"));
-    let doc = " Shows the cache of the function on the calling thread.";
-    let mut method = Method::of_cache(
-        plan,
-        "with",
-        doc,
-        quote_spanned! {at(&plan.function.output)=> #bind #see(#reference) },
-    );
-    method.generics.params.push(parse_quote!(CachedShown));
-    method.arguments = vec![
-        quote_spanned! {at(&plan.function.output)=> #see: impl ::core::ops::FnOnce(&#cache) -> CachedShown },
-    ];
-    method.returning(quote_spanned! {at(&plan.function.output)=> CachedShown }).written(plan)
-}
-
-fn get(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let value = parts::value_type(plan);
-    let body =
-        parts::with_one_view(plan, |view| parts::call(plan, "get", quote! { #cache, #view }));
-    Method::of_one_key(
-        plan,
-        "get",
-        " The cached value, if there is one; nothing is computed.",
-        body,
-    )
-    .returning(quote_spanned! {at(&plan.function.output)=> ::core::option::Option<#value> })
-    .written(plan)
-}
-
-fn insert(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let (ty, value) = (parts::value_type(plan), local_value(plan, "value"));
-    let body = parts::with_one_view(plan, |view| {
-        parts::call(plan, "insert", quote! { #cache, #view, #value })
-    });
-    let doc = " Puts a value into the cache, as if the function had returned it.";
-    let mut method = Method::of_one_key(plan, "insert", doc, body);
-    method.arguments.push(quote! { #value: #ty });
-    method.written(plan)
-}
-
-fn invalidate(plan: &Plan) -> TokenStream {
-    let cache = home::reference(plan);
-    let body = parts::with_one_view(plan, |view| {
-        parts::call(plan, "invalidate", quote! { #cache, #view })
-    });
-    Method::of_one_key(
-        plan,
-        "invalidate",
-        " Removes the cached value; whether there was one.",
-        body,
-    )
-    .returning(quote! { ::core::primitive::bool })
-    .written(plan)
-}
-
-/// `refresh(..)`: runs the body and replaces what is cached. What is not kept, an error or
-/// nothing, leaves the cache as it is.
-fn refresh(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let cache = home::reference(plan);
-    let (key, run, keep, output) =
-        (local("key"), body::run(plan), keep(plan), &plan.function.output);
-    let (made, one, arguments) = match &plan.many {
-        None => (quote! { key_of }, "refresh", quote! { #cache, #key, #run, #keep }),
-        Some(Many { name, .. }) => {
-            (quote! { keys_of }, "refresh_many", quote! { #cache, #name, #key, #run, #keep })
-        }
-    };
-    let made = parts::with_view(plan, |view| quote! { #krate::__private::#made(#view) });
-    let reload = if plan.function.asyncness.is_some() {
-        let reload = parts::call(plan, &format!("{one}_async"), arguments);
-        quote! { #reload.await }
-    } else {
-        parts::call(plan, one, arguments)
-    };
-    let doc = " Runs the body whatever is cached, keeps what it returns, and returns it.";
-    let method = Method::of_key(plan, "refresh", doc, quote! { let #key = #made; #reload });
-    Method { awaits: true, ..method }.returning(quote! { #output }).written(plan)
-}
-
-fn clear(plan: &Plan) -> TokenStream {
-    let (bind, clear) = (home::bind(plan), parts::call(plan, "clear", home::reference(plan)));
-    let body = quote! { #bind #clear };
-    Method::of_cache(plan, "clear", " Removes all cached values.", body).written(plan)
-}
-
-fn stats(plan: &Plan) -> TokenStream {
-    let krate = &plan.crate_path;
-    let (bind, stats) = (home::bind(plan), parts::call(plan, "stats", home::reference(plan)));
-    let body = quote! { #bind #stats };
-    Method::of_cache(plan, "stats", " What the cache has counted so far.", body)
-        .returning(quote! { #krate::Stats })
-        .written(plan)
 }

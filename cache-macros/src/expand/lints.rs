@@ -1,27 +1,27 @@
-//! Which lints are silenced where: those about code that nobody wrote.
+//! Which lints are silenced where: those about code that the user did not write.
 //!
-//! The code of an expansion is made of tokens of two kinds. Lints pass over what carries a place of
-//! the macro (`Span::call_site`, `Span::mixed_site`); tokens of the user's keep their place, and
-//! what is put together from them looks to a lint as if the user had written it. So there are three
-//! measures, in this order: names and places of the macro's own for what the expansion needs; code
-//! that no lint minds; an `allow` on the smallest item or statement that holds nothing which the
-//! user could mend. That one is of single lints, never of a group: it would not compile where the
-//! user forbids any of the group.
+//! The code of an expansion is made of tokens of two kinds. Lints ignore tokens with a place of the
+//! macro (`Span::call_site`, `Span::mixed_site`); tokens of the user keep their place, and code put
+//! together from them looks to a lint as if the user had written it. So there are three measures,
+//! in this order: names and places of the macro for all that the expansion adds; code that no lint
+//! objects to; an `allow` on the smallest item or statement that holds nothing which the user could
+//! change. It names single lints, never a group: that would not compile where the user forbids a
+//! lint of the group.
 //!
-//! What the user wrote, the body, the signature and the expressions of the options, keeps its
-//! lints: the body in `uncached` (or in the function itself), the signature in the function that
-//! callers see, and the options where the cache is built.
+//! The user's code keeps its lints: the body in `uncached` (or in the function itself), the
+//! signature in the function that callers see, and the expressions of the options where the cache
+//! is built.
 //!
-//! `cache-core/tests/macro_lints.rs` has every shape of a function under every lint that there is.
+//! `cache-core/tests/macro_lints.rs` has every kind of function under every lint.
 
-use crate::plan::{Plan, Shape};
+use crate::plan::{CompanionKind, Plan};
 use crate::signature::Argument;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Pat;
 
-/// For a function with nothing of the user's but arguments and types, of which the function that
-/// callers see hears already.
+/// For a function with nothing of the user's but arguments and types: lints report these at the
+/// function that callers see.
 pub(super) fn generated() -> TokenStream {
     quote! {
         #[allow(
@@ -42,7 +42,7 @@ pub(super) fn generated() -> TokenStream {
     }
 }
 
-/// For the function with the expressions of the options: what is said of all else in it.
+/// For the function with the expressions of the options: lints about all else in it.
 pub(super) fn options() -> TokenStream {
     quote! {
         #[allow(
@@ -59,8 +59,8 @@ pub(super) fn options() -> TokenStream {
     }
 }
 
-/// For the function that holds the body: what is said of the function as others see it. A type
-/// parameter that the body does not use tells caches apart.
+/// For the function that holds the body: lints about a function as callers see it. A type parameter
+/// that the body does not use tells caches apart.
 pub(super) fn body() -> TokenStream {
     quote! {
         #[allow(
@@ -78,7 +78,7 @@ pub(super) fn body() -> TokenStream {
     }
 }
 
-/// For the line that gives an argument its pattern once more.
+/// For the statement that binds an argument to its pattern again.
 pub(super) fn bound_again() -> TokenStream {
     quote! {
         #[allow(
@@ -90,22 +90,21 @@ pub(super) fn bound_again() -> TokenStream {
     }
 }
 
-/// For closures of the options, whose names stand within sight of the arguments, which they cannot
-/// use.
+/// For closures of the options: their names may be those of arguments, which they cannot use.
 pub(super) fn shadowing() -> TokenStream {
     quote! { #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)] }
 }
 
-/// For a function that does not consume an argument because it has another use for it than the
-/// body: it clones what is handed to a body that may run again, and looks up what a body ignores.
+/// For a function that does not consume an argument although the body might: it clones the
+/// arguments of a body that may run again, and looks up those that a body ignores.
 pub(super) fn unconsumed(plan: &Plan) -> Option<TokenStream> {
-    let inside = matches!(plan.shape, Shape::Inside);
+    let inside = matches!(plan.companion, CompanionKind::None);
     let ignored = |argument: &Argument| matches!(&*argument.pattern.pat, Pat::Wild(_));
     let unconsumed = plan.many.is_some() || inside && plan.function.arguments.iter().any(ignored);
     unconsumed.then(|| quote! { #[allow(clippy::needless_pass_by_value)] })
 }
 
-/// Tokens of the user's in their place, but as if the macro had written them.
+/// Tokens of the user at their place, but as if the macro had written them.
 pub(super) fn unseen(tokens: &impl ToTokens) -> TokenStream {
     moved(tokens, &|span| Span::call_site().located_at(span))
 }
@@ -120,8 +119,7 @@ pub(super) fn moved(tokens: &impl ToTokens, place: &dyn Fn(Span) -> Span) -> Tok
                 moved.set_span(place(group.span()));
                 TokenTree::Group(moved)
             }
-            // Words that the edition of the macro keeps for itself, but perhaps not that of the
-            // user.
+            // Keywords of the macro's edition, but perhaps not of the user's.
             TokenTree::Ident(ident) if ident == "gen" || ident == "try" => {
                 TokenTree::Ident(Ident::new_raw(&ident.to_string(), place(ident.span())))
             }

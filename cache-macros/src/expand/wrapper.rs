@@ -1,28 +1,30 @@
 //! The function that callers see.
 
-use super::{at, body, claim, home, lints, local, local_value, parts};
-use crate::many::Many;
-use crate::outcome::Kept;
-use crate::plan::{Home, Plan, Shape};
+use super::fragments::Fragments;
+use super::tokens::local;
+use super::{body, lints, return_value};
+use crate::many::ManyPlan;
+use crate::plan::{CompanionKind, Plan, Storage};
+use crate::return_type::CachedPart;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote};
 
 /// The function with its look-up.
 ///
 /// Input: the plan of `price`.
 /// Output: `pub fn price(sku: &str, qty: u64) -> V { .. }`, with a paragraph of documentation.
-pub(super) fn expand(plan: &Plan) -> TokenStream {
+pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
+    let plan = code.names.plan;
     let function = &plan.function;
     let cfg = &function.attributes.cfg;
-    let outside = match plan.shape {
-        Shape::Inside => &function.attributes.all,
-        Shape::Beside(_) | Shape::Siblings(_) => &function.attributes.outside,
+    let outside = match plan.companion {
+        CompanionKind::None => &function.attributes.all,
+        CompanionKind::Type(_) | CompanionKind::Methods(_) => &function.attributes.outside,
     };
     let (vis, asyncness) = (&function.vis, &function.asyncness);
     let (fn_token, name) = (&function.fn_token, &function.name);
     let (generics, _, clause) = function.generics.split_for_impl();
-    let arguments = arguments(plan);
-    let output = &function.output;
+    let (arguments, output) = (&code.arguments, &function.output);
     let (docs, unconsumed) = (docs(plan), lints::unconsumed(plan));
     let mut tokens = quote! {
         #(#cfg)*
@@ -31,30 +33,34 @@ pub(super) fn expand(plan: &Plan) -> TokenStream {
         #docs
         #vis #asyncness #fn_token #name #generics(#(#arguments),*) -> #output #clause
     };
-    function.braces.surround(&mut tokens, |inner| inner.extend(self::inner(plan)));
+    function.braces.surround(&mut tokens, |inner| inner.extend(self::inner(code)));
     tokens
 }
 
 /// What the function does.
-fn inner(plan: &Plan) -> TokenStream {
-    let claim = match plan.shape {
-        Shape::Beside(_) => None,
-        Shape::Inside | Shape::Siblings(_) => claim(plan).map(|claim| quote! { const #claim; }),
+fn inner(code: &Fragments<'_>) -> TokenStream {
+    let Fragments { names, bind, .. } = code;
+    let assertion = match names.plan.companion {
+        // There it stands beside the function.
+        CompanionKind::Type(_) => None,
+        CompanionKind::None | CompanionKind::Methods(_) => {
+            return_value::assertion(names).map(|assertion| quote! { const #assertion; })
+        }
     };
-    let bind = home::bind(plan);
-    let look_up = match &plan.many {
-        None => look_up(plan),
-        Some(many) => look_up_many(plan, many),
+    let look_up = match &names.plan.many {
+        None => look_up(code),
+        Some(many) => look_up_many(code, many),
     };
-    quote! { #claim #bind #look_up }
+    quote! { #assertion #bind #look_up }
 }
 
 /// Looks up, and loads what is missing.
-fn look_up(plan: &Plan) -> TokenStream {
-    let (looked, hit, missed) = (local("looked"), local_value(plan, "hit"), local("missed"));
-    let found = find(plan, "find");
-    let wrapped = wrap(plan, &hit.to_token_stream());
-    let load = load(plan);
+fn look_up(code: &Fragments<'_>) -> TokenStream {
+    let names = &code.names;
+    let (looked, hit, missed) = (local("looked"), names.value("hit"), local("missed"));
+    let found = find(code, "find");
+    let wrapped = return_value::wrap(names, &hit.to_token_stream());
+    let load = load(code);
     quote! {
         let #looked = #found;
         return match #looked {
@@ -65,154 +71,83 @@ fn look_up(plan: &Plan) -> TokenStream {
 }
 
 /// Looks many keys up, and loads those that are missing.
-fn look_up_many(plan: &Plan, many: &Many) -> TokenStream {
+fn look_up_many(code: &Fragments<'_>, many: &ManyPlan) -> TokenStream {
+    let Fragments { names, cache, return_kind, .. } = code;
     let (looked, ids) = (local("looked"), &many.name);
-    let (cache, run, keep) = (home::reference(plan), body::run_many(plan, many), keep(plan));
-    let found = find(plan, "find_many");
-    let arguments = quote! { #cache, #looked, #ids, #run, #keep };
-    let load = if plan.function.asyncness.is_some() {
-        let load = parts::call(plan, "load_many_async", arguments);
-        quote! { #load.await }
-    } else {
-        parts::call(plan, "load_many", arguments)
-    };
+    let (run, found) = (body::run_many(names, many), find(code, "find_many"));
+    let arguments = quote! { #cache, #looked, #ids, #run, #return_kind };
+    let load = names.call_awaited("load_many", arguments);
     quote! {
         let #looked = #found;
         return #load;
     }
 }
 
-/// The look-up, unless the call is to pass the cache.
-fn find(plan: &Plan, function: &str) -> TokenStream {
-    let cache = home::reference(plan);
-    parts::with_view(plan, |view| match &plan.bypass {
-        None => parts::call(plan, function, quote! { #cache, #view }),
-        Some(bypass) => {
-            parts::call(plan, &format!("{function}_unless"), quote! { #bypass, #cache, #view })
-        }
-    })
+/// The look-up, unless the call bypasses the cache.
+fn find(code: &Fragments<'_>, function: &str) -> TokenStream {
+    let Fragments { names, cache, view, .. } = code;
+    let bypass = match &names.plan.bypass {
+        None => quote! { false },
+        Some(bypass) => quote! { #bypass },
+    };
+    view.used(|view| names.call(function, quote! { #bypass, #cache, #view }))
 }
 
-/// What a miss does: one load for all who ask at once, unless each is to load alone.
-fn load(plan: &Plan) -> TokenStream {
+/// What a miss does: one load for all concurrent callers, unless each loads unshared.
+fn load(code: &Fragments<'_>) -> TokenStream {
+    let Fragments { names, cache, run, return_kind, .. } = code;
     let missed = local("missed");
-    let alone = (!plan.single_flight).then(|| quote! { .alone() });
-    let (cache, run, keep) = (home::reference(plan), body::run(plan), keep(plan));
-    let arguments = quote! { #cache, #missed #alone, #run, #keep };
-    if plan.function.asyncness.is_some() {
-        let load = parts::call(plan, "load_async", arguments);
-        quote! { #load.await }
-    } else {
-        parts::call(plan, "load", arguments)
-    }
+    let alone = names.plan.unshared.then(|| quote! { .unshared() });
+    names.call_awaited("load", quote! { #cache, #missed #alone, #run, #return_kind })
 }
 
-/// What of the return value is kept.
-pub(super) fn keep(plan: &Plan) -> TokenStream {
-    let at = at(&plan.function.output);
-    let krate = super::krate(plan, at);
-    let whole = match &plan.outcome.kept {
-        Kept::Whole => quote_spanned! {at=> #krate::__private::Whole },
-        Kept::Some(_) => {
-            let keep = parts::of_output(plan, "Optional", "keep");
-            quote_spanned! {at=> #keep() }
-        }
-        Kept::Ok(_) => {
-            let of_output = |what| parts::of_output(plan, "Fallible", what);
-            let (keep, make) = (of_output("keep"), of_output("error"));
-            let error = local_value(plan, "error");
-            quote_spanned! {at=>
-                {
-                    #[allow(unused_imports)]
-                    use #krate::__private::{CloneShared as _, KeepOwn as _};
-                    let #error = #make();
-                    #keep((&#error).share_for_cached())
-                }
-            }
-        }
-    };
-    let Some(Many { element, pairs, value, .. }) = &plan.many else { return whole };
-    let at = super::at(pairs);
-    let krate = super::krate(plan, at);
-    let pairing = quote_spanned! {at=>
-        <#krate::__private::Arg<#pairs> as #krate::__private::Pairs<#element, #value, _>>::pairing()
-    };
-    quote! { (#whole, #pairing) }
-}
-
-/// Puts a kept value back into what the function returns.
-fn wrap(plan: &Plan, value: &TokenStream) -> TokenStream {
-    let of = match &plan.outcome.kept {
-        Kept::Whole => return value.clone(),
-        Kept::Ok(_) => parts::of_output(plan, "Fallible", "of"),
-        Kept::Some(_) => parts::of_output(plan, "Optional", "of"),
-    };
-    quote_spanned! {at(&plan.function.output)=> #of(#value) }
-}
-
-/// `self` and the arguments, each with a name instead of its pattern.
-pub(super) fn arguments(plan: &Plan) -> Vec<TokenStream> {
-    let arguments = plan.function.arguments.iter().map(|argument| {
-        let (name, ty) = (&argument.name, argument.ty());
-        quote! { #name: #ty }
-    });
-    body::receiver(plan).into_iter().chain(arguments).collect()
-}
-
-/// As `arguments`, with one element in place of many.
-pub(super) fn arguments_for_one(plan: &Plan) -> Vec<TokenStream> {
-    let Some(Many { name, element, .. }) = &plan.many else { return arguments(plan) };
-    let arguments = plan.function.arguments.iter().map(|argument| {
-        let (own, ty) = (&argument.name, argument.ty());
-        if own == name {
-            quote! { #name: &#element }
-        } else {
-            quote! { #own: #ty }
-        }
-    });
-    body::receiver(plan).into_iter().chain(arguments).collect()
-}
-
-/// Tells readers of the documentation what stands beside the function.
+/// The paragraph that tells readers of the documentation what stands beside the function.
 fn docs(plan: &Plan) -> TokenStream {
-    let what = match &plan.outcome.kept {
-        Kept::Whole => "results are",
-        Kept::Ok(_) => "`Ok` values are",
-        Kept::Some(_) => "`Some` values are",
+    let what = match &plan.returned.cached {
+        CachedPart::Whole => "results are",
+        CachedPart::Ok(_) => "`Ok` values are",
+        CachedPart::Some(_) => "`Some` values are",
     };
     let mut text = match &plan.many {
         None => format!("\n# Cache\n\nThe {what} cached by the arguments."),
-        Some(Many { name, .. }) => format!(
-            "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. The body runs \
-             for those that are missing."
+        Some(ManyPlan { name, .. }) => format!(
+            "\n# Cache\n\nThe values are cached one by one for the elements of `{name}`. \
+             The body runs for those that are missing."
         ),
     };
-    let name = match &plan.shape {
-        Shape::Beside(companion) => Some(format!("{companion}::")),
-        Shape::Siblings(prefix) => Some(format!("{prefix}_")),
-        Shape::Inside => None,
+    let owner = match &plan.companion {
+        CompanionKind::Type(companion) => Some(format!("{companion}::")),
+        CompanionKind::Methods(prefix) => Some(format!("{prefix}_")),
+        CompanionKind::None => None,
     };
-    if let Some(name) = name {
-        let others = match &plan.many {
-            None => "",
-            Some(_) => ", the first three with one element",
-        };
-        text.push_str(&format!(
-            " Beside the function stand `{name}get(..)`, `{name}insert(.., value)`, \
-             `{name}invalidate(..)`, `{name}refresh(..)` and `{name}uncached(..)`, which \
-             take the same arguments{others}"
-        ));
-        text.push_str(&match plan.home {
-            Home::Given(_) => ".".to_owned(),
-            Home::Static => format!(", and `{name}cache()`, `{name}clear()` and `{name}stats()`."),
-            Home::Thread => format!(
-                ", and `{name}with(|cache| ..)`, `{name}clear()` and `{name}stats()`, for the cache \
-                 of the calling thread."
-            ),
-        });
+    if let Some(owner) = owner {
+        text.push_str(&functions(plan, &owner));
     }
     // As `///` has it.
     let lines =
         text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
     quote! { #(#[doc = #lines])* }
+}
+
+/// The functions that belong to the cache, each under its full name.
+fn functions(plan: &Plan, owner: &str) -> String {
+    let others = match &plan.many {
+        None => "",
+        Some(_) => ", the first three with one element",
+    };
+    let of_keys = format!(
+        " Beside the function stand `{owner}get(..)`, `{owner}insert(.., value)`, \
+         `{owner}invalidate(..)`, `{owner}refresh(..)` and `{owner}uncached(..)`, which \
+         take the same arguments{others}"
+    );
+    match plan.storage {
+        Storage::Given(_) => format!("{of_keys}."),
+        Storage::Static => {
+            format!("{of_keys}, and `{owner}cache()`, `{owner}clear()` and `{owner}stats()`.")
+        }
+        Storage::ThreadLocal => format!(
+            "{of_keys}, and `{owner}with(|cache| ..)`, `{owner}clear()` and `{owner}stats()`, for \
+             the cache of the calling thread."
+        ),
+    }
 }

@@ -1,4 +1,4 @@
-//! Refreshes that no caller waits for.
+//! Background refreshes.
 
 use std::hash::{BuildHasher, Hash};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,14 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Cache;
 use crate::flight::share_error::ErrorSharing;
 use crate::load::guard::DetachedLoad;
-use crate::load::refresh::Old;
+use crate::load::lookup::StaleEntry;
 use crate::types::executor::Job;
 use crate::types::status::Status;
 use crate::util::hash::Hashed;
 use crate::util::panics::drop_payload;
 
-/// A refresh that is on its way to a thread. Its flight is registered; if it is dropped without having been
-/// run, the flight lands.
+/// A refresh handed to the executor. Its flight is registered; if it is dropped without having been
+/// run, the flight completes.
 struct BackgroundRefresh<K, V, S, F, H>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -32,11 +32,11 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// Has a refresh made by the executor, which this call has claimed, and gives the old value.
+    /// Has the executor make a refresh that this call has claimed, and returns the old value.
     pub(crate) fn spawn_refresh<E, F, H>(
         &self,
         key: Hashed<K>,
-        old: Old<V>,
+        stale: StaleEntry<V>,
         loader: F,
         share: H,
     ) -> (V, Status)
@@ -46,15 +46,16 @@ where
         E: 'static,
     {
         let store = self.store();
-        // It is inside of no load, not even of the one that its caller is inside of: nobody waits for it.
-        if let Some(leader) = store.lead_refresh(key, old.claim(), None) {
-            let detached = Some(leader.detach());
+        // It is nested in no load, not even in the one that its caller is inside of: nobody waits for
+        // it.
+        if let Some(guard) = store.lead_refresh(key, stale.claim, None) {
+            let detached = Some(guard.detach());
             let behind =
                 BackgroundRefresh { cache: self.clone(), detached, loader: Some(loader), share };
             let job: Job = Box::new(move || behind.run());
             store.config.executor.spawn(job);
         }
-        store.serve(old)
+        store.serve(stale)
     }
 }
 
@@ -72,10 +73,10 @@ where
         let (Some(detached), Some(loader)) = (self.detached.take(), self.loader.take()) else {
             return;
         };
-        let leader = detached.lead(self.cache.store());
-        // The panic of a loader must not reach the executor, some of which end the process then. It has
-        // been told by the process's hook, counted, and noted with the entry.
-        let loaded = catch_unwind(AssertUnwindSafe(|| leader.load_here(loader, &self.share)));
+        let guard = detached.attach(self.cache.store());
+        // The panic of a loader must not reach the executor, some of which end the process then. The
+        // process's hook has reported it, it is counted, and noted with the entry.
+        let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &self.share)));
         loaded.map_or_else(drop_payload, drop);
     }
 }
@@ -87,7 +88,7 @@ where
 {
     fn drop(&mut self) {
         if let Some(detached) = self.detached.take() {
-            drop(detached.lead(&self.cache.inner.store));
+            drop(detached.attach(&self.cache.inner.store));
         }
     }
 }

@@ -4,15 +4,13 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use equivalent::Equivalent;
+
 use super::Cache;
+use super::fetch::{ByRef, ByValue};
 use crate::flight::flight::Outcome;
 use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
-use crate::flight::wait::Caller;
-use crate::load::load::ready;
-use crate::load::refresh::Looked;
 use crate::types::status::Status;
-use crate::util::hash::Hashed;
-use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -20,35 +18,35 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// The key's value; if there is none, `init` makes it, and it is stored.
+    /// Returns the key's value; if there is none, `init` makes it, and it is stored.
     ///
     /// However many callers ask for a missing key at once, threads and tasks, one of them runs its
     /// `init` and the others wait for its value. If `init` panics, the panic goes to its caller, and
-    /// one of those who wait runs his own.
+    /// one of the waiters runs its own `init`.
     ///
-    /// A write to the key or a flush supersedes a load that is running: those who wait for it are
-    /// given its value, but it is not stored, and who asks after the write begins anew.
+    /// A write to the key, or a flush, supersedes a running load: its waiters receive the value, it
+    /// is not stored, and later callers start a new load.
     ///
     /// A hit takes no lock. `init` runs without any lock held and may use this cache and others:
     /// * Asking for other keys from inside `init` works, as deep as the stack allows.
     /// * Asking for the same key from inside `init` runs the inner `init` at once: a load does not
     ///   wait for itself. The first value to be made is stored.
-    /// * Loads on several threads that would wait for each other in a ring do not: the call that
-    ///   would close the ring runs its own `init`.
+    /// * Loads on several threads that would wait for each other in a cycle do not: the call that
+    ///   would close the cycle runs its own `init`.
     /// * A thread does not block for a future that it was itself the last to poll, but runs its own
     ///   `init`: on a runtime of one thread that future would never be polled again.
-    /// * A ring that passes through something else than a cache (the latch of a thread pool, a
+    /// * A cycle that passes through something else than a cache (the latch of a thread pool, a
     ///   channel) ends after [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
     ///
-    /// Where the cache refreshes or serves stale values, of those who ask for a key whose refresh is due one
-    /// runs his `init` and waits for it; the others are given the old value. See
+    /// Where the cache refreshes or serves stale values, one of the callers of a key whose refresh is
+    /// due runs its `init` and waits for it; the others receive the old value. See
     /// [`refresh_after`](crate::CacheBuilder::refresh_after),
     /// [`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate) and
     /// [`stale_if_error`](crate::CacheBuilder::stale_if_error).
     ///
     /// # Panics
-    /// With the panic of `init`. Also if loads of one and the same key run inside each other 32 levels
-    /// deep, which is taken for a recursion without end.
+    /// With the panic of `init`. Also if loads of one and the same key run inside each other 32
+    /// levels deep, which is taken for a recursion without end.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, String> = cache_core::Cache::new(10);
@@ -57,11 +55,7 @@ where
     /// ```
     #[inline]
     pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, _) => value,
-            looked => self.load_value(looked, Hashed { hash, key }, init).0,
-        }
+        self.get_with_status(key, init).0
     }
 
     /// As [`get_with`](Self::get_with); the key is only made if it is missing.
@@ -70,14 +64,11 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => value,
-            looked => self.load_value(looked, Hashed { hash, key: key.to_owned() }, init).0,
-        }
+        let Ok((value, _)) = self.fetch(ByRef(key), || Ok::<V, Infallible>(init()), NeverFails);
+        value
     }
 
-    /// As [`get_with`](Self::get_with), and says how the value came about.
+    /// As [`get_with`](Self::get_with), and returns how the value came about.
     ///
     /// ```
     /// use cache_core::Status;
@@ -88,31 +79,16 @@ where
     /// ```
     #[inline]
     pub fn get_with_status(&self, key: K, init: impl FnOnce() -> V) -> (V, Status) {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, status) => (value, status),
-            looked => self.load_value(looked, Hashed { hash, key }, init),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn load_value(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl FnOnce() -> V,
-    ) -> (V, Status) {
-        let Ok(loaded) = self.load(looked, key, || Ok::<V, Infallible>(init()), NeverFails);
+        let Ok(loaded) = self.fetch(ByValue(key), || Ok::<V, Infallible>(init()), NeverFails);
         loaded
     }
 
-    /// As [`get_with`](Self::get_with), for an `init` that may fail: an error is not stored. Those
-    /// who wait share it, if their calls have the same error type; who waits with another type runs
-    /// his own `init`, at once and in parallel with others like him.
+    /// As [`get_with`](Self::get_with), for an `init` that may fail: an error is not stored. Waiters
+    /// with the same error type share it. A waiter with another error type runs its own `init`
+    /// immediately, in parallel with others.
     ///
     /// # Errors
-    /// What `init` gave, its own or that of the call it waited for.
+    /// What `init` returned, its own or that of the call it waited for.
     ///
     /// ```
     /// # let cache: cache_core::Cache<String, u16> = cache_core::Cache::new(10);
@@ -125,11 +101,7 @@ where
     where
         E: Send + Sync + 'static,
     {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, _) => Ok(value),
-            looked => self.load_result(looked, Hashed { hash, key }, init),
-        }
+        self.fetch(ByValue(key), || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
     }
 
     /// As [`try_get_with`](Self::try_get_with); the key is only made if it is missing.
@@ -146,34 +118,16 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => Ok(value),
-            looked => self.load_result(looked, Hashed { hash, key: key.to_owned() }, init),
-        }
+        self.fetch(ByRef(key), || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn load_result<E: Send + Sync + 'static>(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, Arc<E>> {
-        self.load(looked, key, || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
-    }
-
-    /// As [`get_with`](Self::get_with), for an `init` that may find nothing: nothing is then
-    /// stored, and those who wait are given nothing too. If there is an old value, which this was to refresh
-    /// or that could be served stale, it is removed: to find nothing is no failure.
+    /// As [`get_with`](Self::get_with), for an `init` that may return `None`: nothing is stored, and
+    /// waiters receive `None`. An old value, which this load was to refresh or that could be served
+    /// stale, is removed: to find nothing is no failure.
     #[inline]
     pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, _) => Some(value),
-            looked => self.load_option(looked, Hashed { hash, key }, init),
-        }
+        let fetched = self.fetch(ByValue(key), || init().ok_or(Nothing), ShareNothing);
+        fetched.ok().map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with); the key is only made if it is
@@ -187,39 +141,8 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => Some(value),
-            looked => self.load_option(looked, Hashed { hash, key: key.to_owned() }, init),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn load_option(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl FnOnce() -> Option<V>,
-    ) -> Option<V> {
-        let loaded = self.load(looked, key, || init().ok_or(Nothing), ShareNothing);
-        loaded.map(|(value, _)| value).ok()
-    }
-
-    /// What a call that may load does when it has looked, as a thread.
-    #[inline]
-    pub(crate) fn load<E>(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked {
-            Looked::Served(value, status) => Ok((value, status)),
-            Looked::Missing => self.store().load_here(key, init, share),
-            Looked::Due(old) => self.store().refresh_here(key, old, init, &share),
-        }
+        let fetched = self.fetch(ByRef(key), || init().ok_or(Nothing), ShareNothing);
+        fetched.ok().map(|(value, _)| value)
     }
 
     /// For tests: a load that says itself how an error is shared, as functions under `#[cached]` do.
@@ -230,7 +153,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<V, E> {
-        self.load(Looked::Missing, self.hashed(key), init, share).map(|(value, _)| value)
+        self.fetch(ByValue(key), init, share).map(|(value, _)| value)
     }
 
     /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
@@ -243,7 +166,6 @@ where
         kept: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
         let kept = |result: &R| kept(result).cloned().ok_or(Outcome::NotShareable);
-        let key = self.hashed(key);
-        ready(self.store().reload(Caller::Thread, key, async { init() }, kept))
+        self.store().reload(self.hashed(key), init, kept)
     }
 }

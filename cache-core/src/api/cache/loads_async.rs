@@ -8,12 +8,12 @@ use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::Cache;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
-use crate::load::refresh::Looked;
-use crate::types::status::Status;
-use crate::util::hash::Hashed;
 use equivalent::Equivalent;
+
+use super::Cache;
+use super::fetch::{ByRef, ByValue};
+use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::types::status::Status;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -25,8 +25,8 @@ where
     ///
     /// Threads and tasks that ask for a key at once share one load, whichever began it. `init` is
     /// polled by the task whose call runs it. The load begins when the future is first polled.
-    /// If the future is dropped before it is ready, or `init` panics, one of those who wait runs his
-    /// own `init`. A future that is neither polled nor dropped holds up those who wait for it, until
+    /// If the future is dropped before it is ready, or `init` panics, one of the waiters runs its own
+    /// `init`. A future that is neither polled nor dropped holds up its waiters, until
     /// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout); they wait in real time, woken by
     /// a thread of the cache's, whatever the runtime.
     ///
@@ -51,59 +51,27 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => value,
-            looked => {
-                self.load_value_async(looked, Hashed { hash, key: key.to_owned() }, init).await.0
-            }
-        }
+        let init = async { Ok::<V, Infallible>(init.await) };
+        let Ok((value, _)) = self.fetch_async(ByRef(key), init, NeverFails).await;
+        value
     }
 
-    /// As [`get_with_async`](Self::get_with_async), and says how the value came about.
+    /// As [`get_with_async`](Self::get_with_async), and returns how the value came about.
     pub async fn get_with_status_async(
         &self,
         key: K,
         init: impl Future<Output = V>,
     ) -> (V, Status) {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, status) => (value, status),
-            looked => self.load_value_async(looked, Hashed { hash, key }, init).await,
-        }
-    }
-
-    async fn load_value_async(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl Future<Output = V>,
-    ) -> (V, Status) {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(loaded) = self.load_async(looked, key, init, NeverFails).await;
+        let Ok(loaded) = self.fetch_async(ByValue(key), init, NeverFails).await;
         loaded
-    }
-
-    /// What a call that may load does when it has looked, as a task.
-    pub(crate) async fn load_async<E>(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl Future<Output = Result<V, E>>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked {
-            Looked::Served(value, status) => Ok((value, status)),
-            Looked::Missing => self.store().load(key, init, share).await,
-            Looked::Due(old) => self.store().refresh(key, old, init, &share).await,
-        }
     }
 
     /// As [`try_get_with`](Self::try_get_with), with a future to make the value. See
     /// [`get_with_async`](Self::get_with_async).
     ///
     /// # Errors
-    /// What `init` gave, its own or that of the call it waited for.
+    /// What `init` returned, its own or that of the call it waited for.
     pub async fn try_get_with_async<E>(
         &self,
         key: K,
@@ -112,11 +80,8 @@ where
     where
         E: Send + Sync + 'static,
     {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, _) => Ok(value),
-            looked => self.load_result_async(looked, Hashed { hash, key }, init).await,
-        }
+        let init = async { init.await.map_err(Arc::new) };
+        self.fetch_async(ByValue(key), init, ShareArc).await.map(|(value, _)| value)
     }
 
     /// As [`try_get_with_async`](Self::try_get_with_async); the key is only made if it is missing.
@@ -132,23 +97,8 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => Ok(value),
-            looked => {
-                self.load_result_async(looked, Hashed { hash, key: key.to_owned() }, init).await
-            }
-        }
-    }
-
-    pub(crate) async fn load_result_async<E: Send + Sync + 'static>(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, Arc<E>> {
         let init = async { init.await.map_err(Arc::new) };
-        self.load_async(looked, key, init, ShareArc).await.map(|(value, _)| value)
+        self.fetch_async(ByRef(key), init, ShareArc).await.map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with), with a future to make the value. See
@@ -158,11 +108,9 @@ where
         key: K,
         init: impl Future<Output = Option<V>>,
     ) -> Option<V> {
-        let hash = self.hash(&key);
-        match self.look_to_load(&key, hash) {
-            Looked::Served(value, _) => Some(value),
-            looked => self.load_option_async(looked, Hashed { hash, key }, init).await,
-        }
+        let init = async { init.await.ok_or(Nothing) };
+        let fetched = self.fetch_async(ByValue(key), init, ShareNothing).await;
+        fetched.ok().map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with_async`](Self::optionally_get_with_async); the key is only made if it
@@ -175,23 +123,8 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let hash = self.hash(key);
-        match self.look_to_load(key, hash) {
-            Looked::Served(value, _) => Some(value),
-            looked => {
-                self.load_option_async(looked, Hashed { hash, key: key.to_owned() }, init).await
-            }
-        }
-    }
-
-    async fn load_option_async(
-        &self,
-        looked: Looked<V>,
-        key: Hashed<K>,
-        init: impl Future<Output = Option<V>>,
-    ) -> Option<V> {
         let init = async { init.await.ok_or(Nothing) };
-        let loaded = self.load_async(looked, key, init, ShareNothing).await;
-        loaded.map(|(value, _)| value).ok()
+        let fetched = self.fetch_async(ByRef(key), init, ShareNothing).await;
+        fetched.ok().map(|(value, _)| value)
     }
 }

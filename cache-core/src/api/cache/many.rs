@@ -1,12 +1,12 @@
 //! Several keys at once.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 
 use super::Cache;
 use crate::flight::share_error::NeverFails;
-use crate::flight::wait::Caller;
-use crate::load::batch::{Batch, answers};
+use crate::load::answers::answers;
+use crate::load::batch::Batch;
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
@@ -31,7 +31,7 @@ where
         let (keys, guard) = (keys.into_iter(), self.store().table.pin());
         let mut values = Vec::with_capacity(keys.size_hint().0);
         for key in keys {
-            values.push(self.look_pinned(&guard, key, self.hash(key), V::clone));
+            values.push(self.lookup_pinned(&guard, key, self.hash(key), V::clone));
         }
         values
     }
@@ -84,12 +84,11 @@ where
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let missing: Vec<K> = asked.iter().copied().cloned().collect();
             let pairs = init(&missing);
-            // Now, lest a panic of it leak what is returned.
+            // Now: a panic of it would leak what is returned.
             drop(missing);
-            ready(Ok(answers(&asked, pairs, |key| self.hash(key))))
+            Ok(answers(&asked, pairs, |key| self.hash(key)))
         };
-        let batch = self.batch(keys).load(self.store(), Caller::Thread, loader, NeverFails);
-        let Ok(values) = crate::load::load::ready(batch);
+        let Ok(values) = self.batch(keys).load(loader, &NeverFails);
         values
     }
 
@@ -117,17 +116,16 @@ where
             let loading = init(asked.iter().copied().cloned().collect());
             async move { Ok(answers(&asked, loading.await, |key| self.hash(key))) }
         };
-        let batch = self.batch(keys);
-        let Ok(values) = batch.load(self.store(), Caller::Task, loader, NeverFails).await;
+        let Ok(values) = self.batch(keys).load_async(loader, &NeverFails).await;
         values
     }
 
-    fn batch<'k>(&self, keys: &'k [K]) -> Batch<'k, K, V>
+    fn batch(&self, keys: &[K]) -> Batch<'_, K, V>
     where
         K: Clone,
     {
         let hasher = self.hasher().clone();
-        let looked = keys.iter().map(|key| self.look_to_load(key, self.hash(key)));
-        Batch::new(keys, looked, hasher, |key| self.hash(key))
+        let looked_up = keys.iter().map(|key| self.lookup_to_load(key, self.hash(key)));
+        Batch::new(self.store(), keys, looked_up, hasher, |key| self.hash(key))
     }
 }

@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Cache;
-use crate::flight::flight::{Flight, Rest};
+use crate::flight::flight::Flight;
+use crate::flight::handover::hand_over;
 use crate::flight::share_error::ShareArc;
-use crate::load::refresh::Looked;
+use crate::load::lookup::Lookup;
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::types::timeouts::{LoadTimeouts, Sleep};
@@ -76,9 +77,9 @@ where
         E: Send + Sync + 'static,
     {
         let hash = self.hash(&key);
-        let looked = match self.look_to_load(&key, hash) {
-            Looked::Served(value, status) => return Ok((value, status)),
-            looked => looked,
+        let looked_up = match self.lookup_to_load(&key, hash) {
+            Lookup::Hit(value, status) => return Ok((value, status)),
+            looked_up => looked_up,
         };
         // The flight that this call leads, if it does not wait for that of another.
         let leads = Arc::new(OnceLock::new());
@@ -86,10 +87,10 @@ where
             (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&leads));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                Flight::<V>::current_load().map(|flight| led.set(flight));
+                Flight::<V>::current().map(|flight| led.set(flight));
                 init.await.map_err(Arc::new)
             };
-            cache.load_async(looked, own, init, ShareArc).await
+            cache.store().load_async(looked_up, own, init, &ShareArc).await
         });
 
         let mut waited = Duration::ZERO;
@@ -132,7 +133,7 @@ where
             }
         });
         let executor = Arc::clone(&self.store().config.executor);
-        Rest::new(rest, Arc::clone(flight), executor).go_on();
+        hand_over(rest, flight, executor);
     }
 }
 

@@ -1,0 +1,115 @@
+//! The one way of all methods that load: look the key up, and if that finds nothing, load it.
+//!
+//! The methods differ in three things, which are arguments here: whether they are given the key or a
+//! borrowed form of it ([`IntoKey`]), what their loader returns, and how waiters share its error
+//! ([`ErrorSharing`]).
+
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::Cache;
+use crate::flight::share_error::ErrorSharing;
+use crate::load::lookup::Lookup;
+use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
+
+/// A key as a method is given it. The owned key is made only if it has to be stored.
+pub(crate) trait IntoKey<K> {
+    type Query: Hash + Equivalent<K> + ?Sized;
+
+    /// The form that the key is looked up by.
+    fn query(&self) -> &Self::Query;
+
+    fn into_key(self) -> K;
+}
+
+/// The key itself.
+pub(crate) struct ByValue<K>(pub(crate) K);
+
+/// A borrowed form of the key.
+pub(crate) struct ByRef<'q, Q: ?Sized>(pub(crate) &'q Q);
+
+impl<K: Hash + Eq> IntoKey<K> for ByValue<K> {
+    type Query = K;
+
+    #[inline]
+    fn query(&self) -> &K {
+        &self.0
+    }
+
+    #[inline]
+    fn into_key(self) -> K {
+        self.0
+    }
+}
+
+impl<K, Q> IntoKey<K> for ByRef<'_, Q>
+where
+    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+{
+    type Query = Q;
+
+    #[inline]
+    fn query(&self) -> &Q {
+        self.0
+    }
+
+    #[inline]
+    fn into_key(self) -> K {
+        self.0.to_owned()
+    }
+}
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Returns the key's value; if there is none, loads it as a thread.
+    #[inline]
+    pub(crate) fn fetch<E>(
+        &self,
+        key: impl IntoKey<K>,
+        loader: impl FnOnce() -> Result<V, E>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let hash = self.hash(key.query());
+        match self.lookup_to_load(key.query(), hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            looked_up => self.load_missed(looked_up, (hash, key), loader, &share),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_missed<E>(
+        &self,
+        looked_up: Lookup<V>,
+        (hash, key): (KeyHash, impl IntoKey<K>),
+        loader: impl FnOnce() -> Result<V, E>,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let key = Hashed { hash, key: key.into_key() };
+        self.store().load(looked_up, key, loader, share)
+    }
+
+    /// As [`fetch`](Self::fetch), as a task.
+    pub(crate) async fn fetch_async<E>(
+        &self,
+        key: impl IntoKey<K>,
+        loader: impl Future<Output = Result<V, E>>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let hash = self.hash(key.query());
+        match self.lookup_to_load(key.query(), hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            looked_up => {
+                let key = Hashed { hash, key: key.into_key() };
+                self.store().load_async(looked_up, key, loader, &share).await
+            }
+        }
+    }
+}

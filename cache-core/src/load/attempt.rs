@@ -1,0 +1,288 @@
+//! One call's attempt to get a value for a key: join the load that runs, or lead one.
+//!
+//! A call that finds no live value acquires the lock of the key's shard and either *joins* the
+//! flight that is registered for the key or *leads* its own: puts the key into a reserved slot and
+//! registers. The loader runs with nothing held: no lock, no pin. See `flight.rs` for why being
+//! registered is all that a publish has to check, and `guard.rs` for the leader.
+//!
+//! # A machine that neither blocks nor awaits
+//! An [`Attempt`] is the state of such a call. It says what to do next ([`Step`]) and is told what
+//! came of a wait; it runs no loader and waits for nothing itself. So threads and tasks share it:
+//!
+//! ```text
+//!  start ──▶ Done: a value to be served
+//!    ▲  ├──▶ Lead: the caller runs its loader under the guard it is given
+//!    │  └──▶ Wait: the caller waits for the flight, as a thread or as a task
+//!    │         │
+//!    └─────────┴──▶ resume: a value, an error, or another attempt
+//! ```
+//! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once. A
+//! refresh begins with the lead (`refresh.rs`).
+//!
+//! # Unshared loads
+//! A call that must not wait runs its own *unshared* load: it leads a second flight beside the
+//! first, which nobody can join. It runs at once, and in parallel with others like it, not one
+//! after another. That is so for
+//! * a call from inside a load of the same key, and any that would close a cycle of loads that wait
+//!   for each other (`wait_graph.rs`);
+//! * a thread that would block until a future is ready which it was itself the last to poll;
+//! * a waiter that cannot be given the leader's error;
+//! * a waiter that times out. The first to do so takes the stuck flight's place: later callers join
+//!   its load. A call that times out a second time loads unshared.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::flight::flight::{Flight, FlightKind, Outcome};
+use crate::flight::share_error::ErrorSharing;
+use crate::flight::wait::WaitResult;
+use crate::flight::wait_graph;
+use crate::load::guard::FlightGuard;
+use crate::shard::shard::Shard;
+use crate::store::store::{Store, StoreGuard};
+use crate::table::{EntryRef, Retries};
+use crate::time::system::SYSTEM_HAS_CLOCK;
+use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
+
+/// The state of a call that loads a key.
+pub(crate) struct Attempt<'s, K, V> {
+    store: &'s Store<K, V>,
+    key: Hashed<K>,
+    /// Of the flight that it leads if it joins none; an unshared one joins none.
+    kind: FlightKind,
+    waited: bool,
+    timed_out: bool,
+    /// Those of all of the call's rounds.
+    retries: Retries,
+}
+
+/// What a call has to do next.
+pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+    /// Return this value.
+    Done(V, Status),
+    /// Run the loader.
+    Lead(FlightGuard<'s, K, V>),
+    /// Wait for this flight, then [`resume`](Attempt::resume).
+    Wait(Attempt<'s, K, V>, Arc<Flight<V>>),
+}
+
+/// What a call finds under the lock of a key's shard.
+pub(super) enum Acquired<'p, K, V, T> {
+    /// An entry, of which the call has made this.
+    Served(T),
+    /// A flight to wait for. The call has joined it.
+    Running(Arc<Flight<V>>),
+    /// Neither. The lock is held; there may be an entry.
+    Idle(Shard<'p, K, V>, Option<u32>),
+}
+
+impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
+    /// `kind` is [`FlightKind::Shared`], or [`FlightKind::Unshared`] for a call that joins nobody.
+    #[inline]
+    pub(crate) fn new(store: &'s Store<K, V>, key: Hashed<K>, kind: FlightKind) -> Self {
+        let (waited, timed_out) = (false, false);
+        Attempt { store, key, kind, waited, timed_out, retries: Retries::default() }
+    }
+
+    /// Serves, joins or leads.
+    ///
+    /// # Panics
+    /// See [`Retries::again`] and [`Store::check_levels`].
+    pub(crate) fn start(self) -> Step<'s, K, V> {
+        let (store, hash) = (self.store, self.key.hash);
+        store.check_levels(hash, &self.key.key);
+        let guard = store.table.pin();
+        // What the thread has written since the last round is no doing of this call.
+        self.retries.has_written(&guard);
+        let serve = |entry, now| Some((entry, store.config.lifetimes.served(entry, now)?));
+        let key = Hashed { hash, key: &self.key.key };
+        match store.acquire(&guard, key, self.kind, &self.retries, Some(serve)) {
+            Acquired::Served((entry, status)) => {
+                store.count_status(&guard, status);
+                let was_loaded = self.waited && status == Status::Hit;
+                let status = if was_loaded { Status::Coalesced } else { status };
+                Step::Done(entry.value().clone(), status)
+            }
+            Acquired::Running(flight) => Step::Wait(self, flight),
+            Acquired::Idle(shard, found) => {
+                let outer = wait_graph::current_load();
+                Step::Lead(store.lead((shard, found.is_none()), self.key, self.kind, outer))
+            }
+        }
+    }
+
+    /// The deadline of a wait that begins now.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.store.wait_deadline()
+    }
+
+    /// Goes on after a wait for a flight: with its value, with its error, or with another attempt.
+    pub(crate) fn resume<E>(
+        mut self,
+        flight: &Arc<Flight<V>>,
+        waited: WaitResult,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<ControlFlow<(V, Status), Self>, E> {
+        self.waited = true;
+        // None if the process was forked, and the leader is not there.
+        match (waited, flight.outcome().unwrap_or(&Outcome::Retry)) {
+            (WaitResult::Deadlock | WaitResult::OwnThread, _) => {
+                flight.unjoin();
+                self.kind = FlightKind::Unshared;
+            }
+            (WaitResult::TimedOut, _) => {
+                let again = std::mem::replace(&mut self.timed_out, true);
+                if again || flight.is_compute() {
+                    self.kind = FlightKind::Unshared;
+                } else {
+                    self.store.stop_sharing(flight);
+                }
+            }
+            (WaitResult::Completed, Outcome::Value(value)) => {
+                if let Some(counters) = self.store.counting(&self.store.table.pin()) {
+                    counters.coalesced.add(1);
+                }
+                return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
+            }
+            (WaitResult::Completed, Outcome::Failed(shared)) => match share.recover(shared) {
+                Some(error) => {
+                    let old = self.store.old_value(self.key.hash, &self.key.key);
+                    return old.map(ControlFlow::Break).ok_or(error);
+                }
+                None => self.kind = FlightKind::Unshared,
+            },
+            (WaitResult::Completed, Outcome::NotShareable) => self.kind = FlightKind::Unshared,
+            (WaitResult::Completed, Outcome::Retry) => {}
+        }
+        Ok(ControlFlow::Continue(self))
+    }
+
+    /// Loads the key as a thread. The loader runs at most once, inside this call.
+    pub(crate) fn run<E>(
+        self,
+        loader: impl FnOnce() -> Result<V, E>,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let mut attempt = self;
+        loop {
+            let (waiting, flight) = match attempt.start() {
+                Step::Lead(guard) => return guard.run(loader, share),
+                Step::Done(value, status) => return Ok((value, status)),
+                Step::Wait(waiting, flight) => (waiting, flight),
+            };
+            let waited = flight.wait(waiting.deadline());
+            match waiting.resume(&flight, waited, share)? {
+                ControlFlow::Break(done) => return Ok(done),
+                ControlFlow::Continue(again) => attempt = again,
+            }
+        }
+    }
+
+    /// As [`run`](Self::run), as a task.
+    pub(crate) async fn run_async<E>(
+        self,
+        loader: impl Future<Output = Result<V, E>>,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let mut attempt = self;
+        loop {
+            let (waiting, flight) = match attempt.start() {
+                Step::Lead(guard) => return guard.run_async(loader, share).await,
+                Step::Done(value, status) => return Ok((value, status)),
+                Step::Wait(waiting, flight) => (waiting, flight),
+            };
+            let waited = flight.wait_async(waiting.deadline()).await;
+            match waiting.resume(&flight, waited, share)? {
+                ControlFlow::Break(done) => return Ok(done),
+                ControlFlow::Continue(again) => attempt = again,
+            }
+        }
+    }
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Acquires the lock of a key's shard, unless there is an entry of which `serve` makes
+    /// something, given the time, or a flight to wait for. A flight of kind
+    /// [`FlightKind::Unshared`] waits for none.
+    ///
+    /// # Panics
+    /// See [`Retries::again`].
+    pub(super) fn acquire<'p, T>(
+        &self,
+        guard: &'p StoreGuard<'p, K, V>,
+        Hashed { hash, key }: Hashed<&K>,
+        kind: FlightKind,
+        retries: &Retries,
+        serve: Option<impl Fn(EntryRef<'p, K, V>, u64) -> Option<T>>,
+    ) -> Acquired<'p, K, V, T> {
+        // Read only if there is an entry, and then without the lock: the clock may be the user's.
+        let mut now = None;
+        // Flights that began up to here are for other keys.
+        let mut newest_compared = 0;
+        loop {
+            let (mut shard, found) = self.lock_missing(guard, hash, |other| other == key, retries);
+            if let (Some(serve), Some(id)) = (&serve, found) {
+                let entry = shard.entry(id);
+                let Some(now) = now else {
+                    drop(shard);
+                    now = Some(self.now());
+                    continue;
+                };
+                if let Some(served) = serve(entry, now) {
+                    return Acquired::Served(served);
+                }
+            }
+            let running = match kind {
+                FlightKind::Unshared => None,
+                _ => shard.loads().awaitable(hash, newest_compared),
+            };
+            let Some((flight, began)) = running else { return Acquired::Idle(shard, found) };
+            drop(shard);
+            let is_same_key = guard.key_of(flight.slot()).map(|other| other == key);
+            // Also if it is the same: what `Eq` has begun may be all there is to wait for, round
+            // after round.
+            retries.again(guard);
+            match is_same_key {
+                Some(true) => return Acquired::Running(flight),
+                Some(false) => newest_compared = began,
+                // It has ended since the lock was released, and is not registered any more.
+                None => {}
+            }
+            flight.unjoin();
+        }
+    }
+
+    /// Returns the value of a key whose load, by another caller, has failed; if it may still be
+    /// served.
+    pub(crate) fn old_value(&self, hash: KeyHash, key: &K) -> Option<(V, Status)> {
+        let lifetimes = &self.config.lifetimes;
+        if !lifetimes.serves_old_values() {
+            return None;
+        }
+        let (now, guard) = (self.now(), self.table.pin());
+        let old = guard.find(hash, |other| other == key)?;
+        let status = lifetimes.served_after_failure(old, now)?;
+        self.count_status(&guard, status);
+        Some((old.value().clone(), status))
+    }
+
+    /// The deadline of a wait that begins now, if there is one.
+    pub(crate) fn wait_deadline(&self) -> Option<Instant> {
+        let limit = self.config.coalesce_timeout;
+        // "For ever" needs no clock, which not every platform has.
+        if limit == Duration::MAX || !SYSTEM_HAS_CLOCK {
+            return None;
+        }
+        Instant::now().checked_add(limit)
+    }
+
+    /// Makes a flight unshared: nobody joins it any more.
+    pub(super) fn stop_sharing(&self, flight: &Arc<Flight<V>>) {
+        let guard = self.table.pin();
+        let mut shard = self.lock(&guard, flight.hash());
+        shard.loads().stop_sharing(flight);
+    }
+}
