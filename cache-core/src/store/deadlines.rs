@@ -198,8 +198,8 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Sets the time to live of a fresh entry, from now on. Returns `false` if there is none. Acquires
-    /// the lock of the key's shard.
+    /// Sets the time to live of a fresh entry, from now on. Returns `false` if there is none.
+    /// Acquires the lock of the key's shard.
     pub(crate) fn set_ttl(
         &self,
         hash: KeyHash,
