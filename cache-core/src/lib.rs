@@ -54,8 +54,6 @@ pub use crate::api::cache::Cache;
 pub use crate::api::entry_selector::EntrySelector;
 pub use crate::api::iter::Iter;
 pub use crate::api::loading::LoadingCache;
-#[doc(hidden)]
-pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
 pub use crate::time::clock::{Clock, FakeClock, MonotonicClock, Tick};
 pub use crate::time::ticking::TickingClock;
 pub use crate::types::entry::{CompResult, Entry, Op};

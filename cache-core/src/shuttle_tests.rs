@@ -369,8 +369,8 @@ fn batches_and_loads_that_need_each_other_end() {
 /// in the cache.
 #[test]
 fn a_batch_that_fails_leaves_no_caller_waiting() {
+    use crate::__private::CloneError;
     use crate::__private::{CacheValue, OkOnly, Pairs, View};
-    use crate::CloneError;
     model(|| {
         let builder = Cache::builder().max_capacity(u64::MAX);
         let cache: Cache<(u64,), u64> = builder.coalesce_timeout(Duration::MAX).build();

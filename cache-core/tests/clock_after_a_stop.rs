@@ -1,9 +1,9 @@
 //! Deadlines hold right after a process was stopped and continued, by `SIGSTOP` and `SIGCONT` as a
-//! debugger or a frozen container does it: no thread of the process has run since, so a clock that a
-//! thread keeps up to date would be late. The default is not.
+//! debugger or a frozen container does it: no thread of the process has run since, so a clock that
+//! a thread keeps up to date would be late. The default is not.
 //!
-//! The test runs its own binary again as the process that is stopped. That one is told to look while it is
-//! stopped, so its look is the first thing it does.
+//! A binary of its own, which the test runs again as the process that is stopped. That process is
+//! sent the request to look while it is stopped, so its look is the first thing it does.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -56,12 +56,12 @@ impl Other {
         kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
     }
 
-    /// Are all of its threads stopped, as the kernel has it?
+    /// Returns `true` if all of its threads are stopped, according to the kernel.
     fn is_stopped(&self) -> bool {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is there");
         tasks.flatten().all(|task| {
-            // The name before the state stands in parentheses, and may hold anything. A thread that has
-            // just ended has no state, and does not run.
+            // The name before the state stands in parentheses, and may hold anything. A thread that
+            // has just ended has no state, and does not run.
             let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
             stat.rfind(')').is_none_or(|end| stat[end + 1..].trim_start().starts_with('T'))
         })
@@ -76,7 +76,8 @@ impl Drop for Other {
     }
 }
 
-/// Stops a process for longer than its entry lives, and says what it sees at first, and in the end.
+/// Stops a process for longer than its entry lives, and returns what it sees at first, and in the
+/// end.
 fn stopped_and_continued(clock: &str) -> (String, String) {
     let mut other = Other::start(clock);
     other.read("ready");
@@ -84,7 +85,8 @@ fn stopped_and_continued(clock: &str) -> (String, String) {
     while !other.is_stopped() {
         thread::yield_now();
     }
-    // All processes share the default clock, so it can be seen here that the deadline has passed there.
+    // All processes share the default clock, so it can be seen here that the deadline has passed
+    // there.
     let clock = MonotonicClock::new();
     let dead = clock.now().saturating_add(SHORT);
     while clock.now() < dead {

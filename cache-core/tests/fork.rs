@@ -1,10 +1,21 @@
 //! The child of a fork without `exec`: there is one thread, and the caches work. What is started
-//! anew there, `fork_anew.rs` tests.
+//! anew there, `fork_anew.rs` tests. A binary of its own, because a fork copies whatever the other
+//! tests of the process are doing.
 #![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/forks.rs"]
-mod forks;
+mod common {
+    #[allow(dead_code, unused_imports, unused_macros, reason = "other binaries use the rest")]
+    pub(crate) mod configurations;
+    pub(crate) mod forks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod hashers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod numbers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,9 +25,13 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, CacheBuilder, RandomState, TickingClock};
+
+use cache_core::__private::testing::validate;
+use common::configurations::{Subject, every};
+use common::forks::{fork, forking};
+use common::numbers::Numbers;
 use common::tasks::Polled;
-use common::{Numbers, Subject, every, wait_until};
-use forks::{fork, forking};
+use common::threads::wait_until;
 
 type Counts = Cache<u64, Arc<u64>>;
 
@@ -35,7 +50,7 @@ fn use_it(cache: &Counts) {
     // What is replaced is freed, although others looked at it when the process was forked.
     let values: Vec<_> = (0..2_000).map(Arc::new).collect();
     values.iter().for_each(|value| cache.insert(KEY, Arc::clone(value)));
-    // A janitor may be at it just now.
+    // A janitor may be running just now.
     wait_until(|| {
         cache.run_pending_tasks();
         values.iter().filter(|value| Arc::strong_count(value) > 1).count() <= 1
@@ -45,7 +60,7 @@ fn use_it(cache: &Counts) {
         (0..2 * room.min(2_000)).for_each(|key| cache.insert(key, Arc::new(key)));
         assert!(room > 2_000 || cache.entry_count() == room, "{} of {room}", cache.entry_count());
     }
-    cache.__validate();
+    validate(cache);
     // Threads of the child.
     thread::scope(|scope| {
         for seed in 0..2 {
@@ -54,7 +69,7 @@ fn use_it(cache: &Counts) {
     });
     cache.invalidate_all();
     cache.run_pending_tasks();
-    cache.__validate();
+    validate(cache);
     assert_eq!(cache.entry_count(), 0);
 }
 
@@ -76,7 +91,7 @@ fn traffic(cache: &Counts, numbers: &mut Numbers, calls: usize) {
     }
 }
 
-/// Tells the others to end, also when the test fails.
+/// Makes the other threads end, even if the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -85,8 +100,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Forks again and again while other threads are at it. No code of the user's here takes locks:
-/// what that holds when the process is forked, nobody can release in the child.
+/// Forks again and again while other threads use the cache. No user code here takes locks: a lock
+/// that it holds when the process is forked is never released in the child.
 #[test]
 fn children_of_a_busy_process_have_whole_caches() {
     type Builder = CacheBuilder<u64, Arc<u64>>;
@@ -132,7 +147,7 @@ fn children_of_a_busy_process_have_whole_caches() {
 
 /// One thread is in a view and one in a loader.
 #[test]
-fn what_vanished_threads_were_about_holds_nothing_back() {
+fn vanished_threads_hold_nothing_back() {
     fn test(it: &Subject<u64, Arc<u64>, RandomState>) {
         let cache = &it.cache;
         let (ready, wait) = channel();
@@ -168,7 +183,7 @@ fn what_vanished_threads_were_about_holds_nothing_back() {
                 assert!(alive <= 1, "{alive} values are kept");
                 (10..100).for_each(|key| it.put(key, Arc::new(key)));
                 assert_eq!(cache.entry_count(), it.room().min(90 + 3));
-                cache.__validate();
+                validate(cache);
                 cache.invalidate_all();
                 it.check_holds(0);
             });
@@ -178,7 +193,7 @@ fn what_vanished_threads_were_about_holds_nothing_back() {
     forking(|| every(test));
 }
 
-/// All the ways to ask for a key that is being loaded by a thread that is not there.
+/// All the ways to ask for a key that is being loaded by a thread that has vanished.
 #[test]
 fn loads_of_vanished_threads_are_handed_over_at_once() {
     forking(|| {
@@ -219,14 +234,15 @@ fn loads_of_vanished_threads_are_handed_over_at_once() {
                 assert_eq!(**cache.entry(10).and_upsert_with(|_| Arc::new(30)).value(), 30);
                 assert_eq!(loading.get(&1).as_deref(), Ok(&1));
                 assert_eq!(loading.refresh(&1).as_deref(), Ok(&1));
-                cache.__validate();
+                validate(cache);
             });
             drop(end);
         });
     });
 }
 
-/// The thread that forks leads a load, for which another waits, and waits for another's with it.
+/// The thread that forks leads a load that another thread waits for, and itself waits for a
+/// third's.
 #[test]
 fn a_loader_that_forks_ends_in_both_processes() {
     forking(|| {
@@ -274,50 +290,51 @@ fn a_loader_that_forks_ends_in_both_processes() {
     });
 }
 
-/// Forks where it pleases.
+/// Forks now and then when it is compared or dropped.
 #[derive(Clone)]
-struct Forks<'f>(u64, &'f (dyn Fn(u64) + Sync));
+struct Forks(u64);
 
-impl PartialEq for Forks<'_> {
+impl PartialEq for Forks {
     fn eq(&self, other: &Self) -> bool {
-        (self.1)(self.0);
+        now_and_then(self.0);
         self.0 == other.0
     }
 }
 
-impl Eq for Forks<'_> {}
+impl Eq for Forks {}
 
-impl Hash for Forks<'_> {
+impl Hash for Forks {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(0);
     }
 }
 
-impl Drop for Forks<'_> {
+impl Drop for Forks {
     fn drop(&mut self) {
-        (self.1)(self.0);
+        now_and_then(self.0);
     }
 }
 
-/// `Eq`, `Drop`, `Clone`, a weigher, a listener, a view: each forks, and both processes go on.
-#[test]
-fn code_of_the_user_may_fork_wherever_it_runs() {
-    static FORKS: AtomicUsize = AtomicUsize::new(0);
-    fn now_and_then(number: u64) {
-        let count = FORKS.fetch_add(1, SeqCst);
-        // A child does not fork in turn, and not each of many calls does.
-        if count < 1 << 20 && count.is_multiple_of(97) {
-            let child = fork();
-            if child.is_child() {
-                FORKS.store(1 << 20, SeqCst);
-                let cache: Cache<Forks, Forks> = make();
-                fill(&cache);
-                drop(cache);
-            }
-            child.then(|| assert!(number < 100));
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+
+/// Forks now and then, in the parent only.
+fn now_and_then(number: u64) {
+    let count = FORKS.fetch_add(1, SeqCst);
+    // A child does not fork in turn, and not each of many calls does.
+    if count < 1 << 20 && count.is_multiple_of(97) {
+        let child = fork();
+        if child.is_child() {
+            FORKS.store(1 << 20, SeqCst);
+            let cache = Forks::cache();
+            Forks::fill(&cache);
+            drop(cache);
         }
+        child.then(|| assert!(number < 100));
     }
-    fn make() -> Cache<Forks<'static>, Forks<'static>> {
+}
+
+impl Forks {
+    fn cache() -> Cache<Self, Self> {
         Cache::builder()
             .max_capacity(20)
             .weigher(|key: &Forks, _| {
@@ -327,18 +344,23 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
             .eviction_listener(|key: &Forks, _: &Forks, _| now_and_then(key.0))
             .build()
     }
-    fn fill(cache: &Cache<Forks<'static>, Forks<'static>>) {
-        let forks = |number| Forks(number, &now_and_then);
+
+    fn fill(cache: &Cache<Self, Self>) {
         for number in 0..60 {
-            cache.insert(forks(number % 40), forks(number));
-            cache.get_with(forks(number % 7), || forks(number));
-            cache.view(&forks(number % 40), |value| now_and_then(value.0));
+            cache.insert(Forks(number % 40), Forks(number));
+            cache.get_with(Forks(number % 7), || Forks(number));
+            cache.view(&Forks(number % 40), |value| now_and_then(value.0));
         }
         cache.run_pending_tasks();
-        cache.__validate();
+        validate(cache);
     }
+}
+
+/// `Eq`, `Drop`, a weigher, a listener, a view: each forks, and both processes go on.
+#[test]
+fn code_of_the_user_may_fork_wherever_it_runs() {
     forking(|| {
-        let cache = make();
+        let cache = Forks::cache();
         let (stop, other) = (AtomicBool::new(false), Counts::new(100));
         thread::scope(|scope| {
             let _stop = Stop(&stop);
@@ -348,14 +370,14 @@ fn code_of_the_user_may_fork_wherever_it_runs() {
                     traffic(&other, &mut numbers, 10);
                 }
             });
-            fill(&cache);
+            Forks::fill(&cache);
         });
         drop(cache);
         assert!(FORKS.load(SeqCst) > 97);
     });
 }
 
-/// A thread forks inside a view: its own announcement stays, and what it looks at with it.
+/// A thread forks inside a view: its epoch guard stays, and with it the value that it looks at.
 #[test]
 fn a_view_that_forks_goes_on_looking_in_both_processes() {
     forking(|| {

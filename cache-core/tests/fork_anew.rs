@@ -1,10 +1,15 @@
-//! The child of a fork without `exec`: threads and clocks begin anew there, chance takes another
-//! turn, and caches are built that others were building.
+//! The child of a fork without `exec`: threads and clocks are started anew there, random numbers
+//! differ, and caches are built that other threads were building. A binary of its own, as `fork.rs`
+//! is.
 #![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/forks.rs"]
-mod forks;
+mod common {
+    pub(crate) mod forks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -12,9 +17,10 @@ use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, Clock, FakeClock, TickingClock};
+
+use common::forks::{fork, forking};
 use common::tasks::Polled;
-use common::wait_until;
-use forks::{fork, forking};
+use common::threads::wait_until;
 
 type Counts = Cache<u64, Arc<u64>>;
 
@@ -32,7 +38,7 @@ fn a_child_has_a_janitor_of_its_own() {
         for round in 0..10 {
             let clock = FakeClock::new();
             let (mut first, second) = (Some(build(&clock)), build(&clock));
-            // Other threads, and the janitor has had turns.
+            // Other threads use them, and the janitor may have had turns.
             thread::scope(|scope| {
                 scope.spawn(|| first.iter().for_each(|cache| cache.insert(1, Arc::new(1))));
                 scope.spawn(|| second.insert(1, Arc::new(1)));
@@ -42,7 +48,7 @@ fn a_child_has_a_janitor_of_its_own() {
                 first = None;
             }
             child.then(|| {
-                // One use of one cache, be it a miss, and all are looked after.
+                // One use of one cache, even a miss, and all are maintained.
                 assert_eq!(first.as_ref().unwrap_or(&second).get(&0), None);
                 clock.advance(2 * HOUR);
                 wait_until(|| second.entry_count() == 0);
@@ -99,14 +105,14 @@ fn the_ticking_clock_goes_on_in_a_child() {
     });
 }
 
-/// The thread that wakes tasks whose patience is over.
+/// The timer thread, which wakes tasks at their wait limit.
 #[test]
-fn tasks_lose_patience_in_a_child_too() {
+fn tasks_time_out_in_a_child_too() {
     forking(|| {
         let cache: Counts = Cache::builder().coalesce_timeout(Duration::from_millis(5)).build();
         let cache = &cache;
-        // A task loses patience with a load that does not end while `meanwhile` runs.
-        let lose_patience = |key: u64| {
+        // A task times out on a load that does not end.
+        let time_out = |key: u64| {
             let (ready, wait) = channel();
             let (end, may_end) = channel::<()>();
             thread::scope(|scope| {
@@ -130,10 +136,10 @@ fn tasks_lose_patience_in_a_child_too() {
                 drop(end);
             });
         };
-        // The thread has been started by the parent.
-        lose_patience(1);
-        fork().then(|| lose_patience(2));
-        lose_patience(3);
+        // The parent starts the timer thread.
+        time_out(1);
+        fork().then(|| time_out(2));
+        time_out(3);
     });
 }
 

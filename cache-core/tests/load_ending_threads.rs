@@ -1,58 +1,48 @@
 //! Loads on a thread that is ending: in destructors of thread-locals that are older than what the
-//! cache keeps for the thread, and so run after it is gone.
+//! cache keeps for the thread, and so run after it is gone. A binary of its own, because it counts
+//! the bytes that the process holds.
 
-mod common;
+mod common {
+    pub(crate) mod bytes;
+    pub(crate) mod ending;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod hashers;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
+}
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
 use cache_core::{Cache, RandomState};
+
+use cache_core::__private::testing::validate;
+use common::bytes::held;
 use common::ending::at_the_end_of_a_thread;
+use common::hashers::{Constant, TestHasher};
 use common::tasks::block_on;
-use common::{Constant, TestHasher, must_end};
-
-/// Counts the bytes that are allocated.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: as the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) };
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use common::threads::must_end;
 
 /// One test at a time: each counts bytes, or would be counted.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-type Patient<S> = Cache<u64, u64, S>;
+type Numbers<S> = Cache<u64, u64, S>;
 
-/// Its callers would wait for ever.
-fn patient<S: TestHasher>() -> Patient<S> {
+/// A cache whose callers never time out.
+fn waits_for_ever<S: TestHasher>() -> Numbers<S> {
     Cache::builder().coalesce_timeout(Duration::MAX).build_with_hasher(S::default())
 }
 
 fn nested_loads<S: TestHasher>() {
-    let ways: [fn(&Patient<S>) -> u64; 6] = [
+    let ways: [fn(&Numbers<S>) -> u64; 6] = [
         |cache| cache.get_with(1, || cache.get_with(1, || 7)),
         |cache| cache.get_with(1, || cache.get_with(2, || cache.get_with(1, || 7))),
         |cache| cache.get_with(1, || block_on(cache.get_with_async(1, async { 7 }))),
@@ -67,17 +57,17 @@ fn nested_loads<S: TestHasher>() {
         },
     ];
     for load in ways {
-        let cache = patient::<S>();
+        let cache = waits_for_ever::<S>();
         let own = cache.clone();
         assert_eq!(at_the_end_of_a_thread(move || load(&own)), 7);
         assert_eq!(cache.get(&1), Some(7));
-        cache.__validate();
+        validate(&cache);
     }
 }
 
 #[test]
 fn a_load_inside_itself_does_not_wait_for_itself() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
         nested_loads::<RandomState>();
         nested_loads::<Constant>();
@@ -85,10 +75,10 @@ fn a_load_inside_itself_does_not_wait_for_itself() {
 }
 
 #[test]
-fn a_ring_with_another_thread_ends() {
-    let _alone = alone();
+fn a_cycle_with_another_thread_ends() {
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let begun = Arc::new(std::sync::Barrier::new(2));
         let (own, own_begun) = (cache.clone(), Arc::clone(&begun));
         let other = thread::spawn(move || {
@@ -106,19 +96,19 @@ fn a_ring_with_another_thread_ends() {
         });
         other.join().unwrap();
         assert!(cache.contains_key(&1) && cache.contains_key(&2));
-        cache.__validate();
+        validate(&cache);
     });
 }
 
 #[test]
 fn a_recursion_without_end_says_so() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        fn load(cache: &Patient<RandomState>, calls: &AtomicUsize) -> u64 {
+        fn load(cache: &Numbers<RandomState>, calls: &AtomicUsize) -> u64 {
             calls.fetch_add(1, SeqCst);
             cache.get_with(1, || load(cache, calls))
         }
-        let cache = patient();
+        let cache = waits_for_ever();
         let calls = Arc::new(AtomicUsize::new(0));
         let (own, own_calls) = (cache.clone(), Arc::clone(&calls));
         let text = at_the_end_of_a_thread(move || {
@@ -127,15 +117,15 @@ fn a_recursion_without_end_says_so() {
         });
         assert!(text.contains("a load of a key runs inside itself, 32 levels deep"), "{text}");
         assert_eq!(calls.load(SeqCst), 33);
-        cache.__validate();
+        validate(&cache);
     });
 }
 
 #[test]
 fn a_computation_inside_itself_panics() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let own = cache.clone();
         let text = at_the_end_of_a_thread(move || {
             let upsert = |_| own.entry(1).and_upsert_with(|_| 1).into_value();
@@ -143,15 +133,15 @@ fn a_computation_inside_itself_panics() {
             *computed.expect_err("it panics").downcast::<String>().expect("a text")
         });
         assert!(text.contains("it would wait for itself for ever"), "{text}");
-        cache.__validate();
+        validate(&cache);
     });
 }
 
 #[test]
 fn nothing_is_left_of_a_thread_that_loads_at_its_end() {
-    let _alone = alone();
+    let _turn = one_at_a_time();
     must_end(|| {
-        let cache = patient::<RandomState>();
+        let cache = waits_for_ever::<RandomState>();
         let round = || {
             let own = cache.clone();
             at_the_end_of_a_thread(move || own.get_with(1, || own.get_with(1, || 7)));
@@ -159,9 +149,9 @@ fn nothing_is_left_of_a_thread_that_loads_at_its_end() {
             cache.run_pending_tasks();
         };
         (0..10).for_each(|_| round());
-        let before = BYTES.load(SeqCst);
+        let before = held();
         (0..100).for_each(|_| round());
-        let growth = BYTES.load(SeqCst) - before;
+        let growth = held() - before;
         // Less than the least that a stack takes, for each thread.
         assert!(growth < 100 * 16, "{growth} bytes");
     });

@@ -2,7 +2,6 @@
 
 #![cfg(feature = "macros")]
 
-use cache_core::{Cache, cached};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,6 +11,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+
+use cache_core::{Cache, cached};
 
 /// The system's allocator, counting by thread, so that the test harness does not disturb.
 struct Counting;

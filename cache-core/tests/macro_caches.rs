@@ -1,24 +1,31 @@
-//! The caches of all functions together: emptied, looked at, and passed by.
+//! The caches of all functions together: emptied, looked at, and bypassed. A binary of its own,
+//! because they are all those of the process.
 
 #![cfg(feature = "macros")]
 
-mod common;
-#[path = "common/runs.rs"]
-mod runs;
+mod common {
+    pub(crate) mod panics;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod runs;
+}
 
-use cache_core::{cached, macro_caches};
-use runs::run;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// `clear_all` is for all, the caches of the other tests too: one after another.
-fn alone() -> MutexGuard<'static, ()> {
+use cache_core::{cached, macro_caches};
+
+use cache_core::__private::testing::validate;
+use common::panics::{panics, silence_panics_on_purpose};
+use common::runs::run;
+
+/// `clear_all` empties the caches of the other tests too, so they take turns.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
-fn bypass_passes_the_caches_by_on_its_thread_only() {
-    let _turn = alone();
+fn bypass_concerns_its_own_thread_only() {
+    let _turn = one_at_a_time();
     #[cached]
     fn next(_n: u64) -> u64 {
         run()
@@ -34,7 +41,7 @@ fn bypass_passes_the_caches_by_on_its_thread_only() {
     {
         let _guard = macro_caches::bypass();
         assert_eq!((next(1), next(2), Shop.price(1)), (3, 4, Ok(5)));
-        // Nothing was stored, and what is asked of the companion is done.
+        // Nothing was stored, and the companion works.
         assert_eq!((next::get(1), next::get(2)), (Some(1), None));
         let elsewhere = std::thread::spawn(|| next(1)).join();
         assert_eq!(elsewhere.expect("no panic"), 1);
@@ -47,7 +54,7 @@ fn bypass_passes_the_caches_by_on_its_thread_only() {
 
 #[test]
 fn bypass_guards_end_in_any_order() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached]
     fn next(_n: u64) -> u64 {
         run()
@@ -62,7 +69,7 @@ fn bypass_guards_end_in_any_order() {
 
 #[test]
 fn bypass_concerns_a_task_when_it_is_first_polled() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached]
     async fn next(_n: u64) -> u64 {
         run()
@@ -79,7 +86,7 @@ fn bypass_concerns_a_task_when_it_is_first_polled() {
 
 #[test]
 fn clear_all_empties_the_caches_of_all_functions() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached]
     fn one(_n: u64) -> u64 {
         run()
@@ -96,14 +103,14 @@ fn clear_all_empties_the_caches_of_all_functions() {
     assert_eq!((all(), all()), ((1, 3, 5, 4), (1, 3, 5, 4)));
     macro_caches::clear_all();
     assert_eq!(all(), (5, 7, 9, 8));
-    // Those of this thread only.
+    // Of thread-local caches, only those of the calling thread.
     std::thread::spawn(macro_caches::clear_all).join().expect("no panic");
     assert_eq!((one(1), mine(1)), (9, 8));
 }
 
 #[test]
 fn clear_by_name_empties_every_instance() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached(name = "sizes")]
     fn size<T: 'static>(_n: u64) -> u64 {
         run() + size_of::<T>() as u64
@@ -122,7 +129,7 @@ fn clear_by_name_empties_every_instance() {
 
 #[test]
 fn stats_name_each_cache_once_it_is_built() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached(name = "counted")]
     fn counted(n: u64) -> u64 {
         n
@@ -140,7 +147,7 @@ fn stats_name_each_cache_once_it_is_built() {
 /// Values may call functions as they are dropped, and those build caches of their own.
 #[test]
 fn clear_all_lets_values_build_caches() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[derive(Clone)]
     struct Last;
     impl Drop for Last {
@@ -162,7 +169,7 @@ fn clear_all_lets_values_build_caches() {
     assert_eq!(last_words::get(1), Some(1));
 }
 
-/// A value that panics when it is dropped, if it is so told.
+/// A value that panics when it is dropped, if its flag is set.
 #[derive(Clone)]
 struct Touchy(bool);
 
@@ -174,8 +181,8 @@ impl Drop for Touchy {
 
 #[test]
 fn clear_all_gets_past_a_drop_that_panics() {
-    let _turn = alone();
-    common::silence_panics_on_purpose();
+    let _turn = one_at_a_time();
+    silence_panics_on_purpose();
     #[cached(companion = First)]
     fn first(n: u64) -> std::sync::Arc<Touchy> {
         std::sync::Arc::new(Touchy(n == 13))
@@ -186,16 +193,16 @@ fn clear_all_gets_past_a_drop_that_panics() {
     }
     drop(first(13));
     second(1);
-    assert!(common::panics(macro_caches::clear_all));
+    assert!(panics(macro_caches::clear_all));
     assert_eq!((First::get(13).is_none(), second::get(1)), (true, None));
-    First::cache().__validate();
+    validate(First::cache());
 }
 
-/// Many who call a generic function for the first time, all at once: each instance has one cache, and one
-/// only is listed.
+/// Threads call a generic function for the first time, all at once: each instance has one cache,
+/// which is listed once.
 #[test]
 fn caches_made_by_many_at_once_are_listed_once() {
-    let _turn = alone();
+    let _turn = one_at_a_time();
     #[cached(name = "raced")]
     fn raced<const N: u64>(n: u64) -> u64 {
         n + N

@@ -1,9 +1,10 @@
-//! No lint complains of what nobody wrote: this file has every kind of annotated function under
-//! every lint of rustc and clippy, and `cargo clippy` must have nothing to say (`.ci/run` asks it).
+//! No lint complains of generated code: this file has every kind of annotated function under every
+//! lint of rustc and clippy, and `cargo clippy` must have nothing to say (`.ci/run` asks it).
 //!
 //! Lints that speak of the functions as they stand here, with or without the attribute, are listed
 //! as allowed, each with what it is about; two modules go without the most important of them. What
-//! the user wrote keeps its lints: `tests/ui/lints` shows that.
+//! the user wrote keeps its lints: `tests/ui/lints` shows that. A binary of its own, because some
+//! lints are about a whole crate.
 
 #![cfg(feature = "macros")]
 #![deny(
@@ -148,7 +149,7 @@ fn free_functions_work() {
         "keys"
     );
     assert_eq!(
-        (free::alone(&ann(), 1, true), free::alone(&ann(), 1, false)),
+        (free::unshared(&ann(), 1, true), free::unshared(&ann(), 1, false)),
         (3, 2),
         "past the cache"
     );

@@ -1,11 +1,15 @@
 //! A process that forbids itself system calls when its caches are in use already: `membarrier`, on
-//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that stays.
+//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that
+//! stays.
 //!
-//! A filter cannot be taken off again, so each case is a process of its own: the test's binary, run
+//! A filter cannot be taken off again, so each case is a process of its own: this binary, run
 //! again.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
-mod common;
+mod common {
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod census;
+}
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,11 +20,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cache_core::Cache;
-use common::{Census, Token};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter, apply_filter_all_threads,
 };
+
+use cache_core::__private::testing::validate;
+use common::census::{Census, Token};
 
 const CASE: &str = "CASE_OF_THE_SANDBOX_TEST";
 /// Longer than any machine takes, for a process that has got stuck.
@@ -57,8 +63,8 @@ fn filter(forbids: Forbids) -> BpfProgram {
     filter.try_into().unwrap()
 }
 
-/// Two threads write, and a third has looked once, when the filter comes: for all of them or for one.
-/// They go on; in the end everything that has left is dropped.
+/// Two threads write, and a third has looked once, when the filter comes: for all of them or for
+/// one. They go on; in the end everything that has left is dropped.
 fn goes_on(forbids: Forbids, for_all: bool) {
     let census = Census::default();
     let cache: Cache<u64, Token> = Cache::new(100);
@@ -95,7 +101,7 @@ fn goes_on(forbids: Forbids, for_all: bool) {
         barrier.wait();
         barrier.wait();
     });
-    cache.__validate();
+    validate(&cache);
     // Now it does, and whatever a reader of the old kind might have held is known to be free.
     assert!(cache.get(&1_000_000).is_none());
     cache.run_pending_tasks();
@@ -103,7 +109,7 @@ fn goes_on(forbids: Forbids, for_all: bool) {
     (0..2_000).for_each(|n| cache.insert(n, census.token()));
     cache.invalidate_all();
     assert_eq!(census.alive(), 0);
-    cache.__validate();
+    validate(&cache);
 }
 
 /// Runs a case in a process of its own, or is that process.

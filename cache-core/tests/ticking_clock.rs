@@ -1,5 +1,5 @@
-//! The thread behind `TickingClock`, seen from outside. In a file of its own and in one test,
-//! because it counts the threads of the whole process.
+//! The thread behind `TickingClock`, seen from outside. A binary of its own with one test, because
+//! it counts the threads of the whole process.
 #![cfg(target_os = "linux")]
 
 use std::fs;

@@ -38,6 +38,7 @@ pub mod testing;
 mod type_probe;
 mod view;
 
+pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
 pub use autoref::{Bare, BareValue};
 pub use borrowed::{CowPart, OptionPart};
 pub use bounds::{HashBuilder, Key};

@@ -101,7 +101,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 
     /// `f::invalidate(..)`: returns `true` if there was an entry.
     fn invalidate<P: Part, S: HashBuilder>(cache: &Cache<P::Key, Self, S>, view: View<P>) -> bool {
-        cache.__invalidate(&view)
+        cache.invalidate_live(&view)
     }
 
     /// `f::refresh(..)`: runs the body and caches the part of its result that is to be cached.
@@ -113,7 +113,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> R {
         let mut body = Some(body);
         let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
-        cache.__refresh(key.0, body, H::cached_value)
+        cache.reload(key.0, body, H::cached_value)
     }
 
     /// As [`CacheValue::refresh`], with a future.

@@ -82,7 +82,7 @@ impl<K, V: 'static> Settings<K, V> {
     /// `ttl_from = |value| ..`
     #[must_use]
     pub fn ttl_from(self, ttl: impl Fn(&V) -> Duration + Send + Sync + 'static) -> Self {
-        self.with(|builder| builder.__ttl_from(move |value| Some(ttl(value))))
+        self.with(|builder| builder.own_ttl(move |value| Some(ttl(value))))
     }
 
     /// `tti = ..`
@@ -131,7 +131,7 @@ impl<K, V: 'static> Settings<K, V> {
     #[must_use]
     pub fn cache_if(self, keep: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
         let ttl = move |value: &V| (!keep(value)).then_some(Duration::ZERO);
-        self.with(|builder| builder.__ttl_from(ttl))
+        self.with(|builder| builder.own_ttl(ttl))
     }
 }
 

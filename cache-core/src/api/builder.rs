@@ -304,9 +304,8 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// For tests: the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
-    #[doc(hidden)]
-    pub fn __most_entries(mut self, most: u64) -> Self {
+    /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
+    pub(crate) fn most_entries(mut self, most: u64) -> Self {
         self.most_entries = most.clamp(1, MOST_ENTRIES);
         self
     }

@@ -292,7 +292,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.__invalidate(key);
+        self.invalidate_live(key);
     }
 
     /// Empties the cache. No load that began before is stored after.
@@ -370,27 +370,13 @@ where
         self.store().stats()
     }
 
-    /// For the macros: as `invalidate`; says whether there was a live value.
-    #[doc(hidden)]
-    pub fn __invalidate<Q>(&self, key: &Q) -> bool
+    /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
+    pub(crate) fn invalidate_live<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
         let equal = move |other: &K| key.equivalent(other);
         self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
-    }
-
-    /// As `__private::testing::validate`.
-    #[doc(hidden)]
-    pub fn __validate(&self) {
-        self.store().validate();
-    }
-
-    /// As `__private::testing::memory`.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn __memory(&self) -> Vec<(&'static str, usize)> {
-        self.store().memory()
     }
 }

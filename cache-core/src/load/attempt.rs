@@ -211,7 +211,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// # Panics
     /// See [`Retries::again`].
     pub(super) fn acquire<'p, T>(
-        &self,
+        &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         Hashed { hash, key }: Hashed<&K>,
         kind: FlightKind,

@@ -60,7 +60,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             }
             drop(shard);
             let key = flight.key(guard);
-            WriteTxn::lock_to_write(guard, hash, |other| other == key, &compared, retries)
+            WriteTxn::lock_to_write(store, guard, hash, |other| other == key, &compared, retries)
         };
         let (mut shard, target) = self.lock_with_room(hash, new.weight, lock, wanted);
         let loads = shard.loads();
@@ -96,7 +96,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             Some(_) => {
                 let key = flight.key(self.guard);
                 let eq = |other: &K| other == key;
-                WriteTxn::lock_to_write(self.guard, hash, eq, &compared, &self.retries)
+                WriteTxn::lock_to_write(self.store, self.guard, hash, eq, &compared, &self.retries)
             }
         };
         let in_time = shard.loads().remove(flight);

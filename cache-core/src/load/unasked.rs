@@ -18,9 +18,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) {
         let (new, now) = self.prepare(Hashed { hash, key: &key }, value, None, load_nanos);
         self.write(now, |txn| {
-            let guard = txn.guard;
+            let (store, guard) = (txn.store, txn.guard);
             let lock =
-                |retries: &Retries| self.lock_key(guard, hash, |other| *other == key, retries);
+                |retries: &Retries| store.lock_key(guard, hash, |other| *other == key, retries);
             let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
                 let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
                 absent && shard.loads().may_add(hash, since)

@@ -7,7 +7,16 @@
 //! share; `ledger` is what a write carries from one shard to the next.
 
 pub(crate) mod budget;
+mod collect;
 pub(crate) mod ledger;
 pub(crate) mod lifetimes;
+mod lock_key;
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[allow(clippy::module_inception)]
 pub(crate) mod shard;
+pub(crate) mod shards;
+#[cfg(test)]
+mod testing;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,7 +1,7 @@
 //! One shard, single-threaded: what happens when an entry comes, changes or goes.
 //!
-//! The shard is a table's [`Locked`] half together with [`ShardState`]: the eviction policy, the
-//! timers and the register of loads. Time is an argument (`now`), what leaves goes into a ledger
+//! A shard is a table's [`Writer`] together with the eviction policy, the timers and the in-flight
+//! table of loads ([`ShardState`]). Time is an argument (`now`), what leaves goes into a ledger
 //! of the caller's ([`Ledger`]), and no user code runs: listeners and drops come after the
 //! unlocking.
 //!
@@ -15,10 +15,12 @@ use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
 use crate::policy::{Ghost, Policy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::table::{EntryRef, Locked, NEVER, Nodes, Reserved, Times};
+pub(crate) use crate::table::NewEntry;
+use crate::table::{Detached, Due, EntryRef, Guard, NEVER, Nodes, Reserved, Writer};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
+use crate::util::sync::OuterMutexGuard as MutexGuard;
 
 /// Expired entries that one write frees at most.
 pub(crate) const EXPIRE_STEP: usize = 16;
@@ -30,13 +32,14 @@ const WHEEL_STEP: usize = 16;
 /// blocks of large ones.
 const LOOKS: u32 = 64;
 
-/// What stands beside a shard of the table, under its lock.
+/// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
+    pub(super) writer: Writer,
     pub(crate) policy: Policy,
-    pub(crate) wheel: Wheel,
+    wheel: Wheel,
     pub(crate) loads: InFlight<V>,
     /// What this shard is meant to hold: its part of the capacity.
-    pub(crate) quota: u64,
+    quota: u64,
     /// The most entries it may have, where that does not follow from what they weigh.
     most: u64,
     /// How long entries are kept after their deadlines.
@@ -44,8 +47,15 @@ pub(crate) struct ShardState<V> {
 }
 
 impl<V> ShardState<V> {
-    pub(crate) fn new(quota: u64, most: u64, grace: u64, batches: &Arc<Batches>) -> Self {
+    pub(crate) fn new(
+        writer: Writer,
+        quota: u64,
+        most: u64,
+        grace: u64,
+        batches: &Arc<Batches>,
+    ) -> Self {
         ShardState {
+            writer,
             policy: Policy::new(quota),
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
@@ -54,20 +64,45 @@ impl<V> ShardState<V> {
             grace,
         }
     }
+}
 
-    pub(crate) fn is_over_quota(&self) -> bool {
-        self.policy.weight() > self.quota
+/// A shard whose lock is held, by a pinned thread.
+pub(crate) struct Shard<'p, K, V> {
+    pub(super) guard: &'p Guard<'p, K, V>,
+    pub(super) state: MutexGuard<'p, ShardState<V>>,
+}
+
+/// Memory that a shard holds on the heap, by part.
+#[derive(Default)]
+pub(crate) struct ShardBytes {
+    pub(crate) writer: usize,
+    pub(crate) ghosts: usize,
+    pub(crate) timers: usize,
+    pub(crate) flights: usize,
+    pub(crate) writes: usize,
+}
+
+impl std::ops::AddAssign for ShardBytes {
+    fn add_assign(&mut self, other: Self) {
+        self.writer += other.writer;
+        self.ghosts += other.ghosts;
+        self.timers += other.timers;
+        self.flights += other.flights;
+        self.writes += other.writes;
     }
 }
 
-/// A shard whose lock is held.
-pub(crate) type Shard<'p, K, V> = Locked<'p, K, V, ShardState<V>>;
-
-/// A new value with all that had to be found out about it before the lock was taken.
-pub(crate) struct NewEntry<V> {
-    pub(crate) value: V,
-    pub(crate) weight: u32,
-    pub(crate) times: Times,
+impl<V> ShardState<V> {
+    /// Schedules the timer of a block no later than the removal time of an entry with this deadline.
+    #[inline]
+    fn arm(&mut self, block: u32, deadline: u64) {
+        if deadline != NEVER {
+            let end = deadline.saturating_add(self.grace);
+            if end < self.wheel.deadline(block) {
+                self.wheel.schedule(block, end);
+            }
+        }
+    }
 }
 
 /// Where a new value goes.
@@ -80,15 +115,67 @@ pub(crate) enum Target {
 }
 
 impl<'p, K, V> Shard<'p, K, V> {
+    #[inline]
+    pub(super) fn new(guard: &'p Guard<'p, K, V>, state: MutexGuard<'p, ShardState<V>>) -> Self {
+        Shard { guard, state }
+    }
+
+    /// Releases the lock at the end of a call that may have changed something, and notes what the
+    /// call has to do about garbage. (A lock that was only looked under may simply be dropped.)
+    #[inline]
+    pub(crate) fn unlock(mut self, due: &mut Due) {
+        self.state.writer.end_call(self.guard, due);
+    }
+
     /// The loads that run for keys of this shard.
     #[inline]
     pub(crate) fn loads(&mut self) -> &mut InFlight<V> {
-        &mut self.state().0.loads
+        &mut self.state.loads
+    }
+
+    /// Entries in the shard.
+    pub(crate) fn entries(&self) -> usize {
+        self.state.writer.entries()
     }
 
     /// The weight of the shard's entries.
-    pub(crate) fn weight(&mut self) -> u64 {
-        self.state().0.policy.weight()
+    pub(crate) fn weight(&self) -> u64 {
+        self.state.policy.weight()
+    }
+
+    /// Returns `true` if it holds more than its part of the capacity.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.weight() > self.state.quota
+    }
+
+    /// Returns `true` if this slot is in the shard.
+    #[inline]
+    pub(crate) fn is_live(&self, id: u32) -> bool {
+        self.state.writer.is_live(self.guard, id)
+    }
+
+    /// The slot that holds this slot's key now, following replacements.
+    pub(crate) fn newest(&self, id: u32) -> u32 {
+        self.state.writer.newest(self.guard, id)
+    }
+
+    /// An entry of this shard.
+    ///
+    /// # Panics
+    /// If it is not in the shard.
+    pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
+        self.state.writer.entry(self.guard, id)
+    }
+
+    /// Takes a slot and puts a key into it, for a value that [`store`](Self::store) brings.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, hash: KeyHash, key: K) -> Reserved {
+        self.state.writer.reserve(self.guard, hash, key)
+    }
+
+    /// Retires a reserved slot whose value did not come.
+    pub(crate) fn abandon(&mut self, reserved: Reserved) {
+        self.state.writer.abandon(self.guard, reserved);
     }
 
     /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
@@ -101,9 +188,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> bool {
         loop {
-            let state = self.state().0;
-            let meant_to_hold = state.quota - state.quota / 8;
-            let short = state.policy.weight() < meant_to_hold && !whatever_it_holds;
+            let meant_to_hold = self.state.quota - self.state.quota / 8;
+            let short = self.weight() < meant_to_hold && !whatever_it_holds;
             if short || !self.evict(ledger) {
                 return false;
             }
@@ -116,10 +202,10 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Evicts one entry and hands its weight to the reservation; false if there is none.
     #[inline]
     pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        let (state, nodes) = self.state();
-        let Some(id) = state.policy.victim(nodes) else { return false };
-        let weight = nodes.weight(id);
-        let entry = self.unlink(id);
+        let (state, slots) = (&mut *self.state, self.guard.slots());
+        let Some(id) = state.policy.victim(slots) else { return false };
+        let weight = slots.weight(id);
+        let entry = state.writer.unlink(self.guard, id);
         ledger.reservation.take_over(u64::from(weight));
         ledger.removed.push(entry, cause_or_expired(entry, RemovalCause::Size, ledger.now));
         true
@@ -127,9 +213,9 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// What storing a value of this weight needs beyond what the entry in its place holds.
     #[inline]
-    pub(crate) fn need(&mut self, target: Target, weight: u32) -> u64 {
+    pub(crate) fn need(&self, target: Target, weight: u32) -> u64 {
         let held = match target {
-            Target::Replace(old) => self.state().1.weight(old),
+            Target::Replace(old) => self.guard.slots().weight(old),
             Target::Insert(_) => 0,
         };
         u64::from(weight.saturating_sub(held))
@@ -138,7 +224,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Tells the policy that a key is about to be stored anew, before room is made for it.
     #[inline]
     pub(crate) fn miss(&mut self, hash: KeyHash, weight: u32) -> Option<Ghost> {
-        self.state().0.policy.miss(hash.low(), weight)
+        self.state.policy.miss(hash.low(), weight)
     }
 
     /// Stores a value under the key of a reserved slot, in the place of `old` if that is given
@@ -152,18 +238,19 @@ impl<'p, K, V> Shard<'p, K, V> {
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) {
         let need = self.need(target, new.weight);
-        if matches!(target, Target::Insert(_)) && self.entries() as u64 >= self.state().0.most {
+        if matches!(target, Target::Insert(_)) && self.entries() as u64 >= self.state.most {
             self.evict(ledger);
         }
-        let NewEntry { value, weight, times } = new;
-        let completed = self.complete(slot, value, weight, &times);
+        let (weight, times) = (new.weight, new.times);
+        let (state, guard) = (&mut *self.state, self.guard);
+        let slots = guard.slots();
+        let completed = state.writer.complete(guard, slot, new);
         ledger.reservation.spend(need);
         let block = match target {
             Target::Replace(old) => {
-                let (state, nodes) = self.state();
-                let surplus = nodes.weight(old).saturating_sub(weight);
-                state.policy.replace(nodes, old, completed.id());
-                let (entry, block) = self.replace(old, completed);
+                let surplus = slots.weight(old).saturating_sub(weight);
+                state.policy.replace(slots, old, completed.id());
+                let (entry, block) = state.writer.replace(guard, old, completed);
                 ledger.reservation.take_over(u64::from(surplus));
                 ledger
                     .removed
@@ -171,12 +258,11 @@ impl<'p, K, V> Shard<'p, K, V> {
                 block
             }
             Target::Insert(ghost) => {
-                let (state, nodes) = self.state();
-                state.policy.admit(nodes, completed.id(), ghost);
-                self.publish(completed)
+                state.policy.admit(slots, completed.id(), ghost);
+                state.writer.publish(guard, completed)
             }
         };
-        self.arm(block, times.deadline.min(times.idle_deadline));
+        state.arm(block, times.deadline.min(times.idle_deadline));
     }
 
     /// A value that is not stored, under the key of a reserved slot: the listener is shown both all
@@ -188,27 +274,19 @@ impl<'p, K, V> Shard<'p, K, V> {
         cause: RemovalCause,
         removed: &mut RemovedEntries<'p, K, V>,
     ) {
-        let NewEntry { value, weight, times } = new;
-        removed.push(self.refuse(slot, value, weight, &times), cause);
+        removed.push(self.state.writer.refuse(self.guard, slot, new), cause);
     }
 
-    /// Makes sure that the timer of a block is due no later than an entry of this deadline is to go.
-    #[inline]
-    pub(crate) fn arm(&mut self, block: u32, deadline: u64) {
-        if deadline != NEVER {
-            let state = self.state().0;
-            let end = deadline.saturating_add(state.grace);
-            if end < state.wheel.deadline(block) {
-                state.wheel.schedule(block, end);
-            }
-        }
+    /// Schedules the timer of a live entry's block no later than this entry's removal time.
+    pub(crate) fn arm(&mut self, entry: EntryRef<'_, K, V>) {
+        let block = self.state.writer.block_of(self.guard, entry.id());
+        self.state.arm(block, entry.deadline());
     }
 
     /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
     #[inline]
-    fn end_of(&mut self, id: u32) -> u64 {
-        let (state, slab) = self.state();
-        slab.deadline(id).saturating_add(state.grace)
+    fn end_of(&self, id: u32) -> u64 {
+        self.guard.slots().deadline(id).saturating_add(self.state.grace)
     }
 
     /// Removes an entry, for a reason other than want of room, and hands its weight to the
@@ -219,10 +297,10 @@ impl<'p, K, V> Shard<'p, K, V> {
         cause: RemovalCause,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
-        let (state, nodes) = self.state();
-        state.policy.remove(nodes, id);
-        ledger.reservation.take_over(u64::from(nodes.weight(id)));
-        let entry = self.unlink(id);
+        let (state, slots) = (&mut *self.state, self.guard.slots());
+        state.policy.remove(slots, id);
+        ledger.reservation.take_over(u64::from(slots.weight(id)));
+        let entry = state.writer.unlink(self.guard, id);
         ledger.removed.push(entry, cause);
         entry
     }
@@ -231,27 +309,27 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// should. Answers whether there may be more.
     #[inline]
     pub(crate) fn expire_some(&mut self, steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        self.state().0.wheel.next_due() <= ledger.now && self.expire_due(steps, ledger)
+        self.state.wheel.next_due() <= ledger.now && self.expire_due(steps, ledger)
     }
 
     #[cold]
     fn expire_due(&mut self, mut steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
         let (mut moves, mut looks) = (WHEEL_STEP, LOOKS);
-        while steps > 0 && looks >= Self::BLOCK {
-            let Some(block) = self.state().0.wheel.pop_due(ledger.now, &mut moves) else {
+        while steps > 0 && looks >= Guard::<K, V>::BLOCK {
+            let Some(block) = self.state.wheel.pop_due(ledger.now, &mut moves) else {
                 // Nothing is due after all, unless the moves ran out before that was certain.
                 return moves == 0;
             };
             self.expire_block(block, &mut steps, ledger);
-            looks -= Self::BLOCK;
+            looks -= Guard::<K, V>::BLOCK;
         }
-        self.state().0.wheel.next_due() <= ledger.now
+        self.state.wheel.next_due() <= ledger.now
     }
 
     /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
     fn expire_block(&mut self, block: u32, steps: &mut usize, ledger: &mut Ledger<'_, 'p, K, V>) {
         let mut earliest = NEVER;
-        for id in self.live_in(block) {
+        for id in self.state.writer.live_in(block) {
             let end = self.end_of(id);
             if end > ledger.now || *steps == 0 {
                 earliest = earliest.min(end);
@@ -261,37 +339,65 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
-            self.state().0.wheel.schedule(block, earliest);
+            self.state.wheel.schedule(block, earliest);
         }
     }
 
     /// Gives back memory that the shard has no use for at present.
     pub(crate) fn give_back(&mut self) {
-        let numbers = self.shrink();
-        let is_empty = self.entries() == 0;
-        let state = self.state().0;
+        let state = &mut *self.state;
+        let numbers = state.writer.shrink(self.guard);
         // What had a timer was removed; the timer was not.
         numbers.into_iter().for_each(|number| state.wheel.cancel(number));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
-        if is_empty {
+        if state.writer.entries() == 0 {
             // Also what it remembers of entries that have left: nothing it knows is about the present.
             state.policy.clear();
         }
     }
 
+    /// Empties the shard at once, and releases the lock. `release` is given the weight of its entries
+    /// when nobody can find them any more, and nobody can store others yet.
+    pub(crate) fn detach(mut self, release: impl FnOnce(u64)) -> Detached<'p, K, V> {
+        let state = &mut *self.state;
+        let weight = state.policy.weight();
+        state.policy.clear();
+        state.wheel.clear();
+        state.loads.supersede_all();
+        let detached = state.writer.detach(self.guard);
+        release(weight);
+        detached
+    }
+
+    /// No entry of the shard is to be removed before this tick; [`NEVER`] if none expires.
+    pub(crate) fn next_expiry(&self) -> u64 {
+        self.state.wheel.earliest()
+    }
+
+    /// Memory that it holds on the heap.
+    pub(crate) fn bytes(&self) -> ShardBytes {
+        let state = &*self.state;
+        ShardBytes {
+            writer: state.writer.bytes(),
+            ghosts: state.policy.heap_bytes(),
+            timers: state.wheel.heap_bytes(),
+            flights: state.loads.heap_bytes(),
+            writes: state.loads.written_bytes(),
+        }
+    }
+
     /// Checks every invariant of the shard; panics where one is broken.
-    pub(crate) fn validate_shard(&mut self) {
-        self.validate();
-        let entries = self.entries();
-        let (state, nodes) = self.state();
-        state.policy.validate(nodes);
+    pub(crate) fn validate_shard(&self) {
+        let state = &*self.state;
+        state.writer.validate(self.guard);
+        state.policy.validate(self.guard.slots());
         state.wheel.validate();
-        assert_eq!(state.policy.len(), entries, "the policy knows every entry");
-        for block in 0..self.blocks() as u32 {
-            for id in self.live_in(block) {
-                let (end, timer) = (self.end_of(id), self.state().0.wheel.deadline(block));
+        assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
+        for block in 0..state.writer.blocks() as u32 {
+            for id in self.state.writer.live_in(block) {
+                let (end, timer) = (self.end_of(id), state.wheel.deadline(block));
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }

@@ -192,7 +192,7 @@ impl<K, V> Store<K, V> {
             // Its timer would fire too late. The guard keeps the slot from being reused.
             let mut shard = self.lock(guard, hash);
             if shard.is_live(entry.id()) {
-                shard.arm(shard.block_of(entry.id()), entry.deadline());
+                shard.arm(entry);
             }
             drop(shard);
         }
@@ -212,7 +212,7 @@ impl<K, V> Store<K, V> {
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_entry_deadline(entry, entry_deadline);
-            shard.arm(shard.block_of(entry.id()), entry.deadline());
+            shard.arm(entry);
         }
         drop(shard);
         entry.is_some()
@@ -254,12 +254,10 @@ impl<K, V> Store<K, V> {
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let guard = self.table.pin();
         let due = |index| {
-            let mut shard = guard.lock(index);
-            let due = shard.state().0.wheel.earliest();
-            drop(shard);
-            due
+            let shard = self.shards.lock(&guard, index);
+            shard.next_expiry()
         };
-        let earliest = (0..self.table.shards()).map(due).min().unwrap_or(NEVER);
+        let earliest = (0..self.shards.count()).map(due).min().unwrap_or(NEVER);
         time_until(earliest, self.now())
     }
 }

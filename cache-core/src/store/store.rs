@@ -33,7 +33,8 @@ use std::time::{Duration, Instant};
 use crate::flight::written::Batches;
 use crate::shard::budget::Budget;
 use crate::shard::lifetimes::Lifetimes;
-use crate::shard::shard::{Shard, ShardState};
+use crate::shard::shard::{Shard, ShardBytes, ShardState};
+use crate::shard::shards::Shards;
 use crate::table::{
     ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig, entries_for_groups,
 };
@@ -44,7 +45,7 @@ use crate::types::removal::RemovalCause;
 use crate::types::stats::{Counters, Stats};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
-use crate::util::fork::OnlyThread;
+use crate::util::fork::{CacheLocks, OnlyThread};
 use crate::util::hash::KeyHash;
 use crate::util::panics::{drop_payload, title};
 
@@ -98,7 +99,8 @@ pub(crate) struct Config<K, V> {
 
 /// See the module's head.
 pub(crate) struct Store<K, V> {
-    pub(crate) table: Table<K, V, ShardState<V>>,
+    pub(crate) table: Table<K, V>,
+    pub(crate) shards: Shards<V>,
     pub(crate) clock: ClockSource,
     pub(crate) config: Config<K, V>,
     pub(crate) budget: Budget,
@@ -117,7 +119,7 @@ pub(crate) struct Store<K, V> {
     pub(crate) batches: Arc<Batches>,
 }
 
-pub(crate) type StoreGuard<'s, K, V> = Guard<'s, K, V, ShardState<V>>;
+pub(crate) type StoreGuard<'s, K, V> = Guard<'s, K, V>;
 
 /// `entries`: the most there will be, where that is known. Else `bound` is a bound of weight, or
 /// none to speak of.
@@ -180,9 +182,11 @@ impl<K, V> Store<K, V> {
         // Without weights the bound sees to it.
         let most = if weighted { most.div_ceil(shards as u64) } else { u64::MAX };
         let batches = Arc::default();
+        let (table, writers) = Table::new(plan);
+        let state = |writer| ShardState::new(writer, quota, most, grace, &batches);
         Store {
-            table: Table::new(plan, |_| ShardState::new(quota, most, grace, &batches))
-                .named(config.name.clone()),
+            table: table.named(config.name.clone()),
+            shards: Shards::new(writers, state),
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             extends_on_read,
@@ -206,7 +210,7 @@ impl<K, V> Store<K, V> {
         let may_be_writing = self.table.forget_other_threads(thread);
         self.budget.forget_other_threads(crate::util::thread_slot::held());
         let mut weight = 0;
-        self.table.each_state(thread, |state| {
+        self.shards.each_state(thread, |state| {
             state.loads.forget_other_threads();
             weight += state.policy.weight();
         });
@@ -215,6 +219,15 @@ impl<K, V> Store<K, V> {
         if !may_be_writing && self.budget.used() != weight {
             self.budget.set_used(weight);
         }
+    }
+
+    /// Its locks, for the process to fork.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2]
+    where
+        V: Send + Sync,
+    {
+        [&self.table, self.shards.locks()]
     }
 
     /// What to call the cache in a message.
@@ -233,36 +246,36 @@ impl<K, V> Store<K, V> {
 
     /// Acquires the lock of a key's shard.
     pub(crate) fn lock<'p>(
-        &self,
+        &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         hash: KeyHash,
     ) -> Shard<'p, K, V> {
-        guard.lock(self.table.shard_of(hash))
+        self.shards.lock(guard, self.table.shard_of(hash))
     }
 
     /// As [`lock`](Self::lock), together with the key's entry as of that moment. `eq` runs without
     /// the lock.
     #[inline]
     pub(crate) fn lock_key<'p>(
-        &self,
+        &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
-        guard.lock_key(hash, eq, retries)
+        self.shards.lock_key(guard, hash, eq, retries)
     }
 
     /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain.
     #[inline]
     pub(crate) fn lock_missing<'p>(
-        &self,
+        &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
-        guard.lock_missing(hash, eq, retries)
+        self.shards.lock_missing(guard, hash, eq, retries)
     }
 
     /// The live entry of a key, without a lock. Misses never read the clock; nor do hits on entries that have
@@ -379,7 +392,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn notify_deferred(
         &self,
         guard: &StoreGuard<'_, K, V>,
-        notices: &mut Notices<'_, K, V, ShardState<V>>,
+        notices: &mut Notices<'_, K, V>,
     ) {
         loop {
             let mut deferred = notices.take().peekable();
@@ -411,41 +424,36 @@ impl<K, V> Store<K, V> {
             return self.budget.used();
         }
         let guard = self.table.pin();
-        (0..self.table.shards()).map(|index| guard.lock(index).entries() as u64).sum()
+        let entries = |index| self.shards.lock(&guard, index).entries() as u64;
+        (0..self.shards.count()).map(entries).sum()
     }
 
     /// Bytes held, by part.
     pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
         let table = self.table.bytes();
-        let (mut ghosts, mut timers, mut flights, mut writes) = (0, 0, 0, 0);
         let guard = self.table.pin();
-        for index in 0..self.table.shards() {
-            let mut shard = guard.lock(index);
-            let state = shard.state().0;
-            ghosts += state.policy.heap_bytes();
-            timers += state.wheel.heap_bytes();
-            flights += state.loads.heap_bytes();
-            writes += state.loads.written_bytes();
-        }
+        let mut shards = ShardBytes::default();
+        (0..self.shards.count())
+            .for_each(|index| shards += self.shards.lock(&guard, index).bytes());
         vec![
             ("slots", table.slots),
             ("table", table.regions),
-            ("ghosts", ghosts),
-            ("timers", timers),
-            ("blocks and garbage queues", table.bookkeeping),
-            ("shards", table.shards),
+            ("ghosts", shards.ghosts),
+            ("timers", shards.timers),
+            ("blocks and garbage queues", table.bookkeeping + shards.writer),
+            ("shards", self.shards.bytes()),
             ("lines of threads", table.threads),
-            ("lists of flights", flights),
-            ("writes during batches", writes),
+            ("lists of flights", shards.flights),
+            ("writes during batches", shards.writes),
             ("the cache itself", size_of::<Self>()),
         ]
     }
 
     pub(crate) fn validate(&self) {
         let mut weight = 0;
-        for index in 0..self.table.shards() {
+        for index in 0..self.shards.count() {
             let guard = self.table.pin();
-            let mut shard = guard.lock(index);
+            let shard = self.shards.lock(&guard, index);
             shard.validate_shard();
             weight += shard.weight();
         }

@@ -18,9 +18,9 @@ use crate::util::hash::{Hashed, KeyHash};
 
 /// See the module's head.
 pub(crate) struct WriteTxn<'s, 'p, K, V> {
-    pub(crate) store: &'s Store<K, V>,
+    pub(crate) store: &'p Store<K, V>,
     pub(crate) guard: &'p StoreGuard<'p, K, V>,
-    pub(crate) ledger: Ledger<'s, 'p, K, V>,
+    pub(crate) ledger: Ledger<'p, 'p, K, V>,
     /// What it has to do about garbage when it has ended.
     due: &'s mut Due,
     pub(crate) retries: Retries,
@@ -29,7 +29,7 @@ pub(crate) struct WriteTxn<'s, 'p, K, V> {
 impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     #[inline]
     pub(crate) fn new(
-        store: &'s Store<K, V>,
+        store: &'p Store<K, V>,
         guard: &'p StoreGuard<'p, K, V>,
         now: u64,
         due: &'s mut Due,
@@ -43,6 +43,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     /// flights with its hash have been judged. `eq` runs without the lock.
     #[inline]
     pub(crate) fn lock_to_write(
+        store: &'p Store<K, V>,
         guard: &'p StoreGuard<'p, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
@@ -50,7 +51,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<u32>) {
         loop {
-            let (mut shard, found) = guard.lock_key(hash, eq, retries);
+            let (mut shard, found) = store.lock_key(guard, hash, eq, retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), &compared.borrow());
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);
@@ -141,15 +142,17 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     /// that hold more than their share, then from any.
     #[cold]
     fn make_room_elsewhere(&mut self, need: u64) {
-        let shards = self.store.table.shards();
+        let shards = self.store.shards.count();
         for may_have_less in [false, true] {
             for _ in 0..shards {
                 if self.ledger.reservation.grow_to(need) {
                     return;
                 }
                 let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
-                let Some(mut shard) = self.guard.try_lock(index) else { continue };
-                while (may_have_less || shard.state().0.is_over_quota())
+                let Some(mut shard) = self.store.shards.try_lock(self.guard, index) else {
+                    continue;
+                };
+                while (may_have_less || shard.is_over_quota())
                     && shard.evict(&mut self.ledger)
                     && !self.ledger.reservation.grow_to(need)
                 {}

@@ -64,7 +64,7 @@ impl<K, V> Store<K, V> {
             let used = self.budget.used();
             let weighted = self.config.weigher.is_some();
             let live = if weighted { Live::Weight(used) } else { Live::Entries(used) };
-            self.table.collect_due(due, live, panics);
+            self.shards.collect_due(&self.table, due, live, panics);
         }
     }
 
@@ -78,9 +78,17 @@ impl<K, V> Store<K, V> {
             return self.reject(Hashed { hash, key }, new, cause, now);
         }
         self.write(now, |call| {
-            let (guard, compared) = (call.guard, RefCell::new(KeyComparisons::new()));
+            let (store, guard) = (call.store, call.guard);
+            let compared = RefCell::new(KeyComparisons::new());
             let lock = |retries: &Retries| {
-                WriteTxn::lock_to_write(guard, hash, |other| *other == key, &compared, retries)
+                WriteTxn::lock_to_write(
+                    store,
+                    guard,
+                    hash,
+                    |other| *other == key,
+                    &compared,
+                    retries,
+                )
             };
             let (mut shard, target) = call.lock_with_room(hash, new.weight, lock, |_, _| true);
             let target = target.expect("an insert is always wanted");
@@ -115,7 +123,7 @@ impl<K, V> Store<K, V> {
         self.write(now, |call| {
             let (eq, compared) = (|other: &K| *other == key, RefCell::new(KeyComparisons::new()));
             let (mut shard, found) =
-                WriteTxn::lock_to_write(call.guard, hash, eq, &compared, &call.retries);
+                WriteTxn::lock_to_write(call.store, call.guard, hash, eq, &compared, &call.retries);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
                 shard.remove(id, cause, &mut call.ledger);
@@ -139,7 +147,7 @@ impl<K, V> Store<K, V> {
         self.write(now, |call| {
             let compared = RefCell::new(KeyComparisons::new());
             let (mut shard, found) =
-                WriteTxn::lock_to_write(call.guard, hash, eq, &compared, &call.retries);
+                WriteTxn::lock_to_write(call.store, call.guard, hash, eq, &compared, &call.retries);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut call.ledger)
@@ -155,16 +163,10 @@ impl<K, V> Store<K, V> {
     pub(crate) fn remove_all(&self) {
         let now = self.now();
         let mut panics = DeferredPanic::default();
-        for index in 0..self.table.shards() {
+        for index in 0..self.shards.count() {
             let guard = self.table.pin();
-            let mut shard = guard.lock(index);
-            let state = shard.state().0;
-            let weight = state.policy.weight();
-            state.policy.clear();
-            state.wheel.clear();
-            state.loads.supersede_all();
-            // Not before nobody can find the entries any more, nor after somebody can store others.
-            let detached = shard.detach(|| self.budget.release(weight));
+            let shard = self.shards.lock(&guard, index);
+            let detached = shard.detach(|weight| self.budget.release(weight));
             let counters = self.counting(&guard);
             // Nothing if it is the listener itself that empties the cache.
             let mut notices = guard.begin_notices();
@@ -187,7 +189,7 @@ impl<K, V> Store<K, V> {
             drop(guard);
             self.collect(&Due::collection(), &mut panics);
         }
-        self.table.collect_all(&mut panics);
+        self.shards.collect_all(&self.table, &mut panics);
         panics.resume();
     }
 
@@ -205,9 +207,9 @@ impl<K, V> Store<K, V> {
         let now = self.now();
         let mut count = 0;
         let mut panics = DeferredPanic::default();
-        for index in 0..self.table.shards() {
+        for index in 0..self.shards.count() {
             let guard = self.table.pin();
-            let mut computing = guard.lock(index).loads().supersede_loads();
+            let mut computing = self.shards.lock(&guard, index).loads().supersede_loads();
             let mut due = Due::default();
             let mut is_condemned = |entry: &EntryRef<'_, K, V>| {
                 if !self.is_kept(*entry) {
@@ -239,7 +241,7 @@ impl<K, V> Store<K, V> {
                 }
             }
             if !computing.is_empty() {
-                let mut shard = guard.lock(index);
+                let mut shard = self.shards.lock(&guard, index);
                 computing.iter().for_each(|flight| _ = shard.loads().remove(flight));
             }
             drop(picked);
@@ -247,7 +249,7 @@ impl<K, V> Store<K, V> {
             self.collect(&due, &mut panics);
         }
         if count > 0 {
-            self.table.collect_all(&mut panics);
+            self.shards.collect_all(&self.table, &mut panics);
         }
         panics.resume();
         count
@@ -263,21 +265,21 @@ impl<K, V> Store<K, V> {
     }
 
     fn maintenance_steps(&self) -> usize {
-        2 * self.table.shards() + 2
+        2 * self.shards.count() + 2
     }
 
     /// A part of [`run_pending_tasks`](Self::run_pending_tasks). False when there was none of that number.
     /// First each shard frees what has expired, then garbage is collected; then each shard gives back what
     /// that has left free, and what this has made garbage is collected.
     pub(crate) fn maintain(&self, step: usize) -> bool {
-        let (shards, mut panics) = (self.table.shards(), DeferredPanic::default());
+        let (shards, mut panics) = (self.shards.count(), DeferredPanic::default());
         let (round, index) = (step / (shards + 1), step % (shards + 1));
         match round {
-            0 | 1 if index == shards => self.table.collect_all(&mut panics),
+            0 | 1 if index == shards => self.shards.collect_all(&self.table, &mut panics),
             0 => self.expire_all(index, &mut panics),
             1 => {
                 let guard = self.table.pin();
-                let mut shard = guard.lock(index);
+                let mut shard = self.shards.lock(&guard, index);
                 shard.give_back();
             }
             _ => return false,
@@ -290,7 +292,7 @@ impl<K, V> Store<K, V> {
     fn expire_all(&self, index: usize, panics: &mut DeferredPanic) {
         let now = self.now();
         let free_some = |call: &mut WriteTxn<'_, '_, K, V>| {
-            let mut shard = call.guard.lock(index);
+            let mut shard = call.store.shards.lock(call.guard, index);
             let more = shard.expire_some(usize::MAX, &mut call.ledger);
             call.unlock(shard);
             more
@@ -310,7 +312,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         replaced: &mut Vec<EntryRef<'p, K, V>>,
     ) -> u64 {
         let mut count = 0;
-        let mut shard = self.guard.lock(index);
+        let mut shard = self.store.shards.lock(self.guard, index);
         for entry in picked {
             let (id, low, mut compared) = (entry.id(), entry.hash(), KeyComparisons::new());
             while let Some(flight) = shard.loads().first_uncompared(low, &compared) {
@@ -320,7 +322,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
                     let is_same_key = key == entry.key();
                     compared.add(flight, is_same_key);
                 }
-                shard = self.guard.lock(index);
+                shard = self.store.shards.lock(self.guard, index);
             }
             shard.loads().supersede(low, &compared);
             let newest = shard.newest(id);

@@ -1,80 +1,16 @@
 //! Collection: dropping garbage and giving its memory back, by calls that hold no lock.
 
-use super::Table;
-use super::due::Due;
-use super::limbo::{BATCH, Garbage, Live};
+use super::guard::Guard;
 use super::meta::State;
-use super::{Guard, slab::Slab};
+use super::reclaim::due::Due;
+use super::reclaim::epoch::Collecting;
+use super::reclaim::limbo::{Garbage, Live};
+use super::reserved::EmptySlots;
+use super::slab::Slab;
+use super::table::Table;
 use crate::util::panics::DeferredPanic;
-use crate::util::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
-/// Shards that one sweep looks at, and open batches that it seals, at most.
-const LOOKS: usize = 64;
-const SEALS: usize = 4;
-
-/// Which shards have an open batch of garbage, for calls that look after other shards.
-///
-/// All its numbers are hints, read and written `Relaxed`: a batch is sealed under its shard's lock.
-pub(super) struct Sweeper {
-    open: Box<[AtomicU8]>,
-    /// Where the next sweep begins.
-    next: AtomicUsize,
-}
-
-/// Slots that are enough for one call to drop.
-const ENOUGH: usize = 2 * BATCH;
-
-/// No open batch, or an empty one.
-const NOTHING: u8 = 0;
-/// An open batch that no sweep has seen.
-const NEW: u8 = 1;
-/// One that a sweep has seen: the next one seals it.
-const SEEN: u8 = 2;
-
-impl Sweeper {
-    pub(super) fn new(shards: usize) -> Self {
-        let open = (0..shards).map(|_| AtomicU8::new(NOTHING)).collect();
-        Sweeper { open, next: AtomicUsize::new(0) }
-    }
-
-    #[inline]
-    pub(super) fn note_open(&self, shard: usize) {
-        self.open[shard].store(NEW, Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn note_sealed(&self, shard: usize) {
-        // A batch that is sealed as soon as it is begun was never noted.
-        if self.open[shard].load(Relaxed) != NOTHING {
-            self.open[shard].store(NOTHING, Relaxed);
-        }
-    }
-
-    /// Looks at the next shards, and calls `seal` for some whose batches have been open for long.
-    fn sweep(&self, mut seal: impl FnMut(usize)) {
-        let (first, mut seals) = (self.next.load(Relaxed), 0);
-        let looks = LOOKS.min(self.open.len());
-        let mut place = first;
-        for _ in 0..looks {
-            let shard = place % self.open.len();
-            place = shard + 1;
-            match self.open[shard].load(Relaxed) {
-                NOTHING => {}
-                NEW => self.open[shard].store(SEEN, Relaxed),
-                _ => {
-                    seal(shard);
-                    seals += 1;
-                    if seals == SEALS {
-                        break;
-                    }
-                }
-            }
-        }
-        self.next.store(place, Relaxed);
-    }
-}
-
-impl<K, V, X> Guard<'_, K, V, X> {
+impl<K, V> Guard<'_, K, V> {
     /// Drops what the calling call retired, if nobody can be looking at it: no other thread has ever
     /// used the table, and this thread holds no other pin of it, and is not dropping garbage of it.
     /// Ends the pin, for nothing that was found under it can be used any more. Runs the user's `Drop`,
@@ -93,105 +29,94 @@ impl<K, V, X> Guard<'_, K, V, X> {
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
         for &id in ids {
             let slot = self.table.slab.slot(id);
-            // SAFETY: the slot was retired under the lock by this thread, which was pinned then and
-            // still is, and has been handed to this call alone. No other thread can reach it
-            // (`begin_dropping`), and no reference of this thread's is left, for it holds no other pin and
-            // the caller has ended what it did under this one. Nobody else drops its contents: that
-            // takes an epoch which this pin holds back.
+            // SAFETY: the slot was retired by the shard's writer in the hands of this thread, which
+            // was pinned then and still is, and has been handed to this call alone. No other thread
+            // can reach it (`begin_dropping`), and no reference of this thread's is left, for it
+            // holds no other pin and the caller has ended what it did under this one. Nobody else
+            // drops its contents: that takes an epoch which this pin holds back.
             panics.catch(|| unsafe { slot.drop_contents() });
         }
     }
 }
 
-impl<K, V, X> Table<K, V, X> {
-    /// A step of garbage collection, at the end of a call that is told so by its duties. Runs the
-    /// user's `Drop`, so the caller holds no lock; takes the lock of one shard at a time. Does nothing
-    /// if called from such a `Drop`.
-    #[cold]
-    pub(crate) fn collect_due(&self, due: &Due, live: Live, panics: &mut DeferredPanic) {
-        let Some(_collecting) = self.epoch.begin_collecting() else { return };
-        if due.sweep {
-            self.sweeper.sweep(|shard| self.shards[shard].lock().writer.seal(self));
-            self.limbo.note_sweep();
-        }
-        if self.limbo.is_empty() {
-            return;
-        }
-        self.limbo.advance_if_due(&self.epoch, live);
-        // Bounded, and faster than one call adds to the queue.
-        let mut slots = 0;
-        while slots < ENOUGH {
-            match self.recycle_free(panics) {
-                0 => return,
-                more => slots += more,
-            }
-        }
+/// A thread that is dropping garbage of a table. It holds no lock and runs the user's `Drop`.
+pub(crate) struct Collector<'t, K, V> {
+    pub(crate) table: &'t Table<K, V>,
+    _collecting: Collecting<'t>,
+}
+
+impl<K, V> Table<K, V> {
+    /// Begins to collect. Returns nothing if the calling thread is doing that already: it is called
+    /// from a `Drop`.
+    pub(crate) fn begin_collecting(&self) -> Option<Collector<'_, K, V>> {
+        Some(Collector { table: self, _collecting: self.epoch.begin_collecting()? })
+    }
+}
+
+impl<K, V> Collector<'_, K, V> {
+    /// Looks after the next shards, and calls `seal` for some whose batches have been open for long.
+    pub(crate) fn sweep(&self, seal: impl FnMut(usize)) {
+        self.table.sweeper.sweep(seal);
+        self.table.limbo.note_sweep();
     }
 
-    /// Collects all garbage that no reader can reach. As `collect_due`.
-    pub(crate) fn collect_all(&self, panics: &mut DeferredPanic) {
-        for shard in &self.shards {
-            shard.lock().writer.seal(self);
-        }
-        let Some(_collecting) = self.epoch.begin_collecting() else { return };
-        if !self.limbo.is_empty() {
-            self.limbo.advance(&self.epoch);
-            while self.recycle_free(panics) > 0 {}
-        }
-        self.limbo.shrink();
+    /// Returns `true` if no garbage waits, as far as can be said without a lock.
+    pub(crate) fn is_done(&self) -> bool {
+        self.table.limbo.is_empty()
     }
 
-    /// Drops a few pieces of garbage that are free. Returns how many slots that were, where a piece
-    /// of another kind counts as one; 0 if there was none.
-    fn recycle_free(&self, panics: &mut DeferredPanic) -> usize {
+    /// Finds out what is free, if enough has been sealed since the last time, beside so much that is
+    /// live; or if it has been waiting for long.
+    pub(crate) fn advance_if_due(&self, live: Live) {
+        self.table.limbo.advance_if_due(&self.table.epoch, live);
+    }
+
+    /// Finds out what is free.
+    pub(crate) fn advance(&self) {
+        self.table.limbo.advance(&self.table.epoch);
+    }
+
+    /// Drops a few pieces of garbage that are free. Slots then go to `free`, which gives them to
+    /// their shard's writer. Returns how many slots that were, where a piece of another kind counts
+    /// as one; 0 if there was none.
+    pub(crate) fn recycle_free(
+        &self,
+        panics: &mut DeferredPanic,
+        mut free: impl FnMut(EmptySlots),
+    ) -> usize {
         let mut slots = 0;
-        for garbage in self.limbo.take_free(&self.epoch).into_iter().flatten() {
+        for garbage in self.table.limbo.take_free(&self.table.epoch).into_iter().flatten() {
             slots += garbage.slots().max(1);
             // SAFETY: the garbage is free, and was taken out of the queue by this call alone.
-            unsafe { self.recycle(garbage, panics) };
+            unsafe { self.recycle(garbage, panics) }.into_iter().for_each(&mut free);
         }
         slots
     }
 
-    /// Drops garbage and gives its slots back to their shard, or its memory to the allocator.
+    /// Drops garbage, and gives its memory back to the allocator. Slots are returned, for their
+    /// shard to use again.
     ///
     /// # Safety
     /// The garbage is free and the caller's alone.
-    unsafe fn recycle(&self, garbage: Garbage, panics: &mut DeferredPanic) {
+    unsafe fn recycle(&self, garbage: Garbage, panics: &mut DeferredPanic) -> Option<EmptySlots> {
+        let Table { slab, .. } = self.table;
         match garbage {
             // SAFETY: the caller's promise: no reader can reach the region.
             Garbage::Region(region) => unsafe { region.free() },
             Garbage::Slots { shard, ids } => {
                 // SAFETY: the caller's promise.
-                unsafe { self.slab.drop_contents(ids.iter().copied(), panics) };
-                self.shards[shard].lock().writer.give_back(&self.slab, ids);
+                unsafe { slab.drop_contents(&ids, panics) };
+                return Some(EmptySlots { shard, home: self.table.home(shard), ids });
             }
             // SAFETY: the caller's promise; the shard sealed them when it gave them up, being free.
-            Garbage::Blocks(firsts) => unsafe { self.slab.return_blocks(&firsts) },
+            Garbage::Blocks(firsts) => unsafe { slab.return_blocks(&firsts) },
         }
+        None
     }
-}
 
-impl<K, V, X> Drop for Table<K, V, X> {
-    fn drop(&mut self) {
-        // Nobody uses the table any more: all its slots are ours.
-        for garbage in self.limbo.take_all() {
-            if let Garbage::Region(region) = garbage {
-                // SAFETY: as above.
-                unsafe { region.free() };
-            }
-        }
-        for word in &self.regions {
-            // SAFETY: as above; a region is published in one word or queued, never both.
-            unsafe { word.load().free() };
-        }
-        let mut panics = DeferredPanic::default();
-        for shard in 0..self.shards.len() {
-            let taken: Vec<u32> = self.shards[shard].get_mut().writer.taken(&self.slab).collect();
-            // SAFETY: as above; each slot belongs to one shard.
-            unsafe { self.slab.drop_contents(taken.into_iter(), &mut panics) };
-        }
-        panics.resume();
+    /// Gives back the memory of a queue that was longer once.
+    pub(crate) fn shrink(&self) {
+        self.table.limbo.shrink();
     }
 }
 
@@ -199,10 +124,10 @@ impl<K, V> Slab<K, V> {
     /// Drops what slots hold, each once.
     ///
     /// # Safety
-    /// The slots are the caller's alone: free garbage, or those of a table that nobody uses any more.
-    unsafe fn drop_contents(&self, ids: impl Iterator<Item = u32>, panics: &mut DeferredPanic) {
+    /// The slots are free garbage, and the caller's alone.
+    unsafe fn drop_contents(&self, ids: &[u32], panics: &mut DeferredPanic) {
         if std::mem::needs_drop::<(K, V)>() {
-            for id in ids {
+            for &id in ids {
                 let slot = self.slot(id);
                 if slot.meta.state() != State::Emptied {
                     // SAFETY: the caller's promise; the slot's state says what it holds.

@@ -3,7 +3,14 @@
 use super::meta::Nodes;
 use super::slab::Slab;
 use super::slot::Slot;
-use super::times::RefreshState;
+use super::times::{RefreshState, Times};
+
+/// A new value with all that had to be found out about it before the lock was taken.
+pub(crate) struct NewEntry<V> {
+    pub(crate) value: V,
+    pub(crate) weight: u32,
+    pub(crate) times: Times,
+}
 
 /// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
 pub(crate) struct EntryRef<'p, K, V> {

@@ -1,17 +1,14 @@
 //! The table while the process forks, and in the child: see `util/fork.rs`.
 
-use super::Table;
+use super::table::Table;
 use crate::util::fork::{CacheLocks, Level, OnlyThread, Suspend};
 
-impl<K, V, X> CacheLocks for Table<K, V, X> {
+impl<K, V> CacheLocks for Table<K, V> {
     fn suspend(&self, level: Level) {
-        match level {
-            Level::Outer => self.shards.iter().for_each(|shard| shard.suspend()),
-            Level::Inner => {
-                self.limbo.queue.suspend();
-                self.deferred.queues.suspend();
-                self.slab.stock.suspend();
-            }
+        if level == Level::Inner {
+            self.limbo.queue.suspend();
+            self.deferred.queues.suspend();
+            self.slab.stock.suspend();
         }
     }
 
@@ -21,12 +18,11 @@ impl<K, V, X> CacheLocks for Table<K, V, X> {
             self.slab.stock.resume(in_child);
             self.deferred.queues.resume(in_child);
             self.limbo.queue.resume(in_child);
-            self.shards.iter().for_each(|shard| shard.resume(in_child));
         }
     }
 }
 
-impl<K, V, X> Table<K, V, X> {
+impl<K, V> Table<K, V> {
     /// In a forked child, where there are no other threads: what they announced holds nothing back
     /// any more. Returns `true` if the calling thread may be looking at the table.
     pub(crate) fn forget_other_threads(&self, _: &OnlyThread) -> bool {
@@ -38,14 +34,5 @@ impl<K, V, X> Table<K, V, X> {
             queues.retain(|(line, _)| *line == own);
         }
         self.epoch.forget_other_threads()
-    }
-
-    /// Shows what is kept beside each shard. Without its lock, so that nothing is written where
-    /// `visit` does not write.
-    pub(crate) fn each_state(&self, _: &OnlyThread, mut visit: impl FnMut(&mut X)) {
-        for shard in &self.shards {
-            // SAFETY: there is no other thread, and this one holds no lock.
-            visit(unsafe { &mut (*shard.data_ptr()).state });
-        }
     }
 }

@@ -19,9 +19,8 @@ use loom::thread;
 use crate::util::thread_slot;
 
 mod epochs;
-mod tables;
 
-fn model(body: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(5));
     builder.max_branches = 100_000;
@@ -32,7 +31,7 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Runs `body` on another thread, whose number this is.
-fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+pub(crate) fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         thread_slot::set(number);
         body();
@@ -42,17 +41,17 @@ fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::JoinHandle<()>
 const ENDED: u64 = u64::MAX;
 
 /// A number that loom watches.
-struct Tracked(UnsafeCell<u64>);
+pub(crate) struct Tracked(UnsafeCell<u64>);
 
 // SAFETY: all accesses go through loom, which fails the test where two of them race.
 unsafe impl Sync for Tracked {}
 
 impl Tracked {
-    fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         Tracked(UnsafeCell::new(number))
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         // SAFETY: the pointer is valid for as long as the cell is borrowed.
         let number = self.0.with(|number| unsafe { *number });
         assert_ne!(number, ENDED, "read after its end");

@@ -19,46 +19,19 @@
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
-use super::{EntryRef, Guard};
+use super::deferred::Queue;
+use super::entry::EntryRef;
+use super::guard::Guard;
 use crate::types::removal::RemovalCause;
-use crate::util::sync::InnerMutex as Mutex;
-
-/// What waits to be shown: slots that hold keys and values, each with what the listener is told.
-type Queue = Vec<(u32, RemovalCause)>;
-
-/// The queues of the threads that have one, by the numbers of their lines.
-pub(super) struct Deferred {
-    pub(super) queues: Mutex<Vec<(usize, Queue)>>,
-}
-
-impl Deferred {
-    pub(super) fn new() -> Self {
-        Deferred { queues: Mutex::new(Vec::new()) }
-    }
-
-    fn push(&self, line: usize, more: Queue) {
-        let mut queues = self.queues.lock();
-        match queues.iter_mut().find(|(other, _)| *other == line) {
-            Some((_, queue)) => queue.extend(more),
-            None => queues.push((line, more)),
-        }
-    }
-
-    fn take(&self, line: usize) -> Queue {
-        let mut queues = self.queues.lock();
-        let place = queues.iter().position(|(other, _)| *other == line);
-        place.map_or(Vec::new(), |place| queues.swap_remove(place).1)
-    }
-}
 
 /// While it lives, what the thread removes from the table waits in a queue. See the module's head.
-pub(crate) struct Notices<'p, K, V, X> {
-    guard: &'p Guard<'p, K, V, X>,
+pub(crate) struct Notices<'p, K, V> {
+    guard: &'p Guard<'p, K, V>,
 }
 
-impl<K, V, X> Guard<'_, K, V, X> {
+impl<K, V> Guard<'_, K, V> {
     /// Begins to show what was removed; nothing if the calling thread is in the middle of that.
-    pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V, X>> {
+    pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V>> {
         self.pin.reader.notes.begin_notices().then(|| Notices { guard: self })
     }
 
@@ -85,11 +58,11 @@ impl<K, V, X> Guard<'_, K, V, X> {
     }
 }
 
-impl<'p, K, V, X> Notices<'p, K, V, X> {
+impl<'p, K, V> Notices<'p, K, V> {
     /// What was deferred since the last time, in order.
     pub(crate) fn take(
         &mut self,
-    ) -> impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)> + use<'p, K, V, X> {
+    ) -> impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)> + use<'p, K, V> {
         let (guard, reader) = (self.guard, self.guard.pin.reader);
         let queue = match reader.notes.set_deferred(false) {
             true => guard.table.deferred.take(reader.number()),
@@ -108,7 +81,7 @@ impl<'p, K, V, X> Notices<'p, K, V, X> {
     }
 }
 
-impl<K, V, X> Drop for Notices<'_, K, V, X> {
+impl<K, V> Drop for Notices<'_, K, V> {
     fn drop(&mut self) {
         let reader = self.guard.pin.reader;
         if reader.notes.set_deferred(false) {

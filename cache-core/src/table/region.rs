@@ -27,6 +27,7 @@
 //! The pause falls on writers of one shard, and shards are kept to some 36,000 entries (see
 //! `store.rs`).
 
+use std::ops::ControlFlow;
 use std::ptr::NonNull;
 
 use super::alloc;
@@ -48,6 +49,10 @@ const FILL: usize = if cfg!(loom) { 1 } else { 9 };
 pub(crate) const fn entries_for_groups(groups: usize) -> usize {
     groups * FILL
 }
+
+/// The entries that the smallest region takes before it grows.
+#[cfg(all(test, loom))]
+pub(crate) const SMALLEST_REGION: usize = entries_for_groups(2);
 
 /// A region's size: 2 to the power of this many groups.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -112,12 +117,6 @@ pub(super) struct Region {
 
 // SAFETY: a Region is an address; groups are made of atomics.
 unsafe impl Send for Region {}
-
-/// What a search does with a lane whose tag matches.
-pub(super) enum Visit<T> {
-    Continue,
-    Stop(T),
-}
 
 /// A lane's place: group and lane in a word, that it may be handed on in a register.
 #[derive(Clone, Copy)]
@@ -199,6 +198,7 @@ impl Region {
     }
 
     /// How many entries it holds before there should be a larger one.
+    #[inline]
     pub(super) fn room(self) -> usize {
         if self.is_none() { 0 } else { self.class.entries() }
     }
@@ -253,7 +253,7 @@ impl Region {
     }
 
     /// Visits the slots of the lanes whose tag is this hash's, in probing order, until `visit`
-    /// stops it or no further group can hold the key. Expected cost: one group, one slot.
+    /// breaks it off or no further group can hold the key. Expected cost: one group, one slot.
     ///
     /// # Safety
     /// The region is in use as the type's documentation says.
@@ -261,7 +261,7 @@ impl Region {
     pub(super) unsafe fn search<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
         let first = first_group(hash, self.class);
         // SAFETY: probes stay below the number of groups; the caller promises the rest.
@@ -281,7 +281,7 @@ impl Region {
     unsafe fn search_further<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
         let mut probe = Probe::new(hash, self.class);
         for _ in 1..self.class.groups() {
@@ -302,7 +302,7 @@ impl Region {
         self,
         index: usize,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> Visit<T> + Copy,
+        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
     ) -> (Option<T>, Tags) {
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
@@ -311,7 +311,7 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != NIL
-                && let Visit::Stop(found) = visit(slot, Lane::new(index, lane))
+                && let ControlFlow::Break(found) = visit(slot, Lane::new(index, lane))
             {
                 return (Some(found), tags);
             }
@@ -396,12 +396,9 @@ impl Region {
     pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
         // SAFETY: the caller's promise.
         unsafe {
-            self.search(
-                hash,
-                move |other, lane| {
-                    if other == slot { Visit::Stop(lane) } else { Visit::Continue }
-                },
-            )
+            self.search(hash, move |other, lane| {
+                if other == slot { ControlFlow::Break(lane) } else { ControlFlow::Continue(()) }
+            })
         }
     }
 

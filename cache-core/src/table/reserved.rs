@@ -10,7 +10,7 @@
 //! slot can be retired, so a pinned thread that still finds the token there may read the key for as
 //! long as it is pinned ([`Guard::key_of`]). A number that was copied elsewhere would not say so.
 
-use super::Guard;
+use super::guard::Guard;
 use super::meta::NIL;
 use crate::util::sync::atomic::{
     AtomicU32,
@@ -21,8 +21,7 @@ use crate::util::sync::atomic::{
 #[must_use = "a reserved slot is published or abandoned"]
 pub(crate) struct Reserved {
     pub(super) id: u32,
-    /// The shard that the slot belongs to, by a number that no shard of any table has, before or
-    /// after.
+    /// The shard that the slot belongs to, see [`Table::home`](super::table::Table::home).
     pub(super) home: u64,
 }
 
@@ -38,6 +37,22 @@ impl Completed {
     #[inline]
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+}
+
+/// Slots that hold nothing any more, on their way back to their shard: it gives them out again.
+#[must_use = "slots that are not given back are lost"]
+pub(crate) struct EmptySlots {
+    /// The shard's number in its table.
+    pub(super) shard: usize,
+    pub(super) home: u64,
+    pub(super) ids: Vec<u32>,
+}
+
+impl EmptySlots {
+    /// The number of the shard that they belong to.
+    pub(crate) fn shard(&self) -> usize {
+        self.shard
     }
 }
 
@@ -75,7 +90,7 @@ impl SharedSlot {
     }
 }
 
-impl<K, V, X> Guard<'_, K, V, X> {
+impl<K, V> Guard<'_, K, V> {
     /// The key of a reserved slot, or `None` if the load has ended. The reference stays valid while
     /// the thread is pinned, whatever becomes of the load.
     ///
@@ -88,8 +103,7 @@ impl<K, V, X> Guard<'_, K, V, X> {
         if id == NIL {
             return None;
         }
-        let shard = slot.home.wrapping_sub(self.table.first_home);
-        assert!(shard < self.table.shards() as u64, "a reservation of another table");
+        assert!(self.table.shard_at(slot.home).is_some(), "a reservation of another table");
         // SAFETY: the slot exists and held its key when the token was made. The token is taken out
         // before the slot is retired, whether it was published meanwhile or abandoned. This thread,
         // which is pinned, has found it not taken out: by the argument of `epoch.rs`, the collector

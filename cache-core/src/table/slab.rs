@@ -38,12 +38,12 @@ mod growth;
 use std::sync::OnceLock;
 
 use self::growth::Growth;
-use super::ColumnSet;
 use super::alloc::Zeroed;
-use super::meta::{Links, Meta, NEVER, Nodes};
+use super::meta::{Links, Meta, NEVER, Nodes, State};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
+use crate::util::panics::DeferredPanic;
 use crate::util::sync::InnerMutex as Mutex;
 use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -61,6 +61,18 @@ unsafe impl Zeroed for RefreshState {
     fn zeroed() -> Self {
         RefreshState::new()
     }
+}
+
+/// What is kept of each entry beyond what all caches keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ColumnSet {
+    pub(crate) weights: bool,
+    /// When it was written; from the start, see [`Slab::record_write_times`].
+    pub(crate) write_times: bool,
+    /// See [`RefreshState`].
+    pub(crate) refresh_states: bool,
+    /// It expires when nobody reads it. Needs `refresh_states`.
+    pub(crate) idles: bool,
 }
 
 /// The arrays that a segment is made of.
@@ -351,6 +363,21 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) fn owner(&self, id: u32) -> u32 {
         self.owners.get(id / Self::BLOCK).load(Relaxed)
+    }
+
+    /// Drops what all slots hold: the end of a table that nobody uses any more.
+    pub(super) fn drop_all_contents(&mut self, panics: &mut DeferredPanic) {
+        if !std::mem::needs_drop::<(K, V)>() {
+            return;
+        }
+        for id in self.stock.get_mut().growth.given_out() {
+            let slot = self.slots.get(id);
+            if !matches!(slot.meta.state(), State::Free | State::Emptied) {
+                // SAFETY: its block was given out once, so the slot exists and its state says what
+                // it holds; nobody else uses it.
+                panics.catch(|| unsafe { slot.drop_contents() });
+            }
+        }
     }
 
     /// Memory for slots, and for what stands beside them.

@@ -1,273 +1,367 @@
-//! What a shard's lock guards of the table: its blocks of slots, and the garbage that is being
-//! gathered.
+//! The writer's half of a shard.
 //!
-//! Every shard owns blocks of up to 64 slots (see `segments.rs`), with two bits a slot: *free*
-//! (nobody has it) and *live* (it stands in the region). The live bits are the truth about what is
-//! in the shard: emptying it whole clears them, a block at a time, and need not visit the slots.
-//!
-//! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so they do
-//! not change. A block that is returned to the slab ([`Writer::release_free_blocks`]) leaves its number vacant,
-//! for the next block that comes.
+//! There is one [`Writer`] for each shard of a table, made together with it. Its methods change
+//! lanes and slots in the order that `mod.rs` and `group.rs` promise to readers, with plain stores:
+//! what keeps two threads from doing so at once is that they take the writer by `&mut`. Where it
+//! lies, and by which lock it is shared, is the affair of its owner (`shard/`). No user code runs in
+//! any of them. What a method retires goes into the shard's open batch of garbage; the caller, once
+//! it has released its lock, does what [`Writer::end_call`] has noted in its [`Due`].
 
-use super::Table;
-use super::due::Due;
-use super::limbo::{Garbage, SWEEP};
-use super::meta::{NIL, Nodes, State};
-use super::region::{Class, Region};
-use super::slab::Slab;
+mod validate;
 
-/// What a shard's lock guards.
-pub(crate) struct Core<X> {
-    pub(super) writer: Writer,
-    pub(super) state: X,
-}
+use super::blocks::BlockList;
+use super::detached::Detached;
+use super::entry::{EntryRef, NewEntry};
+use super::guard::Guard;
+use super::meta::{Nodes, State};
+use super::open_batch::OpenBatch;
+use super::reclaim::due::Due;
+use super::reclaim::limbo::{Garbage, SWEEP};
+use super::region::{Class, Region, RegionWord};
+use super::reserved::{Completed, EmptySlots, Reserved};
+use super::table::{Table, TableConfig};
+use crate::util::hash::KeyHash;
 
-impl<X> Core<X> {
-    pub(super) fn new(writer: Writer, state: X) -> Self {
-        Core { writer, state }
-    }
-}
-
-pub(super) struct Block {
-    /// [`NIL`]: the number is vacant.
-    pub(super) first: u32,
-    pub(super) free: u64,
-    pub(super) live: u64,
-}
-
-const VACANT: Block = Block { first: NIL, free: 0, live: 0 };
-
-impl Block {
-    pub(super) fn is_vacant(&self) -> bool {
-        self.first == NIL
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn not_in_the_shard(id: u32) -> ! {
-    panic!("slot {id} is not in the shard")
-}
-
-/// The table's own part of a shard.
-pub(super) struct Writer {
-    /// The shard's number.
-    pub(super) shard: usize,
-    /// What its word holds, and how many entries that has room for.
-    pub(super) region: Region,
-    pub(super) room: usize,
-    pub(super) blocks: Vec<Block>,
-    /// The blocks that have free slots.
-    pub(super) with_free: Vec<u32>,
-    /// Numbers that no block has.
-    pub(super) vacant: Vec<u32>,
+/// The right to change a shard of a table.
+pub(crate) struct Writer {
+    /// Its shard's, see [`Table::home`].
+    home: u64,
+    /// What the shard's word holds.
+    region: Region,
     /// The region is never made smaller than this.
-    pub(super) least: Class,
-    /// Entries in the region.
-    pub(super) entries: usize,
-    /// Slots retired and not yet sealed, and their weight.
-    pub(super) open: Vec<u32>,
-    open_weight: u64,
-    /// So many of them, from the first on, were handed to calls that might drop them at once.
-    handed: u8,
-    /// What the next batch is gathered in: the list of one that was given back.
-    spare: Vec<u32>,
-    /// A batch was sealed, and no call has been told yet to collect.
-    pub(super) sealed: bool,
-    /// Calls since the last one that was told to look after the other shards.
-    calls: u8,
+    least: Class,
+    blocks: BlockList,
+    batch: OpenBatch,
+}
+
+impl<K, V> Table<K, V> {
+    /// A table, and the writers of its shards, in order: the only ones that there will be.
+    pub(crate) fn new(config: TableConfig) -> (Self, Vec<Writer>) {
+        let table = Table::without_writers(config);
+        let shards = table.shards();
+        let writer = |(shard, word): (usize, &RegionWord)| {
+            let region = word.load();
+            // Their turns to look after the others are spread evenly.
+            let calls = (shard as u64 * u64::from(SWEEP) / shards as u64) as u8;
+            Writer {
+                home: table.home(shard),
+                region,
+                least: region.class(),
+                blocks: BlockList::default(),
+                batch: OpenBatch::new(calls),
+            }
+        };
+        let writers = table.regions.iter().enumerate().map(writer).collect();
+        (table, writers)
+    }
 }
 
 impl Writer {
-    /// `calls`: as if so many had been here before.
-    pub(super) fn new(shard: usize, region: Region, calls: u8) -> Self {
-        Writer {
-            shard,
-            region,
-            room: region.room(),
-            blocks: Vec::new(),
-            with_free: Vec::new(),
-            vacant: Vec::new(),
-            least: region.class(),
-            entries: 0,
-            open: Vec::new(),
-            open_weight: 0,
-            handed: 0,
-            spare: Vec::new(),
-            sealed: false,
-            calls,
-        }
-    }
-
-    #[inline]
-    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = match self.with_free.last() {
-            Some(&number) => number,
-            None => self.take_block(slab),
-        };
-        let block = &mut self.blocks[number as usize];
-        let offset = block.free.trailing_zeros();
-        block.free &= block.free - 1;
-        if block.free == 0 {
-            self.with_free.pop();
-        }
-        block.first + offset
-    }
-
-    #[cold]
-    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
-        let number = self.vacant.pop().unwrap_or_else(|| {
-            self.blocks.push(VACANT);
-            self.blocks.len() as u32 - 1
-        });
-        let first = slab.take_block(number);
-        self.blocks[number as usize] = Block { first, free: Slab::<K, V>::FULL, live: 0 };
-        self.with_free.push(number);
-        number
-    }
-
-    /// Takes away the blocks all of whose slots are free: by number, and by first slot. What is kept in lists
-    /// beside them is made as small as it can be. O(blocks of the shard).
-    pub(super) fn release_free_blocks<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<u32>, Vec<u32>) {
-        let (mut numbers, mut firsts) = (Vec::new(), Vec::new());
-        for (number, block) in self.blocks.iter_mut().enumerate() {
-            if block.free == Slab::<K, V>::FULL {
-                numbers.push(number as u32);
-                firsts.push(std::mem::replace(block, VACANT).first);
-            }
-        }
-        let used = self.blocks.iter().rposition(|block| !block.is_vacant());
-        self.blocks.truncate(used.map_or(0, |last| last + 1));
-        let listed = |is_wanted: fn(&Block) -> bool| {
-            let all = self.blocks.iter().zip(0..);
-            all.filter(move |(block, _)| is_wanted(block)).map(|(_, number)| number).collect()
-        };
-        (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
-        self.blocks.shrink_to_fit();
-        self.open.shrink_to_fit();
-        self.spare = Vec::new();
-        (numbers, firsts)
-    }
-
-    /// Makes slots of this shard free, whose contents are dropped.
-    pub(super) fn give_back<K, V>(&mut self, slab: &Slab<K, V>, mut ids: Vec<u32>) {
-        // Slots retired one after the other often stand in one block.
-        let (mut place, mut number) = (NIL, 0);
-        for id in ids.drain(..) {
-            slab.meta(id).set_state(State::Free);
-            if id / Slab::<K, V>::BLOCK != place {
-                (place, number) = (id / Slab::<K, V>::BLOCK, slab.owner(id));
-            }
-            let block = &mut self.blocks[number as usize];
-            debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
-            if block.free == 0 {
-                self.with_free.push(number);
-            }
-            block.free |= 1 << (id - block.first);
-        }
-        self.spare = ids;
-    }
-
-    /// Notes that the slot is in the region; returns the number of its block.
-    #[inline]
-    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) -> u32 {
-        let number = slab.owner(id);
-        let block = &mut self.blocks[number as usize];
-        let bit = 1 << (id - block.first);
-        debug_assert_eq!(block.live & bit, 0);
-        block.live |= bit;
-        self.entries += 1;
-        number
-    }
-
-    /// Notes that the slot is not in the region any more.
+    /// The number of its shard in the table.
     ///
     /// # Panics
-    /// If it was not, or is not this shard's; before anything is changed.
-    #[inline]
-    pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) {
-        let block = &mut self.blocks[slab.owner(id) as usize];
-        // As in `is_live`.
-        let offset = id.wrapping_sub(block.first);
-        if offset >= u64::BITS || block.live & (1 << offset) == 0 {
-            not_in_the_shard(id);
-        }
-        block.live &= !(1 << offset);
-        self.entries -= 1;
-    }
-
-    /// Returns `true` if the slot belongs to this shard and is live.
-    #[inline]
-    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
-        let Some(block) = self.blocks.get(slab.owner(id) as usize) else { return false };
-        // A number that is another shard's leads to a block that does not begin where it should.
-        let offset = id.wrapping_sub(block.first);
-        offset < Slab::<K, V>::BLOCK && block.live & (1 << offset) != 0
-    }
-
-    /// Adds a slot, which has left the table, to the open batch.
+    /// If this is not the table that the writer was made with.
     #[inline(always)]
-    pub(super) fn retire<K, V, X>(&mut self, table: &Table<K, V, X>, id: u32) {
-        self.open.push(id);
-        self.open_weight += u64::from(table.slab.weight(id));
-        let full = if table.epoch.seems_alone() {
-            table.limits.alone
-        } else {
-            table.limits.batch(self.entries, table.shards())
-        };
-        if self.open.len() >= full || self.open_weight >= table.batch_weight {
-            self.seal(table);
-        } else if self.open.len() == 1 {
-            table.sweeper.note_open(self.shard);
+    fn shard<K, V>(&self, table: &Table<K, V>) -> usize {
+        table.shard_at(self.home).expect("a shard of this table")
+    }
+
+    /// The table of a guard.
+    ///
+    /// # Panics
+    /// If it is not the one that the writer was made with.
+    #[inline(always)]
+    fn table<'p, K, V>(&self, guard: &'p Guard<'_, K, V>) -> &'p Table<K, V> {
+        self.shard(guard.table);
+        guard.table
+    }
+
+    /// The end of a call that may have changed something: notes what it has to do about garbage.
+    #[inline]
+    pub(crate) fn end_call<K, V>(&mut self, guard: &Guard<'_, K, V>, due: &mut Due) {
+        let table = self.table(guard);
+        self.batch.end_call(table, self.shard(table), due);
+    }
+
+    /// Entries in the shard.
+    #[inline]
+    pub(crate) fn entries(&self) -> usize {
+        self.blocks.live
+    }
+
+    /// The slot that holds this slot's key now, following replacements.
+    pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: u32) -> u32 {
+        let slab = &self.table(guard).slab;
+        while slab.meta(id).state() == State::Replaced {
+            id = slab.links(id).next();
         }
+        id
+    }
+
+    /// The number of a slot's block.
+    #[inline]
+    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> u32 {
+        self.table(guard).slab.owner(id)
+    }
+
+    /// Returns `true` if this slot is in the shard.
+    #[inline]
+    pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> bool {
+        self.blocks.is_live(&self.table(guard).slab, id)
+    }
+
+    /// An entry of this shard.
+    ///
+    /// # Panics
+    /// If it is not in the shard.
+    pub(crate) fn entry<'p, K, V>(
+        &self,
+        guard: &'p Guard<'_, K, V>,
+        id: u32,
+    ) -> EntryRef<'p, K, V> {
+        assert!(self.is_live(guard, id), "slot {id} is not in the shard");
+        let slab = &guard.table.slab;
+        EntryRef { id, slot: slab.slot(id), slab }
+    }
+
+    /// How many blocks the shard has: they are numbered from 0.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.blocks.len()
+    }
+
+    /// The live slots of a block, as of now.
+    pub(crate) fn live_in(&self, block: u32) -> impl Iterator<Item = u32> + use<> {
+        self.blocks.live_in(block)
+    }
+
+    /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
+    #[inline(always)]
+    pub(crate) fn reserve<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        hash: KeyHash,
+        key: K,
+    ) -> Reserved {
+        let slab = &self.table(guard).slab;
+        guard.pin.reader.notes.count_reserved();
+        let id = self.blocks.take_slot(slab);
+        let slot = slab.slot(id);
+        // SAFETY: the slot was free: it is ours, and holds no key.
+        unsafe { slot.write_key(key) };
+        slot.meta.set_hash(hash.low());
+        slot.meta.set_state(State::Pending);
+        Reserved { id, home: self.home }
+    }
+
+    /// Retires a reserved slot whose value did not come.
+    pub(crate) fn abandon<K, V>(&mut self, guard: &Guard<'_, K, V>, reserved: Reserved) {
+        let table = self.table(guard);
+        let Reserved { id, home } = reserved;
+        assert!(home == self.home, "a reservation of another shard");
+        table.slab.meta(id).set_state(State::Abandoned);
+        self.retire(table, id);
+    }
+
+    /// Gives a reserved slot its value and retires it, without its having been in the table. What is
+    /// returned stays readable while the thread is pinned.
+    pub(crate) fn refuse<'p, K, V>(
+        &mut self,
+        guard: &'p Guard<'_, K, V>,
+        reserved: Reserved,
+        new: NewEntry<V>,
+    ) -> EntryRef<'p, K, V> {
+        let Completed { id, .. } = self.complete(guard, reserved, new);
+        let table = guard.table;
+        table.slab.meta(id).set_state(State::Removed);
+        self.retire(table, id);
+        EntryRef { id, slot: table.slab.slot(id), slab: &table.slab }
+    }
+
+    /// Gives a reserved slot its value. Next comes [`publish`](Self::publish) or
+    /// [`replace`](Self::replace).
+    #[inline]
+    pub(crate) fn complete<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        reserved: Reserved,
+        new: NewEntry<V>,
+    ) -> Completed {
+        let slab = &self.table(guard).slab;
+        let Reserved { id, home } = reserved;
+        assert!(home == self.home, "a reservation of another shard");
+        let slot = slab.slot(id);
+        // SAFETY: the token says that the slot is reserved: it is in no region, so nobody reads its
+        // value, which is not there yet; and nobody else has the token.
+        unsafe { slot.write_value(new.value) };
+        slab.set_weight(id, new.weight);
+        slab.set_times(id, &new.times);
+        slot.meta.set_state(State::Live);
+        Completed { id, home }
+    }
+
+    /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
+    /// block.
+    #[inline]
+    pub(crate) fn publish<K, V>(&mut self, guard: &Guard<'_, K, V>, completed: Completed) -> u32 {
+        let table = self.table(guard);
+        let id = self.publishable(completed);
+        if self.entries() >= self.region.room() {
+            self.grow(table);
+        }
+        let slab = &table.slab;
+        // SAFETY: the shard's one writer; the region is published in its table, the slot holds key
+        // and value, is in no region yet, and there is room.
+        unsafe { self.region.insert(slab.meta(id).hash(), id) };
+        self.blocks.set_live(slab, id)
+    }
+
+    /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
+    /// readable while the thread is pinned. Returns it, and the number of the new slot's block.
+    ///
+    /// # Panics
+    /// If `old` is not in the shard.
+    #[inline]
+    pub(crate) fn replace<'p, K, V>(
+        &mut self,
+        guard: &'p Guard<'_, K, V>,
+        old: u32,
+        completed: Completed,
+    ) -> (EntryRef<'p, K, V>, u32) {
+        let table = self.table(guard);
+        let id = self.publishable(completed);
+        let slab = &table.slab;
+        self.blocks.take_live(slab, old);
+        let entry = EntryRef { id: old, slot: slab.slot(old), slab };
+        // SAFETY: the shard's one writer; the lane comes from this region, and the slot that takes
+        // it holds key and value and is in no region yet.
+        unsafe {
+            let hash = entry.slot.meta.hash();
+            let lane = self.region.lane_of(hash, old).expect("a live slot has a lane");
+            self.region.swap(lane, id);
+        }
+        let block = self.blocks.set_live(slab, id);
+        slab.links(old).set_next(id);
+        entry.slot.meta.set_state(State::Replaced);
+        self.retire(table, old);
+        (entry, block)
+    }
+
+    #[inline]
+    fn publishable(&self, completed: Completed) -> u32 {
+        assert!(completed.home == self.home, "a slot of another shard");
+        completed.id
+    }
+
+    /// Takes an entry out of the region and retires it. What is returned stays readable while the
+    /// thread is pinned.
+    ///
+    /// # Panics
+    /// If it is not in the shard.
+    #[inline(always)]
+    pub(crate) fn unlink<'p, K, V>(
+        &mut self,
+        guard: &'p Guard<'_, K, V>,
+        id: u32,
+    ) -> EntryRef<'p, K, V> {
+        let table = self.table(guard);
+        let slab = &table.slab;
+        self.blocks.take_live(slab, id);
+        let entry = EntryRef { id, slot: slab.slot(id), slab };
+        let hash = entry.slot.meta.hash();
+        // SAFETY: the shard's one writer; the lane comes from this region.
+        unsafe {
+            let lane = self.region.lane_of(hash, id).expect("a live slot has a lane");
+            self.region.remove(hash, lane);
+        }
+        entry.slot.meta.set_state(State::Removed);
+        self.retire(table, id);
+        entry
+    }
+
+    #[inline(always)]
+    fn retire<K, V>(&mut self, table: &Table<K, V>, id: u32) {
+        let shard = self.shard(table);
+        self.batch.retire(table, shard, id, self.blocks.live);
     }
 
     /// Seals the open batch, if anything is in it.
+    pub(crate) fn seal<K, V>(&mut self, table: &Table<K, V>) {
+        self.batch.seal(table, self.shard(table));
+    }
+
+    /// Makes slots free whose contents were dropped.
+    pub(crate) fn free_slots<K, V>(&mut self, table: &Table<K, V>, slots: EmptySlots) {
+        self.shard(table);
+        let EmptySlots { ids, home, .. } = slots;
+        assert!(home == self.home, "slots of another shard");
+        self.blocks.free_slots(&table.slab, &ids);
+        self.batch.reuse(ids);
+    }
+
+    /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
+    /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
+    /// which have no entries any more. O(blocks and entries of the shard).
+    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<u32> {
+        let table = self.table(guard);
+        let (numbers, firsts) = self.blocks.release_free(&table.slab);
+        self.batch.shrink();
+        if !firsts.is_empty() {
+            self.batch.seal_other(table, Garbage::Blocks(firsts), 0);
+        }
+        // Room for twice as many, so that it does not have to grow again at once; and only if that saves
+        // three quarters.
+        let class = Class::for_entries(2 * self.entries()).max(self.least);
+        if self.entries() == 0 && self.least == Class::SMALLEST {
+            let region = self.region;
+            self.publish_region(table, Region::none());
+            self.retire_region(table, region);
+        } else if class.next() < self.region.class() {
+            self.rebuild(table, class);
+        }
+        numbers
+    }
+
+    /// Replaces the region by a larger one.
     #[cold]
-    pub(super) fn seal<K, V, X>(&mut self, table: &Table<K, V, X>) {
-        if !self.open.is_empty() {
-            let ids = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
-            let weight = std::mem::take(&mut self.open_weight);
-            (self.sealed, self.handed) = (true, 0);
-            table.sweeper.note_sealed(self.shard);
-            table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
+    fn grow<K, V>(&mut self, table: &Table<K, V>) {
+        let old = self.region;
+        let class = if old.is_none() { self.least } else { old.class().next() };
+        self.rebuild(table, class);
+    }
+
+    /// Replaces the region by one of another size.
+    fn rebuild<K, V>(&mut self, table: &Table<K, V>, class: Class) {
+        let (old, new, slab) = (self.region, Region::allocate(class), &table.slab);
+        // SAFETY: the new region is ours; the old one is published and we are its one writer.
+        unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
+        self.publish_region(table, new);
+        self.retire_region(table, old);
+    }
+
+    /// Retires a region that was published before.
+    fn retire_region<K, V>(&mut self, table: &Table<K, V>, old: Region) {
+        if !old.is_none() {
+            self.batch.seal_other(table, Garbage::Region(old), 0);
         }
     }
 
-    /// The end of a call that may have retired something: what it has to do about garbage.
-    #[inline]
-    pub(super) fn end_call<K, V, X>(&mut self, table: &Table<K, V, X>, due: &mut Due) {
-        due.collect |= std::mem::take(&mut self.sealed);
-        self.calls += 1;
-        if self.calls >= SWEEP {
-            self.calls = 0;
-            due.sweep = true;
-        }
-        if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
-            self.handed += due.retired.take_from(&self.open[usize::from(self.handed)..]) as u8;
-            if usize::from(self.handed) < self.open.len() {
-                // More than a call can take: they go when the thread is not pinned.
-                self.seal(table);
-                due.collect = true;
-                self.sealed = false;
-            }
-        }
+    fn publish_region<K, V>(&mut self, table: &Table<K, V>, new: Region) {
+        self.region = new;
+        table.regions[self.shard(table)].publish(new);
     }
 
-    /// All slots that are not free.
-    pub(super) fn taken<K, V>(&self, _: &Slab<K, V>) -> impl Iterator<Item = u32> {
-        self.blocks.iter().filter(|block| !block.is_vacant()).flat_map(|block| {
-            let slots = 0..Slab::<K, V>::BLOCK;
-            slots.filter(|i| block.free & (1 << i) == 0).map(|i| block.first + i)
-        })
+    /// Empties the shard at once, by publishing an empty region. The entries that were in it are the
+    /// caller's to give to [`Detached::finish`]. Cost: a bit per slot.
+    pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
+        let table = self.table(guard);
+        let region = self.region;
+        self.publish_region(table, Region::none());
+        self.blocks.clear_live();
+        Detached::new(guard, self.shard(table), region)
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity()
-                + self.vacant.capacity()
-                + self.open.capacity()
-                + self.spare.capacity())
-                * size_of::<u32>()
+    /// Memory that the writer holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.blocks.bytes() + self.batch.bytes()
     }
 }

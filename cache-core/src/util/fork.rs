@@ -34,6 +34,9 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::util::sync::Padded;
+
 mod lock;
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
@@ -117,7 +120,7 @@ impl<T: Send> AnyGlobal for Global<T> {
 
 static GLOBALS: Mutex<Vec<&'static dyn AnyGlobal>> = Mutex::new(Vec::new());
 
-/// The locks of a cache.
+/// CacheLocks of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait CacheLocks {
     /// Suspends all locks of this level: see [`Suspend::suspend`].
@@ -125,6 +128,21 @@ pub(crate) trait CacheLocks {
     /// # Safety
     /// That of [`Suspend::resume`].
     unsafe fn resume(&self, in_child: bool);
+}
+
+/// The locks of a cache's shards.
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<T: Send> CacheLocks for Box<[Padded<OuterMutex<T>>]> {
+    fn suspend(&self, level: Level) {
+        if level == Level::Outer {
+            self.iter().for_each(|lock| lock.suspend());
+        }
+    }
+
+    unsafe fn resume(&self, in_child: bool) {
+        // SAFETY: the caller's promise.
+        self.iter().for_each(|lock| unsafe { lock.resume(in_child) });
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,11 +154,21 @@ pub(crate) enum Level {
 /// Proof that the process has one thread, which holds no lock.
 pub(crate) struct OnlyThread(());
 
-/// A cache, as a fork sees it.
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl OnlyThread {
+    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock.
+    pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
+        // SAFETY: there is no other thread, and this one holds no lock.
+        visit(unsafe { &mut *lock.data_ptr() });
+    }
+}
+
+/// What stands still while the process forks: a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait AtFork: Send + Sync {
-    fn locks(&self) -> &dyn CacheLocks;
-    /// Called in the child. Runs no user code.
+    /// Its locks, first the inner ones.
+    fn locks(&self) -> [&dyn CacheLocks; 2];
+    /// In the child. Runs no code of the user's.
     fn after_fork(&self, alone: &OnlyThread);
 }
 
@@ -327,7 +355,7 @@ extern "C" fn prepare() {
     // One level after the other: the holder of an outer lock must still get the inner ones.
     for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
         set_forking(number);
-        caches.each(|cache| cache.locks().suspend(level));
+        caches.each(|cache| cache.locks().iter().for_each(|locks| locks.suspend(level)));
     }
     std::mem::forget(caches);
     let globals = GLOBALS.lock();
@@ -369,9 +397,14 @@ unsafe fn release(in_child: bool) {
         // one finds it.
         caches.mark();
     }
-    // SAFETY: they have been suspended since `prepare`. In a child there may also be a cache that
-    // was still being made then: no thread holds its locks either, see `RawLock::wait_for_fork`.
-    caches.each(|cache| unsafe { cache.locks().resume(in_child) });
+    caches.each(|cache| {
+        for locks in cache.locks() {
+            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them
+            // that was still being made then: nobody holds its locks either, see
+            // `RawLock::wait_for_fork`.
+            unsafe { locks.resume(in_child) };
+        }
+    });
     set_forking(0);
     if in_child {
         caches.each(|cache| cache.after_fork(&OnlyThread(())));

@@ -1,7 +1,7 @@
 //! Callers of one load, and how a test knows that they wait for it without sleeping.
 //!
-//! Who wants to join a load compares his key with that of the load, and does nothing else before
-//! he waits. In a cache without entries no other comparison takes place. So callers have joined
+//! A caller that joins a load compares its key with that of the load, and does nothing else before
+//! it waits. In a cache without entries no other comparison takes place. So callers have joined
 //! when the keys of a [`Crowd`] have been compared as often as there are callers.
 
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use cache_core::Cache;
 
-use super::wait_until;
+use super::threads::wait_until;
 
 /// Counts the comparisons of its keys.
 #[derive(Clone, Default)]
@@ -61,7 +61,7 @@ impl Hash for Key {
     }
 }
 
-/// A load that runs until it is told to end, with callers who have joined it.
+/// A load that runs until the test ends it, with callers that have joined it.
 pub(crate) struct Running {
     end: Sender<()>,
     leader: JoinHandle<u32>,
@@ -69,7 +69,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Begins a load of key `name` that will give `value`, and lets `callers` more join it.
+    /// Begins a load of `key` that gives `value`, and lets `callers` more callers join it.
     pub(crate) fn begin<S>(
         cache: &Cache<Key, u32, S>,
         key: &Key,
@@ -100,7 +100,7 @@ impl Running {
         Running { end, leader, joined }
     }
 
-    /// Lets the load end, and gives what its leader and all who joined were given.
+    /// Lets the load end, and returns what its leader and all that joined it were given.
     pub(crate) fn end(self) -> Vec<u32> {
         self.end.send(()).unwrap();
         let mut given = vec![self.leader.join().unwrap()];

@@ -19,8 +19,8 @@ impl Drop for AtExit {
     }
 }
 
-/// Runs `work` in the destructor of a thread-local that is older than all that the cache keeps for its
-/// thread, and so runs when that is gone.
+/// Runs `work` in the destructor of a thread-local that is older than all that the cache keeps for
+/// the thread, and so runs when that is gone.
 pub(crate) fn at_the_end_of_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A child that is to be waited for. None in the child.
 pub(crate) struct Forked(Option<libc::pid_t>);
 
-/// Forks. Only inside of [`forking`], which keeps the child from going on with other tests.
+/// Forks. Only inside [`forking`], which keeps the child from going on with other tests.
 #[track_caller]
 #[must_use]
 pub(crate) fn fork() -> Forked {
@@ -18,7 +18,7 @@ pub(crate) fn fork() -> Forked {
     // made in this thread.
     match unsafe { libc::fork() } {
         0 => {
-            tell_of_panics();
+            print_panics();
             Forked(None)
         }
         -1 => panic!("the system forks no process"),
@@ -46,7 +46,7 @@ impl Forked {
             let mut status = 0;
             // SAFETY: the pointer is one to a number.
             let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
-            assert_ne!(ended, -1, "the child is there until it was waited for");
+            assert_ne!(ended, -1, "the child is a zombie until it is waited for");
             if ended == child {
                 return assert_eq!(status, 0, "the child has failed");
             }
@@ -62,13 +62,14 @@ impl Forked {
     }
 }
 
-/// A thread that was just starting or ending when the process was forked, be it of another test, has
-/// left a lock of the standard library locked (of `sys::pal::unix::stack_overflow`): then no thread
-/// gets past its start in the child. That child can show nothing, and is passed over.
+/// Returns `false` in a child that can start no threads. A thread that was just starting or ending
+/// when the process was forked, be it of another test, has left a lock of the standard library
+/// locked (of `sys::pal::unix::stack_overflow`): then no thread gets past its start in the child.
+/// That child can show nothing, and is skipped.
 fn can_start_threads() -> bool {
-    let (tell, told) = channel();
-    let probe = thread::spawn(move || tell.send(()));
-    let started = told.recv_timeout(Duration::from_secs(5)).is_ok();
+    let (send, sent) = channel();
+    let probe = thread::spawn(move || send.send(()));
+    let started = sent.recv_timeout(Duration::from_secs(5)).is_ok();
     if started {
         drop(probe.join());
     }
@@ -94,12 +95,12 @@ fn end(code: i32) -> ! {
 }
 
 /// The harness catches what is printed, under locks that other threads may have held, and scopes
-/// wait for threads that are not there. So a child writes by itself what it has to say, and ends.
-fn tell_of_panics() {
+/// wait for threads that are not there. So a child writes the text of its panic itself, and ends.
+fn print_panics() {
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload_as_str() != Some("on purpose") {
             let text = format!("in a child: {panic}\n");
-            // SAFETY: so many bytes are there.
+            // SAFETY: the text has so many bytes.
             let _ = unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
             end(1);
         }

@@ -1,24 +1,25 @@
 //! Histories of calls on one key, and whether they could have come from calls made one at a time.
 //!
 //! A history is *linearizable* (Herlihy and Wing, "Linearizability: a correctness condition for
-//! concurrent objects", 1990) if each call can be given an instant between its beginning and its end
-//! such that, in the order of these instants, every answer is right. The search tries which call
-//! may come first, again and again (Wing and Gong, "Testing and verifying concurrent objects", 1993),
-//! and remembers where it has been: the calls already placed, and the state they left (Lowe, "Testing
-//! for linearizability", 2017).
+//! concurrent objects", 1990) if each call can be given an instant between its beginning and its
+//! end such that, in the order of these instants, every answer is right. The search tries which
+//! call may come first, again and again (Wing and Gong, "Testing and verifying concurrent objects",
+//! 1993), and remembers where it has been: the calls already placed, and the state they left (Lowe,
+//! "Testing for linearizability", 2017).
 //!
-//! A bounded cache may forget at any time, so these caches have no bound
-//! and no expiry: nothing may be lost. Loads do not fail here either: who has waited for a load that
-//! fails, and cannot be given its error, loads beside others, and of such values only one is stored.
+//! A bounded cache may forget at any time, so these caches have no bound and no expiry: nothing may
+//! be lost. Loads do not fail here either: a waiter that cannot be given the error of a failed load
+//! loads beside others, and only one of these values is stored.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use cache_core::__private::testing::refresh;
 use cache_core::{Cache, Entry, Op};
 
-/// What can be done about the key.
+/// A call on the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Get,
@@ -31,11 +32,11 @@ pub(crate) enum Action {
         value: u64,
         as_batch: bool,
     },
-    /// Loads this value whatever is there.
+    /// Loads this value, even if there is one.
     Refresh(u64),
-    /// Adds 1000 to what is there, or stores this value.
+    /// Adds 1000 to the stored value, or stores this one.
     Upsert(u64),
-    /// Removes what is there, and says what it was.
+    /// Removes the stored value in a computation, and returns it.
     TakeAway,
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Makes a call and notes it. `pause` is called inside of loaders, to let others go on.
+    /// Makes a call and records it. `pause` is called inside loaders, to let others go on.
     pub(crate) fn perform<S>(
         &self,
         cache: &Cache<u64, u64, S>,
@@ -109,7 +110,7 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::Refresh(value) => Some(cache.__refresh(key, || loaded(value), |value| Some(value))),
+        Action::Refresh(value) => Some(refresh(cache, key, || loaded(value))),
         Action::Upsert(value) => {
             let upsert = |old: Option<Entry<u64, u64>>| {
                 pause();
@@ -131,23 +132,23 @@ where
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
     stored: Option<u64>,
-    /// A value that was loaded and not stored, because a write is about to come. Who has joined that
-    /// load may be given it, until then.
+    /// A value that was loaded and not stored, because a write is about to come. A call that joined
+    /// that load may be given it, until then.
     given: Option<u64>,
     /// A call has not stored what it says, because a write is about to come.
     owes_a_write: bool,
-    /// That call was a computation: the write is none. They do not overtake each other.
+    /// That call was a computation, so the write is none: computations do not supersede each other.
     owes_a_plain_write: bool,
 }
 
 /// The right answers of a call in this state, each with the state it leaves.
 ///
-/// A call that runs when the key is written is overtaken: it counts as made just before that write,
-/// and as overwritten before anybody has seen what it stored.
+/// A call that runs when the key is written is superseded: it counts as made just before that
+/// write, and as overwritten before any call has seen what it stored.
 fn steps(state: State, action: Action) -> Vec<(Option<u64>, State)> {
     let written = |stored| State { stored, ..State::default() };
-    let overtaken = State { owes_a_write: true, ..state };
-    let computed = State { owes_a_plain_write: true, ..overtaken };
+    let superseded = State { owes_a_write: true, ..state };
+    let computed = State { owes_a_plain_write: true, ..superseded };
     let stored = state.stored;
     match action {
         Action::Get => vec![(stored, state)],
@@ -163,21 +164,21 @@ fn steps(state: State, action: Action) -> Vec<(Option<u64>, State)> {
         }
         Action::Refresh(value) => {
             let value = Some(value);
-            vec![(value, written(value)), (value, State { given: value, ..overtaken })]
+            vec![(value, written(value)), (value, State { given: value, ..superseded })]
         }
         Action::Load { .. } if stored.is_some() => vec![(stored, state)],
         Action::Load { value, .. } => {
             let value = Some(value);
             let own = [
                 (value, State { stored: value, ..state }),
-                (value, State { given: value, ..overtaken }),
+                (value, State { given: value, ..superseded }),
             ];
             own.into_iter().chain(state.given.map(|given| (Some(given), state))).collect()
         }
     }
 }
 
-/// `done` is in the order of beginnings.
+/// Returns `true` if some order explains the answers. The calls are sorted by their beginning.
 fn is_linearizable(done: &[Done]) -> bool {
     assert!(done.len() <= 64, "the calls that are placed are a set of bits");
     let everything = if done.len() == 64 { u64::MAX } else { (1 << done.len()) - 1 };
@@ -192,7 +193,7 @@ fn is_linearizable(done: &[Done]) -> bool {
         }
         let open = || (0..done.len()).filter(|n| placed & (1 << n) == 0).map(|n| (n, done[n]));
         let first_end = open().map(|(_, call)| call.ended).min().unwrap_or(0);
-        // Who began after another ended cannot come before it.
+        // A call that began after another ended cannot come before it.
         for (n, call) in open().filter(|(_, call)| call.began < first_end) {
             let right = steps(state, call.action).into_iter().filter(|step| step.0 == call.answer);
             to_try.extend(right.map(|(_, next)| (placed | 1 << n, next)));
@@ -201,12 +202,12 @@ fn is_linearizable(done: &[Done]) -> bool {
     false
 }
 
-/// The checker itself can say no.
+/// The checker itself rejects what is wrong.
 #[test]
-fn impossible_histories_are_told_from_possible_ones() {
+fn impossible_histories_are_rejected() {
     let call = |began, ended, action, answer| Done { began, ended, action, answer };
     let load = |value| Action::Load { value, as_batch: false };
-    let overtaken = |later_get| {
+    let superseded = |later_get| {
         [
             call(0, 5, load(1), Some(1)),
             call(1, 9, load(9), Some(1)),
@@ -214,9 +215,9 @@ fn impossible_histories_are_told_from_possible_ones() {
             call(6, 7, Action::Get, later_get),
         ]
     };
-    assert!(is_linearizable(&overtaken(None)), "both came before the removal");
-    assert!(is_linearizable(&overtaken(Some(1))), "the loads came after the removal");
-    // A value that was loaded before a removal, given to who asks after it.
+    assert!(is_linearizable(&superseded(None)), "both came before the removal");
+    assert!(is_linearizable(&superseded(Some(1))), "the loads came after the removal");
+    // A value that was loaded before a removal, given to a call after it.
     let stale = [
         call(0, 1, load(1), Some(1)),
         call(2, 3, Action::Remove, Some(1)),
@@ -230,10 +231,10 @@ fn impossible_histories_are_told_from_possible_ones() {
         call(5, 8, load(2), Some(1)),
         call(9, 10, Action::Get, None),
     ];
-    assert!(!is_linearizable(&joined_too_late), "the load was overtaken before that");
+    assert!(!is_linearizable(&joined_too_late), "the load was superseded before that");
     let lost = [call(0, 1, load(1), Some(1)), call(2, 3, Action::Get, None)];
-    assert!(!is_linearizable(&lost), "no write can have overtaken it");
-    // Two that have computed with the same.
+    assert!(!is_linearizable(&lost), "no write can have superseded it");
+    // Two computations that read the same value.
     let lost = [call(0, 3, Action::Upsert(1), Some(1)), call(1, 2, Action::Upsert(1), Some(1))];
     assert!(!is_linearizable(&lost));
 }

@@ -1,5 +1,5 @@
-//! How often the bodies of cached functions ran on the calling thread; each test has a thread of its own.
-#![allow(dead_code, reason = "not all who count ask for the number")]
+//! How often the bodies of cached functions ran on the calling thread; each test has a thread of
+//! its own.
 
 use std::cell::Cell;
 
@@ -7,13 +7,13 @@ thread_local! {
     static RUNS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Counts a run of a body and answers the number of it.
+/// Counts a run of a body, and returns its number.
 pub(crate) fn run() -> u64 {
     RUNS.set(RUNS.get() + 1);
     runs()
 }
 
-/// How many there were.
+/// Returns how many runs there were.
 pub(crate) fn runs() -> u64 {
     RUNS.get()
 }

@@ -1,4 +1,4 @@
-//! Futures in the hands of a test: polled when it says so, on the runtimes it names.
+//! Futures that a test polls by hand, gates that it opens, and a plain executor.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
-
-use cache_core::LoadTimeouts;
 
 /// A future that the test polls by hand.
 pub(crate) struct Polled<'f, T> {
@@ -85,6 +82,12 @@ impl Gate {
         })
         .await;
     }
+
+    /// Waits until the gate is open, and returns this value.
+    pub(crate) async fn then<T>(&self, value: T) -> T {
+        self.passed().await;
+        value
+    }
 }
 
 /// Lets others run, once.
@@ -100,33 +103,6 @@ pub(crate) async fn yield_once() {
     .await;
 }
 
-/// A timer whose sleeps end when the test says so.
-#[derive(Clone, Default)]
-pub(crate) struct Timer(pub(crate) Arc<Mutex<Vec<(Duration, Gate)>>>);
-
-impl Timer {
-    pub(crate) fn timeouts(&self) -> LoadTimeouts {
-        let sleeps = Arc::clone(&self.0);
-        LoadTimeouts::new(move |duration| {
-            let gate = Gate::default();
-            sleeps.lock().unwrap().push((duration, gate.clone()));
-            async move { gate.passed().await }
-        })
-    }
-
-    /// Ends all sleeps, and says how long they were to be.
-    pub(crate) fn ring(&self) -> Vec<Duration> {
-        let sleeps = std::mem::take(&mut *self.0.lock().unwrap());
-        sleeps
-            .into_iter()
-            .map(|(duration, gate)| {
-                gate.open();
-                duration
-            })
-            .collect()
-    }
-}
-
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -135,8 +111,8 @@ impl Wake for Unpark {
     }
 }
 
-/// The plainest of executors, as in the documentation of `std::task::Wake`: it trusts that each call
-/// of the waker is answered by one return of `park`.
+/// The plainest of executors, as in the documentation of `std::task::Wake`: it trusts that each
+/// call of the waker is answered by one return of `park`.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -146,44 +122,5 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
             Poll::Ready(output) => return output,
             Poll::Pending => thread::park(),
         }
-    }
-}
-
-/// Where a future runs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Runtime {
-    TokioCurrentThread,
-    TokioMultiThread,
-    Bare,
-}
-
-pub(crate) const RUNTIMES: [Runtime; 3] =
-    [Runtime::TokioCurrentThread, Runtime::TokioMultiThread, Runtime::Bare];
-
-impl Runtime {
-    /// Runs all of them at once, and gives their outputs in order: as tasks of the runtime, or where
-    /// there is none, each on a thread of its own.
-    pub(crate) fn run_all<T, F>(self, futures: Vec<F>) -> Vec<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = T> + Send + 'static,
-    {
-        let mut builder = match self {
-            Runtime::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
-            Runtime::TokioMultiThread => tokio::runtime::Builder::new_multi_thread(),
-            Runtime::Bare => {
-                let spawn = |future| thread::spawn(move || block_on(future));
-                let threads: Vec<_> = futures.into_iter().map(spawn).collect();
-                return threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-            }
-        };
-        builder.worker_threads(2).build().unwrap().block_on(async {
-            let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
-            let mut outputs = Vec::new();
-            for task in tasks {
-                outputs.push(task.await.unwrap());
-            }
-            outputs
-        })
     }
 }

@@ -251,10 +251,10 @@ pub fn keyed_inside(user: &User, formal: bool) -> String {
     format!("{}{}{formal}", user.id, user.name)
 }
 
-/// Each caller by itself.
+/// Each caller runs the body.
 #[cached(skip(user, fresh), bypass = fresh, single_flight = false)]
 #[must_use]
-pub fn alone(user: &User, number: u64, fresh: bool) -> u64 {
+pub fn unshared(user: &User, number: u64, fresh: bool) -> u64 {
     user.id.saturating_add(number).saturating_add(u64::from(fresh))
 }
 

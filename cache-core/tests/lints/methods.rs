@@ -34,7 +34,11 @@ impl Shop {
     }
 
     /// With patterns, and an option with a name that an argument has as well.
-    #[cached(key(self.id, text), weigher = |_, text| u32::try_from(*text).unwrap_or(1), max_capacity = 3)]
+    #[cached(
+        key(self.id, text),
+        weigher = |_, text| u32::try_from(*text).unwrap_or(1),
+        max_capacity = 3,
+    )]
     #[must_use]
     pub fn inside(&self, text: &str, (left, _): (u64, u8)) -> Option<u64> {
         Some(self.id.saturating_add(u64::from(text.is_empty())).saturating_add(left))

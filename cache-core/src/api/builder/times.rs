@@ -86,7 +86,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         V: Negative,
     {
         self.negative_ttl = Some(negative_ttl);
-        self.__ttl_from(move |value| value.is_negative().then_some(negative_ttl))
+        self.own_ttl(move |value| value.is_negative().then_some(negative_ttl))
     }
 
     /// Shortens each time to live by a random part of it, up to `jitter` (from 0.0 to below 1.0),
@@ -239,10 +239,11 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         }
     }
 
-    /// For the macros: a time to live that follows from the value. The earliest of all deadlines
-    /// counts.
-    #[doc(hidden)]
-    pub fn __ttl_from(self, ttl: impl Fn(&V) -> Option<Duration> + Send + Sync + 'static) -> Self {
+    /// Sets a time to live that follows from the value. The earliest of all deadlines counts.
+    pub(crate) fn own_ttl(
+        self,
+        ttl: impl Fn(&V) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
         let own_ttl: OwnTtl<V> = match self.own_ttl {
             None => Arc::new(ttl),
             Some(other) => Arc::new(move |value| other(value).into_iter().chain(ttl(value)).min()),

@@ -11,8 +11,8 @@ where
     V: Send + Sync,
     S: Send + Sync,
 {
-    fn locks(&self) -> &dyn crate::util::fork::CacheLocks {
-        &self.store.table
+    fn locks(&self) -> [&dyn crate::util::fork::CacheLocks; 2] {
+        self.store.locks()
     }
 
     fn after_fork(&self, thread: &crate::util::fork::OnlyThread) {

@@ -9,7 +9,7 @@ use equivalent::Equivalent;
 use super::Cache;
 use super::fetch::{ByRef, ByValue};
 use crate::flight::flight::Outcome;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::types::status::Status;
 
 impl<K, V, S> Cache<K, V, S>
@@ -145,21 +145,9 @@ where
         fetched.ok().map(|(value, _)| value)
     }
 
-    /// For tests: a load that says itself how an error is shared, as functions under `#[cached]` do.
-    #[doc(hidden)]
-    pub fn __load_result<E>(
-        &self,
-        key: K,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<V, E> {
-        self.fetch(ByValue(key), init, share).map(|(value, _)| value)
-    }
-
-    /// For the macros: loads whatever is cached, and puts what `kept` picks of the result into its
-    /// place, unless the key was written or the cache flushed since the load began.
-    #[doc(hidden)]
-    pub fn __refresh<R>(
+    /// Loads whatever is cached, and puts what `kept` picks of the result into its place, unless the
+    /// key was written or the cache flushed since the load began.
+    pub(crate) fn reload<R>(
         &self,
         key: K,
         init: impl FnOnce() -> R,

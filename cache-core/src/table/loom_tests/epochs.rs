@@ -7,8 +7,8 @@ use loom::sync::atomic::{
     fence,
 };
 
-use super::super::epoch::Epoch;
 use super::{Tracked, model, spawn};
+use crate::table::reclaim::epoch::Epoch;
 use crate::util::thread_slot;
 
 /// A place that names one of two cells, as a lane names a slot.

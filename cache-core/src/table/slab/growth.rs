@@ -117,6 +117,13 @@ impl<A> Growth<A> {
         Some(gone.arrays)
     }
 
+    /// All slots of blocks that were ever given out, in the segments that exist.
+    pub(super) fn given_out(&self) -> impl Iterator<Item = u32> {
+        let numbered = self.segments.iter().enumerate();
+        let existing = numbered.filter_map(|(number, segment)| Some((number, segment.as_ref()?)));
+        existing.flat_map(|(number, segment)| first_of(number, self.block)..segment.next)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let returned = |segment: &Segment<A>| segment.returned.capacity() * size_of::<u32>();
         self.segments.capacity() * size_of::<Option<Segment<A>>>()

@@ -1,0 +1,63 @@
+//! Garbage collection, by calls that hold no lock.
+//!
+//! What is free is the table's to say; but slots go back to the shard that they belong to, under its
+//! lock.
+
+use super::shards::Shards;
+use crate::table::{BATCH, Collector, Due, Live, Table};
+use crate::util::panics::DeferredPanic;
+
+/// Slots that are enough for one call to drop.
+const ENOUGH: usize = 2 * BATCH;
+
+impl<V> Shards<V> {
+    /// A step of garbage collection, at the end of a call that is told so by its duties. Runs the
+    /// user's `Drop`, so the caller holds no lock; takes the lock of one shard at a time. Does
+    /// nothing if called from such a `Drop`.
+    #[cold]
+    pub(crate) fn collect_due<K>(
+        &self,
+        table: &Table<K, V>,
+        due: &Due,
+        live: Live,
+        panics: &mut DeferredPanic,
+    ) {
+        let Some(collector) = table.begin_collecting() else { return };
+        if due.is_turn_to_sweep() {
+            collector.sweep(|shard| self.with_writer(shard, |writer| writer.seal(table)));
+        }
+        if collector.is_done() {
+            return;
+        }
+        collector.advance_if_due(live);
+        // Bounded, and faster than one call adds to the queue.
+        let mut slots = 0;
+        while slots < ENOUGH {
+            match self.recycle_free(&collector, panics) {
+                0 => return,
+                more => slots += more,
+            }
+        }
+    }
+
+    /// Collects all garbage that no reader can reach. As `collect_due`.
+    pub(crate) fn collect_all<K>(&self, table: &Table<K, V>, panics: &mut DeferredPanic) {
+        (0..self.count()).for_each(|shard| self.with_writer(shard, |writer| writer.seal(table)));
+        let Some(collector) = table.begin_collecting() else { return };
+        if !collector.is_done() {
+            collector.advance();
+            while self.recycle_free(&collector, panics) > 0 {}
+        }
+        collector.shrink();
+    }
+
+    fn recycle_free<K>(
+        &self,
+        collector: &Collector<'_, K, V>,
+        panics: &mut DeferredPanic,
+    ) -> usize {
+        collector.recycle_free(panics, |slots| {
+            self.with_writer(slots.shard(), |writer| writer.free_slots(collector.table, slots));
+        })
+    }
+}

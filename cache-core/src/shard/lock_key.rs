@@ -1,0 +1,139 @@
+//! How a writer finds a key without running `Eq` under the lock.
+//!
+//! [`Shards::lock_key`] looks the key up as a reader does, acquires the lock, and then walks the
+//! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already compared need no
+//! second look: the guard guarantees that their numbers mean the same entries. A slot that was
+//! replaced names its successor, which has the same key: what was found out about the one is true
+//! of the other. Only a new key with the same 32 bits of hash, stored in between, makes it release
+//! the lock, compare, and retry; so it loops only when another writer made progress, and hardly
+//! ever ([`Retries`]).
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+
+use super::shard::Shard;
+use super::shards::Shards;
+use crate::table::{EntryRef, Guard, Retries};
+use crate::util::hash::KeyHash;
+
+impl<V> Shards<V> {
+    /// Acquires the lock of a key's shard, together with the key's entry as of that moment. `eq`
+    /// runs without the lock.
+    #[inline]
+    pub(crate) fn lock_key<'p, K>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
+        let found = guard.find_hash(hash);
+        let equal = found.is_some_and(|entry| eq(entry.key()));
+        if equal || found.is_none() {
+            let shard = self.lock(guard, guard.shard_of(hash));
+            let settled = match found {
+                Some(entry) => shard.is_live(entry.id()),
+                None => guard.find_hash(hash).is_none(),
+            };
+            if settled {
+                return (shard, found.map(EntryRef::id));
+            }
+        }
+        self.lock_key_slowly(guard, hash, eq, (found.map(|entry| (entry.id(), equal)), retries))
+    }
+
+    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock. One
+    /// slot may have been compared already.
+    #[cold]
+    #[inline(never)]
+    fn lock_key_slowly<'p, K>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        (compared, retries): (Option<(u32, bool)>, &Retries),
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        let (mut equal, mut different) = compare(guard, hash, |entry| match compared {
+            Some((known, answer)) if known == entry.id() => answer,
+            _ => eq(entry.key()),
+        });
+        loop {
+            let shard = self.lock(guard, guard.shard_of(hash));
+            equal = equal.map(|id| shard.newest(id));
+            if let Some(id) = equal
+                && shard.is_live(id)
+            {
+                return (shard, Some(id));
+            }
+            let mut unknown = first_uncompared(guard, hash, &different);
+            if unknown.is_some() {
+                // Perhaps a successor of one that is known.
+                different.iter_mut().for_each(|id| *id = shard.newest(*id));
+                different.sort_unstable();
+                unknown = first_uncompared(guard, hash, &different);
+            }
+            let Some(unknown) = unknown else { return (shard, None) };
+            drop(shard);
+            retries.again(guard);
+            if eq(unknown.key()) {
+                equal = Some(unknown.id());
+            } else {
+                let place = different.partition_point(|&id| id < unknown.id());
+                different.insert(place, unknown.id());
+            }
+        }
+    }
+
+    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has
+    /// its hash under the lock, there is nothing to compare it with.
+    #[inline]
+    pub(crate) fn lock_missing<'p, K>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        let shard = self.lock(guard, guard.shard_of(hash));
+        if guard.find_hash(hash).is_none() {
+            return (shard, None);
+        }
+        drop(shard);
+        self.lock_key(guard, hash, eq, retries)
+    }
+}
+
+/// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
+/// that hold others. What is said of a slot stays true while the thread is pinned.
+fn compare<'p, K, V>(
+    guard: &'p Guard<'_, K, V>,
+    hash: KeyHash,
+    eq: impl Fn(EntryRef<'p, K, V>) -> bool + Copy,
+) -> (Option<u32>, Vec<u32>) {
+    let different = RefCell::new(Vec::new());
+    let different_ref = &different;
+    let equal = guard.search_hash(hash, |entry| {
+        if eq(entry) {
+            return ControlFlow::Break(entry.id());
+        }
+        different_ref.borrow_mut().push(entry.id());
+        ControlFlow::Continue(())
+    });
+    let mut different = different.into_inner();
+    different.sort_unstable();
+    (equal, different)
+}
+
+/// The first entry with this hash that is none of those known to hold other keys, which are given in
+/// order. With the lock held, there is none before it that is not known.
+fn first_uncompared<'p, K, V>(
+    guard: &'p Guard<'_, K, V>,
+    hash: KeyHash,
+    different: &[u32],
+) -> Option<EntryRef<'p, K, V>> {
+    guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
+        Ok(_) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(entry),
+    })
+}

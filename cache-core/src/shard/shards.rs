@@ -1,0 +1,68 @@
+//! The shards of a cache, each behind its lock.
+//!
+//! A shard is changed by the holder of its lock alone, who has its table's writer with it. Readers
+//! of the table take no part in that.
+
+use super::shard::{Shard, ShardState};
+use crate::table::{Guard, Writer};
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::util::fork::{CacheLocks, OnlyThread};
+use crate::util::sync::{OuterMutex as Mutex, Padded};
+
+/// What stands beside a table: for each of its shards, what its lock guards.
+pub(crate) struct Shards<V>(Box<[Padded<Mutex<ShardState<V>>>]>);
+
+impl<V> Shards<V> {
+    /// `state` makes what a shard's lock guards of the shard's writer.
+    pub(crate) fn new(writers: Vec<Writer>, state: impl FnMut(Writer) -> ShardState<V>) -> Self {
+        let states = writers.into_iter().map(state);
+        Shards(states.map(|state| Padded(Mutex::new(state))).collect())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Acquires a shard's lock.
+    #[inline]
+    pub(crate) fn lock<'p, K>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        shard: usize,
+    ) -> Shard<'p, K, V> {
+        Shard::new(guard, self.0[shard].lock())
+    }
+
+    /// Acquires a shard's lock if nobody holds it.
+    pub(crate) fn try_lock<'p, K>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        shard: usize,
+    ) -> Option<Shard<'p, K, V>> {
+        Some(Shard::new(guard, self.0[shard].try_lock()?))
+    }
+
+    /// Runs `f` with a shard's writer, under its lock: for those that are not pinned.
+    pub(super) fn with_writer<R>(&self, shard: usize, f: impl FnOnce(&mut Writer) -> R) -> R {
+        f(&mut self.0[shard].lock().writer)
+    }
+
+    /// Memory of the shards and their locks, without what they hold on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<V: Send + Sync> Shards<V> {
+    /// The locks, for the process to fork.
+    pub(crate) fn locks(&self) -> &dyn CacheLocks {
+        &self.0
+    }
+
+    /// In a forked child: shows what each shard's lock guards. Without the lock, so that nothing is
+    /// written where `visit` does not write.
+    pub(crate) fn each_state(&self, alone: &OnlyThread, mut visit: impl FnMut(&mut ShardState<V>)) {
+        self.0.iter().for_each(|shard| alone.visit(shard, &mut visit));
+    }
+}

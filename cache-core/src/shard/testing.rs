@@ -1,0 +1,88 @@
+//! A table and its locks for tests that leave out policy and timers.
+
+use std::sync::Arc;
+
+use super::shard::{NewEntry, Shard, ShardState};
+use super::shards::Shards;
+use crate::table::{ColumnSet, EntryRef, Guard, Reserved, Retries, Table, TableConfig, Times};
+use crate::util::hash::KeyHash;
+use crate::util::panics::DeferredPanic;
+
+/// A table, and the locks of its shards.
+pub(super) struct Bare<K, V> {
+    pub(super) table: Table<K, V>,
+    pub(super) shards: Shards<V>,
+}
+
+/// Of a table that is laid out for nothing in particular.
+pub(super) fn config(shards: usize) -> TableConfig {
+    TableConfig {
+        shards,
+        entries: None,
+        weight: None,
+        initial: 0,
+        threads: 4,
+        columns: ColumnSet::default(),
+    }
+}
+
+impl<K, V> Bare<K, V> {
+    pub(super) fn new(config: TableConfig) -> Self {
+        let (table, writers) = Table::new(config);
+        let state = |writer| ShardState::new(writer, 1, u64::MAX, 0, &Arc::default());
+        Bare { table, shards: Shards::new(writers, state) }
+    }
+
+    pub(super) fn pin(&self) -> Guard<'_, K, V> {
+        self.table.pin()
+    }
+
+    pub(super) fn lock<'p>(&'p self, guard: &'p Guard<'_, K, V>, shard: usize) -> Shard<'p, K, V> {
+        self.shards.lock(guard, shard)
+    }
+
+    pub(super) fn lock_key<'p>(
+        &'p self,
+        guard: &'p Guard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        self.shards.lock_key(guard, hash, eq, &Retries::new(guard))
+    }
+
+    pub(super) fn collect_all(&self, panics: &mut DeferredPanic) {
+        self.shards.collect_all(&self.table, panics);
+    }
+
+    /// Checks the table's part of each shard.
+    pub(super) fn validate(&self) {
+        let guard = self.pin();
+        (0..self.shards.count()).for_each(|shard| {
+            self.lock(&guard, shard).state.writer.validate(&guard);
+        });
+    }
+}
+
+impl<'p, K, V> Shard<'p, K, V> {
+    /// Gives a reserved slot its value, and puts it into the table, for `old` if that is given.
+    /// Returns its number.
+    pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<u32>) -> u32 {
+        let (guard, writer) = (self.guard, &mut self.state.writer);
+        let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
+        let slot = writer.complete(guard, slot, new);
+        let id = slot.id();
+        match old {
+            Some(old) => _ = writer.replace(guard, old, slot),
+            None => _ = writer.publish(guard, slot),
+        }
+        id
+    }
+
+    pub(super) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {
+        self.state.writer.unlink(self.guard, id)
+    }
+
+    pub(super) fn shrink_table(&mut self) {
+        self.state.writer.shrink(self.guard);
+    }
+}

@@ -1,0 +1,110 @@
+//! The open batch of a shard: slots that were retired and are not sealed yet.
+
+use super::meta::Nodes;
+use super::reclaim::due::Due;
+use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
+use super::table::Table;
+
+/// What one shard has retired since it sealed the last batch, and its part in who collects.
+pub(super) struct OpenBatch {
+    /// Slots retired and not yet sealed, and their weight.
+    ids: Vec<u32>,
+    weight: u64,
+    /// So many of them, from the first on, were handed to calls that might drop them at once.
+    handed: u8,
+    /// What the next batch is gathered in: the list of one that was given back.
+    spare: Vec<u32>,
+    /// A batch was sealed, and no call has been told yet to collect.
+    sealed: bool,
+    /// Calls since the last one that was told to look after the other shards.
+    calls: u8,
+}
+
+impl OpenBatch {
+    /// `calls`: as if so many had been here before.
+    pub(super) fn new(calls: u8) -> Self {
+        OpenBatch { ids: Vec::new(), weight: 0, handed: 0, spare: Vec::new(), sealed: false, calls }
+    }
+
+    /// Adds a slot, which has left the table. `entries`: how many the shard has.
+    #[inline(always)]
+    pub(super) fn retire<K, V>(
+        &mut self,
+        table: &Table<K, V>,
+        shard: usize,
+        id: u32,
+        entries: usize,
+    ) {
+        self.ids.push(id);
+        self.weight += u64::from(table.slab.weight(id));
+        let full = if table.epoch.seems_alone() {
+            table.limits.alone
+        } else {
+            table.limits.batch(entries, table.shards())
+        };
+        if self.ids.len() >= full || self.weight >= table.batch_weight {
+            self.seal(table, shard);
+        } else if self.ids.len() == 1 {
+            table.sweeper.note_open(shard);
+        }
+    }
+
+    /// Seals the batch, if anything is in it.
+    #[cold]
+    pub(super) fn seal<K, V>(&mut self, table: &Table<K, V>, shard: usize) {
+        if !self.ids.is_empty() {
+            let ids = std::mem::replace(&mut self.ids, std::mem::take(&mut self.spare));
+            let weight = std::mem::take(&mut self.weight);
+            self.handed = 0;
+            table.sweeper.note_sealed(shard);
+            self.seal_other(table, Garbage::Slots { shard, ids }, weight);
+        }
+    }
+
+    /// Seals garbage of the shard that is not in the batch.
+    pub(super) fn seal_other<K, V>(&mut self, table: &Table<K, V>, garbage: Garbage, weight: u64) {
+        table.limbo.seal(&table.epoch, garbage, weight);
+        self.sealed = true;
+    }
+
+    /// The end of a call that may have retired something: notes what it has to do about garbage.
+    #[inline]
+    pub(super) fn end_call<K, V>(&mut self, table: &Table<K, V>, shard: usize, due: &mut Due) {
+        due.collect |= std::mem::take(&mut self.sealed);
+        self.calls += 1;
+        if self.calls >= SWEEP {
+            self.calls = 0;
+            due.sweep = true;
+        }
+        if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
+            self.handed += due.retired.take_from(&self.ids[usize::from(self.handed)..]) as u8;
+            if usize::from(self.handed) < self.ids.len() {
+                // More than a call can take: they go when the thread is not pinned.
+                self.seal(table, shard);
+                due.collect = true;
+                self.sealed = false;
+            }
+        }
+    }
+
+    /// Takes the list of a batch that was given back, for the next.
+    pub(super) fn reuse(&mut self, mut ids: Vec<u32>) {
+        ids.clear();
+        self.spare = ids;
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.ids.shrink_to_fit();
+        self.spare = Vec::new();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        (self.ids.capacity() + self.spare.capacity()) * size_of::<u32>()
+    }
+
+    /// Panics if an invariant is broken.
+    pub(super) fn validate(&self, is_live: impl Fn(u32) -> bool) {
+        assert!(self.ids.len() < BATCH);
+        assert!(!self.ids.iter().any(|&id| is_live(id)), "garbage is not live");
+    }
+}

@@ -1,0 +1,57 @@
+//! What a call has to do about garbage when it has released its locks.
+
+/// Slots that one call can drop at once.
+const AT_ONCE: usize = 4;
+
+/// Duties of a call, noted by [`Writer::end_call`](crate::table::Writer::end_call): first, while the
+/// thread is still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then, when it
+/// is not, a step of collection.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// Garbage was sealed: a step of collection.
+    pub(crate) collect: bool,
+    /// The turn to look after other shards.
+    pub(crate) sweep: bool,
+    /// What was retired, where it may be possible to drop it at once.
+    pub(crate) retired: Retired,
+}
+
+impl Due {
+    /// A step of collection.
+    pub(crate) fn collection() -> Self {
+        Due { collect: true, ..Due::default() }
+    }
+
+    /// Returns `true` if it is the call's turn to look after other shards.
+    pub(crate) fn is_turn_to_sweep(&self) -> bool {
+        self.sweep
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.collect || self.sweep)
+    }
+}
+
+/// A few numbers of retired slots. Each has been handed to one call.
+#[derive(Default)]
+pub(crate) struct Retired {
+    ids: [u32; AT_ONCE],
+    len: usize,
+}
+
+impl Retired {
+    /// Takes as many as there is room for, from the first on; returns how many.
+    #[inline]
+    pub(crate) fn take_from(&mut self, ids: &[u32]) -> usize {
+        let taken = ids.len().min(AT_ONCE - self.len);
+        self.ids[self.len..self.len + taken].copy_from_slice(&ids[..taken]);
+        self.len += taken;
+        taken
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        &self.ids[..self.len]
+    }
+}
