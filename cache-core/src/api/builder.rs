@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::api::cache::Cache;
 use crate::api::loading::LoadingCache;
-use crate::store::store::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Store, Weigher};
+use crate::store::config::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Weigher};
+use crate::store::store::Store;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
 use crate::types::error::BuildError;

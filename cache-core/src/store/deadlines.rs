@@ -13,10 +13,12 @@
 //! The slot's deadline is the earlier of the first two, so that most caches have one number to
 //! compare; the idle deadline is kept apart, because readers move it, without the lock.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use crate::shard::shard::NewEntry;
-use crate::store::store::{BoxedExpiry, Store, StoreGuard};
+use crate::store::config::BoxedExpiry;
+use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
 use crate::types::report::EntryInfo;
 use crate::util::hash::{Hashed, KeyHash};
@@ -37,6 +39,51 @@ fn deadline_after(now: u64, duration: Option<Duration>) -> u64 {
 }
 
 impl<K, V> Store<K, V> {
+    /// Returns the time, if any entry can expire; else 0, by which no deadline has passed.
+    pub(crate) fn now(&self) -> u64 {
+        if self.timed.load(Relaxed) { self.read_clock() } else { 0 }
+    }
+
+    /// Returns the time. The clock's last tick is reserved for [`NEVER`].
+    pub(crate) fn read_clock(&self) -> u64 {
+        self.clock.now().min(NEVER - 1)
+    }
+
+    /// Returns the time, for an entry with its own time to live. From now on writers read the clock
+    /// and, if the cache has a time to live, record write times: they no longer follow from the
+    /// deadline.
+    pub(crate) fn begin_entry_ttls(&self) -> u64 {
+        if !self.timed.load(Relaxed) {
+            self.timed.store(true, Relaxed);
+        }
+        if self.config.lifetimes.ttl != NEVER {
+            self.table.record_write_times();
+        }
+        self.read_clock()
+    }
+
+    /// Returns the write time of an entry, if it is known. If the cache began to record write times
+    /// with its first [entry ttl](Self::begin_entry_ttls), entries without one have no entry
+    /// deadline, and it follows from their ttl deadline.
+    pub(crate) fn written(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
+        // Read the deadline first: writers record the write time before they change the deadline.
+        let (ttl, deadline) = (self.config.lifetimes.ttl, entry.fixed_deadline());
+        let by_deadline = deadline.checked_sub(ttl).filter(|_| ttl != NEVER && deadline != NEVER);
+        entry.written().or(by_deadline)
+    }
+
+    /// Returns a tick as a moment of the standard library, for the user's `Expiry`.
+    pub(crate) fn instant(&self, tick: u64) -> Instant {
+        let (instant, origin) = self.anchor.expect("there is an `Expiry`");
+        let moved = if tick >= origin {
+            instant.checked_add(Duration::from_nanos(tick - origin))
+        } else {
+            instant.checked_sub(Duration::from_nanos(origin - tick))
+        };
+        // Further from now than the platform can represent.
+        moved.unwrap_or(instant)
+    }
+
     /// Determines what must be known of a new value before its shard is locked, and the time. Runs
     /// user code: weigher, `Expiry`, clock.
     pub(crate) fn prepare(

@@ -39,8 +39,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         WriteTxn { store, guard, ledger, due, retries: Retries::new(guard) }
     }
 
-    /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
-    /// flights with its hash have been judged. `eq` runs without the lock.
+    /// Takes the lock of a key's shard in order to write the key: together with its entry, and when
+    /// all flights with its hash have been judged. `eq` runs without the lock.
     #[inline]
     pub(crate) fn lock_to_write(
         store: &'p Store<K, V>,
@@ -65,8 +65,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     }
 
     /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
-    /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
-    /// given the entry that is there. `lock` takes the lock, and says which entry that is.
+    /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be
+    /// stored, given the entry that is there. `lock` takes the lock, and says which entry that is.
     #[inline]
     pub(crate) fn lock_with_room(
         &mut self,
@@ -93,7 +93,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         self.lock_with_room_slowly(shard, target, (hash, weight), lock, wanted)
     }
 
-    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
+    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock
+    /// held.
     #[cold]
     #[inline(never)]
     fn lock_with_room_slowly(
@@ -208,8 +209,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     /// As `expire_and_unlock`, freeing nothing.
     #[inline]
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
-        // First: who takes the lock next and stores the key that was removed here must not be counted
-        // beside it.
+        // First: who takes the lock next and stores the key that was removed here must not be
+        // counted beside it.
         self.ledger.reservation.give_back();
         shard.unlock(self.due);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::CacheBuilder;
-use crate::store::store::MOST_ENTRIES;
+use crate::store::config::MOST_ENTRIES;
 use crate::time::source::ClockSource;
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::error::BuildError;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::CacheBuilder;
 use crate::shard::lifetimes::Lifetimes;
+use crate::store::config::OwnTtl;
 use crate::store::deadlines::nanos;
-use crate::store::store::OwnTtl;
 use crate::table::NEVER;
 use crate::types::expiry::Expiry;
 use crate::types::expiry::Negative;
