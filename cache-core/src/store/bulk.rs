@@ -127,17 +127,17 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         replaced: &mut Vec<EntryRef<'p, K, V>>,
     ) -> u64 {
         let mut count = 0;
-        let mut shard = self.store.shards.lock(self.guard, index);
+        let mut shard = self.locks.store.shards.lock(self.locks.guard, index);
         for entry in picked {
             let (id, low, mut compared) = (entry.id(), entry.hash(), KeyComparisons::new());
             while let Some(flight) = shard.loads().first_uncompared(low, &compared) {
                 self.unlock(shard);
-                self.retries.again(self.guard);
-                if let Some(key) = self.guard.key_of(flight.slot()) {
+                self.locks.retries.again(self.locks.guard);
+                if let Some(key) = self.locks.guard.key_of(flight.slot()) {
                     let is_same_key = key == entry.key();
                     compared.add(flight, is_same_key);
                 }
-                shard = self.store.shards.lock(self.guard, index);
+                shard = self.locks.store.shards.lock(self.locks.guard, index);
             }
             shard.loads().supersede(low, &compared);
             let newest = shard.newest(id);

@@ -18,9 +18,10 @@ impl<K, V> Store<K, V> {
         2 * self.shards.count() + 2
     }
 
-    /// A part of [`run_pending_tasks`](Self::run_pending_tasks). False when there was none of that
-    /// number. First each shard frees what has expired, then garbage is collected; then each shard
-    /// gives back what that has left free, and what this has made garbage is collected.
+    /// Does one step of [`run_pending_tasks`](Self::run_pending_tasks); returns `false` if there is
+    /// none of this number. First each shard removes what has expired, then garbage is collected;
+    /// then each shard returns the memory that this has left unused, and the garbage of that is
+    /// collected.
     pub(crate) fn maintain(&self, step: usize) -> bool {
         let (shards, mut panics) = (self.shards.count(), DeferredPanic::default());
         let (round, index) = (step / (shards + 1), step % (shards + 1));
@@ -41,12 +42,12 @@ impl<K, V> Store<K, V> {
     /// Removes all entries of a shard that have expired.
     fn expire_all(&self, index: usize, panics: &mut DeferredPanic) {
         let now = self.now();
-        let free_some = |call: &mut WriteTxn<'_, '_, K, V>| {
-            let mut shard = call.store.shards.lock(call.guard, index);
-            let more = shard.expire_some(usize::MAX, &mut call.ledger);
-            call.unlock(shard);
+        let remove_some = |txn: &mut WriteTxn<'_, '_, K, V>| {
+            let mut shard = txn.locks.store.shards.lock(txn.locks.guard, index);
+            let more = shard.expire_some(usize::MAX, &mut txn.ledger);
+            txn.unlock(shard);
             more
         };
-        while self.write_and_catch(now, free_some, panics) {}
+        while self.write_and_catch(now, remove_some, panics) {}
     }
 }

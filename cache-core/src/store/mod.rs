@@ -2,10 +2,10 @@
 //!
 //! `store` holds the table, the shards, the configuration (`config`) and the budget. A call that
 //! writes is a transaction (`txn`): it reserves weight, acquires locks one at a time, collects what
-//! it removes, and when it ends releases what it has not used and notifies the listener. `write` and
-//! `bulk` are made of such transactions. `deadlines` computes when an entry expires; `maintenance`
-//! frees what is expired or unreachable, and `janitor` is the thread that calls it. Weigher,
-//! `Expiry`, clock, listener and the drops of removed entries run here, without a lock.
+//! it removes, and when it ends releases what it has not used and notifies the listener. `write`
+//! and `bulk` are made of such transactions. `deadlines` computes when an entry expires;
+//! `maintenance` frees what is expired or unreachable, and `janitor` is the thread that calls it.
+//! Weigher, `Expiry`, clock, listener and the drops of removed entries run here, without a lock.
 
 mod bulk;
 pub(crate) mod config;

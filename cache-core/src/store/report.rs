@@ -10,7 +10,8 @@ impl<K, V> Store<K, V> {
         if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
     }
 
-    /// Returns the number of entries. With weights, acquires the locks of all shards, one at a time.
+    /// Returns the number of entries. With weights, acquires the locks of all shards, one at a
+    /// time.
     pub(crate) fn entry_count(&self) -> u64 {
         if self.config.weigher.is_none() {
             return self.budget.used();

@@ -1,28 +1,27 @@
-//! Writing: what a call does before it takes a lock, and after.
+//! Writing one key: what a call does before it acquires the lock, and after.
 //!
-//! A writing call goes through the same steps each time. *Before the lock*: the user's weigher and
-//! clock run, the key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`.
-//! *After it*: the listener is told, with references that the pin keeps valid, or, if it is the
-//! listener that writes, the call that it was told by is left to do so; the pin is released;
-//! then a step of garbage collection drops what nobody can reach any more.
+//! A call that writes has three parts. *Before the lock*: the user's weigher and clock run, and the
+//! key is looked up without a lock. *Under the lock* of one shard: see `shard.rs`. *After it*: the
+//! listener is notified, with references that the epoch guard keeps valid (or, if it is the
+//! listener that writes, the call that notified it is left to do so); the guard is dropped; then a
+//! step of garbage collection drops what no thread can reach any more.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::flight::in_flight::KeyComparisons;
-use crate::shard::shard::{NewEntry, cause_or_expired};
+use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::store::Store;
-use crate::store::txn::WriteTxn;
-use crate::table::{Due, Live, Retries};
+use crate::store::txn::{LockKey, TxnLocks, WriteTxn};
+use crate::table::{Due, Live};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::hash::{Hashed, KeyHash};
 use crate::util::panics::DeferredPanic;
 
 impl<K, V> Store<K, V> {
-    /// Runs a call that writes. Then, in this order: the listener is told (its references hang on
-    /// the pin), what was retired is dropped if nobody else can be looking, the thread is unpinned,
-    /// garbage is dropped (which could not be freed before).
+    /// Runs a transaction. Then, in this order: the listener is notified (the guard keeps its
+    /// references valid), what was retired is dropped if no other thread can be reading it, the
+    /// guard is dropped, garbage is collected (which could not be freed before).
     pub(crate) fn write<R>(
         &self,
         now: u64,
@@ -34,6 +33,7 @@ impl<K, V> Store<K, V> {
         result
     }
 
+    /// As `write`, but leaves panics of drops to the caller.
     pub(super) fn write_and_catch<R>(
         &self,
         now: u64,
@@ -48,7 +48,7 @@ impl<K, V> Store<K, V> {
         result
     }
 
-    /// Does what a call has to do about garbage when the thread is no longer pinned by it.
+    /// Does what a call has to do about garbage after it has dropped its guard.
     #[inline]
     pub(super) fn collect(&self, due: &Due, panics: &mut DeferredPanic) {
         if !due.is_empty() {
@@ -59,7 +59,7 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Stores a value, in the place of the one that is there. Supersedes loads of the key.
+    /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
     pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>)
     where
         K: Eq,
@@ -68,30 +68,20 @@ impl<K, V> Store<K, V> {
         if let Some(cause) = self.refuses(&new, now) {
             return self.reject(Hashed { hash, key }, new, cause, now);
         }
-        self.write(now, |call| {
-            let (store, guard) = (call.store, call.guard);
-            let compared = RefCell::new(KeyComparisons::new());
-            let lock = |retries: &Retries| {
-                WriteTxn::lock_to_write(
-                    store,
-                    guard,
-                    hash,
-                    |other| *other == key,
-                    &compared,
-                    retries,
-                )
-            };
-            let (mut shard, target) = call.lock_with_room(hash, new.weight, lock, |_, _| true);
+        self.write(now, |txn| {
+            let mut compared = KeyComparisons::new();
+            let mut write = KeyWrite { hash, key: &key, compared: &mut compared };
+            let (mut shard, target) = txn.lock_with_room(new.weight, &mut write);
             let target = target.expect("an insert is always wanted");
             let slot = shard.reserve(hash, key);
-            shard.store(slot, target, new, &mut call.ledger);
-            shard.loads().supersede(hash.low(), &compared.borrow());
-            call.expire_and_unlock(shard);
+            shard.store(slot, target, new, &mut txn.ledger);
+            shard.loads().supersede(hash.low(), &compared);
+            txn.expire_and_unlock(shard);
         });
     }
 
-    /// Why a value cannot be stored, if it cannot: it is dead on arrival, or heavier than the whole
-    /// cache.
+    /// Returns the reason why a value cannot be stored, if there is one: it expires at once, or is
+    /// heavier than the whole cache.
     pub(crate) fn refuses(&self, new: &NewEntry<V>, now: u64) -> Option<RemovalCause> {
         match () {
             () if new.times.deadline <= now => Some(RemovalCause::Expired),
@@ -100,33 +90,27 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// A value that cannot be stored, being heavier than the whole cache or dead on arrival:
-    /// what was there goes all the same, and the listener is told of both.
-    fn reject(
-        &self,
-        Hashed { hash, key }: Hashed<K>,
-        new: NewEntry<V>,
-        refused_for: RemovalCause,
-        now: u64,
-    ) where
+    /// Ends the insertion of a value that cannot be stored: the old one is removed nevertheless,
+    /// and the listener is notified of both.
+    fn reject(&self, Hashed { hash, key }: Hashed<K>, new: NewEntry<V>, why: RemovalCause, now: u64)
+    where
         K: Eq,
     {
-        self.write(now, |call| {
-            let (eq, compared) = (|other: &K| *other == key, RefCell::new(KeyComparisons::new()));
-            let (mut shard, found) =
-                WriteTxn::lock_to_write(call.store, call.guard, hash, eq, &compared, &call.retries);
+        self.write(now, |txn| {
+            let (eq, mut compared) = (|other: &K| *other == key, KeyComparisons::new());
+            let (mut shard, found) = txn.locks.lock_to_write(hash, eq, &mut compared);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
-                shard.remove(id, cause, &mut call.ledger);
+                shard.remove(id, cause, &mut txn.ledger);
             }
-            shard.loads().supersede(hash.low(), &compared.borrow());
-            let _not_shown = call.reject(&mut shard, Hashed { hash, key }, new, refused_for);
-            call.expire_and_unlock(shard);
+            shard.loads().supersede(hash.low(), &compared);
+            let _not_shown = txn.reject(&mut shard, Hashed { hash, key }, new, why);
+            txn.expire_and_unlock(shard);
         });
     }
 
-    /// Removes a key's entry, and gives what `see` makes of it if it was fresh. `see` runs without
-    /// the lock.
+    /// Removes a key's entry. If it was fresh, returns what `f` makes of its value; `f` runs
+    /// without the lock.
     pub(crate) fn remove_as<R>(
         &self,
         hash: KeyHash,
@@ -135,17 +119,39 @@ impl<K, V> Store<K, V> {
         f: impl FnOnce(&V) -> R,
     ) -> Option<R> {
         let now = self.now();
-        self.write(now, |call| {
-            let compared = RefCell::new(KeyComparisons::new());
-            let (mut shard, found) =
-                WriteTxn::lock_to_write(call.store, call.guard, hash, eq, &compared, &call.retries);
+        self.write(now, |txn| {
+            let mut compared = KeyComparisons::new();
+            let (mut shard, found) = txn.locks.lock_to_write(hash, eq, &mut compared);
             let removed = found.map(|id| {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
-                shard.remove(id, cause, &mut call.ledger)
+                shard.remove(id, cause, &mut txn.ledger)
             });
-            shard.loads().supersede(hash.low(), &compared.borrow());
-            call.expire_and_unlock(shard);
+            shard.loads().supersede(hash.low(), &compared);
+            txn.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
         })
+    }
+}
+
+/// A write of the user's to one key.
+struct KeyWrite<'k, K, V> {
+    hash: KeyHash,
+    key: &'k K,
+    compared: &'k mut KeyComparisons<V>,
+}
+
+impl<'p, K: Eq, V> LockKey<'p, K, V> for KeyWrite<'_, K, V> {
+    fn hash(&self) -> KeyHash {
+        self.hash
+    }
+
+    #[inline]
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>) {
+        let key = self.key;
+        locks.lock_to_write(self.hash, |other| other == key, self.compared)
+    }
+
+    fn wants(&mut self, _: &mut Shard<'p, K, V>, _: Option<u32>) -> bool {
+        true
     }
 }
