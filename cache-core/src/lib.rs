@@ -15,12 +15,10 @@
 //! ```
 //!
 //! # Reading the code
-//! The modules are wings, from the ground up: `util`, `types`, `time`, `table` (the only part that
-//! is used without a lock and, with `util/fork.rs`, the only one with `unsafe` code), `policy`
-//! (eviction), `flight` (running loads), `shard` (all that happens under one lock), `store` (what
-//! happens around the locks), `load`, `api`, and `__private`, which the expansion of `#[cached]`
-//! calls. A wing uses only wings below it; the head of its `mod.rs` says what it is for. Each file
-//! begins with what it is, what it costs and why it is so.
+//! The modules are wings, a folder each. The head of a wing's `mod.rs` says what it is for; which
+//! wing may use which is a table in `tests/wings`, which compares it with the code. Only `table` is
+//! read without a lock, and only it and `util/fork` have `unsafe` code. Each file begins with what
+//! it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]

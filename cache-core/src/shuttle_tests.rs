@@ -1,14 +1,15 @@
 //! Models of the loads: the real cache, its threads under a scheduler that tries many orders.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg shuttle" cargo test --release -p cache-core --lib --target-dir target/shuttle shuttle_tests
+//! RUSTFLAGS="--cfg shuttle" cargo test --release -p cache-core --lib \
+//!     --target-dir target/shuttle shuttle_tests
 //! ```
-//! shuttle decides at each lock, and wherever a model yields, which thread goes on: at random, or by
-//! priorities that change a few times in a run (Burckhardt and others, "A randomized scheduler with
-//! probabilistic guarantees of finding bugs", ASPLOS 2010). A run in which all threads wait is
+//! shuttle chooses at each lock, and wherever a model yields, which thread runs next: at random, or
+//! by priorities that change a few times in a run (Burckhardt and others, "A randomized scheduler
+//! with probabilistic guarantees of finding bugs", ASPLOS 2010). A run in which all threads wait is
 //! reported as a deadlock. A failure prints a schedule that `shuttle::replay` repeats.
 //!
-//! Histories are checked as in `tests/load_histories.rs`, by the same code.
+//! Histories are checked by the code that the integration tests use.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -18,10 +19,10 @@ use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
-use self::history::{Action, History};
 use crate::__private::testing::validate;
 use crate::{Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadTimeouts, Op, Spawn, Status};
 
+mod histories;
 #[path = "../tests/common/history.rs"]
 mod history;
 
@@ -35,7 +36,8 @@ fn model(body: fn()) {
     }
 }
 
-/// Without a bound, so that nothing is lost; and without an end to patience, which no model has.
+/// Without a bound, so that nothing is evicted; and without a wait limit, because models have no
+/// time.
 fn cache() -> Cache<u64, u64> {
     Cache::builder().max_capacity(u64::MAX).coalesce_timeout(Duration::MAX).build()
 }
@@ -47,7 +49,7 @@ fn together<const N: usize>(bodies: [Box<dyn FnOnce() + Send>; N]) {
     }
 }
 
-/// A number that only rises. What a load brings is the number as it was when the load began.
+/// A number that only rises. A load returns the number as it was when the load began.
 #[derive(Clone, Default)]
 struct Source(Arc<AtomicU64>);
 
@@ -63,9 +65,9 @@ impl Source {
     }
 }
 
-/// A leader, two who wait, and one who invalidates and then asks.
+/// A leader, two waiters, and a thread that invalidates and then asks.
 #[test]
-fn who_asks_after_an_invalidation_is_given_nothing_older() {
+fn a_call_after_an_invalidation_is_served_nothing_older() {
     model(|| {
         let (cache, source) = (cache(), Source::default());
         let load = || -> Box<dyn FnOnce() + Send> {
@@ -89,8 +91,8 @@ fn who_asks_after_an_invalidation_is_given_nothing_older() {
     });
 }
 
-/// An old entry: one whose refresh is due, one that may be served while it is loaded, or one that may be
-/// served if that fails.
+/// An old entry: one whose refresh is due, one that may be served while it is loaded, or one that
+/// may be served if that fails.
 fn old(clock: &FakeClock, ages: &[u64]) -> Cache<u64, u64> {
     let cache = old_builder(clock).build();
     cache.insert(1, 0);
@@ -110,8 +112,8 @@ fn old_builder(clock: &FakeClock) -> CacheBuilder<u64, u64> {
         .clock(clock.clone())
 }
 
-/// Callers of an old entry, whose loads may fail, and one who writes or invalidates: who asks after that is
-/// given nothing older, be it stale, a fallback or a refresh.
+/// Callers of an old entry, whose loads may fail, and a thread that writes or invalidates: calls
+/// after that are served nothing older, be it stale, a fallback or a refresh.
 #[test]
 fn nothing_stale_is_served_after_an_invalidation() {
     model(|| {
@@ -148,7 +150,7 @@ fn nothing_stale_is_served_after_an_invalidation() {
     });
 }
 
-/// However many ask for an old entry, one of them refreshes it; the others are served, and do not wait.
+/// Of several calls for an old entry one refreshes it; the others are served, and do not wait.
 #[test]
 fn an_old_entry_is_refreshed_once() {
     model(|| {
@@ -204,9 +206,9 @@ fn callers_of_one_key_load_it_once() {
     });
 }
 
-/// A leader that is cancelled (dropped while it waits) or panics, two who wait, and an invalidation.
+/// A leader that is cancelled (dropped while it waits) or panics, two waiters, and an invalidation.
 #[test]
-fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
+fn waiters_are_served_also_if_the_leader_is_cancelled_or_panics() {
     model(|| {
         let cache = cache();
         let cancelled = cache.clone();
@@ -225,7 +227,7 @@ fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
         } else {
             Box::new(move || {
                 let call = || cancelled.get_with(1, || std::panic::resume_unwind(Box::new(())));
-                // Whoever leads panics; here, or not at all if another has led.
+                // It panics, unless another call has led.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
             })
         };
@@ -241,7 +243,7 @@ fn whatever_becomes_of_the_leader_those_who_wait_are_served() {
     });
 }
 
-/// An executor that takes about half of the futures.
+/// An executor that accepts about half of the futures.
 #[derive(Clone, Default)]
 struct Sometimes(Arc<Mutex<Vec<thread::JoinHandle<()>>>>);
 
@@ -260,8 +262,8 @@ impl Spawn for Sometimes {
     }
 }
 
-/// A load whose caller is served at its soft limit, if that comes first, and which ends with a value,
-/// an error or a panic.
+/// A load whose caller is served at its soft limit, if that comes first, and which ends with a
+/// value, an error or a panic.
 fn soft_limited(cache: Cache<u64, u64>) {
     let (ends, yields) = (thread_rng().gen_range(0..3), thread_rng().gen_range(0..4));
     let load = async move {
@@ -280,13 +282,13 @@ fn soft_limited(cache: Cache<u64, u64>) {
         timeouts = timeouts.hard(Duration::from_secs(2));
     }
     let call = || block_on(cache.try_get_within_async(1, load, &timeouts));
-    // It panics, if it is not served before.
+    // It panics if the load does, unless it is served before.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
 }
 
-/// Tasks that wait for such a load, one of which goes before it has ended, and a thread.
+/// Tasks that wait for such a load, one of which is dropped before it has ended, and a thread.
 #[test]
-fn waiters_are_served_whatever_becomes_of_a_load_that_its_caller_left() {
+fn waiters_of_a_load_that_its_caller_has_left_are_served() {
     model(|| {
         let (clock, executor) = (FakeClock::new(), Sometimes::default());
         let cache = old_builder(&clock).executor(executor.clone()).build();
@@ -325,9 +327,9 @@ fn waiters_are_served_whatever_becomes_of_a_load_that_its_caller_left() {
     });
 }
 
-/// shuttle reports the deadlock that this would be.
+/// shuttle would report a deadlock.
 #[test]
-fn loads_that_want_each_other_end() {
+fn loads_that_need_each_other_end() {
     model(|| {
         let cache = cache();
         let load = |own: u64, others: [u64; 2]| -> Box<dyn FnOnce() + Send> {
@@ -345,7 +347,7 @@ fn loads_that_want_each_other_end() {
 }
 
 #[test]
-fn batches_and_loads_that_want_each_other_end() {
+fn batches_and_loads_that_need_each_other_end() {
     model(|| {
         let cache = cache();
         let batch = |keys: [u64; 3], inner: u64| -> Box<dyn FnOnce() + Send> {
@@ -363,10 +365,10 @@ fn batches_and_loads_that_want_each_other_end() {
     });
 }
 
-/// Who waits for a batch that fails is given its error, or loads by himself; what was loaded by others is
-/// there.
+/// A waiter for a batch that fails receives its error, or runs its own load; what others loaded is
+/// in the cache.
 #[test]
-fn a_batch_that_fails_leaves_nobody_waiting() {
+fn a_batch_that_fails_leaves_no_caller_waiting() {
     use crate::__private::CloneError;
     use crate::__private::{CacheValue, OkOnly, Pairs, View};
     model(|| {
@@ -395,10 +397,10 @@ fn a_batch_that_fails_leaves_nobody_waiting() {
     });
 }
 
-/// Batches that answer a key which they were not asked for, and one who invalidates it and then
-/// asks.
+/// Batches that return a key which they were not asked for, and a thread that invalidates it and
+/// then asks.
 #[test]
-fn an_answer_not_asked_for_is_no_older_than_an_invalidation() {
+fn a_value_not_asked_for_is_no_older_than_an_invalidation() {
     model(|| {
         let (cache, source) = (cache(), Source::default());
         let batch = |asked: u64| -> Box<dyn FnOnce() + Send> {
@@ -449,56 +451,8 @@ fn computations_lose_nothing() {
     });
 }
 
-/// Three threads, a few calls each, of all kinds: see `history.rs`.
-fn histories(actions: fn(u64) -> Action) {
-    let (cache, history) = (cache(), Arc::new(History::default()));
-    let calls = |thread: u64| -> Box<dyn FnOnce() + Send> {
-        let (cache, history) = (cache.clone(), Arc::clone(&history));
-        Box::new(move || {
-            for call in 0..3 {
-                let action = actions(10_000_000 * (thread + 1) + 100_000 * (call + 1));
-                history.perform(&cache, 1, action, thread::yield_now);
-                thread::yield_now();
-            }
-        })
-    };
-    together([calls(0), calls(1), calls(2)]);
-    validate(&cache);
-    Arc::into_inner(history).expect("all have ended").check();
-}
-
 #[test]
-fn every_history_is_that_of_some_order() {
-    model(|| {
-        histories(|value| match thread_rng().gen_range(0..10) {
-            0 => Action::Get,
-            1 => Action::Insert(value),
-            2 => Action::Invalidate,
-            3 => Action::Remove,
-            4 => Action::InvalidateAll,
-            5 => Action::Refresh(value),
-            6 => Action::Upsert(value),
-            7 => Action::TakeAway,
-            n => Action::Load { value, as_batch: n == 8 },
-        });
-    });
-}
-
-#[test]
-fn every_history_of_computations_and_refreshes_is_that_of_some_order() {
-    model(|| {
-        histories(|value| match thread_rng().gen_range(0..4) {
-            0 => Action::Get,
-            1 => Action::Upsert(value),
-            2 => Action::Refresh(value),
-            _ => Action::Load { value, as_batch: false },
-        });
-    });
-}
-
-/// What is decided is decided while nobody else decides.
-#[test]
-fn a_computation_is_alone() {
+fn no_two_computations_of_a_key_run_at_once() {
     model(|| {
         let (cache, inside) = (cache(), Arc::new(AtomicUsize::new(0)));
         let compute = || -> Box<dyn FnOnce() + Send> {

@@ -1,4 +1,4 @@
-//! Configuring a cache. The options of time stand in `times.rs`, what is wrong with values in `check.rs`.
+//! Configuring a cache. The options of time are in `times.rs`, the checks of values in `check.rs`.
 
 mod check;
 mod times;
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::api::cache::Cache;
 use crate::api::loading::LoadingCache;
-use crate::store::store::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Store, Weigher};
+use crate::store::config::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Weigher};
+use crate::store::store::Store;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
 use crate::types::error::BuildError;
@@ -111,28 +112,28 @@ impl<K, V> CacheBuilder<K, V> {
             janitor: None,
             listener: None,
             record_stats: false,
-            coalesce_timeout: DEFAULT_PATIENCE,
+            coalesce_timeout: DEFAULT_WAIT_LIMIT,
             clock: ClockSource::new(MonotonicClock::new()),
         }
     }
 
-    /// A name for reports: [`Cache::name`].
+    /// Sets a name, for messages and reports: [`Cache::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The most the cache holds: entries, or with a [`weigher`](Self::weigher) the sum of their
-    /// weights. The bound holds at every instant, seen from any thread. Without it the cache grows
-    /// as far as memory goes.
+    /// Bounds the cache: the number of its entries, or with a [`weigher`](Self::weigher) the sum of
+    /// their weights. The bound holds at every instant, for every thread. Default: none, the cache
+    /// grows until memory is exhausted.
     ///
-    /// 0 is "off": see [`Cache::disabled`].
+    /// With 0 the cache is off: see [`Cache::disabled`].
     ///
-    /// No cache has more than 1,000,000,000 entries at once. A larger number is accepted,
-    /// `u32::MAX` or `i64::MAX` for "no bound" as well, and [`Cache::policy`] gives it back; a
-    /// cache that reaches the most entries evicts, as at any other bound. So does one with a
-    /// weigher, or without a bound. (With a weigher each shard has its part of that number, so that
-    /// the first may have to evict a little before.)
+    /// No cache has more than 1,000,000,000 entries at once. A larger bound is accepted (`u32::MAX`
+    /// or `i64::MAX` for "no bound", for instance) and returned by [`Cache::policy`]; a cache that
+    /// reaches that many entries evicts, as at any other bound. So does one with a weigher, or
+    /// without a bound. (With a weigher each shard has its part of that number, so that the first
+    /// may have to evict a little earlier.)
     ///
     /// ```
     /// use cache_core::Cache;
@@ -146,86 +147,86 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
-    /// Has room for so many entries from the start, so that they come without the short pauses of
-    /// growth. Memory for slots is taken as entries come, all the same.
+    /// Allocates the index for this many entries from the start, so that inserting them causes none
+    /// of the short pauses of growth. Memory for the entries is still allocated as they come.
     ///
-    /// With a [`weigher`](Self::weigher), it also says how many entries to expect: a few heavy ones
-    /// are kept in fewer shards than many light ones.
+    /// With a [`weigher`](Self::weigher), it is also the expected number of entries: a few heavy
+    /// ones are kept in fewer shards than many light ones. Default: 0.
     pub fn initial_capacity(mut self, entries: usize) -> Self {
         self.initial_capacity = entries;
         self
     }
 
-    /// Weighs each value once, when it is stored; the unit is the caller's, bytes for instance.
-    /// Runs on the storing thread, without a lock. An entry of weight 0 takes no room from the
-    /// bound.
+    /// Weighs each value once, when it is stored, in any unit, bytes for instance. An entry of
+    /// weight 0 does not count towards the bound. Default: each entry weighs 1.
+    ///
+    /// The weigher runs on the storing thread, without any lock of the cache held.
     ///
     /// # Panics
-    /// A panic of the weigher goes to the caller who wanted to store; nothing is stored.
+    /// A panic of the weigher goes to the storing caller; nothing is stored.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
     }
 
-    /// Called for every entry that leaves the cache, promptly, on the thread whose call removed it,
-    /// after that call has released its locks and before it returns. It may call the cache again.
-    /// Called, too, for each value that is to be stored and cannot be: it is heavier than the whole
-    /// cache, its time is over at once, or the cache is [off](Cache::disabled).
+    /// Notifies a listener of every entry that leaves the cache, on the thread whose call removed
+    /// it, after that call has released its locks and before it returns. The listener may call the
+    /// cache. It is also notified of each value that cannot be stored: one that is heavier than the
+    /// whole cache, or that expires at once, or any value if the cache is [off](Cache::disabled).
     ///
-    /// Not called for the entries that are there when the last handle goes: they are dropped, with
-    /// the cache, the listener included. A listener that has to see every value out (to close a
-    /// file, to write back what has changed) needs an [`invalidate_all`](Cache::invalidate_all)
-    /// before that, or values that do it in their `Drop`. Nor is it called for a value that was
-    /// loaded and not stored, because a write to the key came before: that value only went to the
-    /// callers of the load.
+    /// It is not notified of the entries that are in the cache when the last handle is dropped:
+    /// they are dropped with the cache, as is the listener. A listener that must see every value
+    /// (to close a file, to write back what has changed) needs an
+    /// [`invalidate_all`](Cache::invalidate_all) before that, or values that do it in their `Drop`.
+    /// Nor is it notified of a value that was loaded and not stored because a write to the key
+    /// superseded the load: the callers of the load received that value.
     ///
     /// ```
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     /// use cache_core::Cache;
     ///
-    /// let told = Arc::new(AtomicU32::new(0));
-    /// let count = Arc::clone(&told);
+    /// let notified = Arc::new(AtomicU32::new(0));
+    /// let count = Arc::clone(&notified);
     /// let cache: Cache<u32, u32> = Cache::builder()
     ///     .eviction_listener(move |_, _, _| _ = count.fetch_add(1, Relaxed))
     ///     .build();
     /// cache.insert(1, 10);
     /// cache.invalidate_all();
-    /// assert_eq!(told.load(Relaxed), 1);
+    /// assert_eq!(notified.load(Relaxed), 1);
     /// cache.insert(2, 20);
     /// drop(cache);
-    /// assert_eq!(told.load(Relaxed), 1);
+    /// assert_eq!(notified.load(Relaxed), 1);
     /// ```
     ///
-    /// A listener that writes to its cache is told of what that removes after it has returned, not
-    /// inside of itself: by the call that it was told by, in the order of the removals. So the
-    /// stack holds one call of a cache's listener at most, whatever it does. What leaves is not
-    /// dropped before that call ends; a listener that stores something each time it is told of a
-    /// removal may keep it from ending.
+    /// A listener that writes to its cache is notified of what that removes after it has returned,
+    /// never recursively: by the call that notified it first, in the order of the removals. The
+    /// removed entries are dropped when that call ends; a listener that stores something at each
+    /// notification may keep it from ending.
     ///
     /// ```
     /// use std::sync::{LazyLock, Mutex};
     /// use cache_core::{Cache, RemovalCause};
     ///
-    /// static TOLD: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    /// static REMOVED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
     /// static CACHE: LazyLock<Cache<u32, u32>> = LazyLock::new(|| {
     ///     let listener = |key: &u32, _: &u32, _: RemovalCause| {
     ///         if *key == 1 {
     ///             CACHE.insert(3, 0); // evicts the entry of 2
     ///         }
-    ///         TOLD.lock().unwrap().push(*key);
+    ///         REMOVED.lock().unwrap().push(*key);
     ///     };
     ///     Cache::builder().max_capacity(1).eviction_listener(listener).build()
     /// });
     ///
     /// CACHE.insert(1, 0);
     /// CACHE.insert(2, 0); // evicts the entry of 1
-    /// assert_eq!(*TOLD.lock().unwrap(), [1, 2]);
+    /// assert_eq!(*REMOVED.lock().unwrap(), [1, 2]);
     /// ```
     ///
     /// # Panics
-    /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); it is called
-    /// again the next time.
+    /// A panic of the listener is caught and counted ([`Stats::listener_panics`]); the listener is
+    /// called again the next time.
     ///
     /// [`Stats::listener_panics`]: crate::Stats::listener_panics
     pub fn eviction_listener(
@@ -236,61 +237,61 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
-    /// Counts hits, misses, loads and removals: [`Cache::stats`]. Costs a hit less than a
-    /// nanosecond: each thread counts on its own.
+    /// Counts hits, misses, loads and removals: [`Cache::stats`]. It costs a hit less than a
+    /// nanosecond, because each thread has its own counters. Default: nothing is counted.
     pub fn record_stats(mut self) -> Self {
         self.record_stats = true;
         self
     }
 
-    /// Where work is done that no caller waits for: refreshes of a [`LoadingCache`], and loads of
+    /// Runs background work: refreshes of a [`LoadingCache`], and loads of
     /// [`try_get_within_async`](Cache::try_get_within_async) whose caller was served at its soft
-    /// limit. See [`Spawn`], which has the recipe for tokio. If nothing else is said, each refresh
-    /// has a thread of its own, and such loads are given up unless a task waits for them.
+    /// limit. [`Spawn`] has the recipe for tokio. Default: one new thread per refresh; such loads
+    /// are abandoned unless a task waits for them.
     pub fn executor(mut self, executor: impl Spawn) -> Self {
         self.executor = Arc::new(executor);
         self
     }
 
-    /// Has memory freed by itself, also when nobody writes: a thread looks after the cache once in each
-    /// `period`, frees what has expired, drops what no reader holds any more, and gives memory back that the
-    /// cache has no use for. Without a janitor writes do the first two by small steps, and
-    /// [`Cache::run_pending_tasks`] does all of it.
+    /// Frees memory also when there are no writes: once in each `period` a thread frees what has
+    /// expired, drops what no reader holds any more, and returns unused memory to the allocator.
+    /// Without a janitor writes do the first two in small steps, and [`Cache::run_pending_tasks`]
+    /// does all of it. Default: none.
     ///
-    /// There is one such thread for the process, named `cache-janitor`, however many caches it looks after.
-    /// The first of them starts it; it ends with the last. It holds no handle to any of them (but for
-    /// moments while it works: if the last handle is dropped just then, the values are dropped by that
-    /// thread, a moment later). It goes by real time, whatever the cache's clock. Listeners and the drops of
-    /// keys and values run on it; if they panic, it goes on.
+    /// There is one such thread for the process, named `cache-janitor`, however many caches it
+    /// maintains. The first of them starts it; it ends with the last. It holds no handle to any of
+    /// them (except for moments while it works: if the last handle is dropped just then, that
+    /// thread drops the values, a moment later). It goes by real time, whatever the cache's clock.
+    /// Listeners and the drops of keys and values run on it; if they panic, it goes on.
     pub fn janitor(mut self, period: Duration) -> Self {
         self.janitor = Some(period);
         self
     }
 
-    /// How long a caller waits for another caller's load of the same key before it loads by itself; a
-    /// minute, if nothing else is said. [`Duration::MAX`] is "for ever"; so is any time where the
-    /// platform has no clock (`wasm32-unknown-unknown`).
+    /// Limits how long a caller waits for another caller's load of the same key. Default: one
+    /// minute. [`Duration::MAX`] is no limit; nor is there one on a platform without a clock
+    /// (`wasm32-unknown-unknown`).
     ///
-    /// Loads that would wait for each other are found out and do not wait, as far as the waiting goes
-    /// through caches. What a cache cannot see is a wait for something else: a loader that waits for
-    /// the latch of a thread pool whose threads wait for that load; a future that is never polled again
-    /// and not dropped. This time puts an end to those.
+    /// Set it above the slowest load: when it elapses, the first waiter starts another load, which
+    /// the others join; a waiter that times out twice loads unshared. A computation
+    /// ([`EntrySelector`]) that times out on another of the same key panics, because two cannot run
+    /// at once.
     ///
-    /// It is also how long a load may take before it is given up on by those who wait: the first of
-    /// them then begins another, which the others join. Who has lost patience a second time loads
-    /// alone. So give more than the slowest load takes. A computation ([`EntrySelector`]) that has
-    /// waited so long for another of the same key panics: two cannot run at once.
+    /// Loads that would wait for each other through caches are detected and do not wait. Other
+    /// deadlocks a cache cannot see: a loader that waits for the latch of a thread pool whose
+    /// threads wait for that load; a future that is neither polled again nor dropped. The limit
+    /// ends those.
     ///
-    /// Real time, whatever the cache's clock. Threads wait by themselves; for tasks that wait there
-    /// is one thread for the process, `cache-timer`, which ends when it is not needed.
+    /// It is real time, whatever the cache's clock. For tasks that wait, one thread of the process
+    /// measures it, `cache-timer`, which ends when it is not needed.
     ///
     /// [`EntrySelector`]: crate::EntrySelector
-    pub fn coalesce_timeout(mut self, wait_deadline: Duration) -> Self {
-        self.coalesce_timeout = wait_deadline;
+    pub fn coalesce_timeout(mut self, limit: Duration) -> Self {
+        self.coalesce_timeout = limit;
         self
     }
 
-    /// The clock that deadlines are kept by; [`MonotonicClock`] if none is given. See
+    /// Sets the clock for all deadlines. Default: [`MonotonicClock`]. See
     /// [`TickingClock`](crate::TickingClock) for faster hits and [`FakeClock`](crate::FakeClock)
     /// for tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -304,7 +305,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Sets the most entries that the cache may have, below the limit of all caches.
+    /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
     pub(crate) fn most_entries(mut self, most: u64) -> Self {
         self.most_entries = most.clamp(1, MOST_ENTRIES);
         self
@@ -313,7 +314,7 @@ where
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
     /// # Panics
-    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    /// If [`try_build`](Self::try_build) would return an error, with the same text.
     pub fn build(self) -> Cache<K, V> {
         self.build_with_hasher(RandomState::new())
     }
@@ -321,7 +322,7 @@ where
     /// Builds the cache with any hasher.
     ///
     /// # Panics
-    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    /// If [`try_build`](Self::try_build) would return an error, with the same text.
     pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
     where
         S: BuildHasher + Clone + Send + Sync + 'static,
@@ -329,10 +330,10 @@ where
         self.try_build_with_hasher(hasher).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Builds the cache.
+    /// Builds the cache, with the default hasher.
     ///
     /// # Errors
-    /// If an option has a value that no cache can have: the error names it and says what to do.
+    /// If an option has an unusable value: the error names the option and says what to do.
     pub fn try_build(self) -> Result<Cache<K, V>, BuildError> {
         self.try_build_with_hasher(RandomState::new())
     }
@@ -353,7 +354,7 @@ where
             bound,
             most_entries: self.most_entries,
             initial_capacity: self.initial_capacity,
-            // Nobody need be asked about values that are not stored.
+            // Not called for values that are not stored.
             weigher: self.weigher.filter(|_| !is_off),
             lifetimes,
             time_to_live: self.time_to_live,
@@ -368,11 +369,11 @@ where
         Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
     }
 
-    /// Builds a cache that loads what is missing with this function. For another hasher there is
+    /// Builds a cache that loads missing values with this function. For another hasher, use
     /// [`LoadingCache::new`].
     ///
     /// # Panics
-    /// Where [`try_build`](Self::try_build) gives an error, with the same text.
+    /// If [`try_build`](Self::try_build) would return an error, with the same text.
     pub fn build_with_loader<E>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
@@ -399,12 +400,12 @@ where
 }
 
 impl<K, V> CacheBuilder<K, V> {
-    /// Stores nothing: see [`Cache::disabled`].
+    /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
     fn is_off(&self) -> bool {
         self.max_capacity == Some(0) || self.time_to_live == Some(Duration::ZERO)
     }
 
-    /// What the entries may weigh together. In a cache that is off nothing is light enough.
+    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
     fn bound(&self) -> u64 {
         let asked = self.max_capacity.unwrap_or(u64::MAX);
         match &self.weigher {
@@ -420,30 +421,33 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A cache of at most so many entries, which do not expire. Of 0, it is [off](Self::disabled).
+    /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
+    /// [off](Self::disabled).
     #[must_use]
     pub fn new(max_capacity: u64) -> Self {
         Self::builder().max_capacity(max_capacity).build()
     }
 
-    /// A cache that is off: for kill switches, and for tests. The same comes of a
-    /// [`max_capacity`](CacheBuilder::max_capacity) of 0 and of a
-    /// [`time_to_live`](CacheBuilder::time_to_live) of zero, whatever the other options, if each is valid by itself.
+    /// Returns a cache that is off: for kill switches, and for tests. A
+    /// [`max_capacity`](CacheBuilder::max_capacity) of 0 or a
+    /// [`time_to_live`](CacheBuilder::time_to_live) of zero turns a cache off, whatever the other
+    /// options, if each is valid by itself.
     ///
-    /// It stores nothing. Look-ups miss; `insert` and computations do all that they do elsewhere but
-    /// keep the value; each load runs. Still there is one flight per key, as in any cache: a caller
-    /// that asks for a key while it is being loaded waits for that load and is given its value, and
-    /// an invalidation supersedes the load. Refreshes and stale values there are none.
+    /// It stores nothing. Look-ups miss; `insert` and computations do all that they do in other
+    /// caches, except that they do not keep the value; each load runs. There is still one flight
+    /// per key: a caller that asks for a key while it is being loaded waits for that load and
+    /// receives its value, and an invalidation supersedes the load. There are no refreshes and no
+    /// stale values.
     ///
-    /// Each value that it is given is turned away, as one too heavy for its cache is: the
-    /// [`eviction_listener`](CacheBuilder::eviction_listener) is told of it once, with the cause
-    /// [`Size`](RemovalCause::Size), and it counts as
-    /// [`removed_size`](crate::Stats::removed_size). Where a time to live of zero turns the cache
-    /// off, or the value has one of its own, the cause is [`Expired`](RemovalCause::Expired), because the value is dead on arrival.
-    /// The weigher and [`expire_after`](CacheBuilder::expire_after) are not asked.
+    /// Each value is rejected, like one that is too heavy for its cache: the
+    /// [`eviction_listener`](CacheBuilder::eviction_listener) is notified of it once, with the
+    /// cause [`Size`](RemovalCause::Size), and it counts as
+    /// [`removed_size`](crate::Stats::removed_size). If a time to live of zero turned the cache
+    /// off, or the value has its own of zero, the cause is [`Expired`](RemovalCause::Expired). The
+    /// weigher and [`expire_after`](CacheBuilder::expire_after) are not called.
     ///
-    /// It takes a few kilobytes of memory. A load takes the cache's one lock for a moment when it
-    /// begins, and again when it ends.
+    /// It takes a few kilobytes of memory. A load acquires the cache's one lock for a moment when
+    /// it begins, and again when it ends.
     ///
     /// ```
     /// use cache_core::Cache;
@@ -460,11 +464,11 @@ where
         Self::new(0)
     }
 
-    /// Configures a cache.
+    /// Returns a builder, to configure a cache.
     pub fn builder() -> CacheBuilder<K, V> {
         CacheBuilder::new()
     }
 }
 
-/// More than most loads take, and less than it takes to give a program up for dead.
-const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than most loads take, and short enough for a program that hangs to recover by itself.
+const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(60);

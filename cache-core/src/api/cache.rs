@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::load::lookup::Lookup;
-use crate::store::janitor::{self, Registration};
+use crate::store::janitor::{self, JanitorRegistration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
 use crate::types::removal::RemovalCause;
@@ -68,7 +68,7 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) store: Store<K, V>,
     pub(crate) hasher: S,
     /// Deregisters the cache from the janitor when it drops.
-    _registration: Option<Registration>,
+    _registration: Option<JanitorRegistration>,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {

@@ -1,4 +1,4 @@
-//! Walking over a cache.
+//! Iterating over a cache.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// Copies of the live entries. Weakly consistent: an entry that stays throughout is given once;
-    /// one that comes or goes meanwhile may be given or not. No lock; see [`Iter`] for memory.
+    /// Returns an iterator over copies of the live entries. Weakly consistent: an entry that stays
+    /// throughout is returned once; one that is stored or removed meanwhile may be returned or not.
+    /// Not a use, nor a hit or miss. No lock; see [`Iter`] for memory.
     pub fn iter(&self) -> Iter<K, V, S>
     where
         K: Clone,
@@ -24,11 +25,11 @@ where
     }
 }
 
-/// Copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
+/// An iterator over copies of a cache's entries: [`Cache::iter`](crate::Cache::iter).
 ///
-/// Entries are copied one shard at a time, when the walk comes to it: the copies of a shard (at
-/// most some 36,000 entries, in caches bounded by count) are held until they are handed out. If a
-/// clone panics, none of its shard has been handed out, and the next call begins with that shard
+/// Entries are copied one shard at a time, when the iterator comes to it: the copies of a shard (at
+/// most some 36,000 entries, in caches bounded by count) are held until they are returned. If a
+/// clone panics, no copy of its shard has been returned, and the next call starts with that shard
 /// again.
 pub struct Iter<K, V, S = RandomState> {
     inner: Arc<ForkAware<Inner<K, V, S>>>,

@@ -1,26 +1,24 @@
-//! Unwind safety: what stays whole when something panics.
+//! Unwind safety: why a panic leaves nothing broken.
 //!
-//! The compiler finds the types below neither [`UnwindSafe`] nor [`RefUnwindSafe`], because there
-//! are cells and trait objects in them. They are both, whatever the types of keys and values:
+//! The compiler derives neither [`UnwindSafe`] nor [`RefUnwindSafe`] for the types below, because
+//! they contain cells and trait objects. They are both, whatever the types of keys and values:
 //!
-//! * *The cache's own state.* All code of the user's (`Hash`, `Eq`, `Clone`, `Drop`, loaders,
-//!   listeners, weighers, predicates, wakers) runs without a lock, between two states that are
-//!   whole, and whatever a call has begun is taken back by a guard: the pin, the reservation of
-//!   room, the leader of a flight. `tests/core_panics.rs` and `tests/core_panicking_drops.rs` panic
-//!   in each of these places, and look.
+//! * *The cache's own state.* All user code (`Hash`, `Eq`, `Clone`, `Drop`, loaders, listeners,
+//!   weighers, predicates, wakers) runs without a lock, between two consistent states, and what a
+//!   call has begun is undone by a guard: the epoch guard, the reservation of weight, the guard of
+//!   a flight. Tests panic in each of these places and check the cache.
 //! * *Keys and values.* A cache gives clones and shared references, never a `&mut`. So only a value
-//!   that can be changed through a shared reference can be left half changed by a panic; and such a
-//!   value is seen by other threads at any time, which a panic on this one does not stop: it has to
-//!   be whole for them already. The standard library's channels are unwind safe for the same
-//!   reason, whatever they carry.
+//!   that can be changed through a shared reference can be left half changed by a panic; and other
+//!   threads may read such a value at any time, panic or not: it must be consistent for them
+//!   already. The standard library's channels are unwind safe for the same reason, whatever they
+//!   carry.
 //! * *Closures* in a builder, a [`LoadingCache`] or [`LoadTimeouts`] are `Fn` and shared by
-//!   threads: the same holds of what they capture.
+//!   threads: the same is true of what they capture.
 //!
-//! An [`Iter`] whose `K::clone` or `V::clone` panics has handed out nothing of that shard, and
-//! begins with the shard again.
+//! An [`Iter`] whose `K::clone` or `V::clone` panics has returned nothing of that shard, and starts
+//! with the shard again.
 //!
-//! The other public types are unwind safe as far as what they hold is, by the compiler's own rule:
-//! they are plain data.
+//! The other public types are plain data, for which the compiler's own rule is right.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 

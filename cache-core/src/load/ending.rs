@@ -4,16 +4,16 @@
 //! then knows of no write since the load began, so whether the deregistration succeeds says whether
 //! the load came *in time*: only then may it store, remove, or note anything.
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::flight::flight::Flight;
 use crate::flight::in_flight::KeyComparisons;
 use crate::shard::lifetimes::RETRY;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
-use crate::store::txn::WriteTxn;
-use crate::table::{EntryRef, Retries};
+use crate::store::txn::{LockKey, TxnLocks, WriteTxn};
+use crate::table::EntryRef;
 use crate::types::removal::RemovalCause;
+use crate::util::hash::KeyHash;
 
 /// What the value of a flight may take the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,47 @@ pub(super) struct Refused<V> {
     pub(super) cause: RemovalCause,
 }
 
+/// The value of a flight, to be stored if the flight came in time.
+struct Publication<'f, V> {
+    flight: &'f Arc<Flight<V>>,
+    replaces: Replaces,
+    now: u64,
+    compared: KeyComparisons<V>,
+    /// There is no entry, and the flight may be published: nothing need be compared.
+    is_certain: bool,
+}
+
+impl<'p, K: Eq, V> LockKey<'p, K, V> for Publication<'_, V> {
+    fn hash(&self) -> KeyHash {
+        self.flight.hash()
+    }
+
+    #[inline]
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>) {
+        let hash = self.flight.hash();
+        let mut shard = locks.store.lock(locks.guard, hash);
+        self.is_certain = shard.loads().is_vacant(self.flight);
+        if self.is_certain {
+            return (shard, None);
+        }
+        drop(shard);
+        let key = self.flight.key(locks.guard);
+        locks.lock_to_write(hash, |other| other == key, &mut self.compared)
+    }
+
+    #[inline]
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<u32>) -> bool {
+        if self.is_certain {
+            return true;
+        }
+        // Another caller timed out on an unshared flight and has loaded a newer value.
+        let replaces =
+            self.replaces == Replaces::Anything && !shard.loads().is_unshared(self.flight);
+        let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= self.now);
+        vacant && shard.loads().may_publish(self.flight)
+    }
+}
+
 impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Deregisters a flight, and stores its value if that is still wanted.
     pub(super) fn publish(
@@ -38,39 +79,20 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         replaces: Replaces,
         new: NewEntry<V>,
     ) {
-        let (now, guard) = (self.ledger.now, self.guard);
-        let compared = RefCell::new(KeyComparisons::for_leader(flight));
-        // There is no entry, and the flight may be published: nothing need be compared.
-        let certain = Cell::new(false);
-        let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
-            if certain.get() {
-                return true;
-            }
-            // Another caller timed out on an unshared flight and has loaded a newer value.
-            let replaces = replaces == Replaces::Anything && !shard.loads().is_unshared(flight);
-            let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= now);
-            vacant && shard.loads().may_publish(flight)
-        };
-        let (store, hash) = (self.store, flight.hash());
-        let lock = |retries: &Retries| {
-            let mut shard = store.lock(guard, hash);
-            certain.set(shard.loads().is_vacant(flight));
-            if certain.get() {
-                return (shard, None);
-            }
-            drop(shard);
-            let key = flight.key(guard);
-            WriteTxn::lock_to_write(store, guard, hash, |other| other == key, &compared, retries)
-        };
-        let (mut shard, target) = self.lock_with_room(hash, new.weight, lock, wanted);
+        let hash = flight.hash();
+        let compared = KeyComparisons::for_leader(flight);
+        let mut publication =
+            Publication { flight, replaces, now: self.ledger.now, compared, is_certain: false };
+        let (mut shard, target) = self.lock_with_room(new.weight, &mut publication);
+        let compared = publication.compared;
         let loads = shard.loads();
         if target.is_some() && replaces == Replaces::Anything && !flight.is_compute() {
-            loads.supersede_older(flight, &compared.borrow());
+            loads.supersede_older(flight, &compared);
         }
         loads.remove(flight);
         if let Some(target) = target {
             if flight.is_compute() {
-                loads.supersede(hash.low(), &compared.borrow());
+                loads.supersede(hash.low(), &compared);
             }
             loads.occupy(hash);
             shard.store(flight.take_slot(), target, new, &mut self.ledger);
@@ -90,18 +112,17 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         mut refused: Option<Refused<V>>,
     ) {
         let (now, hash) = (self.ledger.now, flight.hash());
-        let compared = RefCell::new(KeyComparisons::for_leader(flight));
+        let mut compared = KeyComparisons::for_leader(flight);
         let (mut shard, found) = match remove {
-            None => (self.store.lock(self.guard, hash), None),
+            None => (self.locks.store.lock(self.locks.guard, hash), None),
             Some(_) => {
-                let key = flight.key(self.guard);
-                let eq = |other: &K| other == key;
-                WriteTxn::lock_to_write(self.store, self.guard, hash, eq, &compared, &self.retries)
+                let key = flight.key(self.locks.guard);
+                self.locks.lock_to_write(hash, |other| other == key, &mut compared)
             }
         };
         let in_time = shard.loads().remove(flight);
         if let (Some(cause), true) = (remove, in_time) {
-            shard.loads().supersede(hash.low(), &compared.borrow());
+            shard.loads().supersede(hash.low(), &compared);
             if let Some(id) = found {
                 let cause = cause_or_expired(shard.entry(id), cause, now);
                 shard.remove(id, cause, &mut self.ledger);
@@ -122,9 +143,10 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Deregisters a flight that supersedes nothing. Returns the shard, locked, and the entry of the
     /// key if the flight came in time.
     fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<u32>) {
-        let key = flight.key(self.guard);
+        let TxnLocks { store, guard, retries } = &self.locks;
+        let key = flight.key(guard);
         let eq = |other: &K| other == key;
-        let (mut shard, found) = self.store.lock_key(self.guard, flight.hash(), eq, &self.retries);
+        let (mut shard, found) = store.lock_key(guard, flight.hash(), eq, retries);
         let in_time = shard.loads().remove(flight);
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))

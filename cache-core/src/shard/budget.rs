@@ -4,17 +4,18 @@
 //! raised only by a compare-and-swap that keeps it within `max`, so neither it nor the sum over
 //! entries that can be read exceeds the bound at any instant, seen from any thread.
 
+use crate::util::cache_padded::CachePadded;
 use crate::util::fork;
 use crate::util::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use crate::util::sync::{Mutex, MutexGuard, Padded};
+use crate::util::sync::{Mutex, MutexGuard};
 
 /// See the module's head. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
     max: u64,
-    used: Padded<AtomicU64>,
+    used: CachePadded<AtomicU64>,
     /// Acquired through [`Budget::lent`] only.
     lent: Mutex<Vec<Lent>>,
 }
@@ -29,7 +30,7 @@ struct Lent {
 
 impl Budget {
     pub(crate) fn new(max: u64) -> Self {
-        Budget { max, used: Padded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
+        Budget { max, used: CachePadded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
     }
 
     #[inline]

@@ -1,39 +1,91 @@
-//! Time at the edges of the store: what deadline a value is given when it comes, and how its use or the
-//! user moves it. The rules stand in `lifetimes.rs`; here they meet the clock and the user's
-//! [`Expiry`](crate::Expiry).
+//! Computing and moving deadlines: on insert, on read, and by `set_ttl`. The rules are in
+//! `shard/lifetimes.rs`; here the clock is read and the user's [`Expiry`](crate::Expiry) runs,
+//! without any lock.
 //!
-//! An entry has up to three deadlines, of which the earliest counts: the *limit* that the cache's time to
-//! live gives it (which follows from when it was written, and is not kept); its own *term*, by
-//! [`insert_with_ttl`](crate::Cache::insert_with_ttl), [`set_ttl`](crate::Cache::set_ttl) or `Expiry`; and
-//! the time to *idle*. The slot's deadline is the earlier of limit and term, so that most caches have
-//! one number to compare; the idle one stands apart, because readers move it, without the lock.
+//! An entry has up to three deadlines, of which the earliest counts:
+//! * the *ttl deadline*, of the cache's time to live. It follows from the write time, and is not
+//!   kept;
+//! * the *entry deadline*, which is its own: by
+//!   [`insert_with_ttl`](crate::Cache::insert_with_ttl), [`set_ttl`](crate::Cache::set_ttl) or
+//!   `Expiry`;
+//! * the *idle deadline*, of the cache's time to idle.
+//!
+//! The slot's deadline is the earlier of the first two, so that most caches have one number to
+//! compare; the idle deadline is kept apart, because readers move it, without the lock.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use crate::shard::shard::NewEntry;
-use crate::store::store::{BoxedExpiry, Store, StoreGuard};
+use crate::store::config::BoxedExpiry;
+use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, NEVER, Retries, Times};
 use crate::types::report::EntryInfo;
 use crate::util::hash::{Hashed, KeyHash};
 
-/// A duration in nanoseconds; what is more than the clock counts is [`NEVER`].
+/// Returns a duration in nanoseconds; [`NEVER`] if it is beyond the range of the clock.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 
-/// The time until a deadline, if there is one.
-pub(crate) fn left(deadline: u64, now: u64) -> Option<Duration> {
+/// Returns the time until a deadline; `None` for [`NEVER`].
+fn time_until(deadline: u64, now: u64) -> Option<Duration> {
     (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(now)))
 }
 
-/// When a duration is over that begins now; for ever is [`NEVER`].
-fn after(now: u64, duration: Option<Duration>) -> u64 {
+/// Returns the deadline after a duration that begins now; [`NEVER`] for `None`.
+fn deadline_after(now: u64, duration: Option<Duration>) -> u64 {
     duration.map_or(NEVER, |duration| now.saturating_add(nanos(duration)))
 }
 
 impl<K, V> Store<K, V> {
-    /// Finds out all that must be known of a value before the lock is taken, and the time. Runs the
-    /// user's code: weigher, expiry, clock.
+    /// Returns the time, if any entry can expire; else 0, by which no deadline has passed.
+    pub(crate) fn now(&self) -> u64 {
+        if self.timed.load(Relaxed) { self.read_clock() } else { 0 }
+    }
+
+    /// Returns the time. The clock's last tick is reserved for [`NEVER`].
+    pub(crate) fn read_clock(&self) -> u64 {
+        self.clock.now().min(NEVER - 1)
+    }
+
+    /// Returns the time, for an entry with its own time to live. From now on writers read the clock
+    /// and, if the cache has a time to live, record write times: they no longer follow from the
+    /// deadline.
+    pub(crate) fn begin_entry_ttls(&self) -> u64 {
+        if !self.timed.load(Relaxed) {
+            self.timed.store(true, Relaxed);
+        }
+        if self.config.lifetimes.ttl != NEVER {
+            self.table.record_write_times();
+        }
+        self.read_clock()
+    }
+
+    /// Returns the write time of an entry, if it is known. If the cache began to record write times
+    /// with its first [entry ttl](Self::begin_entry_ttls), entries without one have no entry
+    /// deadline, and it follows from their ttl deadline.
+    pub(crate) fn written(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
+        // Read the deadline first: writers record the write time before they change the deadline.
+        let (ttl, deadline) = (self.config.lifetimes.ttl, entry.fixed_deadline());
+        let by_deadline = deadline.checked_sub(ttl).filter(|_| ttl != NEVER && deadline != NEVER);
+        entry.written().or(by_deadline)
+    }
+
+    /// Returns a tick as a moment of the standard library, for the user's `Expiry`.
+    pub(crate) fn instant(&self, tick: u64) -> Instant {
+        let (instant, origin) = self.anchor.expect("there is an `Expiry`");
+        let moved = if tick >= origin {
+            instant.checked_add(Duration::from_nanos(tick - origin))
+        } else {
+            instant.checked_sub(Duration::from_nanos(origin - tick))
+        };
+        // Further from now than the platform can represent.
+        moved.unwrap_or(instant)
+    }
+
+    /// Determines what must be known of a new value before its shard is locked, and the time. Runs
+    /// user code: weigher, `Expiry`, clock.
     pub(crate) fn prepare(
         &self,
         Hashed { hash, key }: Hashed<&K>,
@@ -45,33 +97,34 @@ impl<K, V> Store<K, V> {
         K: Eq,
     {
         let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
-        let (mut times, now) = self.date(hash, &value, ttl, load_nanos);
+        let (mut times, now) = self.times_of_new(hash, &value, ttl, load_nanos);
         if let Some(expiry) = &self.config.expiry {
-            let entry_deadline = self.ask_expiry(expiry, Hashed { hash, key }, &value, now);
+            let entry_deadline = self.expiry_of_new(expiry, Hashed { hash, key }, &value, now);
             times.entry_deadline = times.entry_deadline.min(entry_deadline);
             times.deadline = times.deadline.min(entry_deadline);
         }
         (NewEntry { value, weight, times }, now)
     }
 
-    /// Does somebody want to see the key of each value that comes?
+    /// Returns `true` if the weigher or `Expiry` needs the key of each new value.
     pub(crate) fn needs_key(&self) -> bool {
         self.config.weigher.is_some() || self.config.expiry.is_some()
     }
 
-    /// As `receive`, where nobody wants to see the key.
+    /// As `prepare`, for a cache without weigher and `Expiry`.
     pub(crate) fn prepare_keyless(
         &self,
         hash: KeyHash,
         value: V,
         load_nanos: u64,
     ) -> (NewEntry<V>, u64) {
-        let (times, now) = self.date(hash, &value, None, load_nanos);
+        let (times, now) = self.times_of_new(hash, &value, None, load_nanos);
         (NewEntry { value, weight: 1, times }, now)
     }
 
-    /// The times of a value that comes now, but for what `Expiry` says.
-    fn date(
+    /// Returns the times of a value that is stored now, without regard to `Expiry`; and the time, 0
+    /// if no entry can expire yet.
+    fn times_of_new(
         &self,
         hash: KeyHash,
         value: &V,
@@ -81,11 +134,9 @@ impl<K, V> Store<K, V> {
         let own = self.config.own_ttl.as_ref().and_then(|own| own(value));
         let own = ttl.into_iter().chain(own).min().map_or(NEVER, nanos);
         let written = if own == NEVER { self.now() } else { self.begin_entry_ttls() };
-        if written == 0 {
-            // Nothing expires here, or not yet.
-            if own == NEVER && !self.config.lifetimes.limited() {
-                return (Times { load_nanos, ..Times::TIMELESS }, 0);
-            }
+        if written == 0 && own == NEVER && !self.config.lifetimes.limited() {
+            // No entry expires in this cache, or none yet.
+            return (Times { load_nanos, ..Times::TIMELESS }, 0);
         }
         let (lifetimes, hash) = (&self.config.lifetimes, hash.low());
         let entry_deadline = lifetimes.end_of(own, hash, written);
@@ -99,9 +150,9 @@ impl<K, V> Store<K, V> {
         (times, written)
     }
 
-    /// The term that the user's `Expiry` gives a value that comes.
+    /// Returns the entry deadline that the user's `Expiry` sets for a new value.
     #[cold]
-    fn ask_expiry(
+    fn expiry_of_new(
         &self,
         expiry: &BoxedExpiry<K, V>,
         Hashed { hash, key }: Hashed<&K>,
@@ -114,18 +165,18 @@ impl<K, V> Store<K, V> {
         let (guard, moment) = (self.table.pin(), self.instant(now));
         let old = guard.find(hash, |other| other == key).filter(|old| now < old.deadline());
         let Some(old) = old else {
-            return after(now, expiry.expire_after_create(key, value, moment));
+            return deadline_after(now, expiry.expire_after_create(key, value, moment));
         };
-        let remaining = left(old.deadline(), now);
-        let asked = expiry.expire_after_update(key, value, moment, remaining);
-        if asked == remaining {
+        let remaining = time_until(old.deadline(), now);
+        let lifetime = expiry.expire_after_update(key, value, moment, remaining);
+        if lifetime == remaining {
             old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.entry_deadline())
         } else {
-            after(now, asked)
+            deadline_after(now, lifetime)
         }
     }
 
-    /// Returns `true` if the entry is fresh, and then uses it.
+    /// Returns `true` if the entry is fresh, and then counts a use and extends its deadlines.
     #[cold]
     #[inline(never)]
     pub(crate) fn extend_if_fresh(
@@ -143,7 +194,7 @@ impl<K, V> Store<K, V> {
         fresh
     }
 
-    /// An entry was found fresh, and is used: its deadline may move. Runs the user's expiry.
+    /// Moves the deadlines of a fresh entry that is used. Runs the user's `Expiry`.
     pub(crate) fn extend(
         &self,
         guard: &StoreGuard<'_, K, V>,
@@ -155,35 +206,37 @@ impl<K, V> Store<K, V> {
         if let (true, Some(refresh_state)) = (lifetimes.idles(), entry.refresh_state()) {
             refresh_state.stay_until(now.saturating_add(lifetimes.idle));
         }
-        if let Some(expiry) = &self.config.expiry {
-            self.ask_expiry_of_use(expiry, guard, (hash, entry), now);
+        if self.config.expiry.is_some() {
+            self.extend_by_expiry(guard, hash, entry, now);
         }
     }
 
+    /// Has the user's `Expiry`, if there is one, move the deadline of an entry that is used.
     #[cold]
-    fn ask_expiry_of_use(
+    fn extend_by_expiry(
         &self,
-        expiry: &BoxedExpiry<K, V>,
         guard: &StoreGuard<'_, K, V>,
-        (hash, entry): (KeyHash, EntryRef<'_, K, V>),
+        hash: KeyHash,
+        entry: EntryRef<'_, K, V>,
         now: u64,
     ) {
+        let Some(expiry) = &self.config.expiry else { return };
         let written = entry.written().unwrap_or(now);
-        let remaining = left(entry.deadline(), now);
-        let asked = expiry.expire_after_read(
+        let remaining = time_until(entry.deadline(), now);
+        let lifetime = expiry.expire_after_read(
             entry.key(),
             entry.value(),
             self.instant(now),
             remaining,
             self.instant(written),
         );
-        if asked == remaining {
+        if lifetime == remaining {
             return;
         }
         let before = entry.deadline();
-        self.set_entry_deadline(entry, after(now, asked));
+        self.set_entry_deadline(entry, deadline_after(now, lifetime));
         if entry.deadline() < before {
-            // Its timer would come too late. The pin keeps the slot from being another entry's.
+            // Its timer would fire too late. The guard keeps the slot from being reused.
             let mut shard = self.lock(guard, hash);
             if shard.is_live(entry.id()) {
                 shard.arm(entry);
@@ -192,8 +245,8 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Gives a fresh entry another time to live, from now on; false if there is none. Takes the lock of
-    /// the key's shard.
+    /// Sets the time to live of a fresh entry, from now on. Returns `false` if there is none.
+    /// Acquires the lock of the key's shard.
     pub(crate) fn set_ttl(
         &self,
         hash: KeyHash,
@@ -212,7 +265,7 @@ impl<K, V> Store<K, V> {
         entry.is_some()
     }
 
-    /// Changes the part of an entry's deadline that is its own. Its timer may have to be set, too.
+    /// Changes an entry's own deadline. The caller arms its block's timer, if that must be earlier.
     fn set_entry_deadline(&self, entry: EntryRef<'_, K, V>, entry_deadline: u64) {
         let mut ttl_deadline = NEVER;
         if let Some(written) = self.written(entry) {
@@ -225,7 +278,7 @@ impl<K, V> Store<K, V> {
         entry.set_deadline(ttl_deadline.min(entry_deadline));
     }
 
-    /// What is known of a fresh entry. No lock.
+    /// Returns the metadata of a fresh entry. No lock.
     pub(crate) fn info(&self, hash: KeyHash, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
         let guard = self.table.pin();
         let entry = self.peek_live(&guard, hash, eq)?;
@@ -234,7 +287,7 @@ impl<K, V> Store<K, V> {
             age: self
                 .written(entry)
                 .map(|written| Duration::from_nanos(now.saturating_sub(written))),
-            time_left: left(entry.deadline(), now),
+            time_left: time_until(entry.deadline(), now),
             load_time: entry
                 .refresh_state()
                 .map(|refresh_state| refresh_state.load_nanos())
@@ -244,7 +297,7 @@ impl<K, V> Store<K, V> {
         })
     }
 
-    /// How long until an entry may have to be freed, at least; nothing if none expires.
+    /// Returns the least time until an entry may be due to be freed; `None` if none expires.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let guard = self.table.pin();
         let due = |index| {
@@ -252,6 +305,6 @@ impl<K, V> Store<K, V> {
             shard.next_expiry()
         };
         let earliest = (0..self.shards.count()).map(due).min().unwrap_or(NEVER);
-        left(earliest, self.now())
+        time_until(earliest, self.now())
     }
 }

@@ -2,9 +2,9 @@
 //! memory is freed also when nobody calls them.
 //!
 //! It is a [`DeadlineThread`] of weak references, each with a period. A cache is registered from
-//! its making until its last handle is dropped; with the last cache's [`Registration`] the thread
-//! ends. So it never outlives the last cache by more than it takes to wake up, however long the
-//! period.
+//! its making until its last handle is dropped; with the last cache's [`JanitorRegistration`] the
+//! thread ends. So it never outlives the last cache by more than it takes to wake up, however long
+//! the period.
 //!
 //! # What it holds
 //! Nothing, except for moments. Maintaining a cache goes by steps ([`Maintain`]), a shard at a
@@ -39,25 +39,28 @@ static JANITOR: DeadlineThread<Weak<dyn Maintain>> =
     DeadlineThread::new("cache-janitor", Duration::ZERO, maintain_all, || JANITOR.restart());
 
 /// A cache's place with the janitor. Dropping it removes the cache.
-pub(crate) struct Registration {
+pub(crate) struct JanitorRegistration {
     _scheduled: Scheduled<Weak<dyn Maintain>>,
 }
 
 /// Has a cache maintained once in each period, from now on, for as long as it holds the
-/// [`Registration`].
+/// [`JanitorRegistration`].
 ///
 /// # Errors
 /// If the system cannot start the thread.
-pub(crate) fn register(cache: Weak<dyn Maintain>, period: Duration) -> io::Result<Registration> {
+pub(crate) fn register(
+    cache: Weak<dyn Maintain>,
+    period: Duration,
+) -> io::Result<JanitorRegistration> {
     let (scheduled, started) = JANITOR.add(cache, When::Every(period));
-    started.map(|()| Registration { _scheduled: scheduled })
+    started.map(|()| JanitorRegistration { _scheduled: scheduled })
 }
 
 fn maintain_all(cache: Weak<dyn Maintain>) {
     for step in 0.. {
         let more = catch_unwind(AssertUnwindSafe(|| {
-            // It is not there any more, or not yet: then its `Registration` is about to be dropped,
-            // or its turn comes again.
+            // It is not there any more, or not yet: then its `JanitorRegistration` is about to be
+            // dropped, or its turn comes again.
             cache.upgrade().is_some_and(|cache| cache.maintain(step))
         }));
         match more {

@@ -1,119 +1,47 @@
-//! The shards together, and what they share: configuration, clock, budget, listener.
-//!
-//! What calls do with them stands above: `write.rs` and `load.rs`.
-//!
-//! # How many shards
-//! Shards exist for writers only, and each is a lock, a queue of garbage, a policy and a wheel.
-//! There are four for each core, so that writers seldom meet; as many more as it takes for each to
-//! fit a region of 4096 groups, so that the growth of a region, which happens under the shard's
-//! lock, is a pause of about half a millisecond, and so that large caches fill their regions to the
-//! three quarters they are meant for; but at least 64 entries each, because a policy cannot know
-//! much about fewer. Where entries have weights, their number is what `initial_capacity` says, or
-//! unknown.
-//!
-//! # The most entries
-//! Slots are numbered in 32 bits, and some wait for readers or hold the keys of loads:
-//! [`MOST_ENTRIES`] is as many as there may be at once, whatever the capacity. Where each entry
-//! counts as one, the bound is no larger, so nothing else has to be seen to. Where entries have
-//! weights, of which many may be small, each shard evicts one for each new entry beyond its part of
-//! that number (`Shard::store`).
-//!
-//! A bound of 0 is a cache that is off: each value is heavier than that, so none is stored.
+//! The table and its shards, and what all calls share: configuration, clock, budget, listener.
 //!
 //! # Room
 //! The budget is the cache's, not the shard's, so chance may leave a shard with more or less than
-//! its share. A shard in need of room evicts its own entries if it holds its share, give or take an
-//! eighth; one that holds less lets go of its lock, and evicts from a shard that holds more.
+//! its quota. A shard that needs room evicts its own entries if it holds its quota, give or take an
+//! eighth; one that holds less releases its lock, and evicts from a shard that holds more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Instant;
 
 use crate::flight::written::Batches;
 use crate::shard::budget::Budget;
-use crate::shard::lifetimes::Lifetimes;
-use crate::shard::shard::{Shard, ShardBytes, ShardState};
+use crate::shard::shard::{Shard, ShardState};
 use crate::shard::shards::Shards;
-use crate::table::{
-    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig, entries_for_groups,
-};
+use crate::store::config::{Config, expected_threads, shards_for};
+use crate::table::{ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig};
 use crate::time::source::ClockSource;
-use crate::types::executor::Spawn;
-use crate::types::expiry::Expiry;
 use crate::types::removal::RemovalCause;
-use crate::types::stats::{Counter, Counters, Stats};
+use crate::types::stats::{Counter, Counters};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{CacheLocks, OnlyThread};
 use crate::util::hash::KeyHash;
 use crate::util::panics::{drop_payload, title};
 
-/// Entries that a shard is laid out for at most. By chance it may come to hold some four deviations
-/// more.
-const SHARD_MOST: u64 = {
-    let most = entries_for_groups(4096) as u64;
-    most - 4 * most.isqrt()
-};
-/// Entries below which a shard is too small for its policy.
-const SHARD_LEAST: u64 = 64;
-
-/// The most entries that a cache has at once: 73 million slots fewer than can be had, which are
-/// left for what waits.
-pub(crate) const MOST_ENTRIES: u64 = 1_000_000_000;
-
-/// Enough for 100 million entries; an empty cache should not be large for what it may hold one day.
-const MOST_SHARDS: u64 = 4096;
-
-/// Entries that a cache without a bound is laid out for.
-const UNBOUNDED: u64 = 1 << 20;
-
-pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
-pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
-pub(crate) type BoxedExpiry<K, V> = Arc<dyn Expiry<K, V> + Send + Sync>;
-/// A time to live that the value itself asks for.
-pub(crate) type OwnTtl<V> = Arc<dyn Fn(&V) -> Option<Duration> + Send + Sync>;
-
-/// What the builder decided.
-pub(crate) struct Config<K, V> {
-    pub(crate) name: Option<String>,
-    /// As it was given, for the user to be told.
-    pub(crate) max_capacity: Option<u64>,
-    /// What the entries may weigh together. Without a weigher at most `most_entries`.
-    pub(crate) bound: u64,
-    /// [`MOST_ENTRIES`], or less in a test.
-    pub(crate) most_entries: u64,
-    pub(crate) initial_capacity: usize,
-    pub(crate) weigher: Option<Weigher<K, V>>,
-    /// As they were given, for the user to be told.
-    pub(crate) time_to_live: Option<Duration>,
-    pub(crate) time_to_idle: Option<Duration>,
-    pub(crate) lifetimes: Lifetimes,
-    pub(crate) expiry: Option<BoxedExpiry<K, V>>,
-    pub(crate) own_ttl: Option<OwnTtl<V>>,
-    pub(crate) executor: Arc<dyn Spawn>,
-    pub(crate) listener: Option<Listener<K, V>>,
-    pub(crate) record_stats: bool,
-    pub(crate) coalesce_timeout: Duration,
-}
-
-/// See the module's head.
+/// What a cache consists of, except for its hasher.
 pub(crate) struct Store<K, V> {
     pub(crate) table: Table<K, V>,
     pub(crate) shards: Shards<V>,
     pub(crate) clock: ClockSource,
     pub(crate) config: Config<K, V>,
     pub(crate) budget: Budget,
-    /// Some entry has had a deadline: writers must look at the clock.
-    timed: AtomicBool,
-    /// A use of an entry may move its deadline; so it may have others than the one in its slot.
+    /// An entry has or had a deadline: writers must read the clock.
+    pub(super) timed: AtomicBool,
+    /// A use of an entry may move its deadline, so that the one in its slot is not all.
     pub(crate) extends_on_read: bool,
-    /// [`Lifetimes::serves_old_values`](crate::shard::lifetimes::Lifetimes::serves_old_values), for hits of calls that may
-    /// load: one flag in a line that they read anyway.
+    /// As of the configuration's `Lifetimes`. A copy for the hits of calls that may load, in a line
+    /// that they read anyway.
     pub(crate) serves_old_values: bool,
-    /// One moment by two clocks; where the user's `Expiry` is to be told moments.
-    anchor: Option<(Instant, u64)>,
-    /// Where the search for a shard with too much begins next.
+    /// One moment by two clocks, for the moments that the user's `Expiry` is given.
+    pub(super) anchor: Option<(Instant, u64)>,
+    /// Where the search for a shard over its quota begins next.
     pub(crate) next_donor: AtomicUsize,
     /// The batches of loads that run.
     pub(crate) batches: Arc<Batches>,
@@ -121,49 +49,16 @@ pub(crate) struct Store<K, V> {
 
 pub(crate) type StoreGuard<'s, K, V> = Guard<'s, K, V>;
 
-/// `entries`: the most there will be, where that is known. Else `bound` is a bound of weight, or
-/// none to speak of.
-fn shards_for(entries: Option<u64>, bound: u64, weighted: bool, initial: usize) -> usize {
-    let at_least = 4 * expected_threads() as u64;
-    let initial = initial as u64;
-    let entries = match (entries, weighted, initial) {
-        (Some(entries), ..) => entries,
-        (None, false, _) => initial.max(UNBOUNDED),
-        // How many entries a weight will be, nobody knows. Many light ones would like many shards;
-        // a few heavy ones in as many would each be a shard's only one.
-        (None, true, 0) => (bound / 64).min(at_least * SHARD_LEAST),
-        (None, true, _) => initial.min(bound),
-    };
-    let for_pauses = entries.div_ceil(SHARD_MOST);
-    let most = (entries / SHARD_LEAST).max(1);
-    at_least.max(for_pauses).min(most).min(MOST_SHARDS) as usize
-}
-
-fn expected_threads() -> usize {
-    // Asked once, or by several at once: to answer, the standard library reads files of the system.
-    // Relaxed: the number stands for itself. (A cell that is set once would be left half set in the
-    // child of a fork.)
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    match THREADS.load(Relaxed) {
-        0 => {
-            let threads = std::thread::available_parallelism().map_or(8, usize::from);
-            THREADS.store(threads, Relaxed);
-            threads
-        }
-        threads => threads,
-    }
-}
-
 impl<K, V> Store<K, V> {
     pub(crate) fn new(config: Config<K, V>, clock: ClockSource) -> Self {
         let weighted = config.weigher.is_some();
         let (bound, most) = (config.bound, config.most_entries);
-        // A cache without a bound, or with one that only says so, is laid out for what it comes to.
+        // A bound beyond the most entries is none.
         let entries = (!weighted && bound < most).then_some(bound);
         let shards = shards_for(entries, bound, weighted, config.initial_capacity);
         let lifetimes = &config.lifetimes;
         let refresh_states = lifetimes.refresh_states() || config.expiry.is_some();
-        // Where nothing but `time_to_live` says when entries expire, that also says when they were written.
+        // If deadlines follow from `time_to_live` alone, so do write times.
         let timed = lifetimes.limited() || refresh_states || config.own_ttl.is_some();
         let write_times = refresh_states || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
         let columns =
@@ -179,7 +74,7 @@ impl<K, V> Store<K, V> {
             columns,
         };
         let quota = bound.div_ceil(shards as u64);
-        // Without weights the bound sees to it.
+        // Without weights the bound is enough.
         let most = if weighted { most.div_ceil(shards as u64) } else { u64::MAX };
         let batches = Arc::default();
         let (table, writers) = Table::new(plan);
@@ -191,7 +86,7 @@ impl<K, V> Store<K, V> {
             timed: AtomicBool::new(timed),
             extends_on_read,
             serves_old_values: lifetimes.serves_old_values(),
-            // A cache without times needs no clock, and there are platforms without one.
+            // Read only if it is needed: there are platforms without a clock.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
             clock,
             next_donor: AtomicUsize::new(0),
@@ -201,7 +96,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// In a forked child, where there are no other threads and no lock is held: forgets what they
-    /// were about.
+    /// were doing.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn after_fork(&self, thread: &OnlyThread)
     where
@@ -214,14 +109,14 @@ impl<K, V> Store<K, V> {
             state.loads.forget_other_threads();
             weight += state.policy.weight();
         });
-        // What they had reserved comes back. Not if this thread forks inside of a call to this
+        // What they had reserved is released. Not if this thread forked inside of a call to this
         // cache, which may hold a reservation itself: then theirs is lost.
         if !may_be_writing && self.budget.used() != weight {
             self.budget.set_used(weight);
         }
     }
 
-    /// Its locks, for the process to fork.
+    /// Returns its locks, for a fork.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2]
     where
@@ -230,12 +125,12 @@ impl<K, V> Store<K, V> {
         [&self.table, self.shards.locks()]
     }
 
-    /// What to call the cache in a message.
+    /// Returns how a message refers to the cache.
     pub(crate) fn title(&self) -> String {
         title(self.config.name.as_deref())
     }
 
-    /// The calling thread's counters, if the cache counts.
+    /// Returns the calling thread's counters, if the cache records statistics.
     pub(crate) fn counting<'p>(&self, guard: &'p StoreGuard<'_, K, V>) -> Option<&'p Counters> {
         self.config.record_stats.then(|| guard.counters())
     }
@@ -252,10 +147,6 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
-    }
-
     /// Acquires the lock of a key's shard.
     pub(crate) fn lock<'p>(
         &'p self,
@@ -265,7 +156,7 @@ impl<K, V> Store<K, V> {
         self.shards.lock(guard, self.table.shard_of(hash))
     }
 
-    /// As [`lock`](Self::lock), together with the key's entry as of that moment. `eq` runs without
+    /// As [`lock`](Self::lock); also returns the key's entry as of that moment. `eq` runs without
     /// the lock.
     #[inline]
     pub(crate) fn lock_key<'p>(
@@ -278,7 +169,7 @@ impl<K, V> Store<K, V> {
         self.shards.lock_key(guard, hash, eq, retries)
     }
 
-    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain.
+    /// As [`lock_key`](Self::lock_key), for a key that was just not found.
     #[inline]
     pub(crate) fn lock_missing<'p>(
         &'p self,
@@ -290,8 +181,8 @@ impl<K, V> Store<K, V> {
         self.shards.lock_missing(guard, hash, eq, retries)
     }
 
-    /// The live entry of a key, without a lock. Misses never read the clock; nor do hits on entries that have
-    /// no deadline.
+    /// Returns the fresh entry of a key. No lock. Neither misses nor hits on entries without a
+    /// deadline read the clock.
     #[inline]
     pub(crate) fn peek_live<'p>(
         &self,
@@ -302,7 +193,7 @@ impl<K, V> Store<K, V> {
         guard.find(hash, eq).filter(|entry| self.is_fresh(*entry))
     }
 
-    /// Is it time yet for this entry to expire?
+    /// Returns `true` if the entry has not expired.
     #[inline]
     pub(crate) fn is_fresh(&self, entry: EntryRef<'_, K, V>) -> bool {
         if self.extends_on_read {
@@ -332,64 +223,21 @@ impl<K, V> Store<K, V> {
         None
     }
 
-    /// Is an entry fresh, or may it at least be served stale?
+    /// Returns `true` if the entry is fresh or may still be served stale.
     pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
         let end = entry.deadline().saturating_add(self.config.lifetimes.grace());
         end == NEVER || self.clock.now() < end
     }
 
-    /// The time, where any entry can expire; else 0, which nothing compares with.
-    pub(crate) fn now(&self) -> u64 {
-        if self.timed.load(Relaxed) { self.read_clock() } else { 0 }
-    }
-
-    /// The clock, whose last tick is kept for "never".
-    pub(crate) fn read_clock(&self) -> u64 {
-        self.clock.now().min(NEVER - 1)
-    }
-
-    /// The time, for an entry with a term of its own. From now on, writers look at the clock; and note the
-    /// time, if the cache has a time to live: the deadline does not tell it any more.
-    pub(crate) fn begin_entry_ttls(&self) -> u64 {
-        if !self.timed.load(Relaxed) {
-            self.timed.store(true, Relaxed);
-        }
-        if self.config.lifetimes.ttl != NEVER {
-            self.table.record_write_times();
-        }
-        self.read_clock()
-    }
-
-    /// When an entry was written, if that is known. In a cache that began to keep dates when it was given
-    /// the first term of an entry's own, entries without a date have no such term.
-    pub(crate) fn written(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
-        // First: who changes the deadline has written the date down before.
-        let (ttl, deadline) = (self.config.lifetimes.ttl, entry.fixed_deadline());
-        let by_deadline = deadline.checked_sub(ttl).filter(|_| ttl != NEVER && deadline != NEVER);
-        entry.written().or(by_deadline)
-    }
-
-    /// A tick as the standard library's moment, for the user's `Expiry`.
-    pub(crate) fn instant(&self, tick: u64) -> Instant {
-        let (instant, origin) = self.anchor.expect("there is an `Expiry`");
-        let moved = if tick >= origin {
-            instant.checked_add(Duration::from_nanos(tick - origin))
-        } else {
-            instant.checked_sub(Duration::from_nanos(origin - tick))
-        };
-        // Further from now than the platform can say.
-        moved.unwrap_or(instant)
-    }
-
-    /// Counts that an old value is served, if it is one.
+    /// Counts a call that is served an expired value.
     pub(crate) fn count_status(&self, guard: &StoreGuard<'_, K, V>, status: Status) {
         if let Status::Stale | Status::Fallback = status {
             self.count(guard, |counters| &counters.stale);
         }
     }
 
-    /// Tells the listener of entries that have left, and of those that leave because of what it
-    /// does; if it is a listener of this cache that calls, after it has returned.
+    /// Notifies the listener of removed entries, and of those that are removed by what it does. If
+    /// this thread is already notifying, leaves them to the call that is.
     pub(crate) fn notify_all<'p>(
         &self,
         guard: &'p StoreGuard<'p, K, V>,
@@ -400,7 +248,7 @@ impl<K, V> Store<K, V> {
         self.notify_deferred(guard, &mut notices);
     }
 
-    /// Tells the listener of what calls have removed that it has made itself.
+    /// Notifies the listener of what its own calls have removed.
     pub(crate) fn notify_deferred(
         &self,
         guard: &StoreGuard<'_, K, V>,
@@ -415,7 +263,7 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Tells the listener. A panic of his is caught and counted.
+    /// Notifies the listener. Its panics are caught and counted.
     pub(crate) fn notify(
         &self,
         guard: &StoreGuard<'_, K, V>,
@@ -429,47 +277,5 @@ impl<K, V> Store<K, V> {
             drop_payload(panic);
             guard.counters().listener_panics.add(1);
         }
-    }
-
-    pub(crate) fn entry_count(&self) -> u64 {
-        if self.config.weigher.is_none() {
-            return self.budget.used();
-        }
-        let guard = self.table.pin();
-        let entries = |index| self.shards.lock(&guard, index).entries() as u64;
-        (0..self.shards.count()).map(entries).sum()
-    }
-
-    /// Bytes held, by part.
-    pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
-        let table = self.table.bytes();
-        let guard = self.table.pin();
-        let mut shards = ShardBytes::default();
-        (0..self.shards.count())
-            .for_each(|index| shards += self.shards.lock(&guard, index).bytes());
-        vec![
-            ("slots", table.slots),
-            ("table", table.regions),
-            ("ghosts", shards.ghosts),
-            ("timers", shards.timers),
-            ("blocks and garbage queues", table.bookkeeping + shards.writer),
-            ("shards", self.shards.bytes()),
-            ("lines of threads", table.threads),
-            ("lists of flights", shards.flights),
-            ("writes during batches", shards.writes),
-            ("the cache itself", size_of::<Self>()),
-        ]
-    }
-
-    pub(crate) fn validate(&self) {
-        let mut weight = 0;
-        for index in 0..self.shards.count() {
-            let guard = self.table.pin();
-            let shard = self.shards.lock(&guard, index);
-            shard.validate_shard();
-            weight += shard.weight();
-        }
-        assert_eq!(weight, self.budget.used(), "the budget is what the entries weigh");
-        assert!(weight <= self.budget.max());
     }
 }

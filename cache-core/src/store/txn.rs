@@ -1,10 +1,9 @@
-//! One call that writes: what it holds from its first lock to its last.
+//! A write transaction: one call that writes, from its first lock to its last.
 //!
 //! A call may need several locks, but holds one at a time. Between them it keeps the weight it has
 //! reserved and the list of what it has removed. When it ends, also by a panic in the user's code,
-//! what is left of the reservation goes back and the listener is told of all that was removed.
+//! the rest of the reservation is released and the listener is notified of all that was removed.
 
-use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::flight::in_flight::KeyComparisons;
@@ -16,14 +15,56 @@ use crate::table::{Due, Retries};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::{Hashed, KeyHash};
 
-/// See the module's head.
+/// One call that writes.
 pub(crate) struct WriteTxn<'s, 'p, K, V> {
+    pub(crate) locks: TxnLocks<'p, K, V>,
+    pub(crate) ledger: Ledger<'p, 'p, K, V>,
+    /// What is to be done about garbage when it has ended.
+    due: &'s mut Due,
+}
+
+/// What a transaction acquires locks with.
+pub(crate) struct TxnLocks<'p, K, V> {
     pub(crate) store: &'p Store<K, V>,
     pub(crate) guard: &'p StoreGuard<'p, K, V>,
-    pub(crate) ledger: Ledger<'p, 'p, K, V>,
-    /// What it has to do about garbage when it has ended.
-    due: &'s mut Due,
     pub(crate) retries: Retries,
+}
+
+/// How a write that stores a value acquires the lock of its key's shard.
+pub(crate) trait LockKey<'p, K, V> {
+    fn hash(&self) -> KeyHash;
+
+    /// Acquires the lock; also returns the key's entry as of that moment.
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>);
+
+    /// Returns `true` if the value is to be stored, given the key's entry.
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<u32>) -> bool;
+}
+
+impl<'p, K, V> TxnLocks<'p, K, V> {
+    /// Acquires the lock of a key's shard in order to write the key: when the key has been compared
+    /// with those of all registered flights with its hash. Also returns the key's entry. `eq` runs
+    /// without the lock.
+    #[inline]
+    pub(crate) fn lock_to_write(
+        &self,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        compared: &mut KeyComparisons<V>,
+    ) -> (Shard<'p, K, V>, Option<u32>) {
+        loop {
+            let (mut shard, found) = self.store.lock_key(self.guard, hash, eq, &self.retries);
+            let first_uncompared = shard.loads().first_uncompared(hash.low(), compared);
+            let Some(flight) = first_uncompared else { return (shard, found) };
+            drop(shard);
+            self.retries.again(self.guard);
+            // A flight that has ended meanwhile is not registered any more.
+            if let Some(key) = self.guard.key_of(flight.slot()) {
+                let is_same_key = eq(key);
+                compared.add(flight, is_same_key);
+            }
+        }
+    }
 }
 
 impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
@@ -36,53 +77,27 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     ) -> Self {
         let removed = RemovedEntries::new(store.config.listener.is_some(), store.counting(guard));
         let ledger = Ledger { now, reservation: Reservation::new(&store.budget), removed };
-        WriteTxn { store, guard, ledger, due, retries: Retries::new(guard) }
+        let locks = TxnLocks { store, guard, retries: Retries::new(guard) };
+        WriteTxn { locks, ledger, due }
     }
 
-    /// Takes the lock of a key's shard in order to write the key: together with its entry, and when all
-    /// flights with its hash have been judged. `eq` runs without the lock.
-    #[inline]
-    pub(crate) fn lock_to_write(
-        store: &'p Store<K, V>,
-        guard: &'p StoreGuard<'p, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        compared: &RefCell<KeyComparisons<V>>,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
-        loop {
-            let (mut shard, found) = store.lock_key(guard, hash, eq, retries);
-            let first_uncompared = shard.loads().first_uncompared(hash.low(), &compared.borrow());
-            let Some(flight) = first_uncompared else { return (shard, found) };
-            drop(shard);
-            retries.again(guard);
-            // One that has ended meanwhile is not registered any more.
-            if let Some(key) = guard.key_of(flight.slot()) {
-                let is_same_key = eq(key);
-                compared.borrow_mut().add(flight, is_same_key);
-            }
-        }
-    }
-
-    /// Locks a key's shard with room for a value of this weight reserved, and says where it goes;
-    /// makes no room, and says nothing, if `wanted` finds under the lock that it need not be stored,
-    /// given the entry that is there. `lock` takes the lock, and says which entry that is.
+    /// Acquires the lock of a key's shard with room for a value of this weight reserved, and
+    /// returns where the value goes; makes no room and returns `None` if the value is not to be
+    /// stored.
     #[inline]
     pub(crate) fn lock_with_room(
         &mut self,
-        hash: KeyHash,
         weight: u32,
-        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
-        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+        key: &mut impl LockKey<'p, K, V>,
     ) -> (Shard<'p, K, V>, Option<Target>) {
-        let (mut shard, found) = lock(&self.retries);
-        if !wanted(&mut shard, found) {
+        let (mut shard, found) = key.lock(&self.locks);
+        if !key.wants(&mut shard, found) {
             return (shard, None);
         }
-        // Nearly always the key is new, and one entry leaves for it, or nothing need leave.
+        // Nearly always the key is new, and one entry leaves for it, or none need leave.
         let target = match found {
             Some(id) => Target::Replace(id),
-            None => Target::Insert(shard.miss(hash, weight)),
+            None => Target::Insert(shard.miss(key.hash(), weight)),
         };
         let need = shard.need(target, weight);
         let has_room = self.ledger.reservation.grow_to(need)
@@ -90,19 +105,18 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         if has_room {
             return (shard, Some(target));
         }
-        self.lock_with_room_slowly(shard, target, (hash, weight), lock, wanted)
+        self.lock_with_room_slowly(shard, target, weight, key)
     }
 
-    /// `lock_with_room`, where entries have to leave and that is not all. Begins with the lock held.
+    /// The general case of `lock_with_room`. Begins with the lock held.
     #[cold]
     #[inline(never)]
     fn lock_with_room_slowly(
         &mut self,
         mut shard: Shard<'p, K, V>,
         mut target: Target,
-        (hash, weight): (KeyHash, u32),
-        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
-        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+        weight: u32,
+        key: &mut impl LockKey<'p, K, V>,
     ) -> (Shard<'p, K, V>, Option<Target>) {
         let (mut ghost, mut found) = match target {
             Target::Replace(id) => (None, Some(id)),
@@ -114,7 +128,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
             if self.ledger.reservation.grow_to(need)
                 || shard.make_room(need, insist, &mut self.ledger)
             {
-                // Was the very entry evicted that it was to replace? Then it needs more.
+                // If the very entry was evicted that was to be replaced, more is needed.
                 found = found.filter(|&id| shard.is_live(id));
                 if found.is_some() == matches!(target, Target::Replace(_)) {
                     return (shard, Some(target));
@@ -123,54 +137,54 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
                 shard.unlock(self.due);
                 self.make_room_elsewhere(need);
                 insist = true;
-                self.retries.again(self.guard);
-                let lending = self.ledger.reservation.lend(self.guard.line());
-                (shard, found) = lock(&self.retries);
+                self.locks.retries.again(self.locks.guard);
+                let lending = self.ledger.reservation.lend(self.locks.guard.line());
+                (shard, found) = key.lock(&self.locks);
                 drop(lending);
-                if !wanted(&mut shard, found) {
+                if !key.wants(&mut shard, found) {
                     return (shard, None);
                 }
             }
             target = match found {
                 Some(id) => Target::Replace(id),
-                None => Target::Insert(*ghost.get_or_insert_with(|| shard.miss(hash, weight))),
+                None => {
+                    Target::Insert(*ghost.get_or_insert_with(|| shard.miss(key.hash(), weight)))
+                }
             };
         }
     }
 
-    /// Evicts from other shards until `need` is reserved, or nothing is to be had: first from those
-    /// that hold more than their share, then from any.
+    /// Evicts from other shards until `need` is reserved, or there is nothing to evict: first from
+    /// those over their quota, then from any.
     #[cold]
     fn make_room_elsewhere(&mut self, need: u64) {
-        let shards = self.store.shards.count();
-        for may_have_less in [false, true] {
+        let TxnLocks { store, guard, .. } = self.locks;
+        let shards = store.shards.count();
+        for from_any in [false, true] {
             for _ in 0..shards {
                 if self.ledger.reservation.grow_to(need) {
                     return;
                 }
-                let index = self.store.next_donor.fetch_add(1, Relaxed) % shards;
-                let Some(mut shard) = self.store.shards.try_lock(self.guard, index) else {
-                    continue;
-                };
-                while (may_have_less || shard.is_over_quota())
+                let index = store.next_donor.fetch_add(1, Relaxed) % shards;
+                let Some(mut shard) = store.shards.try_lock(guard, index) else { continue };
+                while (from_any || shard.is_over_quota())
                     && shard.evict(&mut self.ledger)
                     && !self.ledger.reservation.grow_to(need)
                 {}
                 shard.unlock(self.due);
             }
         }
-        // Perhaps it is reserved by a call whose `Eq` runs, and waits for this one to end.
+        // Perhaps it is reserved by a transaction whose `Eq` runs, and waits for this one to end.
         if self.ledger.reservation.borrow_to(need) {
             return;
         }
-        // All that can be had is reserved by calls that are about to use it, or by several that
-        // each hold a part of what they need. Those would wait for each other for ever: so whoever
-        // comes here lets go of his part, and then reserves all at one stroke or nothing.
+        // All weight is reserved by other transactions. Two that each hold a part would wait for
+        // each other for ever, so release ours, and reserve all or nothing from here on.
         self.ledger.reservation.give_back();
         std::thread::yield_now();
     }
 
-    /// The listener is shown a value that is not stored, and its key. What it is not shown is
+    /// Shows the listener a value that is not stored, and its key. Without a listener they are
     /// returned, to be dropped when the lock is released.
     #[must_use]
     pub(crate) fn reject(
@@ -189,8 +203,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         None
     }
 
-    /// The end of a write to one shard: frees some of what expired there, lets go of the lock, and
-    /// gives back what the call has not used.
+    /// Ends a write to one shard: removes some of what has expired there, releases the lock, and
+    /// releases what is left of the reservation.
     #[inline]
     pub(crate) fn expire_and_unlock(&mut self, mut shard: Shard<'p, K, V>) {
         if self.ledger.now > 0 {
@@ -199,17 +213,17 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         self.unlock(shard);
     }
 
-    /// Tells the listener of all that was removed.
     #[cold]
     fn notify_all(&mut self) {
-        self.store.notify_all(self.guard, self.ledger.removed.entries.drain(..));
+        let TxnLocks { store, guard, .. } = self.locks;
+        store.notify_all(guard, self.ledger.removed.entries.drain(..));
     }
 
-    /// As `expire_and_unlock`, freeing nothing.
+    /// As `expire_and_unlock`, but removes nothing.
     #[inline]
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
-        // First: who takes the lock next and stores the key that was removed here must not be counted
-        // beside it.
+        // Before unlocking: the next writer may store the removed key, and both must not be charged
+        // to the budget.
         self.ledger.reservation.give_back();
         shard.unlock(self.due);
     }
@@ -218,7 +232,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
 impl<K, V> Drop for WriteTxn<'_, '_, K, V> {
     #[inline]
     fn drop(&mut self) {
-        // What is reserved goes back with `room`; if there is a listener, before he is told.
+        // The reservation is released with the ledger; if there is a listener, before it is
+        // notified.
         if !self.ledger.removed.entries.is_empty() {
             self.ledger.reservation.give_back();
             self.notify_all();

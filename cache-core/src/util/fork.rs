@@ -35,7 +35,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-use crate::util::sync::Padded;
+use crate::util::cache_padded::CachePadded;
 
 mod lock;
 
@@ -132,7 +132,7 @@ pub(crate) trait CacheLocks {
 
 /// The locks of a cache's shards.
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<T: Send> CacheLocks for Box<[Padded<OuterMutex<T>>]> {
+impl<T: Send> CacheLocks for Box<[CachePadded<OuterMutex<T>>]> {
     fn suspend(&self, level: Level) {
         if level == Level::Outer {
             self.iter().for_each(|lock| lock.suspend());

@@ -6,6 +6,7 @@
 //! `fork` and its `lock` are the only files outside the table with `unsafe` code: the system calls
 //! of locks and of `fork` handlers.
 
+pub(crate) mod cache_padded;
 pub(crate) mod deadline_thread;
 pub(crate) mod fork;
 pub(crate) mod hash;

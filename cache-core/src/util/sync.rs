@@ -212,24 +212,3 @@ mod model {
         }
     }
 }
-
-/// Keeps values that different cores write on different cache lines. 128 and not 64 bytes: the
-/// prefetchers of current x86 cores fetch lines in pairs, and some ARM cores have lines of 128.
-#[derive(Default)]
-#[repr(align(128))]
-pub(crate) struct Padded<T>(pub(crate) T);
-
-impl<T> std::ops::Deref for Padded<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> std::ops::DerefMut for Padded<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
-    }
-}

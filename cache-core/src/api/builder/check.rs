@@ -1,15 +1,15 @@
-//! What no cache can be built from.
+//! The checks of the options' values.
 
 use std::time::Duration;
 
 use super::CacheBuilder;
-use crate::store::store::MOST_ENTRIES;
+use crate::store::config::MOST_ENTRIES;
 use crate::time::source::ClockSource;
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::error::BuildError;
 
 impl<K, V: 'static> CacheBuilder<K, V> {
-    /// The first thing that is wrong.
+    /// Returns the first error.
     pub(super) fn check(&self) -> Result<(), BuildError> {
         self.check_sizes()?;
         self.check_lives()?;
@@ -18,13 +18,14 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         not_zero(
             "coalesce_timeout",
             Some(self.coalesce_timeout),
-            "no caller would wait for another's load, and each would load by itself; give more than \
-             zero",
+            "no caller would wait for another's load, and each would load by itself; give more \
+             than zero",
         )?;
         not_zero(
             "janitor",
             self.janitor,
-            "the janitor would never rest; give more than zero, or leave it out for a cache without",
+            "the janitor would never rest; give more than zero, or leave it out for a cache \
+             without",
         )
     }
 
@@ -38,8 +39,8 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         Ok(())
     }
 
-    /// On a platform without a clock, what needs one: better said here than by a panic of the
-    /// standard library in some later call.
+    /// Rejects options that need a clock on a platform without one, rather than panic in some later
+    /// call.
     fn check_clock(&self, system_has_clock: bool) -> Result<(), BuildError> {
         if system_has_clock || self.is_off() {
             return Ok(());
@@ -47,7 +48,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         if self.expiry.is_some() {
             return Err(BuildError::new(
                 "expire_after",
-                "it is notified moments by `std::time::Instant`, which this platform does not have; \
+                "it is given moments as `std::time::Instant`, which this platform does not have; \
                  give the entries their times by `time_to_live` or `insert_with_ttl`",
             ));
         }
@@ -66,20 +67,20 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         not_zero(
             "time_to_idle",
             self.time_to_idle,
-            "entries would be dead before they could be used; give more than zero, or leave it out for \
-             entries that need not be used",
+            "entries would be dead before they could be used; give more than zero, or leave it out \
+             for entries that need not be used",
         )?;
         not_zero(
             "negative_ttl",
             self.negative_ttl,
-            "nothing negative would be stored; give more than zero, or use the loads that do not store it \
-             (`optionally_get_with`, `try_get_with`)",
+            "nothing negative would be stored; give more than zero, or use the loads that do not \
+             store it (`optionally_get_with`, `try_get_with`)",
         )?;
         if self.ttl_jitter.is_some_and(|jitter| !(0.0..1.0).contains(&jitter)) {
             return Err(BuildError::new(
                 "ttl_jitter",
-                "it is the part of its life that an entry may lose: give a number from 0.0 to below 1.0, \
-                 say 0.1",
+                "it is the part of its life that an entry may lose: give a number from 0.0 to below \
+                 1.0, say 0.1",
             ));
         }
         Ok(())
@@ -98,9 +99,9 @@ impl<K, V: 'static> CacheBuilder<K, V> {
             return Err(BuildError::new(
                 "refresh_after",
                 format!(
-                    "an entry would expire, after a time_to_live of {live:?}, before its refresh is due, \
-                     after {refresh:?}; give less than time_to_live, or f stale_while_revalidate for \
-                     refreshes after the deadline"
+                    "an entry would expire, after a time_to_live of {live:?}, before its refresh is \
+                     due, after {refresh:?}; give less than time_to_live, or see \
+                     stale_while_revalidate for refreshes after the deadline"
                 ),
             ));
         }
@@ -143,9 +144,9 @@ mod tests {
     struct Always;
     impl<K, V> Expiry<K, V> for Always {}
 
-    /// Such platforms are not at hand where tests run.
+    /// Tests do not run on such a platform.
     #[test]
-    fn on_a_platform_without_a_clock_what_needs_one_is_refused() {
+    fn on_a_platform_without_a_clock_options_that_need_one_are_rejected() {
         let second = Duration::from_secs(1);
         let wrong = |build: Build| {
             build(Cache::builder()).check_clock(false).err().map(|error| error.option())

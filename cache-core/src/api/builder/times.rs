@@ -1,26 +1,26 @@
-//! The options of time: how long entries live, and what becomes of them then.
+//! The options of time: how long entries live, and what happens then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::CacheBuilder;
 use crate::shard::lifetimes::Lifetimes;
+use crate::store::config::OwnTtl;
 use crate::store::deadlines::nanos;
-use crate::store::store::OwnTtl;
 use crate::table::NEVER;
 use crate::types::expiry::Expiry;
 use crate::types::expiry::Negative;
 
 impl<K, V: 'static> CacheBuilder<K, V> {
-    /// How long an entry lives after it was stored, by the cache's [`clock`](Self::clock). Each
-    /// store, an update too, begins it anew. A look-up at or after the deadline is a miss, exactly;
-    /// the memory is freed in small steps by later writes, by [`Cache::run_pending_tasks`] or by a
-    /// [`janitor`](Self::janitor). A duration past what the clock counts (584 years) means "never".
-    /// Zero is "off": see [`Cache::disabled`].
+    /// Sets how long an entry lives after it was stored, by the cache's [`clock`](Self::clock).
+    /// Each store, an update too, starts it again. A look-up at or after the deadline is a miss,
+    /// exactly; the memory is freed in small steps by later writes, by [`Cache::run_pending_tasks`]
+    /// or by a [`janitor`](Self::janitor). A duration beyond the range of the clock (584 years)
+    /// means "never". With zero the cache is off: see [`Cache::disabled`].
     ///
-    /// Where an entry has several deadlines (this, [`time_to_idle`](Self::time_to_idle),
-    /// [`expire_after`](Self::expire_after), a time to live of its own by [`Cache::insert_with_ttl`]), the
-    /// earliest counts.
+    /// If an entry has several deadlines (this one, that of [`time_to_idle`](Self::time_to_idle),
+    /// of [`expire_after`](Self::expire_after), of [`Cache::insert_with_ttl`]), the earliest
+    /// counts.
     ///
     /// [`Cache::run_pending_tasks`]: crate::Cache::run_pending_tasks
     /// [`Cache::insert_with_ttl`]: crate::Cache::insert_with_ttl
@@ -30,10 +30,10 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long an entry lives after it was last used: stored, found by [`get`](crate::Cache::get),
-    /// [`view`](crate::Cache::view), a load or a computation. `peek`, `contains_key`, `entry_info` and `iter`
-    /// are no uses. A hit then reads the clock and, once per tick of it, writes the new deadline down: 8
-    /// bytes that no lock guards.
+    /// Sets how long an entry lives after it was last used: stored, or found by
+    /// [`get`](crate::Cache::get), [`view`](crate::Cache::view), a load or a computation. `peek`,
+    /// `contains_key`, `entry_info` and `iter` are not uses. It costs each hit a read of the clock,
+    /// and once per tick a store of 8 bytes, without a lock.
     ///
     /// ```
     /// use std::time::Duration;
@@ -55,15 +55,16 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Lets the user's code say how long each entry lives: see [`Expiry`].
+    /// Lets an [`Expiry`] set how long each entry lives. It runs without any lock of the cache
+    /// held.
     pub fn expire_after(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
         self.expiry = Some(Arc::new(expiry));
         self
     }
 
-    /// How long a [negative](Negative) value lives, `None` or an `Err`: answers that say "there is no such
-    /// thing" or "not now" are remembered, so that the source is not asked all the time, but not for as long as
-    /// others. The earliest of all deadlines counts.
+    /// Sets how long a [negative](Negative) value lives, `None` or an `Err`: a result such as
+    /// "there is none" or "not now" is kept, so that it is not loaded all the time, but not for as
+    /// long as others. The earliest of all deadlines counts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,13 +89,13 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self.own_ttl(move |value| value.is_negative().then_some(negative_ttl))
     }
 
-    /// Shortens each time to live by a part of it, up to `jitter` (from 0.0 to below 1.0), so that entries
-    /// that were stored together do not expire together. It concerns
-    /// [`time_to_live`](Self::time_to_live), [`Cache::insert_with_ttl`] and [`Cache::set_ttl`]; no entry
-    /// lives longer than it would without.
+    /// Shortens each time to live by a random part of it, up to `jitter` (from 0.0 to below 1.0),
+    /// so that entries that were stored together do not expire together. It applies to
+    /// [`time_to_live`](Self::time_to_live), [`Cache::insert_with_ttl`] and [`Cache::set_ttl`]; no
+    /// entry lives longer than it would without.
     ///
-    /// The part follows from the hash of the key and the tick at which the entry was written. With a hasher
-    /// of fixed seeds and a [`FakeClock`](crate::FakeClock) it is the same in each run.
+    /// The part follows from the hash of the key and the tick at which the entry was written. With
+    /// a hasher of fixed seeds and a [`FakeClock`](crate::FakeClock) it is the same in each run.
     ///
     /// [`Cache::insert_with_ttl`]: crate::Cache::insert_with_ttl
     /// [`Cache::set_ttl`]: crate::Cache::set_ttl
@@ -103,16 +104,18 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// When an entry has been stored for so long, and is asked for by a call that can load it, one caller
-    /// loads it anew while the others go on being served the old value, until it expires. With a time to live
-    /// this keeps what is in use from ever expiring, so that nobody waits for it.
+    /// Refreshes an entry of this age when a call that can load it asks for it: one caller loads it
+    /// again, while the others are served the old value until it expires. With a time to live this
+    /// keeps what is in use from expiring, so that no caller waits for it.
     ///
-    /// A [`LoadingCache`](crate::LoadingCache) makes the refresh on the [`executor`](Self::executor), and all
-    /// callers are served at once. The loads of a [`Cache`](crate::Cache) have a loader that belongs to the
-    /// call; there the one caller runs it and waits.
+    /// A [`LoadingCache`](crate::LoadingCache) runs the refresh on the
+    /// [`executor`](Self::executor), and all callers are served at once. In a
+    /// [`Cache`](crate::Cache) the loader belongs to the call; there the one caller runs it and
+    /// waits.
     ///
-    /// If the refresh fails, the old value stays, and the next attempt is made a second later at the
-    /// earliest. A write to the key, its invalidation or a flush supersedes a refresh as it does any load.
+    /// If the refresh fails, the old value stays, and the next attempt is made a second later at
+    /// the earliest. A write to the key, its invalidation or a flush supersedes a refresh, as it
+    /// does any load.
     ///
     /// ```
     /// use std::time::Duration;
@@ -134,27 +137,30 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// Refreshes entries by chance a little before they expire, the earlier the longer they took to load
-    /// and the more often they are asked for, in the way of [`refresh_after`](Self::refresh_after). `beta` is
-    /// a factor: 1.0 is the optimum under the assumptions of the source, more refreshes earlier.
+    /// Refreshes entries at random a little before they expire, in the way of
+    /// [`refresh_after`](Self::refresh_after): the earlier, the longer they took to load and the
+    /// more often they are asked for. `beta` is a factor: 1.0 is the optimum under the assumptions
+    /// of the source; a larger one refreshes earlier.
     ///
     /// Source: A. Vattani, F. Chierichetti, K. Lowenstein, "Optimal Probabilistic Cache Stampede
-    /// Prevention", VLDB 2015. A call that can load is taken to be so much later than it is: the time the last
-    /// load of the entry took, times `beta`, times a random number of the exponential distribution of mean 1.
-    /// The time of loads is measured by the cache's clock. Entries that were stored rather than loaded are
-    /// not refreshed early.
+    /// Prevention", VLDB 2015. For a call that can load, the deadline comes earlier by the time
+    /// that the last load of the entry took, times `beta`, times a random number of the exponential
+    /// distribution of mean 1. The time of loads is measured by the cache's clock. Entries that
+    /// were stored rather than loaded are not refreshed early.
     pub fn refresh_early(mut self, beta: f64) -> Self {
         self.refresh_early = Some(beta);
         self
     }
 
-    /// How long after its deadline an entry may still be served to a call that can load it
-    /// ([`Status::Stale`](crate::Status::Stale)) while one caller loads it anew, in the way of
-    /// [`refresh_after`](Self::refresh_after). To [`get`](crate::Cache::get) and its kin it is a miss.
+    /// Sets how long after its deadline an entry may still be served to a call that can load it
+    /// ([`Status::Stale`](crate::Status::Stale)) while one caller loads it again, in the way of
+    /// [`refresh_after`](Self::refresh_after). To calls that cannot load, such as
+    /// [`get`](crate::Cache::get), it is a miss.
     ///
-    /// Off unless asked for. The time counts from the deadline, however often the load fails. What was
-    /// removed, invalidated or flushed is not served; nor is what its loader says is there no more
-    /// (`optionally_get_with`). Entries stay in memory for so much longer, and count.
+    /// Default: off. The time counts from the deadline, however often the load fails. What was
+    /// removed, invalidated or flushed is not served; nor is a value for which the loader has
+    /// returned `None` (`optionally_get_with`). Entries stay in memory for that much longer, and
+    /// count towards the bound.
     ///
     /// Source: RFC 5861, section 3.
     ///
@@ -167,7 +173,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     ///     .time_to_live(minute)
     ///     .stale_while_revalidate(minute)
     ///     .clock(clock.clone())
-    ///     // Jobs are done at once here, so that it is known when.
+    ///     // Runs jobs at once, on the calling thread.
     ///     .executor(|job: cache_core::Job| job())
     ///     .build_with_loader(|sku: &u32| Ok::<u32, String>(sku * 100));
     /// prices.cache().insert(7, 1);
@@ -180,13 +186,14 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
-    /// How long after its deadline an entry may still be served if a load of it fails
-    /// ([`Status::Fallback`](crate::Status::Fallback)). For a second after a failure, callers are served
-    /// without another attempt.
+    /// Sets how long after its deadline an entry may still be served if a load of it fails
+    /// ([`Status::Fallback`](crate::Status::Fallback)). For a second after a failure, callers are
+    /// served without another attempt.
     ///
-    /// Off unless asked for. The time counts from the deadline: a failure does not extend it. What was
-    /// removed, invalidated or flushed is not served. A panic of the loader goes to its caller; the others
-    /// are served. A loader that finds nothing (`optionally_get_with`) has not failed: the entry is removed.
+    /// Default: off. The time counts from the deadline: a failure does not extend it. What was
+    /// removed, invalidated or flushed is not served. A panic of the loader goes to its caller; the
+    /// others are served. A loader that returns `None` (`optionally_get_with`) has not failed: the
+    /// entry is removed.
     ///
     /// Source: RFC 5861, section 4.
     ///
@@ -212,11 +219,12 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self
     }
 
+    /// Returns the options of time in nanoseconds.
     pub(super) fn lifetimes(&self) -> Lifetimes {
         let ticks = |duration: Option<Duration>, otherwise| duration.map_or(otherwise, nanos);
         if self.is_off() {
-            // Nothing lives, so nothing is refreshed, used, or served when it is over. Only a time
-            // to live of zero is worth knowing: it is why.
+            // No entry is stored, so none is refreshed, used, or served stale. Only a time to live
+            // of zero matters: it is the cause with which values are rejected.
             let ttl = if self.time_to_live == Some(Duration::ZERO) { 0 } else { NEVER };
             return Lifetimes { ttl, ..Lifetimes::default() };
         }
@@ -231,7 +239,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         }
     }
 
-    /// A time to live that the value itself asks for. The earliest of all deadlines counts.
+    /// Sets a time to live that follows from the value. The earliest of all deadlines counts.
     pub(crate) fn own_ttl(
         self,
         ttl: impl Fn(&V) -> Option<Duration> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The time of single entries.
+//! The deadlines of single entries.
 
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
@@ -13,10 +13,10 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// As [`insert`](Self::insert), with a time to live of its own. Where the cache has a
-    /// [`time_to_live`](crate::CacheBuilder::time_to_live), too, the earlier deadline counts. With zero, the
-    /// value is dead on arrival: what was there is removed, and nothing is stored. A time past what the clock
-    /// counts is "never".
+    /// As [`insert`](Self::insert), with a time to live for this entry. If the cache has a
+    /// [`time_to_live`](crate::CacheBuilder::time_to_live), too, the earlier deadline counts. With
+    /// zero, the old entry is removed, and nothing is stored. A time beyond the range of the clock
+    /// is "never".
     ///
     /// ```
     /// use std::time::Duration;
@@ -35,12 +35,12 @@ where
         self.store().insert(hash, key, value, Some(ttl));
     }
 
-    /// Gives an entry another time to live of its own, from now on, longer or shorter than before. Where the
-    /// cache has a [`time_to_live`](crate::CacheBuilder::time_to_live), that goes on counting from when the
-    /// entry was stored, and the earlier deadline counts. With zero, the entry expires at once. False if
-    /// there is no live entry.
+    /// Sets the time to live of one entry, from now on, longer or shorter than before. If the cache
+    /// has a [`time_to_live`](crate::CacheBuilder::time_to_live), that still counts from when the
+    /// entry was stored, and the earlier deadline counts. With zero, the entry expires at once.
+    /// Returns `false` if there is no live entry.
     ///
-    /// Not a use, and no write either: loads of the key that are running are stored. Takes the lock of the
+    /// Neither a use nor a write: a running load of the key is stored. Acquires the lock of the
     /// key's shard. O(1).
     ///
     /// ```
@@ -63,8 +63,8 @@ where
         self.store().set_ttl(self.hash(key), move |other| key.equivalent(other), ttl)
     }
 
-    /// What the cache knows of a live entry beside its value: its age, the time it has left, its weight. Not
-    /// a use, nor a hit or miss. No lock.
+    /// Returns metadata of a live entry: its age, the time that is left to it, its weight. Not a
+    /// use, nor a hit or miss. No lock. O(1).
     ///
     /// ```
     /// use std::time::Duration;
@@ -87,13 +87,14 @@ where
         self.store().info(self.hash(key), move |other| key.equivalent(other))
     }
 
-    /// How long until [`run_pending_tasks`](Self::run_pending_tasks) may find an entry to free: for programs
-    /// that call it by themselves and want to know when. Zero if there may be one now; `None` if no entry
-    /// expires as things are.
+    /// Returns the time until [`run_pending_tasks`](Self::run_pending_tasks) may find an entry to
+    /// free: for programs that call it on a schedule. Zero if there may be one now; `None` if no
+    /// entry will expire.
     ///
-    /// Exact, but where reading has moved a deadline or an entry has been removed or replaced: timers are kept
-    /// per 64 entries and then come early. Never too late; but an entry that is stored afterwards may expire
-    /// before. Takes the locks of the shards one at a time, and looks at a part of their timers.
+    /// Exact, unless a read has moved a deadline or an entry was removed or replaced: there is one
+    /// timer for up to 64 entries, and it may then be early. Never late; but an entry that is
+    /// stored afterwards may expire earlier. Acquires the locks of the shards, one at a time, and
+    /// looks at a part of their timers.
     ///
     /// ```
     /// use std::time::Duration;

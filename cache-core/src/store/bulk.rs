@@ -1,0 +1,182 @@
+//! Removing many entries: all of them, or those that a predicate picks.
+
+use crate::flight::in_flight::KeyComparisons;
+use crate::shard::shard::cause_or_expired;
+use crate::store::store::{Store, StoreGuard};
+use crate::store::txn::{TxnLocks, WriteTxn};
+use crate::table::{Due, EntryRef, Retries};
+use crate::types::removal::RemovalCause;
+use crate::util::panics::DeferredPanic;
+
+/// The most rounds of [`Store::remove_if`] in a shard that follow writes of the predicate's to the
+/// cache. A predicate that always writes may replace each entry whenever it is shown it.
+const MOST_OWN_ROUNDS: u32 = 16;
+
+/// The most rounds in any case. Another thread may replace an entry faster than the predicate can
+/// look at it; and while it looks, nothing that is removed from the cache can be freed.
+const MOST_ROUNDS: u32 = 256;
+
+/// Entries that are removed under one lock at most.
+const CHUNK: usize = 64;
+
+impl<K, V> Store<K, V> {
+    /// Empties the cache. Each shard is emptied as a whole, under its lock; then this call notifies
+    /// the listener of its entries and drops them, without the lock.
+    pub(crate) fn remove_all(&self) {
+        let now = self.now();
+        let mut panics = DeferredPanic::default();
+        for index in 0..self.shards.count() {
+            let guard = self.table.pin();
+            let shard = self.shards.lock(&guard, index);
+            let detached = shard.detach(|weight| self.budget.release(weight));
+            let counters = self.counting(&guard);
+            // `None` if it is the listener that empties the cache.
+            let mut notices = guard.begin_notices();
+            let is_listening = self.config.listener.is_some();
+            detached.finish(|entry| {
+                let cause = cause_or_expired(entry, RemovalCause::Explicit, now);
+                if let Some(counters) = counters {
+                    counters.removed(cause).add(1);
+                }
+                match notices {
+                    Some(_) => self.notify(&guard, entry, cause),
+                    None if is_listening => guard.defer(std::iter::once((entry, cause))),
+                    None => {}
+                }
+            });
+            if let Some(notices) = &mut notices {
+                self.notify_deferred(&guard, notices);
+            }
+            drop(notices);
+            drop(guard);
+            self.collect(&Due::collection(), &mut panics);
+        }
+        self.shards.collect_all(&self.table, &mut panics);
+        panics.resume();
+    }
+
+    /// Removes the entries that the predicate picks, and returns how many. The predicate runs
+    /// without a lock.
+    ///
+    /// Running loads began before, and may bring what the predicate would pick, so none of them is
+    /// stored. A computation that was shown an entry is stored if the predicate spares that entry.
+    ///
+    /// An entry that was replaced since it was picked is looked at again, but not for ever, whether
+    /// the predicate itself replaces what it is shown, or another thread.
+    pub(crate) fn remove_if(&self, mut predicate: impl FnMut(&K, &V) -> bool) -> u64
+    where
+        K: Eq,
+    {
+        let now = self.now();
+        let mut panics = DeferredPanic::default();
+        let mut count = 0;
+        for index in 0..self.shards.count() {
+            let guard = self.table.pin();
+            let mut removal =
+                ShardRemoval { store: self, guard: &guard, index, now, due: Due::default() };
+            count += removal.run(&mut predicate);
+            let due = removal.due;
+            drop(guard);
+            self.collect(&due, &mut panics);
+        }
+        if count > 0 {
+            self.shards.collect_all(&self.table, &mut panics);
+        }
+        panics.resume();
+        count
+    }
+}
+
+/// The part of [`Store::remove_if`] in one shard.
+struct ShardRemoval<'p, K, V> {
+    store: &'p Store<K, V>,
+    guard: &'p StoreGuard<'p, K, V>,
+    index: usize,
+    now: u64,
+    due: Due,
+}
+
+impl<'p, K: Eq, V> ShardRemoval<'p, K, V> {
+    fn run(&mut self, mut predicate: impl FnMut(&K, &V) -> bool) -> u64 {
+        let (store, guard, index) = (self.store, self.guard, self.index);
+        let mut computing = store.shards.lock(guard, index).loads().supersede_loads();
+        let count = self.remove_in_rounds(|entry| {
+            if !store.is_kept(*entry) {
+                return false;
+            }
+            let is_picked = predicate(entry.key(), entry.value());
+            if !is_picked {
+                computing.retain(|flight| {
+                    flight.hash().low() != entry.hash()
+                        || guard.key_of(flight.slot()).is_some_and(|key| key != entry.key())
+                });
+            }
+            is_picked
+        });
+        if !computing.is_empty() {
+            let mut shard = store.shards.lock(guard, index);
+            computing.iter().for_each(|flight| _ = shard.loads().remove(flight));
+        }
+        count
+    }
+
+    /// Removes the entries that `picks` picks; in further rounds those that have replaced them, if
+    /// they are picked, too.
+    fn remove_in_rounds(&mut self, mut picks: impl FnMut(&EntryRef<'p, K, V>) -> bool) -> u64 {
+        let (own, mut own_rounds, mut rounds) = (Retries::new(self.guard), 0, 0);
+        let (mut picked, mut count) = (Vec::new(), 0);
+        self.guard.for_each(self.index, |entry| picked.extend(Some(entry).filter(&mut picks)));
+        while !picked.is_empty() {
+            own_rounds += u32::from(own.has_written(self.guard));
+            rounds += 1;
+            let mut replaced = Vec::new();
+            for chunk in picked.chunks(CHUNK) {
+                let mut txn = WriteTxn::new(self.store, self.guard, self.now, &mut self.due);
+                count += txn.remove_picked(self.index, chunk, &mut replaced);
+            }
+            picked.clear();
+            if own_rounds < MOST_OWN_ROUNDS && rounds < MOST_ROUNDS {
+                picked.extend(replaced.into_iter().filter(&mut picks));
+            }
+        }
+        count
+    }
+}
+
+impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
+    /// Removes those of the `picked` entries of a shard that are still live, deregisters flights of
+    /// their keys, and returns how many were removed. Pushes the successors of entries that were
+    /// `replaced` since they were picked.
+    fn remove_picked(
+        &mut self,
+        index: usize,
+        picked: &[EntryRef<'p, K, V>],
+        replaced: &mut Vec<EntryRef<'p, K, V>>,
+    ) -> u64 {
+        let TxnLocks { store, guard, .. } = self.locks;
+        let mut count = 0;
+        let mut shard = store.shards.lock(guard, index);
+        for entry in picked {
+            let (id, low, mut compared) = (entry.id(), entry.hash(), KeyComparisons::new());
+            while let Some(flight) = shard.loads().first_uncompared(low, &compared) {
+                self.unlock(shard);
+                self.locks.retries.again(guard);
+                if let Some(key) = guard.key_of(flight.slot()) {
+                    let is_same_key = key == entry.key();
+                    compared.add(flight, is_same_key);
+                }
+                shard = store.shards.lock(guard, index);
+            }
+            shard.loads().supersede(low, &compared);
+            let newest = shard.newest(id);
+            if shard.is_live(id) {
+                shard.remove(id, RemovalCause::Explicit, &mut self.ledger);
+                count += 1;
+            } else if newest != id && shard.is_live(newest) {
+                replaced.push(shard.entry(newest));
+            }
+        }
+        self.unlock(shard);
+        count
+    }
+}
