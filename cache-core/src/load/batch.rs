@@ -35,7 +35,7 @@ use crate::load::load::{Next, Role};
 use crate::load::refresh::{Looked, Old};
 use crate::shard::shard::Shard;
 use crate::store::store::Store;
-use crate::table::Retries;
+use crate::table::{Retries, SlotId};
 use crate::util::hash::{Hashed, KeyHash};
 
 /// A key that is to be loaded.
@@ -334,7 +334,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             let (store, guard) = (call.store, call.guard);
             let lock =
                 |retries: &Retries| store.lock_key(guard, hash, |other| *other == key, retries);
-            let wanted = |shard: &mut Shard<'_, K, V>, found: Option<u32>| {
+            let wanted = |shard: &mut Shard<'_, K, V>, found: Option<SlotId>| {
                 let absent = found.is_none_or(|id| shard.entry(id).deadline() <= now);
                 absent && shard.loads().may_add(hash, since)
             };

@@ -18,7 +18,7 @@ use crate::shard::lifetimes::RETRY;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::store::{Store, StoreGuard};
 use crate::store::txn::WriteTxn;
-use crate::table::{EntryRef, Retries, SharedSlot};
+use crate::table::{EntryRef, Retries, SharedSlot, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
 use crate::util::hash::Hashed;
@@ -332,7 +332,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let (now, guard) = (self.ledger.now, self.guard);
         let (certain, compared) =
             (Cell::new(false), RefCell::new(KeyComparisons::for_leader(flight)));
-        let wanted = |shard: &mut Shard<'p, K, V>, found: Option<u32>| {
+        let wanted = |shard: &mut Shard<'p, K, V>, found: Option<SlotId>| {
             if certain.get() {
                 return true;
             }
@@ -423,7 +423,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         &mut self,
         flight: &Arc<Flight<V>>,
         state: &mut GuardState,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         let guard = self.guard;
         let key = flight.key(guard);
         let eq = |other: &K| other == key;

@@ -35,7 +35,7 @@ use crate::flight::wait_graph::{self, LoadNode};
 use crate::load::guard::FlightGuard;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{EntryRef, Retries};
+use crate::table::{EntryRef, Retries, SlotId};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -71,7 +71,7 @@ pub(crate) enum Met<'p, K, V> {
     /// A flight to wait for.
     Flight(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
-    Nobody(Shard<'p, K, V>, Option<u32>),
+    Nobody(Shard<'p, K, V>, Option<SlotId>),
 }
 
 /// What to look for, see [`Met`].

@@ -6,26 +6,26 @@
 //! becomes the newest", writes the links of both, which lie in the cache: the one is being looked
 //! at, the other was in the last step.
 
-use crate::table::{Meta, NIL, Nodes, Queue};
+use crate::table::{Meta, Nodes, Queue, SlotId};
 
 /// A slot whose place in memory was looked up, once for all that is to be done with it.
 pub(super) struct Node<'n> {
-    pub(super) id: u32,
+    pub(super) id: SlotId,
     pub(super) meta: &'n Meta,
     pub(super) weight: u32,
 }
 
 impl<'n> Node<'n> {
     #[inline]
-    pub(super) fn of(nodes: &'n impl Nodes, id: u32) -> Node<'n> {
+    pub(super) fn of(nodes: &'n impl Nodes, id: SlotId) -> Node<'n> {
         Node { id, meta: nodes.meta(id), weight: nodes.weight(id) }
     }
 }
 
 pub(super) struct List {
-    /// NIL when empty. Toward `next` the slots get newer.
-    oldest: u32,
-    newest: u32,
+    /// [`SlotId::NIL`] when empty. Toward `next` the slots get newer.
+    oldest: SlotId,
+    newest: SlotId,
     len: usize,
     weight: u64,
     /// The mark a slot carries while it stands in this list.
@@ -34,7 +34,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn new(mark: Queue) -> Self {
-        List { oldest: NIL, newest: NIL, len: 0, weight: 0, mark }
+        List { oldest: SlotId::NIL, newest: SlotId::NIL, len: 0, weight: 0, mark }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -46,13 +46,13 @@ impl List {
     }
 
     #[inline]
-    pub(super) fn oldest(&self) -> Option<u32> {
-        (self.oldest != NIL).then_some(self.oldest)
+    pub(super) fn oldest(&self) -> Option<SlotId> {
+        (self.oldest != SlotId::NIL).then_some(self.oldest)
     }
 
     #[cfg(test)]
-    pub(super) fn newest(&self) -> Option<u32> {
-        (self.newest != NIL).then_some(self.newest)
+    pub(super) fn newest(&self) -> Option<SlotId> {
+        (self.newest != SlotId::NIL).then_some(self.newest)
     }
 
     /// Forgets all slots without visiting them.
@@ -69,8 +69,8 @@ impl List {
     }
 
     #[inline]
-    fn link_newest(&mut self, nodes: &impl Nodes, id: u32) {
-        if self.oldest == NIL {
+    fn link_newest(&mut self, nodes: &impl Nodes, id: SlotId) {
+        if self.oldest == SlotId::NIL {
             self.oldest = id;
         } else {
             nodes.links(self.newest).set_next(id);
@@ -94,7 +94,8 @@ impl List {
     pub(super) fn unlink(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
         debug_assert_eq!(node.meta.queue(), self.mark);
         if node.id == self.oldest {
-            self.oldest = if node.id == self.newest { NIL } else { nodes.links(node.id).next() };
+            self.oldest =
+                if node.id == self.newest { SlotId::NIL } else { nodes.links(node.id).next() };
         } else {
             let links = nodes.links(node.id);
             let prev = links.prev();
@@ -137,9 +138,9 @@ impl List {
     /// Panics unless the list leads from its oldest slot to its newest and back, and its marks and
     /// sums are right.
     pub(super) fn validate(&self, nodes: &impl Nodes) {
-        assert_eq!(self.oldest == NIL, self.len == 0, "length of {:?}", self.mark);
+        assert_eq!(self.oldest == SlotId::NIL, self.len == 0, "length of {:?}", self.mark);
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
-        while id != NIL {
+        while id != SlotId::NIL {
             let node = Node::of(nodes, id);
             assert_eq!(node.meta.queue(), self.mark, "slot {id} is not marked for its queue");
             len += 1;

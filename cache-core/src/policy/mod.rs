@@ -105,7 +105,7 @@ use self::{
     ghost::{Counts, Ghosts},
     list::{List, Node},
 };
-use crate::table::{Nodes, Queue};
+use crate::table::{Nodes, Queue, SlotId};
 
 mod ghost;
 mod list;
@@ -213,7 +213,7 @@ impl Policy {
 
     /// Queues a slot once there is room for it. Its hash and weight are set.
     #[inline]
-    pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
+    pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: SlotId, ghost: Option<Ghost>) {
         let node = Node::of(nodes, id);
         let to_main = ghost.is_some_and(|ghost| self.gate(nodes, &node, ghost));
         node.meta.uses().set(0);
@@ -262,7 +262,7 @@ impl Policy {
 
     /// The entry to evict, taken out of its queue; `None` if there is none.
     #[inline]
-    pub(crate) fn victim(&mut self, nodes: &impl Nodes) -> Option<u32> {
+    pub(crate) fn victim(&mut self, nodes: &impl Nodes) -> Option<SlotId> {
         let len = self.len();
         if len > 0 && self.ghosts.is_small_for(len) {
             self.size_ghosts();
@@ -328,7 +328,7 @@ impl Policy {
 
     /// The entry leaves for another reason: it was removed, or it expired. No ghost. A slot that
     /// stands in no queue is left as it is.
-    pub(crate) fn remove(&mut self, nodes: &impl Nodes, id: u32) {
+    pub(crate) fn remove(&mut self, nodes: &impl Nodes, id: SlotId) {
         let node = Node::of(nodes, id);
         if let Some(list) = self.list_of(&node) {
             list.unlink(nodes, &node);
@@ -337,7 +337,7 @@ impl Policy {
 
     /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
     #[inline]
-    pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
+    pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: SlotId, new: SlotId) {
         let (old, new) = (Node::of(nodes, old), Node::of(nodes, new));
         if let Some(list) = self.list_of(&old) {
             list.replace(nodes, &old, &new);

@@ -2,7 +2,7 @@ use super::{
     GATE_STEPS, Policy, SCAN_BOUND,
     ghost::{Counts, Ghosts, LIFETIME},
 };
-use crate::table::{Links, MAX_USES, Meta, Nodes, Queue};
+use crate::table::{Links, MAX_USES, Meta, Nodes, Queue, SlotId};
 use std::collections::{HashMap, VecDeque};
 
 /// Slots with a weight each.
@@ -22,19 +22,27 @@ impl Slots {
         (0..len).for_each(|id| slots.meta(id).set_hash(hash(id)));
         slots
     }
-}
 
-impl Nodes for Slots {
     fn meta(&self, id: u32) -> &Meta {
         &self.metas[id as usize]
     }
+}
 
-    fn links(&self, id: u32) -> &Links {
-        &self.links[id as usize]
+const fn slot(id: u32) -> SlotId {
+    SlotId::new(id)
+}
+
+impl Nodes for Slots {
+    fn meta(&self, id: SlotId) -> &Meta {
+        self.meta(id.get())
     }
 
-    fn weight(&self, id: u32) -> u32 {
-        self.weights[id as usize]
+    fn links(&self, id: SlotId) -> &Links {
+        &self.links[id.get() as usize]
+    }
+
+    fn weight(&self, id: SlotId) -> u32 {
+        self.weights[id.get() as usize]
     }
 }
 
@@ -78,8 +86,8 @@ impl Toy {
         let ghost = self.policy.miss(hash(key), 1);
         let full = self.policy.len() >= self.capacity;
         let victim = if full { self.policy.victim(&self.slots) } else { None };
-        self.policy.admit(&self.slots, key, ghost);
-        (false, victim)
+        self.policy.admit(&self.slots, slot(key), ghost);
+        (false, victim.map(SlotId::get))
     }
 
     fn access_all(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
@@ -93,8 +101,8 @@ impl Toy {
 
 /// Oldest first.
 fn order(slots: &Slots, list: &super::List) -> Vec<u32> {
-    let next = |&id: &u32| (Some(id) != list.newest()).then(|| slots.links(id).next());
-    std::iter::successors(list.oldest(), next).collect()
+    let next = |&id: &SlotId| (Some(id) != list.newest()).then(|| slots.links(id).next());
+    std::iter::successors(list.oldest(), next).map(SlotId::get).collect()
 }
 
 #[test]
@@ -115,12 +123,12 @@ fn random_operations_keep_every_invariant() {
                 }
                 (1, _) => policy.set_capacity(capacity / 2 + u64::from(random.below(50))),
                 (2..6, Some(place)) => {
-                    policy.remove(&slots, inside.swap_remove(place));
-                    policy.remove(&slots, id);
+                    policy.remove(&slots, slot(inside.swap_remove(place)));
+                    policy.remove(&slots, slot(id));
                 }
                 (6..20, Some(_)) => slots.meta(id).uses().add(),
                 (_, Some(_)) => {
-                    let victim = policy.victim(&slots).expect("not empty");
+                    let victim = policy.victim(&slots).expect("not empty").get();
                     let place = inside.iter().position(|&x| x == victim).expect("it was inside");
                     inside.swap_remove(place);
                 }
@@ -128,17 +136,19 @@ fn random_operations_keep_every_invariant() {
                     slots.weights[id as usize] = WEIGHTS[random.below(6) as usize];
                     if choice < 10 && !inside.is_empty() {
                         let place = random.below(inside.len() as u32) as usize;
-                        policy.replace(&slots, std::mem::replace(&mut inside[place], id), id);
+                        let old = std::mem::replace(&mut inside[place], id);
+                        policy.replace(&slots, slot(old), slot(id));
                     } else {
-                        let ghost = policy.miss(hash(id), slots.weight(id));
-                        policy.admit(&slots, id, ghost);
+                        let ghost = policy.miss(hash(id), slots.weights[id as usize]);
+                        policy.admit(&slots, slot(id), ghost);
                         inside.push(id);
                     }
                 }
             }
             policy.validate(&slots);
             assert_eq!(policy.len(), inside.len());
-            let weight = inside.iter().map(|&id| u64::from(slots.weight(id))).sum::<u64>();
+            let weight =
+                inside.iter().map(|&id| u64::from(slots.weights[id as usize])).sum::<u64>();
             assert_eq!(policy.weight(), weight);
         }
         while policy.victim(&slots).is_some() {
@@ -208,9 +218,9 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
                 continue;
             }
             if policy.weight() == capacity {
-                assert_eq!(policy.victim(&slots), Some(naive.victim()));
+                assert_eq!(policy.victim(&slots), Some(slot(naive.victim())));
             }
-            policy.admit(&slots, key, None);
+            policy.admit(&slots, slot(key), None);
             naive.admit(key);
             let keys = |list: &VecDeque<(u32, u8)>| list.iter().map(|e| e.0).collect::<Vec<_>>();
             assert_eq!(order(&slots, &policy.small), keys(&naive.small));
@@ -228,7 +238,7 @@ fn replace_keeps_place_uses_and_stamp() {
         toy.slots.meta(place).uses().set(2);
         let stamp = toy.slots.meta(place).stamp();
         let (small, main) = toy.order();
-        toy.policy.replace(&toy.slots, place, 150);
+        toy.policy.replace(&toy.slots, slot(place), slot(150));
         let swap = |ids: Vec<u32>| -> Vec<u32> {
             ids.into_iter().map(|id| if id == place { 150 } else { id }).collect()
         };
@@ -245,7 +255,7 @@ fn remove_takes_from_every_place() {
     for place in 0..40 {
         let mut toy = Toy::new(40, 40);
         toy.access_all(0..40);
-        toy.policy.remove(&toy.slots, place);
+        toy.policy.remove(&toy.slots, slot(place));
         toy.policy.validate(&toy.slots);
         assert_eq!((toy.policy.len(), toy.queue(place)), (39, Queue::None));
         let (small, main) = toy.order();
@@ -334,7 +344,7 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
         let oldest = if window == 1 { small } else { main };
         let victim = toy.policy.victim(&toy.slots).unwrap();
         let passed = (0..1000).filter(|&id| toy.slots.meta(id).uses().get() != MAX_USES).count();
-        assert_eq!((victim, passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
+        assert_eq!((victim.get(), passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
     }
 }
 
@@ -357,10 +367,10 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
     let mut slots = Slots::new(2000);
     let mut policy = Policy::new(1 << 40);
     slots.weights.fill(1 << 20);
-    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than twice what is there");
-    (100..1000).for_each(|id| policy.admit(&slots, id, None));
+    (100..1000).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
@@ -369,10 +379,10 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
 fn a_shard_below_its_share_evicts_from_the_small_queue() {
     // The budget is spent elsewhere: this shard has to give at half of its share, again and again.
     let (slots, mut policy) = (Slots::new(2000), Policy::new(200));
-    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     for id in 100..2000 {
-        assert!(policy.victim(&slots).unwrap() >= 90, "a scan reached main");
-        policy.admit(&slots, id, None);
+        assert!(policy.victim(&slots).unwrap() >= slot(90), "a scan reached main");
+        policy.admit(&slots, slot(id), None);
     }
 }
 
@@ -466,7 +476,7 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         if slots.meta(key).queue() != Queue::None {
             slots.meta(key).uses().add();
             if random.below(50) == 0 {
-                policy.remove(&slots, key);
+                policy.remove(&slots, slot(key));
             }
             continue;
         }
@@ -480,9 +490,9 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         }));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
-            mix(u64::from(victim));
+            mix(u64::from(victim.get()));
         }
-        policy.admit(&slots, key, ghost);
+        policy.admit(&slots, slot(key), ghost);
         mix(slots.meta(key).queue() as u64 ^ policy.window);
     }
     policy.validate(&slots);

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use super::shard::Shard;
 use super::shards::Shards;
-use crate::table::{EntryRef, Guard, Retries};
+use crate::table::{EntryRef, Guard, Retries, SlotId};
 use crate::util::hash::KeyHash;
 
 impl<V> Shards<V> {
@@ -26,7 +26,7 @@ impl<V> Shards<V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
         let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
@@ -52,8 +52,8 @@ impl<V> Shards<V> {
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-        (compared, retries): (Option<(u32, bool)>, &Retries),
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+        (compared, retries): (Option<(SlotId, bool)>, &Retries),
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         let (mut equal, mut different) = compare(guard, hash, |entry| match compared {
             Some((known, answer)) if known == entry.id() => answer,
             _ => eq(entry.key()),
@@ -94,7 +94,7 @@ impl<V> Shards<V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         let shard = self.lock(guard, guard.shard_of(hash));
         if guard.find_hash(hash).is_none() {
             return (shard, None);
@@ -110,7 +110,7 @@ fn compare<'p, K, V>(
     guard: &'p Guard<'_, K, V>,
     hash: KeyHash,
     eq: impl Fn(EntryRef<'p, K, V>) -> bool + Copy,
-) -> (Option<u32>, Vec<u32>) {
+) -> (Option<SlotId>, Vec<SlotId>) {
     let different = RefCell::new(Vec::new());
     let different_ref = &different;
     let equal = guard.search_hash(hash, |entry| {
@@ -130,7 +130,7 @@ fn compare<'p, K, V>(
 fn first_uncompared<'p, K, V>(
     guard: &'p Guard<'_, K, V>,
     hash: KeyHash,
-    different: &[u32],
+    different: &[SlotId],
 ) -> Option<EntryRef<'p, K, V>> {
     guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
         Ok(_) => ControlFlow::Continue(()),

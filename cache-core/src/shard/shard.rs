@@ -16,7 +16,9 @@ use crate::flight::written::{Batches, Written};
 use crate::policy::{Ghost, Policy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
-use crate::table::{Detached, Due, EntryRef, Guard, NEVER, Nodes, Reserved, Writer};
+use crate::table::{
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Nodes, Reserved, SlotId, Writer,
+};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
@@ -95,11 +97,11 @@ impl std::ops::AddAssign for ShardBytes {
 impl<V> ShardState<V> {
     /// Schedules the timer of a block no later than the removal time of an entry with this deadline.
     #[inline]
-    fn arm(&mut self, block: u32, deadline: u64) {
+    fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
             let end = deadline.saturating_add(self.grace);
-            if end < self.wheel.deadline(block) {
-                self.wheel.schedule(block, end);
+            if end < self.wheel.deadline(block.get()) {
+                self.wheel.schedule(block.get(), end);
             }
         }
     }
@@ -109,7 +111,7 @@ impl<V> ShardState<V> {
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     /// Into the place of a live entry with the same key.
-    Replace(u32),
+    Replace(SlotId),
     /// Its key is new to the cache, but perhaps not to the policy.
     Insert(Option<Ghost>),
 }
@@ -150,12 +152,12 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Returns `true` if this slot is in the shard.
     #[inline]
-    pub(crate) fn is_live(&self, id: u32) -> bool {
+    pub(crate) fn is_live(&self, id: SlotId) -> bool {
         self.state.writer.is_live(self.guard, id)
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(crate) fn newest(&self, id: u32) -> u32 {
+    pub(crate) fn newest(&self, id: SlotId) -> SlotId {
         self.state.writer.newest(self.guard, id)
     }
 
@@ -163,7 +165,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     ///
     /// # Panics
     /// If it is not in the shard.
-    pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
+    pub(crate) fn entry(&self, id: SlotId) -> EntryRef<'p, K, V> {
         self.state.writer.entry(self.guard, id)
     }
 
@@ -285,7 +287,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
     #[inline]
-    fn end_of(&self, id: u32) -> u64 {
+    fn end_of(&self, id: SlotId) -> u64 {
         self.guard.slots().deadline(id).saturating_add(self.state.grace)
     }
 
@@ -293,7 +295,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// reservation.
     pub(crate) fn remove(
         &mut self,
-        id: u32,
+        id: SlotId,
         cause: RemovalCause,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
@@ -320,14 +322,19 @@ impl<'p, K, V> Shard<'p, K, V> {
                 // Nothing is due after all, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(block, &mut steps, ledger);
+            self.expire_block(BlockNo::new(block), &mut steps, ledger);
             looks -= Guard::<K, V>::BLOCK;
         }
         self.state.wheel.next_due() <= ledger.now
     }
 
     /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
-    fn expire_block(&mut self, block: u32, steps: &mut usize, ledger: &mut Ledger<'_, 'p, K, V>) {
+    fn expire_block(
+        &mut self,
+        block: BlockNo,
+        steps: &mut usize,
+        ledger: &mut Ledger<'_, 'p, K, V>,
+    ) {
         let mut earliest = NEVER;
         for id in self.state.writer.live_in(block) {
             let end = self.end_of(id);
@@ -339,7 +346,7 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
-            self.state.wheel.schedule(block, earliest);
+            self.state.wheel.schedule(block.get(), earliest);
         }
     }
 
@@ -348,7 +355,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
         // What had a timer was removed; the timer was not.
-        numbers.into_iter().for_each(|number| state.wheel.cancel(number));
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number.get()));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
@@ -395,9 +402,9 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.policy.validate(self.guard.slots());
         state.wheel.validate();
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
-        for block in 0..state.writer.blocks() as u32 {
+        for block in state.writer.blocks() {
             for id in self.state.writer.live_in(block) {
-                let (end, timer) = (self.end_of(id), state.wheel.deadline(block));
+                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.get()));
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }

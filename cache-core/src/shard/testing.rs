@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
-use crate::table::{ColumnSet, EntryRef, Guard, Reserved, Retries, Table, TableConfig, Times};
+use crate::table::{
+    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Table, TableConfig, Times,
+};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
@@ -46,7 +48,7 @@ impl<K, V> Bare<K, V> {
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_key(guard, hash, eq, &Retries::new(guard))
     }
 
@@ -66,7 +68,7 @@ impl<K, V> Bare<K, V> {
 impl<'p, K, V> Shard<'p, K, V> {
     /// Gives a reserved slot its value, and puts it into the table, for `old` if that is given.
     /// Returns its number.
-    pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<u32>) -> u32 {
+    pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<SlotId>) -> SlotId {
         let (guard, writer) = (self.guard, &mut self.state.writer);
         let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
         let slot = writer.complete(guard, slot, new);
@@ -78,7 +80,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         id
     }
 
-    pub(super) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {
+    pub(super) fn unlink(&mut self, id: SlotId) -> EntryRef<'p, K, V> {
         self.state.writer.unlink(self.guard, id)
     }
 

@@ -36,7 +36,8 @@ use crate::shard::lifetimes::Lifetimes;
 use crate::shard::shard::{Shard, ShardBytes, ShardState};
 use crate::shard::shards::Shards;
 use crate::table::{
-    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig, entries_for_groups,
+    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, SlotId, Table, TableConfig,
+    entries_for_groups,
 };
 use crate::time::source::ClockSource;
 use crate::types::executor::Spawn;
@@ -262,7 +263,7 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_key(guard, hash, eq, retries)
     }
 
@@ -274,7 +275,7 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_missing(guard, hash, eq, retries)
     }
 

@@ -12,7 +12,7 @@ use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::shard::shard::{EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{Due, Retries};
+use crate::table::{Due, Retries, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::{Hashed, KeyHash};
 
@@ -49,7 +49,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         compared: &RefCell<KeyComparisons<V>>,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         loop {
             let (mut shard, found) = store.lock_key(guard, hash, eq, retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), &compared.borrow());
@@ -72,8 +72,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         &mut self,
         hash: KeyHash,
         weight: u32,
-        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
-        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<SlotId>),
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<SlotId>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Target>) {
         let (mut shard, found) = lock(&self.retries);
         if !wanted(&mut shard, found) {
@@ -101,8 +101,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         mut shard: Shard<'p, K, V>,
         mut target: Target,
         (hash, weight): (KeyHash, u32),
-        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<u32>),
-        wanted: impl Fn(&mut Shard<'p, K, V>, Option<u32>) -> bool,
+        lock: impl Fn(&Retries) -> (Shard<'p, K, V>, Option<SlotId>),
+        wanted: impl Fn(&mut Shard<'p, K, V>, Option<SlotId>) -> bool,
     ) -> (Shard<'p, K, V>, Option<Target>) {
         let (mut ghost, mut found) = match target {
             Target::Replace(id) => (None, Some(id)),

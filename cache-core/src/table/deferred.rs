@@ -1,10 +1,11 @@
 //! The queues of entries that the listener is still to be shown: see `notices.rs`.
 
+use super::ids::SlotId;
 use crate::types::removal::RemovalCause;
 use crate::util::sync::InnerMutex as Mutex;
 
 /// What waits to be shown: slots that hold keys and values, each with what the listener is told.
-pub(super) type Queue = Vec<(u32, RemovalCause)>;
+pub(super) type Queue = Vec<(SlotId, RemovalCause)>;
 
 /// The queues of the threads that have one, by the numbers of their lines.
 pub(super) struct Deferred {

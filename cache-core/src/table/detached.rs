@@ -2,6 +2,7 @@
 
 use super::entry::EntryRef;
 use super::guard::Guard;
+use super::ids::SlotId;
 use super::meta::{Nodes, State};
 use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::Region;
@@ -35,7 +36,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         let Some(region) = self.region.take() else { return };
         let table = self.guard.table;
         let mut batch = Vec::new();
-        let seal = |ids: Vec<u32>| {
+        let seal = |ids: Vec<SlotId>| {
             let weight = ids.iter().map(|&id| u64::from(table.slab.weight(id))).sum();
             table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
         };

@@ -1,5 +1,6 @@
 //! An entry, as who has found it sees it.
 
+use super::ids::SlotId;
 use super::meta::Nodes;
 use super::slab::Slab;
 use super::slot::Slot;
@@ -14,7 +15,7 @@ pub(crate) struct NewEntry<V> {
 
 /// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
 pub(crate) struct EntryRef<'p, K, V> {
-    pub(super) id: u32,
+    pub(super) id: SlotId,
     pub(super) slot: &'p Slot<K, V>,
     pub(super) slab: &'p Slab<K, V>,
 }
@@ -28,7 +29,7 @@ impl<K, V> Clone for EntryRef<'_, K, V> {
 impl<K, V> Copy for EntryRef<'_, K, V> {}
 
 impl<'p, K, V> EntryRef<'p, K, V> {
-    pub(crate) fn id(self) -> u32 {
+    pub(crate) fn id(self) -> SlotId {
         self.id
     }
 

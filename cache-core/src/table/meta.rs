@@ -11,13 +11,11 @@
 //! moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
 //! in the table, not anything here.
 
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
-
-/// "No slot": ends a list, marks an empty lane.
-pub(crate) const NIL: u32 = u32::MAX;
 
 /// The tick that never comes: the deadline of an entry that does not expire.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -168,30 +166,30 @@ pub(crate) struct Links {
 impl Links {
     #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
-        Links { prev: AtomicU32::new(NIL), next: AtomicU32::new(NIL) }
+        Links { prev: AtomicU32::new(SlotId::NIL.get()), next: AtomicU32::new(SlotId::NIL.get()) }
     }
 
     /// The neighbour nearer to the oldest end of the queue.
     #[inline]
-    pub(crate) fn prev(&self) -> u32 {
-        self.prev.load(Relaxed)
+    pub(crate) fn prev(&self) -> SlotId {
+        SlotId::new(self.prev.load(Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_prev(&self, id: u32) {
-        self.prev.store(id, Relaxed);
+    pub(crate) fn set_prev(&self, id: SlotId) {
+        self.prev.store(id.get(), Relaxed);
     }
 
     /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
     /// that took its lane.
     #[inline]
-    pub(crate) fn next(&self) -> u32 {
-        self.next.load(Relaxed)
+    pub(crate) fn next(&self) -> SlotId {
+        SlotId::new(self.next.load(Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_next(&self, id: u32) {
-        self.next.store(id, Relaxed);
+    pub(crate) fn set_next(&self, id: SlotId) {
+        self.next.store(id.get(), Relaxed);
     }
 }
 
@@ -224,9 +222,9 @@ impl Uses {
 /// Slots by their id, as the eviction policy sees them.
 pub(crate) trait Nodes {
     /// The slot's fields.
-    fn meta(&self, id: u32) -> &Meta;
+    fn meta(&self, id: SlotId) -> &Meta;
     /// The slot's place in its queue.
-    fn links(&self, id: u32) -> &Links;
+    fn links(&self, id: SlotId) -> &Links;
     /// The weight it was stored with; 1 for each entry where no weigher is set.
-    fn weight(&self, id: u32) -> u32;
+    fn weight(&self, id: SlotId) -> u32;
 }

@@ -53,7 +53,7 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `alloc` `segments` `meta` `times` `slot` | zeroed arrays; arrays that grow; what a slot holds |
+//! | `ids` `alloc` `segments` `meta` `times` `slot` | numbers; zeroed arrays; arrays that grow; what a slot holds |
 //! | `slab` `slab/growth` | all slots, and how many there are |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
 //! | `reclaim` | when memory is free, and garbage that waits for that |
@@ -74,6 +74,7 @@ mod entry;
 mod forked;
 mod group;
 mod guard;
+mod ids;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
 mod meta;
@@ -95,9 +96,10 @@ pub(crate) use self::collect::Collector;
 pub(crate) use self::detached::Detached;
 pub(crate) use self::entry::{EntryRef, NewEntry};
 pub(crate) use self::guard::Guard;
+pub(crate) use self::ids::{BlockNo, SlotId};
 #[cfg(test)]
 pub(crate) use self::meta::{Links, MAX_USES};
-pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
+pub(crate) use self::meta::{Meta, NEVER, Nodes, Queue};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::reclaim::due::Due;
 pub(crate) use self::reclaim::limbo::{BATCH, Live};

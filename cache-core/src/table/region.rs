@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 
 use super::alloc;
 use super::group::{Group, LANES, Tags, tag};
-use super::meta::NIL;
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
@@ -261,7 +261,7 @@ impl Region {
     pub(super) unsafe fn search<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
         let first = first_group(hash, self.class);
         // SAFETY: probes stay below the number of groups; the caller promises the rest.
@@ -281,7 +281,7 @@ impl Region {
     unsafe fn search_further<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
         let mut probe = Probe::new(hash, self.class);
         for _ in 1..self.class.groups() {
@@ -302,7 +302,7 @@ impl Region {
         self,
         index: usize,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> (Option<T>, Tags) {
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
@@ -310,7 +310,7 @@ impl Region {
         for lane in tags.matching(tag(hash)) {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
-            if slot != NIL
+            if slot != SlotId::NIL
                 && let ControlFlow::Break(found) = visit(slot, Lane::new(index, lane))
             {
                 return (Some(found), tags);
@@ -325,7 +325,7 @@ impl Region {
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
     #[inline]
-    pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+    pub(super) unsafe fn insert(self, hash: u32, slot: SlotId) {
         debug_assert!(!self.is_none(), "nothing is inserted where all empty shards look");
         // SAFETY: a first group is below the number of groups; the caller promises the rest.
         let group = unsafe { self.group(first_group(hash, self.class)) };
@@ -338,7 +338,7 @@ impl Region {
 
     /// As `insert`, where the first group is full.
     #[cold]
-    unsafe fn insert_further(self, hash: u32, slot: u32) {
+    unsafe fn insert_further(self, hash: u32, slot: SlotId) {
         let mut probe = Probe::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
@@ -358,7 +358,7 @@ impl Region {
     /// # Safety
     /// As for `insert`.
     #[inline]
-    pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
+    pub(super) unsafe fn swap(self, lane: Lane, slot: SlotId) {
         // SAFETY: a Lane comes from `search` in the same region.
         unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
     }
@@ -393,7 +393,7 @@ impl Region {
     /// # Safety
     /// As for `search`.
     #[inline]
-    pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
+    pub(super) unsafe fn lane_of(self, hash: u32, slot: SlotId) -> Option<Lane> {
         // SAFETY: the caller's promise.
         unsafe {
             self.search(hash, move |other, lane| {
@@ -406,13 +406,13 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`.
-    pub(super) unsafe fn for_each(self, mut visit: impl FnMut(u32)) {
+    pub(super) unsafe fn for_each(self, mut visit: impl FnMut(SlotId)) {
         for group in 0..self.class.groups() {
             // SAFETY: in bounds.
             let group = unsafe { self.group(group) };
             for lane in group.tags().full() {
                 let slot = group.slot(lane);
-                if slot != NIL {
+                if slot != SlotId::NIL {
                     visit(slot);
                 }
             }
@@ -424,7 +424,7 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`, with no writer at work.
-    pub(super) unsafe fn validate(self, hash_of: impl Fn(u32) -> u32) -> usize {
+    pub(super) unsafe fn validate(self, hash_of: impl Fn(SlotId) -> u32) -> usize {
         let mut expected = vec![0u32; self.class.groups()];
         let mut entries = 0;
         for index in 0..self.class.groups() {

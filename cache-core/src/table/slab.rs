@@ -39,6 +39,7 @@ use std::sync::OnceLock;
 
 use self::growth::Growth;
 use super::alloc::Zeroed;
+use super::ids::{BlockNo, SlotId};
 use super::meta::{Links, Meta, NEVER, Nodes, State};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
@@ -104,13 +105,13 @@ impl<K, V> SegmentArrays<K, V> {
 /// What the slab's lock guards.
 pub(super) struct Stock<K, V> {
     growth: Growth<SegmentArrays<K, V>>,
-    /// Those of `owners`, which are freed with the slab.
-    owners: Vec<Array<AtomicU32>>,
+    /// Those of `block_numbers`, which are freed with the slab.
+    block_numbers: Vec<Array<AtomicU32>>,
 }
 
 impl<K, V> Stock<K, V> {
     fn bytes(&self) -> usize {
-        self.growth.bytes() + self.owners.capacity() * size_of::<Array<AtomicU32>>()
+        self.growth.bytes() + self.block_numbers.capacity() * size_of::<Array<AtomicU32>>()
     }
 }
 
@@ -131,7 +132,7 @@ pub(crate) struct Slab<K, V> {
     /// Entries expire when nobody reads them.
     idles: bool,
     /// For each block, its number within the shard that has it.
-    owners: Column<AtomicU32, K, V>,
+    block_numbers: Column<AtomicU32, K, V>,
     pub(super) stock: Mutex<Stock<K, V>>,
 }
 
@@ -155,10 +156,10 @@ impl<K, V> Slab<K, V> {
             write_times: OnceLock::new(),
             refresh_states: columns.refresh_states.then(|| Box::new(Segments::new())),
             idles: columns.idles,
-            owners: Segments::new(),
+            block_numbers: Segments::new(),
             stock: Mutex::new(Stock {
                 growth: Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK),
-                owners: Vec::new(),
+                block_numbers: Vec::new(),
             }),
         };
         if columns.write_times {
@@ -193,7 +194,7 @@ impl<K, V> Slab<K, V> {
 
     /// Gives out a block of slots that nobody has: the index of its first. Takes the slab's own
     /// lock, under which no user code runs.
-    pub(super) fn take_block(&self, owner: u32) -> u32 {
+    pub(super) fn take_block(&self, number: BlockNo) -> SlotId {
         let mut stock = self.stock.lock();
         let taken = loop {
             match stock.growth.take() {
@@ -206,12 +207,14 @@ impl<K, V> Slab<K, V> {
             // time.
             unsafe { self.begin_block(taken.first) };
         }
-        let block = taken.first / Self::BLOCK;
-        let segment = stock.owners.len();
+        let block = taken.first.get() / Self::BLOCK;
+        let segment = stock.block_numbers.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
-            stock.owners.push(self.owners.add_segment(segment, Self::BLOCK << segment));
+            stock
+                .block_numbers
+                .push(self.block_numbers.add_segment(segment, Self::BLOCK << segment));
         }
-        self.owners.get(block).store(owner, Relaxed);
+        self.block_numbers.get(block).store(number.get(), Relaxed);
         taken.first
     }
 
@@ -219,14 +222,17 @@ impl<K, V> Slab<K, V> {
     ///
     /// # Safety
     /// The block lies in a segment that was added, and was never given out.
-    unsafe fn begin_block(&self, first: u32) {
+    unsafe fn begin_block(&self, first: SlotId) {
         // SAFETY: the caller's promise, of each array.
         unsafe {
-            self.slots.begin(first);
-            self.links.begin(first);
-            self.weights.iter().for_each(|weights| weights.begin(first));
-            self.write_times.get().into_iter().for_each(|write_times| write_times.begin(first));
-            self.refresh_states.iter().for_each(|refresh_states| refresh_states.begin(first));
+            self.slots.begin(first.get());
+            self.links.begin(first.get());
+            self.weights.iter().for_each(|weights| weights.begin(first.get()));
+            self.write_times
+                .get()
+                .into_iter()
+                .for_each(|write_times| write_times.begin(first.get()));
+            self.refresh_states.iter().for_each(|refresh_states| refresh_states.begin(first.get()));
         }
     }
 
@@ -236,14 +242,15 @@ impl<K, V> Slab<K, V> {
     /// # Safety
     /// The blocks were given out and have been given up by their shard, all of their slots are free,
     /// and each thread that is pinned has been since then only: so nobody has an index of theirs.
-    pub(super) unsafe fn return_blocks(&self, blocks: &[u32]) {
+    pub(super) unsafe fn return_blocks(&self, blocks: &[SlotId]) {
         let mut empty = Vec::new();
         let mut stock = self.stock.lock();
         for &first in blocks {
             #[cfg(loom)]
-            (first..first + Self::BLOCK).for_each(|id| self.slots.get(id).life.with_mut(|_| ()));
-            let (_, number) = Slot::<K, V>::place(first);
-            if let Some(arrays) = stock.growth.give_back(number, first) {
+            (0..Self::BLOCK)
+                .for_each(|i| self.slots.get(first.plus(i).get()).life.with_mut(|_| ()));
+            let (_, number) = Slot::<K, V>::place(first.get());
+            if let Some(arrays) = stock.growth.put_back(number, first) {
                 self.remove_segment(number);
                 empty.push(arrays);
             }
@@ -293,66 +300,66 @@ impl<K, V> Slab<K, V> {
     /// # Safety
     /// The index came from the table, read by a pinned thread or under the lock.
     #[inline]
-    pub(super) unsafe fn slot_unchecked(&self, id: u32) -> &Slot<K, V> {
+    pub(super) unsafe fn slot_unchecked(&self, id: SlotId) -> &Slot<K, V> {
         // SAFETY: the table holds indices of slots that exist.
-        let slot = unsafe { self.slots.get_unchecked(id) };
+        let slot = unsafe { self.slots.get_unchecked(id.get()) };
         #[cfg(loom)]
         slot.life.with(|_| ());
         slot
     }
 
     #[inline]
-    pub(super) fn slot(&self, id: u32) -> &Slot<K, V> {
-        self.slots.get(id)
+    pub(super) fn slot(&self, id: SlotId) -> &Slot<K, V> {
+        self.slots.get(id.get())
     }
 
     #[inline]
-    pub(super) fn set_weight(&self, id: u32, weight: u32) {
+    pub(super) fn set_weight(&self, id: SlotId, weight: u32) {
         match &self.weights {
-            Some(weights) => weights.get(id).store(weight, Relaxed),
+            Some(weights) => weights.get(id.get()).store(weight, Relaxed),
             None => debug_assert_eq!(weight, 1),
         }
     }
 
     /// Writes down what is known of time when an entry begins its life in a slot.
     #[inline]
-    pub(super) fn set_times(&self, id: u32, times: &Times) {
+    pub(super) fn set_times(&self, id: SlotId, times: &Times) {
         self.meta(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
         if let Some(refresh_states) = &self.refresh_states {
-            refresh_states.get(id).begin(times);
+            refresh_states.get(id.get()).begin(times);
         }
     }
 
     #[inline]
-    pub(super) fn set_written(&self, id: u32, tick: u64) {
+    pub(super) fn set_written(&self, id: SlotId, tick: u64) {
         if let Some(write_times) = self.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after it.
-            write_times.get(id).store(tick.saturating_add(1), Relaxed);
+            write_times.get(id.get()).store(tick.saturating_add(1), Relaxed);
         }
     }
 
     /// When the slot's entry was written, if dates were kept then.
     #[inline]
-    pub(crate) fn written(&self, id: u32) -> Option<u64> {
-        self.write_times.get()?.get(id).load(Relaxed).checked_sub(1)
+    pub(crate) fn written(&self, id: SlotId) -> Option<u64> {
+        self.write_times.get()?.get(id.get()).load(Relaxed).checked_sub(1)
     }
 
     /// See [`RefreshState`].
     #[inline]
-    pub(crate) fn refresh_state(&self, id: u32) -> Option<&RefreshState> {
-        Some(self.refresh_states.as_ref()?.get(id))
+    pub(crate) fn refresh_state(&self, id: SlotId) -> Option<&RefreshState> {
+        Some(self.refresh_states.as_ref()?.get(id.get()))
     }
 
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
-    pub(crate) fn deadline(&self, id: u32) -> u64 {
+    pub(crate) fn deadline(&self, id: SlotId) -> u64 {
         self.meta(id).deadline().min(self.idle_deadline(id))
     }
 
     /// When the slot's entry expires if nobody reads it, or [`NEVER`].
     #[inline]
-    pub(super) fn idle_deadline(&self, id: u32) -> u64 {
+    pub(super) fn idle_deadline(&self, id: SlotId) -> u64 {
         if !self.idles {
             return NEVER;
         }
@@ -361,8 +368,8 @@ impl<K, V> Slab<K, V> {
 
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
-    pub(super) fn owner(&self, id: u32) -> u32 {
-        self.owners.get(id / Self::BLOCK).load(Relaxed)
+    pub(super) fn block_of(&self, id: SlotId) -> BlockNo {
+        BlockNo::new(self.block_numbers.get(id.get() / Self::BLOCK).load(Relaxed))
     }
 
     /// Drops what all slots hold: the end of a table that nobody uses any more.
@@ -371,7 +378,7 @@ impl<K, V> Slab<K, V> {
             return;
         }
         for id in self.stock.get_mut().growth.given_out() {
-            let slot = self.slots.get(id);
+            let slot = self.slots.get(id.get());
             if !matches!(slot.meta.state(), State::Free | State::Emptied) {
                 // SAFETY: its block was given out once, so the slot exists and its state says what
                 // it holds; nobody else uses it.
@@ -392,7 +399,7 @@ impl<K, V> Slab<K, V> {
             weights
                 + write_times
                 + refresh_states
-                + self.owners.bytes()
+                + self.block_numbers.bytes()
                 + self.stock.lock().bytes(),
         )
     }
@@ -406,7 +413,7 @@ impl<K, V> Drop for Slab<K, V> {
             // SAFETY: nobody uses the slab any more.
             unsafe { segment.arrays.free() };
         }
-        for array in std::mem::take(&mut stock.owners) {
+        for array in std::mem::take(&mut stock.block_numbers) {
             // SAFETY: as above.
             unsafe { array.free() };
         }
@@ -415,18 +422,18 @@ impl<K, V> Drop for Slab<K, V> {
 
 impl<K, V> Nodes for Slab<K, V> {
     #[inline]
-    fn meta(&self, id: u32) -> &Meta {
-        &self.slots.get(id).meta
+    fn meta(&self, id: SlotId) -> &Meta {
+        &self.slots.get(id.get()).meta
     }
 
     #[inline]
-    fn links(&self, id: u32) -> &Links {
-        self.links.get(id)
+    fn links(&self, id: SlotId) -> &Links {
+        self.links.get(id.get())
     }
 
     #[inline]
-    fn weight(&self, id: u32) -> u32 {
-        self.weights.as_ref().map_or(1, |weights| weights.get(id).load(Relaxed))
+    fn weight(&self, id: SlotId) -> u32 {
+        self.weights.as_ref().map_or(1, |weights| weights.get(id.get()).load(Relaxed))
     }
 }
 

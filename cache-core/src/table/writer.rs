@@ -9,10 +9,11 @@
 
 mod validate;
 
-use super::blocks::BlockList;
+use super::blocks::{BlockList, ReleasedBlocks};
 use super::detached::Detached;
 use super::entry::{EntryRef, NewEntry};
 use super::guard::Guard;
+use super::ids::{BlockNo, SlotId};
 use super::meta::{Nodes, State};
 use super::open_batch::OpenBatch;
 use super::reclaim::due::Due;
@@ -90,7 +91,7 @@ impl Writer {
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: u32) -> u32 {
+    pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: SlotId) -> SlotId {
         let slab = &self.table(guard).slab;
         while slab.meta(id).state() == State::Replaced {
             id = slab.links(id).next();
@@ -100,13 +101,13 @@ impl Writer {
 
     /// The number of a slot's block.
     #[inline]
-    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> u32 {
-        self.table(guard).slab.owner(id)
+    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> BlockNo {
+        self.table(guard).slab.block_of(id)
     }
 
     /// Returns `true` if this slot is in the shard.
     #[inline]
-    pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> bool {
+    pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> bool {
         self.blocks.is_live(&self.table(guard).slab, id)
     }
 
@@ -117,20 +118,20 @@ impl Writer {
     pub(crate) fn entry<'p, K, V>(
         &self,
         guard: &'p Guard<'_, K, V>,
-        id: u32,
+        id: SlotId,
     ) -> EntryRef<'p, K, V> {
         assert!(self.is_live(guard, id), "slot {id} is not in the shard");
         let slab = &guard.table.slab;
         EntryRef { id, slot: slab.slot(id), slab }
     }
 
-    /// How many blocks the shard has: they are numbered from 0.
-    pub(crate) fn blocks(&self) -> usize {
-        self.blocks.blocks.len()
+    /// The numbers of the shard's blocks, and of blocks that it has had.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNo> + use<> {
+        (0..self.blocks.blocks.len() as u32).map(BlockNo::new)
     }
 
     /// The live slots of a block, as of now.
-    pub(crate) fn live_in(&self, block: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(crate) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
         self.blocks.live_in(block)
     }
 
@@ -202,7 +203,11 @@ impl Writer {
     /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
     /// block.
     #[inline]
-    pub(crate) fn publish<K, V>(&mut self, guard: &Guard<'_, K, V>, completed: Completed) -> u32 {
+    pub(crate) fn publish<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        completed: Completed,
+    ) -> BlockNo {
         let table = self.table(guard);
         let id = self.publishable(completed);
         if self.entries() >= self.region.room() {
@@ -224,9 +229,9 @@ impl Writer {
     pub(crate) fn replace<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        old: u32,
+        old: SlotId,
         completed: Completed,
-    ) -> (EntryRef<'p, K, V>, u32) {
+    ) -> (EntryRef<'p, K, V>, BlockNo) {
         let table = self.table(guard);
         let id = self.publishable(completed);
         let slab = &table.slab;
@@ -247,7 +252,7 @@ impl Writer {
     }
 
     #[inline]
-    fn publishable(&self, completed: Completed) -> u32 {
+    fn publishable(&self, completed: Completed) -> SlotId {
         assert!(completed.home == self.home, "a slot of another shard");
         completed.id
     }
@@ -261,7 +266,7 @@ impl Writer {
     pub(crate) fn unlink<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        id: u32,
+        id: SlotId,
     ) -> EntryRef<'p, K, V> {
         let table = self.table(guard);
         let slab = &table.slab;
@@ -279,7 +284,7 @@ impl Writer {
     }
 
     #[inline(always)]
-    fn retire<K, V>(&mut self, table: &Table<K, V>, id: u32) {
+    fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId) {
         let shard = self.shard(table);
         self.batch.retire(table, shard, id, self.blocks.live);
     }
@@ -301,12 +306,12 @@ impl Writer {
     /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
     /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
     /// which have no entries any more. O(blocks and entries of the shard).
-    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<u32> {
+    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
         let table = self.table(guard);
-        let (numbers, firsts) = self.blocks.release_free(&table.slab);
+        let ReleasedBlocks { numbers, first_slots } = self.blocks.release_free(&table.slab);
         self.batch.shrink();
-        if !firsts.is_empty() {
-            self.batch.seal_other(table, Garbage::Blocks(firsts), 0);
+        if !first_slots.is_empty() {
+            self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
         }
         // Room for twice as many, so that it does not have to grow again at once; and only if that saves
         // three quarters.
