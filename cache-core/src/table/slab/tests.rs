@@ -149,13 +149,13 @@ fn segments_come_and_go<V>() {
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         return_blocks(&slab, &blocks);
-        let len = |id: SlotId| slab.slots.len(Slot::<u64, V>::place(id.get()).1) as u64;
+        let len = |id: SlotId| slab.columns.slots.len(Slot::<u64, V>::place(id.get()).1) as u64;
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
         let again = slab.take_block(BlockNo::new(7));
         assert!(
-            slab.slots.get(again.get()).meta.state() == State::Free
+            slab.columns.slots.get(again.get()).meta.state() == State::Free
                 && slab.block_of(again) == BlockNo::new(7)
         );
         return_blocks(&slab, &[again, last]);
