@@ -29,7 +29,7 @@
 
 use std::sync::Arc;
 
-use crate::util::sync::Padded;
+use crate::util::sync::CachePadded;
 use crate::util::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Places in the table of the smallest shards, and of the largest.
@@ -38,7 +38,7 @@ const MANY: u64 = 128;
 
 /// The batches of a cache.
 #[derive(Default)]
-pub(crate) struct Batches(Padded<Counts>);
+pub(crate) struct Batches(CachePadded<Counts>);
 
 #[derive(Default)]
 struct Counts {

@@ -9,12 +9,12 @@ use crate::util::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use crate::util::sync::{Mutex, MutexGuard, Padded};
+use crate::util::sync::{CachePadded, Mutex, MutexGuard};
 
 /// See the module's head. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
     max: u64,
-    used: Padded<AtomicU64>,
+    used: CachePadded<AtomicU64>,
     /// Acquired through [`Budget::lent`] only.
     lent: Mutex<Vec<Lent>>,
 }
@@ -29,7 +29,7 @@ struct Lent {
 
 impl Budget {
     pub(crate) fn new(max: u64) -> Self {
-        Budget { max, used: Padded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
+        Budget { max, used: CachePadded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
     }
 
     #[inline]

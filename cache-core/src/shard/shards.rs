@@ -7,16 +7,16 @@ use super::shard::{Shard, ShardState};
 use crate::table::{Guard, Writer};
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{Alone, Locks};
-use crate::util::sync::{OuterMutex as Mutex, Padded};
+use crate::util::sync::{CachePadded, OuterMutex as Mutex};
 
 /// What stands beside a table: for each of its shards, what its lock guards.
-pub(crate) struct Shards<V>(Box<[Padded<Mutex<ShardState<V>>>]>);
+pub(crate) struct Shards<V>(Box<[CachePadded<Mutex<ShardState<V>>>]>);
 
 impl<V> Shards<V> {
     /// `state` makes what a shard's lock guards of the shard's writer.
     pub(crate) fn new(writers: Vec<Writer>, state: impl FnMut(Writer) -> ShardState<V>) -> Self {
         let states = writers.into_iter().map(state);
-        Shards(states.map(|state| Padded(Mutex::new(state))).collect())
+        Shards(states.map(|state| CachePadded(Mutex::new(state))).collect())
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -34,7 +34,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Weak};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-use crate::util::sync::Padded;
+use crate::util::sync::CachePadded;
 
 mod lock;
 
@@ -130,7 +130,7 @@ pub(crate) trait Locks {
 
 /// The locks of a cache's shards.
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<T: Send> Locks for Box<[Padded<OuterMutex<T>>]> {
+impl<T: Send> Locks for Box<[CachePadded<OuterMutex<T>>]> {
     fn stand_still(&self, level: Level) {
         if level == Level::Outer {
             self.iter().for_each(|lock| lock.stand_still());

@@ -216,9 +216,9 @@ mod model {
 /// prefetchers of current x86 cores fetch lines in pairs, and some ARM cores have lines of 128.
 #[derive(Default)]
 #[repr(align(128))]
-pub(crate) struct Padded<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-impl<T> std::ops::Deref for Padded<T> {
+impl<T> std::ops::Deref for CachePadded<T> {
     type Target = T;
 
     #[inline]
@@ -227,7 +227,7 @@ impl<T> std::ops::Deref for Padded<T> {
     }
 }
 
-impl<T> std::ops::DerefMut for Padded<T> {
+impl<T> std::ops::DerefMut for CachePadded<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }

@@ -61,7 +61,7 @@ use super::barrier;
 use super::notes::Notes;
 use crate::types::stats::Counters;
 use crate::util::fork;
-use crate::util::sync::Padded;
+use crate::util::sync::CachePadded;
 use crate::util::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -112,9 +112,9 @@ impl Reader {
 /// See the module's head.
 pub(crate) struct Epoch {
     /// The current epoch.
-    current: Padded<AtomicU64>,
+    current: CachePadded<AtomicU64>,
     /// Garbage stamped at most this is free.
-    safe: Padded<AtomicU64>,
+    safe: CachePadded<AtomicU64>,
     /// The threads, by number, that may announce without a fence: those with a line in `first`; none
     /// where a fence is needed, from the start or by now.
     fenceless: AtomicUsize,
@@ -134,8 +134,8 @@ impl Epoch {
         let first = Reader::lines(0, expected_threads.next_power_of_two());
         let asymmetric = barrier::asymmetric();
         Epoch {
-            current: Padded(AtomicU64::new(IDLE + 1)),
-            safe: Padded(AtomicU64::new(0)),
+            current: CachePadded(AtomicU64::new(IDLE + 1)),
+            safe: CachePadded(AtomicU64::new(0)),
             fenceless: AtomicUsize::new(if asymmetric { first.len() } else { 0 }),
             all_fenced: !asymmetric,
             users: AtomicUsize::new(0),
