@@ -40,24 +40,24 @@ impl<V> Shards<V> {
                 return (shard, found.map(EntryRef::id));
             }
         }
-        self.lock_key_slowly(guard, hash, eq, (found.map(|entry| (entry.id(), equal)), retries))
+        let eq = |entry: EntryRef<'_, K, V>| match found {
+            Some(found) if found.id() == entry.id() => equal,
+            _ => eq(entry.key()),
+        };
+        self.lock_key_slowly(guard, hash, eq, retries)
     }
 
-    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock. One
-    /// slot may have been compared already.
+    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock.
     #[cold]
     #[inline(never)]
     fn lock_key_slowly<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        (compared, retries): (Option<(SlotId, bool)>, &Retries),
+        eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
+        retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let (mut equal, mut different) = compare(guard, hash, |entry| match compared {
-            Some((known, answer)) if known == entry.id() => answer,
-            _ => eq(entry.key()),
-        });
+        let (mut equal, mut different) = compare(guard, hash, eq);
         loop {
             let shard = self.lock(guard, guard.shard_of(hash));
             equal = equal.map(|id| shard.newest(id));
@@ -76,7 +76,7 @@ impl<V> Shards<V> {
             let Some(unknown) = unknown else { return (shard, None) };
             drop(shard);
             retries.again(guard);
-            if eq(unknown.key()) {
+            if eq(unknown) {
                 equal = Some(unknown.id());
             } else {
                 let place = different.partition_point(|&id| id < unknown.id());
@@ -106,10 +106,10 @@ impl<V> Shards<V> {
 
 /// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
 /// that hold others. What is said of a slot stays true while the thread is pinned.
-fn compare<'p, K, V>(
-    guard: &'p Guard<'_, K, V>,
+fn compare<K, V>(
+    guard: &Guard<'_, K, V>,
     hash: KeyHash,
-    eq: impl Fn(EntryRef<'p, K, V>) -> bool + Copy,
+    eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
 ) -> (Option<SlotId>, Vec<SlotId>) {
     let different = RefCell::new(Vec::new());
     let different_ref = &different;

@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
-use crate::policy::{Ghost, Policy};
+use crate::policy::{EvictionPolicy, Ghost};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
-    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Nodes, Reserved, SlotId, Writer,
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, Writer,
 };
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
@@ -37,7 +37,7 @@ const LOOKS: u32 = 64;
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(crate) policy: Policy,
+    pub(crate) policy: EvictionPolicy,
     wheel: Wheel,
     pub(crate) loads: InFlight<V>,
     /// What this shard is meant to hold: its part of the capacity.
@@ -58,7 +58,7 @@ impl<V> ShardState<V> {
     ) -> Self {
         ShardState {
             writer,
-            policy: Policy::new(quota),
+            policy: EvictionPolicy::new(quota),
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
@@ -105,6 +105,15 @@ impl<V> ShardState<V> {
             }
         }
     }
+}
+
+/// Which shards give up entries when room is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Donor {
+    /// Those that hold their quota, give or take an eighth.
+    AtQuota,
+    /// Whatever they hold.
+    Any,
 }
 
 /// Where a new value goes.
@@ -180,18 +189,17 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.writer.abandon(self.guard, reserved);
     }
 
-    /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
-    /// cannot: the shard is empty, or holds less than its share so that others should give (unless
-    /// `whatever_it_holds`).
+    /// Evicts entries of this shard, one at least, until the reservation holds `need`. Returns
+    /// `false` if it cannot: the shard is empty, or holds less than such a donor does.
     pub(crate) fn make_room(
         &mut self,
         need: u64,
-        whatever_it_holds: bool,
+        donor: Donor,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> bool {
         loop {
             let meant_to_hold = self.state.quota - self.state.quota / 8;
-            let short = self.weight() < meant_to_hold && !whatever_it_holds;
+            let short = donor == Donor::AtQuota && self.weight() < meant_to_hold;
             if short || !self.evict(ledger) {
                 return false;
             }
@@ -350,8 +358,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         }
     }
 
-    /// Gives back memory that the shard has no use for at present.
-    pub(crate) fn give_back(&mut self) {
+    /// Frees memory that the shard has no use for at present.
+    pub(crate) fn shrink(&mut self) {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
         // What had a timer was removed; the timer was not.

@@ -11,7 +11,7 @@ use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
 /// A table, and the locks of its shards.
-pub(super) struct Bare<K, V> {
+pub(super) struct BareTable<K, V> {
     pub(super) table: Table<K, V>,
     pub(super) shards: Shards<V>,
 }
@@ -28,11 +28,11 @@ pub(super) fn config(shards: usize) -> TableConfig {
     }
 }
 
-impl<K, V> Bare<K, V> {
+impl<K, V> BareTable<K, V> {
     pub(super) fn new(config: TableConfig) -> Self {
         let (table, writers) = Table::new(config);
         let state = |writer| ShardState::new(writer, 1, u64::MAX, 0, &Arc::default());
-        Bare { table, shards: Shards::new(writers, state) }
+        BareTable { table, shards: Shards::new(writers, state) }
     }
 
     pub(super) fn pin(&self) -> Guard<'_, K, V> {

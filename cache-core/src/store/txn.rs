@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::flight::in_flight::KeyComparisons;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::shard::shard::{EXPIRE_STEP, NewEntry, Shard, Target};
+use crate::shard::shard::{Donor, EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries, SlotId};
 use crate::types::removal::RemovalCause;
@@ -86,7 +86,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         };
         let need = shard.need(target, weight);
         let has_room = self.ledger.reservation.grow_to(need)
-            || found.is_none() && shard.make_room(need, false, &mut self.ledger);
+            || found.is_none() && shard.make_room(need, Donor::AtQuota, &mut self.ledger);
         if has_room {
             return (shard, Some(target));
         }
@@ -108,11 +108,11 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
             Target::Replace(id) => (None, Some(id)),
             Target::Insert(ghost) => (Some(ghost), None),
         };
-        let mut insist = false;
+        let mut donor = Donor::AtQuota;
         loop {
             let need = shard.need(target, weight);
             if self.ledger.reservation.grow_to(need)
-                || shard.make_room(need, insist, &mut self.ledger)
+                || shard.make_room(need, donor, &mut self.ledger)
             {
                 // Was the very entry evicted that it was to replace? Then it needs more.
                 found = found.filter(|&id| shard.is_live(id));
@@ -122,7 +122,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
             } else {
                 shard.unlock(self.due);
                 self.make_room_elsewhere(need);
-                insist = true;
+                donor = Donor::Any;
                 self.retries.again(self.guard);
                 let lending = self.ledger.reservation.lend(self.guard.line());
                 (shard, found) = lock(&self.retries);
@@ -166,7 +166,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         // All that can be had is reserved by calls that are about to use it, or by several that
         // each hold a part of what they need. Those would wait for each other for ever: so whoever
         // comes here lets go of his part, and then reserves all at one stroke or nothing.
-        self.ledger.reservation.give_back();
+        self.ledger.reservation.release();
         std::thread::yield_now();
     }
 
@@ -210,7 +210,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
         // First: who takes the lock next and stores the key that was removed here must not be counted
         // beside it.
-        self.ledger.reservation.give_back();
+        self.ledger.reservation.release();
         shard.unlock(self.due);
     }
 }
@@ -220,7 +220,7 @@ impl<K, V> Drop for WriteTxn<'_, '_, K, V> {
     fn drop(&mut self) {
         // What is reserved goes back with `room`; if there is a listener, before he is told.
         if !self.ledger.removed.entries.is_empty() {
-            self.ledger.reservation.give_back();
+            self.ledger.reservation.release();
             self.notify_all();
         }
     }

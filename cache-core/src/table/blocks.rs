@@ -8,8 +8,8 @@
 //! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves its
 //! number vacant, for the next block that comes.
 
+use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::meta::{Nodes, State};
 use super::slab::Slab;
 
 pub(super) struct Block {
@@ -111,7 +111,7 @@ impl BlockList {
         // Slots retired one after the other often stand in one block.
         let mut last = None;
         for &id in ids {
-            slab.meta(id).set_state(State::Free);
+            slab.header(id).set_state(State::Free);
             let (first, number) = match last {
                 Some((first, number)) if id.offset_from(first) < Slab::<K, V>::BLOCK => {
                     (first, number)

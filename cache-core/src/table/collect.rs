@@ -1,8 +1,8 @@
 //! Collection: dropping garbage and giving its memory back, by calls that hold no lock.
 
 use super::guard::Guard;
+use super::header::State;
 use super::ids::SlotId;
-use super::meta::State;
 use super::reclaim::due::Due;
 use super::reclaim::epoch::Collecting;
 use super::reclaim::limbo::{Garbage, Live};
@@ -130,7 +130,7 @@ impl<K, V> Slab<K, V> {
         if std::mem::needs_drop::<(K, V)>() {
             for &id in ids {
                 let slot = self.slot(id);
-                if slot.meta.state() != State::Emptied {
+                if slot.header.state() != State::Emptied {
                     // SAFETY: the caller's promise; the slot's state says what it holds.
                     panics.catch(|| unsafe { slot.drop_contents() });
                 }

@@ -2,8 +2,8 @@
 
 use super::entry::EntryRef;
 use super::guard::Guard;
+use super::header::{Slots, State};
 use super::ids::SlotId;
-use super::meta::{Nodes, State};
 use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::Region;
 
@@ -44,7 +44,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         unsafe {
             region.for_each(|id| {
                 // Nobody else changes it: the shard has forgotten the slot, whose bit is not set.
-                table.slab.meta(id).set_state(State::Removed);
+                table.slab.header(id).set_state(State::Removed);
                 batch.push(id);
                 if batch.len() == BATCH {
                     seal(std::mem::take(&mut batch));

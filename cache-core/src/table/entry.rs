@@ -1,7 +1,7 @@
 //! An entry, as who has found it sees it.
 
+use super::header::Slots;
 use super::ids::SlotId;
-use super::meta::Nodes;
 use super::slab::Slab;
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
@@ -35,31 +35,31 @@ impl<'p, K, V> EntryRef<'p, K, V> {
 
     /// The lower half of the key's hash.
     pub(crate) fn hash(self) -> u32 {
-        self.slot.meta.hash()
+        self.slot.header.hash()
     }
 
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
-        self.slot.meta.uses().add();
+        self.slot.header.frequency().add();
     }
 
     /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline().min(self.slab.idle_deadline(self.id))
+        self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
     }
 
     /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
     #[inline]
     pub(crate) fn fixed_deadline(self) -> u64 {
-        self.slot.meta.deadline()
+        self.slot.header.deadline()
     }
 
     /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {
-        self.slot.meta.set_deadline(tick);
+        self.slot.header.set_deadline(tick);
     }
 
     /// When it was written, if the cache kept dates then.

@@ -1,7 +1,7 @@
 //! The open batch of a shard: slots that were retired and are not sealed yet.
 
+use super::header::Slots;
 use super::ids::SlotId;
-use super::meta::Nodes;
 use super::reclaim::due::Due;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::table::Table;

@@ -56,11 +56,11 @@ pub(crate) const SMALLEST_REGION: usize = entries_for_groups(2);
 
 /// A region's size: 2 to the power of this many groups.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Class(u8);
+pub(super) struct SizeClass(u8);
 
-impl Class {
+impl SizeClass {
     /// Two groups: a shift of a hash by 32 bits would not be one.
-    pub(super) const SMALLEST: Class = Class(1);
+    pub(super) const SMALLEST: SizeClass = SizeClass(1);
 
     #[inline]
     fn groups(self) -> usize {
@@ -74,35 +74,35 @@ impl Class {
     }
 
     /// The smallest class for so many entries.
-    pub(super) fn for_entries(entries: usize) -> Class {
-        let mut class = Class::SMALLEST;
+    pub(super) fn for_entries(entries: usize) -> SizeClass {
+        let mut class = SizeClass::SMALLEST;
         while class.entries() < entries {
             class = class.next();
         }
         class
     }
 
-    pub(super) fn next(self) -> Class {
+    pub(super) fn next(self) -> SizeClass {
         assert!(self.0 < 31, "a region of more than 2^31 groups");
-        Class(self.0 + 1)
+        SizeClass(self.0 + 1)
     }
 }
 
 /// The word a shard's readers load.
-pub(super) struct RegionWord(AtomicPtr<Group>);
+pub(super) struct RegionPtr(AtomicPtr<Group>);
 
-impl RegionWord {
+impl RegionPtr {
     pub(super) fn new(region: Region) -> Self {
-        RegionWord(AtomicPtr::new(region.pack()))
+        RegionPtr(AtomicPtr::new(region.pack()))
     }
 
-    /// Acquire: pairs with the Release of `publish`; who sees a region sees what was built in it.
+    /// Acquire: pairs with the Release of `set`; who sees a region sees what was built in it.
     #[inline]
     pub(super) fn load(&self) -> Region {
         Region::unpack(self.0.load(Acquire))
     }
 
-    pub(super) fn publish(&self, region: Region) {
+    pub(super) fn set(&self, region: Region) {
         self.0.store(region.pack(), Release);
     }
 }
@@ -112,7 +112,7 @@ impl RegionWord {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
-    class: Class,
+    class: SizeClass,
 }
 
 // SAFETY: a Region is an address; groups are made of atomics.
@@ -141,17 +141,21 @@ impl Lane {
 }
 
 /// The order in which a key visits groups.
-struct Probe {
+struct ProbeSequence {
     group: u32,
     step: u32,
     mask: u32,
 }
 
-impl Probe {
-    fn new(hash: u32, class: Class) -> Probe {
+impl ProbeSequence {
+    fn new(hash: u32, class: SizeClass) -> ProbeSequence {
         // Odd, so it shares no factor with a power of two and reaches each group once in a round.
         let step = hash.wrapping_mul(0x9e37_79b1).rotate_left(16) | 1;
-        Probe { group: first_group(hash, class) as u32, step, mask: (class.groups() - 1) as u32 }
+        ProbeSequence {
+            group: first_group(hash, class) as u32,
+            step,
+            mask: (class.groups() - 1) as u32,
+        }
     }
 
     fn advance(&mut self) {
@@ -161,7 +165,7 @@ impl Probe {
 
 /// The high bits of the hash.
 #[inline]
-fn first_group(hash: u32, class: Class) -> usize {
+fn first_group(hash: u32, class: SizeClass) -> usize {
     (hash >> (32 - u32::from(class.0))) as usize
 }
 
@@ -170,15 +174,15 @@ fn first_group(hash: u32, class: Class) -> usize {
 static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
 
 impl Region {
-    pub(super) fn allocate(class: Class) -> Region {
+    pub(super) fn allocate(class: SizeClass) -> Region {
         Region { groups: alloc::allocate(class.groups(), ALIGN), class }
     }
 
     /// The region of a shard without entries. Nothing may be inserted into it.
     #[cfg(not(loom))]
     pub(super) fn none() -> Region {
-        debug_assert_eq!(NOTHING.len(), Class::SMALLEST.groups());
-        Region { groups: NonNull::from(&NOTHING).cast(), class: Class::SMALLEST }
+        debug_assert_eq!(NOTHING.len(), SizeClass::SMALLEST.groups());
+        Region { groups: NonNull::from(&NOTHING).cast(), class: SizeClass::SMALLEST }
     }
 
     #[cfg(not(loom))]
@@ -189,7 +193,7 @@ impl Region {
     /// loom's atomics cannot stand in a static: there, each shard has a region.
     #[cfg(loom)]
     pub(super) fn none() -> Region {
-        Region::allocate(Class::SMALLEST)
+        Region::allocate(SizeClass::SMALLEST)
     }
 
     #[cfg(loom)]
@@ -223,7 +227,7 @@ impl Region {
     }
 
     #[inline]
-    pub(super) fn class(self) -> Class {
+    pub(super) fn class(self) -> SizeClass {
         self.class
     }
 
@@ -234,7 +238,7 @@ impl Region {
     #[inline]
     fn unpack(word: *mut Group) -> Region {
         // As the number of bits to shift a hash by: what a look-up wants of it.
-        let class = Class(32 - (word.addr() & LOW) as u8);
+        let class = SizeClass(32 - (word.addr() & LOW) as u8);
         let groups = word.map_addr(|address| address & !LOW);
         // SAFETY: `pack` stored a non-null address with its low bits clear.
         Region { groups: unsafe { NonNull::new_unchecked(groups) }, class }
@@ -283,7 +287,7 @@ impl Region {
         hash: u32,
         visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
-        let mut probe = Probe::new(hash, self.class);
+        let mut probe = ProbeSequence::new(hash, self.class);
         for _ in 1..self.class.groups() {
             probe.advance();
             // SAFETY: as in `search`.
@@ -339,7 +343,7 @@ impl Region {
     /// As `insert`, where the first group is full.
     #[cold]
     unsafe fn insert_further(self, hash: u32, slot: SlotId) {
-        let mut probe = Probe::new(hash, self.class);
+        let mut probe = ProbeSequence::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
             let group = unsafe { self.group(probe.group as usize) };
@@ -380,7 +384,7 @@ impl Region {
     /// Takes an entry out of the overflow of the groups that it passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        let mut probe = Probe::new(hash, self.class);
+        let mut probe = ProbeSequence::new(hash, self.class);
         while probe.group as usize != lane.group() {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(probe.group as usize) }.overflow_sub();
@@ -437,7 +441,7 @@ impl Region {
                     tags.matching(tag(hash)).any(|matching| matching == lane),
                     "a lane's tag is its slot's"
                 );
-                let mut probe = Probe::new(hash, self.class);
+                let mut probe = ProbeSequence::new(hash, self.class);
                 while probe.group as usize != index {
                     expected[probe.group as usize] += 1;
                     probe.advance();

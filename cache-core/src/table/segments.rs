@@ -99,15 +99,15 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     /// Adds a segment of zeroed elements. The array that is returned is the memory of it, for the
     /// caller to keep and to free.
     pub(super) fn add_segment(&self, segment: usize, len: u32) -> Array {
-        self.publish(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
+        self.add_array(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
     }
 
-    /// As `add_segment`. Its elements are valid only when they have been [begun](Self::begin).
+    /// As `add_segment`. Its elements are valid only when they have been [zeroed](Self::zero_block).
     pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
-        self.publish(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
+        self.add_array(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
     }
 
-    fn publish(&self, segment: usize, len: u32, start: NonNull<T>) -> Array {
+    fn add_array(&self, segment: usize, len: u32, start: NonNull<T>) -> Array {
         let position = B::BLOCK << segment;
         let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
@@ -119,8 +119,8 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     /// Makes the elements of a block zero, of which nobody has had an index.
     ///
     /// # Safety
-    /// The block lies in a raw segment that was added, and has not been begun.
-    pub(super) unsafe fn begin(&self, first: u32) {
+    /// The block lies in a raw segment that was added, and has not been zeroed.
+    pub(super) unsafe fn zero_block(&self, first: u32) {
         let (position, segment) = B::place(first);
         let first = self.origins[segment].load(Relaxed).wrapping_add(position);
         // SAFETY: the caller's promise: the block lies in the segment's array, and nobody has an index of it.
@@ -160,7 +160,7 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
             no_such_slot(index);
         }
         // SAFETY: the segment was added and ends after the position. As the index is in use, its block was
-        // begun, and somebody has it: the segment is not freed before that block has been returned.
+        // zeroed, and somebody has it: the segment is not freed before that block has been returned.
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 

@@ -15,7 +15,7 @@
 //! is needed, and in a cache with a known capacity hardly more than that demands: its last segments
 //! are no longer than the plan; an index range left out this way is simply never given out. A
 //! segment is memory as it comes; its blocks are put in order one by one, as they are given out:
-//! zeroed as far as they must be, which is the [`Meta`] of a slot, but not key and value.
+//! zeroed as far as they must be, which is the [`SlotHeader`] of a slot, but not key and value.
 //!
 //! There are 2^31 less one block of indices, and 2^30 slots can be had of them however often a plan
 //! was too small ([`Growth::step`]). Of large slots memory ends before: one that is a block by
@@ -39,8 +39,8 @@ mod growth;
 pub(crate) use self::columns::ColumnSet;
 use self::columns::{Columns, SegmentArrays};
 use self::growth::Growth;
+use super::header::{Links, NEVER, SlotHeader, Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::meta::{Links, Meta, NEVER, Nodes, State};
 use super::segments::{Array, Blocks, Segments, first_of};
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
@@ -120,7 +120,7 @@ impl<K, V> Slab<K, V> {
             match stock.growth.take() {
                 Some(taken) => break taken,
                 None => {
-                    let (number, len) = stock.growth.next();
+                    let (number, len) = stock.growth.next_segment();
                     stock.growth.add(number, len, self.columns.add_segment(number, len));
                 }
             }
@@ -128,7 +128,7 @@ impl<K, V> Slab<K, V> {
         if taken.is_new {
             // SAFETY: the block lies in a segment that was added, and is given out for the first
             // time.
-            unsafe { self.columns.begin_block(taken.first) };
+            unsafe { self.columns.zero_block(taken.first) };
         }
         let block = taken.first.get() / Self::BLOCK;
         let segment = stock.block_numbers.len();
@@ -196,10 +196,10 @@ impl<K, V> Slab<K, V> {
     /// Writes down what is known of time when an entry begins its life in a slot.
     #[inline]
     pub(super) fn set_times(&self, id: SlotId, times: &Times) {
-        self.meta(id).set_deadline(times.deadline);
+        self.header(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
         if let Some(refresh_states) = &self.columns.refresh_states {
-            refresh_states.get(id.get()).begin(times);
+            refresh_states.get(id.get()).init(times);
         }
     }
 
@@ -226,7 +226,7 @@ impl<K, V> Slab<K, V> {
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self, id: SlotId) -> u64 {
-        self.meta(id).deadline().min(self.idle_deadline(id))
+        self.header(id).deadline().min(self.idle_deadline(id))
     }
 
     /// When the slot's entry expires if nobody reads it, or [`NEVER`].
@@ -251,7 +251,7 @@ impl<K, V> Slab<K, V> {
         }
         for id in self.stock.get_mut().growth.given_out() {
             let slot = self.columns.slots.get(id.get());
-            if !matches!(slot.meta.state(), State::Free | State::Emptied) {
+            if !matches!(slot.header.state(), State::Free | State::Emptied) {
                 // SAFETY: its block was given out once, so the slot exists and its state says what
                 // it holds; nobody else uses it.
                 panics.catch(|| unsafe { slot.drop_contents() });
@@ -281,10 +281,10 @@ impl<K, V> Drop for Slab<K, V> {
     }
 }
 
-impl<K, V> Nodes for Slab<K, V> {
+impl<K, V> Slots for Slab<K, V> {
     #[inline]
-    fn meta(&self, id: SlotId) -> &Meta {
-        &self.columns.slots.get(id.get()).meta
+    fn header(&self, id: SlotId) -> &SlotHeader {
+        &self.columns.slots.get(id.get()).header
     }
 
     #[inline]

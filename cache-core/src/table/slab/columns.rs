@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use super::growth::Growth;
 use crate::table::alloc::Zeroed;
+use crate::table::header::Links;
 use crate::table::ids::SlotId;
-use crate::table::meta::Links;
 use crate::table::segments::{Array, Segments};
 use crate::table::slot::Slot;
 use crate::table::times::RefreshState;
@@ -59,8 +59,8 @@ trait AnyColumn {
     fn add_raw_segment(&self, segment: usize, len: u32) -> Array;
 
     /// # Safety
-    /// As of [`Segments::begin`].
-    unsafe fn begin(&self, first: SlotId);
+    /// As of [`Segments::zero_block`].
+    unsafe fn zero_block(&self, first: SlotId);
 
     fn remove_segment(&self, segment: usize);
 
@@ -72,9 +72,9 @@ impl<T: Zeroed, K, V> AnyColumn for Column<T, K, V> {
         self.add_raw_segment(segment, len)
     }
 
-    unsafe fn begin(&self, first: SlotId) {
+    unsafe fn zero_block(&self, first: SlotId) {
         // SAFETY: the caller's promise.
-        unsafe { self.begin(first.get()) };
+        unsafe { self.zero_block(first.get()) };
     }
 
     fn remove_segment(&self, segment: usize) {
@@ -137,7 +137,7 @@ impl<K, V> Columns<K, V> {
         });
     }
 
-    /// Adds a segment to each. Its blocks are to be [begun](Self::begin_block).
+    /// Adds a segment to each. Its blocks are to be [zeroed](Self::zero_block).
     pub(super) fn add_segment(&self, segment: usize, len: u32) -> SegmentArrays {
         self.all().map(|column| Some(column?.add_raw_segment(segment, len)))
     }
@@ -146,10 +146,10 @@ impl<K, V> Columns<K, V> {
     ///
     /// # Safety
     /// The block lies in a segment that was added, and was never given out.
-    pub(super) unsafe fn begin_block(&self, first: SlotId) {
+    pub(super) unsafe fn zero_block(&self, first: SlotId) {
         for column in self.all().into_iter().flatten() {
             // SAFETY: the caller's promise.
-            unsafe { column.begin(first) };
+            unsafe { column.zero_block(first) };
         }
     }
 

@@ -66,7 +66,7 @@ impl<A> Growth<A> {
 
     /// The number and the length of the segment to be added next: in the place of one that was freed,
     /// if there is such.
-    pub(super) fn next(&self) -> (usize, u32) {
+    pub(super) fn next_segment(&self) -> (usize, u32) {
         let freed = self.segments.iter().position(Option::is_none);
         let number = freed.unwrap_or(self.segments.len());
         let last = most_segments(self.block) - 1;

@@ -2,7 +2,7 @@
 //! blocks of 64 slots down to one.
 
 use super::*;
-use crate::table::meta::State;
+use crate::table::header::State;
 use crate::table::segments::most_segments;
 
 type Bytes<const N: usize> = [u8; N];
@@ -37,14 +37,14 @@ fn blocks_do_not_overlap<V>() {
     for (&first, number) in firsts.iter().zip(0..) {
         for id in (0..block).map(|i| first.plus(i)) {
             assert_eq!(slab.block_of(id), BlockNo::new(number));
-            assert_eq!(slab.meta(id).state(), State::Free);
+            assert_eq!(slab.header(id).state(), State::Free);
             slab.set_weight(id, id.get());
-            slab.meta(id).set_hash(id.get());
+            slab.header(id).set_hash(id.get());
         }
     }
     for &first in &firsts {
         for id in (0..block).map(|i| first.plus(i)) {
-            assert_eq!((slab.weight(id), slab.meta(id).hash()), (id.get(), id.get()));
+            assert_eq!((slab.weight(id), slab.header(id).hash()), (id.get(), id.get()));
         }
     }
     firsts.sort_unstable();
@@ -64,7 +64,7 @@ fn blocks_do_not_overlap_and_all_their_slots_exist() {
 fn no_other_slot_exists<V>() {
     let slab = Slab::<u64, V>::new(None, ColumnSet::default());
     let exists = |id: u32| {
-        let look = std::panic::AssertUnwindSafe(|| _ = slab.meta(SlotId::new(id)).state());
+        let look = std::panic::AssertUnwindSafe(|| _ = slab.header(SlotId::new(id)).state());
         std::panic::catch_unwind(look).is_ok()
     };
     assert!(!exists(0));
@@ -127,7 +127,7 @@ fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
         for planned in (0..=31).flat_map(|bits| [1, 1 << bits, (1 << bits) * 5 / 4]) {
             let mut growth = Growth::<()>::new(planned, block);
             for _ in 0..most_segments(block) {
-                let (number, len) = growth.next();
+                let (number, len) = growth.next_segment();
                 assert!(len > 0 && len % block == 0);
                 growth.add(number, len, ());
             }
@@ -155,7 +155,7 @@ fn segments_come_and_go<V>() {
         // What was returned is given out again, lower segments first.
         let again = slab.take_block(BlockNo::new(7));
         assert!(
-            slab.columns.slots.get(again.get()).meta.state() == State::Free
+            slab.columns.slots.get(again.get()).header.state() == State::Free
                 && slab.block_of(again) == BlockNo::new(7)
         );
         return_blocks(&slab, &[again, last]);

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::Writer;
 use crate::table::guard::Guard;
+use crate::table::header::{Slots, State};
 use crate::table::ids::BlockNo;
-use crate::table::meta::{Nodes, State};
 use crate::table::slab::Slab;
 use crate::util::fork;
 
@@ -18,14 +18,14 @@ impl Writer {
         assert_eq!(live as usize, self.entries(), "live bits and entries");
         assert!(table.regions[self.shard(table)].load() == self.region, "readers' region");
         // SAFETY: the shard's one writer; the region is published.
-        let in_region = unsafe { self.region.validate(|id| slab.meta(id).hash()) };
+        let in_region = unsafe { self.region.validate(|id| slab.header(id).hash()) };
         assert_eq!(in_region, self.entries(), "lanes and entries");
         assert!(self.entries() <= self.region.room());
         // SAFETY: as above.
         unsafe {
             self.region.for_each(|id| {
                 assert!(self.is_live(guard, id), "a lane's slot is live");
-                assert_eq!(slab.meta(id).state(), State::Live);
+                assert_eq!(slab.header(id).state(), State::Live);
             });
         }
         self.validate_blocks(slab);
@@ -50,7 +50,7 @@ impl Writer {
                 // In a forked child those are lost that another thread was just giving back.
                 let lost = !free && fork::generation() > 0;
                 assert!(
-                    free == (slab.meta(id).state() == State::Free) || lost,
+                    free == (slab.header(id).state() == State::Free) || lost,
                     "free bit and state"
                 );
                 assert_eq!(slab.block_of(id), number);
