@@ -42,7 +42,7 @@ use crate::flight::wait_graph;
 use crate::load::guard::FlightGuard;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{EntryRef, Retries};
+use crate::table::{EntryRef, Retries, SlotId};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -76,7 +76,7 @@ pub(super) enum Acquired<'p, K, V, T> {
     /// A flight to wait for. The call has joined it.
     Running(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
-    Idle(Shard<'p, K, V>, Option<u32>),
+    Idle(Shard<'p, K, V>, Option<SlotId>),
 }
 
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {

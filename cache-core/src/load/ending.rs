@@ -11,7 +11,7 @@ use crate::flight::in_flight::KeyComparisons;
 use crate::shard::lifetimes::RETRY;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::txn::{LockKey, TxnLocks, WriteTxn};
-use crate::table::EntryRef;
+use crate::table::{EntryRef, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
 
@@ -46,7 +46,7 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Publication<'_, V> {
     }
 
     #[inline]
-    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>) {
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let hash = self.flight.hash();
         let mut shard = locks.store.lock(locks.guard, hash);
         self.is_certain = shard.loads().is_vacant(self.flight);
@@ -59,7 +59,7 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Publication<'_, V> {
     }
 
     #[inline]
-    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<u32>) -> bool {
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {
         if self.is_certain {
             return true;
         }
@@ -142,7 +142,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
 
     /// Deregisters a flight that supersedes nothing. Returns the shard, locked, and the entry of the
     /// key if the flight came in time.
-    fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<u32>) {
+    fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let TxnLocks { store, guard, retries } = &self.locks;
         let key = flight.key(guard);
         let eq = |other: &K| other == key;

@@ -4,6 +4,7 @@ use crate::flight::written::RunningBatch;
 use crate::shard::shard::Shard;
 use crate::store::store::Store;
 use crate::store::txn::{LockKey, TxnLocks};
+use crate::table::SlotId;
 use crate::util::hash::{Hashed, KeyHash};
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -54,12 +55,12 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
         self.hash
     }
 
-    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>) {
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let key = self.key;
         locks.store.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
     }
 
-    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<u32>) -> bool {
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {
         let absent = found.is_none_or(|id| shard.entry(id).deadline() <= self.now);
         absent && shard.loads().may_add(self.hash, self.since)
     }

@@ -51,8 +51,9 @@ pub(crate) struct Ghost(NonZeroU32);
 
 impl Ghost {
     #[inline]
-    fn new(main: bool, age: u16, used: u8) -> Ghost {
-        Ghost(NonZeroU32::MIN | u32::from(main) << 1 | u32::from(age) << 8 | u32::from(used) << 24)
+    fn new(origin: Origin, age: u16, used: u8) -> Ghost {
+        let main = u32::from(origin == Origin::Main);
+        Ghost(NonZeroU32::MIN | main << 1 | u32::from(age) << 8 | u32::from(used) << 24)
     }
 
     /// It was evicted from the main queue.
@@ -74,9 +75,16 @@ impl Ghost {
     }
 }
 
+/// The queue that an entry was evicted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Small,
+    Main,
+}
+
 /// The counts of evictions so far, of the small queue and of main.
 #[derive(Clone, Copy)]
-pub(super) struct Counts {
+pub(super) struct EvictionCounts {
     pub(super) small: u32,
     pub(super) main: u32,
 }
@@ -123,7 +131,7 @@ impl Ghosts {
 
     /// Takes out the ghost of a key that returns.
     #[inline]
-    pub(super) fn take(&mut self, hash: u32, now: Counts) -> Option<Ghost> {
+    pub(super) fn take(&mut self, hash: u32, now: EvictionCounts) -> Option<Ghost> {
         let (bucket, tag) = self.locate(hash)?;
         let (tags, rest) = halves(bucket);
         // All eight compared at once; a search that stops at the first would be a branch each.
@@ -134,19 +142,22 @@ impl Ghosts {
         tags[place] = 0;
         let rest = rest[place];
         let age = age(rest, now.small as u16, now.main as u16);
-        (u32::from(age) <= LIFETIME).then(|| Ghost::new(rest & MAIN != 0, age, rest as u8))
+        (u32::from(age) <= LIFETIME).then(|| Ghost::new(origin(rest), age, rest as u8))
     }
 
     /// Remembers a key evicted just now.
     #[inline]
-    pub(super) fn push(&mut self, hash: u32, main: bool, used: u8, now: Counts) {
+    pub(super) fn push(&mut self, hash: u32, origin: Origin, used: u8, now: EvictionCounts) {
         let Some((bucket, tag)) = self.locate(hash) else { return };
         let (tags, rest) = halves(bucket);
-        let (small, main_count) = (now.small as u16, now.main as u16);
-        let place = make_place(tags, rest, tag, small, main_count);
-        let (origin, count) = if main { (MAIN, main_count) } else { (0, small) };
+        let (small, main) = (now.small as u16, now.main as u16);
+        let place = make_place(tags, rest, tag, small, main);
+        let (mark, count) = match origin {
+            Origin::Small => (0, small),
+            Origin::Main => (MAIN, main),
+        };
         tags[place] = tag;
-        rest[place] = origin | (count & AGE_MASK) << 8 | u16::from(used);
+        rest[place] = mark | (count & AGE_MASK) << 8 | u16::from(used);
     }
 
     #[inline]
@@ -157,6 +168,11 @@ impl Ghosts {
         let words = self.words.get_mut(self.offset + bucket as usize * BUCKET..)?;
         Some((words.first_chunk_mut()?, tag))
     }
+}
+
+#[inline]
+fn origin(rest: u16) -> Origin {
+    if rest & MAIN != 0 { Origin::Main } else { Origin::Small }
 }
 
 #[inline]

@@ -32,7 +32,7 @@
 //!                e = oldest of S
 //!                if used twice, or |S| - e >= w: e to M
 //!                else: evict e, with a ghost
-//!            while the oldest of M was used: uses -= 1, to the newest end
+//!            while the oldest of M was used: frequency -= 1, to the newest end
 //!            evict the oldest of M, with a ghost
 //!   admit:   to M if it has a ghost and the gate lets it pass, else to S;
 //!            while |S| - oldest of S >= w: the oldest of S to M
@@ -102,10 +102,10 @@
 //! 2004: the same over CLOCKs.
 
 use self::{
-    ghost::{Counts, Ghosts},
-    list::{List, Node},
+    ghost::{EvictionCounts, Ghosts, Origin},
+    list::{SlotList, SlotView},
 };
-use crate::table::{Nodes, Queue};
+use crate::table::{Queue, SlotId, Slots};
 
 mod ghost;
 mod list;
@@ -114,7 +114,7 @@ mod tests;
 
 pub(crate) use self::ghost::Ghost;
 
-/// Uses that carry an entry from the small queue into main.
+/// The frequency that carries an entry from the small queue into main.
 const PROMOTION: u8 = 2;
 /// Entries that one eviction passes over, at most; then the oldest goes, whatever its count.
 const SCAN_BOUND: u32 = 16;
@@ -165,12 +165,12 @@ impl Meter {
 }
 
 /// See the module's head.
-pub(crate) struct Policy {
+pub(crate) struct EvictionPolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
     window: u64,
-    small: List,
-    main: List,
+    small: SlotList,
+    main: SlotList,
     ghosts: Ghosts,
     /// Misses.
     clock: Meter,
@@ -178,15 +178,15 @@ pub(crate) struct Policy {
     main_evictions: Meter,
 }
 
-impl Policy {
+impl EvictionPolicy {
     /// `capacity` is the shard's share, in units of weight.
     pub(crate) fn new(capacity: u64) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY);
-        Policy {
+        EvictionPolicy {
             capacity,
             window: (capacity / FIRST_WINDOW).max(1),
-            small: List::new(Queue::Small),
-            main: List::new(Queue::Main),
+            small: SlotList::new(Queue::Small),
+            main: SlotList::new(Queue::Main),
             ghosts: Ghosts::new(),
             clock: Meter::default(),
             small_evictions: Meter::default(),
@@ -213,17 +213,17 @@ impl Policy {
 
     /// Queues a slot once there is room for it. Its hash and weight are set.
     #[inline]
-    pub(crate) fn admit(&mut self, nodes: &impl Nodes, id: u32, ghost: Option<Ghost>) {
-        let node = Node::of(nodes, id);
-        let to_main = ghost.is_some_and(|ghost| self.gate(nodes, &node, ghost));
-        node.meta.uses().set(0);
-        node.meta.set_stamp(self.now());
+    pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
+        let slot = SlotView::of(slots, id);
+        let to_main = ghost.is_some_and(|ghost| self.gate(slots, &slot, ghost));
+        slot.header.frequency().set(0);
+        slot.header.set_last_moved(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
-        list.push_newest(nodes, &node);
+        list.push_newest(slots, &slot);
         for _ in 0..OVERFLOW_STEPS {
             match self.small.oldest() {
-                Some(oldest) if self.overflows(nodes.weight(oldest)) => {
-                    self.promote(nodes, &Node::of(nodes, oldest));
+                Some(oldest) if self.overflows(slots.weight(oldest)) => {
+                    self.promote(slots, &SlotView::of(slots, oldest));
                 }
                 _ => break,
             }
@@ -231,76 +231,80 @@ impl Policy {
     }
 
     /// Whether a key with a ghost goes straight to main.
-    fn gate(&mut self, nodes: &impl Nodes, node: &Node<'_>, ghost: Ghost) -> bool {
-        if self.small.weight() + u64::from(node.weight) > self.window {
+    fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
+        if self.small.weight() + u64::from(slot.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
         let mut steps = GATE_STEPS;
-        let Some(oldest) = self.oldest_unused(nodes, &mut steps) else { return true };
+        let Some(oldest) = self.oldest_unused(slots, &mut steps) else { return true };
         let now = self.now() >> USED_SHIFT;
-        let idle = now.wrapping_sub(oldest.meta.stamp() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
+        let idle =
+            now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
         let away = (now as u8).wrapping_sub(ghost.used());
-        oldest.meta.uses().get() == 0 && u16::from(away) < idle
+        oldest.header.frequency().get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used got another round.
     #[inline]
-    fn oldest_unused<'n>(&mut self, nodes: &'n impl Nodes, steps: &mut u32) -> Option<Node<'n>> {
+    fn oldest_unused<'n>(
+        &mut self,
+        slots: &'n impl Slots,
+        steps: &mut u32,
+    ) -> Option<SlotView<'n>> {
         loop {
-            let oldest = Node::of(nodes, self.main.oldest()?);
-            let uses = oldest.meta.uses().get();
-            if uses == 0 || *steps == 0 {
+            let oldest = SlotView::of(slots, self.main.oldest()?);
+            let frequency = oldest.header.frequency().get();
+            if frequency == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            oldest.meta.uses().set(uses - 1);
-            oldest.meta.set_stamp(self.now());
-            self.main.rotate(nodes);
+            oldest.header.frequency().set(frequency - 1);
+            oldest.header.set_last_moved(self.now());
+            self.main.rotate(slots);
         }
     }
 
     /// The entry to evict, taken out of its queue; `None` if there is none.
     #[inline]
-    pub(crate) fn victim(&mut self, nodes: &impl Nodes) -> Option<u32> {
+    pub(crate) fn victim(&mut self, slots: &impl Slots) -> Option<SlotId> {
         let len = self.len();
         if len > 0 && self.ghosts.is_small_for(len) {
             self.size_ghosts();
         }
-        let (node, main, used) = self.choose(nodes)?;
-        let (list, count, ticks) = if main {
-            (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
-        } else {
-            (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
+        let (slot, origin, used) = self.choose(slots)?;
+        let (list, count, ticks) = match origin {
+            Origin::Small => (&mut self.small, &mut self.small_evictions, SMALL_TICKS),
+            Origin::Main => (&mut self.main, &mut self.main_evictions, MAIN_TICKS),
         };
-        list.unlink(nodes, &node);
-        count.add(node.weight, ticks, self.capacity);
+        list.unlink(slots, &slot);
+        count.add(slot.weight, ticks, self.capacity);
         let counts = self.counts();
-        self.ghosts.push(node.meta.hash(), main, (used >> USED_SHIFT) as u8, counts);
-        Some(node.id)
+        self.ghosts.push(slot.header.hash(), origin, (used >> USED_SHIFT) as u8, counts);
+        Some(slot.id)
     }
 
-    /// The entry to evict, whether it stands in main, and when it may last have been used.
+    /// The entry to evict, the queue it stands in, and when it may last have been used.
     #[inline]
-    fn choose<'n>(&mut self, nodes: &'n impl Nodes) -> Option<(Node<'n>, bool, u16)> {
+    fn choose<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, Origin, u16)> {
         let mut steps = SCAN_BOUND;
         while let Some(oldest) = self.small.oldest() {
             if self.small.weight() < self.window && self.main.len() > 0 {
                 break;
             }
-            let oldest = Node::of(nodes, oldest);
-            let uses = oldest.meta.uses().get();
-            let moves_on = uses >= PROMOTION || self.overflows(oldest.weight);
+            let oldest = SlotView::of(slots, oldest);
+            let frequency = oldest.header.frequency().get();
+            let moves_on = frequency >= PROMOTION || self.overflows(oldest.weight);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
-                let used = if uses == 0 { oldest.meta.stamp() } else { self.now() };
-                return Some((oldest, false, used));
+                let used = if frequency == 0 { oldest.header.last_moved() } else { self.now() };
+                return Some((oldest, Origin::Small, used));
             }
             steps -= 1;
-            self.promote(nodes, &oldest);
+            self.promote(slots, &oldest);
         }
-        let oldest = self.oldest_unused(nodes, &mut steps)?;
-        Some((oldest, true, self.now()))
+        let oldest = self.oldest_unused(slots, &mut steps)?;
+        Some((oldest, Origin::Main, self.now()))
     }
 
     /// Whether small is full even without its oldest, which weighs so much.
@@ -310,11 +314,11 @@ impl Policy {
     }
 
     /// From small to the newest end of main.
-    fn promote(&mut self, nodes: &impl Nodes, node: &Node<'_>) {
-        self.small.unlink(nodes, node);
-        node.meta.uses().set(0);
-        node.meta.set_stamp(self.now());
-        self.main.push_newest(nodes, node);
+    fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
+        self.small.unlink(slots, slot);
+        slot.header.frequency().set(0);
+        slot.header.set_last_moved(self.now());
+        self.main.push_newest(slots, slot);
     }
 
     /// Ghosts for as many entries as a full share holds if the others are like those here; for at
@@ -328,27 +332,27 @@ impl Policy {
 
     /// The entry leaves for another reason: it was removed, or it expired. No ghost. A slot that
     /// stands in no queue is left as it is.
-    pub(crate) fn remove(&mut self, nodes: &impl Nodes, id: u32) {
-        let node = Node::of(nodes, id);
-        if let Some(list) = self.list_of(&node) {
-            list.unlink(nodes, &node);
+    pub(crate) fn remove(&mut self, slots: &impl Slots, id: SlotId) {
+        let slot = SlotView::of(slots, id);
+        if let Some(list) = self.list_of(&slot) {
+            list.unlink(slots, &slot);
         }
     }
 
     /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
     #[inline]
-    pub(crate) fn replace(&mut self, nodes: &impl Nodes, old: u32, new: u32) {
-        let (old, new) = (Node::of(nodes, old), Node::of(nodes, new));
+    pub(crate) fn replace(&mut self, slots: &impl Slots, old: SlotId, new: SlotId) {
+        let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
         if let Some(list) = self.list_of(&old) {
-            list.replace(nodes, &old, &new);
-            new.meta.uses().set(old.meta.uses().get());
-            new.meta.set_stamp(old.meta.stamp());
+            list.replace(slots, &old, &new);
+            new.header.frequency().set(old.header.frequency().get());
+            new.header.set_last_moved(old.header.last_moved());
         }
     }
 
     #[inline]
-    fn list_of(&mut self, node: &Node<'_>) -> Option<&mut List> {
-        match node.meta.queue() {
+    fn list_of(&mut self, slot: &SlotView<'_>) -> Option<&mut SlotList> {
+        match slot.header.queue() {
             Queue::None => None,
             Queue::Small => Some(&mut self.small),
             Queue::Main => Some(&mut self.main),
@@ -358,7 +362,7 @@ impl Policy {
     /// The entries stay; ghosts, which count in parts of the old capacity, go.
     #[cfg(test)]
     pub(crate) fn set_capacity(&mut self, capacity: u64) {
-        let fresh = Policy::new(capacity);
+        let fresh = EvictionPolicy::new(capacity);
         if fresh.capacity == self.capacity {
             return;
         }
@@ -394,12 +398,12 @@ impl Policy {
     }
 
     /// Panics if an invariant is broken.
-    pub(crate) fn validate(&self, nodes: &impl Nodes) {
+    pub(crate) fn validate(&self, slots: &impl Slots) {
         assert!((1..=self.capacity).contains(&self.window), "window {}", self.window);
         let meters = [&self.clock, &self.small_evictions, &self.main_evictions];
         assert!(meters.iter().all(|meter| meter.rest < self.capacity));
-        self.small.validate(nodes);
-        self.main.validate(nodes);
+        self.small.validate(slots);
+        self.main.validate(slots);
     }
 
     #[inline]
@@ -407,7 +411,7 @@ impl Policy {
         self.clock.ticks as u16
     }
 
-    fn counts(&self) -> Counts {
-        Counts { small: self.small_evictions.ticks, main: self.main_evictions.ticks }
+    fn counts(&self) -> EvictionCounts {
+        EvictionCounts { small: self.small_evictions.ticks, main: self.main_evictions.ticks }
     }
 }

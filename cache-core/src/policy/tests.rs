@@ -1,40 +1,48 @@
 use super::{
-    GATE_STEPS, Policy, SCAN_BOUND,
-    ghost::{Counts, Ghosts, LIFETIME},
+    EvictionPolicy, GATE_STEPS, SCAN_BOUND,
+    ghost::{EvictionCounts, Ghosts, LIFETIME, Origin},
 };
-use crate::table::{Links, MAX_USES, Meta, Nodes, Queue};
+use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
 use std::collections::{HashMap, VecDeque};
 
 /// Slots with a weight each.
-struct Slots {
-    metas: Vec<Meta>,
+struct TestSlots {
+    headers: Vec<SlotHeader>,
     links: Vec<Links>,
     weights: Vec<u32>,
 }
 
-impl Slots {
+impl TestSlots {
     fn new(len: u32) -> Self {
-        let slots = Slots {
-            metas: (0..len).map(|_| Meta::new()).collect(),
+        let slots = TestSlots {
+            headers: (0..len).map(|_| SlotHeader::new()).collect(),
             links: (0..len).map(|_| Links::new()).collect(),
             weights: vec![1; len as usize],
         };
-        (0..len).for_each(|id| slots.meta(id).set_hash(hash(id)));
+        (0..len).for_each(|id| slots.header(id).set_hash(hash(id)));
         slots
+    }
+
+    fn header(&self, id: u32) -> &SlotHeader {
+        &self.headers[id as usize]
     }
 }
 
-impl Nodes for Slots {
-    fn meta(&self, id: u32) -> &Meta {
-        &self.metas[id as usize]
+const fn slot(id: u32) -> SlotId {
+    SlotId::new(id)
+}
+
+impl Slots for TestSlots {
+    fn header(&self, id: SlotId) -> &SlotHeader {
+        self.header(id.get())
     }
 
-    fn links(&self, id: u32) -> &Links {
-        &self.links[id as usize]
+    fn links(&self, id: SlotId) -> &Links {
+        &self.links[id.get() as usize]
     }
 
-    fn weight(&self, id: u32) -> u32 {
-        self.weights[id as usize]
+    fn weight(&self, id: SlotId) -> u32 {
+        self.weights[id.get() as usize]
     }
 }
 
@@ -55,31 +63,31 @@ impl Random {
 
 /// A cache of unit weights around the policy, each key with a slot of its own.
 struct Toy {
-    slots: Slots,
-    policy: Policy,
+    slots: TestSlots,
+    policy: EvictionPolicy,
     capacity: usize,
 }
 
 impl Toy {
     fn new(capacity: usize, keys: u32) -> Self {
-        Toy { slots: Slots::new(keys), policy: Policy::new(capacity as u64), capacity }
+        Toy { slots: TestSlots::new(keys), policy: EvictionPolicy::new(capacity as u64), capacity }
     }
 
     fn queue(&self, key: u32) -> Queue {
-        self.slots.meta(key).queue()
+        self.slots.header(key).queue()
     }
 
     /// Whether it was a hit, and who had to go.
     fn access(&mut self, key: u32) -> (bool, Option<u32>) {
         if self.queue(key) != Queue::None {
-            self.slots.meta(key).uses().add();
+            self.slots.header(key).frequency().add();
             return (true, None);
         }
         let ghost = self.policy.miss(hash(key), 1);
         let full = self.policy.len() >= self.capacity;
         let victim = if full { self.policy.victim(&self.slots) } else { None };
-        self.policy.admit(&self.slots, key, ghost);
-        (false, victim)
+        self.policy.admit(&self.slots, slot(key), ghost);
+        (false, victim.map(SlotId::get))
     }
 
     fn access_all(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
@@ -92,9 +100,9 @@ impl Toy {
 }
 
 /// Oldest first.
-fn order(slots: &Slots, list: &super::List) -> Vec<u32> {
-    let next = |&id: &u32| (Some(id) != list.newest()).then(|| slots.links(id).next());
-    std::iter::successors(list.oldest(), next).collect()
+fn order(slots: &TestSlots, list: &super::SlotList) -> Vec<u32> {
+    let next = |&id: &SlotId| (Some(id) != list.newest()).then(|| slots.links(id).next());
+    std::iter::successors(list.oldest(), next).map(SlotId::get).collect()
 }
 
 #[test]
@@ -102,8 +110,8 @@ fn random_operations_keep_every_invariant() {
     const WEIGHTS: [u32; 6] = [1, 1, 0, 7, 1 << 20, u32::MAX];
     for (seed, capacity) in (1..).zip([0, 1, 2, 10, 100, 1 << 40, u64::MAX]) {
         let mut random = Random(seed << 32 | 0x1234_5679);
-        let mut slots = Slots::new(300);
-        let mut policy = Policy::new(capacity);
+        let mut slots = TestSlots::new(300);
+        let mut policy = EvictionPolicy::new(capacity);
         let mut inside = Vec::new();
         for _ in 0..6000 {
             let id = random.below(300);
@@ -111,16 +119,16 @@ fn random_operations_keep_every_invariant() {
             match (random.below(40), place) {
                 (0, _) => {
                     policy.clear();
-                    inside.drain(..).for_each(|id| slots.meta(id).set_queue(Queue::None));
+                    inside.drain(..).for_each(|id| slots.header(id).set_queue(Queue::None));
                 }
                 (1, _) => policy.set_capacity(capacity / 2 + u64::from(random.below(50))),
                 (2..6, Some(place)) => {
-                    policy.remove(&slots, inside.swap_remove(place));
-                    policy.remove(&slots, id);
+                    policy.remove(&slots, slot(inside.swap_remove(place)));
+                    policy.remove(&slots, slot(id));
                 }
-                (6..20, Some(_)) => slots.meta(id).uses().add(),
+                (6..20, Some(_)) => slots.header(id).frequency().add(),
                 (_, Some(_)) => {
-                    let victim = policy.victim(&slots).expect("not empty");
+                    let victim = policy.victim(&slots).expect("not empty").get();
                     let place = inside.iter().position(|&x| x == victim).expect("it was inside");
                     inside.swap_remove(place);
                 }
@@ -128,17 +136,19 @@ fn random_operations_keep_every_invariant() {
                     slots.weights[id as usize] = WEIGHTS[random.below(6) as usize];
                     if choice < 10 && !inside.is_empty() {
                         let place = random.below(inside.len() as u32) as usize;
-                        policy.replace(&slots, std::mem::replace(&mut inside[place], id), id);
+                        let old = std::mem::replace(&mut inside[place], id);
+                        policy.replace(&slots, slot(old), slot(id));
                     } else {
-                        let ghost = policy.miss(hash(id), slots.weight(id));
-                        policy.admit(&slots, id, ghost);
+                        let ghost = policy.miss(hash(id), slots.weights[id as usize]);
+                        policy.admit(&slots, slot(id), ghost);
                         inside.push(id);
                     }
                 }
             }
             policy.validate(&slots);
             assert_eq!(policy.len(), inside.len());
-            let weight = inside.iter().map(|&id| u64::from(slots.weight(id))).sum::<u64>();
+            let weight =
+                inside.iter().map(|&id| u64::from(slots.weights[id as usize])).sum::<u64>();
             assert_eq!(policy.weight(), weight);
         }
         while policy.victim(&slots).is_some() {
@@ -159,7 +169,7 @@ impl Naive {
     fn touch(&mut self, key: u32) -> bool {
         let mut all = self.small.iter_mut().chain(&mut self.main);
         let found = all.find(|entry| entry.0 == key);
-        found.map(|entry| entry.1 = (entry.1 + 1).min(MAX_USES)).is_some()
+        found.map(|entry| entry.1 = (entry.1 + 1).min(MAX_FREQUENCY)).is_some()
     }
 
     fn admit(&mut self, key: u32) {
@@ -195,7 +205,7 @@ impl Naive {
 fn without_ghosts_the_order_is_that_of_the_naive_model() {
     for (seed, capacity) in (1..).zip([1, 2, 10, 40, 100]) {
         let mut random = Random(seed << 32 | 0x9876_5433);
-        let (slots, mut policy) = (Slots::new(300), Policy::new(capacity));
+        let (slots, mut policy) = (TestSlots::new(300), EvictionPolicy::new(capacity));
         let mut naive = Naive {
             small: VecDeque::new(),
             main: VecDeque::new(),
@@ -204,13 +214,13 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
         for _ in 0..20_000 {
             let key = random.below(random.0 as u32 % 300 + 1);
             if naive.touch(key) {
-                slots.meta(key).uses().add();
+                slots.header(key).frequency().add();
                 continue;
             }
             if policy.weight() == capacity {
-                assert_eq!(policy.victim(&slots), Some(naive.victim()));
+                assert_eq!(policy.victim(&slots), Some(slot(naive.victim())));
             }
-            policy.admit(&slots, key, None);
+            policy.admit(&slots, slot(key), None);
             naive.admit(key);
             let keys = |list: &VecDeque<(u32, u8)>| list.iter().map(|e| e.0).collect::<Vec<_>>();
             assert_eq!(order(&slots, &policy.small), keys(&naive.small));
@@ -225,15 +235,18 @@ fn replace_keeps_place_uses_and_stamp() {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
-        toy.slots.meta(place).uses().set(2);
-        let stamp = toy.slots.meta(place).stamp();
+        toy.slots.header(place).frequency().set(2);
+        let stamp = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
-        toy.policy.replace(&toy.slots, place, 150);
+        toy.policy.replace(&toy.slots, slot(place), slot(150));
         let swap = |ids: Vec<u32>| -> Vec<u32> {
             ids.into_iter().map(|id| if id == place { 150 } else { id }).collect()
         };
         assert_eq!(toy.order(), (swap(small), swap(main)));
-        assert_eq!((toy.slots.meta(150).uses().get(), toy.slots.meta(150).stamp()), (2, stamp));
+        assert_eq!(
+            (toy.slots.header(150).frequency().get(), toy.slots.header(150).last_moved()),
+            (2, stamp)
+        );
         assert_eq!(toy.queue(place), Queue::None);
         assert_eq!(toy.policy.weight(), 108);
         toy.policy.validate(&toy.slots);
@@ -245,7 +258,7 @@ fn remove_takes_from_every_place() {
     for place in 0..40 {
         let mut toy = Toy::new(40, 40);
         toy.access_all(0..40);
-        toy.policy.remove(&toy.slots, place);
+        toy.policy.remove(&toy.slots, slot(place));
         toy.policy.validate(&toy.slots);
         assert_eq!((toy.policy.len(), toy.queue(place)), (39, Queue::None));
         let (small, main) = toy.order();
@@ -290,7 +303,8 @@ fn a_key_that_returns_to_a_main_in_use_stays_out_of_it() {
     }
     toy.access(gone.unwrap());
     assert_eq!(toy.queue(gone.unwrap()), Queue::Small);
-    let worn = toy.order().1.iter().filter(|&&id| toy.slots.meta(id).uses().get() < 3).count();
+    let worn =
+        toy.order().1.iter().filter(|&&id| toy.slots.header(id).frequency().get() < 3).count();
     assert_eq!(worn as u32, SCAN_BOUND + GATE_STEPS);
 }
 
@@ -329,12 +343,13 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
     toy.access_all(0..1000);
     for window in [1, 1000] {
         toy.policy.window = window;
-        (0..1000).for_each(|id| toy.slots.meta(id).uses().set(MAX_USES));
+        (0..1000).for_each(|id| toy.slots.header(id).frequency().set(MAX_FREQUENCY));
         let (small, main) = toy.order();
         let oldest = if window == 1 { small } else { main };
         let victim = toy.policy.victim(&toy.slots).unwrap();
-        let passed = (0..1000).filter(|&id| toy.slots.meta(id).uses().get() != MAX_USES).count();
-        assert_eq!((victim, passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
+        let passed =
+            (0..1000).filter(|&id| toy.slots.header(id).frequency().get() != MAX_FREQUENCY).count();
+        assert_eq!((victim.get(), passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
     }
 }
 
@@ -354,13 +369,13 @@ fn ghosts_take_ten_bytes_an_entry_from_the_first_eviction_on() {
 
 #[test]
 fn the_ghosts_of_weighted_entries_follow_their_number() {
-    let mut slots = Slots::new(2000);
-    let mut policy = Policy::new(1 << 40);
+    let mut slots = TestSlots::new(2000);
+    let mut policy = EvictionPolicy::new(1 << 40);
     slots.weights.fill(1 << 20);
-    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than twice what is there");
-    (100..1000).for_each(|id| policy.admit(&slots, id, None));
+    (100..1000).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
@@ -368,16 +383,20 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
 #[test]
 fn a_shard_below_its_share_evicts_from_the_small_queue() {
     // The budget is spent elsewhere: this shard has to give at half of its share, again and again.
-    let (slots, mut policy) = (Slots::new(2000), Policy::new(200));
-    (0..100).for_each(|id| policy.admit(&slots, id, None));
+    let (slots, mut policy) = (TestSlots::new(2000), EvictionPolicy::new(200));
+    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     for id in 100..2000 {
-        assert!(policy.victim(&slots).unwrap() >= 90, "a scan reached main");
-        policy.admit(&slots, id, None);
+        assert!(policy.victim(&slots).unwrap() >= slot(90), "a scan reached main");
+        policy.admit(&slots, slot(id), None);
     }
 }
 
-fn counts(small: u32, main: u32) -> Counts {
-    Counts { small, main }
+fn origin(main: bool) -> Origin {
+    if main { Origin::Main } else { Origin::Small }
+}
+
+fn counts(small: u32, main: u32) -> EvictionCounts {
+    EvictionCounts { small, main }
 }
 
 #[test]
@@ -387,7 +406,7 @@ fn a_ghost_lives_as_long_as_it_should() {
         {
             let mut ghosts = Ghosts::new();
             ghosts.size_for(10);
-            ghosts.push(hash(7), main, 200, counts(start, start));
+            ghosts.push(hash(7), origin(main), 200, counts(start, start));
             let later = start.wrapping_add(age);
             let now = if main { counts(start, later) } else { counts(later, start) };
             let ghost = ghosts.take(hash(7), now);
@@ -403,7 +422,7 @@ fn ghosts_are_seldom_mistaken_for_another_key() {
     let mut ghosts = Ghosts::new();
     ghosts.size_for(100_000);
     let now = counts(0, 0);
-    (0..250_000).for_each(|key| ghosts.push(hash(key), key % 5 == 0, 0, now));
+    (0..250_000).for_each(|key| ghosts.push(hash(key), origin(key % 5 == 0), 0, now));
     let false_hits = (250_000..350_000).filter(|&key| ghosts.take(hash(key), now).is_some());
     assert!(false_hits.count() < 50);
     let found = (0..250_000).filter(|&key| ghosts.take(hash(key), now).is_some()).count();
@@ -414,11 +433,11 @@ fn ghosts_are_seldom_mistaken_for_another_key() {
 fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
     let mut ghosts = Ghosts::new();
     ghosts.size_for(1);
-    (0..20).for_each(|count| ghosts.push(hash(1), false, count as u8, counts(count, 0)));
+    (0..20).for_each(|count| ghosts.push(hash(1), Origin::Small, count as u8, counts(count, 0)));
     assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used(), 19);
     assert_eq!(ghosts.take(hash(1), counts(20, 0)), None);
     let keys: HashMap<u32, u8> = (0..8).map(|key| (key, key as u8 + 50)).collect();
-    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), true, used, counts(20, 0)));
+    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), Origin::Main, used, counts(20, 0)));
     for (key, used) in keys {
         assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used()), Some(used));
     }
@@ -452,7 +471,7 @@ fn decisions_are_those_that_were_measured() {
 /// Of all that the policy answers while it stands for a cache of this capacity.
 fn digest(capacity: u64, weighted: bool) -> u64 {
     let keys = (capacity.min(6250) * 4) as u32 + 20;
-    let (mut slots, mut policy) = (Slots::new(keys), Policy::new(capacity));
+    let (mut slots, mut policy) = (TestSlots::new(keys), EvictionPolicy::new(capacity));
     let mut random = Random(capacity << 32 | 0x5b7d_1235);
     let mut digest: u64 = 0;
     for time in 0..60_000 {
@@ -463,10 +482,10 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
             1 => time % (capacity as u32).clamp(1, keys - 5).saturating_add(5),
             _ => time % keys,
         };
-        if slots.meta(key).queue() != Queue::None {
-            slots.meta(key).uses().add();
+        if slots.header(key).queue() != Queue::None {
+            slots.header(key).frequency().add();
             if random.below(50) == 0 {
-                policy.remove(&slots, key);
+                policy.remove(&slots, slot(key));
             }
             continue;
         }
@@ -480,10 +499,10 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         }));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
-            mix(u64::from(victim));
+            mix(u64::from(victim.get()));
         }
-        policy.admit(&slots, key, ghost);
-        mix(slots.meta(key).queue() as u64 ^ policy.window);
+        policy.admit(&slots, slot(key), ghost);
+        mix(slots.header(key).queue() as u64 ^ policy.window);
     }
     policy.validate(&slots);
     digest

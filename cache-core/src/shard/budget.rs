@@ -118,9 +118,9 @@ impl<'b> Reservation<'b> {
 }
 
 impl Reservation<'_> {
-    /// Gives back what no entry took over.
+    /// Releases what no entry took over.
     #[inline]
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.budget.release(std::mem::take(&mut self.held));
     }
 }
@@ -167,7 +167,7 @@ impl Drop for Lending<'_, '_> {
 impl Drop for Reservation<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.give_back();
+        self.release();
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
         drop(inner_lending);
         drop(lending);
         assert_eq!((outer.held, inner.held, budget.used()), (0, 0, 10));
-        innermost.give_back();
+        innermost.release();
         assert_eq!(budget.used(), 0);
     }
 

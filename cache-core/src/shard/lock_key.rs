@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use super::shard::Shard;
 use super::shards::Shards;
-use crate::table::{EntryRef, Guard, Retries};
+use crate::table::{EntryRef, Guard, Retries, SlotId};
 use crate::util::hash::KeyHash;
 
 impl<V> Shards<V> {
@@ -26,7 +26,7 @@ impl<V> Shards<V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
         let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
@@ -40,24 +40,24 @@ impl<V> Shards<V> {
                 return (shard, found.map(EntryRef::id));
             }
         }
-        self.lock_key_slowly(guard, hash, eq, (found.map(|entry| (entry.id(), equal)), retries))
+        let eq = |entry: EntryRef<'_, K, V>| match found {
+            Some(found) if found.id() == entry.id() => equal,
+            _ => eq(entry.key()),
+        };
+        self.lock_key_slowly(guard, hash, eq, retries)
     }
 
-    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock. One
-    /// slot may have been compared already.
+    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock.
     #[cold]
     #[inline(never)]
     fn lock_key_slowly<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        (compared, retries): (Option<(u32, bool)>, &Retries),
-    ) -> (Shard<'p, K, V>, Option<u32>) {
-        let (mut equal, mut different) = compare(guard, hash, |entry| match compared {
-            Some((known, answer)) if known == entry.id() => answer,
-            _ => eq(entry.key()),
-        });
+        eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
+        retries: &Retries,
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
+        let (mut equal, mut different) = compare(guard, hash, eq);
         loop {
             let shard = self.lock(guard, guard.shard_of(hash));
             equal = equal.map(|id| shard.newest(id));
@@ -76,7 +76,7 @@ impl<V> Shards<V> {
             let Some(unknown) = unknown else { return (shard, None) };
             drop(shard);
             retries.again(guard);
-            if eq(unknown.key()) {
+            if eq(unknown) {
                 equal = Some(unknown.id());
             } else {
                 let place = different.partition_point(|&id| id < unknown.id());
@@ -94,7 +94,7 @@ impl<V> Shards<V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         let shard = self.lock(guard, guard.shard_of(hash));
         if guard.find_hash(hash).is_none() {
             return (shard, None);
@@ -106,11 +106,11 @@ impl<V> Shards<V> {
 
 /// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
 /// that hold others. What is said of a slot stays true while the thread is pinned.
-fn compare<'p, K, V>(
-    guard: &'p Guard<'_, K, V>,
+fn compare<K, V>(
+    guard: &Guard<'_, K, V>,
     hash: KeyHash,
-    eq: impl Fn(EntryRef<'p, K, V>) -> bool + Copy,
-) -> (Option<u32>, Vec<u32>) {
+    eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
+) -> (Option<SlotId>, Vec<SlotId>) {
     let different = RefCell::new(Vec::new());
     let different_ref = &different;
     let equal = guard.search_hash(hash, |entry| {
@@ -130,7 +130,7 @@ fn compare<'p, K, V>(
 fn first_uncompared<'p, K, V>(
     guard: &'p Guard<'_, K, V>,
     hash: KeyHash,
-    different: &[u32],
+    different: &[SlotId],
 ) -> Option<EntryRef<'p, K, V>> {
     guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
         Ok(_) => ControlFlow::Continue(()),

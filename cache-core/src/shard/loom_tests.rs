@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 
 use super::shard::Shard;
-use super::testing::{Bare, config};
+use super::testing::{BareTable, config};
 use crate::table::loom_tests::{Tracked, model, spawn};
 use crate::table::{Due, EntryRef, Guard, Reserved, SMALLEST_REGION, SharedSlot, TableConfig};
 use crate::util::hash::KeyHash;
@@ -11,7 +11,7 @@ use crate::util::panics::DeferredPanic;
 
 /// A key or a value of the table.
 type Word = Tracked;
-type Tested = Bare<Word, Word>;
+type Tested = BareTable<Word, Word>;
 
 /// A table that holds these keys, each with ten times itself as its value.
 fn table(keys: &[u64]) -> Arc<Tested> {
@@ -19,7 +19,8 @@ fn table(keys: &[u64]) -> Arc<Tested> {
 }
 
 fn table_of(shards: usize, initial: usize, keys: &[u64]) -> Arc<Tested> {
-    let table = Arc::new(Bare::new(TableConfig { entries: Some(8), initial, ..config(shards) }));
+    let table =
+        Arc::new(BareTable::new(TableConfig { entries: Some(8), initial, ..config(shards) }));
     keys.iter().for_each(|&key| store(&table, key, 10 * key));
     table
 }
@@ -418,7 +419,7 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
 }
 
 /// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
-fn give_back(table: &Tested) {
+fn shrink(table: &Tested) {
     table.lock(&table.pin(), 0).shrink_table();
     collect(table);
 }
@@ -432,7 +433,7 @@ fn table_segment_is_freed_and_added_again_behind_a_reader() {
         |table| {
             remove(table, 1);
             collect(table);
-            give_back(table);
+            shrink(table);
             store(table, 1, 11);
         },
     );
@@ -446,7 +447,7 @@ fn table_segment_is_freed_without_readers() {
         assert!(table.table.bytes().slots > 0);
         remove(&table, 1);
         collect(&table);
-        give_back(&table);
+        shrink(&table);
         assert_eq!(table.table.bytes().slots, 0);
         store(&table, 1, 11);
         assert_eq!(find(&table.pin(), 1), Some(11));

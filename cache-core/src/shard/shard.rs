@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
-use crate::policy::{Ghost, Policy};
+use crate::policy::{EvictionPolicy, Ghost};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
-use crate::table::{Detached, Due, EntryRef, Guard, NEVER, Nodes, Reserved, Writer};
+use crate::table::{
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, Writer,
+};
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
@@ -35,7 +37,7 @@ const LOOKS: u32 = 64;
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(crate) policy: Policy,
+    pub(crate) policy: EvictionPolicy,
     wheel: Wheel,
     pub(crate) loads: InFlight<V>,
     /// What this shard is meant to hold: its part of the capacity.
@@ -56,7 +58,7 @@ impl<V> ShardState<V> {
     ) -> Self {
         ShardState {
             writer,
-            policy: Policy::new(quota),
+            policy: EvictionPolicy::new(quota),
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
@@ -95,21 +97,30 @@ impl std::ops::AddAssign for ShardBytes {
 impl<V> ShardState<V> {
     /// Schedules the timer of a block no later than the removal time of an entry with this deadline.
     #[inline]
-    fn arm(&mut self, block: u32, deadline: u64) {
+    fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
             let end = deadline.saturating_add(self.grace);
-            if end < self.wheel.deadline(block) {
-                self.wheel.schedule(block, end);
+            if end < self.wheel.deadline(block.get()) {
+                self.wheel.schedule(block.get(), end);
             }
         }
     }
+}
+
+/// Which shards give up entries when room is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Donor {
+    /// Those that hold their quota, give or take an eighth.
+    AtQuota,
+    /// Whatever they hold.
+    Any,
 }
 
 /// Where a new value goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     /// Into the place of a live entry with the same key.
-    Replace(u32),
+    Replace(SlotId),
     /// Its key is new to the cache, but perhaps not to the policy.
     Insert(Option<Ghost>),
 }
@@ -150,12 +161,12 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Returns `true` if this slot is in the shard.
     #[inline]
-    pub(crate) fn is_live(&self, id: u32) -> bool {
+    pub(crate) fn is_live(&self, id: SlotId) -> bool {
         self.state.writer.is_live(self.guard, id)
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(crate) fn newest(&self, id: u32) -> u32 {
+    pub(crate) fn newest(&self, id: SlotId) -> SlotId {
         self.state.writer.newest(self.guard, id)
     }
 
@@ -163,7 +174,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     ///
     /// # Panics
     /// If it is not in the shard.
-    pub(crate) fn entry(&self, id: u32) -> EntryRef<'p, K, V> {
+    pub(crate) fn entry(&self, id: SlotId) -> EntryRef<'p, K, V> {
         self.state.writer.entry(self.guard, id)
     }
 
@@ -178,18 +189,17 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.writer.abandon(self.guard, reserved);
     }
 
-    /// Evicts entries of this shard, one at least, until the reservation holds `need`. False if it
-    /// cannot: the shard is empty, or holds less than its share so that others should give (unless
-    /// `whatever_it_holds`).
+    /// Evicts entries of this shard, one at least, until the reservation holds `need`. Returns
+    /// `false` if it cannot: the shard is empty, or holds less than such a donor does.
     pub(crate) fn make_room(
         &mut self,
         need: u64,
-        whatever_it_holds: bool,
+        donor: Donor,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> bool {
         loop {
             let meant_to_hold = self.state.quota - self.state.quota / 8;
-            let short = self.weight() < meant_to_hold && !whatever_it_holds;
+            let short = donor == Donor::AtQuota && self.weight() < meant_to_hold;
             if short || !self.evict(ledger) {
                 return false;
             }
@@ -285,7 +295,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
     #[inline]
-    fn end_of(&self, id: u32) -> u64 {
+    fn end_of(&self, id: SlotId) -> u64 {
         self.guard.slots().deadline(id).saturating_add(self.state.grace)
     }
 
@@ -293,7 +303,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// reservation.
     pub(crate) fn remove(
         &mut self,
-        id: u32,
+        id: SlotId,
         cause: RemovalCause,
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
@@ -320,14 +330,19 @@ impl<'p, K, V> Shard<'p, K, V> {
                 // Nothing is due after all, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(block, &mut steps, ledger);
+            self.expire_block(BlockNo::new(block), &mut steps, ledger);
             looks -= Guard::<K, V>::BLOCK;
         }
         self.state.wheel.next_due() <= ledger.now
     }
 
     /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
-    fn expire_block(&mut self, block: u32, steps: &mut usize, ledger: &mut Ledger<'_, 'p, K, V>) {
+    fn expire_block(
+        &mut self,
+        block: BlockNo,
+        steps: &mut usize,
+        ledger: &mut Ledger<'_, 'p, K, V>,
+    ) {
         let mut earliest = NEVER;
         for id in self.state.writer.live_in(block) {
             let end = self.end_of(id);
@@ -339,16 +354,16 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
-            self.state.wheel.schedule(block, earliest);
+            self.state.wheel.schedule(block.get(), earliest);
         }
     }
 
-    /// Gives back memory that the shard has no use for at present.
-    pub(crate) fn give_back(&mut self) {
+    /// Frees memory that the shard has no use for at present.
+    pub(crate) fn shrink(&mut self) {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
         // What had a timer was removed; the timer was not.
-        numbers.into_iter().for_each(|number| state.wheel.cancel(number));
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number.get()));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
@@ -395,9 +410,9 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.policy.validate(self.guard.slots());
         state.wheel.validate();
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
-        for block in 0..state.writer.blocks() as u32 {
+        for block in state.writer.blocks() {
             for id in self.state.writer.live_in(block) {
-                let (end, timer) = (self.end_of(id), state.wheel.deadline(block));
+                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.get()));
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }

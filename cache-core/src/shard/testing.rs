@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
-use crate::table::{ColumnSet, EntryRef, Guard, Reserved, Retries, Table, TableConfig, Times};
+use crate::table::{
+    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Table, TableConfig, Times,
+};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
 /// A table, and the locks of its shards.
-pub(super) struct Bare<K, V> {
+pub(super) struct BareTable<K, V> {
     pub(super) table: Table<K, V>,
     pub(super) shards: Shards<V>,
 }
@@ -26,11 +28,11 @@ pub(super) fn config(shards: usize) -> TableConfig {
     }
 }
 
-impl<K, V> Bare<K, V> {
+impl<K, V> BareTable<K, V> {
     pub(super) fn new(config: TableConfig) -> Self {
         let (table, writers) = Table::new(config);
         let state = |writer| ShardState::new(writer, 1, u64::MAX, 0, &Arc::default());
-        Bare { table, shards: Shards::new(writers, state) }
+        BareTable { table, shards: Shards::new(writers, state) }
     }
 
     pub(super) fn pin(&self) -> Guard<'_, K, V> {
@@ -46,7 +48,7 @@ impl<K, V> Bare<K, V> {
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_key(guard, hash, eq, &Retries::new(guard))
     }
 
@@ -66,7 +68,7 @@ impl<K, V> Bare<K, V> {
 impl<'p, K, V> Shard<'p, K, V> {
     /// Gives a reserved slot its value, and puts it into the table, for `old` if that is given.
     /// Returns its number.
-    pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<u32>) -> u32 {
+    pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<SlotId>) -> SlotId {
         let (guard, writer) = (self.guard, &mut self.state.writer);
         let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
         let slot = writer.complete(guard, slot, new);
@@ -78,7 +80,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         id
     }
 
-    pub(super) fn unlink(&mut self, id: u32) -> EntryRef<'p, K, V> {
+    pub(super) fn unlink(&mut self, id: SlotId) -> EntryRef<'p, K, V> {
         self.state.writer.unlink(self.guard, id)
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
-use super::testing::{Bare, config};
+use super::testing::{BareTable, config};
 use crate::table::{Due, Guard, Live, TableConfig};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
@@ -17,7 +17,7 @@ fn hash_of(key: u64, bits: u32) -> u64 {
     if bits == 64 { spread } else { spread & ((1 << bits) - 1) }
 }
 
-fn put<K: Eq, V>(table: &Bare<K, V>, hash: u64, key: K, value: V) {
+fn put<K: Eq, V>(table: &BareTable<K, V>, hash: u64, key: K, value: V) {
     let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
     let (mut shard, found) = table.lock_key(&guard, hash, |other| *other == key);
@@ -28,7 +28,7 @@ fn put<K: Eq, V>(table: &Bare<K, V>, hash: u64, key: K, value: V) {
 }
 
 /// What a call does when it has released its locks.
-fn end<K, V>(table: &Bare<K, V>, guard: Guard<'_, K, V>, due: &Due) {
+fn end<K, V>(table: &BareTable<K, V>, guard: Guard<'_, K, V>, due: &Due) {
     let mut panics = DeferredPanic::default();
     guard.drop_retired(due, &mut panics);
     if !due.is_empty() {
@@ -37,7 +37,7 @@ fn end<K, V>(table: &Bare<K, V>, guard: Guard<'_, K, V>, due: &Due) {
     panics.resume();
 }
 
-fn take<K: Eq, V: Clone>(table: &Bare<K, V>, hash: u64, key: &K) -> Option<V> {
+fn take<K: Eq, V: Clone>(table: &BareTable<K, V>, hash: u64, key: &K) -> Option<V> {
     let hash = KeyHash(hash);
     let (guard, mut due) = (table.pin(), Due::default());
     let (mut shard, found) = table.lock_key(&guard, hash, |other| other == key);
@@ -47,14 +47,14 @@ fn take<K: Eq, V: Clone>(table: &Bare<K, V>, hash: u64, key: &K) -> Option<V> {
     value
 }
 
-fn look<K: Eq, V: Clone>(table: &Bare<K, V>, hash: u64, key: &K) -> Option<V> {
+fn look<K: Eq, V: Clone>(table: &BareTable<K, V>, hash: u64, key: &K) -> Option<V> {
     let hash = KeyHash(hash);
     table.pin().find(hash, |other| other == key).map(|entry| entry.value().clone())
 }
 
-struct Random(u64);
+struct XorShift(u64);
 
-impl Random {
+impl XorShift {
     fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -99,9 +99,9 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
     for (bits, shards, keys) in [(64, 4, 3000), (64, 1, 40), (8, 1, 300), (0, 1, 60), (40, 2, 500)]
     {
         let alive = AtomicI64::new(0);
-        let table: Bare<Counted<'_>, Counted<'_>> = Bare::new(config(shards));
+        let table: BareTable<Counted<'_>, Counted<'_>> = BareTable::new(config(shards));
         let mut model = HashMap::new();
-        let mut random = Random(0x1234_5678_9abc_def1 + u64::from(bits));
+        let mut random = XorShift(0x1234_5678_9abc_def1 + u64::from(bits));
         for step in 0..20_000 {
             let key = random.below(keys);
             let hash = hash_of(key, bits);
@@ -131,7 +131,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
 
 #[test]
 fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
-    let table: Bare<u64, u64> = Bare::new(config(1));
+    let table: BareTable<u64, u64> = BareTable::new(config(1));
     for key in 0..1000 {
         put(&table, hash_of(key, 64), key, key);
     }
@@ -156,7 +156,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
 #[test]
 fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
     let alive = AtomicI64::new(0);
-    let table: Bare<u64, Counted<'_>> = Bare::new(config(1));
+    let table: BareTable<u64, Counted<'_>> = BareTable::new(config(1));
     for key in 0..100 {
         put(&table, hash_of(key, 64), key, Counted::new(&alive, key));
     }
@@ -170,7 +170,7 @@ fn a_detached_shard_that_is_not_finished_is_retired_all_the_same() {
 
 #[test]
 fn a_shard_without_entries_has_no_region() {
-    let table: Bare<u64, u64> = Bare::new(config(3));
+    let table: BareTable<u64, u64> = BareTable::new(config(3));
     let regions = || table.table.bytes().regions;
     for round in 0..3 {
         assert_eq!(regions(), 3 * size_of::<usize>());
@@ -192,7 +192,7 @@ fn a_shard_without_entries_has_no_region() {
         table.collect_all(&mut DeferredPanic::default());
     }
     // One that was laid out for entries keeps the room for them.
-    let table: Bare<u64, u64> = Bare::new(TableConfig { initial: 500, ..config(1) });
+    let table: BareTable<u64, u64> = BareTable::new(TableConfig { initial: 500, ..config(1) });
     let laid_out = table.table.bytes().regions;
     put(&table, hash_of(1, 64), 1, 1);
     take(&table, hash_of(1, 64), &1);
@@ -202,7 +202,7 @@ fn a_shard_without_entries_has_no_region() {
 
 #[test]
 fn a_pinned_reader_delays_memory_and_nobody() {
-    let table: Bare<u64, u64> = Bare::new(config(1));
+    let table: BareTable<u64, u64> = BareTable::new(config(1));
     put(&table, hash_of(1, 64), 1, 1);
     let guard = table.pin();
     let entry = guard.find(KeyHash(hash_of(1, 64)), |key| *key == 1).expect("it is there");
@@ -220,7 +220,7 @@ fn a_pinned_reader_delays_memory_and_nobody() {
 
 #[test]
 fn slots_are_reused_once_nobody_is_pinned() {
-    let table: Bare<u64, u64> = Bare::new(config(1));
+    let table: BareTable<u64, u64> = BareTable::new(config(1));
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
     }
@@ -231,7 +231,7 @@ fn slots_are_reused_once_nobody_is_pinned() {
 
 #[test]
 fn eq_that_panics_leaves_everything_whole() {
-    let table: Bare<u64, u64> = Bare::new(config(1));
+    let table: BareTable<u64, u64> = BareTable::new(config(1));
     for key in 0..50 {
         put(&table, 5, key, key);
     }
@@ -263,7 +263,7 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
         }
     }
     let alive = AtomicI64::new(0);
-    let table: Bare<u64, Bomb<'_>> = Bare::new(config(1));
+    let table: BareTable<u64, Bomb<'_>> = BareTable::new(config(1));
     for key in 0..64 {
         let guard = table.pin();
         let hash = KeyHash(hash_of(key, 64));
@@ -286,7 +286,7 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
 /// process finds out what is free, so nothing is found out.
 #[test]
 fn collecting_where_there_is_no_garbage_takes_no_barrier() {
-    let table: Bare<u64, u64> = Bare::new(config(2));
+    let table: BareTable<u64, u64> = BareTable::new(config(2));
     put(&table, 1, 1, 1);
     std::thread::scope(|scope| _ = scope.spawn(|| drop(table.pin())).join());
     assert!(!table.table.epoch().is_alone());
@@ -307,7 +307,7 @@ fn collecting_where_there_is_no_garbage_takes_no_barrier() {
 
 #[test]
 fn a_present_key_is_never_missed_while_everything_around_it_changes() {
-    let table: Bare<u64, [u64; 4]> = Bare::new(config(2));
+    let table: BareTable<u64, [u64; 4]> = BareTable::new(config(2));
     // Few bits of hash: long probes, full groups, overflow counts that rise and fall.
     let hash = |key: u64| hash_of(key, 64) & 0x1_ff00_00ff;
     for key in 0..20 {
@@ -318,7 +318,7 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
         for seed in 1..3 {
             let (table, stop) = (&table, &stop);
             scope.spawn(move || {
-                let mut random = Random(seed * 0x9e37_79b9);
+                let mut random = XorShift(seed * 0x9e37_79b9);
                 let mut newest = [0; 20];
                 while !stop.load(Relaxed) {
                     let key = random.below(20);
@@ -330,14 +330,14 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
             });
         }
         let updater = scope.spawn(|| {
-            let mut random = Random(77);
+            let mut random = XorShift(77);
             for version in 1..40_000 {
                 let key = random.below(20);
                 put(&table, hash(key), key, [version; 4]);
             }
         });
         let churner = scope.spawn(|| {
-            let mut random = Random(99);
+            let mut random = XorShift(99);
             for round in 0..40_000u64 {
                 let key = 100 + random.below(if round % 1000 < 500 { 2000 } else { 50 });
                 if random.below(2) == 0 {

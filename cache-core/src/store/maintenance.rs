@@ -31,7 +31,7 @@ impl<K, V> Store<K, V> {
             1 => {
                 let guard = self.table.pin();
                 let mut shard = self.shards.lock(&guard, index);
-                shard.give_back();
+                shard.shrink();
             }
             _ => return false,
         }

@@ -15,7 +15,9 @@ use crate::shard::budget::Budget;
 use crate::shard::shard::{Shard, ShardState};
 use crate::shard::shards::Shards;
 use crate::store::config::{Config, expected_threads, shards_for};
-use crate::table::{ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig};
+use crate::table::{
+    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, SlotId, Table, TableConfig,
+};
 use crate::time::source::ClockSource;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::{Counter, Counters};
@@ -165,7 +167,7 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_key(guard, hash, eq, retries)
     }
 
@@ -177,7 +179,7 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         self.shards.lock_missing(guard, hash, eq, retries)
     }
 

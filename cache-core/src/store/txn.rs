@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::flight::in_flight::KeyComparisons;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::shard::shard::{EXPIRE_STEP, NewEntry, Shard, Target};
+use crate::shard::shard::{Donor, EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{Due, Retries};
+use crate::table::{Due, Retries, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::{Hashed, KeyHash};
 
@@ -35,10 +35,10 @@ pub(crate) trait LockKey<'p, K, V> {
     fn hash(&self) -> KeyHash;
 
     /// Acquires the lock; also returns the key's entry as of that moment.
-    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>);
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>);
 
     /// Returns `true` if the value is to be stored, given the key's entry.
-    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<u32>) -> bool;
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool;
 }
 
 impl<'p, K, V> TxnLocks<'p, K, V> {
@@ -51,7 +51,7 @@ impl<'p, K, V> TxnLocks<'p, K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
         compared: &mut KeyComparisons<V>,
-    ) -> (Shard<'p, K, V>, Option<u32>) {
+    ) -> (Shard<'p, K, V>, Option<SlotId>) {
         loop {
             let (mut shard, found) = self.store.lock_key(self.guard, hash, eq, &self.retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), compared);
@@ -101,7 +101,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         };
         let need = shard.need(target, weight);
         let has_room = self.ledger.reservation.grow_to(need)
-            || found.is_none() && shard.make_room(need, false, &mut self.ledger);
+            || found.is_none() && shard.make_room(need, Donor::AtQuota, &mut self.ledger);
         if has_room {
             return (shard, Some(target));
         }
@@ -122,11 +122,11 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
             Target::Replace(id) => (None, Some(id)),
             Target::Insert(ghost) => (Some(ghost), None),
         };
-        let mut insist = false;
+        let mut donor = Donor::AtQuota;
         loop {
             let need = shard.need(target, weight);
             if self.ledger.reservation.grow_to(need)
-                || shard.make_room(need, insist, &mut self.ledger)
+                || shard.make_room(need, donor, &mut self.ledger)
             {
                 // If the very entry was evicted that was to be replaced, more is needed.
                 found = found.filter(|&id| shard.is_live(id));
@@ -136,7 +136,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
             } else {
                 shard.unlock(self.due);
                 self.make_room_elsewhere(need);
-                insist = true;
+                donor = Donor::Any;
                 self.locks.retries.again(self.locks.guard);
                 let lending = self.ledger.reservation.lend(self.locks.guard.line());
                 (shard, found) = key.lock(&self.locks);
@@ -180,7 +180,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         }
         // All weight is reserved by other transactions. Two that each hold a part would wait for
         // each other for ever, so release ours, and reserve all or nothing from here on.
-        self.ledger.reservation.give_back();
+        self.ledger.reservation.release();
         std::thread::yield_now();
     }
 
@@ -224,7 +224,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
     pub(crate) fn unlock(&mut self, shard: Shard<'p, K, V>) {
         // Before unlocking: the next writer may store the removed key, and both must not be charged
         // to the budget.
-        self.ledger.reservation.give_back();
+        self.ledger.reservation.release();
         shard.unlock(self.due);
     }
 }
@@ -235,7 +235,7 @@ impl<K, V> Drop for WriteTxn<'_, '_, K, V> {
         // The reservation is released with the ledger; if there is a listener, before it is
         // notified.
         if !self.ledger.removed.entries.is_empty() {
-            self.ledger.reservation.give_back();
+            self.ledger.reservation.release();
             self.notify_all();
         }
     }

@@ -12,7 +12,7 @@ use crate::flight::in_flight::KeyComparisons;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::store::Store;
 use crate::store::txn::{LockKey, TxnLocks, WriteTxn};
-use crate::table::{Due, Live};
+use crate::table::{Due, Live, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::hash::{Hashed, KeyHash};
@@ -146,12 +146,12 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for KeyWrite<'_, K, V> {
     }
 
     #[inline]
-    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<u32>) {
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let key = self.key;
         locks.lock_to_write(self.hash, |other| other == key, self.compared)
     }
 
-    fn wants(&mut self, _: &mut Shard<'p, K, V>, _: Option<u32>) -> bool {
+    fn wants(&mut self, _: &mut Shard<'p, K, V>, _: Option<SlotId>) -> bool {
         true
     }
 }

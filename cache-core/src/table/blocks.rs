@@ -8,28 +8,36 @@
 //! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves its
 //! number vacant, for the next block that comes.
 
-use super::meta::{NIL, Nodes, State};
+use super::header::{Slots, State};
+use super::ids::{BlockNo, SlotId};
 use super::slab::Slab;
 
 pub(super) struct Block {
-    /// [`NIL`]: the number is vacant.
-    pub(super) first: u32,
+    /// [`SlotId::NIL`]: the number is vacant.
+    pub(super) first_slot: SlotId,
     pub(super) free: u64,
     pub(super) live: u64,
 }
 
-const VACANT: Block = Block { first: NIL, free: 0, live: 0 };
+const VACANT: Block = Block { first_slot: SlotId::NIL, free: 0, live: 0 };
 
 impl Block {
     pub(super) fn is_vacant(&self) -> bool {
-        self.first == NIL
+        self.first_slot == SlotId::NIL
     }
 }
 
 #[cold]
 #[inline(never)]
-fn not_in_the_shard(id: u32) -> ! {
+fn not_in_the_shard(id: SlotId) -> ! {
     panic!("slot {id} is not in the shard")
+}
+
+/// Blocks that a shard gives up.
+#[derive(Default)]
+pub(super) struct ReleasedBlocks {
+    pub(super) numbers: Vec<BlockNo>,
+    pub(super) first_slots: Vec<SlotId>,
 }
 
 /// A shard's blocks.
@@ -38,9 +46,9 @@ pub(super) struct BlockList {
     /// By number.
     pub(super) blocks: Vec<Block>,
     /// The blocks that have free slots.
-    pub(super) with_free: Vec<u32>,
+    pub(super) with_free: Vec<BlockNo>,
     /// Numbers that no block has.
-    pub(super) vacant: Vec<u32>,
+    pub(super) vacant: Vec<BlockNo>,
     /// Live slots of all blocks.
     pub(super) live: usize,
 }
@@ -48,78 +56,87 @@ pub(super) struct BlockList {
 impl BlockList {
     /// Takes a free slot.
     #[inline]
-    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
+    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> SlotId {
         let number = match self.with_free.last() {
             Some(&number) => number,
             None => self.take_block(slab),
         };
-        let block = &mut self.blocks[number as usize];
+        let block = &mut self.blocks[number.index()];
         let offset = block.free.trailing_zeros();
         block.free &= block.free - 1;
         if block.free == 0 {
             self.with_free.pop();
         }
-        block.first + offset
+        block.first_slot.plus(offset)
     }
 
     /// Gets a block from the slab. Returns its number.
     #[cold]
-    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> u32 {
+    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
         let number = self.vacant.pop().unwrap_or_else(|| {
             self.blocks.push(VACANT);
-            self.blocks.len() as u32 - 1
+            BlockNo::new(self.blocks.len() as u32 - 1)
         });
-        let first = slab.take_block(number);
-        self.blocks[number as usize] = Block { first, free: Slab::<K, V>::FULL, live: 0 };
+        let first_slot = slab.take_block(number);
+        self.blocks[number.index()] = Block { first_slot, free: Slab::<K, V>::FULL, live: 0 };
         self.with_free.push(number);
         number
     }
 
-    /// Takes away the blocks all of whose slots are free: by number, and by first slot. What is
-    /// kept in lists beside them is made as small as it can be. O(blocks of the shard).
-    pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<u32>, Vec<u32>) {
-        let (mut numbers, mut firsts) = (Vec::new(), Vec::new());
-        for (number, block) in self.blocks.iter_mut().enumerate() {
+    /// Takes away the blocks all of whose slots are free. What is kept in lists beside them is made
+    /// as small as it can be. O(blocks of the shard).
+    pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> ReleasedBlocks {
+        let mut released = ReleasedBlocks::default();
+        for (block, number) in self.blocks.iter_mut().zip(0..) {
             if block.free == Slab::<K, V>::FULL {
-                numbers.push(number as u32);
-                firsts.push(std::mem::replace(block, VACANT).first);
+                released.numbers.push(BlockNo::new(number));
+                released.first_slots.push(std::mem::replace(block, VACANT).first_slot);
             }
         }
         let used = self.blocks.iter().rposition(|block| !block.is_vacant());
         self.blocks.truncate(used.map_or(0, |last| last + 1));
         let listed = |is_wanted: fn(&Block) -> bool| {
             let all = self.blocks.iter().zip(0..);
-            all.filter(move |(block, _)| is_wanted(block)).map(|(_, number)| number).collect()
+            all.filter(move |(block, _)| is_wanted(block))
+                .map(|(_, number)| BlockNo::new(number))
+                .collect()
         };
         (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
         self.blocks.shrink_to_fit();
-        (numbers, firsts)
+        released
     }
 
     /// Makes slots of this shard free, whose contents are dropped.
-    pub(super) fn free_slots<K, V>(&mut self, slab: &Slab<K, V>, ids: &[u32]) {
+    pub(super) fn free_slots<K, V>(&mut self, slab: &Slab<K, V>, ids: &[SlotId]) {
         // Slots retired one after the other often stand in one block.
-        let (mut place, mut number) = (NIL, 0);
+        let mut last = None;
         for &id in ids {
-            slab.meta(id).set_state(State::Free);
-            if id / Slab::<K, V>::BLOCK != place {
-                (place, number) = (id / Slab::<K, V>::BLOCK, slab.owner(id));
-            }
-            let block = &mut self.blocks[number as usize];
-            debug_assert_eq!(block.free & (1 << (id - block.first)), 0, "a slot is freed once");
+            slab.header(id).set_state(State::Free);
+            let (first, number) = match last {
+                Some((first, number)) if id.offset_from(first) < Slab::<K, V>::BLOCK => {
+                    (first, number)
+                }
+                _ => {
+                    let number = slab.block_of(id);
+                    (self.blocks[number.index()].first_slot, number)
+                }
+            };
+            last = Some((first, number));
+            let (block, bit) = (&mut self.blocks[number.index()], 1 << id.offset_from(first));
+            debug_assert_eq!(block.free & bit, 0, "a slot is freed once");
             if block.free == 0 {
                 self.with_free.push(number);
             }
-            block.free |= 1 << (id - block.first);
+            block.free |= bit;
         }
     }
 
     /// Notes that the slot is in the region; returns the number of its block.
     #[inline]
-    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) -> u32 {
-        let number = slab.owner(id);
-        let block = &mut self.blocks[number as usize];
-        let bit = 1 << (id - block.first);
+    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: SlotId) -> BlockNo {
+        let number = slab.block_of(id);
+        let block = &mut self.blocks[number.index()];
+        let bit = 1 << id.offset_from(block.first_slot);
         debug_assert_eq!(block.live & bit, 0);
         block.live |= bit;
         self.live += 1;
@@ -131,10 +148,10 @@ impl BlockList {
     /// # Panics
     /// If it was not, or is not this shard's; before anything is changed.
     #[inline]
-    pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: u32) {
-        let block = &mut self.blocks[slab.owner(id) as usize];
+    pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: SlotId) {
+        let block = &mut self.blocks[slab.block_of(id).index()];
         // As in `is_live`.
-        let offset = id.wrapping_sub(block.first);
+        let offset = id.offset_from(block.first_slot);
         if offset >= u64::BITS || block.live & (1 << offset) == 0 {
             not_in_the_shard(id);
         }
@@ -144,10 +161,10 @@ impl BlockList {
 
     /// Returns `true` if the slot belongs to this shard and is live.
     #[inline]
-    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: u32) -> bool {
-        let Some(block) = self.blocks.get(slab.owner(id) as usize) else { return false };
+    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: SlotId) -> bool {
+        let Some(block) = self.blocks.get(slab.block_of(id).index()) else { return false };
         // A number that is another shard's leads to a block that does not begin where it should.
-        let offset = id.wrapping_sub(block.first);
+        let offset = id.offset_from(block.first_slot);
         offset < Slab::<K, V>::BLOCK && block.live & (1 << offset) != 0
     }
 
@@ -158,18 +175,18 @@ impl BlockList {
     }
 
     /// The live slots of a block, as of now.
-    pub(super) fn live_in(&self, block: u32) -> impl Iterator<Item = u32> + use<> {
-        let block = &self.blocks[block as usize];
-        let (first, mut live) = (block.first, block.live);
+    pub(super) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
+        let block = &self.blocks[block.index()];
+        let (first, mut live) = (block.first_slot, block.live);
         std::iter::from_fn(move || {
             let offset = (live != 0).then(|| live.trailing_zeros())?;
             live &= live - 1;
-            Some(first + offset)
+            Some(first.plus(offset))
         })
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<Block>()
-            + (self.with_free.capacity() + self.vacant.capacity()) * size_of::<u32>()
+            + (self.with_free.capacity() + self.vacant.capacity()) * size_of::<BlockNo>()
     }
 }

@@ -1,7 +1,8 @@
 //! Collection: dropping garbage and giving its memory back, by calls that hold no lock.
 
 use super::guard::Guard;
-use super::meta::State;
+use super::header::State;
+use super::ids::SlotId;
 use super::reclaim::due::Due;
 use super::reclaim::epoch::Collecting;
 use super::reclaim::limbo::{Garbage, Live};
@@ -23,7 +24,7 @@ impl<K, V> Guard<'_, K, V> {
     }
 
     #[inline(never)]
-    fn drop_at_once(&self, ids: &[u32], panics: &mut DeferredPanic) {
+    fn drop_at_once(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
         // The pin stays: so another thread that comes to the table only now may seal these slots,
         // but nobody makes them free before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
@@ -125,11 +126,11 @@ impl<K, V> Slab<K, V> {
     ///
     /// # Safety
     /// The slots are free garbage, and the caller's alone.
-    unsafe fn drop_contents(&self, ids: &[u32], panics: &mut DeferredPanic) {
+    unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
         if std::mem::needs_drop::<(K, V)>() {
             for &id in ids {
                 let slot = self.slot(id);
-                if slot.meta.state() != State::Emptied {
+                if slot.header.state() != State::Emptied {
                     // SAFETY: the caller's promise; the slot's state says what it holds.
                     panics.catch(|| unsafe { slot.drop_contents() });
                 }

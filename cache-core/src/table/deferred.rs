@@ -1,14 +1,15 @@
 //! The queues of entries that the listener is still to be shown: see `notices.rs`.
 
+use super::ids::SlotId;
 use crate::types::removal::RemovalCause;
 use crate::util::sync::InnerMutex as Mutex;
 
 /// What waits to be shown: slots that hold keys and values, each with what the listener is told.
-pub(super) type Queue = Vec<(u32, RemovalCause)>;
+pub(super) type DeferredEntries = Vec<(SlotId, RemovalCause)>;
 
 /// The queues of the threads that have one, by the numbers of their lines.
 pub(super) struct Deferred {
-    pub(super) queues: Mutex<Vec<(usize, Queue)>>,
+    pub(super) queues: Mutex<Vec<(usize, DeferredEntries)>>,
 }
 
 impl Deferred {
@@ -16,7 +17,7 @@ impl Deferred {
         Deferred { queues: Mutex::new(Vec::new()) }
     }
 
-    pub(super) fn push(&self, line: usize, more: Queue) {
+    pub(super) fn push(&self, line: usize, more: DeferredEntries) {
         let mut queues = self.queues.lock();
         match queues.iter_mut().find(|(other, _)| *other == line) {
             Some((_, queue)) => queue.extend(more),
@@ -24,7 +25,7 @@ impl Deferred {
         }
     }
 
-    pub(super) fn take(&self, line: usize) -> Queue {
+    pub(super) fn take(&self, line: usize) -> DeferredEntries {
         let mut queues = self.queues.lock();
         let place = queues.iter().position(|(other, _)| *other == line);
         place.map_or(Vec::new(), |place| queues.swap_remove(place).1)

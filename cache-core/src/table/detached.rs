@@ -2,7 +2,8 @@
 
 use super::entry::EntryRef;
 use super::guard::Guard;
-use super::meta::{Nodes, State};
+use super::header::{Slots, State};
+use super::ids::SlotId;
 use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::Region;
 
@@ -35,7 +36,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         let Some(region) = self.region.take() else { return };
         let table = self.guard.table;
         let mut batch = Vec::new();
-        let seal = |ids: Vec<u32>| {
+        let seal = |ids: Vec<SlotId>| {
             let weight = ids.iter().map(|&id| u64::from(table.slab.weight(id))).sum();
             table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
         };
@@ -43,7 +44,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         unsafe {
             region.for_each(|id| {
                 // Nobody else changes it: the shard has forgotten the slot, whose bit is not set.
-                table.slab.meta(id).set_state(State::Removed);
+                table.slab.header(id).set_state(State::Removed);
                 batch.push(id);
                 if batch.len() == BATCH {
                     seal(std::mem::take(&mut batch));

@@ -1,6 +1,7 @@
 //! An entry, as who has found it sees it.
 
-use super::meta::Nodes;
+use super::header::Slots;
+use super::ids::SlotId;
 use super::slab::Slab;
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
@@ -14,7 +15,7 @@ pub(crate) struct NewEntry<V> {
 
 /// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
 pub(crate) struct EntryRef<'p, K, V> {
-    pub(super) id: u32,
+    pub(super) id: SlotId,
     pub(super) slot: &'p Slot<K, V>,
     pub(super) slab: &'p Slab<K, V>,
 }
@@ -28,37 +29,37 @@ impl<K, V> Clone for EntryRef<'_, K, V> {
 impl<K, V> Copy for EntryRef<'_, K, V> {}
 
 impl<'p, K, V> EntryRef<'p, K, V> {
-    pub(crate) fn id(self) -> u32 {
+    pub(crate) fn id(self) -> SlotId {
         self.id
     }
 
     /// The lower half of the key's hash.
     pub(crate) fn hash(self) -> u32 {
-        self.slot.meta.hash()
+        self.slot.header.hash()
     }
 
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
-        self.slot.meta.uses().add();
+        self.slot.header.frequency().add();
     }
 
     /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.meta.deadline().min(self.slab.idle_deadline(self.id))
+        self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
     }
 
     /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
     #[inline]
     pub(crate) fn fixed_deadline(self) -> u64 {
-        self.slot.meta.deadline()
+        self.slot.header.deadline()
     }
 
     /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {
-        self.slot.meta.set_deadline(tick);
+        self.slot.header.set_deadline(tick);
     }
 
     /// When it was written, if the cache kept dates then.

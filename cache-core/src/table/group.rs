@@ -23,7 +23,7 @@
 //!   absent. No version needs to be checked.
 
 use super::alloc::Zeroed;
-use super::meta::NIL;
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -164,31 +164,31 @@ impl Group {
         Tags([self.words[0].load(Acquire), self.words[1].load(Acquire)])
     }
 
-    /// The slot of a lane, or NIL. Acquire: pairs with the Release of `fill` and `swap`, after
+    /// The slot of a lane, or [`SlotId::NIL`]. Acquire: pairs with the Release of `fill` and `swap`, after
     /// which the slot's contents are not written any more.
     #[inline]
-    pub(super) fn slot(&self, lane: usize) -> u32 {
-        self.slots[lane].load(Acquire)
+    pub(super) fn slot(&self, lane: usize) -> SlotId {
+        SlotId::new(self.slots[lane].load(Acquire))
     }
 
     /// Makes an empty lane stand for a slot.
     #[inline]
-    pub(super) fn fill(&self, lane: usize, tag: u8, slot: u32) {
-        self.slots[lane].store(slot, Release);
+    pub(super) fn fill(&self, lane: usize, tag: u8, slot: SlotId) {
+        self.slots[lane].store(slot.get(), Release);
         self.set_tag(lane, tag);
     }
 
     /// Makes a full lane stand for another slot of the same key.
     #[inline]
-    pub(super) fn swap(&self, lane: usize, slot: u32) {
-        self.slots[lane].store(slot, Release);
+    pub(super) fn swap(&self, lane: usize, slot: SlotId) {
+        self.slots[lane].store(slot.get(), Release);
     }
 
     /// Empties a lane.
     #[inline]
     pub(super) fn clear(&self, lane: usize) {
         self.set_tag(lane, 0);
-        self.slots[lane].store(NIL, Release);
+        self.slots[lane].store(SlotId::NIL.get(), Release);
     }
 
     #[inline]
@@ -225,23 +225,23 @@ mod tests {
     fn matching_finds_exactly_the_lanes_filled_with_the_tag() {
         let group = Group::empty();
         for (lane, tag) in [(0, 7), (3, 200), (7, 7), (8, 7), (11, 1)] {
-            group.fill(lane, tag, lane as u32 * 10);
+            group.fill(lane, tag, SlotId::new(lane as u32 * 10));
         }
         assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7, 8]);
         assert_eq!(group.tags().matching(200).collect::<Vec<_>>(), [3]);
         assert_eq!(group.tags().matching(9).count(), 0);
         assert_eq!(group.tags().empty().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 9, 10]);
         assert_eq!(group.tags().full().collect::<Vec<_>>(), [0, 3, 7, 8, 11]);
-        assert_eq!(group.slot(8), 80);
+        assert_eq!(group.slot(8), SlotId::new(80));
         group.clear(8);
-        assert_eq!(group.slot(8), NIL);
+        assert_eq!(group.slot(8), SlotId::NIL);
         assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7]);
     }
 
     #[test]
     fn overflow_counts_beside_the_tags() {
         let group = Group::empty();
-        group.fill(11, 255, 1);
+        group.fill(11, 255, SlotId::new(1));
         assert!(!group.tags().overflowed());
         for _ in 0..1000 {
             group.overflow_add();

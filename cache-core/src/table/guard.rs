@@ -96,7 +96,7 @@ impl<K, V> Guard<'_, K, V> {
             self.region_of(hash).search(hash.low(), move |id, _| {
                 // SAFETY: as in `find`.
                 let slot = slab.slot_unchecked(id);
-                if slot.meta.hash() == hash.low() {
+                if slot.header.hash() == hash.low() {
                     visit(EntryRef { id, slot, slab })
                 } else {
                     ControlFlow::Continue(())

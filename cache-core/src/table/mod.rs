@@ -44,7 +44,7 @@
 //!   need it to know what its slots hold: their states say that.
 //!
 //! Two things ask for care outside. The numbers that the lists of timers and of the policy keep
-//! ([`Nodes`], [`Writer::newest`]) must be those of slots that are live, or were replaced since the
+//! ([`Slots`], [`Writer::newest`]) must be those of slots that are live, or were replaced since the
 //! thread was pinned; of others, memory may be read that was given back. And a [`Due`] belongs to
 //! the call that it was made for.
 //!
@@ -53,7 +53,7 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `alloc` `segments` `meta` `times` `slot` | zeroed arrays; arrays that grow; what a slot holds |
+//! | `ids` `alloc` `segments` `header` `times` `slot` | numbers; zeroed arrays; arrays that grow; what a slot holds |
 //! | `slab` `slab/growth` | all slots, and how many there are |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
 //! | `reclaim` | when memory is free, and garbage that waits for that |
@@ -74,9 +74,10 @@ mod entry;
 mod forked;
 mod group;
 mod guard;
+mod header;
+mod ids;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
-mod meta;
 mod notices;
 mod open_batch;
 mod reclaim;
@@ -96,8 +97,9 @@ pub(crate) use self::detached::Detached;
 pub(crate) use self::entry::{EntryRef, NewEntry};
 pub(crate) use self::guard::Guard;
 #[cfg(test)]
-pub(crate) use self::meta::{Links, MAX_USES};
-pub(crate) use self::meta::{Meta, NEVER, NIL, Nodes, Queue};
+pub(crate) use self::header::{Links, MAX_FREQUENCY};
+pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots};
+pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::reclaim::due::Due;
 pub(crate) use self::reclaim::limbo::{BATCH, Live};

@@ -19,7 +19,7 @@
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
-use super::deferred::Queue;
+use super::deferred::DeferredEntries;
 use super::entry::EntryRef;
 use super::guard::Guard;
 use crate::types::removal::RemovalCause;
@@ -52,7 +52,7 @@ impl<K, V> Guard<'_, K, V> {
             assert!(std::ptr::eq(entry.slab, &self.table.slab), "an entry of another table");
             (entry.id, cause)
         };
-        let removed: Queue = removed.map(number).collect();
+        let removed: DeferredEntries = removed.map(number).collect();
         self.table.deferred.push(reader.number(), removed);
         reader.notes.set_deferred(true);
     }

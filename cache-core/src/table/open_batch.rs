@@ -1,6 +1,7 @@
 //! The open batch of a shard: slots that were retired and are not sealed yet.
 
-use super::meta::Nodes;
+use super::header::Slots;
+use super::ids::SlotId;
 use super::reclaim::due::Due;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::table::Table;
@@ -8,12 +9,12 @@ use super::table::Table;
 /// What one shard has retired since it sealed the last batch, and its part in who collects.
 pub(super) struct OpenBatch {
     /// Slots retired and not yet sealed, and their weight.
-    ids: Vec<u32>,
+    ids: Vec<SlotId>,
     weight: u64,
     /// So many of them, from the first on, were handed to calls that might drop them at once.
     handed: u8,
     /// What the next batch is gathered in: the list of one that was given back.
-    spare: Vec<u32>,
+    spare: Vec<SlotId>,
     /// A batch was sealed, and no call has been told yet to collect.
     sealed: bool,
     /// Calls since the last one that was told to look after the other shards.
@@ -32,7 +33,7 @@ impl OpenBatch {
         &mut self,
         table: &Table<K, V>,
         shard: usize,
-        id: u32,
+        id: SlotId,
         entries: usize,
     ) {
         self.ids.push(id);
@@ -88,7 +89,7 @@ impl OpenBatch {
     }
 
     /// Takes the list of a batch that was given back, for the next.
-    pub(super) fn reuse(&mut self, mut ids: Vec<u32>) {
+    pub(super) fn reuse(&mut self, mut ids: Vec<SlotId>) {
         ids.clear();
         self.spare = ids;
     }
@@ -99,11 +100,11 @@ impl OpenBatch {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        (self.ids.capacity() + self.spare.capacity()) * size_of::<u32>()
+        (self.ids.capacity() + self.spare.capacity()) * size_of::<SlotId>()
     }
 
     /// Panics if an invariant is broken.
-    pub(super) fn validate(&self, is_live: impl Fn(u32) -> bool) {
+    pub(super) fn validate(&self, is_live: impl Fn(SlotId) -> bool) {
         assert!(self.ids.len() < BATCH);
         assert!(!self.ids.iter().any(|&id| is_live(id)), "garbage is not live");
     }

@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 
 use super::alloc;
 use super::group::{Group, LANES, Tags, tag};
-use super::meta::NIL;
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
@@ -56,11 +56,11 @@ pub(crate) const SMALLEST_REGION: usize = entries_for_groups(2);
 
 /// A region's size: 2 to the power of this many groups.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Class(u8);
+pub(super) struct SizeClass(u8);
 
-impl Class {
+impl SizeClass {
     /// Two groups: a shift of a hash by 32 bits would not be one.
-    pub(super) const SMALLEST: Class = Class(1);
+    pub(super) const SMALLEST: SizeClass = SizeClass(1);
 
     #[inline]
     fn groups(self) -> usize {
@@ -74,35 +74,35 @@ impl Class {
     }
 
     /// The smallest class for so many entries.
-    pub(super) fn for_entries(entries: usize) -> Class {
-        let mut class = Class::SMALLEST;
+    pub(super) fn for_entries(entries: usize) -> SizeClass {
+        let mut class = SizeClass::SMALLEST;
         while class.entries() < entries {
             class = class.next();
         }
         class
     }
 
-    pub(super) fn next(self) -> Class {
+    pub(super) fn next(self) -> SizeClass {
         assert!(self.0 < 31, "a region of more than 2^31 groups");
-        Class(self.0 + 1)
+        SizeClass(self.0 + 1)
     }
 }
 
 /// The word a shard's readers load.
-pub(super) struct RegionWord(AtomicPtr<Group>);
+pub(super) struct RegionPtr(AtomicPtr<Group>);
 
-impl RegionWord {
+impl RegionPtr {
     pub(super) fn new(region: Region) -> Self {
-        RegionWord(AtomicPtr::new(region.pack()))
+        RegionPtr(AtomicPtr::new(region.pack()))
     }
 
-    /// Acquire: pairs with the Release of `publish`; who sees a region sees what was built in it.
+    /// Acquire: pairs with the Release of `set`; who sees a region sees what was built in it.
     #[inline]
     pub(super) fn load(&self) -> Region {
         Region::unpack(self.0.load(Acquire))
     }
 
-    pub(super) fn publish(&self, region: Region) {
+    pub(super) fn set(&self, region: Region) {
         self.0.store(region.pack(), Release);
     }
 }
@@ -112,7 +112,7 @@ impl RegionWord {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
-    class: Class,
+    class: SizeClass,
 }
 
 // SAFETY: a Region is an address; groups are made of atomics.
@@ -141,17 +141,21 @@ impl Lane {
 }
 
 /// The order in which a key visits groups.
-struct Probe {
+struct ProbeSequence {
     group: u32,
     step: u32,
     mask: u32,
 }
 
-impl Probe {
-    fn new(hash: u32, class: Class) -> Probe {
+impl ProbeSequence {
+    fn new(hash: u32, class: SizeClass) -> ProbeSequence {
         // Odd, so it shares no factor with a power of two and reaches each group once in a round.
         let step = hash.wrapping_mul(0x9e37_79b1).rotate_left(16) | 1;
-        Probe { group: first_group(hash, class) as u32, step, mask: (class.groups() - 1) as u32 }
+        ProbeSequence {
+            group: first_group(hash, class) as u32,
+            step,
+            mask: (class.groups() - 1) as u32,
+        }
     }
 
     fn advance(&mut self) {
@@ -161,7 +165,7 @@ impl Probe {
 
 /// The high bits of the hash.
 #[inline]
-fn first_group(hash: u32, class: Class) -> usize {
+fn first_group(hash: u32, class: SizeClass) -> usize {
     (hash >> (32 - u32::from(class.0))) as usize
 }
 
@@ -170,15 +174,15 @@ fn first_group(hash: u32, class: Class) -> usize {
 static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
 
 impl Region {
-    pub(super) fn allocate(class: Class) -> Region {
+    pub(super) fn allocate(class: SizeClass) -> Region {
         Region { groups: alloc::allocate(class.groups(), ALIGN), class }
     }
 
     /// The region of a shard without entries. Nothing may be inserted into it.
     #[cfg(not(loom))]
     pub(super) fn none() -> Region {
-        debug_assert_eq!(NOTHING.len(), Class::SMALLEST.groups());
-        Region { groups: NonNull::from(&NOTHING).cast(), class: Class::SMALLEST }
+        debug_assert_eq!(NOTHING.len(), SizeClass::SMALLEST.groups());
+        Region { groups: NonNull::from(&NOTHING).cast(), class: SizeClass::SMALLEST }
     }
 
     #[cfg(not(loom))]
@@ -189,7 +193,7 @@ impl Region {
     /// loom's atomics cannot stand in a static: there, each shard has a region.
     #[cfg(loom)]
     pub(super) fn none() -> Region {
-        Region::allocate(Class::SMALLEST)
+        Region::allocate(SizeClass::SMALLEST)
     }
 
     #[cfg(loom)]
@@ -223,7 +227,7 @@ impl Region {
     }
 
     #[inline]
-    pub(super) fn class(self) -> Class {
+    pub(super) fn class(self) -> SizeClass {
         self.class
     }
 
@@ -234,7 +238,7 @@ impl Region {
     #[inline]
     fn unpack(word: *mut Group) -> Region {
         // As the number of bits to shift a hash by: what a look-up wants of it.
-        let class = Class(32 - (word.addr() & LOW) as u8);
+        let class = SizeClass(32 - (word.addr() & LOW) as u8);
         let groups = word.map_addr(|address| address & !LOW);
         // SAFETY: `pack` stored a non-null address with its low bits clear.
         Region { groups: unsafe { NonNull::new_unchecked(groups) }, class }
@@ -261,7 +265,7 @@ impl Region {
     pub(super) unsafe fn search<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
         let first = first_group(hash, self.class);
         // SAFETY: probes stay below the number of groups; the caller promises the rest.
@@ -281,9 +285,9 @@ impl Region {
     unsafe fn search_further<T>(
         self,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
-        let mut probe = Probe::new(hash, self.class);
+        let mut probe = ProbeSequence::new(hash, self.class);
         for _ in 1..self.class.groups() {
             probe.advance();
             // SAFETY: as in `search`.
@@ -302,7 +306,7 @@ impl Region {
         self,
         index: usize,
         hash: u32,
-        visit: impl Fn(u32, Lane) -> ControlFlow<T> + Copy,
+        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> (Option<T>, Tags) {
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
@@ -310,7 +314,7 @@ impl Region {
         for lane in tags.matching(tag(hash)) {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
-            if slot != NIL
+            if slot != SlotId::NIL
                 && let ControlFlow::Break(found) = visit(slot, Lane::new(index, lane))
             {
                 return (Some(found), tags);
@@ -325,7 +329,7 @@ impl Region {
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
     #[inline]
-    pub(super) unsafe fn insert(self, hash: u32, slot: u32) {
+    pub(super) unsafe fn insert(self, hash: u32, slot: SlotId) {
         debug_assert!(!self.is_none(), "nothing is inserted where all empty shards look");
         // SAFETY: a first group is below the number of groups; the caller promises the rest.
         let group = unsafe { self.group(first_group(hash, self.class)) };
@@ -338,8 +342,8 @@ impl Region {
 
     /// As `insert`, where the first group is full.
     #[cold]
-    unsafe fn insert_further(self, hash: u32, slot: u32) {
-        let mut probe = Probe::new(hash, self.class);
+    unsafe fn insert_further(self, hash: u32, slot: SlotId) {
+        let mut probe = ProbeSequence::new(hash, self.class);
         for _ in 0..self.class.groups() {
             // SAFETY: probes stay below the number of groups.
             let group = unsafe { self.group(probe.group as usize) };
@@ -358,7 +362,7 @@ impl Region {
     /// # Safety
     /// As for `insert`.
     #[inline]
-    pub(super) unsafe fn swap(self, lane: Lane, slot: u32) {
+    pub(super) unsafe fn swap(self, lane: Lane, slot: SlotId) {
         // SAFETY: a Lane comes from `search` in the same region.
         unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
     }
@@ -380,7 +384,7 @@ impl Region {
     /// Takes an entry out of the overflow of the groups that it passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        let mut probe = Probe::new(hash, self.class);
+        let mut probe = ProbeSequence::new(hash, self.class);
         while probe.group as usize != lane.group() {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(probe.group as usize) }.overflow_sub();
@@ -393,7 +397,7 @@ impl Region {
     /// # Safety
     /// As for `search`.
     #[inline]
-    pub(super) unsafe fn lane_of(self, hash: u32, slot: u32) -> Option<Lane> {
+    pub(super) unsafe fn lane_of(self, hash: u32, slot: SlotId) -> Option<Lane> {
         // SAFETY: the caller's promise.
         unsafe {
             self.search(hash, move |other, lane| {
@@ -406,13 +410,13 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`.
-    pub(super) unsafe fn for_each(self, mut visit: impl FnMut(u32)) {
+    pub(super) unsafe fn for_each(self, mut visit: impl FnMut(SlotId)) {
         for group in 0..self.class.groups() {
             // SAFETY: in bounds.
             let group = unsafe { self.group(group) };
             for lane in group.tags().full() {
                 let slot = group.slot(lane);
-                if slot != NIL {
+                if slot != SlotId::NIL {
                     visit(slot);
                 }
             }
@@ -424,7 +428,7 @@ impl Region {
     ///
     /// # Safety
     /// As for `search`, with no writer at work.
-    pub(super) unsafe fn validate(self, hash_of: impl Fn(u32) -> u32) -> usize {
+    pub(super) unsafe fn validate(self, hash_of: impl Fn(SlotId) -> u32) -> usize {
         let mut expected = vec![0u32; self.class.groups()];
         let mut entries = 0;
         for index in 0..self.class.groups() {
@@ -437,7 +441,7 @@ impl Region {
                     tags.matching(tag(hash)).any(|matching| matching == lane),
                     "a lane's tag is its slot's"
                 );
-                let mut probe = Probe::new(hash, self.class);
+                let mut probe = ProbeSequence::new(hash, self.class);
                 while probe.group as usize != index {
                     expected[probe.group as usize] += 1;
                     probe.advance();

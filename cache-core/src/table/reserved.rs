@@ -11,7 +11,7 @@
 //! long as it is pinned ([`Guard::key_of`]). A number that was copied elsewhere would not say so.
 
 use super::guard::Guard;
-use super::meta::NIL;
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -20,7 +20,7 @@ use crate::util::sync::atomic::{
 /// The right to a slot that holds a key and no value.
 #[must_use = "a reserved slot is published or abandoned"]
 pub(crate) struct Reserved {
-    pub(super) id: u32,
+    pub(super) id: SlotId,
     /// The shard that the slot belongs to, see [`Table::home`](super::table::Table::home).
     pub(super) home: u64,
 }
@@ -28,14 +28,14 @@ pub(crate) struct Reserved {
 /// The right to publish a slot that has got its value.
 #[must_use = "a completed slot is published"]
 pub(crate) struct Completed {
-    pub(super) id: u32,
+    pub(super) id: SlotId,
     pub(super) home: u64,
 }
 
 impl Completed {
     /// The number of the slot.
     #[inline]
-    pub(crate) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> SlotId {
         self.id
     }
 }
@@ -46,7 +46,7 @@ pub(crate) struct EmptySlots {
     /// The shard's number in its table.
     pub(super) shard: usize,
     pub(super) home: u64,
-    pub(super) ids: Vec<u32>,
+    pub(super) ids: Vec<SlotId>,
 }
 
 impl EmptySlots {
@@ -58,7 +58,7 @@ impl EmptySlots {
 
 /// A reserved slot whose key others may look at.
 pub(crate) struct SharedSlot {
-    /// [`NIL`] when the token was taken out.
+    /// [`SlotId::NIL`] when the token was taken out.
     id: AtomicU32,
     home: u64,
 }
@@ -66,27 +66,27 @@ pub(crate) struct SharedSlot {
 impl SharedSlot {
     pub(crate) fn new(reserved: Reserved) -> Self {
         let Reserved { id, home } = reserved;
-        SharedSlot { id: AtomicU32::new(id), home }
+        SharedSlot { id: AtomicU32::new(id.get()), home }
     }
 
     /// One that holds nothing.
     #[cfg(all(test, not(loom), not(shuttle)))]
     pub(crate) fn empty() -> Self {
-        SharedSlot { id: AtomicU32::new(NIL), home: 0 }
+        SharedSlot { id: AtomicU32::new(SlotId::NIL.get()), home: 0 }
     }
 
     /// Takes the token out. Returns `None` if that was done before.
     pub(crate) fn take(&self) -> Option<Reserved> {
         // AcqRel: of two that take, one gets it; and its store comes before the slot's retirement,
         // as an unlinking does. Partner: the load in `key_of`.
-        let id = self.id.swap(NIL, AcqRel);
-        (id != NIL).then_some(Reserved { id, home: self.home })
+        let id = SlotId::new(self.id.swap(SlotId::NIL.get(), AcqRel));
+        (id != SlotId::NIL).then_some(Reserved { id, home: self.home })
     }
 
     /// Returns `true` if the token was taken out.
     pub(crate) fn is_taken(&self) -> bool {
         // Relaxed: asked by the only thread that may take it.
-        self.id.load(Relaxed) == NIL
+        self.id.load(Relaxed) == SlotId::NIL.get()
     }
 }
 
@@ -99,8 +99,8 @@ impl<K, V> Guard<'_, K, V> {
     #[inline]
     pub(crate) fn key_of(&self, slot: &SharedSlot) -> Option<&K> {
         // Acquire: the partner is the swap in `take`.
-        let id = slot.id.load(Acquire);
-        if id == NIL {
+        let id = SlotId::new(slot.id.load(Acquire));
+        if id == SlotId::NIL {
             return None;
         }
         assert!(self.table.shard_at(slot.home).is_some(), "a reservation of another table");

@@ -98,29 +98,29 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
 
     /// Adds a segment of zeroed elements. The array that is returned is the memory of it, for the
     /// caller to keep and to free.
-    pub(super) fn add_segment(&self, segment: usize, len: u32) -> Array<T> {
-        self.publish(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
+    pub(super) fn add_segment(&self, segment: usize, len: u32) -> Array {
+        self.add_array(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
     }
 
-    /// As `add_segment`. Its elements are valid only when they have been [begun](Self::begin).
-    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array<T> {
-        self.publish(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
+    /// As `add_segment`. Its elements are valid only when they have been [zeroed](Self::zero_block).
+    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
+        self.add_array(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
     }
 
-    fn publish(&self, segment: usize, len: u32, start: NonNull<T>) -> Array<T> {
+    fn add_array(&self, segment: usize, len: u32, start: NonNull<T>) -> Array {
         let position = B::BLOCK << segment;
         let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
-        Array { start, len: len as usize }
+        Array { start: start.cast(), len: len as usize, free: free::<T> }
     }
 
     /// Makes the elements of a block zero, of which nobody has had an index.
     ///
     /// # Safety
-    /// The block lies in a raw segment that was added, and has not been begun.
-    pub(super) unsafe fn begin(&self, first: u32) {
+    /// The block lies in a raw segment that was added, and has not been zeroed.
+    pub(super) unsafe fn zero_block(&self, first: u32) {
         let (position, segment) = B::place(first);
         let first = self.origins[segment].load(Relaxed).wrapping_add(position);
         // SAFETY: the caller's promise: the block lies in the segment's array, and nobody has an index of it.
@@ -160,7 +160,7 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
             no_such_slot(index);
         }
         // SAFETY: the segment was added and ends after the position. As the index is in use, its block was
-        // begun, and somebody has it: the segment is not freed before that block has been returned.
+        // zeroed, and somebody has it: the segment is not freed before that block has been returned.
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 
@@ -193,18 +193,27 @@ fn no_such_slot(index: u32) -> ! {
 
 /// The memory of a segment, where it does begin. (An origin lies outside of its array, so that a
 /// leak checker would not know it for a pointer to it.)
-pub(super) struct Array<T> {
-    start: NonNull<T>,
+pub(super) struct Array {
+    start: NonNull<()>,
     len: usize,
+    free: unsafe fn(NonNull<()>, usize),
 }
 
-impl<T> Array<T> {
+impl Array {
     /// Frees it, without dropping its elements.
     ///
     /// # Safety
     /// Nobody uses it any more: its segment was removed, or the `Segments` are at their end.
     pub(super) unsafe fn free(self) {
-        // SAFETY: `add_segment` allocated it so; the caller promises the rest.
-        unsafe { alloc::free(self.start, self.len, align::<T>()) };
+        // SAFETY: `add_segment` made it of a function for the type of its elements; the caller
+        // promises the rest.
+        unsafe { (self.free)(self.start, self.len) };
     }
+}
+
+/// # Safety
+/// `start` and `len` are those of an array of `T` that `add_segment` allocated and nobody uses.
+unsafe fn free<T>(start: NonNull<()>, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { alloc::free(start.cast::<T>(), len, align::<T>()) };
 }

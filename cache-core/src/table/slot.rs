@@ -4,14 +4,14 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 use super::alloc::Zeroed;
-use super::meta::{Meta, State};
+use super::header::{SlotHeader, State};
 use super::segments::{Blocks, block_for};
 
 /// One entry's memory. Its state says which of key and value are there. In C's order, so that what
 /// must be zero at first stands at the beginning.
 #[repr(C)]
 pub(super) struct Slot<K, V> {
-    pub(super) meta: Meta,
+    pub(super) header: SlotHeader,
     key: UnsafeCell<MaybeUninit<K>>,
     value: UnsafeCell<MaybeUninit<V>>,
     /// Tells loom of a look at a slot whose block was returned.
@@ -19,15 +19,15 @@ pub(super) struct Slot<K, V> {
     pub(super) life: loom::cell::UnsafeCell<()>,
 }
 
-// SAFETY: zero is a valid Meta (its fields are numbers), which comes first; MaybeUninit needs
+// SAFETY: zero is a valid SlotHeader (its fields are numbers), which comes first; MaybeUninit needs
 // nothing.
 unsafe impl<K, V> Zeroed for Slot<K, V> {
-    const ZEROED: usize = size_of::<Meta>();
+    const ZEROED: usize = size_of::<SlotHeader>();
 
     #[cfg(loom)]
     fn zeroed() -> Self {
         Slot {
-            meta: Meta::new(),
+            header: SlotHeader::new(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
             life: loom::cell::UnsafeCell::new(()),
@@ -83,9 +83,9 @@ impl<K, V> Slot<K, V> {
                 unsafe { (*self.0.key.get()).assume_init_drop() };
             }
         }
-        let state = self.meta.state();
+        let state = self.header.state();
         // First, so that nothing that goes wrong below makes anybody drop it again.
-        self.meta.set_state(State::Emptied);
+        self.header.set_state(State::Emptied);
         let holds_key = !matches!(state, State::Free | State::Emptied);
         let _drop_key = holds_key.then_some(DropKey(self));
         if matches!(state, State::Live | State::Removed | State::Replaced) {

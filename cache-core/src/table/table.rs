@@ -4,7 +4,7 @@ use super::deferred::Deferred;
 use super::reclaim::epoch::{Epoch, Reader};
 use super::reclaim::limbo::{Garbage, Limbo, Limits};
 use super::reclaim::sweeper::Sweeper;
-use super::region::{Class, Region, RegionWord};
+use super::region::{Region, RegionPtr, SizeClass};
 use super::slab::{ColumnSet, Slab};
 use super::slot::Slot;
 use crate::types::stats::Counters;
@@ -35,7 +35,7 @@ pub(crate) struct Table<K, V> {
     pub(super) epoch: Epoch,
     pub(super) slab: Slab<K, V>,
     /// By shard. Apart from what writers change: readers should not feel them at work.
-    pub(super) regions: Box<[RegionWord]>,
+    pub(super) regions: Box<[RegionPtr]>,
     pub(super) limbo: Limbo,
     pub(super) limits: Limits,
     /// Weight that makes a batch full with fewer slots than usual.
@@ -53,7 +53,7 @@ impl<K, V> Table<K, V> {
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
             0 => Region::none(),
-            initial => Region::allocate(Class::for_entries(initial)),
+            initial => Region::allocate(SizeClass::for_entries(initial)),
         };
         static HOMES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Table {
@@ -62,7 +62,7 @@ impl<K, V> Table<K, V> {
             name: None,
             epoch: Epoch::new(threads),
             slab: Slab::new(planned_slots::<K, V>(entries, shards as u64, limits), columns),
-            regions: (0..shards).map(region).map(RegionWord::new).collect(),
+            regions: (0..shards).map(region).map(RegionPtr::new).collect(),
             limbo: Limbo::new(limits),
             limits,
             // Garbage of heavy entries must not weigh as much again as the cache.

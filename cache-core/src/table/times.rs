@@ -6,7 +6,7 @@
 //! * [`RefreshState`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
 //!   or after they have expired.
 
-use super::meta::NEVER;
+use super::header::NEVER;
 use crate::util::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -61,7 +61,7 @@ impl RefreshState {
     }
 
     /// For a slot that is about to be published; its index's `Release` is what publishes this too.
-    pub(super) fn begin(&self, times: &Times) {
+    pub(super) fn init(&self, times: &Times) {
         self.idle_deadline.store(times.idle_deadline, Relaxed);
         self.entry_deadline.store(times.entry_deadline, Relaxed);
         self.load_nanos.store(times.load_nanos, Relaxed);

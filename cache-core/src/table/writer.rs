@@ -9,15 +9,16 @@
 
 mod validate;
 
-use super::blocks::BlockList;
+use super::blocks::{BlockList, ReleasedBlocks};
 use super::detached::Detached;
 use super::entry::{EntryRef, NewEntry};
 use super::guard::Guard;
-use super::meta::{Nodes, State};
+use super::header::{Slots, State};
+use super::ids::{BlockNo, SlotId};
 use super::open_batch::OpenBatch;
 use super::reclaim::due::Due;
 use super::reclaim::limbo::{Garbage, SWEEP};
-use super::region::{Class, Region, RegionWord};
+use super::region::{Region, RegionPtr, SizeClass};
 use super::reserved::{Completed, EmptySlots, Reserved};
 use super::table::{Table, TableConfig};
 use crate::util::hash::KeyHash;
@@ -29,7 +30,7 @@ pub(crate) struct Writer {
     /// What the shard's word holds.
     region: Region,
     /// The region is never made smaller than this.
-    least: Class,
+    least: SizeClass,
     blocks: BlockList,
     batch: OpenBatch,
 }
@@ -39,7 +40,7 @@ impl<K, V> Table<K, V> {
     pub(crate) fn new(config: TableConfig) -> (Self, Vec<Writer>) {
         let table = Table::without_writers(config);
         let shards = table.shards();
-        let writer = |(shard, word): (usize, &RegionWord)| {
+        let writer = |(shard, word): (usize, &RegionPtr)| {
             let region = word.load();
             // Their turns to look after the others are spread evenly.
             let calls = (shard as u64 * u64::from(SWEEP) / shards as u64) as u8;
@@ -90,9 +91,9 @@ impl Writer {
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: u32) -> u32 {
+    pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: SlotId) -> SlotId {
         let slab = &self.table(guard).slab;
-        while slab.meta(id).state() == State::Replaced {
+        while slab.header(id).state() == State::Replaced {
             id = slab.links(id).next();
         }
         id
@@ -100,13 +101,13 @@ impl Writer {
 
     /// The number of a slot's block.
     #[inline]
-    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> u32 {
-        self.table(guard).slab.owner(id)
+    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> BlockNo {
+        self.table(guard).slab.block_of(id)
     }
 
     /// Returns `true` if this slot is in the shard.
     #[inline]
-    pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: u32) -> bool {
+    pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> bool {
         self.blocks.is_live(&self.table(guard).slab, id)
     }
 
@@ -117,20 +118,20 @@ impl Writer {
     pub(crate) fn entry<'p, K, V>(
         &self,
         guard: &'p Guard<'_, K, V>,
-        id: u32,
+        id: SlotId,
     ) -> EntryRef<'p, K, V> {
         assert!(self.is_live(guard, id), "slot {id} is not in the shard");
         let slab = &guard.table.slab;
         EntryRef { id, slot: slab.slot(id), slab }
     }
 
-    /// How many blocks the shard has: they are numbered from 0.
-    pub(crate) fn blocks(&self) -> usize {
-        self.blocks.blocks.len()
+    /// The numbers of the shard's blocks, and of blocks that it has had.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNo> + use<> {
+        (0..self.blocks.blocks.len() as u32).map(BlockNo::new)
     }
 
     /// The live slots of a block, as of now.
-    pub(crate) fn live_in(&self, block: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(crate) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
         self.blocks.live_in(block)
     }
 
@@ -148,8 +149,8 @@ impl Writer {
         let slot = slab.slot(id);
         // SAFETY: the slot was free: it is ours, and holds no key.
         unsafe { slot.write_key(key) };
-        slot.meta.set_hash(hash.low());
-        slot.meta.set_state(State::Pending);
+        slot.header.set_hash(hash.low());
+        slot.header.set_state(State::Pending);
         Reserved { id, home: self.home }
     }
 
@@ -158,7 +159,7 @@ impl Writer {
         let table = self.table(guard);
         let Reserved { id, home } = reserved;
         assert!(home == self.home, "a reservation of another shard");
-        table.slab.meta(id).set_state(State::Abandoned);
+        table.slab.header(id).set_state(State::Abandoned);
         self.retire(table, id);
     }
 
@@ -172,7 +173,7 @@ impl Writer {
     ) -> EntryRef<'p, K, V> {
         let Completed { id, .. } = self.complete(guard, reserved, new);
         let table = guard.table;
-        table.slab.meta(id).set_state(State::Removed);
+        table.slab.header(id).set_state(State::Removed);
         self.retire(table, id);
         EntryRef { id, slot: table.slab.slot(id), slab: &table.slab }
     }
@@ -195,14 +196,18 @@ impl Writer {
         unsafe { slot.write_value(new.value) };
         slab.set_weight(id, new.weight);
         slab.set_times(id, &new.times);
-        slot.meta.set_state(State::Live);
+        slot.header.set_state(State::Live);
         Completed { id, home }
     }
 
     /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
     /// block.
     #[inline]
-    pub(crate) fn publish<K, V>(&mut self, guard: &Guard<'_, K, V>, completed: Completed) -> u32 {
+    pub(crate) fn publish<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        completed: Completed,
+    ) -> BlockNo {
         let table = self.table(guard);
         let id = self.publishable(completed);
         if self.entries() >= self.region.room() {
@@ -211,7 +216,7 @@ impl Writer {
         let slab = &table.slab;
         // SAFETY: the shard's one writer; the region is published in its table, the slot holds key
         // and value, is in no region yet, and there is room.
-        unsafe { self.region.insert(slab.meta(id).hash(), id) };
+        unsafe { self.region.insert(slab.header(id).hash(), id) };
         self.blocks.set_live(slab, id)
     }
 
@@ -224,9 +229,9 @@ impl Writer {
     pub(crate) fn replace<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        old: u32,
+        old: SlotId,
         completed: Completed,
-    ) -> (EntryRef<'p, K, V>, u32) {
+    ) -> (EntryRef<'p, K, V>, BlockNo) {
         let table = self.table(guard);
         let id = self.publishable(completed);
         let slab = &table.slab;
@@ -235,19 +240,19 @@ impl Writer {
         // SAFETY: the shard's one writer; the lane comes from this region, and the slot that takes
         // it holds key and value and is in no region yet.
         unsafe {
-            let hash = entry.slot.meta.hash();
+            let hash = entry.slot.header.hash();
             let lane = self.region.lane_of(hash, old).expect("a live slot has a lane");
             self.region.swap(lane, id);
         }
         let block = self.blocks.set_live(slab, id);
         slab.links(old).set_next(id);
-        entry.slot.meta.set_state(State::Replaced);
+        entry.slot.header.set_state(State::Replaced);
         self.retire(table, old);
         (entry, block)
     }
 
     #[inline]
-    fn publishable(&self, completed: Completed) -> u32 {
+    fn publishable(&self, completed: Completed) -> SlotId {
         assert!(completed.home == self.home, "a slot of another shard");
         completed.id
     }
@@ -261,25 +266,25 @@ impl Writer {
     pub(crate) fn unlink<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        id: u32,
+        id: SlotId,
     ) -> EntryRef<'p, K, V> {
         let table = self.table(guard);
         let slab = &table.slab;
         self.blocks.take_live(slab, id);
         let entry = EntryRef { id, slot: slab.slot(id), slab };
-        let hash = entry.slot.meta.hash();
+        let hash = entry.slot.header.hash();
         // SAFETY: the shard's one writer; the lane comes from this region.
         unsafe {
             let lane = self.region.lane_of(hash, id).expect("a live slot has a lane");
             self.region.remove(hash, lane);
         }
-        entry.slot.meta.set_state(State::Removed);
+        entry.slot.header.set_state(State::Removed);
         self.retire(table, id);
         entry
     }
 
     #[inline(always)]
-    fn retire<K, V>(&mut self, table: &Table<K, V>, id: u32) {
+    fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId) {
         let shard = self.shard(table);
         self.batch.retire(table, shard, id, self.blocks.live);
     }
@@ -301,19 +306,19 @@ impl Writer {
     /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
     /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
     /// which have no entries any more. O(blocks and entries of the shard).
-    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<u32> {
+    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
         let table = self.table(guard);
-        let (numbers, firsts) = self.blocks.release_free(&table.slab);
+        let ReleasedBlocks { numbers, first_slots } = self.blocks.release_free(&table.slab);
         self.batch.shrink();
-        if !firsts.is_empty() {
-            self.batch.seal_other(table, Garbage::Blocks(firsts), 0);
+        if !first_slots.is_empty() {
+            self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
         }
         // Room for twice as many, so that it does not have to grow again at once; and only if that saves
         // three quarters.
-        let class = Class::for_entries(2 * self.entries()).max(self.least);
-        if self.entries() == 0 && self.least == Class::SMALLEST {
+        let class = SizeClass::for_entries(2 * self.entries()).max(self.least);
+        if self.entries() == 0 && self.least == SizeClass::SMALLEST {
             let region = self.region;
-            self.publish_region(table, Region::none());
+            self.set_region(table, Region::none());
             self.retire_region(table, region);
         } else if class.next() < self.region.class() {
             self.rebuild(table, class);
@@ -330,11 +335,11 @@ impl Writer {
     }
 
     /// Replaces the region by one of another size.
-    fn rebuild<K, V>(&mut self, table: &Table<K, V>, class: Class) {
+    fn rebuild<K, V>(&mut self, table: &Table<K, V>, class: SizeClass) {
         let (old, new, slab) = (self.region, Region::allocate(class), &table.slab);
         // SAFETY: the new region is ours; the old one is published and we are its one writer.
-        unsafe { old.for_each(|id| new.insert(slab.meta(id).hash(), id)) };
-        self.publish_region(table, new);
+        unsafe { old.for_each(|id| new.insert(slab.header(id).hash(), id)) };
+        self.set_region(table, new);
         self.retire_region(table, old);
     }
 
@@ -345,9 +350,9 @@ impl Writer {
         }
     }
 
-    fn publish_region<K, V>(&mut self, table: &Table<K, V>, new: Region) {
+    fn set_region<K, V>(&mut self, table: &Table<K, V>, new: Region) {
         self.region = new;
-        table.regions[self.shard(table)].publish(new);
+        table.regions[self.shard(table)].set(new);
     }
 
     /// Empties the shard at once, by publishing an empty region. The entries that were in it are the
@@ -355,7 +360,7 @@ impl Writer {
     pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
         let table = self.table(guard);
         let region = self.region;
-        self.publish_region(table, Region::none());
+        self.set_region(table, Region::none());
         self.blocks.clear_live();
         Detached::new(guard, self.shard(table), region)
     }

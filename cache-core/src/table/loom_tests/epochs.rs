@@ -11,28 +11,28 @@ use super::{Tracked, model, spawn};
 use crate::table::reclaim::epoch::Epoch;
 use crate::util::thread_slot;
 
-/// A place that names one of two cells, as a lane names a slot.
-struct Lane {
+/// A place that names one of two cells, as a pointer names a slot.
+struct Pointer {
     epoch: Epoch,
     named: AtomicUsize,
     cells: [Tracked; 2],
 }
 
-impl Lane {
+impl Pointer {
     fn new(epoch: Epoch) -> Arc<Self> {
         let cells = [Tracked::new(10), Tracked::new(11)];
-        Arc::new(Lane { epoch, named: AtomicUsize::new(0), cells })
+        Arc::new(Pointer { epoch, named: AtomicUsize::new(0), cells })
     }
 
     /// With the lines of these threads used before.
     fn used_by(numbers: &[usize]) -> Arc<Self> {
-        let lane = Lane::new(Epoch::new(4));
+        let pointer = Pointer::new(Epoch::new(4));
         for &number in numbers {
             thread_slot::set(number);
-            drop(lane.epoch.pin());
+            drop(pointer.epoch.pin());
         }
         thread_slot::set(0);
-        lane
+        pointer
     }
 
     fn read(&self) {
@@ -60,56 +60,56 @@ impl Lane {
 }
 
 /// Runs a reader, or two, beside the reuse of what they read.
-fn reuse_beside(used: &'static [usize], readers: usize, read: fn(&Lane)) {
+fn reuse_beside(used: &'static [usize], readers: usize, read: fn(&Pointer)) {
     model(move || {
-        let lane = Lane::used_by(used);
+        let pointer = Pointer::used_by(used);
         let readers: Vec<_> = (1..=readers)
             .map(|number| {
-                let lane = Arc::clone(&lane);
-                spawn(number, move || read(&lane))
+                let pointer = Arc::clone(&pointer);
+                spawn(number, move || read(&pointer))
             })
             .collect();
-        let free = lane.reuse();
+        let free = pointer.reuse();
         for reader in readers {
             reader.join().unwrap();
         }
-        assert!(free || lane.reuse(), "with no reader left all is free");
+        assert!(free || pointer.reuse(), "with no reader left all is free");
     });
 }
 
 #[test]
 fn epoch_protects_what_a_reader_reads() {
-    reuse_beside(&[1], 1, Lane::pin_and_read);
+    reuse_beside(&[1], 1, Pointer::pin_and_read);
 }
 
 #[test]
 fn epoch_protects_the_first_read_of_a_thread() {
-    reuse_beside(&[], 1, Lane::pin_and_read);
+    reuse_beside(&[], 1, Pointer::pin_and_read);
 }
 
 #[test]
 fn epoch_protects_two_readers() {
-    reuse_beside(&[1], 2, Lane::pin_and_read);
+    reuse_beside(&[1], 2, Pointer::pin_and_read);
 }
 
 /// The second announcement must carry with it that the first read is over.
 #[test]
 fn epoch_knows_that_the_read_before_is_over() {
-    reuse_beside(&[1], 1, |lane| {
-        lane.pin_and_read();
-        lane.pin_and_read();
+    reuse_beside(&[1], 1, |pointer| {
+        pointer.pin_and_read();
+        pointer.pin_and_read();
     });
 }
 
 /// And so must each change of depth.
 #[test]
 fn epoch_protects_nested_pins() {
-    reuse_beside(&[1], 1, |lane| {
-        lane.pin_and_read();
-        let outer = lane.epoch.pin();
-        let inner = lane.epoch.pin();
+    reuse_beside(&[1], 1, |pointer| {
+        pointer.pin_and_read();
+        let outer = pointer.epoch.pin();
+        let inner = pointer.epoch.pin();
         drop(outer);
-        lane.read();
+        pointer.read();
         drop(inner);
     });
 }
@@ -118,23 +118,23 @@ fn epoch_protects_nested_pins() {
 #[test]
 fn epoch_advanced_by_another_than_who_unlinked() {
     model(|| {
-        let lane = Lane::used_by(&[1]);
+        let pointer = Pointer::used_by(&[1]);
         let reader = {
-            let lane = Arc::clone(&lane);
-            spawn(1, move || lane.pin_and_read())
+            let pointer = Arc::clone(&pointer);
+            spawn(1, move || pointer.pin_and_read())
         };
         let stamp = Arc::new(AtomicUsize::new(0));
         let unlinker = {
-            let (lane, stamp) = (Arc::clone(&lane), Arc::clone(&stamp));
+            let (pointer, stamp) = (Arc::clone(&pointer), Arc::clone(&stamp));
             spawn(2, move || {
-                lane.named.store(1, Release);
-                stamp.store(lane.epoch.stamp() as usize, Release);
+                pointer.named.store(1, Release);
+                stamp.store(pointer.epoch.stamp() as usize, Release);
             })
         };
-        lane.epoch.advance();
+        pointer.epoch.advance();
         let stamp = stamp.load(Acquire);
-        if stamp > 0 && lane.epoch.is_free(stamp as u64) {
-            lane.cells[0].end();
+        if stamp > 0 && pointer.epoch.is_free(stamp as u64) {
+            pointer.cells[0].end();
         }
         reader.join().unwrap();
         unlinker.join().unwrap();
@@ -145,19 +145,19 @@ fn epoch_advanced_by_another_than_who_unlinked() {
 #[test]
 fn epoch_advanced_for_another() {
     model(|| {
-        let lane = Lane::used_by(&[1]);
+        let pointer = Pointer::used_by(&[1]);
         let reader = {
-            let lane = Arc::clone(&lane);
-            spawn(1, move || lane.pin_and_read())
+            let pointer = Arc::clone(&pointer);
+            spawn(1, move || pointer.pin_and_read())
         };
         let collector = {
-            let lane = Arc::clone(&lane);
-            spawn(2, move || lane.epoch.advance())
+            let pointer = Arc::clone(&pointer);
+            spawn(2, move || pointer.epoch.advance())
         };
-        lane.named.store(1, Release);
-        let stamp = lane.epoch.stamp();
-        if lane.epoch.is_free(stamp) {
-            lane.cells[0].end();
+        pointer.named.store(1, Release);
+        let stamp = pointer.epoch.stamp();
+        if pointer.epoch.is_free(stamp) {
+            pointer.cells[0].end();
         }
         reader.join().unwrap();
         collector.join().unwrap();
@@ -170,66 +170,66 @@ fn epoch_advanced_for_another() {
 #[test]
 fn epoch_alone_until_the_first_read_of_another() {
     model(|| {
-        let lane = Lane::new(Epoch::new(4).with_light_readers());
-        drop(lane.epoch.pin());
+        let pointer = Pointer::new(Epoch::new(4).with_light_readers());
+        drop(pointer.epoch.pin());
         let reader = {
-            let lane = Arc::clone(&lane);
-            spawn(1, move || lane.pin_and_read())
+            let pointer = Arc::clone(&pointer);
+            spawn(1, move || pointer.pin_and_read())
         };
-        lane.named.store(1, Release);
+        pointer.named.store(1, Release);
         fence(SeqCst);
-        if lane.epoch.is_alone() {
-            lane.cells[0].end();
+        if pointer.epoch.is_alone() {
+            pointer.cells[0].end();
         }
         reader.join().unwrap();
     });
 }
 
 /// Readers that began without a fence of their own, and a heavy side that fails from now on.
-fn switching(numbers: &[usize]) -> Arc<Lane> {
-    let lane = Lane::new(Epoch::new(4).with_light_readers());
+fn switching(numbers: &[usize]) -> Arc<Pointer> {
+    let pointer = Pointer::new(Epoch::new(4).with_light_readers());
     for &number in numbers {
         thread_slot::set(number);
-        drop(lane.epoch.pin());
+        drop(pointer.epoch.pin());
     }
     thread_slot::set(0);
-    lane
+    pointer
 }
 
 /// A line that is idle, or announces something, without a fence proves nothing; one that has made a
 /// pin with the fence does.
-fn switch_beside(reads: fn(&Lane), collections: usize) {
+fn switch_beside(reads: fn(&Pointer), collections: usize) {
     model(move || {
-        let lane = switching(&[0, 1]);
+        let pointer = switching(&[0, 1]);
         let reader = {
-            let lane = Arc::clone(&lane);
-            spawn(1, move || reads(&lane))
+            let pointer = Arc::clone(&pointer);
+            spawn(1, move || reads(&pointer))
         };
         let mut free = false;
         for _ in 0..collections {
-            free = free || lane.reuse();
+            free = free || pointer.reuse();
         }
         reader.join().unwrap();
         // Once all threads have made a pin with the fence, all is free.
         for number in [1, 0] {
             thread_slot::set(number);
-            drop(lane.epoch.pin());
+            drop(pointer.epoch.pin());
         }
-        assert!(free || lane.reuse());
+        assert!(free || pointer.reuse());
     });
 }
 
 #[test]
 fn epoch_switches_to_fences_beside_a_reader() {
-    switch_beside(Lane::pin_and_read, 1);
+    switch_beside(Pointer::pin_and_read, 1);
 }
 
 #[test]
 fn epoch_switches_to_fences_beside_a_reader_of_many_reads() {
     switch_beside(
-        |lane| {
-            lane.pin_and_read();
-            lane.pin_and_read();
+        |pointer| {
+            pointer.pin_and_read();
+            pointer.pin_and_read();
         },
         2,
     );
@@ -238,12 +238,12 @@ fn epoch_switches_to_fences_beside_a_reader_of_many_reads() {
 #[test]
 fn epoch_switches_to_fences_beside_nested_pins() {
     switch_beside(
-        |lane| {
-            let outer = lane.epoch.pin();
-            lane.pin_and_read();
-            lane.read();
+        |pointer| {
+            let outer = pointer.epoch.pin();
+            pointer.pin_and_read();
+            pointer.read();
             drop(outer);
-            lane.pin_and_read();
+            pointer.pin_and_read();
         },
         1,
     );
@@ -253,19 +253,19 @@ fn epoch_switches_to_fences_beside_nested_pins() {
 #[test]
 fn epoch_is_switched_by_two_collectors() {
     model(|| {
-        let lane = switching(&[0, 1, 2]);
+        let pointer = switching(&[0, 1, 2]);
         let reader = {
-            let lane = Arc::clone(&lane);
-            spawn(1, move || lane.pin_and_read())
+            let pointer = Arc::clone(&pointer);
+            spawn(1, move || pointer.pin_and_read())
         };
         let collector = {
-            let lane = Arc::clone(&lane);
+            let pointer = Arc::clone(&pointer);
             spawn(2, move || {
-                drop(lane.epoch.pin());
-                lane.epoch.advance();
+                drop(pointer.epoch.pin());
+                pointer.epoch.advance();
             })
         };
-        lane.reuse();
+        pointer.reuse();
         reader.join().unwrap();
         collector.join().unwrap();
     });

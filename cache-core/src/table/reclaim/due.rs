@@ -1,5 +1,7 @@
 //! What a call has to do about garbage when it has released its locks.
 
+use crate::table::ids::SlotId;
+
 /// Slots that one call can drop at once.
 const AT_ONCE: usize = 4;
 
@@ -34,16 +36,22 @@ impl Due {
 }
 
 /// A few numbers of retired slots. Each has been handed to one call.
-#[derive(Default)]
 pub(crate) struct Retired {
-    ids: [u32; AT_ONCE],
+    ids: [SlotId; AT_ONCE],
     len: usize,
+}
+
+impl Default for Retired {
+    #[inline]
+    fn default() -> Self {
+        Retired { ids: [SlotId::NIL; AT_ONCE], len: 0 }
+    }
 }
 
 impl Retired {
     /// Takes as many as there is room for, from the first on; returns how many.
     #[inline]
-    pub(crate) fn take_from(&mut self, ids: &[u32]) -> usize {
+    pub(crate) fn take_from(&mut self, ids: &[SlotId]) -> usize {
         let taken = ids.len().min(AT_ONCE - self.len);
         self.ids[self.len..self.len + taken].copy_from_slice(&ids[..taken]);
         self.len += taken;
@@ -51,7 +59,7 @@ impl Retired {
     }
 
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[u32] {
+    pub(crate) fn as_slice(&self) -> &[SlotId] {
         &self.ids[..self.len]
     }
 }

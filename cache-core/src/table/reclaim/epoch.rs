@@ -270,12 +270,10 @@ impl Epoch {
         let mut may_be_pinned = false;
         for reader in self.readers() {
             // Relaxed, here and in what follows: there is one thread.
-            let announced = reader.announced.load(Relaxed);
-            let is_idle = announced == IDLE || announced == UNUSED;
             if reader.number() == own {
-                may_be_pinned = !is_idle;
+                may_be_pinned = !reader.is_idle();
             } else {
-                reader.forget(is_idle);
+                reader.forget();
             }
         }
         may_be_pinned
@@ -357,11 +355,17 @@ impl Reader {
         self.number as usize
     }
 
+    /// Returns `true` if the line announces nothing.
+    #[cfg(unix)]
+    fn is_idle(&self) -> bool {
+        matches!(self.announced.load(Relaxed), IDLE | UNUSED)
+    }
+
     /// In a forked child, where the line's thread is not there. Nothing is written where nothing
     /// changes: the memory goes on being the parent's, too.
     #[cfg(unix)]
-    fn forget(&self, is_idle: bool) {
-        if !is_idle {
+    fn forget(&self) {
+        if !self.is_idle() {
             self.announced.store(IDLE, Relaxed);
             self.extra.store(0, Relaxed);
         }

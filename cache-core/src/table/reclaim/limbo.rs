@@ -32,6 +32,7 @@
 use std::collections::VecDeque;
 
 use super::epoch::Epoch;
+use crate::table::ids::SlotId;
 use crate::table::region::Region;
 use crate::util::sync::InnerMutex as Mutex;
 use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -97,11 +98,11 @@ impl Limits {
 /// Something that no reader can reach any more once its stamp is free.
 pub(crate) enum Garbage {
     /// Slots of one shard, with what they hold.
-    Slots { shard: usize, ids: Vec<u32> },
+    Slots { shard: usize, ids: Vec<SlotId> },
     /// A region that was outgrown or emptied.
     Region(Region),
     /// Blocks of free slots that a shard has given up, by their first slots.
-    Blocks(Vec<u32>),
+    Blocks(Vec<SlotId>),
 }
 
 impl Garbage {
@@ -222,7 +223,9 @@ impl Limbo {
     pub(crate) fn bytes(&self) -> usize {
         let queue = self.queue.lock();
         let piece = |garbage: &Garbage| match garbage {
-            Garbage::Slots { ids, .. } | Garbage::Blocks(ids) => ids.capacity() * size_of::<u32>(),
+            Garbage::Slots { ids, .. } | Garbage::Blocks(ids) => {
+                ids.capacity() * size_of::<SlotId>()
+            }
             Garbage::Region(region) => region.bytes(),
         };
         queue.capacity() * size_of::<(u64, Garbage)>()
@@ -248,7 +251,11 @@ mod tests {
         let (limbo, epoch) = (Limbo::new(limits), shared_epoch());
         for batches in 1.. {
             let stamp = epoch.stamp();
-            limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![0; batch] }, batch as u64);
+            limbo.seal(
+                &epoch,
+                Garbage::Slots { shard: 0, ids: vec![SlotId::new(0); batch] },
+                batch as u64,
+            );
             limbo.advance_if_due(&epoch, live);
             if epoch.is_free(stamp) {
                 return batch * batches;
@@ -295,7 +302,7 @@ mod tests {
         let stamp = epoch.stamp();
         limbo.note_sweep();
         assert_eq!(limbo.sweeps.load(Relaxed), 0, "nothing waits");
-        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![0] }, 1);
+        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![SlotId::new(0)] }, 1);
         for _ in 0..IDLE_SWEEPS {
             limbo.advance_if_due(&epoch, Live::Entries(1_000_000));
             assert!(!epoch.is_free(stamp));

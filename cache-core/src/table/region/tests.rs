@@ -4,20 +4,20 @@ use super::*;
 
 #[test]
 fn a_class_is_the_smallest_for_its_entries() {
-    assert_eq!(Class::for_entries(0), Class::SMALLEST);
+    assert_eq!(SizeClass::for_entries(0), SizeClass::SMALLEST);
     for entries in [1, 18, 19, 1000, 36_864, 36_865, 1 << 20] {
-        let class = Class::for_entries(entries);
+        let class = SizeClass::for_entries(entries);
         assert!(class.entries() >= entries);
-        assert!(class == Class::SMALLEST || class.entries() / 2 < entries);
+        assert!(class == SizeClass::SMALLEST || class.entries() / 2 < entries);
     }
 }
 
 #[test]
 fn every_probe_reaches_every_group() {
-    for class in (1..12).map(Class) {
+    for class in (1..12).map(SizeClass) {
         for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
             let mut seen = vec![false; class.groups()];
-            let mut probe = Probe::new(hash, class);
+            let mut probe = ProbeSequence::new(hash, class);
             for _ in 0..class.groups() {
                 assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
                 probe.advance();
@@ -28,22 +28,22 @@ fn every_probe_reaches_every_group() {
 
 #[test]
 fn entries_are_found_after_overflow_and_removal() {
-    let region = Region::allocate(Class::for_entries(300));
+    let region = Region::allocate(SizeClass::for_entries(300));
     // All with the same first group: hashes that differ in the low bits only.
     let hashes: Vec<u32> = (0..100).collect();
     // SAFETY: the region is this test's own.
     unsafe {
         for (slot, &hash) in hashes.iter().enumerate() {
-            region.insert(hash, slot as u32);
+            region.insert(hash, SlotId::new(slot as u32));
         }
-        assert_eq!(region.validate(|slot| hashes[slot as usize]), 100);
+        assert_eq!(region.validate(|slot| hashes[slot.get() as usize]), 100);
         for slot in (0..100u32).step_by(2) {
-            let lane = region.lane_of(hashes[slot as usize], slot).unwrap();
+            let lane = region.lane_of(hashes[slot as usize], SlotId::new(slot)).unwrap();
             region.remove(hashes[slot as usize], lane);
-            region.validate(|slot| hashes[slot as usize]);
+            region.validate(|slot| hashes[slot.get() as usize]);
         }
         for slot in 0..100u32 {
-            let found = region.lane_of(hashes[slot as usize], slot).is_some();
+            let found = region.lane_of(hashes[slot as usize], SlotId::new(slot)).is_some();
             assert_eq!(found, slot % 2 == 1);
         }
         let mut left = 0;
@@ -55,9 +55,9 @@ fn entries_are_found_after_overflow_and_removal() {
 
 #[test]
 fn a_word_carries_address_and_size() {
-    for class in [Class(1), Class(2), Class(3), Class(7), Class(12)] {
+    for class in [SizeClass(1), SizeClass(2), SizeClass(3), SizeClass(7), SizeClass(12)] {
         let region = Region::allocate(class);
-        let word = RegionWord::new(region);
+        let word = RegionPtr::new(region);
         assert_eq!(word.load().groups, region.groups);
         assert_eq!(word.load().class, class);
         // SAFETY: the region is this test's own.

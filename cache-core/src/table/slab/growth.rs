@@ -1,6 +1,7 @@
 //! Which segments the slab has, what of them is given out, and how long the next will be. Numbers
 //! only, under the slab's lock: what a segment is made of (`A`) is the slab's affair.
 
+use crate::table::ids::SlotId;
 use crate::table::segments::{first_of, most_segments};
 
 pub(super) struct Growth<A> {
@@ -24,14 +25,14 @@ pub(super) struct Segment<A> {
     /// Blocks that shards have.
     out: u32,
     /// Blocks that shards have returned, by their first slots.
-    returned: Vec<u32>,
+    returned: Vec<SlotId>,
     /// What it is made of.
     pub(super) arrays: A,
 }
 
 /// A block that is given out, by its first slot.
 pub(super) struct Taken {
-    pub(super) first: u32,
+    pub(super) first: SlotId,
     /// It was never given out before.
     pub(super) is_new: bool,
 }
@@ -60,12 +61,12 @@ impl<A> Growth<A> {
             return Some(Taken { first, is_new: false });
         }
         segment.next += self.block;
-        Some(Taken { first: segment.next - self.block, is_new: true })
+        Some(Taken { first: SlotId::new(segment.next - self.block), is_new: true })
     }
 
     /// The number and the length of the segment to be added next: in the place of one that was freed,
     /// if there is such.
-    pub(super) fn next(&self) -> (usize, u32) {
+    pub(super) fn next_segment(&self) -> (usize, u32) {
         let freed = self.segments.iter().position(Option::is_none);
         let number = freed.unwrap_or(self.segments.len());
         let last = most_segments(self.block) - 1;
@@ -105,7 +106,7 @@ impl<A> Growth<A> {
 
     /// Takes back a block of this segment, by its first slot. If that was the last one that a shard
     /// had, the segment is no more, and what it was made of is returned.
-    pub(super) fn give_back(&mut self, number: usize, first: u32) -> Option<A> {
+    pub(super) fn put_back(&mut self, number: usize, first: SlotId) -> Option<A> {
         let segment = self.segments[number].as_mut().expect("a block's segment exists");
         segment.returned.push(first);
         segment.out -= 1;
@@ -118,14 +119,16 @@ impl<A> Growth<A> {
     }
 
     /// All slots of blocks that were ever given out, in the segments that exist.
-    pub(super) fn given_out(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn given_out(&self) -> impl Iterator<Item = SlotId> {
         let numbered = self.segments.iter().enumerate();
         let existing = numbered.filter_map(|(number, segment)| Some((number, segment.as_ref()?)));
-        existing.flat_map(|(number, segment)| first_of(number, self.block)..segment.next)
+        let numbers =
+            |(number, segment): (usize, &Segment<A>)| first_of(number, self.block)..segment.next;
+        existing.flat_map(numbers).map(SlotId::new)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let returned = |segment: &Segment<A>| segment.returned.capacity() * size_of::<u32>();
+        let returned = |segment: &Segment<A>| segment.returned.capacity() * size_of::<SlotId>();
         self.segments.capacity() * size_of::<Option<Segment<A>>>()
             + self.segments.iter().flatten().map(returned).sum::<usize>()
     }

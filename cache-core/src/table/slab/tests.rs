@@ -2,7 +2,7 @@
 //! blocks of 64 slots down to one.
 
 use super::*;
-use crate::table::meta::{NIL, State};
+use crate::table::header::State;
 use crate::table::segments::most_segments;
 
 type Bytes<const N: usize> = [u8; N];
@@ -32,22 +32,23 @@ fn a_block_is_a_page_of_slots_but_64_at_most_and_one_at_least() {
 fn blocks_do_not_overlap<V>() {
     let slab = Slab::<u64, V>::new(Some(1000), ColumnSet { weights: true, ..ColumnSet::default() });
     let block = Slab::<u64, V>::BLOCK;
-    let mut firsts: Vec<u32> = (0..6400 / block).map(|owner| slab.take_block(owner)).collect();
-    for (owner, &first) in firsts.iter().enumerate() {
-        for id in first..first + block {
-            assert_eq!(slab.owner(id), owner as u32);
-            assert_eq!(slab.meta(id).state(), State::Free);
-            slab.set_weight(id, id);
-            slab.meta(id).set_hash(id);
+    let take = |number| slab.take_block(BlockNo::new(number));
+    let mut firsts: Vec<SlotId> = (0..6400 / block).map(take).collect();
+    for (&first, number) in firsts.iter().zip(0..) {
+        for id in (0..block).map(|i| first.plus(i)) {
+            assert_eq!(slab.block_of(id), BlockNo::new(number));
+            assert_eq!(slab.header(id).state(), State::Free);
+            slab.set_weight(id, id.get());
+            slab.header(id).set_hash(id.get());
         }
     }
     for &first in &firsts {
-        for id in first..first + block {
-            assert_eq!((slab.weight(id), slab.meta(id).hash()), (id, id));
+        for id in (0..block).map(|i| first.plus(i)) {
+            assert_eq!((slab.weight(id), slab.header(id).hash()), (id.get(), id.get()));
         }
     }
     firsts.sort_unstable();
-    assert!(firsts.windows(2).all(|pair| pair[0] + block <= pair[1]));
+    assert!(firsts.windows(2).all(|pair| pair[0].plus(block) <= pair[1]));
 }
 
 #[test]
@@ -63,14 +64,14 @@ fn blocks_do_not_overlap_and_all_their_slots_exist() {
 fn no_other_slot_exists<V>() {
     let slab = Slab::<u64, V>::new(None, ColumnSet::default());
     let exists = |id: u32| {
-        let look = std::panic::AssertUnwindSafe(|| _ = slab.meta(id).state());
+        let look = std::panic::AssertUnwindSafe(|| _ = slab.header(SlotId::new(id)).state());
         std::panic::catch_unwind(look).is_ok()
     };
     assert!(!exists(0));
-    assert_eq!(slab.take_block(0), 0);
-    let block = Slab::<u64, V>::BLOCK;
+    assert_eq!(slab.take_block(BlockNo::new(0)), SlotId::new(0));
+    let (block, nil) = (Slab::<u64, V>::BLOCK, SlotId::NIL.get());
     assert!((0..block).all(exists));
-    for id in [block, 2 * block, 1 << 20, 1 << 31, NIL - 64, NIL - 1, NIL] {
+    for id in [block, 2 * block, 1 << 20, 1 << 31, nil - 64, nil - 1, nil] {
         assert!(!exists(id), "slot {id} of blocks of {block}");
     }
 }
@@ -86,11 +87,11 @@ fn a_number_that_no_slot_has_is_refused() {
 #[test]
 fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
     let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
-    for owner in 0..10_000u32.div_ceil(64) {
-        slab.take_block(owner);
+    for number in 0..10_000u32.div_ceil(64) {
+        slab.take_block(BlockNo::new(number));
     }
     assert_eq!(slab.stock.lock().growth.total, 10_048);
-    slab.take_block(0);
+    slab.take_block(BlockNo::new(0));
     assert!(slab.stock.lock().growth.total <= 10_048 + 10_048 / 64 + 64);
 }
 
@@ -98,8 +99,8 @@ fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
 fn a_slab_of_large_slots_grows_slot_by_slot() {
     let slab = Slab::<u64, Bytes<3000>>::new(Some(10), ColumnSet::default());
     let totals: Vec<u64> = (0..14)
-        .map(|owner| {
-            slab.take_block(owner);
+        .map(|number| {
+            slab.take_block(BlockNo::new(number));
             slab.stock.lock().growth.total
         })
         .collect();
@@ -109,8 +110,8 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
 #[test]
 fn a_slab_goes_on_growing_however_far_past_its_plan() {
     let slab = Slab::<(), ()>::new(Some(64), ColumnSet::default());
-    for owner in 0..(1 << 20) / 64 {
-        slab.take_block(owner);
+    for number in 0..(1 << 20) / 64 {
+        slab.take_block(BlockNo::new(number));
     }
     let growth = &slab.stock.lock().growth;
     let spared = most_segments(64) - growth.segments.len();
@@ -126,7 +127,7 @@ fn there_are_2_to_the_30_slots_for_every_plan_and_block() {
         for planned in (0..=31).flat_map(|bits| [1, 1 << bits, (1 << bits) * 5 / 4]) {
             let mut growth = Growth::<()>::new(planned, block);
             for _ in 0..most_segments(block) {
-                let (number, len) = growth.next();
+                let (number, len) = growth.next_segment();
                 assert!(len > 0 && len % block == 0);
                 growth.add(number, len, ());
             }
@@ -140,19 +141,23 @@ fn segments_come_and_go<V>() {
     let slab = Slab::<u64, V>::new(Some(10_000), columns);
     let empty = slab.bytes();
     for _ in 0..3 {
-        let mut blocks: Vec<u32> = (0..150).map(|owner| slab.take_block(owner)).collect();
+        let mut blocks: Vec<SlotId> =
+            (0..150).map(|number| slab.take_block(BlockNo::new(number))).collect();
         let full = slab.bytes();
         assert!(full.0 > empty.0 && full.1 > empty.1);
         let total = slab.stock.lock().growth.total;
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         return_blocks(&slab, &blocks);
-        let len = |id| slab.slots.len(Slot::<u64, V>::place(id).1) as u64;
+        let len = |id: SlotId| slab.columns.slots.len(Slot::<u64, V>::place(id.get()).1) as u64;
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
-        let again = slab.take_block(7);
-        assert!(slab.slots.get(again).meta.state() == State::Free && slab.owner(again) == 7);
+        let again = slab.take_block(BlockNo::new(7));
+        assert!(
+            slab.columns.slots.get(again.get()).header.state() == State::Free
+                && slab.block_of(again) == BlockNo::new(7)
+        );
         return_blocks(&slab, &[again, last]);
         assert_eq!((slab.bytes().0, slab.stock.lock().growth.total), (empty.0, 0));
     }
@@ -171,7 +176,8 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
     let mut totals = Vec::new();
     for _ in 0..20 {
-        let blocks: Vec<u32> = (0..10_048 / 64 + 1).map(|owner| slab.take_block(owner)).collect();
+        let blocks: Vec<SlotId> =
+            (0..10_048 / 64 + 1).map(|number| slab.take_block(BlockNo::new(number))).collect();
         totals.push(slab.stock.lock().growth.total);
         return_blocks(&slab, &blocks);
         assert_eq!(slab.stock.lock().growth.total, 0);
@@ -180,7 +186,7 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
 }
 
 /// Takes back blocks whose slots nobody has used.
-fn return_blocks<K, V>(slab: &Slab<K, V>, blocks: &[u32]) {
+fn return_blocks<K, V>(slab: &Slab<K, V>, blocks: &[SlotId]) {
     // SAFETY: the test has taken them, and has kept no index.
     unsafe { slab.return_blocks(blocks) };
 }

@@ -1,6 +1,6 @@
 //! What is known of a slot beside its key and value: 24 bytes.
 //!
-//! Sixteen of them, [`Meta`], stand in the slot itself, next to the key and the value: with keys and
+//! Sixteen of them, [`SlotHeader`], stand in the slot itself, next to the key and the value: with keys and
 //! values of 8 bytes a slot is half a cache line and a hit reads that line alone. The links of the
 //! eviction queues, [`Links`], stand in an array of their own: an update or an eviction writes those
 //! of its neighbours, whose slots' lines readers should not lose for that.
@@ -11,19 +11,17 @@
 //! moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
 //! in the table, not anything here.
 
+use super::ids::SlotId;
 use crate::util::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// "No slot": ends a list, marks an empty lane.
-pub(crate) const NIL: u32 = u32::MAX;
-
 /// The tick that never comes: the deadline of an entry that does not expire.
 pub(crate) const NEVER: u64 = u64::MAX;
 
 /// A use counter stops here, so that a hot entry is not written by its readers any more.
-pub(crate) const MAX_USES: u8 = 3;
+pub(crate) const MAX_FREQUENCY: u8 = 3;
 
 /// What a slot is at present. Written under the shard's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,24 +57,24 @@ pub(crate) enum Queue {
 }
 
 /// See the module's head.
-pub(crate) struct Meta {
+pub(crate) struct SlotHeader {
     deadline: AtomicU64,
     hash: AtomicU32,
-    stamp: AtomicU16,
+    last_moved: AtomicU16,
     /// State in the low nibble, queue in the high one.
     state: AtomicU8,
-    uses: Uses,
+    frequency: Frequency,
 }
 
-impl Meta {
+impl SlotHeader {
     #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
-        Meta {
+        SlotHeader {
             deadline: AtomicU64::new(NEVER),
             hash: AtomicU32::new(0),
-            stamp: AtomicU16::new(0),
+            last_moved: AtomicU16::new(0),
             state: AtomicU8::new(State::Free as u8),
-            uses: Uses(AtomicU8::new(0)),
+            frequency: Frequency(AtomicU8::new(0)),
         }
     }
 
@@ -106,19 +104,19 @@ impl Meta {
     }
 
     #[inline]
-    pub(crate) fn uses(&self) -> &Uses {
-        &self.uses
+    pub(crate) fn frequency(&self) -> &Frequency {
+        &self.frequency
     }
 
     /// When the policy last gave the entry its place, in quanta of the policy's clock.
     #[inline]
-    pub(crate) fn stamp(&self) -> u16 {
-        self.stamp.load(Relaxed)
+    pub(crate) fn last_moved(&self) -> u16 {
+        self.last_moved.load(Relaxed)
     }
 
     #[inline]
-    pub(crate) fn set_stamp(&self, stamp: u16) {
-        self.stamp.store(stamp, Relaxed);
+    pub(crate) fn set_last_moved(&self, tick: u16) {
+        self.last_moved.store(tick, Relaxed);
     }
 
     #[inline]
@@ -168,38 +166,38 @@ pub(crate) struct Links {
 impl Links {
     #[cfg(any(test, loom))]
     pub(crate) fn new() -> Self {
-        Links { prev: AtomicU32::new(NIL), next: AtomicU32::new(NIL) }
+        Links { prev: AtomicU32::new(SlotId::NIL.get()), next: AtomicU32::new(SlotId::NIL.get()) }
     }
 
     /// The neighbour nearer to the oldest end of the queue.
     #[inline]
-    pub(crate) fn prev(&self) -> u32 {
-        self.prev.load(Relaxed)
+    pub(crate) fn prev(&self) -> SlotId {
+        SlotId::new(self.prev.load(Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_prev(&self, id: u32) {
-        self.prev.store(id, Relaxed);
+    pub(crate) fn set_prev(&self, id: SlotId) {
+        self.prev.store(id.get(), Relaxed);
     }
 
     /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
     /// that took its lane.
     #[inline]
-    pub(crate) fn next(&self) -> u32 {
-        self.next.load(Relaxed)
+    pub(crate) fn next(&self) -> SlotId {
+        SlotId::new(self.next.load(Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_next(&self, id: u32) {
-        self.next.store(id, Relaxed);
+    pub(crate) fn set_next(&self, id: SlotId) {
+        self.next.store(id.get(), Relaxed);
     }
 }
 
-/// How often an entry was used since the policy last looked, saturating at [`MAX_USES`]. A byte of
+/// How often an entry was used since the policy last looked, saturating at [`MAX_FREQUENCY`]. A byte of
 /// its own, because readers store to it blindly.
-pub(crate) struct Uses(AtomicU8);
+pub(crate) struct Frequency(AtomicU8);
 
-impl Uses {
+impl Frequency {
     #[inline]
     pub(crate) fn get(&self) -> u8 {
         self.0.load(Relaxed)
@@ -215,18 +213,18 @@ impl Uses {
     #[inline]
     pub(crate) fn add(&self) {
         let uses = self.0.load(Relaxed);
-        if uses < MAX_USES {
+        if uses < MAX_FREQUENCY {
             self.0.store(uses + 1, Relaxed);
         }
     }
 }
 
 /// Slots by their id, as the eviction policy sees them.
-pub(crate) trait Nodes {
+pub(crate) trait Slots {
     /// The slot's fields.
-    fn meta(&self, id: u32) -> &Meta;
+    fn header(&self, id: SlotId) -> &SlotHeader;
     /// The slot's place in its queue.
-    fn links(&self, id: u32) -> &Links;
+    fn links(&self, id: SlotId) -> &Links;
     /// The weight it was stored with; 1 for each entry where no weigher is set.
-    fn weight(&self, id: u32) -> u32;
+    fn weight(&self, id: SlotId) -> u32;
 }

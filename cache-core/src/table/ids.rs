@@ -1,0 +1,64 @@
+//! Numbers of slots and of blocks, by types of their own: neither is taken for the other, nor for a
+//! hash or a weight.
+
+use std::fmt;
+
+/// The number of a slot in its table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub(crate) struct SlotId(u32);
+
+impl SlotId {
+    /// "No slot": ends a list, marks an empty lane.
+    pub(crate) const NIL: SlotId = SlotId(u32::MAX);
+
+    #[inline]
+    pub(crate) const fn new(number: u32) -> SlotId {
+        SlotId(number)
+    }
+
+    #[inline]
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The slot that stands so many behind this one.
+    #[inline]
+    pub(super) const fn plus(self, offset: u32) -> SlotId {
+        SlotId(self.0 + offset)
+    }
+
+    /// How many slots it stands behind another one. If it stands before that, more than there are.
+    #[inline]
+    pub(super) const fn offset_from(self, first: SlotId) -> u32 {
+        self.0.wrapping_sub(first.0)
+    }
+}
+
+impl fmt::Display for SlotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a block within the shard that has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub(crate) struct BlockNo(u32);
+
+impl BlockNo {
+    #[inline]
+    pub(crate) const fn new(number: u32) -> BlockNo {
+        BlockNo(number)
+    }
+
+    #[inline]
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+
+    #[inline]
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
