@@ -1,5 +1,5 @@
-//! The cache, as its users see it: thin methods over the store. Those that load stand in files of
-//! their own.
+//! The cache: thin methods over the store. Those that load have files of their own, and so have
+//! those of the times of entries.
 
 mod background_refresh;
 pub(crate) mod fetch;
@@ -30,11 +30,11 @@ use equivalent::Equivalent;
 
 /// A bounded, concurrent, in-process cache from `K` to `V`.
 ///
-/// It is a handle: cloning it gives another handle to the same cache, which lives as long as its
-/// last handle. All methods take `&self` and may be called from any thread.
+/// It is a handle: a clone is another handle to the same cache, which lives until its last handle
+/// is dropped. All methods take `&self` and may be called from any thread.
 ///
-/// A hit takes no lock and allocates nothing; a thread that waits for a lock is always one that
-/// writes. Lookups accept any form of the key that is [`Equivalent`] to it: `&str` for `String`.
+/// A hit acquires no lock and allocates nothing. Lookups accept any form of the key that is
+/// [`Equivalent`] to it: `&str` for `String`.
 ///
 /// ```
 /// use cache_core::Cache;
@@ -47,19 +47,19 @@ use equivalent::Equivalent;
 /// assert_eq!(cache.get("a"), None);
 /// ```
 ///
-/// # The user's code
+/// # Where your code runs
 /// `Hash` and `Eq` of keys, `Clone` of values, loaders, listeners, the weigher and the clock run
-/// without any lock of the cache held. They may panic, be slow, or call the cache again. After a
-/// panic the cache is whole, so it is [`UnwindSafe`](std::panic::UnwindSafe) whatever is in it.
-/// Values are dropped by the thread of some later write, or of
+/// without any lock of the cache held. They may panic, be slow, or call the cache. After a panic
+/// the cache is whole, so it is [`UnwindSafe`](std::panic::UnwindSafe) whatever it holds. Values
+/// are dropped by the thread of some later write, or of
 /// [`run_pending_tasks`](Self::run_pending_tasks), at the latest with the last handle.
 ///
-/// A call that compares keys looks again when a key of the same hash was stored meanwhile. An `Eq`
-/// that stores one each time it is asked would keep its own call going for ever: after a hundred
-/// times the call panics, with a text that says so.
+/// A call that compares keys retries when a key of the same hash was stored meanwhile. An `Eq` that
+/// stores one at each comparison would make it retry for ever: the call panics after a hundred such
+/// retries.
 ///
-/// Slow user code inside a look-up (`Clone`, a [`view`](Self::view) closure) delays nobody; while it
-/// runs, memory of entries removed meanwhile is not reused.
+/// Slow user code inside a lookup (`Clone`, a [`view`](Self::view) closure) delays no other call;
+/// while it runs, the memory of entries removed meanwhile is not reused.
 pub struct Cache<K, V, S = RandomState> {
     pub(crate) inner: Arc<ForkAware<Inner<K, V, S>>>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Inner<K, V, S> {
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
-    /// Another handle to the same cache.
+    /// Returns another handle to the same cache.
     fn clone(&self) -> Self {
         Cache { inner: Arc::clone(&self.inner) }
     }
@@ -104,7 +104,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// With a janitor, if a period is given.
+    /// Makes the first handle. With a period, the janitor maintains the cache.
     pub(crate) fn from_store(
         store: Store<K, V>,
         hasher: S,
@@ -135,14 +135,11 @@ where
     }
 
     #[inline]
-    pub(crate) fn hashed(&self, key: K) -> Hashed<K>
-    where
-        K: Hash,
-    {
+    pub(crate) fn hashed(&self, key: K) -> Hashed<K> {
         Hashed { hash: self.hash(&key), key }
     }
 
-    /// Looks a key up and returns what `f` makes of its value. Counts a use, and a hit or miss.
+    /// Looks a key up and returns what `f` makes of its value. Counts a use, and a hit or a miss.
     #[inline]
     pub(crate) fn lookup<Q, R>(&self, key: &Q, hash: KeyHash, f: impl FnOnce(&V) -> R) -> Option<R>
     where
@@ -151,7 +148,7 @@ where
         self.lookup_pinned(&self.store().table.pin(), key, hash, f)
     }
 
-    /// As `lookup`, by a thread that is pinned.
+    /// As [`lookup`](Self::lookup), under a guard that the caller holds.
     #[inline]
     fn lookup_pinned<Q, R>(
         &self,
@@ -166,20 +163,16 @@ where
         let store = self.store();
         let found = store.find_live(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
-            if store.config.record_stats {
-                guard.counters().hits.add(1);
-            }
+            store.count(guard, |counters| &counters.hits);
             Some(f(entry.value()))
         } else {
             fork::catch_up();
-            if store.config.record_stats {
-                guard.counters().misses.add(1);
-            }
+            store.count(guard, |counters| &counters.misses);
             None
         }
     }
 
-    /// As `lookup`, for a call that may load.
+    /// As [`lookup`](Self::lookup), for a call that may load.
     #[inline]
     pub(crate) fn lookup_to_load<Q>(&self, key: &Q, hash: KeyHash) -> Lookup<V>
     where
@@ -195,9 +188,11 @@ where
         }
     }
 
-    /// A clone of the key's value, if it is there and its time is not over.
+    /// Returns a clone of the key's value, if the key is present and not expired. Counts a use for
+    /// the eviction policy, and a hit or a miss.
     ///
-    /// No lock, no allocation (but what `V::clone` does). O(1).
+    /// O(1), without a lock and without an allocation (except what `V::clone` does): [A hit, step
+    /// by step](crate::guide::hit). Runs `Hash` and `Eq` of the key and `V::clone`.
     ///
     /// ```
     /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
@@ -214,12 +209,12 @@ where
         self.lookup(key, self.hash(key), V::clone)
     }
 
-    /// Shows the key's value to `see` without cloning it. Counts as a use, like
-    /// [`get`](Self::get).
+    /// Calls `f` with the key's value, without cloning it, and returns what `f` returns; `None` if
+    /// there is no live value. Counts as [`get`](Self::get) does.
     ///
-    /// No lock, no allocation: `see` may take its time and may call the cache again, whatever
-    /// other threads do to the entry. Memory of entries removed meanwhile is not reused before it
-    /// returns.
+    /// O(1), without a lock and without an allocation. `f` may be slow and may call the cache,
+    /// whatever other threads do to the entry. The memory of entries removed meanwhile is not
+    /// reused before `f` returns.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, Vec<u8>> = cache_core::Cache::new(10);
@@ -236,6 +231,14 @@ where
 
     /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the
     /// statistics.
+    ///
+    /// ```
+    /// # use cache_core::Cache;
+    /// let cache: Cache<u32, u32> = Cache::builder().record_stats().build();
+    /// cache.insert(1, 10);
+    /// assert_eq!(cache.peek(&1), Some(10));
+    /// assert_eq!(cache.stats().hits, 0);
+    /// ```
     #[inline]
     #[must_use = "a peek changes nothing"]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
@@ -248,7 +251,8 @@ where
         found.map(|entry| entry.value().clone())
     }
 
-    /// Is there a live value for this key? Not a use, nor a hit or miss. No lock.
+    /// Returns `true` if the key is present and not expired. Not a use, nor a hit or miss. O(1),
+    /// without a lock.
     #[inline]
     #[must_use = "asking changes nothing"]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
@@ -259,35 +263,41 @@ where
         self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
 
-    /// Stores a value, in the place of the one that is there. Its time to live begins anew.
+    /// Stores a value, in place of the key's present one. The entry's time to live begins anew.
     ///
-    /// A load of the key that is running gives its value to those who asked for it before, and does
-    /// not overwrite this one. A value heavier than the whole cache is not stored: what was there
-    /// is removed, and the listener is told of both.
+    /// The write supersedes a running load of the key: callers that wait for that load receive its
+    /// value, which is not stored. A value heavier than the whole cache is not stored: the present
+    /// value is removed all the same, and the listener is notified of both.
     ///
-    /// Takes the lock of the key's shard. O(1) amortised; evicts as much as it needs room for.
+    /// Acquires the lock of the key's shard, and of others, one at a time, if they have to give up
+    /// room. O(1) amortised; evicts as many entries as the new one needs room for. Runs the
+    /// weigher, and the listener for what was removed.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, &str> = cache_core::Cache::new(10);
+    /// cache.insert(1, "one");
+    /// cache.insert(1, "uno");
+    /// assert_eq!(cache.get(&1), Some("uno"));
+    /// ```
     pub fn insert(&self, key: K, value: V) {
         let hash = self.hash(&key);
         self.store().insert(hash, key, value, None);
     }
 
-    /// Removes a key's entry and gives a clone of its value (others may be reading the original).
-    /// A load of the key that is running will not be stored. Takes the lock of the key's shard.
+    /// Removes the key's entry, and returns a clone of its value if it had not expired (others may
+    /// be reading the original). Supersedes a running load of the key, as [`insert`](Self::insert)
+    /// does.
+    ///
+    /// Acquires the lock of the key's shard. O(1). Runs the listener.
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
-        self.store().remove_as(
-            hash,
-            RemovalCause::Explicit,
-            move |other| key.equivalent(other),
-            V::clone,
-        )
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
     }
 
-    /// Removes a key's entry. A load of the key that is running gives its value to those who asked
-    /// before, and it will not be stored. Takes the lock of the key's shard.
+    /// As [`remove`](Self::remove), without cloning the value.
     pub fn invalidate<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -295,20 +305,26 @@ where
         self.invalidate_live(key);
     }
 
-    /// Empties the cache. No load that began before is stored after.
+    /// Removes all entries. Supersedes all running loads: no load that began before is stored
+    /// after.
     ///
-    /// Takes each shard's lock, one at a time and for a moment only; telling the listener of each
-    /// entry and dropping the values, which takes time in proportion to their number, is done by
-    /// this call without a lock.
+    /// Acquires each shard's lock, one at a time and for a moment only. Notifying the listener and
+    /// dropping the values, O(n), is done by this call without a lock.
     pub fn invalidate_all(&self) {
         self.store().remove_all();
     }
 
-    /// Removes every entry that `condemned` picks, and says how many they were. Entries stored
-    /// while it runs may or may not be looked at: one that is replaced before it can be removed is
-    /// looked at again, a few hundred times at most. No load that began before is stored after.
+    /// Removes every entry for which `predicate` returns `true`, and returns how many these were.
+    /// Supersedes all running loads: no load that began before is stored after.
     ///
-    /// `condemned` runs without a lock, on all entries: O(n).
+    /// Entries stored during the call may or may not be shown to `predicate`. One that is replaced
+    /// before it can be removed is shown again, a few hundred times at most.
+    ///
+    /// O(n). `predicate` runs without a lock, on every entry that could still be served. The call
+    /// acquires each shard's lock, one at a time, and runs the listener.
+    ///
+    /// # Panics
+    /// With a panic of `predicate`; what was removed before stays removed.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
@@ -321,31 +337,41 @@ where
         self.store().remove_if(predicate)
     }
 
-    /// How many entries the cache holds, those included that have expired and are not freed yet, or are
-    /// kept because they may be served stale.
-    /// Without a weigher it is exact and never above the bound; a call that has to make room for its entry in
-    /// several shards counts it meanwhile. O(1); with a weigher O(shards), taking their locks one at a time.
+    /// Returns the number of entries, including those that have expired and are not removed yet, or
+    /// are kept because they may be served stale.
+    ///
+    /// Without a weigher it is exact and never above the bound; an entry that a call is about to
+    /// store may count already. O(1); with a weigher O(shards), acquiring their locks one at a
+    /// time.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.store().entry_count()
     }
 
-    /// What the entries weigh together; without a weigher, how many they are. Exact, and never above
-    /// the bound. O(1).
+    /// Returns the total weight of the entries; without a weigher, their number. Exact, and never
+    /// above the bound. O(1), without a lock.
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.store().budget.used()
     }
 
-    /// Frees all entries that have expired, and all memory that no reader holds any more; gives memory for
-    /// entries that there are no more back to the allocator. Never needed for correctness: a cache that is
-    /// written to does the first two by small steps, and a [`janitor`](crate::CacheBuilder::janitor) does
-    /// all three. See also [`next_expiry`](Self::next_expiry).
+    /// Removes all expired entries, drops what no reader holds any more, and returns the memory of
+    /// removed entries to the allocator.
+    ///
+    /// Never needed for correctness: a cache that is written to does the first two in small steps,
+    /// and a [`janitor`](crate::CacheBuilder::janitor) does all three.
+    /// [`next_expiry`](Self::next_expiry) says when to call it.
+    ///
+    /// O(n) in the worst case. Acquires each shard's lock, one at a time. Runs the listener and the
+    /// drops of keys and values.
+    ///
+    /// # Panics
+    /// With the first panic of a drop, when all the work is done.
     pub fn run_pending_tasks(&self) {
         self.store().run_pending_tasks();
     }
 
-    /// The configuration.
+    /// Returns the configuration.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let config = &self.store().config;
@@ -357,14 +383,15 @@ where
         }
     }
 
-    /// The name given to the builder.
+    /// Returns the name given to the builder.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.store().config.name.as_deref()
     }
 
-    /// What the cache has counted, if it was built with
-    /// [`record_stats`](crate::CacheBuilder::record_stats). O(threads).
+    /// Returns what the cache has counted, if it was built with
+    /// [`record_stats`](crate::CacheBuilder::record_stats); otherwise zeros. O(threads), without a
+    /// lock.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.store().stats()
@@ -375,8 +402,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(key);
-        let equal = move |other: &K| key.equivalent(other);
-        self.store().remove_as(hash, RemovalCause::Explicit, equal, |_| ()).is_some()
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! The entry interface: what to do about one key, depending on what is there.
+//! The entry interface: acting on one key, depending on its entry.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -20,7 +20,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// Selects a key, for one of the methods of [`EntrySelector`].
+    /// Selects a key, for one of the methods of [`EntrySelector`]. Does nothing by itself.
     ///
     /// ```
     /// use cache_core::{Cache, Entry};
@@ -46,19 +46,24 @@ where
     }
 }
 
-/// A key of a cache that something is to be done about: [`Cache::entry`].
+/// A key of a cache, selected by [`Cache::entry`] to be acted on.
 ///
-/// The methods that begin with `or_` give the value that is there, or else store one; they are loads
-/// like [`Cache::get_with`], with the same flights. Those that begin with `and_` compute a new value
-/// from the old one, as if at one instant: computations of a key wait for each other and for its loads,
-/// and a plain write while a computation runs counts as made after it. (A load that cannot wait, see
-/// [`Cache::get_with`], runs beside a computation, but is not stored before it ends.) The closures run
-/// without any lock held, and may use the cache. But a computation from inside a load or a computation
-/// of the same key panics, because it would have to wait for itself; so does one that has waited for
-/// another as long as [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout), for instance for a
-/// future that only the blocked thread could poll.
+/// The methods that begin with `or_` return the present entry, or else store a value; they are
+/// loads like [`Cache::get_with`], with the same flights.
 ///
-/// Each method has a form for tasks, whose name ends in `_async`; see [`Cache::get_with_async`].
+/// Those that begin with `and_` compute a new value from the old one, atomically: computations of a
+/// key wait for each other and for its loads, and a plain write during a computation counts as made
+/// after it. (A load that cannot wait, see [`Cache::get_with`], runs beside a computation, but is
+/// not stored before it ends.)
+///
+/// The closures run without any lock held, and may use the cache. But a computation from inside a
+/// load or a computation of the same key panics, because it would have to wait for itself. So does
+/// one that has waited for another as long as
+/// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout), for instance for a future that only
+/// the blocked thread could poll.
+///
+/// Each method but [`or_insert`](Self::or_insert) and [`or_default`](Self::or_default) has a form
+/// for tasks, whose name ends in `_async`; see [`Cache::get_with_async`].
 #[must_use = "a selector does nothing by itself"]
 pub struct EntrySelector<'c, K, V, S = RandomState> {
     cache: &'c Cache<K, V, S>,
@@ -77,7 +82,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// The entry; if there is none, `default` is stored.
+    /// Returns the entry; if there is none, stores `default`.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, &str> = cache_core::Cache::new(10);
@@ -88,7 +93,7 @@ where
         self.or_insert_with(|| default)
     }
 
-    /// The entry; if there is none, the default of its type is stored.
+    /// Returns the entry; if there is none, stores the default of its type.
     pub fn or_default(self) -> Entry<K, V>
     where
         V: Default,
@@ -96,17 +101,18 @@ where
         self.or_insert_with(V::default)
     }
 
-    /// The entry; if there is none, `init` makes a value, which is stored. See [`Cache::get_with`].
+    /// Returns the entry; if there is none, `init` makes a value, which is stored. See
+    /// [`Cache::get_with`].
     pub fn or_insert_with(self, init: impl FnOnce() -> V) -> Entry<K, V> {
         let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), NeverFails);
         entry
     }
 
-    /// The entry; if there is none, `init` makes a value, which is stored, or fails. See
+    /// As [`or_insert_with`](Self::or_insert_with), for an `init` that may fail. See
     /// [`Cache::try_get_with`].
     ///
     /// # Errors
-    /// What `init` gave, its own or that of the call it waited for.
+    /// What `init` returned, this call's or that of the call it waited for.
     pub fn or_try_insert_with<E>(
         self,
         init: impl FnOnce() -> Result<V, E>,
@@ -117,7 +123,7 @@ where
         self.get_or_load(|| init().map_err(Arc::new), ShareArc)
     }
 
-    /// The entry; if there is none, `init` makes a value, which is stored, or finds nothing. See
+    /// As [`or_insert_with`](Self::or_insert_with), for an `init` that may return `None`. See
     /// [`Cache::optionally_get_with`].
     pub fn or_optionally_insert_with(
         self,
@@ -126,7 +132,7 @@ where
         self.get_or_load(|| init().ok_or(Nothing), ShareNothing).ok()
     }
 
-    /// Stores what `f` makes of the entry, and gives the new entry.
+    /// Stores what `f` makes of the entry, and returns the new entry.
     ///
     /// ```
     /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
@@ -137,12 +143,13 @@ where
     /// ```
     ///
     /// # Panics
-    /// With the panic of `f`, which changes nothing; and where the selector's description says so.
+    /// With the panic of `f`, which changes nothing; and if the computation would have to wait for
+    /// itself, or times out ([`EntrySelector`]).
     pub fn and_upsert_with(self, f: impl FnOnce(Option<Entry<K, V>>) -> V) -> Entry<K, V> {
         self.and_compute_with(|old| Op::Put(f(old))).unwrap()
     }
 
-    /// Does with the entry what `f` says, and tells what became of it.
+    /// Shows `f` the entry, does what `f` returns, and returns what became of the entry.
     ///
     /// ```
     /// use cache_core::{CompResult, Op};
@@ -161,7 +168,7 @@ where
     /// ```
     ///
     /// # Panics
-    /// With the panic of `f`, which changes nothing; and where the selector's description says so.
+    /// As [`and_upsert_with`](Self::and_upsert_with).
     pub fn and_compute_with(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> Op<V>,
@@ -173,10 +180,10 @@ where
     /// As [`and_compute_with`](Self::and_compute_with), for an `f` that may fail.
     ///
     /// # Errors
-    /// What `f` gave; then nothing has changed.
+    /// What `f` returned; then nothing has changed.
     ///
     /// # Panics
-    /// As there.
+    /// As [`and_upsert_with`](Self::and_upsert_with).
     pub fn and_try_compute_with<E>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> Result<Op<V>, E>,
@@ -185,31 +192,14 @@ where
         self.cache.store().compute(key, f)
     }
 
-    fn get_or_load<E>(
-        self,
-        init: impl FnOnce() -> Result<V, E>,
-        share: impl ErrorSharing<E>,
-    ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
-        Ok(entry_of(self.key, loaded))
-    }
-}
-
-/// The same for tasks.
-impl<K, V, S> EntrySelector<'_, K, V, S>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Send + Sync + 'static,
-{
-    /// As [`or_insert_with`](Self::or_insert_with), with a future to make the value.
+    /// As [`or_insert_with`](Self::or_insert_with), with a future that makes the value.
     pub async fn or_insert_with_async(self, init: impl Future<Output = V>) -> Entry<K, V> {
         let init = async { Ok::<V, Infallible>(init.await) };
         let Ok(entry) = self.get_or_load_async(init, NeverFails).await;
         entry
     }
 
-    /// As [`or_try_insert_with`](Self::or_try_insert_with), with a future to make the value.
+    /// As [`or_try_insert_with`](Self::or_try_insert_with), with a future that makes the value.
     ///
     /// # Errors
     /// As there.
@@ -223,8 +213,8 @@ where
         self.get_or_load_async(async { init.await.map_err(Arc::new) }, ShareArc).await
     }
 
-    /// As [`or_optionally_insert_with`](Self::or_optionally_insert_with), with a future to make the
-    /// value.
+    /// As [`or_optionally_insert_with`](Self::or_optionally_insert_with), with a future that makes
+    /// the value.
     pub async fn or_optionally_insert_with_async(
         self,
         init: impl Future<Output = Option<V>>,
@@ -232,7 +222,7 @@ where
         self.get_or_load_async(async { init.await.ok_or(Nothing) }, ShareNothing).await.ok()
     }
 
-    /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that gives a future.
+    /// As [`and_upsert_with`](Self::and_upsert_with), with a closure that returns a future.
     ///
     /// # Panics
     /// As there.
@@ -250,8 +240,8 @@ where
         self.and_compute_with_async(f).await.unwrap()
     }
 
-    /// As [`and_compute_with`](Self::and_compute_with), with a closure that gives a future. If it is
-    /// dropped before it is ready, nothing has changed.
+    /// As [`and_compute_with`](Self::and_compute_with), with a closure that returns a future. If
+    /// the computation is dropped before it is ready, nothing has changed.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -282,7 +272,8 @@ where
         result
     }
 
-    /// As [`and_try_compute_with`](Self::and_try_compute_with), with a closure that gives a future.
+    /// As [`and_try_compute_with`](Self::and_try_compute_with), with a closure that returns a
+    /// future.
     ///
     /// # Errors
     /// As there.
@@ -300,6 +291,15 @@ where
         self.cache.store().compute_async(key, f).await
     }
 
+    fn get_or_load<E>(
+        self,
+        init: impl FnOnce() -> Result<V, E>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<Entry<K, V>, E> {
+        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
+        Ok(entry_of(self.key, loaded))
+    }
+
     async fn get_or_load_async<E>(
         self,
         init: impl Future<Output = Result<V, E>>,
@@ -310,6 +310,7 @@ where
     }
 }
 
+/// Makes the entry for the value that a call has found or loaded.
 fn entry_of<K, V>(key: K, (value, status): (V, Status)) -> Entry<K, V> {
     if status == Status::Loaded {
         Entry::stored(key, value, false)

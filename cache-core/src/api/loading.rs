@@ -1,4 +1,4 @@
-//! A cache that knows how to load what it is asked for.
+//! A cache together with the function that loads its values.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::api::cache::Cache;
 use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::share_error::{ErrorSharing as _, ShareArc};
+use crate::flight::share_error::ShareArc;
 use crate::load::attempt::{Attempt, Step};
 use crate::load::lookup::{Lookup, StaleEntry};
 use crate::types::error::LoadError;
@@ -18,12 +18,12 @@ use equivalent::Equivalent;
 type Loader<K, V, E> = Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>;
 
 /// A [`Cache`] together with the function that loads its values. Made by
-/// [`CacheBuilder::build_with_loader`](crate::CacheBuilder::build_with_loader), or of any cache by
-/// [`LoadingCache::new`].
+/// [`CacheBuilder::build_with_loader`](crate::CacheBuilder::build_with_loader), or from any cache
+/// by [`LoadingCache::new`].
 ///
-/// It is a handle, as the cache is: cloning it gives another handle to the same cache and loader. All
-/// loads of it follow the rules of [`Cache::get_with`], and share flights with loads that are made
-/// through [`cache`](Self::cache).
+/// It is a handle, as the cache is: a clone is another handle to the same cache and loader. Its
+/// loads follow the rules of [`Cache::get_with`], and share flights with loads that are made
+/// through [`cache`](Self::cache). The loader runs without any lock of the cache held.
 ///
 /// ```
 /// use cache_core::Cache;
@@ -40,7 +40,7 @@ pub struct LoadingCache<K, V, E, S = RandomState> {
 }
 
 impl<K, V, E, S> Clone for LoadingCache<K, V, E, S> {
-    /// Another handle to the same cache.
+    /// Returns another handle to the same cache.
     fn clone(&self) -> Self {
         LoadingCache { cache: self.cache.clone(), loader: Arc::clone(&self.loader) }
     }
@@ -59,7 +59,16 @@ where
     E: Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// Loads what is missing in this cache with this function.
+    /// Makes a loading cache of a cache and a loader.
+    ///
+    /// ```
+    /// use cache_core::{Cache, LoadingCache};
+    ///
+    /// let cache: Cache<u32, u32> = Cache::new(100);
+    /// let squares = LoadingCache::new(cache, |n: &u32| n.checked_mul(*n).ok_or("too large"));
+    /// assert_eq!(squares.get(&3), Ok(9));
+    /// assert!(squares.get(&u32::MAX).is_err());
+    /// ```
     pub fn new(
         cache: Cache<K, V, S>,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
@@ -67,21 +76,23 @@ where
         LoadingCache { cache, loader: Arc::new(loader) }
     }
 
-    /// The cache: to look without loading, to write, to invalidate.
+    /// Returns the cache: to look keys up without loading, to write, to invalidate.
     #[must_use]
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
 
-    /// The key's value; if there is none, it is loaded and stored. See [`Cache::try_get_with`]. A hit
-    /// takes no lock and makes no key.
+    /// Returns the key's value; if there is none, loads and stores it. See [`Cache::try_get_with`].
     ///
-    /// Where the cache refreshes ([`refresh_after`](crate::CacheBuilder::refresh_after)) or serves stale values
-    /// ([`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate)), that is done by the cache's
-    /// [`executor`](crate::CacheBuilder::executor), and this call is served at once.
+    /// A hit acquires no lock and makes no key.
+    ///
+    /// Where the cache refreshes ([`refresh_after`](crate::CacheBuilder::refresh_after)) or serves
+    /// stale values ([`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate)), the
+    /// cache's [`executor`](crate::CacheBuilder::executor) runs the loader, and this call returns
+    /// at once.
     ///
     /// # Errors
-    /// What the loader gave, in this call or in the one whose load it waited for.
+    /// What the loader returned, in this call or in the one whose load it waited for.
     ///
     /// # Panics
     /// With the panic of the loader; and as [`Cache::get_with`].
@@ -92,7 +103,7 @@ where
         self.get_with_status(key).map(|(value, _)| value)
     }
 
-    /// As [`get`](Self::get), and says how the value came about.
+    /// As [`get`](Self::get). Also returns how the value came about.
     ///
     /// # Errors
     /// As there.
@@ -101,10 +112,20 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
+        self.find(hash, key).map_or_else(|| self.load_missing(hash, key), Ok)
+    }
+
+    /// Returns the value to be served, if there is one. If its refresh is due, hands that to the
+    /// executor.
+    #[inline]
+    fn find<Q>(&self, hash: KeyHash, key: &Q) -> Option<(V, Status)>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         match self.cache.lookup_to_load(key, hash) {
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale)),
-            Lookup::Miss => self.load_missing(hash, key),
+            Lookup::Hit(value, status) => Some((value, status)),
+            Lookup::RefreshDue(stale) => Some(self.spawn_refresh(hash, key, stale)),
+            Lookup::Miss => None,
         }
     }
 
@@ -114,14 +135,14 @@ where
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
-        // The loader looks at a key of its own: the other waits in the cache.
+        // The loader is shown a second key: the first is in the cache meanwhile.
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let own = Hashed { hash, key: key.to_owned() };
         let loaded = self.cache.store().load(Lookup::Miss, own, load, &ShareArc);
         loaded.map_err(LoadError::Failed)
     }
 
-    /// Has an entry refreshed by the executor.
+    /// Hands the refresh of an entry to the executor, and returns the old value.
     fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, stale: StaleEntry<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
@@ -131,8 +152,8 @@ where
         self.cache.spawn_refresh(Hashed { hash, key: key.to_owned() }, stale, load, ShareArc)
     }
 
-    /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load. The
-    /// loader, where this call is the one to run it, runs inside the poll.
+    /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load.
+    /// If this call is the one to run the loader, it does so inside the poll.
     ///
     /// # Errors
     /// As there.
@@ -141,25 +162,24 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let hash = self.cache.hash(key);
-        match self.cache.lookup_to_load(key, hash) {
-            Lookup::RefreshDue(stale) => Ok(self.spawn_refresh(hash, key, stale).0),
-            looked_up => {
-                let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
-                let own = Hashed { hash, key: key.to_owned() };
-                let loaded = self.cache.store().load_async(looked_up, own, load, &ShareArc).await;
-                loaded.map(|(value, _)| value).map_err(LoadError::Failed)
-            }
+        if let Some((value, _)) = self.find(hash, key) {
+            return Ok(value);
         }
+        let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
+        let own = Hashed { hash, key: key.to_owned() };
+        let loaded = self.cache.store().load_async(Lookup::Miss, own, load, &ShareArc).await;
+        loaded.map(|(value, _)| value).map_err(LoadError::Failed)
     }
 
-    /// Loads the key anew, whatever is stored under it, and puts the value in its place, unless the
-    /// key is written meanwhile. Until then the old value is served; an error leaves it there.
+    /// Loads the key, whatever is stored under it, and puts the value in place of the present one,
+    /// unless the key is written meanwhile. Until then the old value is served; an error leaves it.
     ///
-    /// The load begins with this call: it joins none that began before. Of several refreshes of a key
-    /// at once, the one that began last wins. Who misses the key meanwhile waits for this load.
+    /// The load begins with this call: it joins none that began before. Of several refreshes of a
+    /// key at once, the one that began last wins. Callers that miss the key meanwhile wait for this
+    /// load.
     ///
     /// # Errors
-    /// What the loader gave.
+    /// What the loader returned.
     ///
     /// # Panics
     /// As [`get`](Self::get).
@@ -169,19 +189,16 @@ where
     {
         let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-        let kept = |loaded: &Result<V, Arc<E>>| match loaded {
+        let pick = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
-            Err(error) => {
-                Err(ShareArc.to_shared(error).map_or(Outcome::NotShareable, Outcome::Failed))
-            }
+            Err(error) => Err(Outcome::Failed(error.clone())),
         };
-        let loaded = self.cache.store().reload(own, load, kept);
-        loaded.map_err(LoadError::Failed)
+        self.cache.store().reload(own, load, pick).map_err(LoadError::Failed)
     }
 
-    /// As [`get`](Self::get) for each of the keys, in their order. Keys that other callers are loading
-    /// are waited for when all others are loaded. To load many keys by one call of a function, there
-    /// is [`Cache::get_many_with`].
+    /// Returns what [`get`](Self::get) would for each of the keys, in their order. The loader runs
+    /// for one key after another; the keys that other callers are loading are waited for last. To
+    /// load many keys by one call of a function, use [`Cache::get_many_with`].
     ///
     /// ```
     /// # let doubled = cache_core::Cache::builder().build_with_loader(|n: &u32| {
@@ -206,16 +223,14 @@ where
         in_turn.map(|(got, key)| got.unwrap_or_else(|| loaded(key))).collect()
     }
 
-    /// As `get`; returns `None` if another caller is loading the key.
+    /// As [`get`](Self::get); returns `None` if another caller is loading the key.
     fn get_unless_running(&self, key: &K) -> Option<Result<V, LoadError<E>>>
     where
         K: Clone,
     {
         let hash = self.cache.hash(key);
-        match self.cache.lookup_to_load(key, hash) {
-            Lookup::Hit(value, _) => return Some(Ok(value)),
-            Lookup::RefreshDue(stale) => return Some(Ok(self.spawn_refresh(hash, key, stale).0)),
-            Lookup::Miss => {}
+        if let Some((value, _)) = self.find(hash, key) {
+            return Some(Ok(value));
         }
         let own = Hashed { hash, key: key.clone() };
         match Attempt::new(self.cache.store(), own, FlightKind::Shared).start() {

@@ -1,12 +1,16 @@
-//! The flights of one shard that are registered: see `flight.rs` for what that means.
+//! The in-flight table: the registered flights of one shard. See `flight.rs` for what being
+//! registered means.
 //!
-//! Usually there are none, or one for each thread that is loading: then this is a list. But a batch
-//! may register thousands, and so may tasks that wait for a slow source. So there are as many lists as
-//! it takes to keep each short, and the hash of the key says which: a hash table with chains, whose
-//! usual size is one.
+//! Usually there are none, or one for each thread that is loading: then this is one list. But a
+//! batch may register thousands, and so may tasks that wait for a slow source. So there are as many
+//! lists as it takes to keep each short, and the hash of the key selects one: a hash table with
+//! chains, usually of one chain.
 //!
-//! A flight that nobody has joined can be used again for the next load of the shard, so that a miss
-//! takes no memory from the allocator ([`InFlight::take_spare`]).
+//! It is not a `HashMap`: several flights may have one hash, so each hash would need a list, which
+//! a load would have to allocate. Here a list keeps its memory when its flights have gone, and to
+//! search none or a few flights in it is cheaper than to hash. Flights are used again, too: one
+//! that nobody has joined serves the next load of the shard ([`InFlight::take_spare`]). So a miss
+//! usually allocates nothing.
 
 use std::sync::Arc;
 
@@ -14,67 +18,66 @@ use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::written::{RunningBatch, Written};
 use crate::util::hash::KeyHash;
 
-/// Flights in a list before there are twice as many lists.
+/// Flights per list, on average, above which there are twice as many lists.
 const SHORT: usize = 8;
 
-/// See the module's head.
+/// The registered flights of one shard, under its lock.
 pub(crate) struct InFlight<V> {
-    /// A power of two.
+    /// Selected by the lower half of the hash. Their number is a power of two.
     lists: Vec<Vec<Registered<V>>>,
+    /// Flights in all lists.
     registered: usize,
-    /// Flights that have been registered, ever.
-    began: u64,
+    /// The sequence number of the flight that was registered last.
+    sequence: u64,
+    /// A flight to be used again.
     spare: Option<Arc<Flight<V>>>,
-    /// Keys that were written, for answers that have no flight.
+    /// The keys written while batches run, for answers that have no flight.
     written: Written,
 }
 
 struct Registered<V> {
     kind: FlightKind,
-    /// Counts the flights of the shard: the younger, the larger.
-    began: u64,
-    /// No entry of the key was there when it began, and none was stored since.
+    /// Numbers the flights of the shard in the order of their registration.
+    sequence: u64,
+    /// The key had no entry when the flight was registered (for a computation: none that was
+    /// fresh), and no load has stored one since.
     vacant: bool,
     flight: Arc<Flight<V>>,
 }
 
-/// What a writer has found out about flights with the hash of his key: by comparing keys, without the
-/// lock. Nearly always there are none.
+/// How a writer's key compares with those of the flights with its hash: compared without the lock,
+/// flight by flight. Nearly always there are none.
 pub(crate) struct KeyComparisons<V> {
-    /// The writer's own flight, by its address, if he leads one.
+    /// The address of the flight that the writer leads; 0 if it leads none.
     own: usize,
-    flights: Vec<(Arc<Flight<V>>, IsSameKey)>,
+    /// Each with whether its key is the writer's.
+    flights: Vec<(Arc<Flight<V>>, bool)>,
 }
-
-type IsSameKey = bool;
 
 impl<V> KeyComparisons<V> {
     pub(crate) fn new() -> Self {
         KeyComparisons { own: 0, flights: Vec::new() }
     }
 
-    /// For a writer who leads this flight, which needs no judging.
+    /// For a writer that leads this flight, which need not be compared.
     pub(crate) fn for_leader(flight: &Arc<Flight<V>>) -> Self {
         KeyComparisons { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: IsSameKey) {
+    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
         self.flights.push((flight, is_same_key));
     }
 
-    fn of(&self, flight: &Arc<Flight<V>>) -> Option<IsSameKey> {
-        self.flights
-            .iter()
-            .find(|(other, _)| Arc::ptr_eq(other, flight))
-            .map(|(_, is_same_key)| *is_same_key)
-    }
-
+    /// Returns `true` if the flight need not be compared any more.
     fn contains(&self, flight: &Arc<Flight<V>>) -> bool {
-        Arc::as_ptr(flight) as usize == self.own || self.of(flight).is_some()
+        Arc::as_ptr(flight) as usize == self.own
+            || self.flights.iter().any(|(other, _)| Arc::ptr_eq(other, flight))
     }
 
+    /// Returns `true` if the flight was compared and is for another key.
     fn is_other(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.of(flight) == Some(false)
+        let is_it = |other| Arc::ptr_eq(other, flight);
+        self.flights.iter().any(|(other, is_same_key)| !is_same_key && is_it(other))
     }
 }
 
@@ -90,35 +93,34 @@ impl<V> Registered<V> {
 
 impl<V> InFlight<V> {
     pub(crate) fn new(written: Written) -> Self {
-        InFlight { lists: vec![Vec::new()], registered: 0, began: 0, spare: None, written }
+        InFlight { lists: vec![Vec::new()], registered: 0, sequence: 0, spare: None, written }
     }
 
-    /// Flights that have ended need not be freed and made anew: one that nobody can see any more, if
-    /// there is one.
+    /// Returns a flight to be used again, if there is one that nobody else can reach.
     #[inline]
     pub(crate) fn take_spare(&mut self) -> Option<Arc<Flight<V>>> {
-        // Its last leader may still be about to let go of it. If he has, nobody else can have it, and
-        // what he did before is known here: `Arc::get_mut`, which the caller has yet to pass, sees to
-        // that.
+        // Its last leader may still be about to drop its reference. Once it has, there is no other
+        // one, and the caller's `Arc::get_mut` synchronises with that drop.
         self.spare.take_if(|spare| Arc::strong_count(spare) == 1)
     }
 
-    /// `vacant`: there is no entry of its key, not even an expired one.
+    /// Registers a flight. `vacant`: its key has no entry, not even an expired one; for a
+    /// computation, none that is fresh.
     #[inline]
     pub(crate) fn add(&mut self, kind: FlightKind, vacant: bool, flight: Arc<Flight<V>>) {
         if self.registered == SHORT * self.lists.len() {
-            self.spread();
+            self.double_lists();
         }
-        self.began += 1;
+        self.sequence += 1;
         self.registered += 1;
-        let registered = Registered { kind, began: self.began, vacant, flight };
+        let registered = Registered { kind, sequence: self.sequence, vacant, flight };
         let hash = registered.flight.hash();
         self.list_mut(hash.low()).push(registered);
     }
 
-    /// Twice as many lists.
+    /// Distributes the flights over twice as many lists.
     #[cold]
-    fn spread(&mut self) {
+    fn double_lists(&mut self) {
         let twice = 2 * self.lists.len();
         let old = std::mem::replace(&mut self.lists, (0..twice).map(|_| Vec::new()).collect());
         for registered in old.into_iter().flatten() {
@@ -127,7 +129,8 @@ impl<V> InFlight<V> {
         }
     }
 
-    /// The list of a hash. Its upper half says the shard, so the lower one has the variety.
+    /// The list of a hash. The upper half of the hash selects the shard, so here the lower one
+    /// varies.
     #[inline]
     fn list(&self, low: u32) -> &Vec<Registered<V>> {
         &self.lists[low as usize & (self.lists.len() - 1)]
@@ -139,7 +142,7 @@ impl<V> InFlight<V> {
         &mut self.lists[list]
     }
 
-    /// All flights with this hash.
+    /// The flights with this hash.
     fn with_hash(&self, hash: KeyHash) -> impl Iterator<Item = &Registered<V>> {
         self.list(hash.low()).iter().filter(move |other| other.flight.hash() == hash)
     }
@@ -149,9 +152,9 @@ impl<V> InFlight<V> {
         self.list(flight.hash().low()).iter().find(|other| other.is(flight))
     }
 
-    /// Takes off the register what `keep` does not want of the flights with a hash. What comes off
-    /// is held by its leader until he has unregistered it, so nothing of the user's is dropped here,
-    /// under the lock.
+    /// Deregisters the flights with this lower half of a hash that `keep` rejects. Each is held by
+    /// its leader until that has deregistered it, so nothing of the user's is dropped here, under
+    /// the lock.
     fn retain(&mut self, low: u32, keep: impl Fn(&Registered<V>) -> bool) {
         let list = self.list_mut(low);
         let before = list.len();
@@ -160,7 +163,14 @@ impl<V> InFlight<V> {
         self.shrink();
     }
 
-    /// Takes this flight off the register: true if it was on it.
+    /// As [`retain`](Self::retain), of all flights.
+    fn retain_all(&mut self, keep: impl Fn(&Registered<V>) -> bool) {
+        self.lists.iter_mut().for_each(|list| list.retain(&keep));
+        self.registered = self.lists.iter().map(Vec::len).sum();
+        self.shrink();
+    }
+
+    /// Deregisters this flight. Returns `true` if it was registered.
     #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
         let list = self.list_mut(flight.hash().low());
@@ -169,12 +179,13 @@ impl<V> InFlight<V> {
         self.registered -= 1;
         self.shrink();
         if !removed.is_joined() && removed.is_plain() {
-            // One that was there stays: it is not known whether it may be dropped here.
+            // A spare that is there stays: perhaps it may not be dropped here.
             self.spare.get_or_insert(removed);
         }
         true
     }
 
+    /// One list again, when a large table is empty.
     #[inline]
     fn shrink(&mut self) {
         if self.lists.len() > 1 && self.registered == 0 {
@@ -182,61 +193,61 @@ impl<V> InFlight<V> {
         }
     }
 
-    /// What its lists take, without the flights.
+    /// Returns the bytes of the lists, without the flights.
     pub(crate) fn heap_bytes(&self) -> usize {
         let lists = self.lists.iter().map(|list| list.capacity() * size_of::<Registered<V>>());
         self.lists.capacity() * size_of::<Vec<Registered<V>>>() + lists.sum::<usize>()
     }
 
-    /// What the notes of writes take that a batch may ask for.
+    /// Returns the bytes of the notes of writes.
     pub(crate) fn written_bytes(&self) -> usize {
         self.written.heap_bytes()
     }
 
-    /// May the value of this flight be stored, as far as other flights go?
+    /// Returns `true` if the flight is registered, and no other one forbids that its value is
+    /// stored.
     pub(crate) fn may_publish(&self, flight: &Arc<Flight<V>>) -> bool {
         let Some(found) = self.find(flight) else { return false };
-        // A computation has read what is there and is about to decide: none but it may change it.
+        // A computation has read the entry and is about to decide: no load may change it.
         found.kind != FlightKind::Unshared
             || self.with_hash(flight.hash()).all(|other| other.kind != FlightKind::Compute)
     }
 
-    /// May a value be stored that has no flight: was no key of its hash written since this batch
-    /// began, and is none computed?
+    /// Returns `true` if a value that has no flight may be stored: no key of its hash was written
+    /// since this batch began, and none is being computed.
     pub(crate) fn may_add(&self, hash: KeyHash, since: &RunningBatch) -> bool {
         self.written.is_untouched(hash.low(), since)
             && self.with_hash(hash).all(|other| other.kind != FlightKind::Compute)
     }
 
-    /// Is the flight registered, and is it certain that there is no entry of its key? Being
-    /// registered, it knows of all that was written; of what other loads have stored, it was told.
+    /// Returns `true` if the flight is registered and its key certainly has no entry: being
+    /// registered, it was superseded by no write, and [`occupy`](Self::occupy) has noted what other
+    /// loads stored.
     #[inline]
     pub(crate) fn is_vacant(&self, flight: &Arc<Flight<V>>) -> bool {
         self.find(flight).is_some_and(|found| found.vacant && found.kind == FlightKind::Shared)
     }
 
-    /// An entry with this hash is stored by a load.
+    /// Notes that a load stores an entry with this hash.
     #[inline]
     pub(crate) fn occupy(&mut self, hash: KeyHash) {
-        if self.registered > 0 {
-            let same = |other: &&mut Registered<V>| other.flight.hash() == hash;
-            self.list_mut(hash.low())
-                .iter_mut()
-                .filter(same)
-                .for_each(|other| other.vacant = false);
+        for other in self.list_mut(hash.low()) {
+            if other.flight.hash() == hash {
+                other.vacant = false;
+            }
         }
     }
 
-    /// Nobody joins this flight any more.
+    /// Makes a flight unshared: nobody joins it any more.
     pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
-        if let Some(found) =
-            self.list_mut(flight.hash().low()).iter_mut().find(|other| other.is(flight))
-        {
+        let list = self.list_mut(flight.hash().low());
+        if let Some(found) = list.iter_mut().find(|other| other.is(flight)) {
             found.kind = FlightKind::Unshared;
         }
     }
 
-    /// A flight with the lower half of a hash that a writer has not judged yet.
+    /// Returns a flight with this lower half of a hash that a writer has still to compare its key
+    /// with.
     #[inline]
     pub(crate) fn first_uncompared(
         &self,
@@ -251,8 +262,8 @@ impl<V> InFlight<V> {
         found.map(|other| Arc::clone(&other.flight))
     }
 
-    /// A write to a key: its flights must not be joined or published any more. All flights with its
-    /// hash have been judged.
+    /// A key is written: deregisters its flights. The writer has compared its key with those of all
+    /// flights of the same hash.
     #[inline]
     pub(crate) fn supersede(&mut self, low: u32, compared: &KeyComparisons<V>) {
         self.written.note(low);
@@ -261,74 +272,69 @@ impl<V> InFlight<V> {
         }
     }
 
-    /// The value of this flight is written over what is there: older flights of its key must not
-    /// undo that.
+    /// The value of this flight replaces an entry: deregisters the older flights of its key, which
+    /// must not undo that.
     pub(crate) fn supersede_older(
         &mut self,
         flight: &Arc<Flight<V>>,
         compared: &KeyComparisons<V>,
     ) {
-        if let Some(began) = self.find(flight).map(|found| found.began) {
+        if let Some(sequence) = self.find(flight).map(|found| found.sequence) {
             let low = flight.hash().low();
-            self.retain(low, |other| other.began >= began || compared.is_other(&other.flight));
+            self.retain(low, |other| {
+                other.sequence >= sequence || compared.is_other(&other.flight)
+            });
         }
     }
 
-    /// All keys are written.
+    /// All keys are written: deregisters all flights.
     pub(crate) fn supersede_all(&mut self) {
         self.written.note_all();
-        self.registered = 0;
-        self.lists = vec![Vec::new()];
+        self.retain_all(|_| false);
     }
 
-    /// As `supersede_all`, but for computations that have been shown an entry, which it answers with.
+    /// As [`supersede_all`](Self::supersede_all), except for computations that were shown an entry.
+    /// Returns these.
     pub(crate) fn supersede_loads(&mut self) -> Vec<Arc<Flight<V>>> {
         self.written.note_all();
-        for list in &mut self.lists {
-            list.retain(|other| other.kind == FlightKind::Compute && !other.vacant);
-        }
-        self.registered = self.lists.iter().map(Vec::len).sum();
-        self.shrink();
+        self.retain_all(|other| other.kind == FlightKind::Compute && !other.vacant);
         self.lists.iter().flatten().map(|other| Arc::clone(&other.flight)).collect()
     }
 
-    /// The oldest flight with this hash that others wait for and that began after a number of flights;
-    /// and how many had begun with it. Who is given it has joined it, until he finds that he need not.
+    /// Returns the oldest joinable flight with this hash whose sequence number is above `after`,
+    /// with that number. The caller counts as a waiter from here on, and must call
+    /// [`Flight::unjoin`] if the flight turns out to be for another key.
     #[inline]
     pub(crate) fn awaitable(&self, hash: KeyHash, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
         if self.registered == 0 {
             return None;
         }
         let wanted =
-            |other: &&Registered<V>| other.kind != FlightKind::Unshared && other.began > after;
-        let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.began)?;
+            |other: &&Registered<V>| other.kind != FlightKind::Unshared && other.sequence > after;
+        let found = self.with_hash(hash).filter(wanted).min_by_key(|other| other.sequence)?;
         found.flight.join();
-        Some((Arc::clone(&found.flight), found.began))
+        Some((Arc::clone(&found.flight), found.sequence))
     }
 
-    /// In a forked child: takes off the register all flights but those that the calling thread is
-    /// inside of. The others' leaders are not there; or they are futures that may still be polled:
-    /// then they find that they may not publish, as after a flush. What comes off is leaked by its
+    /// In a forked child: deregisters all flights except those that the calling thread is inside
+    /// of. The leaders of the others are not there; or they are futures that may still be polled,
+    /// which then find that they may not publish, as after a flush. Each flight is leaked by its
     /// leader or held by it, so nothing of the user's is dropped here.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn forget_other_threads(&mut self)
     where
         V: Send + Sync,
     {
-        // Without writing where there is nothing: the memory goes on being the parent's, too.
+        // An empty table is not written to: its memory stays shared with the parent.
         if self.registered == 0 && self.spare.is_none() {
             return;
         }
-        for list in &mut self.lists {
-            list.retain(|other| other.flight.is_led_here());
-        }
-        self.registered = self.lists.iter().map(Vec::len).sum();
-        self.shrink();
-        // Its last leader may have vanished with a hand on it, which it would never take away.
+        self.retain_all(|other| other.flight.is_led_here());
+        // Its last leader may have vanished with a reference, which is never dropped then.
         self.spare = None;
     }
 
-    /// Is nobody to join this flight any more, although it is registered?
+    /// Returns `true` if the flight is registered and nobody joins it any more.
     pub(crate) fn is_unshared(&self, flight: &Arc<Flight<V>>) -> bool {
         self.find(flight).is_some_and(|found| found.kind == FlightKind::Unshared)
     }
@@ -345,38 +351,38 @@ mod tests {
     }
 
     #[test]
-    fn a_register_is_one_list_again_after_a_large_batch() {
-        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
+    fn the_table_is_one_list_again_after_a_large_batch() {
+        let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = |hash| Arc::new(Flight::new(key(hash), None, FlightKind::Shared));
         let flights: Vec<_> = (0..1000).map(flight).collect();
         flights
             .iter()
-            .for_each(|flight| register.add(FlightKind::Shared, true, Arc::clone(flight)));
-        assert!(register.lists.len() > 100);
-        assert!(register.lists.iter().all(|list| list.len() <= 2 * SHORT));
-        assert!(flights.iter().all(|flight| register.is_vacant(flight)));
-        assert!(flights.iter().all(|flight| register.remove(flight)));
-        assert_eq!((register.lists.len(), register.registered), (1, 0));
-        assert!(!register.remove(&flights[0]));
+            .for_each(|flight| in_flight.add(FlightKind::Shared, true, Arc::clone(flight)));
+        assert!(in_flight.lists.len() > 100);
+        assert!(in_flight.lists.iter().all(|list| list.len() <= 2 * SHORT));
+        assert!(flights.iter().all(|flight| in_flight.is_vacant(flight)));
+        assert!(flights.iter().all(|flight| in_flight.remove(flight)));
+        assert_eq!((in_flight.lists.len(), in_flight.registered), (1, 0));
+        assert!(!in_flight.remove(&flights[0]));
     }
 
     #[test]
     fn a_flight_is_used_again_when_nobody_holds_it() {
-        let mut register = InFlight::<u64>::new(Written::new(Arc::default(), 10));
+        let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = Arc::new(Flight::new(key(1), None, FlightKind::Shared));
-        register.add(FlightKind::Shared, true, Arc::clone(&flight));
-        assert!(register.remove(&flight));
-        assert!(register.take_spare().is_none(), "its leader has not let go of it");
+        in_flight.add(FlightKind::Shared, true, Arc::clone(&flight));
+        assert!(in_flight.remove(&flight));
+        assert!(in_flight.take_spare().is_none(), "its leader still holds it");
         let address = Arc::as_ptr(&flight);
         drop(flight);
-        let mut spare = register.take_spare().expect("one is there");
+        let mut spare = in_flight.take_spare().expect("one is there");
         assert_eq!(Arc::as_ptr(&spare), address);
-        assert!(Arc::get_mut(&mut spare).is_some() && register.take_spare().is_none());
-        // One that somebody has joined is not: it holds what it landed with.
-        register.add(FlightKind::Shared, true, Arc::clone(&spare));
-        assert!(register.awaitable(KeyHash(1), 0).is_some());
-        assert!(register.remove(&spare));
+        assert!(Arc::get_mut(&mut spare).is_some() && in_flight.take_spare().is_none());
+        // One that somebody has joined is not: it holds its outcome.
+        in_flight.add(FlightKind::Shared, true, Arc::clone(&spare));
+        assert!(in_flight.awaitable(KeyHash(1), 0).is_some());
+        assert!(in_flight.remove(&spare));
         drop(spare);
-        assert!(register.take_spare().is_none());
+        assert!(in_flight.take_spare().is_none());
     }
 }

@@ -1,21 +1,21 @@
-//! How the failure of one load reaches those who waited for it.
+//! How the error of one load reaches the waiters.
 //!
-//! A flight does not know the error types of those who will join it, so an error travels as `Any`:
-//! who waits with the same type takes it, who waits with another loads by himself.
+//! A flight does not know the error types of the callers that will join it, so an error travels as
+//! `Any`: a waiter with the same error type receives it; any other waiter runs its own load.
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// How the failure of one load reaches those who waited for it.
+/// How the error of a load is shared with the waiters of the load.
 #[doc(hidden)]
 pub trait ErrorSharing<E> {
-    /// What waiters are given; nothing if they cannot be given anything.
+    /// Returns what waiters are given; `None` if this error cannot be shared.
     fn to_shared(&self, error: &E) -> Option<Arc<dyn Any + Send + Sync>>;
-    /// The error made of what the leader shared; nothing if it is of another type.
+    /// Makes an error from what the leader shared; `None` if that is of another type.
     fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<E>;
-    /// Does this "error" say that there is no value, rather than that it could not be had? Then what was
-    /// loaded before is out of date.
+    /// Returns `true` if this "error" means that there is no value, rather than that the load has
+    /// failed. Then the old value is out of date.
     fn is_absence(&self) -> bool {
         false
     }
@@ -36,7 +36,7 @@ impl<E: Clone + Send + Sync + 'static> ErrorSharing<E> for CloneError {
     }
 }
 
-/// Shares nothing: every waiter loads by himself.
+/// Shares nothing: every waiter runs its own load.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct KeepError;
@@ -51,7 +51,7 @@ impl<E> ErrorSharing<E> for KeepError {
     }
 }
 
-/// For errors that are in an `Arc` already.
+/// Shares errors that are in an `Arc` already.
 pub(crate) struct ShareArc;
 
 impl<E: Send + Sync + 'static> ErrorSharing<Arc<E>> for ShareArc {
@@ -69,7 +69,7 @@ impl<E: Send + Sync + 'static> ErrorSharing<Arc<E>> for ShareArc {
 #[derive(Clone, Copy, Debug)]
 pub struct Nothing;
 
-/// For loads that may find nothing.
+/// For loads that may find nothing: waiters are given the same.
 pub(crate) struct ShareNothing;
 
 impl ErrorSharing<Nothing> for ShareNothing {

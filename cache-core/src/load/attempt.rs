@@ -142,9 +142,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 }
             }
             (WaitResult::Completed, Outcome::Value(value)) => {
-                if let Some(counters) = self.store.counting(&self.store.table.pin()) {
-                    counters.coalesced.add(1);
-                }
+                self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
                 return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
             }
             (WaitResult::Completed, Outcome::Failed(shared)) => match share.recover(shared) {

@@ -118,10 +118,10 @@ impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> 
                 let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
                 let outer = wait_graph::current_load();
                 let leads = store.lead((shard, entry.is_none()), own, kind, outer);
-                match entry {
-                    Some(_) => store.count_hit(&guard),
-                    None => store.count_miss(&guard),
-                }
+                store.count(&guard, |counters| match entry {
+                    Some(_) => &counters.hits,
+                    None => &counters.misses,
+                });
                 let _scope = LoadScope::enter(leads.node());
                 let old = entry.map(|entry| {
                     entry.touch();

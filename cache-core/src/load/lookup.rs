@@ -41,19 +41,19 @@ impl<K, V: Clone> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
     ) -> Lookup<V> {
         let Some(entry) = guard.find(hash, eq) else {
-            self.count_miss(guard);
+            self.count(guard, |counters| &counters.misses);
             return Lookup::Miss;
         };
         let now = self.now();
         let phase = self.config.lifetimes.phase(entry, now);
         if matches!(phase, Phase::Fresh | Phase::Due) {
-            self.count_hit(guard);
+            self.count(guard, |counters| &counters.hits);
             entry.touch();
             if self.extends_on_read {
                 self.extend(guard, hash, entry, now);
             }
         } else {
-            self.count_miss(guard);
+            self.count(guard, |counters| &counters.misses);
         }
         let (status, due) = match phase {
             Phase::Fresh => (Status::Hit, false),
@@ -70,18 +70,6 @@ impl<K, V: Clone> Store<K, V> {
         }
         self.count_status(guard, status);
         Lookup::Hit(value, status)
-    }
-
-    pub(super) fn count_hit(&self, guard: &StoreGuard<'_, K, V>) {
-        if let Some(counters) = self.counting(guard) {
-            counters.hits.add(1);
-        }
-    }
-
-    pub(super) fn count_miss(&self, guard: &StoreGuard<'_, K, V>) {
-        if let Some(counters) = self.counting(guard) {
-            counters.misses.add(1);
-        }
     }
 
     /// Serves an old value to a caller.

@@ -95,9 +95,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 if state.map(RefreshState::retry_at) != Some(claim) {
                     return None;
                 }
-                if let Some(counters) = self.counting(&guard) {
-                    counters.refreshes.add(1);
-                }
+                self.count(&guard, |counters| &counters.refreshes);
                 Some(self.lead((shard, false), key, kind, outer).replacing())
             }
         }

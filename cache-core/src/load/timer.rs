@@ -1,4 +1,4 @@
-//! How long loads take, and how many there are.
+//! Counting and timing loads.
 
 use std::time::Instant;
 
@@ -6,19 +6,22 @@ use crate::store::deadlines::nanos;
 use crate::store::store::Store;
 use crate::time::system::SYSTEM_HAS_CLOCK;
 
-/// Counts a load, also one that panics.
+/// A load that runs: counted when this is stopped, or dropped because the loader panics or is
+/// dropped.
 pub(crate) struct LoadTimer<'s, K, V> {
     store: &'s Store<K, V>,
+    /// The cache records statistics.
     counts: bool,
-    /// Where loads are counted, and there is a clock.
+    /// The start by the system's clock, for the statistics; `None` without such a clock.
     began: Option<Instant>,
-    /// By the cache's clock, where entries are to know what they cost.
+    /// The start by the cache's clock, if refreshes may come early: that depends on load times.
     started: Option<u64>,
     succeeded: bool,
 }
 
 impl<K, V> LoadTimer<'_, K, V> {
-    /// Answers how long the load took, where that is of interest.
+    /// Counts the load. Returns how long it took, by the cache's clock, if entries record that;
+    /// else 0.
     pub(crate) fn stop(mut self, succeeded: bool) -> u64 {
         self.succeeded = succeeded;
         self.started.map_or(0, |started| self.store.clock.fine_now().saturating_sub(started))
@@ -39,7 +42,7 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
 }
 
 impl<K, V> Store<K, V> {
-    /// Counts and times a load until it is stopped or dropped.
+    /// Starts to time a load.
     pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
         let counts = self.config.record_stats;
         let began = (counts && SYSTEM_HAS_CLOCK).then(Instant::now);

@@ -18,7 +18,7 @@ use crate::store::config::{Config, expected_threads, shards_for};
 use crate::table::{ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, Table, TableConfig};
 use crate::time::source::ClockSource;
 use crate::types::removal::RemovalCause;
-use crate::types::stats::Counters;
+use crate::types::stats::{Counter, Counters};
 use crate::types::status::Status;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{CacheLocks, OnlyThread};
@@ -135,6 +135,18 @@ impl<K, V> Store<K, V> {
         self.config.record_stats.then(|| guard.counters())
     }
 
+    /// Adds one to a counter of the calling thread, if the cache counts.
+    #[inline]
+    pub(crate) fn count(
+        &self,
+        guard: &StoreGuard<'_, K, V>,
+        counter: impl FnOnce(&Counters) -> &Counter,
+    ) {
+        if self.config.record_stats {
+            counter(guard.counters()).add(1);
+        }
+    }
+
     /// Acquires the lock of a key's shard.
     pub(crate) fn lock<'p>(
         &'p self,
@@ -219,8 +231,8 @@ impl<K, V> Store<K, V> {
 
     /// Counts a call that is served an expired value.
     pub(crate) fn count_status(&self, guard: &StoreGuard<'_, K, V>, status: Status) {
-        if let (Status::Stale | Status::Fallback, Some(counters)) = (status, self.counting(guard)) {
-            counters.stale.add(1);
+        if let Status::Stale | Status::Fallback = status {
+            self.count(guard, |counters| &counters.stale);
         }
     }
 

@@ -131,7 +131,7 @@ fn value_type(plan: &Plan) -> TokenStream {
 
 /// The names of the functions that belong to the cache.
 ///
-/// Nobody wrote these names, so lints do not look at them.
+/// They stand at places of the macro, so lints ignore them.
 pub(super) struct FunctionNames<'a> {
     /// The companion, or `Self`.
     owner: TokenStream,

@@ -12,8 +12,8 @@ use crate::types::status::Status;
 use crate::util::hash::Hashed;
 use crate::util::panics::drop_payload;
 
-/// A refresh handed to the executor. Its flight is registered; if it is dropped without having been
-/// run, the flight completes.
+/// A refresh handed to the executor. Its flight is registered; dropping it without having run it
+/// completes the flight.
 struct BackgroundRefresh<K, V, S, F, H>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -32,7 +32,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// Has the executor make a refresh that this call has claimed, and returns the old value.
+    /// Hands a refresh that this call has claimed to the executor, and returns the old value.
     pub(crate) fn spawn_refresh<E, F, H>(
         &self,
         key: Hashed<K>,
@@ -46,13 +46,13 @@ where
         E: 'static,
     {
         let store = self.store();
-        // It is nested in no load, not even in the one that its caller is inside of: nobody waits for
-        // it.
+        // It is nested in no load, not even in the one that its caller runs inside: no caller waits
+        // for it.
         if let Some(guard) = store.lead_refresh(key, stale.claim, None) {
             let detached = Some(guard.detach());
-            let behind =
+            let refresh =
                 BackgroundRefresh { cache: self.clone(), detached, loader: Some(loader), share };
-            let job: Job = Box::new(move || behind.run());
+            let job: Job = Box::new(move || refresh.run());
             store.config.executor.spawn(job);
         }
         store.serve(stale)
@@ -74,8 +74,8 @@ where
             return;
         };
         let guard = detached.attach(self.cache.store());
-        // The panic of a loader must not reach the executor, some of which end the process then. The
-        // process's hook has reported it, it is counted, and noted with the entry.
+        // A loader's panic must not reach the executor: some end the process then. The process's
+        // panic hook has reported it, and it is counted and noted with the entry.
         let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &self.share)));
         loaded.map_or_else(drop_payload, drop);
     }

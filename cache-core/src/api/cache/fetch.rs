@@ -1,6 +1,6 @@
-//! The one way of all methods that load: look the key up, and if that finds nothing, load it.
+//! The one path of all methods that load: look the key up; if it has no value, load it.
 //!
-//! The methods differ in three things, which are arguments here: whether they are given the key or a
+//! The methods differ in three things, which are arguments here: whether they receive the key or a
 //! borrowed form of it ([`IntoKey`]), what their loader returns, and how waiters share its error
 //! ([`ErrorSharing`]).
 
@@ -13,13 +13,13 @@ use super::Cache;
 use crate::flight::share_error::ErrorSharing;
 use crate::load::lookup::Lookup;
 use crate::types::status::Status;
-use crate::util::hash::{Hashed, KeyHash};
+use crate::util::hash::Hashed;
 
-/// A key as a method is given it. The owned key is made only if it has to be stored.
+/// A key as a method receives it. The owned key is made only if a load needs it.
 pub(crate) trait IntoKey<K> {
     type Query: Hash + Equivalent<K> + ?Sized;
 
-    /// The form that the key is looked up by.
+    /// The form by which the key is looked up.
     fn query(&self) -> &Self::Query;
 
     fn into_key(self) -> K;
@@ -79,7 +79,7 @@ where
         let hash = self.hash(key.query());
         match self.lookup_to_load(key.query(), hash) {
             Lookup::Hit(value, status) => Ok((value, status)),
-            looked_up => self.load_missed(looked_up, (hash, key), loader, &share),
+            looked_up => self.load_missed(looked_up, Hashed { hash, key }, loader, &share),
         }
     }
 
@@ -88,7 +88,7 @@ where
     fn load_missed<E>(
         &self,
         looked_up: Lookup<V>,
-        (hash, key): (KeyHash, impl IntoKey<K>),
+        Hashed { hash, key }: Hashed<impl IntoKey<K>>,
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {

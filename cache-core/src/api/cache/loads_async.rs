@@ -1,6 +1,6 @@
 //! Loading what is missing, as a task: the same loads as those of threads, with the same flights.
 //!
-//! These futures are `Send` where the key, the value and `init` are. They hold no lock and no pin
+//! These futures are `Send` if the key, the value and `init` are. They hold no lock and no guard
 //! while they wait, need no runtime, and may be dropped at any time.
 
 use std::convert::Infallible;
@@ -21,16 +21,16 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// As [`get_with`](Self::get_with), with a future to make the value.
+    /// As [`get_with`](Self::get_with), with a future that makes the value.
     ///
-    /// Threads and tasks that ask for a key at once share one load, whichever began it. `init` is
-    /// polled by the task whose call runs it. The load begins when the future is first polled.
-    /// If the future is dropped before it is ready, or `init` panics, one of the waiters runs its own
-    /// `init`. A future that is neither polled nor dropped holds up its waiters, until
-    /// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout); they wait in real time, woken by
-    /// a thread of the cache's, whatever the runtime.
+    /// Threads and tasks that miss a key at once share one load, whichever began it. The load
+    /// begins when the returned future is first polled; `init` is polled by the task whose call
+    /// leads it. If that future is dropped before it is ready, or `init` panics, one of the waiters
+    /// runs its own `init`. A future that is neither polled nor dropped holds up its waiters, until
+    /// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout): real time, measured by a thread
+    /// of the cache's, whatever the runtime.
     ///
-    /// A hit takes no lock. No lock is held while `init` is polled.
+    /// A hit acquires no lock. No lock is held while `init` is polled.
     ///
     /// # Panics
     /// As [`get_with`](Self::get_with).
@@ -46,7 +46,8 @@ where
         self.get_with_status_async(key, init).await.0
     }
 
-    /// As [`get_with_async`](Self::get_with_async); the key is only made if it is missing.
+    /// As [`get_with_async`](Self::get_with_async), by a borrowed form of the key: the key is made
+    /// only if it is missing.
     pub async fn get_with_by_ref_async<Q>(&self, key: &Q, init: impl Future<Output = V>) -> V
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -56,7 +57,7 @@ where
         value
     }
 
-    /// As [`get_with_async`](Self::get_with_async), and returns how the value came about.
+    /// As [`get_with_async`](Self::get_with_async). Also returns how the value came about.
     pub async fn get_with_status_async(
         &self,
         key: K,
@@ -67,11 +68,22 @@ where
         loaded
     }
 
-    /// As [`try_get_with`](Self::try_get_with), with a future to make the value. See
+    /// As [`try_get_with`](Self::try_get_with), with a future that makes the value: see
     /// [`get_with_async`](Self::get_with_async).
     ///
     /// # Errors
-    /// What `init` returned, its own or that of the call it waited for.
+    /// What `init` returned, this call's or that of the call it waited for.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache: cache_core::Cache<u32, u16> = cache_core::Cache::new(10);
+    /// assert!(cache.try_get_with_async(1, async { "80a".parse() }).await.is_err());
+    /// assert_eq!(cache.try_get_with_async(1, async { "80".parse() }).await, Ok(80));
+    /// # });
+    /// ```
     pub async fn try_get_with_async<E>(
         &self,
         key: K,
@@ -84,7 +96,8 @@ where
         self.fetch_async(ByValue(key), init, ShareArc).await.map(|(value, _)| value)
     }
 
-    /// As [`try_get_with_async`](Self::try_get_with_async); the key is only made if it is missing.
+    /// As [`try_get_with_async`](Self::try_get_with_async), by a borrowed form of the key: the key
+    /// is made only if it is missing.
     ///
     /// # Errors
     /// As there.
@@ -101,8 +114,8 @@ where
         self.fetch_async(ByRef(key), init, ShareArc).await.map(|(value, _)| value)
     }
 
-    /// As [`optionally_get_with`](Self::optionally_get_with), with a future to make the value. See
-    /// [`get_with_async`](Self::get_with_async).
+    /// As [`optionally_get_with`](Self::optionally_get_with), with a future that makes the value:
+    /// see [`get_with_async`](Self::get_with_async).
     pub async fn optionally_get_with_async(
         &self,
         key: K,
@@ -113,8 +126,8 @@ where
         fetched.ok().map(|(value, _)| value)
     }
 
-    /// As [`optionally_get_with_async`](Self::optionally_get_with_async); the key is only made if it
-    /// is missing.
+    /// As [`optionally_get_with_async`](Self::optionally_get_with_async), by a borrowed form of the
+    /// key: the key is made only if it is missing.
     pub async fn optionally_get_with_by_ref_async<Q>(
         &self,
         key: &Q,

@@ -1,4 +1,4 @@
-//! Several keys at once.
+//! Look-ups and loads of several keys at once.
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
@@ -15,8 +15,10 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// As [`get`](Self::get) for each of the keys, in their order. While it runs, memory of entries
-    /// removed meanwhile is not reused.
+    /// Returns what [`get`](Self::get) would for each of the keys, in their order.
+    ///
+    /// O(1) for each key, without a lock. The memory of entries removed during the call is not
+    /// reused before it ends.
     ///
     /// ```
     /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
@@ -36,29 +38,34 @@ where
         values
     }
 
-    /// The values of the keys, in their order. Those that are missing are loaded together: `init` is
-    /// given the missing keys, each once, and answers with pairs of keys and values, in any order.
-    /// They are stored. A key that it does not answer is missing, which is no error.
+    /// Returns the values of the keys, in their order; loads those that are missing together.
     ///
-    /// Each missing key has a load of its own, as in [`get_with`](Self::get_with): keys that somebody
-    /// else is loading are waited for and not given to `init`; who asks for one of these keys
-    /// meanwhile waits for this call. What is loaded here is stored before anything is waited for, so
-    /// batches with the same keys do not wait for each other in a ring. A write to one of the keys
-    /// supersedes the load of that key alone.
+    /// `init` receives the missing keys, each once, and returns pairs of keys and values, in any
+    /// order, which are stored. A key for which it returns no pair has no value, which is no error.
     ///
-    /// `init` runs once, or not at all if no key is missing; a further time for keys whose load by
-    /// another caller came to nothing. If it panics, the panic goes to the caller, and nothing is
-    /// stored.
+    /// Each missing key has a load of its own, as in [`get_with`](Self::get_with). A key that
+    /// another caller is loading is not given to `init`: this call waits for that load. A caller
+    /// that misses one of this call's keys meanwhile waits for this call. All values from `init`
+    /// are stored before the call waits for any other load, so batches with the same keys do not
+    /// wait for each other in a cycle. A write to one of the keys supersedes the load of that key
+    /// alone.
     ///
-    /// Pairs with keys that it was not asked for are stored, too (a query may give a whole page
-    /// where one row was wanted), unless the key has a live value, or may have been written,
-    /// invalidated or flushed since `init` was called: no load stood for it, so it cannot be told
-    /// exactly, and where there is doubt the pair is dropped. Which keys were written is noted
-    /// while batches run, by a part of their hashes; a write to another key of the same part is
-    /// such a doubt.
+    /// `init` runs once; not at all if no key is missing; and again for keys whose load by another
+    /// caller has brought no value. If it panics, the panic goes to the caller, and nothing of that
+    /// run is stored.
     ///
-    /// In a cache that refreshes or serves stale values, keys whose refresh this call has claimed are among
-    /// those given to `init`. One that it does not answer is taken to be gone, and removed.
+    /// A pair with a key that was not asked for (a query may return a whole page where one row was
+    /// wanted) is stored too, unless the key has a live value, or may have been written,
+    /// invalidated or flushed since `init` was called. Such a key has no load that a write could
+    /// supersede. Instead, writes are noted while batches run, by a part of their keys' hashes; a
+    /// write to another key of the same part may cause the pair to be dropped without need.
+    ///
+    /// In a cache that refreshes or serves stale values, the keys whose refresh this call has
+    /// claimed are among those given to `init`. A key of these without a pair is taken to be gone,
+    /// and its entry is removed.
+    ///
+    /// A hit acquires no lock; a missing key costs what a single load does. `init` runs without any
+    /// lock held.
     ///
     /// # Panics
     /// As [`get_with`](Self::get_with).
@@ -84,7 +91,7 @@ where
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let missing: Vec<K> = asked.iter().copied().cloned().collect();
             let pairs = init(&missing);
-            // Now: a panic of it would leak what is returned.
+            // Dropped here: a panic of the drop would leak answers that are made already.
             drop(missing);
             Ok(answers(&asked, pairs, |key| self.hash(key)))
         };
@@ -120,6 +127,7 @@ where
         values
     }
 
+    /// Looks all keys up, for a load of those that are missing.
     fn batch(&self, keys: &[K]) -> Batch<'_, K, V>
     where
         K: Clone,

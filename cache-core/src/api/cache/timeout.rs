@@ -26,37 +26,42 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    /// As [`try_get_with_async`](Self::try_get_with_async), and does not wait longer than `timeouts` says;
-    /// says how the value came about.
+    /// As [`try_get_with_async`](Self::try_get_with_async), limited by `timeouts`. Also returns how
+    /// the value came about.
     ///
     /// At the soft limit the call is served an old value, if there is one that may be served
-    /// ([`Status::Stale`] or [`Status::Fallback`]). If the load is this call's own, it goes on
-    /// where a future can be polled, which is tried in this order:
-    /// 1. by a task that waits for the load in any `_async` method; if that task stops waiting, by
+    /// ([`Status::Stale`] or [`Status::Fallback`]). If the load is this call's own, it goes on in
+    /// the first of these places that takes it:
+    /// 1. in a task that waits for the load in any `_async` method; if that task stops waiting, in
     ///    another;
-    /// 2. by the cache's [`executor`](crate::CacheBuilder::executor), if it takes futures
-    ///    ([`Spawn::spawn_future`](crate::Spawn::spawn_future): there is the recipe for tokio). The
+    /// 2. in the cache's [`executor`](crate::CacheBuilder::executor), if it takes futures
+    ///    ([`Spawn::spawn_future`](crate::Spawn::spawn_future) has the recipe for tokio). The
     ///    default executor takes none, because its threads belong to no runtime;
-    /// 3. otherwise the load is given up: `init` is dropped and has failed, so that the next
-    ///    attempt is made a second later at the earliest, and
-    ///    [`Stats::load_failures`](crate::Stats) counts it. Threads that wait for it are served the
-    ///    old value too.
+    /// 3. otherwise nowhere: `init` is dropped and has failed, so that the next attempt is made a
+    ///    second later at the earliest, and [`Stats::load_failures`](crate::Stats) counts it.
+    ///    Threads that wait for the load are served the old value too.
     ///
-    /// A panic of `init` from then on reaches no caller; the load has failed. That is also what
-    /// happens where a task polls `init` on a runtime that it cannot live on. Task-local values are
-    /// those of the task that polls it.
+    /// A panic of `init` from then on reaches no caller; the load has failed. The same happens if a
+    /// task polls `init` on a runtime that it cannot run on. Task-local values are those of the
+    /// polling task.
     ///
-    /// At the hard limit the call ends, if it has not been served before; and so does the load if
-    /// it was this call's own, in any case. Other callers wait for the load, or are served, as for
-    /// any. A call that waits for the load of another has its own limits; reaching them does
-    /// nothing to that load.
+    /// At the hard limit the call ends, if it has not been served before, and in any case its own
+    /// load does. Callers that wait for that load are served an old value, or one of them begins
+    /// another load. A call that waits for the load of another has its own limits; reaching them
+    /// does nothing to that load.
+    ///
+    /// A hit acquires no lock and starts no timer. `init` is polled without any lock held.
     ///
     /// # Errors
-    /// [`LoadError::Failed`] with the error of `init`, this call's or that of the one it waited for;
-    /// [`LoadError::TimedOut`] at the hard limit.
+    /// [`LoadError::Failed`] with the error of `init`, this call's or that of the call it waited
+    /// for; [`LoadError::TimedOut`] at the hard limit, if no old value may be served.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with).
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
     /// use std::time::Duration;
     /// use cache_core::{Cache, LoadError, LoadTimeouts};
     ///
@@ -81,13 +86,13 @@ where
             Lookup::Hit(value, status) => return Ok((value, status)),
             looked_up => looked_up,
         };
-        // The flight that this call leads, if it does not wait for that of another.
-        let leads = Arc::new(OnceLock::new());
-        let (cache, own, led) =
-            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&leads));
+        // The flight that this call leads; none while it waits for that of another.
+        let own_flight = Arc::new(OnceLock::new());
+        let (cache, own, leads) =
+            (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&own_flight));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                Flight::<V>::current().map(|flight| led.set(flight));
+                Flight::<V>::current().map(|flight| leads.set(flight));
                 init.await.map_err(Arc::new)
             };
             cache.store().load_async(looked_up, own, init, &ShareArc).await
@@ -101,7 +106,7 @@ where
                 return loaded.map_err(LoadError::Failed);
             }
             if let Some(old) = self.store().old_value(hash, &key) {
-                if let Some(flight) = leads.get() {
+                if let Some(flight) = own_flight.get() {
                     let left = timeouts.hard.map(|hard| timeouts.sleep(hard - soft));
                     self.leave_to_others(load, flight, left);
                 }
@@ -113,23 +118,23 @@ where
         if let Some(loaded) = until(&mut load, timeouts.sleep(hard - waited)).await {
             return loaded.map_err(LoadError::Failed);
         }
-        leads.get().into_iter().for_each(|flight| flight.give_up());
+        own_flight.get().into_iter().for_each(|flight| flight.give_up());
         drop(load);
         self.store().old_value(hash, &key).ok_or(LoadError::TimedOut)
     }
 
-    /// Has a load, which leads this flight, polled by others: to its end, or as long as `left`.
+    /// Has others poll a load that leads this flight: to its end, or until `left` is over.
     fn leave_to_others<E: Send + Sync + 'static>(
         &self,
         mut load: Load<V, E>,
         flight: &Arc<Flight<V>>,
         left: Option<Sleep>,
     ) {
-        let led = Arc::clone(flight);
+        let own_flight = Arc::clone(flight);
         let rest = Box::pin(async move {
             let Some(sleep) = left else { return drop(load.await) };
             if until(&mut load, sleep).await.is_none() {
-                led.give_up();
+                own_flight.give_up();
             }
         });
         let executor = Arc::clone(&self.store().config.executor);
@@ -137,7 +142,7 @@ where
     }
 }
 
-/// What the load gives, if it does so before the sleep is over.
+/// Returns what the load returns, if it is ready before the sleep is over.
 async fn until<T>(
     load: &mut Pin<Box<dyn Future<Output = T> + Send>>,
     mut sleep: Sleep,
