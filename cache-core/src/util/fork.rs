@@ -400,8 +400,8 @@ unsafe fn release(in_child: bool) {
     }
     caches.each(|cache| {
         for locks in cache.locks() {
-            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them
-            // that was still being made then: nobody holds its locks either, see
+            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among
+            // them that was still being made then: nobody holds its locks either, see
             // `RawLock::wait_for_fork`.
             unsafe { locks.resume(in_child) };
         }
