@@ -120,7 +120,7 @@ impl<T: Send> AnyGlobal for Global<T> {
 
 static GLOBALS: Mutex<Vec<&'static dyn AnyGlobal>> = Mutex::new(Vec::new());
 
-/// CacheLocks of a cache.
+/// Some of the locks of a cache.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait CacheLocks {
     /// Suspends all locks of this level: see [`Suspend::suspend`].
@@ -156,20 +156,21 @@ pub(crate) struct OnlyThread(());
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 impl OnlyThread {
-    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock.
+    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock, and does not visit
+    /// the same one again.
     pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
-        // SAFETY: there is no other thread, and this one holds no lock.
+        // SAFETY: there is no other thread, and this one neither holds the lock nor visits it.
         visit(unsafe { &mut *lock.data_ptr() });
     }
 }
 
-/// What stands still while the process forks: a cache.
+/// A cache, as a fork sees it.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait AtFork: Send + Sync {
-    /// Its locks, first the inner ones.
+    /// Returns its locks, first the inner ones.
     fn locks(&self) -> [&dyn CacheLocks; 2];
-    /// In the child. Runs no code of the user's.
-    fn after_fork(&self, alone: &OnlyThread);
+    /// Called in the child. Runs no user code.
+    fn after_fork(&self, thread: &OnlyThread);
 }
 
 /// In models and on systems without `fork`.
@@ -399,8 +400,8 @@ unsafe fn release(in_child: bool) {
     }
     caches.each(|cache| {
         for locks in cache.locks() {
-            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among them
-            // that was still being made then: nobody holds its locks either, see
+            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among
+            // them that was still being made then: nobody holds its locks either, see
             // `RawLock::wait_for_fork`.
             unsafe { locks.resume(in_child) };
         }
