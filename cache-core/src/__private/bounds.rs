@@ -1,4 +1,4 @@
-//! Trait aliases for keys and hashers.
+//! Trait aliases for keys and hashers, and the marker types of `diagnostics.rs`.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -11,3 +11,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 pub trait HashBuilder: BuildHasher + Clone + Send + Sync + 'static {}
 
 impl<S: BuildHasher + Clone + Send + Sync + 'static> HashBuilder for S {}
+
+/// The `Way` that applies.
+#[derive(Debug)]
+pub enum Fits {}
+
+/// The `Way` that never applies.
+#[derive(Debug)]
+pub enum Never {}
+
+/// Implemented by no type.
+pub trait Impossible {}

@@ -16,20 +16,9 @@
 //!   The exception is [`CacheValue::build`](super::CacheValue::build), for keys that are themselves
 //!   named by way of their parts, or of which the attribute knows that they are fit.
 
-use super::bounds::Key;
+use super::bounds::{Fits, Impossible, Key, Never};
 use super::view::Part;
 use std::hash::Hash;
-
-/// The `Way` that applies.
-#[derive(Debug)]
-pub enum Fits {}
-
-/// The `Way` that never applies.
-#[derive(Debug)]
-pub enum Never {}
-
-/// Implemented by no type.
-pub trait Impossible {}
 
 /// What one part of a key must be.
 #[diagnostic::on_unimplemented(

@@ -4,8 +4,7 @@
 //! one, the body is called with those that are missing, and the pairs of elements and values that
 //! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
-use super::bounds::{HashBuilder, Key};
-use super::diagnostics::{Fits, Impossible, Never};
+use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;

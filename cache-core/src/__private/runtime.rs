@@ -1,8 +1,7 @@
 //! What an expansion calls: all functions of one trait, so that a type that cannot be cached is one
 //! error (`diagnostics.rs`). Each hands on to the module that does the work.
 
-use super::bounds::{HashBuilder, Key};
-use super::diagnostics::{Fits, Impossible, Never};
+use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::many::{self, BatchLookup, Pairing};
 use super::miss::Miss;
 use super::return_kind::ReturnKind;

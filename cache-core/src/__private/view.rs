@@ -8,7 +8,7 @@
 //! and borrowed forms hash alike. The shapes nest, so `Option<(&str, u64)>` works as well.
 
 use super::bounds::Key;
-use super::diagnostics::Never;
+use super::bounds::Never;
 use equivalent::Equivalent;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};

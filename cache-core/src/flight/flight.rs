@@ -33,8 +33,8 @@
 //! wide and kept for each load.
 //!
 //! The in-flight table (`in_flight.rs`) knows flights by the hashes of their keys. A caller that
-//! wants to *join* compares the keys, and so does one that *writes* the key and finds flights of the
-//! same hash, without the lock: the flight's key waits in its reserved slot.
+//! wants to *join* compares the keys, and so does one that *writes* the key and finds flights of
+//! the same hash, without the lock: the flight's key waits in its reserved slot.
 //!
 //! There are three kinds of flight ([`FlightKind`]): loads that may be joined; loads that run
 //! beside another of the same key because their caller cannot wait for it; and computations of the
@@ -80,8 +80,8 @@ pub(crate) enum Outcome<V> {
 pub(crate) enum FlightKind {
     /// A load: others with the same key join it.
     Shared,
-    /// A load whose caller could not join another, or for which a waiter timed out. Nobody joins it,
-    /// and its value is stored only if nothing fresh is there and no computation runs.
+    /// A load whose caller could not join another, or for which a waiter timed out. Nobody joins
+    /// it, and its value is stored only if nothing fresh is there and no computation runs.
     Unshared,
     /// A computation of the entry interface: others wait for it, and then look again.
     Compute,

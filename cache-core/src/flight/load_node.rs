@@ -8,8 +8,8 @@ use crate::util::hash::KeyHash;
 
 /// A load that runs, or several that have one loader.
 pub(crate) trait LoadNode: Any + Send + Sync {
-    /// Visits the loads that cannot end before this one has: the one that it is nested in, and those
-    /// that wait for it.
+    /// Visits the loads that cannot end before this one has: the one that it is nested in, and
+    /// those that wait for it.
     fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>));
     /// Visits the keys that it loads.
     fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt));

@@ -1,8 +1,8 @@
 //! The calling thread's stack of loads: which loaders it is running.
 //!
 //! It is there for as long as the thread runs anything, its thread-locals' destructors included: so
-//! it has no destructor of its own, and its memory is freed by another thread-local that has one, or
-//! after that as often as it is empty.
+//! it has no destructor of its own, and its memory is freed by another thread-local that has one,
+//! or after that as often as it is empty.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -71,10 +71,10 @@ pub(super) struct Loads {
     /// The number of them that load a key of a hash, by cache and hash; a load may be on the stack
     /// twice. Kept only while a call asks and there are many loads, so that the cost of asking does
     /// not grow with the nesting.
-    counts: Option<Counts>,
+    counts: Option<KeyCounts>,
 }
 
-type Counts = HashMap<(usize, KeyHash), usize, ahash::RandomState>;
+type KeyCounts = HashMap<(usize, KeyHash), usize, ahash::RandomState>;
 
 impl Loads {
     const fn new() -> Self {
@@ -121,7 +121,7 @@ impl Loads {
     /// Returns the number of loads of a key of this hash, some perhaps counted twice.
     pub(super) fn count_of(&mut self, cache: usize, hash: KeyHash) -> usize {
         let counts = self.counts.get_or_insert_with(|| {
-            let mut counts = Counts::default();
+            let mut counts = KeyCounts::default();
             self.all.iter().for_each(|load| count(&mut counts, load));
             counts
         });
@@ -129,7 +129,7 @@ impl Loads {
     }
 }
 
-fn count(counts: &mut Counts, load: &Arc<dyn LoadNode>) {
+fn count(counts: &mut KeyCounts, load: &Arc<dyn LoadNode>) {
     load.for_each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
 }
 

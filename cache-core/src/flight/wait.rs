@@ -1,7 +1,7 @@
 //! Waiting for a flight, as a thread or as a task.
 //!
-//! Both leave a [`Waker`] with the flight. A task leaves that of its executor and is polled again; a
-//! thread leaves that of a [`Signal`], which unblocks it. So a flight knows one kind of waiter.
+//! Both leave a [`Waker`] with the flight. A task leaves that of its executor and is polled again;
+//! a thread leaves that of a [`Signal`], which unblocks it. So a flight knows one kind of waiter.
 //!
 //! A wait ends when the flight has completed; at once if it could never end, as far as the cache
 //! can know (see `wait_graph.rs`); and at its deadline. A task that waits may come to poll the load

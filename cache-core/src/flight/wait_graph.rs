@@ -9,24 +9,25 @@
 //!
 //! # Idea
 //! A graph whose nodes are the loads that run in the process. A load cannot end before
-//! * the load that is *nested in* it has ended: each load knows the one that it was begun inside of;
+//! * the load that is *nested in* it has ended: each load knows the one that it was begun inside
+//!   of;
 //! * a load that it *waits* for has ended: each load knows the calls that wait for it, and from
 //!   inside which load they were made.
 //!
 //! The call looks for the load it would wait for among all that cannot end before the caller does:
 //! from its own loads outwards, and from each load to those that wait for it. Edges of waiting are
 //! added under one lock of the process ([`lock_graph`]), together with the search; so of several
-//! calls that would close a cycle between them, the last one sees it. Calls that are not made inside
-//! a load close no cycle and do not acquire that lock.
+//! calls that would close a cycle between them, the last one sees it. Calls that are not made
+//! inside a load close no cycle and do not acquire that lock.
 //!
-//! The cost of a search is the number of loads found and of calls that wait for them, usually one or
-//! two.
+//! The cost of a search is the number of loads found and of calls that wait for them, usually one
+//! or two.
 //!
 //! # Which loads a call is inside of
-//! A thread keeps a stack of the loads whose loaders it is running ([`LoadScope`]). A loader that is
-//! a future is on the stack only while it is polled. So the stack is what the present call is inside
-//! of, for threads and tasks alike. A thread pool that runs other jobs while one waits is covered as
-//! well: whatever stands below on the stack cannot go on before this call returns.
+//! A thread keeps a stack of the loads whose loaders it is running ([`LoadScope`]). A loader that
+//! is a future is on the stack only while it is polled. So the stack is what the present call is
+//! inside of, for threads and tasks alike. A thread pool that runs other jobs while one waits is
+//! covered as well: whatever stands below on the stack cannot go on before this call returns.
 //!
 //! The stack is there for as long as the thread runs anything: destructors of thread-locals may
 //! load, too, in whatever order they come.

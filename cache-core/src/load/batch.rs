@@ -5,17 +5,17 @@
 //! any flight of others is waited for: two batches that want the same keys in opposite order each
 //! load what they lead, and then take the rest from each other.
 //!
-//! What a joined flight does not bring (its leader panicked, was cancelled, failed with an error that
-//! a batch cannot be given) is led in another round, so the loader may be called again, for those
-//! keys. A round waits for each flight once, so the number of rounds is the largest number of failed
-//! flights any key meets.
+//! What a joined flight does not bring (its leader panicked, was cancelled, failed with an error
+//! that a batch cannot be given) is led in another round, so the loader may be called again, for
+//! those keys. A round waits for each flight once, so the number of rounds is the largest number of
+//! failed flights any key meets.
 //!
 //! A loader that fails has failed for all the keys it was asked for: each flight fails by itself,
 //! with the one error, and the batch fails unless old values can be served for all of them.
 //!
 //! Pairs that the loader returns for keys that it was not asked for have no flight. Such a pair is
-//! stored under the rule of a load that runs beside others: if its key is absent, and was not written
-//! since the loader was called, which `written.rs` knows; otherwise it is dropped.
+//! stored under the rule of a load that runs beside others: if its key is absent, and was not
+//! written since the loader was called, which `written.rs` knows; otherwise it is dropped.
 //!
 //! Calls that the loader makes are inside of all flights that the batch leads
 //! ([`BatchNode`](crate::flight::load_node::BatchNode)): none of them ends before the loader does.
@@ -202,8 +202,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         }
     }
 
-    /// Publishes what the loader has returned, or fails the flights. Returns the error unless all of
-    /// them have an old value to be served.
+    /// Publishes what the loader has returned, or fails the flights. Returns the error unless all
+    /// of them have an old value to be served.
     fn end_round<E>(
         &mut self,
         round: Round<'s, K, V>,
@@ -306,7 +306,8 @@ impl ErrorSharing<()> for SharedOnce {
     }
 }
 
-/// The errors of a batch, and `None` for a load that has found nothing: to a batch that is no error.
+/// The errors of a batch, and `None` for a load that has found nothing: to a batch that is no
+/// error.
 struct OrNothing<'h, H>(&'h H);
 
 impl<E, H: ErrorSharing<E>> ErrorSharing<Option<E>> for OrNothing<'_, H> {

@@ -7,14 +7,14 @@
 //! `insert`, `remove` and the other plain writes do not wait. They deregister the computation, and
 //! what it decides is then not carried out: it counts as made just before that write, which was the
 //! first since it read the entry, and as overwritten before anybody has seen it. So the results are
-//! always those of some order of all calls (`tests/load/linearizability.rs` looks for one). Eviction
-//! and expiry may still come in between, as they may at any time.
+//! always those of some order of all calls (`tests/load/linearizability.rs` looks for one).
+//! Eviction and expiry may still come in between, as they may at any time.
 //!
 //! A computation cannot run beside another, as a load can. If one would have to wait for itself
 //! (because its closure, or a loader that it is inside of, computes the same key) it panics.
 //!
-//! As an [`Attempt`](crate::load::attempt::Attempt), a [`Computation`] neither blocks nor awaits; the
-//! two functions that drive it do.
+//! As an [`Attempt`](crate::load::attempt::Attempt), a [`Computation`] neither blocks nor awaits;
+//! the two functions that drive it do.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -38,7 +38,7 @@ struct Computation<'s, K, V> {
 }
 
 /// What a computation has to do next.
-enum Turn<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+enum ComputeStep<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// Decide: the flight is registered, and this is the fresh entry's value.
     Decide(FlightGuard<'s, K, V>, Option<V>),
     /// Wait for a load or another computation of the key.
@@ -55,8 +55,8 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let computation = Computation { store: self, key, retries: Retries::default() };
         let (guard, old) = loop {
             match computation.start() {
-                Turn::Decide(guard, old) => break (guard, old),
-                Turn::Wait(flight) => {
+                ComputeStep::Decide(guard, old) => break (guard, old),
+                ComputeStep::Wait(flight) => {
                     let deadline = self.wait_deadline();
                     let mut waited = flight.wait(deadline);
                     if waited == WaitResult::OwnThread && flight.is_compute() {
@@ -86,8 +86,8 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let computation = Computation { store: self, key, retries: Retries::default() };
         let (guard, old) = loop {
             match computation.start() {
-                Turn::Decide(guard, old) => break (guard, old),
-                Turn::Wait(flight) => {
+                ComputeStep::Decide(guard, old) => break (guard, old),
+                ComputeStep::Wait(flight) => {
                     let waited = flight.wait_async(self.wait_deadline()).await;
                     computation.resume(&flight, waited);
                 }
@@ -103,7 +103,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
 
 impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> {
     /// Registers, unless there is a flight to wait for.
-    fn start(&self) -> Turn<'s, K, V> {
+    fn start(&self) -> ComputeStep<'s, K, V> {
         let (store, hash, key) = (self.store, self.key.hash, &self.key.key);
         store.check_levels(hash, key);
         let guard = store.table.pin();
@@ -113,7 +113,7 @@ impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> 
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });
         match store.acquire(&guard, wanted, kind, &self.retries, serve_none) {
             Acquired::Served(never) => match never {},
-            Acquired::Running(flight) => Turn::Wait(flight),
+            Acquired::Running(flight) => ComputeStep::Wait(flight),
             Acquired::Idle(shard, found) => {
                 let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
                 let outer = wait_graph::current_load();
@@ -130,7 +130,7 @@ impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> 
                     }
                     entry.value().clone()
                 });
-                Turn::Decide(leads, old)
+                ComputeStep::Decide(leads, old)
             }
         }
     }

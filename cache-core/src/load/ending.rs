@@ -140,8 +140,8 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         }
     }
 
-    /// Deregisters a flight that supersedes nothing. Returns the shard, locked, and the entry of the
-    /// key if the flight came in time.
+    /// Deregisters a flight that supersedes nothing. Returns the shard, locked, and the entry of
+    /// the key if the flight came in time.
     fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let TxnLocks { store, guard, retries } = &self.locks;
         let key = flight.key(guard);
@@ -164,8 +164,8 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         old
     }
 
-    /// Ends a flight that has found that there is no value: the old one must not be served any more.
-    /// One that is fresh is only removed if the flight was to replace it.
+    /// Ends a flight that has found that there is no value: the old one must not be served any
+    /// more. One that is fresh is only removed if the flight was to replace it.
     pub(super) fn end_absent(&mut self, flight: &Arc<Flight<V>>, replaces: Replaces) {
         let (mut shard, found) = self.leave(flight);
         if let Some(id) = found {

@@ -1,8 +1,8 @@
 //! The leader of a flight: runs the loader, and stores what it returns.
 //!
 //! The leader holds a [`FlightGuard`]. Dropping it takes everything back: the flight is
-//! deregistered, its slot is given back, and the waiters retry. That covers panics of the loader and
-//! futures that are dropped halfway, with no code for either.
+//! deregistered, its slot is given back, and the waiters retry. That covers panics of the loader
+//! and futures that are dropped halfway, with no code for either.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -253,8 +253,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         store.write(store.now(), |txn| txn.end_absent(&self.flight, self.replaces));
     }
 
-    /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the old
-    /// value if it may still be served.
+    /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
+    /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
         let (_scope, store, now) = (LoadScope::enter(self.node()), self.store, self.store.now());
         store.write(now, |txn| {

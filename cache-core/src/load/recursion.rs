@@ -5,8 +5,8 @@ use crate::store::store::Store;
 use crate::util::hash::KeyHash;
 
 /// How often a load may run inside itself. With a stack of 2 MiB, what Rust gives its threads, that
-/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose levels
-/// took 19 to 42 KiB.
+/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose
+/// levels took 19 to 42 KiB.
 const MOST_LEVELS: usize = 32;
 
 impl<K: Eq, V> Store<K, V> {

@@ -2,14 +2,14 @@
 //!
 //! A call that has claimed a refresh (`lookup.rs`) leads a flight as any other load, and need not
 //! wait: whether the entry was written or removed in the meantime, or its key is being loaded
-//! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that misses
-//! the key meanwhile joins the refresh; a write supersedes it.
+//! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that
+//! misses the key meanwhile joins the refresh; a write supersedes it.
 //!
-//! The caller runs it, if the loader cannot leave its call. Otherwise the cache's executor does; see
-//! `api/cache/background_refresh.rs`.
+//! The caller runs it, if the loader cannot leave its call. Otherwise the cache's executor does;
+//! see `api/cache/background_refresh.rs`.
 //!
-//! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of several
-//! the one that began last wins.
+//! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of
+//! several the one that began last wins.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! What a thread is known by: its slot, and its identity.
 //!
-//! # Slots
+//! # FreeSlots
 //! Each cache keeps one line of memory per thread that uses it (its epoch announcement and its
-//! share of the statistics). The slot, a small dense number, says which line. Slots are
+//! share of the statistics). The slot, a small dense number, says which line. FreeSlots are
 //! process-wide, given out smallest first and returned when their thread ends, so that they stay as
 //! small as the number of threads alive at once; a cache needs to know nothing of threads that come
 //! and go.
@@ -22,16 +22,16 @@ use crate::util::fork::Global;
 /// What [`current`] returns for a thread that has no slot (yet, or any more).
 pub(crate) const NONE: usize = usize::MAX;
 
-static SLOTS: Global<Slots> =
-    Global::new(Slots { returned: BinaryHeap::new(), next: 0 }, Slots::forget_other_threads, || ());
+static SLOTS: Global<FreeSlots> =
+    Global::new(FreeSlots { returned: BinaryHeap::new(), next: 0 }, FreeSlots::forget_other_threads, || ());
 
-struct Slots {
+struct FreeSlots {
     returned: BinaryHeap<Reverse<usize>>,
     /// No slot from here on has ever been given out.
     next: usize,
 }
 
-impl Slots {
+impl FreeSlots {
     /// In a forked child: returns the slots of the threads that are not there.
     fn forget_other_threads(&mut self) {
         let own = held();

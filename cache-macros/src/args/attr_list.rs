@@ -4,25 +4,12 @@
 //! option after it, so that one mistake does not hide the others.
 
 use super::option_names;
+use super::raw_option::{RawOption, RawValue};
 use crate::errors::Errors;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, Ident, Token, parenthesized, token};
-
-/// One option before its meaning is known.
-pub(super) struct RawOption {
-    pub(super) word: Ident,
-    pub(super) value: RawValue,
-}
-
-pub(super) enum RawValue {
-    Flag,
-    Assigned(Expr),
-    List(TokenStream),
-    /// Something that could not be read and has been reported.
-    Broken,
-}
+use syn::{Ident, Token, parenthesized, token};
 
 /// Reads the list.
 ///

@@ -2,8 +2,9 @@
 //! of `Settings` in cache-core; a new one that says something of calls is a row, a field of
 //! `Options`, and what `plan.rs` makes of it.
 
-use super::attr_list::RawOption;
-use super::{Options, Setting, values};
+use super::options::{Options, Setting};
+use super::raw_option::RawOption;
+use super::values;
 use Group::{Cache, Calls};
 use Reader::{Field, Value};
 
