@@ -154,16 +154,6 @@ pub(crate) enum Level {
 /// Proof that the process has one thread, which holds no lock.
 pub(crate) struct OnlyThread(());
 
-#[cfg(all(unix, not(any(loom, shuttle))))]
-impl OnlyThread {
-    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock, and does not visit
-    /// the same one again.
-    pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
-        // SAFETY: there is no other thread, and this one neither holds the lock nor visits it.
-        visit(unsafe { &mut *lock.data_ptr() });
-    }
-}
-
 /// A cache, as a fork sees it.
 #[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait AtFork: Send + Sync {

@@ -22,8 +22,11 @@ use crate::util::fork::Global;
 /// What [`current`] returns for a thread that has no slot (yet, or any more).
 pub(crate) const NONE: usize = usize::MAX;
 
-static SLOTS: Global<FreeSlots> =
-    Global::new(FreeSlots { returned: BinaryHeap::new(), next: 0 }, FreeSlots::forget_other_threads, || ());
+static SLOTS: Global<FreeSlots> = Global::new(
+    FreeSlots { returned: BinaryHeap::new(), next: 0 },
+    FreeSlots::forget_other_threads,
+    || (),
+);
 
 struct FreeSlots {
     returned: BinaryHeap<Reverse<usize>>,

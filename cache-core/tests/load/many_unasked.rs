@@ -237,7 +237,9 @@ fn races<S: TestHasher>(max: u64, rounds: u64) {
             scope.spawn(move || {
                 let mut numbers = Numbers::seeded(thread + 7);
                 begin.wait();
-                for round in 0..rounds {
+                // Loads go on until an answer was stored: without that nothing is shown.
+                let goes_on = |round| round < rounds || thread > 1 && race.stored.load(SeqCst) == 0;
+                for round in (0..).take_while(|&round| goes_on(round)) {
                     let key = numbers.below(KEYS);
                     match thread {
                         0 => race.invalidate(key, numbers.below(3)),
@@ -248,7 +250,6 @@ fn races<S: TestHasher>(max: u64, rounds: u64) {
             });
         }
     });
-    assert!(race.stored.load(SeqCst) > 0, "some are stored");
     validate(&race.cache);
 }
 
