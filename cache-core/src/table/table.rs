@@ -11,7 +11,7 @@ use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
-/// How large a table is to become.
+/// How large a table will become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableConfig {
     pub(crate) shards: usize,
@@ -30,11 +30,11 @@ pub(crate) struct TableConfig {
 pub(crate) struct Table<K, V> {
     /// The home number of its first shard, see [`home`](Self::home).
     first_home: u64,
-    /// The cache's, for messages.
+    /// The cache's name, for messages.
     pub(super) name: Option<String>,
     pub(super) epoch: Epoch,
     pub(super) slab: Slab<K, V>,
-    /// By shard. Apart from what writers change: readers should not feel them at work.
+    /// By shard. Apart from what writers change, so that readers do not lose these cache lines.
     pub(super) regions: Box<[RegionPtr]>,
     pub(super) limbo: Limbo,
     pub(super) limits: Limits,
@@ -102,7 +102,7 @@ impl<K, V> Table<K, V> {
         (shard < self.shards() as u64).then_some(shard as usize)
     }
 
-    /// Keeps from now on when each entry was written.
+    /// Records from now on when each entry was written.
     #[inline]
     pub(crate) fn record_write_times(&self) {
         self.slab.record_write_times();
@@ -125,7 +125,7 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// What says when memory is free, for tests to look at.
+    /// For tests.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn epoch(&self) -> &Epoch {
         &self.epoch
@@ -138,7 +138,7 @@ impl<K, V> Table<K, V> {
     }
 }
 
-/// The slots that a cache of so many entries comes to need.
+/// The slots that a cache of so many entries needs.
 fn planned_slots<K, V>(entries: Option<u64>, shards: u64, limits: Limits) -> Option<u64> {
     let entries = entries?;
     let quota = entries.div_ceil(shards);
@@ -160,7 +160,7 @@ pub(crate) struct TableBytes {
 
 impl<K, V> Drop for Table<K, V> {
     fn drop(&mut self) {
-        // Nobody uses the table any more: all its slots are ours.
+        // No thread uses the table any more.
         for garbage in self.limbo.take_all() {
             if let Garbage::Region(region) = garbage {
                 // SAFETY: as above.
