@@ -61,7 +61,7 @@ impl Random {
     }
 }
 
-/// A cache of unit weights around the policy, each key with a slot of its own.
+/// A cache of unit weights around the policy, each key with its slot.
 struct Toy {
     slots: TestSlots,
     policy: EvictionPolicy,
@@ -77,7 +77,7 @@ impl Toy {
         self.slots.header(key).queue()
     }
 
-    /// Whether it was a hit, and who had to go.
+    /// Returns whether it was a hit, and the key that was evicted.
     fn access(&mut self, key: u32) -> (bool, Option<u32>) {
         if self.queue(key) != Queue::None {
             self.slots.header(key).frequency().add();
@@ -230,13 +230,13 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
 }
 
 #[test]
-fn replace_keeps_place_uses_and_stamp() {
+fn replace_keeps_place_frequency_and_last_move() {
     for place in 0..100 {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
         toy.slots.header(place).frequency().set(2);
-        let stamp = toy.slots.header(place).last_moved();
+        let moved = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
         toy.policy.replace(&toy.slots, slot(place), slot(150));
         let swap = |ids: Vec<u32>| -> Vec<u32> {
@@ -245,7 +245,7 @@ fn replace_keeps_place_uses_and_stamp() {
         assert_eq!(toy.order(), (swap(small), swap(main)));
         assert_eq!(
             (toy.slots.header(150).frequency().get(), toy.slots.header(150).last_moved()),
-            (2, stamp)
+            (2, moved)
         );
         assert_eq!(toy.queue(place), Queue::None);
         assert_eq!(toy.policy.weight(), 108);
@@ -264,7 +264,7 @@ fn remove_takes_from_every_place() {
         let (small, main) = toy.order();
         let rest: Vec<u32> = main.into_iter().chain(small).collect();
         assert_eq!(rest, (0..40).filter(|&id| id != place).collect::<Vec<_>>());
-        // It left no ghost either.
+        // It left no ghost.
         assert_eq!(toy.policy.miss(hash(place), 1), None);
     }
 }
@@ -316,7 +316,7 @@ fn young_ghosts_move_the_window() {
     let (_, gone) = toy.access(1000);
     toy.access(gone.unwrap());
     assert_eq!(toy.policy.window, before + 1);
-    // Now the small queue is below its window, and main has to give.
+    // Now the small queue is below its window, and main must evict.
     let (_, gone) = toy.access(1001);
     toy.access(gone.unwrap());
     assert_eq!(toy.policy.window, before);
@@ -374,15 +374,15 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
     slots.weights.fill(1 << 20);
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
-    assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than twice what is there");
+    assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than for twice the entries");
     (100..1000).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
 
 #[test]
-fn a_shard_below_its_share_evicts_from_the_small_queue() {
-    // The budget is spent elsewhere: this shard has to give at half of its share, again and again.
+fn a_shard_below_its_quota_evicts_from_the_small_queue() {
+    // The budget is used elsewhere: this shard must evict at half of its quota, again and again.
     let (slots, mut policy) = (TestSlots::new(2000), EvictionPolicy::new(200));
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     for id in 100..2000 {
@@ -443,9 +443,9 @@ fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
     }
 }
 
-/// Decisions on fixed traffic, weights and removals among it, are what they were when the figures of
-/// `docs/eviction.md` were measured: a change meant to make the policy faster must leave the digests
-/// alone, one meant to make it better measures anew.
+/// Decisions on fixed traffic, weights and removals among it, are what they were when the figures
+/// of `docs/eviction.md` were measured: a change meant to make the policy faster must leave the
+/// digests alone, one meant to make it better measures anew.
 #[test]
 fn decisions_are_those_that_were_measured() {
     let light = [1, 3, 16, 62, 125, 1000, 6250].map(|capacity| digest(capacity, false));
@@ -468,7 +468,7 @@ fn decisions_are_those_that_were_measured() {
     );
 }
 
-/// Of all that the policy answers while it stands for a cache of this capacity.
+/// A digest of all that the policy returns as that of a cache of this capacity.
 fn digest(capacity: u64, weighted: bool) -> u64 {
     let keys = (capacity.min(6250) * 4) as u32 + 20;
     let (mut slots, mut policy) = (TestSlots::new(keys), EvictionPolicy::new(capacity));

@@ -1,8 +1,8 @@
-//! What a write has in hand while it goes from shard to shard: the time, the weight it has
-//! reserved, and the list of what it has removed.
+//! What a write carries from shard to shard: the time, the weight it has reserved, and the list of
+//! what it has removed.
 //!
-//! The write owns it and lends it to each shard whose lock it holds. So what one shard gives up is
-//! at the disposal of the next, and the listener is notified of all of it after the last unlocking.
+//! The write owns it and lends it to each shard whose lock it holds. So what one shard gives up can
+//! be used in the next, and the listener is notified of all of it after the last unlocking.
 
 use crate::shard::budget::Reservation;
 use crate::table::EntryRef;

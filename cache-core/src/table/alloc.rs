@@ -1,7 +1,7 @@
 //! Zeroed arrays: aligned, big, lazily touched.
 //!
 //! The table's arrays are taken zeroed from the allocator, which for large ones passes on untouched
-//! pages of the operating system: an array costs memory only as far as it is used, and taking it
+//! pages of the operating system: an array costs memory only where it is used, and taking it
 //! is no pause. The standard library does so for ordinary alignments only (for larger ones it
 //! writes the zeros itself), so alignment is made here, with the start of the allocation noted in
 //! the word before the array.
@@ -62,9 +62,9 @@ pub(super) fn allocate<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
     array
 }
 
-/// As [`allocate`], but uninitialised: for arrays that are [zeroed](zero) by parts, as they are put to
-/// use. An allocator that reuses memory of that size would have to zero all of it first: 10 ms for
-/// 32 MiB, within a single call.
+/// As [`allocate`], but uninitialised: for arrays that are [zeroed](zero) by parts, as they are put
+/// to use. An allocator that reuses memory of that size would have to zero all of it first: 10 ms
+/// for 32 MiB, within a single call.
 pub(super) fn allocate_raw<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
     // SAFETY: the layout's size is not 0.
     allocate_by(len, align, |layout| unsafe { std::alloc::alloc(layout) })

@@ -5,8 +5,8 @@
 //! emptying it whole clears them, a block at a time, and need not visit the slots.
 //!
 //! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so
-//! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves its
-//! number vacant, for the next block that comes.
+//! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves
+//! its number vacant, for the next block that comes.
 
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};

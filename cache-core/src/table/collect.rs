@@ -12,10 +12,10 @@ use super::table::Table;
 use crate::util::panics::DeferredPanic;
 
 impl<K, V> Guard<'_, K, V> {
-    /// Drops what the call retired, if no thread can be reading it: no other thread has ever used the
-    /// table, and this thread holds no other pin of it, and is not dropping garbage of it. Takes the
-    /// guard, because nothing that was found by it can be used any more. Runs the user's `Drop`, so
-    /// the caller holds no lock.
+    /// Drops what the call retired, if no thread can be reading it: no other thread has ever used
+    /// the table, and this thread holds no other pin of it, and is not dropping garbage of it.
+    /// Takes the guard, because nothing that was found by it can be used any more. Runs the user's
+    /// `Drop`, so the caller holds no lock.
     #[inline]
     pub(crate) fn drop_retired(self, due: &Due, panics: &mut DeferredPanic) {
         if !due.retired.as_slice().is_empty() {
@@ -25,8 +25,8 @@ impl<K, V> Guard<'_, K, V> {
 
     #[inline(never)]
     fn drop_at_once(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
-        // The thread stays pinned: another thread that uses the table only now may seal these slots,
-        // but none frees them before this call has dropped what they hold.
+        // The thread stays pinned: another thread that uses the table only now may seal these
+        // slots, but none frees them before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
         for &id in ids {
             let slot = self.table.slab.slot(id);
@@ -47,8 +47,8 @@ pub(crate) struct Collector<'t, K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// Begins to collect. Returns nothing if the calling thread is collecting already, which means that
-    /// a `Drop` calls this.
+    /// Begins to collect. Returns nothing if the calling thread is collecting already, which means
+    /// that a `Drop` calls this.
     pub(crate) fn begin_collecting(&self) -> Option<Collector<'_, K, V>> {
         Some(Collector { table: self, _collecting: self.epoch.begin_collecting()? })
     }
@@ -66,8 +66,8 @@ impl<K, V> Collector<'_, K, V> {
         self.table.limbo.is_empty()
     }
 
-    /// Finds out what is free, if enough has been sealed since the last time, beside so much that is
-    /// live; or if it has been waiting for long.
+    /// Finds out what is free, if enough has been sealed since the last time, beside so much that
+    /// is live; or if it has been waiting for long.
     pub(crate) fn advance_if_due(&self, live: Live) {
         self.table.limbo.advance_if_due(&self.table.epoch, live);
     }
@@ -77,9 +77,9 @@ impl<K, V> Collector<'_, K, V> {
         self.table.limbo.advance(&self.table.epoch);
     }
 
-    /// Drops a few pieces of garbage that are free. `free` must give the slots to their shard's writer.
-    /// Returns how many slots that were, where a piece of another kind counts as one; 0 if there was
-    /// none.
+    /// Drops a few pieces of garbage that are free. `free` must give the slots to their shard's
+    /// writer. Returns how many slots that were, where a piece of another kind counts as one; 0 if
+    /// there was none.
     pub(crate) fn recycle_free(
         &self,
         panics: &mut DeferredPanic,
@@ -94,8 +94,8 @@ impl<K, V> Collector<'_, K, V> {
         slots
     }
 
-    /// Drops garbage, and gives its memory back to the allocator. Returns the slots, for their shard to
-    /// use again.
+    /// Drops garbage, and gives its memory back to the allocator. Returns the slots, for their
+    /// shard to use again.
     ///
     /// # Safety
     /// The garbage is free, and the caller has it alone.

@@ -44,7 +44,7 @@ impl<'p, K, V> EntryRef<'p, K, V> {
         self.slot.header.frequency().add();
     }
 
-    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
+    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`](super::header::NEVER).
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
         self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
@@ -56,7 +56,7 @@ impl<'p, K, V> EntryRef<'p, K, V> {
         self.slot.header.deadline()
     }
 
-    /// Sets the deadline in its slot; [`NEVER`] for none.
+    /// Sets the deadline in its slot; [`NEVER`](super::header::NEVER) for none.
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {
         self.slot.header.set_deadline(tick);

@@ -164,8 +164,8 @@ impl Group {
         Tags([self.words[0].load(Acquire), self.words[1].load(Acquire)])
     }
 
-    /// The slot of a lane, or [`SlotId::NIL`]. Acquire: pairs with the Release of `fill` and `swap`,
-    /// after which the slot's contents are not written any more.
+    /// The slot of a lane, or [`SlotId::NIL`]. Acquire: pairs with the Release of `fill` and
+    /// `swap`, after which the slot's contents are not written any more.
     #[inline]
     pub(super) fn slot(&self, lane: usize) -> SlotId {
         SlotId::new(self.slots[lane].load(Acquire))

@@ -1,18 +1,19 @@
 //! What is known of a slot beside its key and value: 24 bytes.
 //!
 //! Sixteen of them, [`SlotHeader`], stand in the slot itself, next to the key and the value: with
-//! keys and values of 8 bytes a slot is half a cache line and a hit reads that line alone. The links
-//! of the eviction queues, [`Links`], stand in a separate array: an update or an eviction writes
-//! those of its neighbours, whose slots' lines readers should not lose for that.
+//! keys and values of 8 bytes a slot is half a cache line and a hit reads that line alone. The
+//! links of the eviction queues, [`Links`], stand in a separate array: an update or an eviction
+//! writes those of its neighbours, whose slots' lines readers should not lose for that.
 //!
 //! The queue, the frequency and the time of the last move belong to the eviction policy. They share
-//! the header's layout on purpose: they fill bytes that the deadline's alignment would leave unused,
-//! and a hit counts its use in the line that it reads anyway.
+//! the header's layout on purpose: they fill bytes that the deadline's alignment would leave
+//! unused, and a hit counts its use in the line that it reads anyway.
 //!
 //! Every field is an atomic so that this file and everything that works on it stays free of
 //! `unsafe`. Readers share the deadline, the use counter and the state; the rest is read and
-//! written by the shard's writer alone, and its `Relaxed` accesses compile to plain moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
-//! in the table, not anything here.
+//! written by the shard's writer alone, and its `Relaxed` accesses compile to plain moves. What
+//! makes a freshly written slot visible to a reader is the `Release` store of its index in the
+//! table, not anything here.
 
 use super::ids::SlotId;
 use crate::util::sync::atomic::{

@@ -1,4 +1,4 @@
-//! Numbers of slots and of blocks, by types of their own: neither is taken for the other, nor for a
+//! Numbers of slots and of blocks. Two types, so that neither is mistaken for the other, nor for a
 //! hash or a weight.
 
 use std::fmt;

@@ -1,13 +1,13 @@
-//! Removed entries that are still to be shown to the user's listener by the thread that removed them.
-//! So a listener that removes entries, by writing to the cache, is not called within itself.
+//! Removed entries that are still to be shown to the user's listener by the thread that removed
+//! them. So a listener that removes entries, by writing to the cache, is not called within itself.
 //!
 //! # Idea
 //! The outermost call of a thread that notifies the listener notes that in the thread's line
-//! ([`Guard::begin_notices`]). Calls that the listener makes meanwhile find the note, leave what they
-//! remove in the thread's queue ([`Guard::defer`]), and return. When the outermost call has shown the
-//! entries that it removed, it shows those in the queue, until none is left. So a thread's notices of
-//! one table are given one after another, in the order of the removals, at whatever depth these
-//! happen; the stack holds one listener of each cache at most.
+//! ([`Guard::begin_notices`]). Calls that the listener makes meanwhile find the note, leave what
+//! they remove in the thread's queue ([`Guard::defer`]), and return. When the outermost call has
+//! shown the entries that it removed, it shows those in the queue, until none is left. So a
+//! thread's notices of one table are given one after another, in the order of the removals, at
+//! whatever depth these happen; the stack holds one listener of each cache at most.
 //!
 //! # Why a queued entry can still be read
 //! It outlives the pin of the call that removed it. But all pins that a thread holds of one table

@@ -1,22 +1,22 @@
 //! One shard's part of the table: an array of groups behind one word.
 //!
-//! Each key visits the groups in an order given by its hash: the first by multiply-shift, the further
-//! ones by double hashing, so that keys whose first group is full do not crowd the same neighbours.
-//! Every entry that passes a full group on its way counts up that group's overflow, and counts it down
-//! when it leaves: a look-up stops at the first group that no entry had to pass.
+//! Each key visits the groups in an order given by its hash: the first by multiply-shift, the
+//! further ones by double hashing, so that keys whose first group is full do not crowd the same
+//! neighbours. Every entry that passes a full group on its way counts up that group's overflow, and
+//! counts it down when it leaves: a look-up stops at the first group that no entry had to pass.
 //!
 //! # The word
 //! A shard's region is published as a single pointer whose low bits (groups are aligned to 64
 //! bytes) hold its size, so that one load gives a reader both and it can never see the pointer of
 //! one region with the size of another. Sizes are powers of two, so that the way from that word to
 //! a key's group is one shift: it stands on the path of every look-up. That a region of a power of
-//! two is not left half empty follows from the number of shards, which is chosen so that their quotas
-//! fill it (see `store.rs`).
+//! two is not left half empty follows from the number of shards, which is chosen so that their
+//! quotas fill it (see `store.rs`).
 //!
 //! # No region
 //! A shard without entries has no groups: its word leads to a region that all empty shards of all
-//! caches share, which holds nothing and is never written. The first entry allocates one. So a look-up
-//! needs no case for it, and an empty cache no memory.
+//! caches share, which holds nothing and is never written. The first entry allocates one. So a
+//! look-up needs no case for it, and an empty cache no memory.
 //!
 //! # Growth
 //! The shard's writer builds a larger region from the slots' stored hashes (the user's `Hash`
@@ -276,9 +276,9 @@ impl Region {
         found
     }
 
-    /// Searches the groups after the first. Apart, and given copies of all it needs, so that the usual
-    /// look-up is short code on registers: the fewer instructions a look-up takes, the more of them
-    /// the processor overlaps while it waits for memory.
+    /// Searches the groups after the first. Apart, and given copies of all it needs, so that the
+    /// usual look-up is short code on registers: the fewer instructions a look-up takes, the more
+    /// of them the processor overlaps while it waits for memory.
     #[cold]
     #[inline(never)]
     unsafe fn search_further<T>(
@@ -422,8 +422,8 @@ impl Region {
         }
     }
 
-    /// Checks the overflow counts against the hashes of the slots: each group's must be the number of
-    /// entries that passed it. Returns the number of entries.
+    /// Checks the overflow counts against the hashes of the slots: each group's must be the number
+    /// of entries that passed it. Returns the number of entries.
     ///
     /// # Safety
     /// As for `search`, with no writer at work.

@@ -1,12 +1,12 @@
 //! Reserved slots: a key without a value yet, and the right to complete it.
 //!
 //! A slot that a writer has taken for a key must be published once or abandoned once. So it is not
-//! known by its number but by a token, [`Reserved`], which only the table makes and which publishing
-//! and abandoning use up.
+//! known by its number but by a token, [`Reserved`], which only the table makes and which
+//! publishing and abandoning use up.
 //!
-//! Other threads see the slot of a running load: a caller with the same hash compares its key with the
-//! load's. They share the token as a [`SharedSlot`], out of which the leader takes it to end the
-//! load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
+//! Other threads see the slot of a running load: a caller with the same hash compares its key with
+//! the load's. They share the token as a [`SharedSlot`], out of which the leader takes it to end
+//! the load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
 //! slot can be retired, so a pinned thread that still finds the token there may read the key for as
 //! long as it is pinned ([`Guard::key_of`]). A copied number would not prove that.
 
@@ -77,8 +77,8 @@ impl SharedSlot {
 
     /// Takes the token out. Returns `None` if that was done before.
     pub(crate) fn take(&self) -> Option<Reserved> {
-        // AcqRel: one of two takers gets it, and its store comes before the slot's retirement, as an
-        // unlinking does. Partner: the load in `key_of`.
+        // AcqRel: one of two takers gets it, and its store comes before the slot's retirement, as
+        // an unlinking does. Partner: the load in `key_of`.
         let id = SlotId::new(self.id.swap(SlotId::NIL.get(), AcqRel));
         (id != SlotId::NIL).then_some(Reserved { id, home: self.home })
     }

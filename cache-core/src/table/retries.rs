@@ -13,10 +13,10 @@ use super::guard::Guard;
 use crate::util::panics::title;
 
 /// Retries of one call, each after a write of its own thread, that are no accident any more. Calls
-/// whose `Eq` does not write have none, whatever other threads do; one whose `Eq` writes now and then,
-/// because it fills another cache for instance, has a few. As each may have stored a
-/// key of the same hash, which all later comparisons then meet, the time until the panic grows with
-/// the square of this number: it is well below a millisecond.
+/// whose `Eq` does not write have none, whatever other threads do; one whose `Eq` writes now and
+/// then, because it fills another cache for instance, has a few. As each may have stored a key of
+/// the same hash, which all later comparisons then meet, the time until the panic grows with the
+/// square of this number: it is well below a millisecond.
 const MOST: u32 = 100;
 
 /// The retries of one call that its own thread may have caused.

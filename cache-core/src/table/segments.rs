@@ -22,8 +22,8 @@ const BLOCK_BYTES: usize = 4096;
 /// Places for the segments of an array, whatever its blocks.
 const PLACES: usize = 32;
 
-/// How slots, and the columns beside them, are cut into blocks and segments: given by the type of the
-/// slot, so that it is a constant where an index is turned into an address.
+/// How slots, and the columns beside them, are cut into blocks and segments: given by the type of
+/// the slot, so that it is a constant where an index is turned into an address.
 ///
 /// Segment 0 is as long as a block, each further one may be twice as long as the one before. An
 /// index plus [`BLOCK`](Self::BLOCK), its *position*, has its highest bit where its segment begins.
@@ -77,10 +77,10 @@ const fn align<T>() -> usize {
 /// An array that grows by segments and never moves, of as many elements as there are slots in the
 /// blocks of `B`.
 ///
-/// A segment's array is kept as if it began at position 0, and is indexed by the position itself. That
-/// saves a shift and a subtraction at each access: with the arrays' true starts instead, a hit in a
-/// cache of 5,000 entries took 8.8 ns in place of 7.8, an update 7 % and an evicting insert 4 % more
-/// instructions.
+/// A segment's array is kept as if it began at position 0, and is indexed by the position itself.
+/// That saves a shift and a subtraction at each access: with the arrays' true starts instead, a hit
+/// in a cache of 5,000 entries took 8.8 ns in place of 7.8, an update 7 % and an evicting insert 4
+/// % more instructions.
 pub(super) struct Segments<T, B: Blocks> {
     /// Where each segment's array would begin. Only to be offset by positions of indices below
     /// `ends`.
@@ -105,7 +105,8 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         self.add_array(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
     }
 
-    /// As `add_segment`. Its elements are valid only when they have been [zeroed](Self::zero_block).
+    /// As `add_segment`. Its elements are valid only when they have been
+    /// [zeroed](Self::zero_block).
     pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
         self.add_array(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
     }
@@ -141,17 +142,18 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         // its array.
         unsafe {
             // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
-            // with, so no earlier array of this segment is seen; nor a later one or none, because the
-            // segment is freed only after the slot, and so after this reader was unpinned.
+            // with, so no earlier array of this segment is seen; nor a later one or none, because
+            // the segment is freed only after the slot, and so after this reader was unpinned.
             let origin = self.origins.get_unchecked(segment).load(Relaxed);
             &*origin.wrapping_add(position)
         }
     }
 
-    /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it lies in
-    /// a block of the shard whose writer the caller has. (Code outside of the table passes down the
-    /// numbers of live entries, with their shard's writer: the policy's, and those of an `EntryRef`.)
-    /// For another one the check below is no promise: its segment may be freed after it.
+    /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it
+    /// lies in a block of the shard whose writer the caller has. (Code outside of the table passes
+    /// down the numbers of live entries, with their shard's writer: the policy's, and those of an
+    /// `EntryRef`.) For another one the check below is no promise: its segment may be freed after
+    /// it.
     ///
     /// # Panics
     /// If there is no such element.
@@ -163,8 +165,9 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         if index >= self.ends[segment].load(Acquire) {
             no_such_slot(index);
         }
-        // SAFETY: the segment was added and ends after the position. As the index is in use, its block
-        // was zeroed, and a shard has it: the segment is not freed before that block is returned.
+        // SAFETY: the segment was added and ends after the position. As the index is in use, its
+        // block was zeroed, and a shard has it: the segment is not freed before that block is
+        // returned.
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 
@@ -196,8 +199,8 @@ fn no_such_slot(index: u32) -> ! {
     panic!("there is no slot {index}")
 }
 
-/// The memory of a segment, by its true start. (An origin lies outside of its array, so a leak checker
-/// would not take it for a pointer to it.)
+/// The memory of a segment, by its true start. (An origin lies outside of its array, so a leak
+/// checker would not take it for a pointer to it.)
 pub(super) struct Array {
     start: NonNull<()>,
     len: usize,

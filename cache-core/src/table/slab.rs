@@ -1,37 +1,38 @@
 //! Slots: where keys and values live, at an address that never changes.
 //!
-//! The table holds 32-bit numbers ([`SlotId`]), the slab the slots they name. An entry is written into a free
-//! slot before its number is published and stays there until no reader can reach it: it is never
-//! copied, so a value with interior mutability exists once, whatever the table around it does.
+//! The table holds 32-bit numbers ([`SlotId`]), the slab the slots they name. An entry is written
+//! into a free slot before its number is published and stays there until no reader can reach it: it
+//! is never copied, so a value with interior mutability exists once, whatever the table around it
+//! does.
 //!
-//! Shards take slots in blocks and keep them: a shard gives out and takes back its slots by itself. A
-//! block is a page of slots: 64 of up to 64 bytes, of larger ones fewer, and a single one where a slot
-//! is larger than half a page. So a few large entries do not cost the memory of 64.
+//! Shards take slots in blocks and keep them: a shard gives out and takes back its slots by itself.
+//! A block is a page of slots: 64 of up to 64 bytes, of larger ones fewer, and a single one where a
+//! slot is larger than half a page. So a few large entries do not cost the memory of 64.
 //!
 //! Blocks come in segments of one block, two, four, ...: the position of an index's highest bit
 //! names its segment, and the pointers to all segments fit into a small fixed array, so that
 //! finding a slot needs no directory that could grow. At most twice the memory needed is allocated,
 //! and in a cache with a known capacity hardly more than that demands: its last segments are no
 //! longer than the plan; an index range left out this way is simply never given out. A segment's
-//! memory is not initialised; its blocks are zeroed one by one, as they are given out, and of a slot
-//! only the [`SlotHeader`], not key and value.
+//! memory is not initialised; its blocks are zeroed one by one, as they are given out, and of a
+//! slot only the [`SlotHeader`], not key and value.
 //!
 //! There are 2^31 less one block of indices, and 2^30 slots can be had of them however often a plan
 //! was too small ([`Growth::step`]). Of large slots memory ends before: one that is a block by
 //! itself has more than 2 KiB, and 2^30 of those are 2 TiB.
 //!
 //! # Giving memory back
-//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`]; its
-//! owner decides when). They are given out again first, those of small segments before those of large
-//! ones, so that large segments empty; and when the last block of a segment has come back, the
-//! segment's arrays are freed. Its index range may be given memory again later.
+//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`];
+//! its owner decides when). They are given out again first, those of small segments before those of
+//! large ones, so that large segments empty; and when the last block of a segment has come back,
+//! the segment's arrays are freed. Its index range may be given memory again later.
 //!
-//! That is as sound as writing another entry into a free slot, and for the same reason: a slot is made
-//! free only when a grace period has passed since its index left the table, so no reader has that
-//! index. A block that its shard gives up is garbage too, and returned after another grace period: a
-//! pinned writer may have learnt of a slot under the lock and look at it after releasing it. The
-//! shard's lock orders the readers' last accesses before the return of the block. An index of this
-//! range seen later was handed out after the new array was published.
+//! That is as sound as writing another entry into a free slot, and for the same reason: a slot is
+//! made free only when a grace period has passed since its index left the table, so no reader has
+//! that index. A block that its shard gives up is garbage too, and returned after another grace
+//! period: a pinned writer may have learnt of a slot under the lock and look at it after releasing
+//! it. The shard's lock orders the readers' last accesses before the return of the block. An index
+//! of this range seen later was handed out after the new array was published.
 
 mod columns;
 mod growth;
@@ -112,8 +113,8 @@ impl<K, V> Slab<K, V> {
         self.columns.begin_write_times(&mut self.stock.lock().growth);
     }
 
-    /// Gives out a block of slots that no shard has, to be the shard's block of this number. Returns
-    /// its first slot. Acquires the slab's lock, under which no user code runs.
+    /// Gives out a block of slots that no shard has, to be the shard's block of this number.
+    /// Returns its first slot. Acquires the slab's lock, under which no user code runs.
     pub(super) fn take_block(&self, number: BlockNo) -> SlotId {
         let mut stock = self.stock.lock();
         let taken = loop {
@@ -145,8 +146,9 @@ impl<K, V> Slab<K, V> {
     /// more. Acquires the slab's lock.
     ///
     /// # Safety
-    /// The blocks were given out and have been given up by their shard, all of their slots are free,
-    /// and every thread that is pinned was pinned after that: so no thread has an index of theirs.
+    /// The blocks were given out and have been given up by their shard, all of their slots are
+    /// free, and every thread that is pinned was pinned after that: so no thread has an index of
+    /// theirs.
     pub(super) unsafe fn return_blocks(&self, blocks: &[SlotId]) {
         let mut empty = Vec::new();
         let mut stock = self.stock.lock();
@@ -163,8 +165,8 @@ impl<K, V> Slab<K, V> {
         drop(stock);
         // Without the lock: it takes the system a while to take back many pages.
         for arrays in empty {
-            // SAFETY: the segment was removed just now, and no thread has an index of it: all of its
-            // slots are free, and no shard has a block of it.
+            // SAFETY: the segment was removed just now, and no thread has an index of it: all of
+            // its slots are free, and no shard has a block of it.
             unsafe { columns::free(arrays) };
         }
     }

@@ -41,7 +41,8 @@ impl<K, V> Blocks for Slot<K, V> {
 
 impl<K, V> Slot<K, V> {
     /// # Safety
-    /// The slot holds a key, and neither drops nor overwrites it while the returned reference lives.
+    /// The slot holds a key, and neither drops nor overwrites it while the returned reference
+    /// lives.
     #[inline]
     pub(super) unsafe fn key(&self) -> &K {
         // SAFETY: the caller's promise; a key is not written while the slot is published.
@@ -72,8 +73,8 @@ impl<K, V> Slot<K, V> {
         unsafe { (*self.value.get()).write(value) };
     }
 
-    /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's `Drop`.
-    /// If that of the value panics, the key is dropped all the same.
+    /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's
+    /// `Drop`. If that of the value panics, the key is dropped all the same.
     ///
     /// # Safety
     /// The caller has the only access to the slot; no thread reads its key or value any more.

@@ -88,8 +88,8 @@ impl<K, V> Table<K, V> {
         hash.shard(self.regions.len())
     }
 
-    /// The home number of a shard, which tells it from all other shards of all tables that there
-    /// have been and will be.
+    /// The home number of a shard, which no other shard of any table has, has had or will
+    /// have.
     #[inline]
     pub(super) fn home(&self, shard: usize) -> u64 {
         self.first_home + shard as u64

@@ -2,8 +2,8 @@
 //! pays nothing, and a slot with a key and a value of 8 bytes stays half a cache line.
 //!
 //! * A *write time*, 8 bytes: when the entry was written. In caches with any option of time.
-//! * [`RefreshState`], 40 bytes: in caches whose entries live longer when they are read, or are loaded
-//!   again before or after they have expired.
+//! * [`RefreshState`], 40 bytes: in caches whose entries live longer when they are read, or are
+//!   loaded again before or after they have expired.
 
 use super::header::NEVER;
 use crate::util::sync::atomic::{
@@ -81,8 +81,8 @@ impl RefreshState {
     #[inline]
     pub(crate) fn stay_until(&self, tick: u64) {
         if self.idle_deadline.load(Relaxed) < tick {
-            // Release: pairs with the Acquire in `idle_deadline`. A maximum, so that a delayed reader
-            // does not shorten what a later one has given.
+            // Release: pairs with the Acquire in `idle_deadline`. A maximum, so that a delayed
+            // reader does not shorten what a later one has given.
             self.idle_deadline.fetch_max(tick, Release);
         }
     }

@@ -3,8 +3,9 @@
 //! There is one [`Writer`] for each shard of a table, made together with it. Its methods change
 //! lanes and slots in the order that `mod.rs` and `group.rs` promise to readers, with plain stores:
 //! they take the writer by `&mut`, so no two threads do so at once. Its owner (`shard/`) keeps it
-//! under a lock. No user code runs in any of them. What a method retires goes into the shard's open batch of garbage; the caller, once
-//! it has released its lock, does what [`Writer::end_call`] has noted in its [`Due`].
+//! under a lock. No user code runs in any of them. What a method retires goes into the shard's open
+//! batch of garbage; the caller, once it has released its lock, does what [`Writer::end_call`] has
+//! noted in its [`Due`].
 
 mod validate;
 
@@ -162,8 +163,8 @@ impl Writer {
         self.retire(table, id);
     }
 
-    /// Gives a reserved slot its value and retires it without publishing it. The returned entry stays
-    /// readable while the guard lives.
+    /// Gives a reserved slot its value and retires it without publishing it. The returned entry
+    /// stays readable while the guard lives.
     pub(crate) fn refuse<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
@@ -190,8 +191,8 @@ impl Writer {
         let Reserved { id, home } = reserved;
         assert!(home == self.home, "a reservation of another shard");
         let slot = slab.slot(id);
-        // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread reads
-        // its value, which is missing yet; and no other thread has the token.
+        // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
+        // reads its value, which is missing yet; and no other thread has the token.
         unsafe { slot.write_value(new.value) };
         slab.set_weight(id, new.weight);
         slab.set_times(id, &new.times);
@@ -199,8 +200,8 @@ impl Writer {
         Completed { id, home }
     }
 
-    /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
-    /// block.
+    /// Puts a completed slot into the region, which must not hold its key. Returns the number of
+    /// its block.
     #[inline]
     pub(crate) fn publish<K, V>(
         &mut self,
@@ -302,9 +303,9 @@ impl Writer {
         self.batch.reuse(ids);
     }
 
-    /// Retires what the shard does not need at present: blocks without a slot in use, and the region, if
-    /// a far smaller one suffices. Returns the numbers of the blocks. O(blocks and entries of the
-    /// shard).
+    /// Retires what the shard does not need at present: blocks without a slot in use, and the
+    /// region, if a far smaller one suffices. Returns the numbers of the blocks. O(blocks and
+    /// entries of the shard).
     pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
         let table = self.table(guard);
         let ReleasedBlocks { numbers, first_slots } = self.blocks.release_free(&table.slab);
@@ -355,8 +356,8 @@ impl Writer {
         table.regions[self.shard(table)].set(new);
     }
 
-    /// Empties the shard at once, by publishing an empty region. The caller shows the entries that were
-    /// in it by [`Detached::finish`]. Cost: a bit per slot.
+    /// Empties the shard at once, by publishing an empty region. The caller shows the entries that
+    /// were in it by [`Detached::finish`]. Cost: a bit per slot.
     pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
         let table = self.table(guard);
         let region = self.region;

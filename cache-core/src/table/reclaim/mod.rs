@@ -2,8 +2,8 @@
 //!
 //! `epoch` says what no reader can reach any more, with the help of `barrier`; `limbo` holds
 //! garbage until then, and `sweeper` knows which shards gather some. `due` is what a call still has
-//! to do about garbage when it has released its locks; `notes` are a thread's notes for later calls
-//! of its own.
+//! to do about garbage when it has released its locks; `notes` are a thread's notes for its later
+//! calls.
 
 mod barrier;
 pub(crate) mod due;
