@@ -228,3 +228,6 @@ fn mix(hash: u32) -> u32 {
     let x = (x ^ x >> 15).wrapping_mul(0x85eb_ca77);
     x ^ x >> 14
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

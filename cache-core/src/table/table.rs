@@ -1,8 +1,9 @@
 //! The table as all threads share it: what readers go through, and what its shards have in common.
 
 use super::deferred::Deferred;
-use super::reclaim::epoch::{Epoch, Reader};
+use super::reclaim::epoch::Epoch;
 use super::reclaim::limbo::{Garbage, Limbo, Limits};
+use super::reclaim::reader::Reader;
 use super::reclaim::sweeper::Sweeper;
 use super::region::{Region, RegionPtr, SizeClass};
 use super::slab::{ColumnSet, Slab};
