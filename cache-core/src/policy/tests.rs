@@ -26,7 +26,7 @@ impl TestSlots {
 }
 
 const fn slot(id: u32) -> SlotId {
-    SlotId::new(id)
+    SlotId::of_test(id)
 }
 
 impl Slots for TestSlots {
@@ -144,9 +144,8 @@ fn random_operations_keep_every_invariant() {
             }
             policy.validate(&slots);
             assert_eq!(policy.len(), inside.len());
-            let weight =
-                inside.iter().map(|&id| u64::from(slots.weights[id as usize])).sum::<u64>();
-            assert_eq!(policy.weight(), weight);
+            let weights = inside.iter().map(|&id| u64::from(slots.weights[id as usize]));
+            assert_eq!(policy.weight(), weights.sum::<u64>());
         }
         while policy.victim(&slots).is_some() {
             policy.validate(&slots);

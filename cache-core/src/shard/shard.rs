@@ -36,9 +36,9 @@ const LOOKS: u32 = 64;
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(crate) policy: EvictionPolicy,
+    pub(super) policy: EvictionPolicy,
     wheel: Wheel,
-    pub(crate) loads: InFlight<V>,
+    pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
     quota: u64,
     /// The most entries it may have, where their weights do not bound that.

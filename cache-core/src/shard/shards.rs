@@ -60,9 +60,12 @@ impl<V: Send + Sync> Shards<V> {
         &self.0
     }
 
-    /// In a forked child: shows what each shard's lock guards. Without the lock, so that nothing is
-    /// written where `visit` does not write.
-    pub(crate) fn each_state(&self, alone: &Alone, mut visit: impl FnMut(&mut ShardState<V>)) {
-        self.0.iter().for_each(|shard| alone.visit(shard, &mut visit));
+    /// In a forked child: forgets the loads of other threads. Returns the weight of all entries.
+    pub(crate) fn forget_other_threads(&self, alone: &Alone) -> u64 {
+        let forget = |state: &mut ShardState<V>| {
+            state.loads.forget_other_threads();
+            state.policy.weight()
+        };
+        self.0.iter().map(|shard| alone.change(shard, forget)).sum()
     }
 }

@@ -309,9 +309,7 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
     let table: BareTable<u64, [u64; 4]> = BareTable::new(config(2));
     // Few bits of hash: long probes, full groups, overflow counts that rise and fall.
     let hash = |key: u64| hash_of(key, 64) & 0x1_ff00_00ff;
-    for key in 0..20 {
-        put(&table, hash(key), key, [0; 4]);
-    }
+    (0..20).for_each(|key| put(&table, hash(key), key, [0; 4]));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for seed in 1..3 {

@@ -210,11 +210,7 @@ impl<K, V> Store<K, V> {
     {
         let may_be_writing = self.table.forget_other_threads(alone);
         self.budget.forget_other_threads(crate::util::thread_slot::held());
-        let mut weight = 0;
-        self.shards.each_state(alone, |state| {
-            state.loads.forget_other_threads();
-            weight += state.policy.weight();
-        });
+        let weight = self.shards.forget_other_threads(alone);
         // What they had reserved comes back. Not if this thread forks inside of a call to this
         // cache, which may hold a reservation itself: then theirs is lost.
         if !may_be_writing && self.budget.used() != weight {

@@ -154,10 +154,11 @@ pub(crate) struct Alone(());
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 impl Alone {
-    /// Shows what a lock guards, without acquiring it. `visit` acquires no lock.
-    pub(crate) fn visit<T>(&self, lock: &OuterMutex<T>, visit: impl FnOnce(&mut T)) {
+    /// Changes what a lock guards, without acquiring it: nothing is written where `change` does not
+    /// write. It gets nothing but the value, so it cannot reach the lock.
+    pub(crate) fn change<T, R>(&self, lock: &OuterMutex<T>, change: fn(&mut T) -> R) -> R {
         // SAFETY: there is no other thread, and this one holds no lock.
-        visit(unsafe { &mut *lock.data_ptr() });
+        change(unsafe { &mut *lock.data_ptr() })
     }
 }
 
