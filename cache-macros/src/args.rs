@@ -3,7 +3,8 @@
 //! Every option is read on its own, so that one that is wrong does not hide another; how options
 //! go together, and with the function, is decided in `check`. The list is read in `attr_list.rs`,
 //! the value of an option in `values.rs`; `option_table.rs` says which options there are,
-//! `options.rs` what they are once read, and `option_names.rs` what an unknown word was meant to be.
+//! `options.rs` what they are once read, and `option_names.rs` what an unknown word was meant to
+//! be.
 
 mod attr_list;
 mod option_names;

@@ -16,8 +16,8 @@
 //!    │         │
 //!    └─────────┴──▶ resume: a value, an error, or another attempt
 //! ```
-//! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once. A
-//! refresh begins with the lead (`refresh.rs`).
+//! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once.
+//! A refresh begins with the lead (`refresh.rs`).
 //!
 //! # Unshared loads
 //! A call that must not wait runs its own *unshared* load: it leads a second flight beside the

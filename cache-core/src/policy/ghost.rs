@@ -7,14 +7,14 @@
 //!  +----------------+---+-----------+-------------+
 //! ```
 //!
-//! * `tag`: 16 bits of the mixed hash, never 0. Eight ghosts form a bucket, half a cache line: first
-//!   all tags, then all other halves, so that each is one vector register. Other bits of the hash
-//!   choose the bucket. A tag compared within one bucket errs once in some 8000
-//!   look-ups; the same 16 bits compared with the whole table would err nearly always.
+//! * `tag`: 16 bits of the mixed hash, never 0. Eight ghosts form a bucket, half a cache line:
+//!   first all tags, then all other halves, so that each is one vector register. Other bits of the
+//!   hash choose the bucket. A tag compared within one bucket errs once in some 8000 look-ups; the
+//!   same 16 bits compared with the whole table would err nearly always.
 //! * `M`: evicted from the main queue, not from the small one.
-//! * `evictions`: how much had been evicted from that queue by then, modulo 128, in units of which a
-//!   ghost lives [`LIFETIME`] = 64. The subtraction of two such counts is right while the true age
-//!   is below 128. An older ghost would look young again, but each eviction that hashes to its
+//! * `evictions`: how much had been evicted from that queue by then, modulo 128, in units of which
+//!   a ghost lives [`LIFETIME`] = 64. The subtraction of two such counts is right while the true
+//!   age is below 128. An older ghost would look young again, but each eviction that hashes to its
 //!   bucket first drops whatever has passed 64. While a ghost of the small queue goes from 64 to
 //!   128, six evictions do on average, and one in 600 lives to be mistaken. For one of main it is
 //!   1.6 of main's evictions and all those of small meanwhile: one in five at worst, if small
@@ -25,7 +25,7 @@
 //!   All that hangs on it is whether an entry that did return enters main at once.
 //!
 //! A full bucket gives up the ghost that has used up the largest part of its life. The two queues
-//! count in units of their own, so that 64 is the end of either, and nothing need be scaled.
+//! count in different units, so that 64 is the end of either, and nothing need be scaled.
 
 use std::array::from_fn;
 use std::num::NonZeroU32;
@@ -40,12 +40,12 @@ pub(super) const LIFETIME: u32 = 64;
 const MAIN: u16 = 1 << 15;
 const AGE_MASK: u16 = 0x7f;
 
-/// Ghosts for each entry, as a fraction: 2 for what the small queue evicts in a ghost's life, and one
-/// half for what main does.
+/// Ghosts for each entry, as a fraction: 2 for what the small queue evicts in a ghost's life, and
+/// one half for what main does.
 const PER_ENTRY: (usize, usize) = (5, 2);
 
-/// What a returning key left behind. In one word, because it goes through many hands on the way from
-/// `miss` to `admit`: `used`, `age`, `main`, and a bit that is always set.
+/// What a returning key left behind. In one word, because it goes through many hands on the way
+/// from `miss` to `admit`: `used`, `age`, `main`, and a bit that is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ghost(NonZeroU32);
 
@@ -68,7 +68,8 @@ impl Ghost {
         self.0.get() >> 8 & u32::from(AGE_MASK)
     }
 
-    /// See the module's head.
+    /// When the entry may last have been used, in 32nds of a capacity's worth of misses, modulo
+    /// 256.
     #[inline]
     pub(super) fn used(self) -> u8 {
         (self.0.get() >> 24) as u8
@@ -112,7 +113,7 @@ impl Ghosts {
         self.words.capacity() * size_of::<u16>()
     }
 
-    /// Whether `len` entries have outgrown the table.
+    /// Returns `true` if `len` entries have outgrown the table.
     #[inline]
     pub(super) fn is_small_for(&self, len: usize) -> bool {
         len >= self.enlarge_at
@@ -183,8 +184,8 @@ fn halves(bucket: &mut Bucket) -> (&mut [u16; SLOTS], &mut [u16; SLOTS]) {
     (tags, rest)
 }
 
-/// The place in a bucket for a ghost with this tag: a free one, else that of the ghost nearest to its
-/// end. What has lived its life goes, and an earlier ghost of the same key with it.
+/// The place in a bucket for a ghost with this tag: a free one, else that of the ghost nearest to
+/// its end. Ghosts at their end are dropped, and so is an earlier ghost of the same key.
 ///
 /// No branches, 16 bits throughout, and array by array: so it is some fifty instructions, mostly on
 /// vectors of eight. Not inlined, for the optimiser then loses sight of the vectors.
@@ -227,3 +228,6 @@ fn mix(hash: u32) -> u32 {
     let x = (x ^ x >> 15).wrapping_mul(0x85eb_ca77);
     x ^ x >> 14
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

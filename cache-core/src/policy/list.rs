@@ -1,14 +1,14 @@
 //! A queue of slots, threaded through the slots' links.
 //!
-//! The list knows its oldest slot and its newest. What the links of these two say *outward* means
-//! nothing and is not kept up: so taking the oldest out writes no neighbour, and fetches no
-//! neighbour's cache line. That is the commonest way to leave. A step of a CLOCK, "the oldest
-//! becomes the newest", writes the links of both, which lie in the cache: the one is being looked
-//! at, the other was in the last step.
+//! The list knows its oldest slot and its newest. Their *outward* links mean nothing and are not
+//! kept up to date: so taking the oldest out, the most frequent removal, writes no neighbour and
+//! fetches no neighbour's cache line. A step of a CLOCK, "the oldest becomes the newest", writes
+//! the links of both, which are in the processor's cache: one is being examined, the other was in
+//! the last step.
 
 use crate::table::{Queue, SlotHeader, SlotId, Slots};
 
-/// A slot whose place in memory was looked up, once for all that is to be done with it.
+/// A slot whose header and weight were looked up once, for all that follows.
 pub(super) struct SlotView<'n> {
     pub(super) id: SlotId,
     pub(super) header: &'n SlotHeader,
@@ -89,7 +89,7 @@ impl SlotList {
         }
     }
 
-    /// Takes a slot out, wherever it stands. Its own links are left as they are.
+    /// Takes a slot out, wherever it stands. Its links are left as they are.
     #[inline]
     pub(super) fn unlink(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         debug_assert_eq!(slot.header.queue(), self.mark);

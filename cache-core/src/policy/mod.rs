@@ -1,26 +1,26 @@
-//! Which entry has to go: the eviction policy of one shard.
+//! The eviction policy of one shard.
 //!
 //! # Idea
 //!
 //! Lazy promotion: a hit adds one to a small counter in the entry, no more, and all thinking is put
-//! off until room has to be made. Two queues, as in S3-FIFO: *small*, a FIFO in which newcomers wait
-//! to be used again, and *main*, a CLOCK for those that were. Most keys of most traces come once;
-//! they pass through small without disturbing main. Three things are added, each because a kind of
-//! traffic defeats the plain form:
+//! off until room has to be made. Two queues, as in S3-FIFO: *small*, a FIFO in which newcomers
+//! wait to be used again, and *main*, a CLOCK for those that were. Most keys of most traces come
+//! once; they pass through small without disturbing main. Three things are added, each because a
+//! kind of traffic defeats the plain form:
 //!
-//! * **The window** (small's share) follows the traffic, in the spirit of ARC: a key that returns
-//!   soon after small gave it up says that small is too short, one that returns soon after main gave
-//!   it up says that main is. Only ghosts younger than a quarter of the capacity are listened to:
-//!   what returns late would not have been kept by moving the border a little.
+//! * **The window** (small's part) follows the traffic, in the spirit of ARC: a key that returns
+//!   soon after small evicted it shows that small is too short, one that returns soon after main
+//!   evicted it shows that main is. Only ghosts younger than a quarter of the capacity count: what
+//!   returns late would not have been kept by moving the border a little.
 //! * **Overflow.** Small gives its oldest to main, used or not, while it holds more than its window
 //!   without it. So main takes whatever room there is. This is what makes a loop slightly larger
 //!   than the cache hit: a part of it settles in main and stays, where LRU loses everything.
 //! * **The gate.** A key with a ghost has been wanted twice and would go straight to main. In a
 //!   long loop every key has a ghost, and main would churn. So it enters only if it was used more
 //!   recently than main's oldest entry has been idle: `used` of the ghost against that entry's
-//!   `stamp`. In a loop the oldest of main was always stamped later; when a working set moves on, it
-//!   idles, and all that returns gets in. `used` of an entry never hit in small must be its arrival,
-//!   not its eviction, or loops leak through.
+//!   `last_moved`. In a loop the oldest of main was always moved later; when a working set moves
+//!   on, it idles, and all that returns gets in. `used` of an entry never hit in small must be its
+//!   arrival, not its eviction, or loops leak through.
 //!
 //! # State
 //!
@@ -38,22 +38,23 @@
 //!            while |S| - oldest of S >= w: the oldest of S to M
 //! ```
 //!
-//! An entry's part lies in its slot: links, queue mark, `uses` (0 to 3) and a 16-bit `stamp`. Stamps
-//! count misses in 256ths of `C` and wrap after 256 capacities' worth of them. An entry of main idle
-//! for longer than that looks fresh again and holds the gate shut until it is C/256 .. 2 C older:
-//! what returns meanwhile goes through small. All else works on order, not on stamps.
+//! The state of an entry lies in its slot: links, queue mark, `frequency` (0 to 3) and a 16-bit
+//! `last_moved`, which counts misses in 256ths of `C` and wraps after 256 capacities' worth of
+//! them. An entry of main idle for longer than that looks fresh again and holds the gate shut until
+//! it is C/256 .. 2 C older: what returns meanwhile goes through small. All other rules depend on
+//! order, not on time.
 //!
-//! **The budget is the cache's, not the shard's.** Whoever calls decides when room is needed, so the
+//! **The budget is the cache's, not the shard's.** The caller decides when room is needed, so the
 //! shard may hold more or less than `C`. No rule therefore compares what it holds with `C`: main is
 //! whatever is not small. (Comparing `|M| + w < C` instead turns a shard that is kept below its
-//! share into a plain CLOCK: everything overflows, nothing is ever evicted from small.) `C` is only
-//! the scale for the window, for ages and for time. Between `miss` and `admit` of a key, `victim` is
-//! called as often as needed.
+//! quota into a plain CLOCK: everything overflows, nothing is ever evicted from small.) `C` is only
+//! the scale for the window, for ages and for time. Between `miss` and `admit` of a key, `victim`
+//! is called as often as needed.
 //!
 //! **Weights.** All sums are of weights, and the oldest overflows only if small is full *without*
 //! it. With unit weights that is the same as `|S| > w`; with bytes it matters, as `|S|` then jumps
-//! over `w` and never meets it: S would pass everything on to M. Entries are not preferred for being
-//! small (see below).
+//! over `w` and never meets it: S would pass everything on to M. Entries are not preferred for
+//! being small (see below).
 //!
 //! # Cost
 //!
@@ -65,12 +66,13 @@
 //! 18 at 100 000 and 50 at 1 000 000, where the bucket and the slots come from memory (best of 15
 //! rounds, one core of a virtual machine).
 //!
-//! Allocation: none, except for the table of ghosts at the first eviction and whenever the number of
-//! entries has doubled.
+//! Allocation: none, except for the table of ghosts at the first eviction and whenever the number
+//! of entries has doubled.
 //!
 //! # Memory
 //!
-//! Ghosts: 2.5 of 4 bytes for each entry. A cache that never evicts has none. In the slot: 12 bytes.
+//! Ghosts: 2.5 of 4 bytes for each entry. A cache that never evicts has none. In the slot: 12
+//! bytes.
 //!
 //! # Measured
 //!
@@ -83,15 +85,15 @@
 //! | 85.3 % | 85.4 % | 75.8 % | 75.4 % | 68.2 % | 68.0 % |
 //!
 //! On the 46 cells with 512 entries or more: 83.9, exact 83.7, S3-FIFO 82.0, quick_cache 77.5, LRU
-//! 76.8, moka 74.6; in 16 shards under one budget 83.7. `docs/` has the table by trace, the weighted
-//! figures, and how to repeat this.
+//! 76.8, moka 74.6; in 16 shards under one budget 83.7. `docs/` has the table by trace, the
+//! weighted figures, and how to repeat this.
 //!
 //! # What it is bad at
 //!
 //! Where recency is all that counts (prefix caches of language models at 20 %: 5 points below LRU),
 //! and Zipf traffic with scans in a cache that is nearly large enough (3 below quick_cache). An
-//! entry's size has no say: judging small ones more kindly gained 0.2 points on the one trace with
-//! sizes, which is not worth a rule.
+//! entry's size plays no part: favouring small ones gained 0.2 points on the one trace with sizes,
+//! which is not worth a rule.
 //!
 //! # Papers
 //!
@@ -141,8 +143,8 @@ const YOUNG_MAIN: u32 = 32;
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
 
-/// A sum of weights in ticks, a fixed part of the capacity each, modulo 2^32. The rest is carried, so
-/// that the ticks are right on average for a capacity of 1 as for one of 2^40.
+/// A sum of weights in ticks, a fixed part of the capacity each, modulo 2^32. The rest is carried,
+/// so that the ticks are right on average for a capacity of 1 as for one of 2^40.
 #[derive(Default)]
 struct Meter {
     ticks: u32,
@@ -164,7 +166,7 @@ impl Meter {
     }
 }
 
-/// See the module's head.
+/// The queues, the ghosts and the window of one shard.
 pub(crate) struct EvictionPolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
@@ -179,7 +181,7 @@ pub(crate) struct EvictionPolicy {
 }
 
 impl EvictionPolicy {
-    /// `capacity` is the shard's share, in units of weight.
+    /// `capacity` is the shard's quota, in units of weight.
     pub(crate) fn new(capacity: u64) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY);
         EvictionPolicy {
@@ -194,8 +196,8 @@ impl EvictionPolicy {
         }
     }
 
-    /// A key that is not here arrives, to weigh so much. Takes its ghost, moves the clock and the
-    /// window.
+    /// Notes that a key which is not here is about to be stored, with so much weight. Takes its
+    /// ghost, and moves the clock and the window.
     #[inline(always)]
     pub(crate) fn miss(&mut self, hash: u32, weight: u32) -> Option<Ghost> {
         let ghost = self.ghosts.take(hash, self.counts());
@@ -230,7 +232,7 @@ impl EvictionPolicy {
         }
     }
 
-    /// Whether a key with a ghost goes straight to main.
+    /// Returns `true` if a key with a ghost goes straight to main.
     fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
         if self.small.weight() + u64::from(slot.weight) > self.window {
             // Small would overflow into main anyway.
@@ -245,7 +247,7 @@ impl EvictionPolicy {
         oldest.header.frequency().get() == 0 && u16::from(away) < idle
     }
 
-    /// Main's oldest, after at most `steps` older ones that were used got another round.
+    /// Main's oldest, after at most `steps` older ones that were used were moved to the newest end.
     #[inline]
     fn oldest_unused<'n>(
         &mut self,
@@ -307,13 +309,13 @@ impl EvictionPolicy {
         Some((oldest, Origin::Main, self.now()))
     }
 
-    /// Whether small is full even without its oldest, which weighs so much.
+    /// Returns `true` if small is full even without its oldest, which weighs so much.
     #[inline]
     fn overflows(&self, oldest: u32) -> bool {
         self.small.weight() - u64::from(oldest) >= self.window
     }
 
-    /// From small to the newest end of main.
+    /// Moves a slot from small to the newest end of main.
     fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         self.small.unlink(slots, slot);
         slot.header.frequency().set(0);
@@ -321,8 +323,9 @@ impl EvictionPolicy {
         self.main.push_newest(slots, slot);
     }
 
-    /// Ghosts for as many entries as a full share holds if the others are like those here; for at
-    /// most twice as many as there are, should the first few be unlike the others.
+    /// Makes room for the ghosts of as many entries as a full quota holds if the others are like
+    /// those here; of at most twice as many as there are, in case the first few are unlike the
+    /// others.
     #[cold]
     fn size_ghosts(&mut self) {
         let len = self.len();
@@ -330,8 +333,8 @@ impl EvictionPolicy {
         self.ghosts.size_for(share.clamp(len as u128, len as u128 * 2) as usize);
     }
 
-    /// The entry leaves for another reason: it was removed, or it expired. No ghost. A slot that
-    /// stands in no queue is left as it is.
+    /// Takes out an entry that was removed or has expired. It leaves no ghost. A slot that stands
+    /// in no queue is left as it is.
     pub(crate) fn remove(&mut self, slots: &impl Slots, id: SlotId) {
         let slot = SlotView::of(slots, id);
         if let Some(list) = self.list_of(&slot) {
@@ -339,7 +342,8 @@ impl EvictionPolicy {
         }
     }
 
-    /// An update: `new` takes the place of `old` in its queue, its uses and its stamp.
+    /// Lets `new` take over the place of `old` in its queue, its frequency and the time of its
+    /// move.
     #[inline]
     pub(crate) fn replace(&mut self, slots: &impl Slots, old: SlotId, new: SlotId) {
         let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
@@ -359,7 +363,7 @@ impl EvictionPolicy {
         }
     }
 
-    /// The entries stay; ghosts, which count in parts of the old capacity, go.
+    /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
     #[cfg(test)]
     pub(crate) fn set_capacity(&mut self, capacity: u64) {
         let fresh = EvictionPolicy::new(capacity);
@@ -392,7 +396,7 @@ impl EvictionPolicy {
         self.small.weight() + self.main.weight()
     }
 
-    /// Of the ghosts; all else lies here or in the slots.
+    /// Memory of the ghosts; all else lies in the policy or in the slots.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.ghosts.heap_bytes()
     }

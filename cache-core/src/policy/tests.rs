@@ -1,9 +1,6 @@
-use super::{
-    EvictionPolicy, GATE_STEPS, SCAN_BOUND,
-    ghost::{EvictionCounts, Ghosts, LIFETIME, Origin},
-};
+use super::{EvictionPolicy, GATE_STEPS, SCAN_BOUND};
 use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Slots with a weight each.
 struct TestSlots {
@@ -29,7 +26,7 @@ impl TestSlots {
 }
 
 const fn slot(id: u32) -> SlotId {
-    SlotId::new(id)
+    SlotId::of_test(id)
 }
 
 impl Slots for TestSlots {
@@ -46,7 +43,7 @@ impl Slots for TestSlots {
     }
 }
 
-fn hash(key: u32) -> u32 {
+pub(super) fn hash(key: u32) -> u32 {
     (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
 }
 
@@ -61,7 +58,7 @@ impl Random {
     }
 }
 
-/// A cache of unit weights around the policy, each key with a slot of its own.
+/// A cache of unit weights around the policy, each key with its slot.
 struct Toy {
     slots: TestSlots,
     policy: EvictionPolicy,
@@ -77,7 +74,7 @@ impl Toy {
         self.slots.header(key).queue()
     }
 
-    /// Whether it was a hit, and who had to go.
+    /// Returns whether it was a hit, and the key that was evicted.
     fn access(&mut self, key: u32) -> (bool, Option<u32>) {
         if self.queue(key) != Queue::None {
             self.slots.header(key).frequency().add();
@@ -147,9 +144,8 @@ fn random_operations_keep_every_invariant() {
             }
             policy.validate(&slots);
             assert_eq!(policy.len(), inside.len());
-            let weight =
-                inside.iter().map(|&id| u64::from(slots.weights[id as usize])).sum::<u64>();
-            assert_eq!(policy.weight(), weight);
+            let weights = inside.iter().map(|&id| u64::from(slots.weights[id as usize]));
+            assert_eq!(policy.weight(), weights.sum::<u64>());
         }
         while policy.victim(&slots).is_some() {
             policy.validate(&slots);
@@ -230,13 +226,13 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
 }
 
 #[test]
-fn replace_keeps_place_uses_and_stamp() {
+fn replace_keeps_place_frequency_and_last_move() {
     for place in 0..100 {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
         toy.slots.header(place).frequency().set(2);
-        let stamp = toy.slots.header(place).last_moved();
+        let moved = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
         toy.policy.replace(&toy.slots, slot(place), slot(150));
         let swap = |ids: Vec<u32>| -> Vec<u32> {
@@ -245,7 +241,7 @@ fn replace_keeps_place_uses_and_stamp() {
         assert_eq!(toy.order(), (swap(small), swap(main)));
         assert_eq!(
             (toy.slots.header(150).frequency().get(), toy.slots.header(150).last_moved()),
-            (2, stamp)
+            (2, moved)
         );
         assert_eq!(toy.queue(place), Queue::None);
         assert_eq!(toy.policy.weight(), 108);
@@ -264,7 +260,7 @@ fn remove_takes_from_every_place() {
         let (small, main) = toy.order();
         let rest: Vec<u32> = main.into_iter().chain(small).collect();
         assert_eq!(rest, (0..40).filter(|&id| id != place).collect::<Vec<_>>());
-        // It left no ghost either.
+        // It left no ghost.
         assert_eq!(toy.policy.miss(hash(place), 1), None);
     }
 }
@@ -316,7 +312,7 @@ fn young_ghosts_move_the_window() {
     let (_, gone) = toy.access(1000);
     toy.access(gone.unwrap());
     assert_eq!(toy.policy.window, before + 1);
-    // Now the small queue is below its window, and main has to give.
+    // Now the small queue is below its window, and main must evict.
     let (_, gone) = toy.access(1001);
     toy.access(gone.unwrap());
     assert_eq!(toy.policy.window, before);
@@ -374,15 +370,15 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
     slots.weights.fill(1 << 20);
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
-    assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than twice what is there");
+    assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than for twice the entries");
     (100..1000).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
 
 #[test]
-fn a_shard_below_its_share_evicts_from_the_small_queue() {
-    // The budget is spent elsewhere: this shard has to give at half of its share, again and again.
+fn a_shard_below_its_quota_evicts_from_the_small_queue() {
+    // The budget is used elsewhere: this shard must evict at half of its quota, again and again.
     let (slots, mut policy) = (TestSlots::new(2000), EvictionPolicy::new(200));
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     for id in 100..2000 {
@@ -391,61 +387,9 @@ fn a_shard_below_its_share_evicts_from_the_small_queue() {
     }
 }
 
-fn origin(main: bool) -> Origin {
-    if main { Origin::Main } else { Origin::Small }
-}
-
-fn counts(small: u32, main: u32) -> EvictionCounts {
-    EvictionCounts { small, main }
-}
-
-#[test]
-fn a_ghost_lives_as_long_as_it_should() {
-    for start in [0, 100, 127, u32::MAX - 10] {
-        for (age, main) in [0, 1, 8, 63, 64, 65, 100, 127].into_iter().zip([false, true].repeat(4))
-        {
-            let mut ghosts = Ghosts::new();
-            ghosts.size_for(10);
-            ghosts.push(hash(7), origin(main), 200, counts(start, start));
-            let later = start.wrapping_add(age);
-            let now = if main { counts(start, later) } else { counts(later, start) };
-            let ghost = ghosts.take(hash(7), now);
-            assert_eq!(ghost.map(|g| (g.main(), g.age(), g.used())).is_some(), age <= LIFETIME);
-            assert!(ghost.is_none_or(|g| (g.main(), g.age(), g.used()) == (main, age, 200)));
-            assert_eq!(ghosts.take(hash(7), now), None, "it is taken once");
-        }
-    }
-}
-
-#[test]
-fn ghosts_are_seldom_mistaken_for_another_key() {
-    let mut ghosts = Ghosts::new();
-    ghosts.size_for(100_000);
-    let now = counts(0, 0);
-    (0..250_000).for_each(|key| ghosts.push(hash(key), origin(key % 5 == 0), 0, now));
-    let false_hits = (250_000..350_000).filter(|&key| ghosts.take(hash(key), now).is_some());
-    assert!(false_hits.count() < 50);
-    let found = (0..250_000).filter(|&key| ghosts.take(hash(key), now).is_some()).count();
-    assert!(found > 200_000, "{found}: the buckets fill unevenly");
-}
-
-#[test]
-fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
-    let mut ghosts = Ghosts::new();
-    ghosts.size_for(1);
-    (0..20).for_each(|count| ghosts.push(hash(1), Origin::Small, count as u8, counts(count, 0)));
-    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used(), 19);
-    assert_eq!(ghosts.take(hash(1), counts(20, 0)), None);
-    let keys: HashMap<u32, u8> = (0..8).map(|key| (key, key as u8 + 50)).collect();
-    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), Origin::Main, used, counts(20, 0)));
-    for (key, used) in keys {
-        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used()), Some(used));
-    }
-}
-
-/// Decisions on fixed traffic, weights and removals among it, are what they were when the figures of
-/// `docs/eviction.md` were measured: a change meant to make the policy faster must leave the digests
-/// alone, one meant to make it better measures anew.
+/// Decisions on fixed traffic, weights and removals among it, are what they were when the figures
+/// of `docs/eviction.md` were measured: a change meant to make the policy faster must leave the
+/// digests alone, one meant to make it better measures anew.
 #[test]
 fn decisions_are_those_that_were_measured() {
     let light = [1, 3, 16, 62, 125, 1000, 6250].map(|capacity| digest(capacity, false));
@@ -468,7 +412,7 @@ fn decisions_are_those_that_were_measured() {
     );
 }
 
-/// Of all that the policy answers while it stands for a cache of this capacity.
+/// A digest of all that the policy returns as that of a cache of this capacity.
 fn digest(capacity: u64, weighted: bool) -> u64 {
     let keys = (capacity.min(6250) * 4) as u32 + 20;
     let (mut slots, mut policy) = (TestSlots::new(keys), EvictionPolicy::new(capacity));

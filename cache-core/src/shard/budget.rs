@@ -1,6 +1,6 @@
 //! The one budget of a cache: what its entries may weigh together.
 //!
-//! Weight is reserved before an entry is published and given back after it is unlinked. `used` is
+//! Weight is reserved before an entry is published and released after it is unlinked. `used` is
 //! raised only by a compare-and-swap that keeps it within `max`, so neither it nor the sum over
 //! entries that can be read exceeds the bound at any instant, seen from any thread.
 
@@ -12,7 +12,7 @@ use crate::util::sync::atomic::{
 };
 use crate::util::sync::{Mutex, MutexGuard};
 
-/// See the module's head. Without a weigher every entry weighs 1.
+/// What the entries of a cache may weigh together, and do. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
     max: u64,
     used: CachePadded<AtomicU64>,
@@ -20,9 +20,9 @@ pub(crate) struct Budget {
     lent: Mutex<Vec<Lent>>,
 }
 
-/// What a call has reserved that is running the user's `Eq`, at the disposal of all others: they
-/// cannot wait for it to be used or given back, as `Eq` may be what they have to end for, because
-/// it has called them or waits for their thread.
+/// The reservation of a call that is running the user's `Eq`. All other calls may take it: they
+/// cannot wait until it is used or released, as that `Eq` may wait for them, because it has called
+/// them or waits for their thread.
 struct Lent {
     line: usize,
     weight: u64,
@@ -45,7 +45,8 @@ impl Budget {
     /// Reserves so much, if there is room. In a full cache this only reads.
     #[inline]
     fn try_reserve(&self, weight: u64) -> bool {
-        // AcqRel: who gets what another gave back comes after his unlinking.
+        // AcqRel: a thread that reserves released weight synchronises with the unlinking that
+        // released it.
         self.used
             .fetch_update(AcqRel, Acquire, |used| {
                 used.checked_add(weight).filter(|&sum| sum <= self.max)
@@ -53,12 +54,12 @@ impl Budget {
             .is_ok()
     }
 
-    /// What is lent, under its lock; and the gate that is passed before.
+    /// What is lent, under its lock; and the gate that is acquired before.
     fn lent(&self) -> (fork::Gate, MutexGuard<'_, Vec<Lent>>) {
         (fork::gate(), self.lent.lock())
     }
 
-    /// In a forked child: what other threads had lent is nobody's.
+    /// In a forked child: drops what other threads had lent.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn forget_other_threads(&self, own: usize) {
         if !self.lent.lock().is_empty() {
@@ -66,13 +67,13 @@ impl Budget {
         }
     }
 
-    /// In a forked child: so much is in use, and nothing is reserved by anybody.
+    /// In a forked child: so much is in use, and no thread has reserved any.
     #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(crate) fn set_used(&self, weight: u64) {
         self.used.store(weight, Relaxed);
     }
 
-    /// Gives back what an unlinked entry, or an unused reservation, held.
+    /// Releases what an unlinked entry, or an unused reservation, held.
     #[inline]
     pub(crate) fn release(&self, weight: u64) {
         if weight > 0 {
@@ -81,7 +82,7 @@ impl Budget {
     }
 }
 
-/// Weight that belongs to a call until an entry takes it over. What is left is given back.
+/// Weight that belongs to a call until an entry takes it over. What is left is released.
 pub(crate) struct Reservation<'b> {
     budget: &'b Budget,
     held: u64,
@@ -92,7 +93,7 @@ impl<'b> Reservation<'b> {
         Reservation { budget, held: 0 }
     }
 
-    /// Holds at least so much afterwards, or answers false.
+    /// Reserves more until it holds so much. Returns `false`, and reserves nothing, if it cannot.
     #[inline]
     pub(crate) fn grow_to(&mut self, weight: u64) -> bool {
         let missing = weight.saturating_sub(self.held);
@@ -109,7 +110,7 @@ impl<'b> Reservation<'b> {
         self.held += weight;
     }
 
-    /// An entry now holds so much of it.
+    /// Hands so much of it to an entry.
     #[inline]
     pub(crate) fn spend(&mut self, weight: u64) {
         debug_assert!(weight <= self.held);
@@ -127,7 +128,7 @@ impl Reservation<'_> {
 
 impl<'b> Reservation<'b> {
     /// Lends what it holds to calls that find nothing else, until the guard drops. What is left
-    /// then comes back. `line`: the thread's, in this cache.
+    /// then comes back. `line`: the number of the thread's line in this cache.
     pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {
         let weight = std::mem::take(&mut self.held);
         let (_gate, mut lent) = self.budget.lent();
@@ -136,8 +137,7 @@ impl<'b> Reservation<'b> {
         Lending { lender: self, line }
     }
 
-    /// Takes over what others have lent, as far as it goes, until it holds so much. Returns whether
-    /// it does.
+    /// Takes over what others have lent, until it holds so much. Returns `true` if it does.
     pub(crate) fn borrow_to(&mut self, weight: u64) -> bool {
         let (_gate, mut all) = self.budget.lent();
         for lent in all.iter_mut() {
@@ -149,7 +149,7 @@ impl<'b> Reservation<'b> {
     }
 }
 
-/// See [`Reservation::lend`].
+/// While it lives, what a [`Reservation`] holds is lent.
 pub(crate) struct Lending<'r, 'b> {
     lender: &'r mut Reservation<'b>,
     line: usize,
@@ -158,7 +158,7 @@ pub(crate) struct Lending<'r, 'b> {
 impl Drop for Lending<'_, '_> {
     fn drop(&mut self) {
         let (_gate, mut lent) = self.lender.budget.lent();
-        // The thread's last: calls end in the reverse order of their beginnings.
+        // The thread's last: its calls end in the reverse order of their beginnings.
         let last = lent.iter().rposition(|lent| lent.line == self.line);
         self.lender.held += last.map_or(0, |last| lent.remove(last).weight);
     }
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reservations_never_exceed_the_bound_and_give_back_what_is_left() {
+    fn reservations_never_exceed_the_bound_and_release_what_is_left() {
         let budget = Budget::new(10);
         let mut first = Reservation::new(&budget);
         assert!(first.grow_to(7));

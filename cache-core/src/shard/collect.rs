@@ -1,18 +1,18 @@
 //! Garbage collection, by calls that hold no lock.
 //!
-//! What is free is the table's to say; but slots go back to the shard that they belong to, under its
+//! The table decides what is free; slots then go back to the shard that they belong to, under its
 //! lock.
 
 use super::shards::Shards;
 use crate::table::{BATCH, Collector, Due, Live, Table};
 use crate::util::panics::DeferredPanic;
 
-/// Slots that are enough for one call to drop.
+/// One call drops no more slots when it has dropped so many.
 const ENOUGH: usize = 2 * BATCH;
 
 impl<V> Shards<V> {
-    /// A step of garbage collection, at the end of a call that is told so by its duties. Runs the
-    /// user's `Drop`, so the caller holds no lock; takes the lock of one shard at a time. Does
+    /// A step of garbage collection, at the end of a call whose [`Due`] asks for it. Runs the
+    /// user's `Drop`, so the caller holds no lock; acquires the lock of one shard at a time. Does
     /// nothing if called from such a `Drop`.
     #[cold]
     pub(crate) fn collect_due<K>(

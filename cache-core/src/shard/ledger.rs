@@ -1,8 +1,8 @@
-//! What a write has in hand while it goes from shard to shard: the time, the weight it has
-//! reserved, and the list of what it has removed.
+//! What a write carries from shard to shard: the time, the weight it has reserved, and the list of
+//! what it has removed.
 //!
-//! The write owns it and lends it to each shard whose lock it holds. So what one shard gives up is
-//! at the disposal of the next, and the listener is notified of all of it after the last unlocking.
+//! The write owns it and lends it to each shard whose lock it holds. So what one shard gives up can
+//! be used in the next, and the listener is notified of all of it after the last unlocking.
 
 use crate::shard::budget::Reservation;
 use crate::table::EntryRef;
@@ -19,21 +19,30 @@ pub(crate) struct Ledger<'s, 'p, K, V> {
     pub(crate) removed: RemovedEntries<'p, K, V>,
 }
 
+/// What a write keeps of the entries that it removes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeepRemoved {
+    /// The entries, for the listener.
+    Entries,
+    /// Nothing: they are only counted.
+    Nothing,
+}
+
 /// What a write removed, for the listener to be notified of after the unlocking.
 pub(crate) struct RemovedEntries<'p, K, V> {
     pub(crate) entries: Vec<(EntryRef<'p, K, V>, RemovalCause)>,
-    listening: bool,
+    keep: KeepRemoved,
     counters: Option<&'p Counters>,
 }
 
 impl<'p, K, V> RemovedEntries<'p, K, V> {
-    pub(crate) fn new(listening: bool, counters: Option<&'p Counters>) -> Self {
-        RemovedEntries { entries: Vec::new(), listening, counters }
+    pub(crate) fn new(keep: KeepRemoved, counters: Option<&'p Counters>) -> Self {
+        RemovedEntries { entries: Vec::new(), keep, counters }
     }
 
     /// Returns `true` if there is a listener.
     pub(crate) fn is_listening(&self) -> bool {
-        self.listening
+        self.keep == KeepRemoved::Entries
     }
 
     #[inline]
@@ -46,7 +55,7 @@ impl<'p, K, V> RemovedEntries<'p, K, V> {
     #[inline]
     pub(crate) fn push(&mut self, entry: EntryRef<'p, K, V>, cause: RemovalCause) {
         self.count(cause);
-        if self.listening {
+        if self.is_listening() {
             self.entries.push((entry, cause));
         }
     }

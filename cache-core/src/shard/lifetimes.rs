@@ -1,4 +1,4 @@
-//! Fresh, due for a refresh, stale, over: the one place that decides.
+//! Whether an entry is fresh, due for a refresh, stale or over.
 //!
 //! ```text
 //!  written      written + refresh_after        deadline          + stale_while_revalidate
@@ -11,20 +11,21 @@
 //!     │                   │                       │ begins           │ if it     │
 //!     │                   │                       │                  │ fails     │
 //! ```
-//! The two windows after the deadline are those of RFC 5861, "HTTP Cache-Control Extensions for Stale
-//! Content": both begin at the deadline, and neither is moved by a load that fails, so that nothing is
-//! ever served that is older than the user has said. What has been removed, invalidated or flushed
-//! is in no phase at all, because it is not there.
+//! The two windows after the deadline are those of RFC 5861, "HTTP Cache-Control Extensions for
+//! Stale Content": both begin at the deadline, and neither is moved by a load that fails, so that
+//! nothing is ever served that is older than the user allows. Removed, invalidated or flushed
+//! entries are in no phase at all.
 //!
-//! *Due* also begins early, by chance, where [`early`](Lifetimes::early) is set: optimal probabilistic
-//! early expiration ("XFetch"; A. Vattani, F. Chierichetti, K. Lowenstein, "Optimal Probabilistic Cache
-//! Stampede Prevention", VLDB 2015). Each load call lets the deadline come earlier by the time that the
-//! last load took, times `early`, times a random number of the exponential distribution. So a
-//! costly value is loaded anew a little before its time is over, the earlier the more often it is asked
-//! for, and those who ask for it need not wait.
+//! *Due* also begins early, by chance, where [`early`](Lifetimes::early) is set: optimal
+//! probabilistic early expiration ("XFetch"; A. Vattani, F. Chierichetti, K. Lowenstein, "Optimal
+//! Probabilistic Cache Stampede Prevention", VLDB 2015). Each load call lets the deadline come
+//! earlier by the time that the last load took, times `early`, times a random number of the
+//! exponential distribution. So a costly value is loaded anew a little before its deadline, the
+//! earlier the more often it is asked for, and its callers need not wait.
 //!
-//! The least time between two attempts ([`RETRY`]) is kept per entry, by [`RefreshState`]: the caller who is to
-//! begin a refresh claims it there, so that the others are served without taking a lock.
+//! The least time between two attempts ([`RETRY`]) is kept per entry, by
+//! [`RefreshState`](crate::table::RefreshState): the caller that is to begin a refresh claims it
+//! there, so that the others are served without acquiring a lock.
 
 use crate::table::{EntryRef, NEVER};
 use crate::types::status::Status;
@@ -33,14 +34,14 @@ use crate::util::random;
 /// At most one attempt in this time to load an entry whose old value may still be served.
 pub(crate) const RETRY: u64 = 1_000_000_000;
 
-/// How long entries live and what becomes of them then: what the builder was told, in nanoseconds.
+/// How long entries live, and how long they are kept after that: the configuration, in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Lifetimes {
     /// From the writing on; [`NEVER`] if not limited.
     pub(crate) ttl: u64,
     /// From the last use on; [`NEVER`] if not limited.
     pub(crate) idle: u64,
-    /// By which part of it a time to live is shortened at most.
+    /// The part of a time to live by which it is shortened at most.
     pub(crate) jitter: f64,
     /// From the writing on; [`NEVER`]: no refresh.
     pub(crate) refresh_after: u64,
@@ -48,7 +49,7 @@ pub(crate) struct Lifetimes {
     pub(crate) while_revalidate: u64,
     /// After the deadline.
     pub(crate) if_error: u64,
-    /// See the module's head; 0: not at all.
+    /// The factor of early expiration; 0: none.
     pub(crate) early: f64,
 }
 
@@ -66,39 +67,39 @@ impl Default for Lifetimes {
     }
 }
 
-/// What an entry is at a moment, to a call that would load it.
+/// The phase of an entry at a moment, for a call that would load it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It is served.
     Fresh,
-    /// It is served, and somebody may begin a refresh.
+    /// It is served, and a caller may begin a refresh.
     Due,
-    /// It has expired. The old value is served, and somebody may begin a refresh if it is `due`.
+    /// It has expired. The old value is served, and a caller may begin a refresh if it is `due`.
     Stale { due: bool },
-    /// It has expired. If a load fails it is served; without one if that has just been tried.
+    /// It has expired. It is served if a load fails; without one, if a load has failed just now.
     Failing { due: bool },
-    /// It has expired, and that is that.
+    /// It has expired, and is not served any more.
     Over,
 }
 
 impl Lifetimes {
-    /// Do entries expire by the configuration alone?
+    /// Returns `true` if entries expire by the configuration alone.
     pub(crate) fn limited(&self) -> bool {
         self.ttl != NEVER || self.idle != NEVER
     }
 
-    /// Do entries expire when nobody uses them?
+    /// Returns `true` if entries expire when they are not used.
     pub(crate) fn idles(&self) -> bool {
         self.idle != NEVER
     }
 
-    /// May a fresh entry be due for a refresh?
+    /// Returns `true` if a fresh entry may be due for a refresh.
     #[inline]
     pub(crate) fn refreshes(&self) -> bool {
         self.refresh_after != NEVER || self.early > 0.0
     }
 
-    /// May an expired entry be served?
+    /// Returns `true` if an expired entry may be served.
     #[inline]
     pub(crate) fn serves_stale(&self) -> bool {
         self.grace() > 0
@@ -110,19 +111,20 @@ impl Lifetimes {
         self.while_revalidate.max(self.if_error)
     }
 
-    /// May the old value of an entry be served while, or after, it is loaded again?
+    /// Returns `true` if the old value of an entry may be served while, or after, it is loaded
+    /// again.
     #[inline]
     pub(crate) fn serves_old_values(&self) -> bool {
         self.refreshes() || self.serves_stale()
     }
 
-    /// Must each entry have a pace (`table/times.rs`)?
+    /// Returns `true` if each entry must have a refresh state (`table/times.rs`).
     pub(crate) fn refresh_states(&self) -> bool {
         self.idles() || self.serves_old_values()
     }
 
-    /// When a time to live is over that began with the writing of an entry. With jitter that comes
-    /// earlier, by a part that depends on nothing but the entry's hash and the tick of its writing.
+    /// The end of a time to live that began with the writing of an entry. With jitter it comes
+    /// earlier, by a part that depends only on the entry's hash and the tick of its writing.
     pub(crate) fn end_of(&self, ttl: u64, hash: u32, written: u64) -> u64 {
         if ttl == NEVER {
             return NEVER;
@@ -130,7 +132,7 @@ impl Lifetimes {
         let mut nanos = ttl;
         if self.jitter > 0.0 {
             let part = self.jitter * random::unit(random::mix(written ^ u64::from(hash)));
-            // Rounds towards zero, and leaves something even of the shortest life.
+            // Rounds towards zero, and leaves something even of the shortest time to live.
             nanos -= ((ttl as f64 * part) as u64).min(ttl.saturating_sub(1));
         }
         written.saturating_add(nanos)
@@ -141,7 +143,7 @@ impl Lifetimes {
         self.end_of(self.ttl, hash, written)
     }
 
-    /// What an entry is now.
+    /// The phase of an entry now.
     pub(crate) fn phase<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64) -> Phase {
         let deadline = entry.deadline();
         if now < deadline {
@@ -162,7 +164,7 @@ impl Lifetimes {
         }
     }
 
-    /// How an entry is served without a load, if it is.
+    /// The status with which an entry is served without a load, if it is.
     pub(crate) fn served<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64) -> Option<Status> {
         if now < entry.deadline() {
             return Some(Status::Hit);
@@ -175,7 +177,7 @@ impl Lifetimes {
         }
     }
 
-    /// How an entry is served when a load of it has failed, if it is.
+    /// The status with which an entry is served when a load of it has failed, if it is.
     pub(crate) fn served_after_failure<K, V>(
         &self,
         entry: EntryRef<'_, K, V>,
@@ -189,7 +191,7 @@ impl Lifetimes {
         }
     }
 
-    /// Is a fresh entry due for a refresh, and has nobody begun one lately?
+    /// Returns `true` if a fresh entry is due for a refresh, and no caller has begun one lately.
     fn is_due<K, V>(&self, entry: EntryRef<'_, K, V>, now: u64, deadline: u64) -> bool {
         let Some(refresh_state) = entry.refresh_state() else { return false };
         if refresh_state.retry_at() > now {
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_leaves_something_of_the_shortest_life() {
+    fn jitter_leaves_something_of_the_shortest_time_to_live() {
         assert!((0..1000).all(|hash| jittered(1, 0.999).ttl_deadline(hash, 5) == 6));
     }
 

@@ -1,12 +1,12 @@
 //! How a writer finds a key without running `Eq` under the lock.
 //!
 //! [`Shards::lock_key`] looks the key up as a reader does, acquires the lock, and then walks the
-//! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already compared need no
-//! second look: the guard guarantees that their numbers mean the same entries. A slot that was
-//! replaced names its successor, which has the same key: what was found out about the one is true
-//! of the other. Only a new key with the same 32 bits of hash, stored in between, makes it release
-//! the lock, compare, and retry; so it loops only when another writer made progress, and hardly
-//! ever ([`Retries`]).
+//! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already compared need
+//! no second look: the guard guarantees that their numbers mean the same entries. A slot that was
+//! replaced names its successor, which has the same key, so the result of the comparison holds for
+//! both. Only a new key with the same 32 bits of hash, stored in between, makes it release the
+//! lock, compare, and retry; so it loops only when another writer made progress, and hardly ever
+//! ([`Retries`]).
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -27,7 +27,8 @@ impl<V> Shards<V> {
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        // Nearly always nothing or the key's own entry has this hash, and nobody comes between.
+        // Nearly always no entry or the key's entry has this hash, and no other writer comes
+        // between.
         let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
         if equal || found.is_none() {
@@ -68,7 +69,7 @@ impl<V> Shards<V> {
             }
             let mut unknown = first_uncompared(guard, hash, &different);
             if unknown.is_some() {
-                // Perhaps a successor of one that is known.
+                // Perhaps it is the successor of a slot that was compared.
                 different.iter_mut().for_each(|id| *id = shard.newest(*id));
                 different.sort_unstable();
                 unknown = first_uncompared(guard, hash, &different);
@@ -105,7 +106,7 @@ impl<V> Shards<V> {
 }
 
 /// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
-/// that hold others. What is said of a slot stays true while the thread is pinned.
+/// that hold others. The results stay true while the thread is pinned.
 fn compare<K, V>(
     guard: &Guard<'_, K, V>,
     hash: KeyHash,
@@ -125,8 +126,8 @@ fn compare<K, V>(
     (equal, different)
 }
 
-/// The first entry with this hash that is none of those known to hold other keys, which are given in
-/// order. With the lock held, there is none before it that is not known.
+/// The first entry with this hash that is none of those known to hold other keys, which are given
+/// in order. Returns `None` under the lock only if there is none.
 fn first_uncompared<'p, K, V>(
     guard: &'p Guard<'_, K, V>,
     hash: KeyHash,

@@ -1,4 +1,4 @@
-//! The whole table: readers beside writers, growth, emptying, and what is given back.
+//! The whole table with its locks: readers beside writers, growth, emptying, and freed memory.
 
 use loom::sync::Arc;
 
@@ -81,7 +81,7 @@ fn beside(keys: &'static [u64], reads: fn(&Guard<'_, Word, Word>), writes: fn(&T
     });
 }
 
-/// An index that was never stored is no slot's: least of all that of slot 0, another shard's.
+/// An index that was never stored leads to no slot, in particular not to slot 0, another shard's.
 #[test]
 fn table_first_entry_of_a_second_shard() {
     const OTHER: KeyHash = KeyHash(HASH.0 | 1 << 32);
@@ -200,7 +200,7 @@ fn table_remove_against_a_reader() {
 
 /// Of a key that is removed and stored again, a reader may see first the new value, through the
 /// old tag and the new index, then for a moment nothing: the tag comes last. That is one miss more
-/// than a map would answer; what was there before never comes back.
+/// than a map would have; the old value never comes back.
 #[test]
 fn table_remove_and_store_again() {
     beside(
@@ -373,7 +373,7 @@ fn table_reserved_key_outlives_its_publication() {
     });
 }
 
-/// Removes the key 1 and drops it at once, if nobody can be looking.
+/// Removes the key 1 and drops it at once, if no other thread can be reading it.
 fn remove_at_once(table: &Tested) {
     let (guard, mut due, mut panics) = (table.pin(), Due::default(), DeferredPanic::default());
     let (mut shard, found) = table.lock_key(&guard, HASH, |other| other.get() == 1);
@@ -382,8 +382,8 @@ fn remove_at_once(table: &Tested) {
     guard.drop_retired(&due, &mut panics);
 }
 
-/// A thread that has used the table alone so far drops at once what it removes, while another comes
-/// for the first time.
+/// A thread that has used the table alone so far drops at once what it removes, while another uses
+/// it for the first time.
 #[test]
 fn table_drops_at_once_beside_the_first_read_of_another() {
     beside(
@@ -418,13 +418,15 @@ fn table_drops_at_once_beside_the_first_collection_of_another() {
     });
 }
 
-/// What `Store::tidy` does with a shard: its free blocks go back, and with the last of a segment its memory.
+/// Does what the cache's maintenance does with a shard: its free blocks go back, and with the last
+/// of a segment its memory.
 fn shrink(table: &Tested) {
     table.lock(&table.pin(), 0).shrink_table();
     collect(table);
 }
 
-/// The slot's segment is freed, and added again for another entry, behind a reader that may have the index.
+/// The slot's segment is freed, and added again for another entry, behind a reader that may have
+/// the index.
 #[test]
 fn table_segment_is_freed_and_added_again_behind_a_reader() {
     beside(
@@ -439,7 +441,7 @@ fn table_segment_is_freed_and_added_again_behind_a_reader() {
     );
 }
 
-/// The model above does free it when nobody reads.
+/// The model above does free it when no thread reads.
 #[test]
 fn table_segment_is_freed_without_readers() {
     model(|| {

@@ -1,10 +1,12 @@
 //! Everything that happens under one shard's lock.
 //!
-//! A shard is single-threaded code behind a lock: the writer's half of its table, the eviction
-//! policy, the timer wheel and the in-flight table, kept in step (`shard`). The time is an argument,
-//! what leaves goes into a buffer of the caller's, and no code of the user's runs. `lifetimes`
-//! decides whether an entry is fresh, due, stale or over; `budget` is the capacity that all shards
-//! share; `ledger` is what a write carries from one shard to the next.
+//! A shard is single-threaded code behind a lock: its table's writer, the eviction policy, the
+//! timer wheel and the in-flight table, kept in step (`shard`). The time is an argument, removed
+//! entries go into a buffer of the caller, and no user code runs. `shards` has the locks;
+//! `lock_key` finds a key under its lock without running the user's `Eq` there; `collect` gives
+//! collected slots back. `lifetimes` decides whether an entry is fresh, due, stale or over;
+//! `budget` is the capacity that all shards share; `ledger` is what a write carries from one shard
+//! to the next.
 
 pub(crate) mod budget;
 mod collect;

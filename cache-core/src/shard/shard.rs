@@ -1,13 +1,12 @@
-//! One shard, single-threaded: what happens when an entry comes, changes or goes.
+//! One shard, single-threaded: storing, replacing, evicting and expiring entries.
 //!
 //! A shard is a table's [`Writer`] together with the eviction policy, the timers and the in-flight
-//! table of loads ([`ShardState`]). Time is an argument (`now`), what leaves goes into a ledger
-//! of the caller's ([`Ledger`]), and no user code runs: listeners and drops come after the
-//! unlocking.
+//! table of loads ([`ShardState`]). The time is an argument, removed entries go into the
+//! caller's [`Ledger`], and no user code runs: listeners and drops come after the unlocking.
 //!
 //! Timers are kept per block of up to 64 slots, at the earliest deadline of the entries in it; see
-//! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer is
-//! then early, and is set anew when it is due.
+//! `wheel.rs` for why. Readers may move the deadlines of entries later without the lock; the timer
+//! is then early, and is rescheduled when it is due.
 
 use std::sync::Arc;
 
@@ -30,19 +29,19 @@ pub(crate) const EXPIRE_STEP: usize = 16;
 /// Timers moved by one write at most.
 const WHEEL_STEP: usize = 16;
 
-/// Slots that one write looks at for expired entries at most: a block of small ones, or several
+/// Slots that one write checks for expired entries at most: a block of small ones, or several
 /// blocks of large ones.
 const LOOKS: u32 = 64;
 
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(crate) policy: EvictionPolicy,
+    pub(super) policy: EvictionPolicy,
     wheel: Wheel,
-    pub(crate) loads: InFlight<V>,
-    /// What this shard is meant to hold: its part of the capacity.
+    pub(super) loads: InFlight<V>,
+    /// Its part of the capacity.
     quota: u64,
-    /// The most entries it may have, where that does not follow from what they weigh.
+    /// The most entries it may have, where their weights do not bound that.
     most: u64,
     /// How long entries are kept after their deadlines.
     grace: u64,
@@ -95,7 +94,8 @@ impl std::ops::AddAssign for ShardBytes {
 }
 
 impl<V> ShardState<V> {
-    /// Schedules the timer of a block no later than the removal time of an entry with this deadline.
+    /// Schedules the timer of a block no later than the removal time of an entry with this
+    /// deadline.
     #[inline]
     fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
@@ -110,9 +110,9 @@ impl<V> ShardState<V> {
 /// Which shards give up entries when room is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Donor {
-    /// Those that hold their quota, give or take an eighth.
+    /// Shards that hold their quota, or at most an eighth less.
     AtQuota,
-    /// Whatever they hold.
+    /// All shards.
     Any,
 }
 
@@ -121,7 +121,7 @@ pub(crate) enum Donor {
 pub(crate) enum Target {
     /// Into the place of a live entry with the same key.
     Replace(SlotId),
-    /// Its key is new to the cache, but perhaps not to the policy.
+    /// To a key that is new to the cache, but perhaps not to the policy.
     Insert(Option<Ghost>),
 }
 
@@ -132,7 +132,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 
     /// Releases the lock at the end of a call that may have changed something, and notes what the
-    /// call has to do about garbage. (A lock that was only looked under may simply be dropped.)
+    /// call has to do about garbage. (A shard that was only read may simply be dropped.)
     #[inline]
     pub(crate) fn unlock(mut self, due: &mut Due) {
         self.state.writer.end_call(self.guard, due);
@@ -178,13 +178,13 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.writer.entry(self.guard, id)
     }
 
-    /// Takes a slot and puts a key into it, for a value that [`store`](Self::store) brings.
+    /// Takes a slot and puts a key into it. [`store`](Self::store) adds the value.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, hash: KeyHash, key: K) -> Reserved {
         self.state.writer.reserve(self.guard, hash, key)
     }
 
-    /// Retires a reserved slot whose value did not come.
+    /// Retires a reserved slot that gets no value.
     pub(crate) fn abandon(&mut self, reserved: Reserved) {
         self.state.writer.abandon(self.guard, reserved);
     }
@@ -209,7 +209,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         }
     }
 
-    /// Evicts one entry and hands its weight to the reservation; false if there is none.
+    /// Evicts one entry and hands its weight to the reservation. Returns `false` if there is none.
     #[inline]
     pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
         let (state, slots) = (&mut *self.state, self.guard.slots());
@@ -221,7 +221,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         true
     }
 
-    /// What storing a value of this weight needs beyond what the entry in its place holds.
+    /// The weight that storing a value needs beyond that of the entry in its place.
     #[inline]
     pub(crate) fn need(&self, target: Target, weight: u32) -> u64 {
         let held = match target {
@@ -231,15 +231,15 @@ impl<'p, K, V> Shard<'p, K, V> {
         u64::from(weight.saturating_sub(held))
     }
 
-    /// Tells the policy that a key is about to be stored anew, before room is made for it.
+    /// Notifies the policy that a new key is about to be stored, before room is made for it.
     #[inline]
     pub(crate) fn miss(&mut self, hash: KeyHash, weight: u32) -> Option<Ghost> {
         self.state.policy.miss(hash.low(), weight)
     }
 
-    /// Stores a value under the key of a reserved slot, in the place of `old` if that is given
-    /// (then it must be live), else with what the policy remembers of the key. The room for it has
-    /// been made; if the shard has as many entries as it may have, one leaves all the same.
+    /// Stores a value under the key of a reserved slot. An entry to be replaced must be live. The
+    /// weight has been reserved; if the shard has as many entries as it may have, it evicts one all
+    /// the same.
     pub(crate) fn store(
         &mut self,
         slot: Reserved,
@@ -275,8 +275,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.arm(block, times.deadline.min(times.idle_deadline));
     }
 
-    /// A value that is not stored, under the key of a reserved slot: the listener is shown both all
-    /// the same.
+    /// Does not store a value under the key of a reserved slot, but has the listener notified of
+    /// both.
     pub(crate) fn reject(
         &mut self,
         slot: Reserved,
@@ -293,14 +293,14 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.arm(block, entry.deadline());
     }
 
-    /// When an entry is to go by itself: some time after its deadline, if stale values are of use.
+    /// When an entry is to be removed: its deadline, or some time later if stale values may be
+    /// served.
     #[inline]
     fn end_of(&self, id: SlotId) -> u64 {
         self.guard.slots().deadline(id).saturating_add(self.state.grace)
     }
 
-    /// Removes an entry, for a reason other than want of room, and hands its weight to the
-    /// reservation.
+    /// Removes an entry for another reason than eviction, and hands its weight to the reservation.
     pub(crate) fn remove(
         &mut self,
         id: SlotId,
@@ -315,8 +315,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         entry
     }
 
-    /// Frees entries whose time is over: so many at most, and looks at so many slots as one write
-    /// should. Answers whether there may be more.
+    /// Removes up to `steps` expired entries, and checks no more than [`LOOKS`] slots. Returns
+    /// `true` if more may be due.
     #[inline]
     pub(crate) fn expire_some(&mut self, steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
         self.state.wheel.next_due() <= ledger.now && self.expire_due(steps, ledger)
@@ -327,7 +327,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         let (mut moves, mut looks) = (WHEEL_STEP, LOOKS);
         while steps > 0 && looks >= Guard::<K, V>::BLOCK {
             let Some(block) = self.state.wheel.pop_due(ledger.now, &mut moves) else {
-                // Nothing is due after all, unless the moves ran out before that was certain.
+                // Nothing is due, unless the moves ran out before that was certain.
                 return moves == 0;
             };
             self.expire_block(BlockNo::new(block), &mut steps, ledger);
@@ -336,7 +336,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.wheel.next_due() <= ledger.now
     }
 
-    /// Frees entries of a block, `steps` at most, and sets its timer for those that are left.
+    /// Removes up to `steps` expired entries of a block, and schedules its timer for those that are
+    /// left.
     fn expire_block(
         &mut self,
         block: BlockNo,
@@ -358,23 +359,23 @@ impl<'p, K, V> Shard<'p, K, V> {
         }
     }
 
-    /// Frees memory that the shard has no use for at present.
+    /// Frees memory that the shard does not need at present.
     pub(crate) fn shrink(&mut self) {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
-        // What had a timer was removed; the timer was not.
+        // The entries were removed; the timers were not.
         numbers.into_iter().for_each(|number| state.wheel.cancel(number.get()));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
         if state.writer.entries() == 0 {
-            // Also what it remembers of entries that have left: nothing it knows is about the present.
+            // Drop the ghosts too: an empty shard has no history worth keeping.
             state.policy.clear();
         }
     }
 
-    /// Empties the shard at once, and releases the lock. `release` is given the weight of its entries
-    /// when nobody can find them any more, and nobody can store others yet.
+    /// Empties the shard at once, and releases the lock. `release` is called with the weight of its
+    /// entries when no thread can find them any more, and none can store others yet.
     pub(crate) fn detach(mut self, release: impl FnOnce(u64)) -> Detached<'p, K, V> {
         let state = &mut *self.state;
         let weight = state.policy.weight();
@@ -386,7 +387,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         detached
     }
 
-    /// No entry of the shard is to be removed before this tick; [`NEVER`] if none expires.
+    /// A tick before which no entry of the shard is to be removed; [`NEVER`] if none expires.
     pub(crate) fn next_expiry(&self) -> u64 {
         self.state.wheel.earliest()
     }
@@ -419,7 +420,7 @@ impl<'p, K, V> Shard<'p, K, V> {
     }
 }
 
-/// An entry that is removed after its deadline has expired, whatever the occasion.
+/// Why an entry is removed: it has expired, or else for `cause`.
 #[inline]
 pub(crate) fn cause_or_expired<K, V>(
     entry: EntryRef<'_, K, V>,

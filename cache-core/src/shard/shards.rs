@@ -1,7 +1,7 @@
 //! The shards of a cache, each behind its lock.
 //!
-//! A shard is changed by the holder of its lock alone, who has its table's writer with it. Readers
-//! of the table take no part in that.
+//! Only the holder of a shard's lock changes the shard: the table's writer lies under it. Readers
+//! of the table take no lock.
 
 use super::shard::{Shard, ShardState};
 use crate::table::{Guard, Writer};
@@ -10,11 +10,11 @@ use crate::util::cache_padded::CachePadded;
 use crate::util::fork::{CacheLocks, OnlyThread};
 use crate::util::sync::OuterMutex as Mutex;
 
-/// What stands beside a table: for each of its shards, what its lock guards.
+/// The shards of one table, each with its lock.
 pub(crate) struct Shards<V>(Box<[CachePadded<Mutex<ShardState<V>>>]>);
 
 impl<V> Shards<V> {
-    /// `state` makes what a shard's lock guards of the shard's writer.
+    /// `state` makes what a shard's lock guards, given the shard's writer.
     pub(crate) fn new(writers: Vec<Writer>, state: impl FnMut(Writer) -> ShardState<V>) -> Self {
         let states = writers.into_iter().map(state);
         Shards(states.map(|state| CachePadded(Mutex::new(state))).collect())
@@ -34,7 +34,7 @@ impl<V> Shards<V> {
         Shard::new(guard, self.0[shard].lock())
     }
 
-    /// Acquires a shard's lock if nobody holds it.
+    /// Acquires a shard's lock if no thread holds it.
     pub(crate) fn try_lock<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
@@ -43,7 +43,7 @@ impl<V> Shards<V> {
         Some(Shard::new(guard, self.0[shard].try_lock()?))
     }
 
-    /// Runs `f` with a shard's writer, under its lock: for those that are not pinned.
+    /// Runs `f` with a shard's writer, under its lock. The caller need not be pinned.
     pub(super) fn with_writer<R>(&self, shard: usize, f: impl FnOnce(&mut Writer) -> R) -> R {
         f(&mut self.0[shard].lock().writer)
     }
@@ -61,8 +61,14 @@ impl<V: Send + Sync> Shards<V> {
         &self.0
     }
 
-    /// In a forked child: visits what each shard's lock guards. No lock is contended there.
-    pub(crate) fn each_state(&self, _: &OnlyThread, mut visit: impl FnMut(&mut ShardState<V>)) {
-        self.0.iter().for_each(|shard| visit(&mut shard.lock()));
+    /// In a forked child: forgets the loads of other threads. Returns the weight of all entries. No
+    /// lock is contended there.
+    pub(crate) fn forget_other_threads(&self, _: &OnlyThread) -> u64 {
+        let forget = |shard: &CachePadded<Mutex<ShardState<V>>>| {
+            let mut state = shard.lock();
+            state.loads.forget_other_threads();
+            state.policy.weight()
+        };
+        self.0.iter().map(forget).sum()
     }
 }

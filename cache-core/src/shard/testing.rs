@@ -16,7 +16,7 @@ pub(super) struct BareTable<K, V> {
     pub(super) shards: Shards<V>,
 }
 
-/// Of a table that is laid out for nothing in particular.
+/// The configuration of a table without bounds.
 pub(super) fn config(shards: usize) -> TableConfig {
     TableConfig {
         shards,

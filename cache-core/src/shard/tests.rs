@@ -10,7 +10,7 @@ use crate::table::{Due, Guard, Live, TableConfig};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
-/// A hash that depends on the key only as far as `bits` says.
+/// A hash of which the key decides only so many bits.
 fn hash_of(key: u64, bits: u32) -> u64 {
     let spread =
         key.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -95,7 +95,7 @@ impl PartialEq for Counted<'_> {
 impl Eq for Counted<'_> {}
 
 #[test]
-fn answers_are_those_of_a_map_whatever_the_hash() {
+fn results_are_those_of_a_map_whatever_the_hash() {
     for (bits, shards, keys) in [(64, 4, 3000), (64, 1, 40), (8, 1, 300), (0, 1, 60), (40, 2, 500)]
     {
         let alive = AtomicI64::new(0);
@@ -130,7 +130,7 @@ fn answers_are_those_of_a_map_whatever_the_hash() {
 }
 
 #[test]
-fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
+fn detach_empties_a_shard_at_once_and_shows_its_entries() {
     let table: BareTable<u64, u64> = BareTable::new(config(1));
     for key in 0..1000 {
         put(&table, hash_of(key, 64), key, key);
@@ -145,7 +145,7 @@ fn detach_empties_a_shard_at_once_and_shows_what_was_there() {
     detached.finish(|entry| shown.push(*entry.key()));
     shown.sort_unstable();
     assert_eq!(shown, (0..1000).collect::<Vec<_>>());
-    assert_eq!(*seen_before.value(), 7, "the pin columns what it has seen");
+    assert_eq!(*seen_before.value(), 7, "the guard keeps what it has seen");
     drop(guard);
     table.validate();
     table.collect_all(&mut DeferredPanic::default());
@@ -191,7 +191,7 @@ fn a_shard_without_entries_has_no_region() {
         drop(guard);
         table.collect_all(&mut DeferredPanic::default());
     }
-    // One that was laid out for entries keeps the room for them.
+    // A table that was laid out for entries keeps the room for them.
     let table: BareTable<u64, u64> = BareTable::new(TableConfig { initial: 500, ..config(1) });
     let laid_out = table.table.bytes().regions;
     put(&table, hash_of(1, 64), 1, 1);
@@ -201,7 +201,7 @@ fn a_shard_without_entries_has_no_region() {
 }
 
 #[test]
-fn a_pinned_reader_delays_memory_and_nobody() {
+fn a_pinned_reader_delays_memory_and_no_thread() {
     let table: BareTable<u64, u64> = BareTable::new(config(1));
     put(&table, hash_of(1, 64), 1, 1);
     let guard = table.pin();
@@ -219,7 +219,7 @@ fn a_pinned_reader_delays_memory_and_nobody() {
 }
 
 #[test]
-fn slots_are_reused_once_nobody_is_pinned() {
+fn slots_are_reused_once_no_thread_is_pinned() {
     let table: BareTable<u64, u64> = BareTable::new(config(1));
     for value in 0..100_000 {
         put(&table, hash_of(value % 50, 64), value % 50, value);
@@ -238,7 +238,7 @@ fn eq_that_panics_leaves_everything_whole() {
     for fuse in 0..50 {
         let left = Cell::new(fuse);
         let fussy = |other: &u64| {
-            assert!(left.get() > 0, "enough of comparing");
+            assert!(left.get() > 0, "no more comparisons");
             left.set(left.get() - 1);
             *other == 1000
         };
@@ -282,16 +282,15 @@ fn a_panicking_drop_does_not_keep_the_others_from_theirs() {
     assert_eq!(table.lock(&table.pin(), 0).entries(), 0);
 }
 
-/// A janitor comes again and again to a cache in which nothing happens. Only a barrier of the whole
-/// process finds out what is free, so nothing is found out.
+/// A janitor runs again and again in a cache in which nothing happens. Only a barrier of the whole
+/// process would find out what is free.
 #[test]
 fn collecting_where_there_is_no_garbage_takes_no_barrier() {
     let table: BareTable<u64, u64> = BareTable::new(config(2));
     put(&table, 1, 1, 1);
     std::thread::scope(|scope| _ = scope.spawn(|| drop(table.pin())).join());
     assert!(!table.table.epoch().is_alone());
-    // The stamp of this moment is free afterwards if, and only if, the announcements were looked
-    // at.
+    // The stamp of this moment is free afterwards if, and only if, the announcements were read.
     let advanced = || {
         let stamp = table.table.epoch().stamp();
         table.collect_all(&mut DeferredPanic::default());
@@ -310,9 +309,7 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
     let table: BareTable<u64, [u64; 4]> = BareTable::new(config(2));
     // Few bits of hash: long probes, full groups, overflow counts that rise and fall.
     let hash = |key: u64| hash_of(key, 64) & 0x1_ff00_00ff;
-    for key in 0..20 {
-        put(&table, hash(key), key, [0; 4]);
-    }
+    (0..20).for_each(|key| put(&table, hash(key), key, [0; 4]));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for seed in 1..3 {
@@ -322,7 +319,7 @@ fn a_present_key_is_never_missed_while_everything_around_it_changes() {
                 let mut newest = [0; 20];
                 while !stop.load(Relaxed) {
                     let key = random.below(20);
-                    let value = look(table, hash(key), &key).expect("it is always there");
+                    let value = look(table, hash(key), &key).expect("it is always present");
                     assert!(value.iter().all(|part| *part == value[0]), "a torn value");
                     assert!(value[0] >= newest[key as usize], "an older value than before");
                     newest[key as usize] = value[0];

@@ -106,12 +106,8 @@ impl<K, V> Store<K, V> {
     {
         let may_be_writing = self.table.forget_other_threads(thread);
         self.budget.forget_other_threads(crate::util::thread_slot::held());
-        let mut weight = 0;
-        self.shards.each_state(thread, |state| {
-            state.loads.forget_other_threads();
-            weight += state.policy.weight();
-        });
-        // What they had reserved is released. Not if this thread forked inside of a call to this
+        let weight = self.shards.forget_other_threads(thread);
+        // What they had reserved comes back. Not if this thread forks inside of a call to this
         // cache, which may hold a reservation itself: then theirs is lost.
         if !may_be_writing && self.budget.used() != weight {
             self.budget.set_used(weight);

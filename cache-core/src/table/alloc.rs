@@ -1,7 +1,7 @@
 //! Zeroed arrays: aligned, big, lazily touched.
 //!
 //! The table's arrays are taken zeroed from the allocator, which for large ones passes on untouched
-//! pages of the operating system: an array costs memory only as far as it is used, and taking it
+//! pages of the operating system: an array costs memory only where it is used, and taking it
 //! is no pause. The standard library does so for ordinary alignments only (for larger ones it
 //! writes the zeros itself), so alignment is made here, with the start of the allocation noted in
 //! the word before the array.
@@ -13,7 +13,7 @@ use crate::util::sync::atomic::{AtomicU32, AtomicU64};
 
 /// # Safety
 /// A value whose first [`ZEROED`](Self::ZEROED) bytes are zero must be valid, whatever the others
-/// are, and equal to what `zeroed` answers.
+/// are, and equal to what `zeroed` returns.
 pub(super) unsafe trait Zeroed: Sized {
     /// How many of its bytes must be zero.
     const ZEROED: usize = size_of::<Self>();
@@ -39,7 +39,7 @@ unsafe impl Zeroed for AtomicU32 {
     }
 }
 
-/// What allocators align to without being asked.
+/// The alignment that allocators give in any case.
 const ORDINARY: usize = align_of::<usize>();
 
 fn layout<T>(len: usize, align: usize) -> Layout {
@@ -55,25 +55,25 @@ pub(super) fn allocate<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
     // SAFETY: the layout's size is not 0.
     let array = allocate_by(len, align, |layout| unsafe { std::alloc::alloc_zeroed(layout) });
     #[cfg(loom)]
-    // SAFETY: the array is that long, and nobody else knows it yet.
+    // SAFETY: the array is that long, and no other thread knows it yet.
     unsafe {
         zero(array, len);
     }
     array
 }
 
-/// As [`allocate`], with whatever the memory held before: for arrays that are [zeroed](zero) by parts, as
-/// they are put to use. An allocator that has memory of that size at hand would have to zero all of it
-/// first: 10 ms for 32 MiB, within a single call.
+/// As [`allocate`], but uninitialised: for arrays that are [zeroed](zero) by parts, as they are put
+/// to use. An allocator that reuses memory of that size would have to zero all of it first: 10 ms
+/// for 32 MiB, within a single call.
 pub(super) fn allocate_raw<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
     // SAFETY: the layout's size is not 0.
     allocate_by(len, align, |layout| unsafe { std::alloc::alloc(layout) })
 }
 
-/// Makes `len` values zero, as far as they must be: of large slots a few bytes each.
+/// Zeroes the bytes of `len` values that must be zero: of large slots a few bytes each.
 ///
 /// # Safety
-/// There is memory for them, which is the caller's alone.
+/// There is memory for them, and the caller has the only access to it.
 pub(super) unsafe fn zero<T: Zeroed>(first: NonNull<T>, len: usize) {
     #[cfg(not(loom))]
     if T::ZEROED == size_of::<T>() {
@@ -113,7 +113,7 @@ fn allocate_by<T>(len: usize, align: usize, allocate: fn(Layout) -> *mut u8) -> 
 /// Frees what [`allocate`] gave, without dropping the values.
 ///
 /// # Safety
-/// `array` came from `allocate` with the same `len` and `align`, and nobody uses it any more.
+/// `array` came from `allocate` with the same `len` and `align`, and no thread uses it any more.
 pub(super) unsafe fn free<T>(array: NonNull<T>, len: usize, align: usize) {
     // SAFETY: `allocate` noted the start in the word before the array, and the caller promises
     // that the layout is the same.

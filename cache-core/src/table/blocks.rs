@@ -1,12 +1,12 @@
 //! The blocks of slots that a shard has, and which of their slots are in use.
 //!
 //! Every shard owns blocks of up to 64 slots (see `segments.rs`), with two bits a slot: *free*
-//! (nobody has it) and *live* (it stands in the region). The live bits are the truth about what is
-//! in the shard: emptying it whole clears them, a block at a time, and need not visit the slots.
+//! (not in use) and *live* (it stands in the region). The live bits decide what is in the shard:
+//! emptying it whole clears them, a block at a time, and need not visit the slots.
 //!
 //! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so
-//! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves its
-//! number vacant, for the next block that comes.
+//! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves
+//! its number vacant, for the next block that comes.
 
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
@@ -40,7 +40,7 @@ pub(super) struct ReleasedBlocks {
     pub(super) first_slots: Vec<SlotId>,
 }
 
-/// A shard's blocks.
+/// The blocks of a shard.
 #[derive(Default)]
 pub(super) struct BlockList {
     /// By number.
@@ -83,8 +83,8 @@ impl BlockList {
         number
     }
 
-    /// Takes away the blocks all of whose slots are free. What is kept in lists beside them is made
-    /// as small as it can be. O(blocks of the shard).
+    /// Removes the blocks all of whose slots are free, and shrinks the lists to what is left.
+    /// O(blocks of the shard).
     pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> ReleasedBlocks {
         let mut released = ReleasedBlocks::default();
         for (block, number) in self.blocks.iter_mut().zip(0..) {
@@ -106,7 +106,7 @@ impl BlockList {
         released
     }
 
-    /// Makes slots of this shard free, whose contents are dropped.
+    /// Frees slots of this shard, whose contents have been dropped.
     pub(super) fn free_slots<K, V>(&mut self, slab: &Slab<K, V>, ids: &[SlotId]) {
         // Slots retired one after the other often stand in one block.
         let mut last = None;
@@ -146,7 +146,7 @@ impl BlockList {
     /// Notes that the slot is not in the region any more.
     ///
     /// # Panics
-    /// If it was not, or is not this shard's; before anything is changed.
+    /// If it is not live, or not this shard's; before anything is changed.
     #[inline]
     pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: SlotId) {
         let block = &mut self.blocks[slab.block_of(id).index()];

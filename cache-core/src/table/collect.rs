@@ -12,10 +12,10 @@ use super::table::Table;
 use crate::util::panics::DeferredPanic;
 
 impl<K, V> Guard<'_, K, V> {
-    /// Drops what the calling call retired, if nobody can be looking at it: no other thread has ever
-    /// used the table, and this thread holds no other pin of it, and is not dropping garbage of it.
-    /// Ends the pin, for nothing that was found under it can be used any more. Runs the user's `Drop`,
-    /// so the caller holds no lock.
+    /// Drops what the call retired, if no thread can be reading it: no other thread has ever used
+    /// the table, and this thread holds no other pin of it, and is not dropping garbage of it.
+    /// Takes the guard, because nothing that was found by it can be used any more. Runs the user's
+    /// `Drop`, so the caller holds no lock.
     #[inline]
     pub(crate) fn drop_retired(self, due: &Due, panics: &mut DeferredPanic) {
         if !due.retired.as_slice().is_empty() {
@@ -25,49 +25,49 @@ impl<K, V> Guard<'_, K, V> {
 
     #[inline(never)]
     fn drop_at_once(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
-        // The pin stays: so another thread that comes to the table only now may seal these slots,
-        // but nobody makes them free before this call has dropped what they hold.
+        // The thread stays pinned: another thread that uses the table only now may seal these
+        // slots, but none frees them before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
         for &id in ids {
             let slot = self.table.slab.slot(id);
-            // SAFETY: the slot was retired by the shard's writer in the hands of this thread, which
-            // was pinned then and still is, and has been handed to this call alone. No other thread
-            // can reach it (`begin_dropping`), and no reference of this thread's is left, for it
-            // holds no other pin and the caller has ended what it did under this one. Nobody else
-            // drops its contents: that takes an epoch which this pin holds back.
+            // SAFETY: this thread retired the slot, was pinned then and still is, and the slot was
+            // handed to this call alone. No other thread can reach it (`begin_dropping`), and no
+            // reference of this thread is left: it holds no other pin, and the caller has given up
+            // this guard. No other thread drops its contents: that takes an epoch which this pin
+            // holds back.
             panics.catch(|| unsafe { slot.drop_contents() });
         }
     }
 }
 
-/// A thread that is dropping garbage of a table. It holds no lock and runs the user's `Drop`.
+/// A step of collection by the calling thread, which holds no lock: it runs the user's `Drop`.
 pub(crate) struct Collector<'t, K, V> {
     pub(crate) table: &'t Table<K, V>,
     _collecting: Collecting<'t>,
 }
 
 impl<K, V> Table<K, V> {
-    /// Begins to collect. Returns nothing if the calling thread is doing that already: it is called
-    /// from a `Drop`.
+    /// Begins to collect. Returns nothing if the calling thread is collecting already, which means
+    /// that a `Drop` calls this.
     pub(crate) fn begin_collecting(&self) -> Option<Collector<'_, K, V>> {
         Some(Collector { table: self, _collecting: self.epoch.begin_collecting()? })
     }
 }
 
 impl<K, V> Collector<'_, K, V> {
-    /// Looks after the next shards, and calls `seal` for some whose batches have been open for long.
+    /// Checks the next shards, and calls `seal` for some whose batches have been open for long.
     pub(crate) fn sweep(&self, seal: impl FnMut(usize)) {
         self.table.sweeper.sweep(seal);
         self.table.limbo.note_sweep();
     }
 
-    /// Returns `true` if no garbage waits, as far as can be said without a lock.
+    /// Returns `true` if no garbage waits. Without a lock, so it may be out of date.
     pub(crate) fn is_done(&self) -> bool {
         self.table.limbo.is_empty()
     }
 
-    /// Finds out what is free, if enough has been sealed since the last time, beside so much that is
-    /// live; or if it has been waiting for long.
+    /// Finds out what is free, if enough has been sealed since the last time, beside so much that
+    /// is live; or if it has been waiting for long.
     pub(crate) fn advance_if_due(&self, live: Live) {
         self.table.limbo.advance_if_due(&self.table.epoch, live);
     }
@@ -77,9 +77,9 @@ impl<K, V> Collector<'_, K, V> {
         self.table.limbo.advance(&self.table.epoch);
     }
 
-    /// Drops a few pieces of garbage that are free. Slots then go to `free`, which gives them to
-    /// their shard's writer. Returns how many slots that were, where a piece of another kind counts
-    /// as one; 0 if there was none.
+    /// Drops a few pieces of garbage that are free. `free` must give the slots to their shard's
+    /// writer. Returns how many slots that were, where a piece of another kind counts as one; 0 if
+    /// there was none.
     pub(crate) fn recycle_free(
         &self,
         panics: &mut DeferredPanic,
@@ -94,11 +94,11 @@ impl<K, V> Collector<'_, K, V> {
         slots
     }
 
-    /// Drops garbage, and gives its memory back to the allocator. Slots are returned, for their
+    /// Drops garbage, and gives its memory back to the allocator. Returns the slots, for their
     /// shard to use again.
     ///
     /// # Safety
-    /// The garbage is free and the caller's alone.
+    /// The garbage is free, and the caller has it alone.
     unsafe fn recycle(&self, garbage: Garbage, panics: &mut DeferredPanic) -> Option<EmptySlots> {
         let Table { slab, .. } = self.table;
         match garbage {
@@ -115,7 +115,7 @@ impl<K, V> Collector<'_, K, V> {
         None
     }
 
-    /// Gives back the memory of a queue that was longer once.
+    /// Frees the memory of a queue that has become shorter.
     pub(crate) fn shrink(&self) {
         self.table.limbo.shrink();
     }
@@ -125,7 +125,7 @@ impl<K, V> Slab<K, V> {
     /// Drops what slots hold, each once.
     ///
     /// # Safety
-    /// The slots are free garbage, and the caller's alone.
+    /// The slots are free garbage, and the caller has them alone.
     unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
         if std::mem::needs_drop::<(K, V)>() {
             for &id in ids {

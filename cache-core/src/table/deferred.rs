@@ -4,10 +4,10 @@ use super::ids::SlotId;
 use crate::types::removal::RemovalCause;
 use crate::util::sync::InnerMutex as Mutex;
 
-/// What waits to be shown: slots that hold keys and values, each with what the listener is told.
+/// Entries that wait to be shown: slots that hold keys and values, each with the cause.
 pub(super) type DeferredEntries = Vec<(SlotId, RemovalCause)>;
 
-/// The queues of the threads that have one, by the numbers of their lines.
+/// The queues of all threads that have one, by the numbers of their lines.
 pub(super) struct Deferred {
     pub(super) queues: Mutex<Vec<(usize, DeferredEntries)>>,
 }

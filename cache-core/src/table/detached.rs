@@ -7,7 +7,7 @@ use super::ids::SlotId;
 use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::Region;
 
-/// The entries that a shard had. Dropping it retires them.
+/// The entries that a shard had when it was emptied. Dropping it retires them.
 pub(crate) struct Detached<'p, K, V> {
     guard: &'p Guard<'p, K, V>,
     shard: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Detached<'p, K, V> {
 }
 
 impl<'p, K, V> Detached<'p, K, V> {
-    /// Of a region that the shard's writer has taken out of its word while the thread was pinned.
+    /// For a region that the shard's writer has taken out of its word while the thread was pinned.
     pub(super) fn new(guard: &'p Guard<'p, K, V>, shard: usize, region: Region) -> Self {
         Detached { guard, shard, region: Some(region) }
     }
@@ -25,7 +25,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         let region = self.region.expect("finished once");
         let slab = &self.guard.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
-        // sealed it yet: nobody frees or changes it.
+        // sealed it yet: no other thread frees or changes it.
         unsafe {
             region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
         };
@@ -43,7 +43,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         // SAFETY: as in `finish`.
         unsafe {
             region.for_each(|id| {
-                // Nobody else changes it: the shard has forgotten the slot, whose bit is not set.
+                // No other thread changes it: the slot's live bit is not set any more.
                 table.slab.header(id).set_state(State::Removed);
                 batch.push(id);
                 if batch.len() == BATCH {

@@ -1,4 +1,4 @@
-//! An entry, as who has found it sees it.
+//! A reference to an entry, valid while the guard lives.
 
 use super::header::Slots;
 use super::ids::SlotId;
@@ -6,14 +6,14 @@ use super::slab::Slab;
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
 
-/// A new value with all that had to be found out about it before the lock was taken.
+/// A new value, with its weight and times: computed before the lock is acquired.
 pub(crate) struct NewEntry<V> {
     pub(crate) value: V,
     pub(crate) weight: u32,
     pub(crate) times: Times,
 }
 
-/// An entry as a pinned thread sees it. It may have been removed since, but not dropped.
+/// A reference to an entry. It may have been removed since it was found, but not dropped.
 pub(crate) struct EntryRef<'p, K, V> {
     pub(super) id: SlotId,
     pub(super) slot: &'p Slot<K, V>,
@@ -44,7 +44,8 @@ impl<'p, K, V> EntryRef<'p, K, V> {
         self.slot.header.frequency().add();
     }
 
-    /// The tick at which it expires: the earliest of its deadlines, or [`NEVER`].
+    /// The tick at which it expires: the earliest of its deadlines, or
+    /// [`NEVER`](super::header::NEVER).
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
         self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
@@ -56,30 +57,30 @@ impl<'p, K, V> EntryRef<'p, K, V> {
         self.slot.header.deadline()
     }
 
-    /// Its deadline as far as reads do not move it by themselves, or [`NEVER`].
+    /// Sets the deadline in its slot; [`NEVER`](super::header::NEVER) for none.
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {
         self.slot.header.set_deadline(tick);
     }
 
-    /// When it was written, if the cache kept dates then.
+    /// When it was written, if the cache recorded write times then.
     #[inline]
     pub(crate) fn written(self) -> Option<u64> {
         self.slab.written(self.id)
     }
 
-    /// Notes when it was written, if the cache keeps dates by now.
+    /// Notes when it was written, if the cache records write times by now.
     pub(crate) fn note_written(self, tick: u64) {
         self.slab.set_written(self.id, tick);
     }
 
-    /// See [`RefreshState`].
+    /// Its [`RefreshState`], in a cache that has them.
     #[inline]
     pub(crate) fn refresh_state(self) -> Option<&'p RefreshState> {
         self.slab.refresh_state(self.id)
     }
 
-    /// What it weighs.
+    /// Its weight.
     pub(crate) fn weight(self) -> u32 {
         self.slab.weight(self.id)
     }

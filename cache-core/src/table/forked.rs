@@ -23,10 +23,10 @@ impl<K, V> CacheLocks for Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// In a forked child, where there are no other threads: what they announced holds nothing back
-    /// any more. Returns `true` if the calling thread may be looking at the table.
+    /// In a forked child, where there are no other threads: withdraws what they announced. Returns
+    /// `true` if the calling thread may be pinned.
     pub(crate) fn forget_other_threads(&self, _: &OnlyThread) -> bool {
-        // What they had left for their listeners to be told of is told to none.
+        // What they had deferred is shown to no listener.
         let own = crate::util::thread_slot::held();
         // SAFETY: there is no other thread, and this one holds no lock.
         let queues = unsafe { &mut *self.deferred.queues.data_ptr() };

@@ -12,14 +12,14 @@
 //!       `- word 0 --'--- word 1 ------------'
 //! ```
 //!
-//! One writer, the holder of the shard's lock; any number of readers. The order of its stores is
-//! what readers rely on:
-//! * a lane is filled index first, then tag (`Release`): who sees the tag sees the index;
-//! * a lane is emptied tag and index both before its slot is retired: who pins after that finds
+//! There is one writer, the shard's, and any number of readers. Readers rely on the order of its
+//! stores:
+//! * a lane is filled index first, then tag (`Release`): a reader that sees the tag sees the index;
+//! * a lane is emptied, tag and index, before its slot is retired: a reader pinned after that finds
 //!   neither;
 //! * an update stores a new index into the same lane and touches no tag. **A key never changes its
 //!   lane while it stays in the table**, so a look-up cannot pass the new place too early and the
-//!   old one too late: if it answers "absent", there was an instant during it when the key was
+//!   old one too late: if it returns "absent", there was an instant during it when the key was
 //!   absent. No version needs to be checked.
 
 use super::alloc::Zeroed;
@@ -34,12 +34,12 @@ pub(super) const LANES: usize = 12;
 
 const OVERFLOW_ONE: u64 = 1 << 32;
 
-/// See the module's head.
+/// Twelve lanes: one cache line.
 #[repr(C, align(64))]
 pub(super) struct Group {
     words: [AtomicU64; 2],
     slots: [AtomicU32; LANES],
-    /// Tells loom of a look at a group whose region was freed.
+    /// Lets loom notice an access to a group whose region was freed.
     #[cfg(loom)]
     pub(super) life: loom::cell::UnsafeCell<()>,
 }
@@ -115,7 +115,7 @@ impl Tags {
         Lanes(!self.empty().0 & ((1 << LANES) - 1))
     }
 
-    /// Did any entry in the table find this group full?
+    /// Returns `true` if an entry in the table found this group full.
     #[inline]
     pub(super) fn overflowed(self) -> bool {
         self.0[1] >= OVERFLOW_ONE
@@ -164,8 +164,8 @@ impl Group {
         Tags([self.words[0].load(Acquire), self.words[1].load(Acquire)])
     }
 
-    /// The slot of a lane, or [`SlotId::NIL`]. Acquire: pairs with the Release of `fill` and `swap`, after
-    /// which the slot's contents are not written any more.
+    /// The slot of a lane, or [`SlotId::NIL`]. Acquire: pairs with the Release of `fill` and
+    /// `swap`, after which the slot's contents are not written any more.
     #[inline]
     pub(super) fn slot(&self, lane: usize) -> SlotId {
         SlotId::new(self.slots[lane].load(Acquire))

@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
 
-/// What a thread finds by it stays readable for as long as it lives.
+/// A pinned thread's access to the table. What it finds stays readable while the guard lives.
 pub(crate) struct Guard<'t, K, V> {
     pub(super) table: &'t Table<K, V>,
     pub(super) pin: EpochGuard<'t>,
@@ -45,7 +45,7 @@ impl<K, V> Guard<'_, K, V> {
         self.table.shard_of(hash)
     }
 
-    /// What is kept of each slot, for those that have learnt of slots under a shard's lock.
+    /// What is kept of each slot, for callers that have learnt of slots under a shard's lock.
     #[inline]
     pub(crate) fn slots(&self) -> &Slab<K, V> {
         &self.table.slab

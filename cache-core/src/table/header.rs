@@ -1,15 +1,19 @@
 //! What is known of a slot beside its key and value: 24 bytes.
 //!
-//! Sixteen of them, [`SlotHeader`], stand in the slot itself, next to the key and the value: with keys and
-//! values of 8 bytes a slot is half a cache line and a hit reads that line alone. The links of the
-//! eviction queues, [`Links`], stand in an array of their own: an update or an eviction writes those
-//! of its neighbours, whose slots' lines readers should not lose for that.
+//! Sixteen of them, [`SlotHeader`], stand in the slot itself, next to the key and the value: with
+//! keys and values of 8 bytes a slot is half a cache line and a hit reads that line alone. The
+//! links of the eviction queues, [`Links`], stand in a separate array: an update or an eviction
+//! writes those of its neighbours, whose slots' lines readers should not lose for that.
+//!
+//! The queue, the frequency and the time of the last move belong to the eviction policy. They share
+//! the header's layout on purpose: they fill bytes that the deadline's alignment would leave
+//! unused, and a hit counts its use in the line that it reads anyway.
 //!
 //! Every field is an atomic so that this file and everything that works on it stays free of
 //! `unsafe`. Readers share the deadline, the use counter and the state; the rest is read and
-//! written by the holder of the shard's lock alone, and its `Relaxed` accesses compile to plain
-//! moves. What makes a freshly written slot visible to a reader is the `Release` store of its index
-//! in the table, not anything here.
+//! written by the shard's writer alone, and its `Relaxed` accesses compile to plain moves. What
+//! makes a freshly written slot visible to a reader is the `Release` store of its index in the
+//! table, not anything here.
 
 use super::ids::SlotId;
 use crate::util::sync::atomic::{
@@ -20,10 +24,10 @@ use crate::util::sync::atomic::{
 /// The tick that never comes: the deadline of an entry that does not expire.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// A use counter stops here, so that a hot entry is not written by its readers any more.
+/// A frequency stops here, so that a hot entry is not written by its readers any more.
 pub(crate) const MAX_FREQUENCY: u8 = 3;
 
-/// What a slot is at present. Written under the shard's lock.
+/// What a slot is at present. Written by the shard's writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
@@ -35,12 +39,13 @@ pub(crate) enum State {
     Live = 2,
     /// Left the table, its key gone from the cache; key and value wait for the last reader.
     Removed = 3,
-    /// Left the table because [`Links::next`] took its lane; key and value wait for the last reader.
+    /// Left the table because [`Links::next`] took its lane; key and value wait for the last
+    /// reader.
     Replaced = 4,
     /// A load that was not published: a key alone waits for the last reader.
     Abandoned = 5,
-    /// Left the table, and holds nothing any more: what it held was dropped at once, because nobody
-    /// could be reading. It still has to be made free.
+    /// Left the table, and holds nothing any more: its contents were dropped at once, because no
+    /// other thread could be reading them. It still has to be made free.
     Emptied = 6,
 }
 
@@ -48,7 +53,7 @@ pub(crate) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Queue {
-    /// In none.
+    /// In neither.
     None = 0,
     /// The small FIFO for newcomers.
     Small = 1,
@@ -56,7 +61,7 @@ pub(crate) enum Queue {
     Main = 2,
 }
 
-/// See the module's head.
+/// What stands in a slot beside key and value.
 pub(crate) struct SlotHeader {
     deadline: AtomicU64,
     hash: AtomicU32,
@@ -81,8 +86,8 @@ impl SlotHeader {
     /// Nanoseconds of the cache's clock, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self) -> u64 {
-        // Acquire: pairs with the Release in `set_deadline`, so that a reader who sees a deadline
-        // that was moved also sees what the mover did before.
+        // Acquire: pairs with the Release in `set_deadline`, so that a reader that sees a moved
+        // deadline also sees what its writer did before.
         self.deadline.load(Acquire)
     }
 
@@ -121,8 +126,8 @@ impl SlotHeader {
 
     #[inline]
     pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with the Release in `set_state`; who compares his key with that of a
-        // running load learns of the slot under the lock but reads it without.
+        // Acquire: pairs with the Release in `set_state`; a writer learns of a pending slot under
+        // the lock, but reads its key after releasing it.
         match self.state.load(Acquire) & 0x0f {
             0 => State::Free,
             1 => State::Pending,
@@ -134,7 +139,7 @@ impl SlotHeader {
         }
     }
 
-    /// Also takes the slot's mark of a queue away.
+    /// Also clears the slot's queue.
     #[inline]
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Release);
@@ -193,8 +198,8 @@ impl Links {
     }
 }
 
-/// How often an entry was used since the policy last looked, saturating at [`MAX_FREQUENCY`]. A byte of
-/// its own, because readers store to it blindly.
+/// How often an entry was used since the policy last looked, saturating at [`MAX_FREQUENCY`]. A
+/// separate byte, because readers store to it blindly.
 pub(crate) struct Frequency(AtomicU8);
 
 impl Frequency {
@@ -204,17 +209,17 @@ impl Frequency {
     }
 
     #[inline]
-    pub(crate) fn set(&self, uses: u8) {
-        self.0.store(uses, Relaxed);
+    pub(crate) fn set(&self, frequency: u8) {
+        self.0.store(frequency, Relaxed);
     }
 
-    /// A reader counts its use. Not a read-modify-write: two readers at once may count one, which
+    /// Counts a reader's use. Not a read-modify-write: two readers at once may count one, which
     /// the policy does not mind, and a saturated counter is not written at all.
     #[inline]
     pub(crate) fn add(&self) {
-        let uses = self.0.load(Relaxed);
-        if uses < MAX_FREQUENCY {
-            self.0.store(uses + 1, Relaxed);
+        let frequency = self.0.load(Relaxed);
+        if frequency < MAX_FREQUENCY {
+            self.0.store(frequency + 1, Relaxed);
         }
     }
 }

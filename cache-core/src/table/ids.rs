@@ -1,4 +1,4 @@
-//! Numbers of slots and of blocks, by types of their own: neither is taken for the other, nor for a
+//! Numbers of slots and of blocks. Two types, so that neither is mistaken for the other, nor for a
 //! hash or a weight.
 
 use std::fmt;
@@ -13,7 +13,13 @@ impl SlotId {
     pub(crate) const NIL: SlotId = SlotId(u32::MAX);
 
     #[inline]
-    pub(crate) const fn new(number: u32) -> SlotId {
+    pub(super) const fn new(number: u32) -> SlotId {
+        SlotId(number)
+    }
+
+    /// Any number, for tests of what is kept of slots elsewhere.
+    #[cfg(test)]
+    pub(crate) const fn of_test(number: u32) -> SlotId {
         SlotId(number)
     }
 

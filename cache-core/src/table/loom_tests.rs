@@ -4,11 +4,12 @@
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release -p cache-core --lib loom_tests
 //! ```
-//! What is modelled is the code itself, not a copy of it: `epoch.rs` with the fence on both sides
-//! (loom knows no `membarrier`), and the table with blocks of four slots and tiny regions. Keys and
-//! values hold a [`Tracked`] cell, read as user code would read them and written when they are
-//! dropped: loom reports any read that is not ordered before the drop, or after the creation, of
-//! what it reads. Regions tell loom in the same way when they are freed.
+//! The models run the code itself, not a copy of it: `reclaim/epoch.rs` with the fence on both
+//! sides (loom knows no `membarrier`), and the table with blocks of four slots and tiny regions,
+//! under the locks of `shard/` (`shard/loom_tests.rs`). Keys and values hold a [`Tracked`] cell,
+//! read as user code would read them and written when they are dropped: loom reports any read that
+//! is not ordered before the drop, or after the creation, of what it reads. Regions and slots
+//! report to loom in the same way when they are freed.
 //!
 //! A running thread is interrupted at most five times in a run, unless the environment says
 //! otherwise (`LOOM_MAX_PREEMPTIONS`).
@@ -40,7 +41,7 @@ pub(crate) fn spawn(number: usize, body: impl FnOnce() + 'static) -> thread::Joi
 
 const ENDED: u64 = u64::MAX;
 
-/// A number that loom watches.
+/// A number whose accesses loom checks.
 pub(crate) struct Tracked(UnsafeCell<u64>);
 
 // SAFETY: all accesses go through loom, which fails the test where two of them race.
@@ -59,7 +60,7 @@ impl Tracked {
     }
 
     fn end(&self) {
-        // SAFETY: as above, and loom fails the test if anybody else reads or writes.
+        // SAFETY: as above, and loom fails the test if another thread reads or writes.
         self.0.with_mut(|number| unsafe { *number = ENDED });
     }
 }

@@ -31,15 +31,15 @@
 //! an `unsafe fn`.
 //! * *Reading.* A reference to an entry ([`EntryRef`]) borrows the [`Guard`] it was found with, and
 //!   a guard keeps its thread pinned.
-//! * *Writing.* [`Table::new`] makes one [`Writer`] for each shard, and nothing else makes any. They
-//!   cannot be copied, and what changes a shard takes its writer by `&mut`. So no two threads change
-//!   a shard at once. Safe code hands a `&mut` from thread to thread only with synchronisation, so
-//!   what one writes comes before what the next writes. A writer compares its home number with the
-//!   table it is used with, and so panics in the hands of another.
-//! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in its
-//!   place, checks that the slot is live in the writer's shard. A slot without a value, or with one
-//!   that is not published, is a token that is used up; so is a list of slots on their way back to
-//!   their shard. Both know their shard's home number (`reserved.rs`).
+//! * *Writing.* [`Table::new`] makes one [`Writer`] for each shard, and nothing else makes any.
+//!   They cannot be copied, and what changes a shard takes its writer by `&mut`. So no two threads
+//!   change a shard at once. Safe code hands a `&mut` from thread to thread only with
+//!   synchronisation, so what one writes comes before what the next writes. A writer compares its
+//!   home number with the table it is used with, and so panics in the hands of another.
+//! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in
+//!   its place, checks that the slot is live in the writer's shard. A slot without a value, or with
+//!   one that is not published, is a token that is used up; so is a list of slots on their way back
+//!   to their shard. Both know their shard's home number (`reserved.rs`).
 //! * *The end.* A writer that outlives its table has no guard to be used with. The table does not
 //!   need it to know what its slots hold: their states say that.
 //!
@@ -53,7 +53,8 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `ids` `alloc` `segments` `header` `times` `slot` | numbers; zeroed arrays; arrays that grow; what a slot holds |
+//! | `ids` `alloc` `segments` | numbers; zeroed arrays; arrays that grow |
+//! | `header` `times` `slot` | what a slot holds |
 //! | `slab` `slab/growth` | all slots, and how many there are |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
 //! | `reclaim` | when memory is free, and garbage that waits for that |

@@ -1,16 +1,15 @@
-//! Entries that left the table and are to be shown to the user's listener by the thread that
-//! removed them: how a listener that removes entries, by writing to the cache, is not called inside
-//! of itself.
+//! Removed entries that are still to be shown to the user's listener by the thread that removed
+//! them. So a listener that removes entries, by writing to the cache, is not called within itself.
 //!
 //! # Idea
-//! The outermost call of a thread that has something to show says so in the thread's line
-//! ([`Guard::begin_notices`]). Calls which the listener makes meanwhile find that there, leave
-//! what they remove in a queue of the thread's ([`Guard::defer`]), and return. When the outermost
-//! call has shown its own, it shows what is in the queue, until nothing is left. So a thread's
-//! notices of one table are given one after another, in the order of the removals, at whatever
-//! depth these happen; the stack holds one listener of each cache at most.
+//! The outermost call of a thread that notifies the listener notes that in the thread's line
+//! ([`Guard::begin_notices`]). Calls that the listener makes meanwhile find the note, leave what
+//! they remove in the thread's queue ([`Guard::defer`]), and return. When the outermost call has
+//! shown the entries that it removed, it shows those in the queue, until none is left. So a
+//! thread's notices of one table are given one after another, in the order of the removals, at
+//! whatever depth these happen; the stack holds one listener of each cache at most.
 //!
-//! # Why what waits in the queue can still be read
+//! # Why a queued entry can still be read
 //! It outlives the pin of the call that removed it. But all pins that a thread holds of one table
 //! at a time announce themselves by one line (also on a thread that is ending, see
 //! `thread_slot.rs`), and what was announced by the first stands until the last is released. An
@@ -24,13 +23,13 @@ use super::entry::EntryRef;
 use super::guard::Guard;
 use crate::types::removal::RemovalCause;
 
-/// While it lives, what the thread removes from the table waits in a queue. See the module's head.
+/// While it lives, what the thread removes from the table waits in the thread's queue.
 pub(crate) struct Notices<'p, K, V> {
     guard: &'p Guard<'p, K, V>,
 }
 
 impl<K, V> Guard<'_, K, V> {
-    /// Begins to show what was removed; nothing if the calling thread is in the middle of that.
+    /// Begins to notify the listener. Returns nothing if the calling thread is doing that already.
     pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V>> {
         self.pin.reader.notes.begin_notices().then(|| Notices { guard: self })
     }
@@ -38,7 +37,7 @@ impl<K, V> Guard<'_, K, V> {
     /// Leaves entries in the calling thread's queue.
     ///
     /// # Panics
-    /// If the thread is not showing any, or they are another table's.
+    /// If the thread is not notifying the listener, or they are another table's.
     pub(crate) fn defer<'e>(
         &self,
         removed: impl Iterator<Item = (EntryRef<'e, K, V>, RemovalCause)>,
@@ -47,7 +46,7 @@ impl<K, V> Guard<'_, K, V> {
         V: 'e,
     {
         let reader = self.pin.reader;
-        assert!(reader.notes.has_notices(), "somebody is there to show them");
+        assert!(reader.notes.has_notices(), "a call of this thread shows them");
         let number = |(entry, cause): (EntryRef<'e, K, V>, RemovalCause)| {
             assert!(std::ptr::eq(entry.slab, &self.table.slab), "an entry of another table");
             (entry.id, cause)
@@ -59,7 +58,7 @@ impl<K, V> Guard<'_, K, V> {
 }
 
 impl<'p, K, V> Notices<'p, K, V> {
-    /// What was deferred since the last time, in order.
+    /// Takes what was deferred since the last time, in order.
     pub(crate) fn take(
         &mut self,
     ) -> impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)> + use<'p, K, V> {
@@ -71,8 +70,8 @@ impl<'p, K, V> Notices<'p, K, V> {
         let slab = &guard.table.slab;
         queue.into_iter().map(move |(id, cause)| {
             // SAFETY: this thread could read the slot's entry when it deferred it, by a pin of this
-            // line: an `Entry` cannot be sent to another thread, and all pins of a thread are of
-            // one line. These notices lived already: there are no others of the line meanwhile, and
+            // line: an `EntryRef` cannot be sent to another thread, and all pins of a thread are of
+            // one line. This `Notices` existed already: the line has no other meanwhile, and
             // a queue is emptied before they drop. So the line's announcement has stood since then,
             // held up by the pin that they borrow.
             let slot = unsafe { slab.slot_unchecked(id) };

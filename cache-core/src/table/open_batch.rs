@@ -6,23 +6,23 @@ use super::reclaim::due::Due;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::table::Table;
 
-/// What one shard has retired since it sealed the last batch, and its part in who collects.
+/// What one shard has retired since it sealed the last batch, and when its calls must collect.
 pub(super) struct OpenBatch {
     /// Slots retired and not yet sealed, and their weight.
     ids: Vec<SlotId>,
     weight: u64,
-    /// So many of them, from the first on, were handed to calls that might drop them at once.
+    /// How many of them, from the first on, were handed to calls that might drop them at once.
     handed: u8,
-    /// What the next batch is gathered in: the list of one that was given back.
+    /// The list of a batch whose slots were freed, for the next batch.
     spare: Vec<SlotId>,
-    /// A batch was sealed, and no call has been told yet to collect.
+    /// Garbage was sealed, and no call has it noted in its [`Due`] yet.
     sealed: bool,
-    /// Calls since the last one that was told to look after the other shards.
+    /// Calls since the last one that had to sweep the other shards.
     calls: u8,
 }
 
 impl OpenBatch {
-    /// `calls`: as if so many had been here before.
+    /// `calls`: the count to begin with.
     pub(super) fn new(calls: u8) -> Self {
         OpenBatch { ids: Vec::new(), weight: 0, handed: 0, spare: Vec::new(), sealed: false, calls }
     }
@@ -80,7 +80,7 @@ impl OpenBatch {
         if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
             self.handed += due.retired.take_from(&self.ids[usize::from(self.handed)..]) as u8;
             if usize::from(self.handed) < self.ids.len() {
-                // More than a call can take: they go when the thread is not pinned.
+                // More than a call can take: they are dropped when the thread is not pinned.
                 self.seal(table, shard);
                 due.collect = true;
                 self.sealed = false;
@@ -88,7 +88,7 @@ impl OpenBatch {
         }
     }
 
-    /// Takes the list of a batch that was given back, for the next.
+    /// Keeps the list of a batch whose slots were freed, for the next.
     pub(super) fn reuse(&mut self, mut ids: Vec<SlotId>) {
         ids.clear();
         self.spare = ids;

@@ -1,27 +1,25 @@
 //! One shard's part of the table: an array of groups behind one word.
 //!
-//! A key's groups are visited in an order of its own: the first by multiply-shift of its hash, the
-//! further ones by a step of its own (double hashing), so that keys whose first group is full do
-//! not crowd the same neighbours. Every entry that passes a full group on its way counts up that
-//! group's overflow, and counts it down when it leaves: a look-up stops at the first group that
-//! nobody had to pass.
+//! Each key visits the groups in an order given by its hash: the first by multiply-shift, the
+//! further ones by double hashing, so that keys whose first group is full do not crowd the same
+//! neighbours. Every entry that passes a full group on its way counts up that group's overflow, and
+//! counts it down when it leaves: a look-up stops at the first group that no entry had to pass.
 //!
 //! # The word
 //! A shard's region is published as a single pointer whose low bits (groups are aligned to 64
-//! bytes) tell its size, so that one load gives a reader both and it can never see the pointer of
+//! bytes) hold its size, so that one load gives a reader both and it can never see the pointer of
 //! one region with the size of another. Sizes are powers of two, so that the way from that word to
 //! a key's group is one shift: it stands on the path of every look-up. That a region of a power of
-//! two is not left half empty is seen to elsewhere: the number of shards is chosen so that their
-//! shares fill it (see `store.rs`).
+//! two is not left half empty follows from the number of shards, which is chosen so that their
+//! quotas fill it (see `store.rs`).
 //!
 //! # No region
-//! A shard that has had no entry yet, or has none any more, has no groups of its own: its word
-//! leads to a region that all empty shards of all caches share, which holds nothing and is never
-//! written. The first entry makes one. So a look-up needs no case for it, and an empty cache no
-//! memory.
+//! A shard without entries has no groups: its word leads to a region that all empty shards of all
+//! caches share, which holds nothing and is never written. The first entry allocates one. So a
+//! look-up needs no case for it, and an empty cache no memory.
 //!
 //! # Growth
-//! The holder of the lock builds a larger region from the slots' stored hashes (the user's `Hash`
+//! The shard's writer builds a larger region from the slots' stored hashes (the user's `Hash`
 //! never runs), publishes it with one store and retires the old one. Slots do not move. A reader
 //! still in the old region sees the state of the moment of the switch, which lies within its call.
 //! The pause falls on writers of one shard, and shards are kept to some 36,000 entries (see
@@ -96,7 +94,8 @@ impl RegionPtr {
         RegionPtr(AtomicPtr::new(region.pack()))
     }
 
-    /// Acquire: pairs with the Release of `set`; who sees a region sees what was built in it.
+    /// Acquire: pairs with the Release of `set`; a reader that sees a region sees what was built in
+    /// it.
     #[inline]
     pub(super) fn load(&self) -> Region {
         Region::unpack(self.0.load(Acquire))
@@ -107,8 +106,8 @@ impl RegionPtr {
     }
 }
 
-/// A region's address and size. Whoever holds one may use it only while it is published to him (a
-/// pinned reader, the holder of the lock) or his own.
+/// A region's address and size. It may be used while it is published, by pinned readers and the
+/// shard's writer, and before that by the thread that has allocated it.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
@@ -118,7 +117,7 @@ pub(super) struct Region {
 // SAFETY: a Region is an address; groups are made of atomics.
 unsafe impl Send for Region {}
 
-/// A lane's place: group and lane in a word, that it may be handed on in a register.
+/// A lane's place: group and lane in a word, so that it fits a register.
 #[derive(Clone, Copy)]
 pub(super) struct Lane(u64);
 
@@ -169,7 +168,7 @@ fn first_group(hash: u32, class: SizeClass) -> usize {
     (hash >> (32 - u32::from(class.0))) as usize
 }
 
-/// See the module's head.
+/// The region of all shards without entries.
 #[cfg(not(loom))]
 static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
 
@@ -208,7 +207,7 @@ impl Region {
     }
 
     /// # Safety
-    /// Nobody uses the region any more.
+    /// No thread uses the region any more.
     pub(super) unsafe fn free(self) {
         if self.is_none() {
             return;
@@ -237,7 +236,7 @@ impl Region {
 
     #[inline]
     fn unpack(word: *mut Group) -> Region {
-        // As the number of bits to shift a hash by: what a look-up wants of it.
+        // Stored as the number of bits to shift a hash by, as a look-up needs it.
         let class = SizeClass(32 - (word.addr() & LOW) as u8);
         let groups = word.map_addr(|address| address & !LOW);
         // SAFETY: `pack` stored a non-null address with its low bits clear.
@@ -277,9 +276,9 @@ impl Region {
         found
     }
 
-    /// The groups after the first. Apart, and given copies of all it needs, so that the usual
-    /// look-up is short code on registers: the fewer instructions a look-up takes, the more of them
-    /// the processor overlaps while it waits for memory.
+    /// Searches the groups after the first. Apart, and given copies of all it needs, so that the
+    /// usual look-up is short code on registers: the fewer instructions a look-up takes, the more
+    /// of them the processor overlaps while it waits for memory.
     #[cold]
     #[inline(never)]
     unsafe fn search_further<T>(
@@ -323,14 +322,14 @@ impl Region {
         (None, tags)
     }
 
-    /// Puts a slot into the first free lane on its hash's way. There must be one, and the slot's
-    /// key must not be in the region.
+    /// Puts a slot into the first free lane in probing order. There must be one, and the slot's key
+    /// must not be in the region.
     ///
     /// # Safety
     /// As for `search`; the caller is the region's one writer.
     #[inline]
     pub(super) unsafe fn insert(self, hash: u32, slot: SlotId) {
-        debug_assert!(!self.is_none(), "nothing is inserted where all empty shards look");
+        debug_assert!(!self.is_none(), "nothing is inserted into the region of empty shards");
         // SAFETY: a first group is below the number of groups; the caller promises the rest.
         let group = unsafe { self.group(first_group(hash, self.class)) };
         match group.tags().empty().next() {
@@ -381,7 +380,7 @@ impl Region {
         }
     }
 
-    /// Takes an entry out of the overflow of the groups that it passed.
+    /// Counts down the overflow of the groups that an entry passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
         let mut probe = ProbeSequence::new(hash, self.class);
@@ -392,7 +391,7 @@ impl Region {
         }
     }
 
-    /// Where a slot with this hash stands, if it does.
+    /// The lane of a slot with this hash, if it is in the region.
     ///
     /// # Safety
     /// As for `search`.
@@ -423,8 +422,8 @@ impl Region {
         }
     }
 
-    /// Checks the overflow counts against the hashes of the slots: the sum over all groups must be
-    /// the number of groups that all entries passed. Answers the number of entries.
+    /// Checks the overflow counts against the hashes of the slots: each group's must be the number
+    /// of entries that passed it. Returns the number of entries.
     ///
     /// # Safety
     /// As for `search`, with no writer at work.

@@ -1,14 +1,14 @@
-//! Reserved slots: a key without a value yet, and whose it is.
+//! Reserved slots: a key without a value yet, and the right to complete it.
 //!
-//! A slot that a writer has taken for a key is in nobody else's hands until it is published, and it
-//! is to be published once or given back once. So it is not known by its number but by a token,
-//! [`Reserved`], which only the table makes and which publishing and abandoning use up.
+//! A slot that a writer has taken for a key must be published once or abandoned once. So it is not
+//! known by its number but by a token, [`Reserved`], which only the table makes and which
+//! publishing and abandoning use up.
 //!
-//! The slot of a running load is seen by others: a caller that comes for the same hash compares its
-//! key with the load's. They share the token as a [`SharedSlot`], out of which the leader takes it to
-//! end the load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
+//! Other threads see the slot of a running load: a caller with the same hash compares its key with
+//! the load's. They share the token as a [`SharedSlot`], out of which the leader takes it to end
+//! the load. Taking it out is to a reservation what unlinking is to an entry: it comes before the
 //! slot can be retired, so a pinned thread that still finds the token there may read the key for as
-//! long as it is pinned ([`Guard::key_of`]). A number that was copied elsewhere would not say so.
+//! long as it is pinned ([`Guard::key_of`]). A copied number would not prove that.
 
 use super::guard::Guard;
 use super::ids::SlotId;
@@ -25,7 +25,7 @@ pub(crate) struct Reserved {
     pub(super) home: u64,
 }
 
-/// The right to publish a slot that has got its value.
+/// The right to publish a slot that holds key and value.
 #[must_use = "a completed slot is published"]
 pub(crate) struct Completed {
     pub(super) id: SlotId,
@@ -40,7 +40,7 @@ impl Completed {
     }
 }
 
-/// Slots that hold nothing any more, on their way back to their shard: it gives them out again.
+/// The right to free slots whose contents have been dropped: their shard gives them out again.
 #[must_use = "slots that are not given back are lost"]
 pub(crate) struct EmptySlots {
     /// The shard's number in its table.
@@ -56,7 +56,7 @@ impl EmptySlots {
     }
 }
 
-/// A reserved slot whose key others may look at.
+/// A reserved slot whose key other threads may read.
 pub(crate) struct SharedSlot {
     /// [`SlotId::NIL`] when the token was taken out.
     id: AtomicU32,
@@ -69,7 +69,7 @@ impl SharedSlot {
         SharedSlot { id: AtomicU32::new(id.get()), home }
     }
 
-    /// One that holds nothing.
+    /// A shared slot whose token was taken out.
     #[cfg(all(test, not(loom), not(shuttle)))]
     pub(crate) fn empty() -> Self {
         SharedSlot { id: AtomicU32::new(SlotId::NIL.get()), home: 0 }
@@ -77,8 +77,8 @@ impl SharedSlot {
 
     /// Takes the token out. Returns `None` if that was done before.
     pub(crate) fn take(&self) -> Option<Reserved> {
-        // AcqRel: of two that take, one gets it; and its store comes before the slot's retirement,
-        // as an unlinking does. Partner: the load in `key_of`.
+        // AcqRel: one of two takers gets it, and its store comes before the slot's retirement, as
+        // an unlinking does. Partner: the load in `key_of`.
         let id = SlotId::new(self.id.swap(SlotId::NIL.get(), AcqRel));
         (id != SlotId::NIL).then_some(Reserved { id, home: self.home })
     }

@@ -1,28 +1,28 @@
-//! Calls that must look at a key again, and the panic that ends one that would never end.
+//! Counting the retries of a call, and the panic that ends a call that would never end.
 //!
-//! A writer compares keys without the lock, and has to do so again when another key of the same hash
-//! was stored meanwhile. That other writer may be the thread itself: an `Eq` that stores a new key
-//! at each comparison would keep its own call going for ever, and those of several threads could
-//! keep each other's going. So a call counts its retries that come after writes which its own
-//! thread made meanwhile ([`Retries`]), and panics after [`MOST`] of them. Retries alone prove
-//! nothing: under contention any call may have many.
+//! A writer compares keys without the lock, and must retry when another key of the same hash was
+//! stored meanwhile. That other writer may be the thread itself: an `Eq` that stores a new key at
+//! each comparison would keep its call going for ever, and those of several threads could keep each
+//! other's going. So a call counts its retries that come after writes which its own thread made
+//! meanwhile ([`Retries`]), and panics after [`MOST`] of them. Retries alone prove nothing: under
+//! contention any call may have many.
 
 use std::cell::Cell;
 
 use super::guard::Guard;
 use crate::util::panics::title;
 
-/// Retries of one call, each after a write of its own thread, from which on they are no accident.
-/// Calls whose `Eq` does not write have none, whatever other threads do; one that writes once in a
-/// while, because it fills a cache of its own for instance, has a few. As each may have stored a
-/// key of the same hash, which all later comparisons then meet, the time until the panic grows with
-/// the square of this number: it is well below a millisecond.
+/// Retries of one call, each after a write of its own thread, that are no accident any more. Calls
+/// whose `Eq` does not write have none, whatever other threads do; one whose `Eq` writes now and
+/// then, because it fills another cache for instance, has a few. As each may have stored a key of
+/// the same hash, which all later comparisons then meet, the time until the panic grows with the
+/// square of this number: it is well below a millisecond.
 const MOST: u32 = 100;
 
-/// The retries of one call for which its own thread may be to blame.
+/// The retries of one call that its own thread may have caused.
 #[derive(Default)]
 pub(crate) struct Retries {
-    /// What the thread had reserved when this was last looked at.
+    /// How many slots the thread had reserved at the last check.
     reserved: Cell<u16>,
     count: Cell<u32>,
 }
@@ -34,7 +34,7 @@ impl Retries {
         Retries { reserved, count: Cell::new(0) }
     }
 
-    /// Returns `true` if the calling thread has written to the cache since this was last looked at.
+    /// Returns `true` if the calling thread has written to the cache since the last check.
     pub(crate) fn has_written<K, V>(&self, guard: &Guard<'_, K, V>) -> bool {
         let reserved = guard.pin.reader.notes.reserved();
         self.reserved.replace(reserved) != reserved

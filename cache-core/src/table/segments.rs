@@ -22,8 +22,8 @@ const BLOCK_BYTES: usize = 4096;
 /// Places for the segments of an array, whatever its blocks.
 const PLACES: usize = 32;
 
-/// How slots, and what stands beside each, are cut into blocks and segments: said by the type of
-/// the slot, so that it is a constant where an index is made an address.
+/// How slots, and the columns beside them, are cut into blocks and segments: given by the type of
+/// the slot, so that it is a constant where an index is turned into an address.
 ///
 /// Segment 0 is as long as a block, each further one may be twice as long as the one before. An
 /// index plus [`BLOCK`](Self::BLOCK), its *position*, has its highest bit where its segment begins.
@@ -78,6 +78,9 @@ const fn align<T>() -> usize {
 /// blocks of `B`.
 ///
 /// A segment's array is kept as if it began at position 0, and is indexed by the position itself.
+/// That saves a shift and a subtraction at each access: with the arrays' true starts instead, a hit
+/// in a cache of 5,000 entries took 8.8 ns in place of 7.8, an update 7 % and an evicting insert 4
+/// % more instructions.
 pub(super) struct Segments<T, B: Blocks> {
     /// Where each segment's array would begin. Only to be offset by positions of indices below
     /// `ends`.
@@ -102,7 +105,8 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         self.add_array(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
     }
 
-    /// As `add_segment`. Its elements are valid only when they have been [zeroed](Self::zero_block).
+    /// As `add_segment`. Its elements are valid only when they have been
+    /// [zeroed](Self::zero_block).
     pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
         self.add_array(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
     }
@@ -111,25 +115,26 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         let position = B::BLOCK << segment;
         let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
-        // Release: pairs with the Acquire in `get`; who sees the end sees the origin.
+        // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
         Array { start: start.cast(), len: len as usize, free: free::<T> }
     }
 
-    /// Makes the elements of a block zero, of which nobody has had an index.
+    /// Zeroes the elements of a block that no thread has had an index of.
     ///
     /// # Safety
     /// The block lies in a raw segment that was added, and has not been zeroed.
     pub(super) unsafe fn zero_block(&self, first: u32) {
         let (position, segment) = B::place(first);
         let first = self.origins[segment].load(Relaxed).wrapping_add(position);
-        // SAFETY: the caller's promise: the block lies in the segment's array, and nobody has an index of it.
+        // SAFETY: the caller's promise: the block lies in the segment's array, and no thread has an
+        // index of it.
         unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
     }
 
     /// # Safety
-    /// The index lies in a segment that was added, and the caller learnt it from someone who knew
-    /// that (so that the segment's origin is visible to him).
+    /// The index lies in a segment that was added, and was read with an ordering that makes the
+    /// segment's origin visible.
     #[inline]
     pub(super) unsafe fn get_unchecked(&self, index: u32) -> &T {
         let (position, segment) = B::place(index);
@@ -137,17 +142,18 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         // its array.
         unsafe {
             // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
-            // with, so no earlier array of this segment is seen; nor a later one or none, because the
-            // segment is freed only after the slot was, and so after this reader has left.
+            // with, so no earlier array of this segment is seen; nor a later one or none, because
+            // the segment is freed only after the slot, and so after this reader was unpinned.
             let origin = self.origins.get_unchecked(segment).load(Relaxed);
             &*origin.wrapping_add(position)
         }
     }
 
-    /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it lies in a
-    /// block of the shard whose lock is held. (What code outside of the table passes down here are
-    /// numbers of live entries, under their shard's lock: the policy's, and those of an `Entry`.) For
-    /// another one the check below is no promise: its segment may be freed after it.
+    /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it
+    /// lies in a block of the shard whose writer the caller has. (Code outside of the table passes
+    /// down the numbers of live entries, with their shard's writer: the policy's, and those of an
+    /// `EntryRef`.) For another one the check below is no promise: its segment may be freed after
+    /// it.
     ///
     /// # Panics
     /// If there is no such element.
@@ -159,8 +165,9 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         if index >= self.ends[segment].load(Acquire) {
             no_such_slot(index);
         }
-        // SAFETY: the segment was added and ends after the position. As the index is in use, its block was
-        // zeroed, and somebody has it: the segment is not freed before that block has been returned.
+        // SAFETY: the segment was added and ends after the position. As the index is in use, its
+        // block was zeroed, and a shard has it: the segment is not freed before that block is
+        // returned.
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 
@@ -170,9 +177,10 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
 }
 
 impl<T, B: Blocks> Segments<T, B> {
-    /// Takes a segment out, which nobody has an index of any more. Its array may be freed then.
+    /// Takes out a segment that no thread has an index of any more. Its array may then be freed.
     pub(super) fn remove_segment(&self, segment: usize) {
-        // Release: pairs with the Acquire in `get`, for a checker's sake; nobody has an index to get.
+        // Release: pairs with the Acquire in `get`, for a checker's sake; no thread has an index to
+        // get.
         self.ends[segment].store(0, Release);
         self.origins[segment].store(std::ptr::null_mut(), Relaxed);
     }
@@ -191,8 +199,8 @@ fn no_such_slot(index: u32) -> ! {
     panic!("there is no slot {index}")
 }
 
-/// The memory of a segment, where it does begin. (An origin lies outside of its array, so that a
-/// leak checker would not know it for a pointer to it.)
+/// The memory of a segment, by its true start. (An origin lies outside of its array, so a leak
+/// checker would not take it for a pointer to it.)
 pub(super) struct Array {
     start: NonNull<()>,
     len: usize,
@@ -203,7 +211,7 @@ impl Array {
     /// Frees it, without dropping its elements.
     ///
     /// # Safety
-    /// Nobody uses it any more: its segment was removed, or the `Segments` are at their end.
+    /// No thread uses it any more: its segment was removed, or the `Segments` are being dropped.
     pub(super) unsafe fn free(self) {
         // SAFETY: `add_segment` made it of a function for the type of its elements; the caller
         // promises the rest.
@@ -212,7 +220,7 @@ impl Array {
 }
 
 /// # Safety
-/// `start` and `len` are those of an array of `T` that `add_segment` allocated and nobody uses.
+/// `start` and `len` are those of an array of `T` that `add_segment` allocated and no thread uses.
 unsafe fn free<T>(start: NonNull<()>, len: usize) {
     // SAFETY: the caller's promise.
     unsafe { alloc::free(start.cast::<T>(), len, align::<T>()) };

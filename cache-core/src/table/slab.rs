@@ -1,37 +1,38 @@
 //! Slots: where keys and values live, at an address that never changes.
 //!
-//! The table holds 32-bit indices, the slab the slots they name. An entry is written into a free
-//! slot before its index is published and stays there until no reader can reach it: it is never
-//! copied, so a value with interior mutability exists once, whatever the table around it does.
+//! The table holds 32-bit numbers ([`SlotId`]), the slab the slots they name. An entry is written
+//! into a free slot before its number is published and stays there until no reader can reach it: it
+//! is never copied, so a value with interior mutability exists once, whatever the table around it
+//! does.
 //!
-//! Shards take slots in blocks and keep them: giving out and taking back a slot is the shard's own
-//! affair. A block is a page of slots: 64 of up to 64 bytes, of larger ones fewer, and a single one
-//! where a slot is larger than half a page. So the memory of a few entries is theirs, not that of
-//! 64.
+//! Shards take slots in blocks and keep them: a shard gives out and takes back its slots by itself.
+//! A block is a page of slots: 64 of up to 64 bytes, of larger ones fewer, and a single one where a
+//! slot is larger than half a page. So a few large entries do not cost the memory of 64.
 //!
 //! Blocks come in segments of one block, two, four, ...: the position of an index's highest bit
 //! names its segment, and the pointers to all segments fit into a small fixed array, so that
-//! finding a slot needs no directory that could grow. What is allocated is thus at most twice what
-//! is needed, and in a cache with a known capacity hardly more than that demands: its last segments
-//! are no longer than the plan; an index range left out this way is simply never given out. A
-//! segment is memory as it comes; its blocks are put in order one by one, as they are given out:
-//! zeroed as far as they must be, which is the [`SlotHeader`] of a slot, but not key and value.
+//! finding a slot needs no directory that could grow. At most twice the memory needed is allocated,
+//! and in a cache with a known capacity hardly more than that demands: its last segments are no
+//! longer than the plan; an index range left out this way is simply never given out. A segment's
+//! memory is not initialised; its blocks are zeroed one by one, as they are given out, and of a
+//! slot only the [`SlotHeader`], not key and value.
 //!
 //! There are 2^31 less one block of indices, and 2^30 slots can be had of them however often a plan
 //! was too small ([`Growth::step`]). Of large slots memory ends before: one that is a block by
 //! itself has more than 2 KiB, and 2^30 of those are 2 TiB.
 //!
 //! # Giving memory back
-//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`]; when, its
-//! owner decides). They are given out again first, those of small segments before those of large ones, so
-//! that large segments empty; and when the last block of a segment has come back, the segment's arrays are
-//! freed. Its index range may be given memory again later.
+//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`];
+//! its owner decides when). They are given out again first, those of small segments before those of
+//! large ones, so that large segments empty; and when the last block of a segment has come back,
+//! the segment's arrays are freed. Its index range may be given memory again later.
 //!
-//! That is as sound as writing another entry into a free slot is, and for the same reason: a slot is made
-//! free only when a grace period has passed since its index left the table, so no reader has that index. The
-//! block itself is garbage as well when its shard gives it up, and returned after a grace period of its own:
-//! a writer may have learnt of a slot under the lock, and look at it for as long as it is pinned. An index of
-//! the range that is seen later was given out after the new array had been published.
+//! That is as sound as writing another entry into a free slot, and for the same reason: a slot is
+//! made free only when a grace period has passed since its index left the table, so no reader has
+//! that index. A block that its shard gives up is garbage too, and returned after another grace
+//! period: a pinned writer may have learnt of a slot under the lock and look at it after releasing
+//! it. The shard's lock orders the readers' last accesses before the return of the block. An index
+//! of this range seen later was handed out after the new array was published.
 
 mod columns;
 mod growth;
@@ -51,7 +52,7 @@ use crate::util::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// What the slab's lock guards.
 pub(super) struct Stock {
     growth: Growth<SegmentArrays>,
-    /// Those of `block_numbers`, which are freed with the slab.
+    /// The arrays of `block_numbers`, which are freed with the slab.
     block_numbers: Vec<Array>,
 }
 
@@ -64,7 +65,7 @@ impl Stock {
 /// All slots of a cache.
 pub(crate) struct Slab<K, V> {
     columns: Columns<K, V>,
-    /// Entries expire when nobody reads them.
+    /// Entries expire when they are not read.
     idles: bool,
     /// For each block, its number within the shard that has it.
     block_numbers: Segments<AtomicU32, Slot<K, V>>,
@@ -99,7 +100,7 @@ impl<K, V> Slab<K, V> {
         slab
     }
 
-    /// Records write times from now on. Takes the slab's own lock the first time.
+    /// Records write times from now on. Acquires the slab's lock the first time.
     #[inline]
     pub(crate) fn record_write_times(&self) {
         if self.columns.write_times.get().is_none() {
@@ -112,8 +113,8 @@ impl<K, V> Slab<K, V> {
         self.columns.begin_write_times(&mut self.stock.lock().growth);
     }
 
-    /// Gives out a block of slots that nobody has: the index of its first. Takes the slab's own
-    /// lock, under which no user code runs.
+    /// Gives out a block of slots that no shard has, to be the shard's block of this number.
+    /// Returns its first slot. Acquires the slab's lock, under which no user code runs.
     pub(super) fn take_block(&self, number: BlockNo) -> SlotId {
         let mut stock = self.stock.lock();
         let taken = loop {
@@ -142,11 +143,12 @@ impl<K, V> Slab<K, V> {
     }
 
     /// Takes blocks back, by their first slots; frees the segments that no shard has a block of any
-    /// more. Takes the slab's own lock.
+    /// more. Acquires the slab's lock.
     ///
     /// # Safety
-    /// The blocks were given out and have been given up by their shard, all of their slots are free,
-    /// and each thread that is pinned has been since then only: so nobody has an index of theirs.
+    /// The blocks were given out and have been given up by their shard, all of their slots are
+    /// free, and every thread that is pinned was pinned after that: so no thread has an index of
+    /// theirs.
     pub(super) unsafe fn return_blocks(&self, blocks: &[SlotId]) {
         let mut empty = Vec::new();
         let mut stock = self.stock.lock();
@@ -163,8 +165,8 @@ impl<K, V> Slab<K, V> {
         drop(stock);
         // Without the lock: it takes the system a while to take back many pages.
         for arrays in empty {
-            // SAFETY: the segment was removed just now, and nobody has an index of it: all of its
-            // slots are free, and no shard has a block of it.
+            // SAFETY: the segment was removed just now, and no thread has an index of it: all of
+            // its slots are free, and no shard has a block of it.
             unsafe { columns::free(arrays) };
         }
     }
@@ -193,7 +195,7 @@ impl<K, V> Slab<K, V> {
         }
     }
 
-    /// Writes down what is known of time when an entry begins its life in a slot.
+    /// Writes the times of an entry that is about to be published in a slot.
     #[inline]
     pub(super) fn set_times(&self, id: SlotId, times: &Times) {
         self.header(id).set_deadline(times.deadline);
@@ -206,18 +208,19 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) fn set_written(&self, id: SlotId, tick: u64) {
         if let Some(write_times) = self.columns.write_times.get() {
-            // Relaxed: published with the slot's index, or with the deadline that is changed after it.
+            // Relaxed: published with the slot's index, or with the deadline that is changed after
+            // it.
             write_times.get(id.get()).store(tick.saturating_add(1), Relaxed);
         }
     }
 
-    /// When the slot's entry was written, if dates were kept then.
+    /// When the slot's entry was written, if write times were recorded then.
     #[inline]
     pub(crate) fn written(&self, id: SlotId) -> Option<u64> {
         self.columns.write_times.get()?.get(id.get()).load(Relaxed).checked_sub(1)
     }
 
-    /// See [`RefreshState`].
+    /// The slot's [`RefreshState`], in a cache that has them.
     #[inline]
     pub(crate) fn refresh_state(&self, id: SlotId) -> Option<&RefreshState> {
         Some(self.columns.refresh_states.as_ref()?.get(id.get()))
@@ -229,7 +232,7 @@ impl<K, V> Slab<K, V> {
         self.header(id).deadline().min(self.idle_deadline(id))
     }
 
-    /// When the slot's entry expires if nobody reads it, or [`NEVER`].
+    /// When the slot's entry expires unless it is read, or [`NEVER`].
     #[inline]
     pub(super) fn idle_deadline(&self, id: SlotId) -> u64 {
         if !self.idles {
@@ -244,7 +247,7 @@ impl<K, V> Slab<K, V> {
         BlockNo::new(self.block_numbers.get(id.get() / Self::BLOCK).load(Relaxed))
     }
 
-    /// Drops what all slots hold: the end of a table that nobody uses any more.
+    /// Drops what all slots hold, when the table is dropped.
     pub(super) fn drop_all_contents(&mut self, panics: &mut DeferredPanic) {
         if !std::mem::needs_drop::<(K, V)>() {
             return;
@@ -253,7 +256,7 @@ impl<K, V> Slab<K, V> {
             let slot = self.columns.slots.get(id.get());
             if !matches!(slot.header.state(), State::Free | State::Emptied) {
                 // SAFETY: its block was given out once, so the slot exists and its state says what
-                // it holds; nobody else uses it.
+                // it holds; no other thread uses it.
                 panics.catch(|| unsafe { slot.drop_contents() });
             }
         }
@@ -271,7 +274,7 @@ impl<K, V> Drop for Slab<K, V> {
         let stock = self.stock.get_mut();
         let segments = std::mem::take(&mut stock.growth.segments);
         for segment in segments.into_iter().flatten() {
-            // SAFETY: nobody uses the slab any more.
+            // SAFETY: the slab is being dropped.
             unsafe { columns::free(segment.arrays) };
         }
         for array in std::mem::take(&mut stock.block_numbers) {

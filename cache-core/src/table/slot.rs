@@ -7,14 +7,14 @@ use super::alloc::Zeroed;
 use super::header::{SlotHeader, State};
 use super::segments::{Blocks, block_for};
 
-/// One entry's memory. Its state says which of key and value are there. In C's order, so that what
+/// One entry's memory. Its state says which of key and value it holds. In C's order, so that what
 /// must be zero at first stands at the beginning.
 #[repr(C)]
 pub(super) struct Slot<K, V> {
     pub(super) header: SlotHeader,
     key: UnsafeCell<MaybeUninit<K>>,
     value: UnsafeCell<MaybeUninit<V>>,
-    /// Tells loom of a look at a slot whose block was returned.
+    /// Lets loom notice an access to a slot whose block was returned.
     #[cfg(loom)]
     pub(super) life: loom::cell::UnsafeCell<()>,
 }
@@ -41,7 +41,8 @@ impl<K, V> Blocks for Slot<K, V> {
 
 impl<K, V> Slot<K, V> {
     /// # Safety
-    /// The slot holds a key, and goes on holding it for as long as the reference lives.
+    /// The slot holds a key, and neither drops nor overwrites it while the returned reference
+    /// lives.
     #[inline]
     pub(super) unsafe fn key(&self) -> &K {
         // SAFETY: the caller's promise; a key is not written while the slot is published.
@@ -49,7 +50,8 @@ impl<K, V> Slot<K, V> {
     }
 
     /// # Safety
-    /// The slot holds a value, and goes on holding it for as long as the reference lives.
+    /// The slot holds a value, and neither drops nor overwrites it while the returned reference
+    /// lives.
     #[inline]
     pub(super) unsafe fn value(&self) -> &V {
         // SAFETY: the caller's promise; a value is not written while the slot is published.
@@ -57,24 +59,25 @@ impl<K, V> Slot<K, V> {
     }
 
     /// # Safety
-    /// The slot is the caller's alone and holds no key.
+    /// The caller has the only access to the slot, which holds no key.
     pub(super) unsafe fn write_key(&self, key: K) {
         // SAFETY: the caller's promise.
         unsafe { (*self.key.get()).write(key) };
     }
 
     /// # Safety
-    /// No reader reads the slot's value yet, the caller is the only writer, and it holds no value.
+    /// No reader reads the slot's value yet, the caller is the only writer, and the slot holds no
+    /// value.
     pub(super) unsafe fn write_value(&self, value: V) {
         // SAFETY: the caller's promise.
         unsafe { (*self.value.get()).write(value) };
     }
 
-    /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's `Drop`,
-    /// which may panic: then the other of the two is dropped all the same.
+    /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's
+    /// `Drop`. If that of the value panics, the key is dropped all the same.
     ///
     /// # Safety
-    /// The slot is the caller's alone, and nobody reads its key or value any more.
+    /// The caller has the only access to the slot; no thread reads its key or value any more.
     pub(super) unsafe fn drop_contents(&self) {
         struct DropKey<'s, K, V>(&'s Slot<K, V>);
         impl<K, V> Drop for DropKey<'_, K, V> {
@@ -84,7 +87,7 @@ impl<K, V> Slot<K, V> {
             }
         }
         let state = self.header.state();
-        // First, so that nothing that goes wrong below makes anybody drop it again.
+        // First, so that a panic below leads to no second drop.
         self.header.set_state(State::Emptied);
         let holds_key = !matches!(state, State::Free | State::Emptied);
         let _drop_key = holds_key.then_some(DropKey(self));

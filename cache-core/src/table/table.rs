@@ -1,8 +1,9 @@
 //! The table as all threads share it: what readers go through, and what its shards have in common.
 
 use super::deferred::Deferred;
-use super::reclaim::epoch::{Epoch, Reader};
-use super::reclaim::limbo::{Garbage, Limbo, Limits};
+use super::reclaim::epoch::Epoch;
+use super::reclaim::limbo::{Contents, Garbage, Limbo, Limits};
+use super::reclaim::reader::Reader;
 use super::reclaim::sweeper::Sweeper;
 use super::region::{Region, RegionPtr, SizeClass};
 use super::slab::{ColumnSet, Slab};
@@ -11,7 +12,7 @@ use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
-/// How large a table is to become.
+/// How large a table will become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableConfig {
     pub(crate) shards: usize,
@@ -30,11 +31,11 @@ pub(crate) struct TableConfig {
 pub(crate) struct Table<K, V> {
     /// The home number of its first shard, see [`home`](Self::home).
     first_home: u64,
-    /// The cache's, for messages.
+    /// The cache's name, for messages.
     pub(super) name: Option<String>,
     pub(super) epoch: Epoch,
     pub(super) slab: Slab<K, V>,
-    /// By shard. Apart from what writers change: readers should not feel them at work.
+    /// By shard. Apart from what writers change, so that readers do not lose these cache lines.
     pub(super) regions: Box<[RegionPtr]>,
     pub(super) limbo: Limbo,
     pub(super) limits: Limits,
@@ -48,8 +49,11 @@ impl<K, V> Table<K, V> {
     /// A table whose shards have no writers yet: [`Table::new`] makes them, one each.
     pub(super) fn without_writers(config: TableConfig) -> Self {
         let TableConfig { shards, entries, weight, initial, threads, columns } = config;
-        let limits =
-            const { Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>()) };
+        let limits = const {
+            let needs_drop = std::mem::needs_drop::<(K, V)>();
+            let contents = if needs_drop { Contents::NeedDrop } else { Contents::Plain };
+            Limits::new(size_of::<Slot<K, V>>(), contents)
+        };
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
             0 => Region::none(),
@@ -88,8 +92,8 @@ impl<K, V> Table<K, V> {
         hash.shard(self.regions.len())
     }
 
-    /// The home number of a shard, which tells it from all other shards of all tables that there
-    /// have been and will be.
+    /// The home number of a shard, which no other shard of any table has, has had or will
+    /// have.
     #[inline]
     pub(super) fn home(&self, shard: usize) -> u64 {
         self.first_home + shard as u64
@@ -102,7 +106,7 @@ impl<K, V> Table<K, V> {
         (shard < self.shards() as u64).then_some(shard as usize)
     }
 
-    /// Keeps from now on when each entry was written.
+    /// Records from now on when each entry was written.
     #[inline]
     pub(crate) fn record_write_times(&self) {
         self.slab.record_write_times();
@@ -125,7 +129,7 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// What says when memory is free, for tests to look at.
+    /// For tests.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn epoch(&self) -> &Epoch {
         &self.epoch
@@ -138,7 +142,7 @@ impl<K, V> Table<K, V> {
     }
 }
 
-/// The slots that a cache of so many entries comes to need.
+/// The slots that a cache of so many entries needs.
 fn planned_slots<K, V>(entries: Option<u64>, shards: u64, limits: Limits) -> Option<u64> {
     let entries = entries?;
     let quota = entries.div_ceil(shards);
@@ -160,7 +164,7 @@ pub(crate) struct TableBytes {
 
 impl<K, V> Drop for Table<K, V> {
     fn drop(&mut self) {
-        // Nobody uses the table any more: all its slots are ours.
+        // No thread uses the table any more.
         for garbage in self.limbo.take_all() {
             if let Garbage::Region(region) = garbage {
                 // SAFETY: as above.

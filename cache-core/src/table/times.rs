@@ -1,10 +1,9 @@
-//! What a slot knows of time beside its deadline, in arrays of their own that only those caches have
-//! whose configuration asks for them: a cache without pays nothing, and a slot with a key and a value
-//! of 8 bytes stays half a cache line.
+//! Optional per-slot time columns, allocated only if the configuration needs them: a cache without
+//! pays nothing, and a slot with a key and a value of 8 bytes stays half a cache line.
 //!
-//! * A *date*, 8 bytes: when the entry was written. For all caches with any option of time.
-//! * [`RefreshState`], 40 bytes: for caches whose entries live on when they are read, or are loaded again before
-//!   or after they have expired.
+//! * A *write time*, 8 bytes: when the entry was written. In caches with any option of time.
+//! * [`RefreshState`], 40 bytes: in caches whose entries live longer when they are read, or are
+//!   loaded again before or after they have expired.
 
 use super::header::NEVER;
 use crate::util::sync::atomic::{
@@ -12,23 +11,23 @@ use crate::util::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// Everything about time that an entry begins its life with. Ticks of the cache's clock.
+/// The times that an entry is stored with, in ticks of the cache's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// When it expires, as far as reads cannot change that; or [`NEVER`].
+    /// When it expires however often it is read; or [`NEVER`].
     pub(crate) deadline: u64,
-    /// The part of its deadline that is its own, not the configuration's; or [`NEVER`].
+    /// Its own deadline, not the configuration's; or [`NEVER`].
     pub(crate) entry_deadline: u64,
     /// When it was written.
     pub(crate) written: u64,
-    /// When it expires if nobody reads it; or [`NEVER`].
+    /// When it expires unless it is read; or [`NEVER`].
     pub(crate) idle_deadline: u64,
     /// How long its value took to load; 0 if it was not loaded.
     pub(crate) load_nanos: u64,
 }
 
 impl Times {
-    /// Those of an entry that does not expire, in a cache that knows no time.
+    /// Those of an entry that does not expire, in a cache without options of time.
     pub(crate) const TIMELESS: Times = Times {
         deadline: NEVER,
         entry_deadline: NEVER,
@@ -38,7 +37,7 @@ impl Times {
     };
 }
 
-/// See the module's head.
+/// When an entry expires unless it is read, and what is known of loading it again.
 pub(crate) struct RefreshState {
     idle_deadline: AtomicU64,
     entry_deadline: AtomicU64,
@@ -60,7 +59,8 @@ impl RefreshState {
         }
     }
 
-    /// For a slot that is about to be published; its index's `Release` is what publishes this too.
+    /// For a slot that is about to be published: the `Release` store of its index publishes this
+    /// too.
     pub(super) fn init(&self, times: &Times) {
         self.idle_deadline.store(times.idle_deadline, Relaxed);
         self.entry_deadline.store(times.entry_deadline, Relaxed);
@@ -69,29 +69,30 @@ impl RefreshState {
         self.failing_until.store(0, Relaxed);
     }
 
-    /// When the entry expires if nobody reads it; or [`NEVER`].
+    /// When the entry expires unless it is read; or [`NEVER`].
     #[inline]
     pub(crate) fn idle_deadline(&self) -> u64 {
         // Acquire: pairs with the Release in `stay_until`, as the deadline's does.
         self.idle_deadline.load(Acquire)
     }
 
-    /// A reader's use: the entry stays at least until this tick. Writes once per tick of the clock.
+    /// Notes a reader's use: the entry stays at least until this tick. Writes once per tick of the
+    /// clock.
     #[inline]
     pub(crate) fn stay_until(&self, tick: u64) {
         if self.idle_deadline.load(Relaxed) < tick {
-            // Release: pairs with the Acquire in `idle_deadline`. A maximum, so that a reader who was
-            // held up does not take back what a later one has given.
+            // Release: pairs with the Acquire in `idle_deadline`. A maximum, so that a delayed
+            // reader does not shorten what a later one has given.
             self.idle_deadline.fetch_max(tick, Release);
         }
     }
 
-    /// The part of the deadline that is the entry's own; or [`NEVER`].
+    /// The entry's own deadline; or [`NEVER`].
     pub(crate) fn entry_deadline(&self) -> u64 {
         self.entry_deadline.load(Relaxed)
     }
 
-    /// Changes that part. The deadline of the slot is to be changed accordingly.
+    /// Changes the entry's own deadline. The caller changes the slot's deadline accordingly.
     pub(crate) fn set_entry_deadline(&self, tick: u64) {
         self.entry_deadline.store(tick, Relaxed);
     }
@@ -102,21 +103,21 @@ impl RefreshState {
         self.load_nanos.load(Relaxed)
     }
 
-    /// From when on somebody may load the entry again.
+    /// The tick from which the entry may be loaded again.
     #[inline]
     pub(crate) fn retry_at(&self) -> u64 {
         self.retry_at.load(Relaxed)
     }
 
-    /// Claims the next load of the entry for the caller, and keeps others from it until `next`. Of
-    /// several at once one is answered true.
+    /// Claims the next load of the entry for the caller, and keeps others from it until `next`.
+    /// Returns `true` to one of several callers at once.
     pub(crate) fn claim(&self, now: u64, next: u64) -> bool {
         let seen = self.retry_at.load(Relaxed);
-        // AcqRel: who claims next sees what the one before did. Partners are this and `fail`.
+        // AcqRel: a later claim sees what an earlier one did. Partners are this and `fail`.
         seen <= now && self.retry_at.compare_exchange(seen, next, AcqRel, Relaxed).is_ok()
     }
 
-    /// The last load of the entry has failed, and until then no other is made.
+    /// The tick until which no load is tried, as the last one has failed.
     #[inline]
     pub(crate) fn failing_until(&self) -> u64 {
         // Acquire: pairs with the Release in `fail`.

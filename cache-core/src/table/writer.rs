@@ -2,10 +2,10 @@
 //!
 //! There is one [`Writer`] for each shard of a table, made together with it. Its methods change
 //! lanes and slots in the order that `mod.rs` and `group.rs` promise to readers, with plain stores:
-//! what keeps two threads from doing so at once is that they take the writer by `&mut`. Where it
-//! lies, and by which lock it is shared, is the affair of its owner (`shard/`). No user code runs in
-//! any of them. What a method retires goes into the shard's open batch of garbage; the caller, once
-//! it has released its lock, does what [`Writer::end_call`] has noted in its [`Due`].
+//! they take the writer by `&mut`, so no two threads do so at once. Its owner (`shard/`) keeps it
+//! under a lock. No user code runs in any of them. What a method retires goes into the shard's open
+//! batch of garbage; the caller, once it has released its lock, does what [`Writer::end_call`] has
+//! noted in its [`Due`].
 
 mod validate;
 
@@ -42,7 +42,7 @@ impl<K, V> Table<K, V> {
         let shards = table.shards();
         let writer = |(shard, word): (usize, &RegionPtr)| {
             let region = word.load();
-            // Their turns to look after the others are spread evenly.
+            // The shards' turns to sweep the others are spread evenly.
             let calls = (shard as u64 * u64::from(SWEEP) / shards as u64) as u8;
             Writer {
                 home: table.home(shard),
@@ -135,7 +135,7 @@ impl Writer {
         self.blocks.live_in(block)
     }
 
-    /// Takes a slot and puts a key into it, for a value that [`complete`](Self::complete) brings.
+    /// Takes a slot and puts a key into it. [`complete`](Self::complete) adds the value.
     #[inline(always)]
     pub(crate) fn reserve<K, V>(
         &mut self,
@@ -147,14 +147,14 @@ impl Writer {
         guard.pin.reader.notes.count_reserved();
         let id = self.blocks.take_slot(slab);
         let slot = slab.slot(id);
-        // SAFETY: the slot was free: it is ours, and holds no key.
+        // SAFETY: the slot was free: only this writer has it, and it holds no key.
         unsafe { slot.write_key(key) };
         slot.header.set_hash(hash.low());
         slot.header.set_state(State::Pending);
         Reserved { id, home: self.home }
     }
 
-    /// Retires a reserved slot whose value did not come.
+    /// Retires a reserved slot that gets no value.
     pub(crate) fn abandon<K, V>(&mut self, guard: &Guard<'_, K, V>, reserved: Reserved) {
         let table = self.table(guard);
         let Reserved { id, home } = reserved;
@@ -163,8 +163,8 @@ impl Writer {
         self.retire(table, id);
     }
 
-    /// Gives a reserved slot its value and retires it, without its having been in the table. What is
-    /// returned stays readable while the thread is pinned.
+    /// Gives a reserved slot its value and retires it without publishing it. The returned entry
+    /// stays readable while the guard lives.
     pub(crate) fn refuse<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
@@ -191,8 +191,8 @@ impl Writer {
         let Reserved { id, home } = reserved;
         assert!(home == self.home, "a reservation of another shard");
         let slot = slab.slot(id);
-        // SAFETY: the token says that the slot is reserved: it is in no region, so nobody reads its
-        // value, which is not there yet; and nobody else has the token.
+        // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
+        // reads its value, which is missing yet; and no other thread has the token.
         unsafe { slot.write_value(new.value) };
         slab.set_weight(id, new.weight);
         slab.set_times(id, &new.times);
@@ -200,8 +200,8 @@ impl Writer {
         Completed { id, home }
     }
 
-    /// Puts a completed slot into the region, which must not hold its key. Returns the number of its
-    /// block.
+    /// Puts a completed slot into the region, which must not hold its key. Returns the number of
+    /// its block.
     #[inline]
     pub(crate) fn publish<K, V>(
         &mut self,
@@ -221,7 +221,7 @@ impl Writer {
     }
 
     /// Puts a completed slot in the place of a slot with the same key, which is retired and stays
-    /// readable while the thread is pinned. Returns it, and the number of the new slot's block.
+    /// readable while the guard lives. Returns it, and the number of the new slot's block.
     ///
     /// # Panics
     /// If `old` is not in the shard.
@@ -257,8 +257,8 @@ impl Writer {
         completed.id
     }
 
-    /// Takes an entry out of the region and retires it. What is returned stays readable while the
-    /// thread is pinned.
+    /// Takes an entry out of the region and retires it. The returned entry stays readable while the
+    /// guard lives.
     ///
     /// # Panics
     /// If it is not in the shard.
@@ -294,7 +294,7 @@ impl Writer {
         self.batch.seal(table, self.shard(table));
     }
 
-    /// Makes slots free whose contents were dropped.
+    /// Frees slots whose contents were dropped.
     pub(crate) fn free_slots<K, V>(&mut self, table: &Table<K, V>, slots: EmptySlots) {
         self.shard(table);
         let EmptySlots { ids, home, .. } = slots;
@@ -303,9 +303,9 @@ impl Writer {
         self.batch.reuse(ids);
     }
 
-    /// Gives back what the shard has no use for at present: blocks without a slot in use, and the
-    /// region, if a far smaller one would do. Both become garbage. Returns the numbers of the blocks,
-    /// which have no entries any more. O(blocks and entries of the shard).
+    /// Retires what the shard does not need at present: blocks without a slot in use, and the
+    /// region, if a far smaller one suffices. Returns the numbers of the blocks. O(blocks and
+    /// entries of the shard).
     pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
         let table = self.table(guard);
         let ReleasedBlocks { numbers, first_slots } = self.blocks.release_free(&table.slab);
@@ -313,8 +313,8 @@ impl Writer {
         if !first_slots.is_empty() {
             self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
         }
-        // Room for twice as many, so that it does not have to grow again at once; and only if that saves
-        // three quarters.
+        // Room for twice as many entries, so that it need not grow again at once; and only if that
+        // saves three quarters.
         let class = SizeClass::for_entries(2 * self.entries()).max(self.least);
         if self.entries() == 0 && self.least == SizeClass::SMALLEST {
             let region = self.region;
@@ -337,7 +337,8 @@ impl Writer {
     /// Replaces the region by one of another size.
     fn rebuild<K, V>(&mut self, table: &Table<K, V>, class: SizeClass) {
         let (old, new, slab) = (self.region, Region::allocate(class), &table.slab);
-        // SAFETY: the new region is ours; the old one is published and we are its one writer.
+        // SAFETY: only this writer knows the new region; the old one is published, and this is its
+        // one writer.
         unsafe { old.for_each(|id| new.insert(slab.header(id).hash(), id)) };
         self.set_region(table, new);
         self.retire_region(table, old);
@@ -355,8 +356,8 @@ impl Writer {
         table.regions[self.shard(table)].set(new);
     }
 
-    /// Empties the shard at once, by publishing an empty region. The entries that were in it are the
-    /// caller's to give to [`Detached::finish`]. Cost: a bit per slot.
+    /// Empties the shard at once, by publishing an empty region. The caller shows the entries that
+    /// were in it by [`Detached::finish`]. Cost: a bit per slot.
     pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
         let table = self.table(guard);
         let region = self.region;

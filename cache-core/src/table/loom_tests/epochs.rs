@@ -1,4 +1,4 @@
-//! The epoch by itself: when may what was taken out of a place be reused?
+//! The epoch alone: when something that was unlinked may be reused.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{
@@ -24,7 +24,7 @@ impl Pointer {
         Arc::new(Pointer { epoch, named: AtomicUsize::new(0), cells })
     }
 
-    /// With the lines of these threads used before.
+    /// After these threads have used their lines.
     fn used_by(numbers: &[usize]) -> Arc<Self> {
         let pointer = Pointer::new(Epoch::new(4));
         for &number in numbers {
@@ -46,7 +46,7 @@ impl Pointer {
         drop(pin);
     }
 
-    /// Unlinks the first cell; writes it if it is free, and says whether it is.
+    /// Unlinks the first cell, and writes it if it is free. Returns `true` if it is.
     fn reuse(&self) -> bool {
         self.named.store(1, Release);
         let stamp = self.epoch.stamp();
@@ -92,7 +92,7 @@ fn epoch_protects_two_readers() {
     reuse_beside(&[1], 2, Pointer::pin_and_read);
 }
 
-/// The second announcement must carry with it that the first read is over.
+/// The second announcement must order the end of the first read before it.
 #[test]
 fn epoch_knows_that_the_read_before_is_over() {
     reuse_beside(&[1], 1, |pointer| {
@@ -101,7 +101,7 @@ fn epoch_knows_that_the_read_before_is_over() {
     });
 }
 
-/// And so must each change of depth.
+/// So must each change of depth.
 #[test]
 fn epoch_protects_nested_pins() {
     reuse_beside(&[1], 1, |pointer| {
@@ -114,7 +114,7 @@ fn epoch_protects_nested_pins() {
     });
 }
 
-/// The unlinking and the reuse are different threads' affairs.
+/// One thread unlinks, another reuses.
 #[test]
 fn epoch_advanced_by_another_than_who_unlinked() {
     model(|| {
@@ -141,7 +141,7 @@ fn epoch_advanced_by_another_than_who_unlinked() {
     });
 }
 
-/// The announcements are one thread's affair, and the reuse another's.
+/// One thread announces, another reuses.
 #[test]
 fn epoch_advanced_for_another() {
     model(|| {
@@ -164,9 +164,9 @@ fn epoch_advanced_for_another() {
     });
 }
 
-/// Readers without a fence of their own, where the heavy side is skipped: by a collector that finds
-/// itself alone while another thread comes to the cache for the first time. What `advance` does in
-/// that case is repeated here, because loom cannot run what it does in the other.
+/// Readers without a fence, where the heavy side is skipped: by a collector that has used the cache
+/// alone while another thread uses it for the first time. The steps of `advance` in that case are
+/// repeated here, because loom cannot run those of the other.
 #[test]
 fn epoch_alone_until_the_first_read_of_another() {
     model(|| {
@@ -185,7 +185,7 @@ fn epoch_alone_until_the_first_read_of_another() {
     });
 }
 
-/// Readers that began without a fence of their own, and a heavy side that fails from now on.
+/// Readers that began without a fence, and a heavy side that fails from now on.
 fn switching(numbers: &[usize]) -> Arc<Pointer> {
     let pointer = Pointer::new(Epoch::new(4).with_light_readers());
     for &number in numbers {

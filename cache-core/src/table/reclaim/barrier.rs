@@ -2,12 +2,12 @@
 //!
 //! Linux offers it as a system call, `membarrier(2)`. A sandbox may forbid that call from some
 //! moment on, so it may fail whenever it is made. For that one moment, the change to fences on the
-//! readers' side, there is a second way, which every program needs and sandboxes therefore allow: to
-//! take away the right to a page. The kernel must then see to it that no core goes on using its own
-//! copy of that right, and on x86-64 it does so by interrupting every core that runs a thread of the
-//! process; an interrupt is a full barrier. (The .NET runtime and Folly fall back on the same.) On
-//! cores that can be told by an instruction (`INVLPGB` on x86-64, `TLBI` on ARM) nobody is
-//! interrupted, so there it is not used.
+//! readers' side, there is a second way, which every program needs and sandboxes therefore allow:
+//! to revoke the access to a page. The kernel must then invalidate every core's copy of the page's
+//! rights, and on x86-64 it does so by interrupting every core that runs a thread of the process;
+//! an interrupt is a full barrier. (The .NET runtime and Folly fall back on the same.) Where an
+//! instruction invalidates the copies (`INVLPGB` on x86-64, `TLBI` on ARM) no core is interrupted,
+//! so the second way is not used there.
 
 #[cfg(all(target_os = "linux", not(loom), not(miri)))]
 mod system {
@@ -25,7 +25,7 @@ mod system {
     /// none.
     pub(in super::super) fn asymmetric() -> bool {
         static REGISTERED: OnceLock<bool> = OnceLock::new();
-        // Or a child that is forked meanwhile would wait for the other thread to have done it.
+        // A child forked meanwhile would otherwise wait for a thread that it does not have.
         let _gate = fork::gate();
         let registered = *REGISTERED.get_or_init(|| {
             let needed =
@@ -51,7 +51,7 @@ mod system {
         done
     }
 
-    /// As `heavy`, by taking away the right to a page. Returns `false` if the system refuses, or
+    /// As `heavy`, by revoking the access to a page. Returns `false` if the system refuses, or
     /// where that is no barrier. Slow, and meant to be called once for a cache.
     #[cfg(target_arch = "x86_64")]
     pub(in super::super) fn by_page() -> bool {
@@ -60,19 +60,19 @@ mod system {
         use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
         const PAGE: usize = 4096;
-        if tells_cores_by_instruction() {
+        if invalidates_by_instruction() {
             return false;
         }
         let rights = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a mapping of our own, where the system likes it.
+        // SAFETY: a new mapping, at an address that the system chooses.
         let Ok(page) = (unsafe { mmap_anonymous(null_mut(), PAGE, rights, MapFlags::PRIVATE) })
         else {
             return false;
         };
-        // SAFETY: the page is mapped, writable and ours alone; volatile, because it must be in use
-        // for there to be a right that can be taken away.
+        // SAFETY: the page is mapped and writable, and no other thread knows it; volatile, because
+        // a core has a copy of the rights only of a page in use.
         unsafe { page.cast::<u8>().write_volatile(1) };
-        // SAFETY: nobody uses the page any more.
+        // SAFETY: the page is not used any more.
         let taken = unsafe { mprotect(page, PAGE, MprotectFlags::empty()) }.is_ok();
         // SAFETY: as above.
         let _ = unsafe { munmap(page, PAGE) };
@@ -87,7 +87,7 @@ mod system {
     /// Returns `true` if the processor has `INVLPGB` (AMD64 Architecture Programmer's Manual,
     /// volume 3, CPUID function 8000_0008h).
     #[cfg(target_arch = "x86_64")]
-    fn tells_cores_by_instruction() -> bool {
+    fn invalidates_by_instruction() -> bool {
         use std::arch::x86_64::__cpuid;
         __cpuid(0x8000_0000).eax >= 0x8000_0008 && __cpuid(0x8000_0008).ebx & (1 << 3) != 0
     }

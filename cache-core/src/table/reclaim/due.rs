@@ -1,20 +1,20 @@
-//! What a call has to do about garbage when it has released its locks.
+//! What a call still has to do about garbage when it has released its locks.
 
 use crate::table::ids::SlotId;
 
 /// Slots that one call can drop at once.
 const AT_ONCE: usize = 4;
 
-/// Duties of a call, noted by [`Writer::end_call`](crate::table::Writer::end_call): first, while the
-/// thread is still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then, when it
-/// is not, a step of collection.
+/// Duties of a call, noted by [`Writer::end_call`](crate::table::Writer::end_call): first, while
+/// the thread is still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then,
+/// when it is not, a step of collection.
 #[derive(Default)]
 pub(crate) struct Due {
     /// Garbage was sealed: a step of collection.
     pub(crate) collect: bool,
-    /// The turn to look after other shards.
+    /// It is the call's turn to sweep other shards.
     pub(crate) sweep: bool,
-    /// What was retired, where it may be possible to drop it at once.
+    /// Retired slots that may be dropped at once.
     pub(crate) retired: Retired,
 }
 
@@ -24,7 +24,7 @@ impl Due {
         Due { collect: true, ..Due::default() }
     }
 
-    /// Returns `true` if it is the call's turn to look after other shards.
+    /// Returns `true` if it is the call's turn to sweep other shards.
     pub(crate) fn is_turn_to_sweep(&self) -> bool {
         self.sweep
     }
@@ -35,7 +35,7 @@ impl Due {
     }
 }
 
-/// A few numbers of retired slots. Each has been handed to one call.
+/// A few retired slots. Each has been handed to one call.
 pub(crate) struct Retired {
     ids: [SlotId; AT_ONCE],
     len: usize,
@@ -49,7 +49,7 @@ impl Default for Retired {
 }
 
 impl Retired {
-    /// Takes as many as there is room for, from the first on; returns how many.
+    /// Takes as many as fit, from the first on. Returns how many.
     #[inline]
     pub(crate) fn take_from(&mut self, ids: &[SlotId]) -> usize {
         let taken = ids.len().min(AT_ONCE - self.len);

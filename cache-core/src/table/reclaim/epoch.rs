@@ -1,20 +1,20 @@
-//! When may memory that was taken out of the table be dropped and used again?
+//! When memory that was taken out of the table may be dropped and used again.
 //!
 //! # Idea
-//! A reader takes no lock, so whoever unlinks an entry cannot know who is looking at it. Time is
-//! therefore counted in *epochs* (Fraser, "Practical lock-freedom", 2004; the grace periods of
-//! RCU). A reader *announces* the current epoch in a line of memory of its own before it looks,
-//! and withdraws the announcement after. Who retires garbage seals it with a *stamp*: the number
-//! of a new epoch begun after the unlinking. A reader whose announcement is at least the stamp
-//! began after the unlinking and cannot reach the garbage; so the garbage is free once no
+//! A reader takes no lock, so a writer that unlinks an entry cannot know which readers look at it.
+//! Time is therefore counted in *epochs* (Fraser, "Practical lock-freedom", 2004; the grace periods
+//! of RCU). A reader *announces* the current epoch in its own line of memory before it looks, and
+//! withdraws the announcement after. A writer that retires garbage seals it with a *stamp*: the
+//! number of a new epoch begun after the unlinking. A reader whose announcement is at least the
+//! stamp began after the unlinking and cannot reach the garbage; so the garbage is free once no
 //! announcement below its stamp is left.
 //!
 //! # Why it is right
 //! The reader stores its announcement and then loads from the table; the collector's side unlinks
 //! and then loads the announcements. If both could miss each other's store, memory in use would be
-//! freed. Two full barriers rule that out, one between the reader's store and its loads, one between
-//! the unlinking and the collector's loads: either the reader sees the
-//! unlinking, or the collector sees the announcement.
+//! freed. Two full barriers rule that out, one between the reader's store and its loads, one
+//! between the unlinking and the collector's loads: either the reader sees the unlinking, or the
+//! collector sees the announcement.
 //!
 //! # Cost
 //! The reader's barrier is on the path of every hit. A full fence costs 2 to 7 ns there, as much
@@ -29,21 +29,22 @@
 //! A collector that finds that no other thread has ever pinned this cache skips the call.
 //!
 //! # When the barrier is taken away
-//! A sandbox may forbid the call after it has worked (a seccomp filter that a process puts on
+//! A sandbox may forbid the call after it has worked (a seccomp filter that a process installs for
 //! itself). From the first call that fails on, readers use the fence as well. They learn of it from
 //! `fenceless`, which they read anyway, but a reader may have read the old number a moment before,
-//! and its announcement may still be on its way to the collector. So a line *has switched* only when
+//! and its announcement may still be on its way to the collector. So a line *has switched* only
+//! when
 //! * its thread has made a pin with the fence, which it notes in its line (`fenced`): that thread
-//!   has read the new number, and a thread never reads an older value of one place after a newer; or
-//! * its number is no thread's any more: the lock under which it was given back, and under which it
-//!   and is given to another, orders both threads' pins and the collector's look.
+//!   has read the new number, and a thread never reads an older value of one place after a newer;
+//!   or
+//! * its number is no thread's any more: the lock under which the number was given back, and under
+//!   which it is given to another thread, orders both threads' pins and the collector's loads.
 //!
-//! As long as there is a used line that has not switched, a collector needs some other barrier that
+//! As long as there is a used line that has not switched, a collector needs another barrier that
 //! reaches all threads: `membarrier` again, for another thread may be allowed what this one is not,
 //! or a change of a page's protection (`barrier.rs`). Without one nothing is free: an idle line
-//! proves nothing. Such a barrier is good for the one collection that pays it. It is not the end of
-//! the matter: a reader may have read the old number before it, and announce itself after it,
-//! without a fence.
+//! proves nothing. Such a barrier serves the one collection that pays it, and no later one: a
+//! reader may have read the old number before it, and announce itself after it, without a fence.
 //!
 //! # Numbers that do not end
 //! An epoch is a number of 64 bits: at ten million new epochs a second it takes 58,000 years to
@@ -51,81 +52,40 @@
 //!
 //! # Limits
 //! A reader that stays pinned (a slow `view` closure, a slow `Clone`) keeps what is retired from
-//! then on from being reused, for as long as it stays. It holds up nobody: writers take fresh
+//! then on from being reused, for as long as it stays. It blocks no thread: writers take fresh
 //! slots meanwhile. Epochs belong to one cache, so it delays no other cache.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::barrier;
-use super::notes::Notes;
-use crate::types::stats::Counters;
+use super::reader::{IDLE, LEASED, Reader, UNUSED};
 use crate::util::cache_padded::CachePadded;
 use crate::util::fork;
 use crate::util::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
 use crate::util::thread_slot;
 
-/// No announcement: the thread is not looking at the table. No epoch has this number.
-const IDLE: u64 = 0;
-/// No thread has used this line yet. Left for ever at the first pin.
-const UNUSED: u64 = u64::MAX;
-/// In [`Reader::extra`]: the thread holds its number for these pins alone.
-const LEASED: u32 = 1 << 31;
-
-/// One thread's line in one cache. Written by that thread alone.
-#[repr(align(128))]
-pub(crate) struct Reader {
-    /// The epoch in which the thread was pinned, or [`IDLE`], or [`UNUSED`].
-    announced: AtomicU64,
-    /// Pins that the thread holds beyond the first, and [`LEASED`].
-    extra: AtomicU32,
-    /// The thread has made a pin with the fence, so all its later ones have it. See the module's
-    /// head.
-    fenced: AtomicBool,
-    /// The thread is dropping garbage of this cache.
-    collecting: AtomicBool,
-    pub(crate) notes: Notes,
-    pub(crate) counters: Counters,
-    /// Which line it is. (32 bits, because the line is full.)
-    number: u32,
-}
-
-impl Reader {
-    fn lines(first: usize, count: usize) -> Box<[Reader]> {
-        let line = |number: usize| Reader {
-            announced: AtomicU64::new(UNUSED),
-            extra: AtomicU32::new(0),
-            fenced: AtomicBool::new(false),
-            collecting: AtomicBool::new(false),
-            notes: Notes::default(),
-            counters: Counters::default(),
-            number: number as u32,
-        };
-        (first..first + count).map(line).collect()
-    }
-}
-
-/// See the module's head.
+/// The epochs of one cache, and the lines of its threads.
 pub(crate) struct Epoch {
     /// The current epoch.
     current: CachePadded<AtomicU64>,
     /// Garbage stamped at most this is free.
     safe: CachePadded<AtomicU64>,
-    /// The threads, by number, that may announce without a fence: those with a line in `first`; none
-    /// where a fence is needed, from the start or by now.
+    /// Threads with a number below this may announce without a fence: those with a line in `first`;
+    /// none where a fence is needed, from the start or by now.
     fenceless: AtomicUsize,
-    /// No line ever did without the fence.
+    /// Every pin has had the fence.
     all_fenced: bool,
-    /// Lines that are not unused any more.
+    /// Lines that have been used.
     users: AtomicUsize,
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
     /// Line `number` stands in `more[b]` with `b = log2(number / first.len())`, which holds
-    /// `first.len() << b` lines. They are made by the first thread that needs one, see `pin_line`.
+    /// `first.len() << b` lines. The first thread that needs one makes them, see `pin_line`.
     more: [OnceLock<Box<[Reader]>>; 24],
 }
 
@@ -144,12 +104,12 @@ impl Epoch {
         }
     }
 
-    /// Announces that the calling thread looks at the table. Pins nest. No lock, and on the usual
+    /// Announces that the calling thread reads the table. Pins nest. No lock, and on the usual
     /// path neither a read-modify-write nor a fence.
     #[inline]
     pub(crate) fn pin(&self) -> EpochGuard<'_> {
         let number = thread_slot::current();
-        // Relaxed: see the module's head; a reader that learns late is what `has_switched` is about.
+        // Relaxed: see the module's head; `has_switched` provides for a reader that learns late.
         if number < self.fenceless.load(Relaxed) {
             // SAFETY: `fenceless` is at most the length of `first`.
             let reader = unsafe { self.first.get_unchecked(number) };
@@ -172,13 +132,14 @@ impl Epoch {
         // must still know that what was read before is over.
         reader.announced.store(epoch, Release);
         if self.fenceless.load(Relaxed) > 0 {
-            // The processor's barrier is the collector's affair. Either it runs after the store
-            // above, and the collector sees the announcement; or it runs before the loads that
-            // follow, and they see what was unlinked.
+            // The collector's heavy barrier runs on this core too:
+            // * if after the store above, the collector sees the announcement;
+            // * if before the loads that follow, they see what was unlinked.
             barrier::compiler_only();
         } else {
-            // With the fence in `advance`: if this one comes first, the collector sees the
-            // announcement; if that one comes first, this thread sees what was unlinked.
+            // Pairs with the fence in `advance`:
+            // * if this one comes first, the collector sees the announcement;
+            // * if that one comes first, this thread sees what was unlinked.
             fence(SeqCst);
             if !reader.fenced.load(Relaxed) {
                 // Release: pairs with the Acquire in `has_switched`; a collector that sees it sees
@@ -188,8 +149,8 @@ impl Epoch {
         }
     }
 
-    /// The thread's first pin anywhere, its first pin of this cache, a nested pin, a thread with a
-    /// large number, or one that is ending.
+    /// As `pin`, for the thread's first pin anywhere, its first pin of this cache, a nested pin, a
+    /// thread with a large number, or one that is ending.
     #[cold]
     #[inline(never)]
     fn pin_slowly(&self, mut number: usize) -> EpochGuard<'_> {
@@ -206,33 +167,37 @@ impl Epoch {
         self.pin_line(self.reader(number))
     }
 
-    /// The line may have been made a moment ago, in `more`, where a collector finds it only if it
-    /// sees that. It need not see it: the fence below orders that and the first announcement as a
-    /// pair. If the collector's fence in `advance` comes after this one, the collector sees the
-    /// line, in use, and asks it as any other. If it comes before, this thread sees all that the
-    /// collector had unlinked, and can reach none of it.
+    /// Pins by this line, which may be new in `more`. A collector need not see a new line: the
+    /// fence below orders its making and its first announcement together.
+    /// * If the collector's fence in `advance` comes after this one, the collector sees the line,
+    ///   in use, and checks it as any other.
+    /// * If it comes before, this thread sees all that the collector had unlinked, and can reach
+    ///   none of it.
     fn pin_line<'e>(&'e self, reader: &'e Reader) -> EpochGuard<'e> {
         match reader.announced.load(Relaxed) {
             IDLE => self.announce(reader),
             UNUSED => {
                 reader.announced.store(IDLE, Relaxed);
                 self.users.fetch_add(1, Relaxed);
-                // Pairs with the fence in `advance`: a collector that did not count this line
-                // did so before here, and this thread sees all that it had unlinked.
+                // Pairs with the fence in `advance`: the fence of a collector that did not count
+                // this line came before this one, and this thread sees all that it had unlinked.
                 fence(SeqCst);
                 self.announce(reader);
             }
             _ => {
                 let extra = reader.extra.load(Relaxed);
-                assert!(!extra & !LEASED != 0, "more than 2,147,483,647 nested views of one cache");
+                assert!(
+                    !extra & !LEASED != 0,
+                    "more than 2,147,483,647 nested views of one cache on one thread"
+                );
                 reader.extra.store(extra + 1, Relaxed);
             }
         }
         EpochGuard { reader, here: PhantomData }
     }
 
-    /// Readers bind the compiler alone: right for as long as nobody needs the heavy side, which
-    /// fails where there is none.
+    /// With readers that bind the compiler alone: right for as long as no collector needs the heavy
+    /// side, which fails where there is none.
     #[cfg(all(test, loom))]
     pub(crate) fn with_light_readers(self) -> Self {
         let fenceless = AtomicUsize::new(self.first.len());
@@ -247,8 +212,7 @@ impl Epoch {
         let bucket = (number / first).ilog2();
         let cell = &self.more[bucket as usize];
         let line = cell.get().unwrap_or_else(|| {
-            // Or a child that is forked meanwhile would wait for the other thread to have made
-            // them.
+            // A child forked meanwhile would otherwise wait for a thread that it does not have.
             let _gate = fork::gate();
             cell.get_or_init(|| Reader::lines(first << bucket, first << bucket))
         });
@@ -261,15 +225,13 @@ impl Epoch {
         self.first.iter().chain(more.flat_map(|line| line.iter()))
     }
 
-    /// In a forked child: withdraws the announcements of all threads but the calling one, which are
-    /// not there, and what else stands in their lines. Returns `true` if the calling thread may be
-    /// pinned.
+    /// In a forked child: withdraws the announcements of all other threads, which do not exist
+    /// there, and clears their lines. Returns `true` if the calling thread may be pinned.
     #[cfg(unix)]
     pub(crate) fn forget_other_threads(&self) -> bool {
         let own = thread_slot::held();
         let mut may_be_pinned = false;
         for reader in self.readers() {
-            // Relaxed, here and in what follows: there is one thread.
             if reader.number() == own {
                 may_be_pinned = !reader.is_idle();
             } else {
@@ -279,7 +241,7 @@ impl Epoch {
         may_be_pinned
     }
 
-    /// Begins a new epoch and returns its number: the stamp for what the caller unlinked before.
+    /// Begins a new epoch and returns its number: the stamp of what the caller unlinked before.
     pub(crate) fn stamp(&self) -> u64 {
         // AcqRel: the unlinking comes before the new epoch can be seen (see `announce`), and each
         // stamp comes after those before it.
@@ -288,19 +250,19 @@ impl Epoch {
 
     /// Returns `true` if garbage with this stamp is free.
     pub(crate) fn is_free(&self, stamp: u64) -> bool {
-        // Acquire: pairs with the release in `advance`, through which the last accesses of the
-        // readers who left come before the reuse.
+        // Acquire: pairs with the AcqRel in `advance`, through which the last accesses of readers
+        // that were unpinned come before the reuse.
         self.safe.load(Acquire) >= stamp
     }
 
     /// Finds out up to which stamp garbage is free. Pays the heavy barrier.
     pub(crate) fn advance(&self) {
         let mut safe = self.current.load(Acquire);
-        // Orders the unlinking of all that is stamped up to `safe` before the loads below; enough
-        // for lines that no other thread has used, see `pin_line`.
+        // Orders the unlinking of all that is stamped up to `safe` before the loads below. That
+        // suffices for lines that no thread has used yet, see `pin_line`.
         fence(SeqCst);
         if self.is_alone() {
-            // There is no other line that anybody has used.
+            // No other line has been used.
             let mine = self.first.get(thread_slot::current());
             safe = mine.map_or(safe, |mine| mine.hold_back(safe));
         } else if self.order_readers() {
@@ -311,7 +273,7 @@ impl Epoch {
         self.safe.fetch_max(safe, AcqRel);
     }
 
-    /// Orders what was unlinked before, and the collector's looks at the lines, with all pins.
+    /// Orders what was unlinked before, and the collector's loads of the lines, with all pins.
     /// Returns `false` if that cannot be done at present.
     fn order_readers(&self) -> bool {
         if self.fenceless.load(Relaxed) > 0 {
@@ -319,7 +281,7 @@ impl Epoch {
                 return true;
             }
             self.fenceless.store(0, Relaxed);
-            // Before the barrier below, of whatever kind, and before the looks at the lines.
+            // Before the barrier below, of whatever kind, and before the loads of the lines.
             fence(SeqCst);
         }
         self.all_fenced
@@ -333,7 +295,7 @@ impl Epoch {
     pub(crate) fn is_alone(&self) -> bool {
         match self.users.load(Relaxed) {
             0 => true,
-            // One line, and it is this thread's: its own number leads there.
+            // One line, and it is this thread's: its number leads there.
             1 => self
                 .first
                 .get(thread_slot::current())
@@ -349,69 +311,28 @@ impl Epoch {
     }
 }
 
-impl Reader {
-    /// The number of the thread whose line it is.
-    pub(crate) fn number(&self) -> usize {
-        self.number as usize
-    }
-
-    /// Returns `true` if the line announces nothing.
-    #[cfg(unix)]
-    fn is_idle(&self) -> bool {
-        matches!(self.announced.load(Relaxed), IDLE | UNUSED)
-    }
-
-    /// In a forked child, where the line's thread is not there. Nothing is written where nothing
-    /// changes: the memory goes on being the parent's, too.
-    #[cfg(unix)]
-    fn forget(&self) {
-        if !self.is_idle() {
-            self.announced.store(IDLE, Relaxed);
-            self.extra.store(0, Relaxed);
-        }
-        if self.collecting.load(Relaxed) {
-            self.collecting.store(false, Relaxed);
-        }
-        self.notes.forget();
-    }
-
-    /// The last stamp up to `safe` that is free as far as this line is concerned.
-    fn hold_back(&self, safe: u64) -> u64 {
-        // Acquire: pairs with the Release of the unpinning.
-        let announced = self.announced.load(Acquire);
-        if announced == IDLE || announced == UNUSED { safe } else { safe.min(announced) }
-    }
-
-    /// Returns `true` if the line's announcements can be relied on after a fence of the caller's.
-    /// See the module's head. Asks for the lock of all threads' numbers.
-    fn has_switched(&self) -> bool {
-        // A first pin has a fence of its own, see `pin_line`.
-        self.announced.load(Relaxed) == UNUSED
-            // Acquire: pairs with the Release in `announce`.
-            || self.fenced.load(Acquire)
-            || !thread_slot::is_taken(self.number())
-    }
-}
-
-/// While it lives, nothing the thread can reach in the table is dropped or reused. `!Send`.
+/// A pin: while it lives, nothing that the thread can reach in the table is dropped or reused.
+/// `!Send`.
 pub(crate) struct EpochGuard<'e> {
     pub(crate) reader: &'e Reader,
     here: PhantomData<*const ()>,
 }
 
 impl EpochGuard<'_> {
-    /// Begins to drop garbage at once, if nobody can reach what the caller has unlinked: no other
-    /// thread has ever used the cache, and this one holds no other pin. Returns nothing if that is
-    /// not so, or if the thread is dropping garbage of this cache already.
+    /// Begins to drop garbage at once, if no thread can reach what the caller has unlinked: no
+    /// other thread has ever used the cache, and this one holds no other pin. Returns `None`
+    /// otherwise, or if the thread is dropping garbage of this cache already.
     #[inline]
     pub(crate) fn begin_dropping(&self, epoch: &Epoch) -> Option<Collecting<'_>> {
         let reader = self.reader;
-        // Where there is no other pin, the line is not leased: it stays the thread's.
+        // Without another pin, the line is not leased: it stays the thread's.
         if reader.extra.load(Relaxed) != 0 || reader.collecting.load(Relaxed) {
             return None;
         }
-        // Pairs with the fence in `pin_line`. If this one comes first, a thread that uses the cache
-        // for the first time sees the unlinking; if that one comes first, it is counted here.
+        // Pairs with the fence in `pin_line`:
+        // * if this one comes first, a thread that uses the cache for the first time sees the
+        //   unlinking;
+        // * if that one comes first, the thread is counted here.
         fence(SeqCst);
         // The only line that was ever used is this thread's, for it is in use.
         (epoch.users.load(Relaxed) == 1).then(|| {
@@ -425,29 +346,10 @@ impl Drop for EpochGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.reader.extra.load(Relaxed) == 0 {
-            // Release: pairs with the Acquire in `hold_back`; what the reader read, it read before.
+            // Release: pairs with the Acquire in `hold_back`; the reader's reads came before.
             self.reader.announced.store(IDLE, Release);
         } else {
             self.reader.unpin_slowly();
-        }
-    }
-}
-
-impl Reader {
-    /// One of several pins, or a leased number.
-    #[cold]
-    #[inline(never)]
-    fn unpin_slowly(&self) {
-        let extra = self.extra.load(Relaxed);
-        if extra & !LEASED > 0 {
-            self.extra.store(extra - 1, Relaxed);
-        } else {
-            self.extra.store(0, Relaxed);
-            // Release: as in `drop`. Before the number is another thread's.
-            self.announced.store(IDLE, Release);
-        }
-        if extra & LEASED != 0 {
-            thread_slot::end_lease(self.number());
         }
     }
 }
@@ -456,14 +358,14 @@ impl Reader {
 /// `Drop` does to the cache leaves garbage for later, instead of drops nested without end.
 ///
 /// The note stands in the thread's line. A thread that is ending has a line only while it leases a
-/// number, so it does that for as long; without, the line might be another thread's by the end.
+/// number, so the lease lasts as long; otherwise the line might become another thread's meanwhile.
 pub(crate) struct Collecting<'e> {
     reader: &'e Reader,
     leased: bool,
 }
 
 impl Epoch {
-    /// Returns nothing if the calling thread is dropping garbage of this cache already.
+    /// Returns `None` if the calling thread is dropping garbage of this cache already.
     pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
         let mut number = thread_slot::current();
         if number == thread_slot::NONE {
@@ -472,7 +374,7 @@ impl Epoch {
         let leased = number == thread_slot::NONE;
         let reader = self.reader(if leased { thread_slot::lease() } else { number });
         if reader.collecting.load(Relaxed) {
-            // Of the same lease as the one above on the stack, which ends it.
+            // The lease that the outer call holds, and ends.
             if leased {
                 thread_slot::end_lease(reader.number());
             }

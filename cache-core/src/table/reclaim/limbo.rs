@@ -1,32 +1,34 @@
-//! Limbo: retired slots between their unlinking and their reuse.
+//! Limbo: retired slots between their unlinking and their reuse (the *limbo list* of epoch-based
+//! reclamation).
 //!
-//! A writer that retires a slot adds it to its shard's open batch, under the lock that it holds
-//! anyway. A full batch is sealed with an epoch's stamp and queued here. Then two things have to
-//! happen, and neither may make one unlucky call pay for all the others:
+//! A writer that retires a slot adds it to its shard's open batch. A full batch is sealed with an
+//! epoch's stamp and queued here. Then two things have to happen, and neither may make one unlucky
+//! call pay for all the others:
 //! * now and then a call finds out which stamps are free ([`Epoch::advance`], which may have to
 //!   interrupt other cores);
-//! * what is free is dropped and given back: up to some hundred slots (`collect.rs`) by each call
-//!   that sealed a batch, after it has released its locks, so that the queue shrinks faster than it
-//!   grows.
+//! * what is free is dropped and its slots freed: up to some hundred (`shard/collect.rs`) by each
+//!   call that sealed a batch, after it has released its locks, so that the queue shrinks faster
+//!   than it grows.
 //!
 //! # How much waits
 //! What waits is memory that the user does not see, so it follows what is live ([`Limits`]): an
-//! epoch is advanced when an eighth of the entries' number waits, and at least [`FEW`] slots; or
-//! a 128th where that is more than [`MANY`], for there the interruptions cost more than the memory
-//! (a million entries that expire at once then interrupt other threads some 300 times, not 900: of
-//! two threads under traffic, the slowest operation in a thousand took 3.1 us instead of 7.5; 1.7
-//! without any expiry). A batch is a sixteenth of its shard's entries. With weights, an eighth of
-//! the live weight advances as well. Slots with nothing to be dropped cost nobody more than their
-//! own memory: of those, [`BYTES`] may wait in any case.
+//! epoch is advanced when an eighth of the entries' number waits, and at least [`FEW`] slots; or a
+//! 128th where that is more than [`MANY`], for there the interruptions cost more than the memory:
+//! below one waiting slot per 128 entries, the waiting memory is negligible (a million entries that
+//! expire at once then interrupt other threads some 300 times, not 900: of two threads under
+//! traffic, the slowest operation in a thousand took 3.1 us instead of 7.5; 1.7 without any
+//! expiry). A batch is a sixteenth of its shard's entries. With weights, an eighth of the live
+//! weight advances as well. Slots with nothing to be dropped cost no more than their memory: of
+//! those, [`BYTES`] may wait in any case.
 //!
 //! # How long it waits
-//! A shard may never come to fill its batch, and what was sealed may never become enough. So each
-//! shard counts the calls that lock it, and every [`SWEEP`]th of them looks after the others: a
-//! batch that is found open by two such visits is sealed as it is, and an epoch is advanced when
-//! something has been waiting for [`IDLE_SWEEPS`] of them. What is retired is therefore dropped
-//! within a bounded number of later writes or loads of the cache, whichever shards they fall on.
+//! A shard may never fill its batch, and what was sealed may never become enough. So each shard
+//! counts the calls that lock it, and every [`SWEEP`]th of them sweeps the others: a batch that is
+//! found open by two sweeps is sealed as it is, and an epoch is advanced when something has been
+//! waiting for [`IDLE_SWEEPS`] of them. What is retired is therefore dropped within a bounded
+//! number of later writes or loads of the cache, whichever shards they fall on.
 //!
-//! Where one thread alone has ever used the cache, nobody else can look: its calls drop what they
+//! While one thread alone has used the cache, no other can be reading: its calls drop what they
 //! retired before they return ([`Guard::drop_retired`](crate::table::Guard::drop_retired)).
 
 use std::collections::VecDeque;
@@ -50,44 +52,54 @@ const BYTES: u64 = 64 << 10;
 /// removals.
 const MANY: u64 = 1024;
 
-/// Calls that lock a shard, from one that looks after other shards to the next.
+/// Calls that lock a shard, from one that sweeps other shards to the next.
 pub(crate) const SWEEP: u8 = 128;
 /// Sweeps for which sealed garbage waits at most.
 const IDLE_SWEEPS: usize = 4;
 
-/// What is known of the live entries of a cache, or of the part that a shard stands for.
+/// How much of a cache is live.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Live {
     Entries(u64),
     Weight(u64),
 }
 
+/// Whether slots hold something that has a `Drop`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Contents {
+    NeedDrop,
+    Plain,
+}
+
 /// How much garbage may wait in a table whose slots are of one type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Slots that may wait however few are live.
+    /// How many slots may wait however few are live.
     floor: u64,
-    /// Slots in a full batch where one thread alone uses the table.
+    /// How many slots make a batch full while one thread alone uses the table.
     pub(crate) alone: usize,
 }
 
 impl Limits {
-    pub(crate) const fn new(slot_bytes: usize, needs_drop: bool) -> Self {
+    pub(crate) const fn new(slot_bytes: usize, contents: Contents) -> Self {
         let by_bytes = BYTES / (if slot_bytes == 0 { 1 } else { slot_bytes as u64 });
-        let most = if needs_drop { FEW } else { MANY };
+        let most = match contents {
+            Contents::NeedDrop => FEW,
+            Contents::Plain => MANY,
+        };
         let by_bytes = if by_bytes == 0 { 1 } else { by_bytes };
         let floor = if by_bytes > most { most } else { by_bytes };
         let alone = if by_bytes > BATCH as u64 { BATCH } else { by_bytes as usize };
         Limits { floor, alone }
     }
 
-    /// Slots that may wait beside so many entries.
+    /// How many slots may wait beside so many entries.
     pub(crate) fn slots(self, entries: u64) -> u64 {
         let share = if entries / 128 > MANY { entries / 128 } else { MANY.min(entries / 8) };
         share.max(self.floor)
     }
 
-    /// Slots in a full batch of a shard with so many entries, which is one of `shards`.
+    /// How many slots make a batch full, of one of `shards` shards with so many entries.
     #[inline]
     pub(crate) fn batch(self, entries: usize, shards: usize) -> usize {
         let floor = (self.floor as usize / (2 * shards)).max(1);
@@ -114,7 +126,7 @@ impl Garbage {
     }
 }
 
-/// See the module's head.
+/// The queue of sealed garbage.
 pub(crate) struct Limbo {
     pub(crate) queue: Mutex<VecDeque<(u64, Garbage)>>,
     /// Pieces in the queue.
@@ -139,7 +151,7 @@ impl Limbo {
         }
     }
 
-    /// Queues garbage that was unlinked before; begins a new epoch for it.
+    /// Queues garbage that was unlinked before, and begins a new epoch for it.
     pub(crate) fn seal(&self, epoch: &Epoch, garbage: Garbage, weight: u64) {
         let slots = garbage.slots();
         let mut queue = self.queue.lock();
@@ -151,19 +163,20 @@ impl Limbo {
         self.weight.store(self.weight.load(Relaxed).saturating_add(weight), Relaxed);
     }
 
-    /// Returns `true` if nothing waits. Without a lock, so it may be out of date.
+    /// Returns `true` if no garbage waits. Without a lock, so it may be out of date.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.load(Relaxed) == 0
     }
 
-    /// Advances the epoch if enough has been sealed since the last time, beside so much that is live;
-    /// or if it has been waiting for long.
+    /// Advances the epoch if enough has been sealed since the last time, compared with what is
+    /// live, or if something has been waiting for long.
     pub(crate) fn advance_if_due(&self, epoch: &Epoch, live: Live) {
         let (sealed, weight) = (self.sealed.load(Relaxed) as u64, self.weight.load(Relaxed));
         let due = match live {
             Live::Entries(entries) => sealed >= self.limits.slots(entries),
-            // Some few whatever they weigh: of a single heavy entry, each update would be too much.
+            // A few at least, whatever they weigh: each update of a single heavy entry would be
+            // due.
             Live::Weight(live) => {
                 sealed >= MANY || weight >= live / 8 && sealed >= self.limits.floor / 4
             }
@@ -183,14 +196,14 @@ impl Limbo {
     /// Notes a sweep, if anything waits.
     pub(crate) fn note_sweep(&self) {
         if !self.is_empty() {
-            // Relaxed: a count that decides nothing but when to look.
+            // Relaxed: a count that decides only when to advance.
             self.sweeps.fetch_add(1, Relaxed);
         }
     }
 
-    /// Takes a few pieces of garbage that are free. What is taken must be dropped by the caller:
-    /// garbage does not do that by itself. (Another thread may advance the epoch meanwhile, so that
-    /// the first is none and the second is not.)
+    /// Takes a few pieces of garbage that are free. The caller must drop what they hold: garbage
+    /// does not do that by itself. (Another thread may advance the epoch meanwhile, so that the
+    /// first is `None` and the second is not.)
     pub(crate) fn take_free(&self, epoch: &Epoch) -> [Option<Garbage>; PIECES] {
         let mut queue = self.queue.lock();
         let taken = std::array::from_fn(|_| {
@@ -201,7 +214,7 @@ impl Limbo {
         taken
     }
 
-    /// Gives back the memory of a queue that was longer once.
+    /// Frees the memory of a queue that has become shorter.
     pub(crate) fn shrink(&self) {
         let mut queue = self.queue.lock();
         if queue.capacity() / 4 > queue.len() {
@@ -209,7 +222,7 @@ impl Limbo {
         }
     }
 
-    /// Takes everything, free or not: for a cache that nobody uses any more.
+    /// Takes everything, free or not: for a table that is being dropped.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
         std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
     }
@@ -237,7 +250,7 @@ impl Limbo {
 mod tests {
     use super::*;
 
-    /// An epoch that two threads use.
+    /// An epoch that two threads have used.
     fn shared_epoch() -> Epoch {
         let epoch = Epoch::new(4);
         drop(epoch.pin());
@@ -265,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_follows_what_is_live() {
-        let dropping = Limits::new(32, true);
+    fn waiting_slots_are_limited_by_what_is_live() {
+        let dropping = Limits::new(32, Contents::NeedDrop);
         let wait = |entries, batch| slots_that_wait(dropping, Live::Entries(entries), batch);
         assert_eq!((wait(0, 1), wait(10, 1), wait(128, 1)), (16, 16, 16));
         assert_eq!((wait(1_000, 1), wait(8_192, 64)), (125, 1024));
@@ -277,28 +290,35 @@ mod tests {
 
     #[test]
     fn slots_that_need_no_drop_wait_by_their_size() {
-        let wait =
-            |bytes, entries| slots_that_wait(Limits::new(bytes, false), Live::Entries(entries), 1);
+        let wait = |bytes, entries| {
+            slots_that_wait(Limits::new(bytes, Contents::Plain), Live::Entries(entries), 1)
+        };
         assert_eq!((wait(32, 10), wait(1024, 10), wait(65_536, 10)), (1024, 64, 1));
         assert_eq!((wait(1 << 20, 2), wait(1 << 20, 80), wait(0, 0)), (1, 10, 1024));
         // Large ones with a `Drop` are not kept longer than those without.
-        assert_eq!(slots_that_wait(Limits::new(65_536, true), Live::Entries(10), 1), 1);
+        assert_eq!(
+            slots_that_wait(Limits::new(65_536, Contents::NeedDrop), Live::Entries(10), 1),
+            1
+        );
     }
 
     #[test]
     fn batches_follow_the_entries_of_their_shard() {
-        let dropping = Limits::new(32, true);
+        let dropping = Limits::new(32, Contents::NeedDrop);
         assert_eq!(
             [0, 10, 64, 160, 1_024, 9_999].map(|n| dropping.batch(n, 8)),
             [1, 1, 4, 10, 64, 64]
         );
-        assert_eq!([0, 10, 9_999].map(|n| Limits::new(32, false).batch(n, 8)), [64, 64, 64]);
-        assert_eq!(Limits::new(32, false).batch(0, 64), 8);
+        assert_eq!(
+            [0, 10, 9_999].map(|n| Limits::new(32, Contents::Plain).batch(n, 8)),
+            [64, 64, 64]
+        );
+        assert_eq!(Limits::new(32, Contents::Plain).batch(0, 64), 8);
     }
 
     #[test]
-    fn what_has_waited_for_long_is_looked_after() {
-        let (limbo, epoch) = (Limbo::new(Limits::new(32, true)), shared_epoch());
+    fn garbage_that_has_waited_for_long_advances_the_epoch() {
+        let (limbo, epoch) = (Limbo::new(Limits::new(32, Contents::NeedDrop)), shared_epoch());
         let stamp = epoch.stamp();
         limbo.note_sweep();
         assert_eq!(limbo.sweeps.load(Relaxed), 0, "nothing waits");

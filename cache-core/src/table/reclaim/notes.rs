@@ -1,13 +1,13 @@
-//! What a thread notes in its line for calls of its own: that it is in the middle of something, and
-//! how much it has written.
+//! What a thread notes in its line for its later calls: what it is doing, and how much it has
+//! written.
 //!
-//! One thread alone reads and writes the notes of a line, the one whose line it is; when the line
-//! becomes another thread's, a lock comes between. So they are the standard library's atomics in
-//! models, too: there is nothing to be tried out.
+//! Only the thread whose line it is reads and writes the notes; when the line becomes another
+//! thread's, a lock comes between. So they are the standard library's atomics in models, too: there
+//! is no interleaving to explore.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 
-/// See the module's head.
+/// The notes of one thread.
 #[derive(Default)]
 pub(crate) struct Notes {
     reserved: AtomicU16,
@@ -17,8 +17,8 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// How many slots the thread has reserved, modulo 2^16: whatever it writes begins with that.
-    /// (The line is full.)
+    /// How many slots the thread has reserved, modulo 2^16: each write begins with that. (16 bits,
+    /// because the line is full.)
     pub(crate) fn reserved(&self) -> u16 {
         self.reserved.load(Relaxed)
     }
@@ -28,12 +28,12 @@ impl Notes {
         self.reserved.store(self.reserved().wrapping_add(1), Relaxed);
     }
 
-    /// Is the thread showing entries that it has removed?
+    /// Returns `true` if the thread is showing entries that it has removed.
     pub(crate) fn has_notices(&self) -> bool {
         self.has_notices.load(Relaxed)
     }
 
-    /// False if the thread is showing entries already.
+    /// Returns `false` if the thread is showing entries already.
     pub(crate) fn begin_notices(&self) -> bool {
         let begins = !self.has_notices();
         self.has_notices.store(true, Relaxed);
@@ -44,17 +44,17 @@ impl Notes {
         self.has_notices.store(false, Relaxed);
     }
 
-    /// In a forked child, where the line's thread is not there.
+    /// Clears the notes in a forked child, which does not have the line's thread.
     #[cfg(unix)]
     pub(crate) fn forget(&self) {
-        // Nothing is written where nothing changes: the memory goes on being the parent's, too.
+        // Nothing is written where nothing changes: the memory stays shared with the parent.
         if self.has_notices() {
             self.has_notices.store(false, Relaxed);
             self.has_deferred.store(false, Relaxed);
         }
     }
 
-    /// Notes whether there are entries in the thread's queue. Returns whether there were any.
+    /// Notes whether there are entries in the thread's queue. Returns `true` if there were any.
     pub(crate) fn set_deferred(&self, has_deferred: bool) -> bool {
         let before = self.has_deferred.load(Relaxed);
         self.has_deferred.store(has_deferred, Relaxed);

@@ -1,8 +1,8 @@
-//! Which shards have an open batch of garbage, for calls that look after other shards.
+//! Which shards have an open batch of garbage, for calls that sweep other shards.
 
 use crate::util::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
-/// Shards that one sweep looks at, and open batches that it seals, at most.
+/// Shards that one sweep checks, and open batches that it seals, at most.
 const LOOKS: usize = 64;
 const SEALS: usize = 4;
 
@@ -19,7 +19,7 @@ pub(crate) struct Sweeper {
 const NOTHING: u8 = 0;
 /// An open batch that no sweep has seen.
 const NEW: u8 = 1;
-/// One that a sweep has seen: the next one seals it.
+/// An open batch that a sweep has seen: the next sweep seals it.
 const SEEN: u8 = 2;
 
 impl Sweeper {
@@ -35,13 +35,13 @@ impl Sweeper {
 
     #[inline]
     pub(crate) fn note_sealed(&self, shard: usize) {
-        // A batch that is sealed as soon as it is begun was never noted.
+        // A batch that is sealed with its first slot was never noted.
         if self.open[shard].load(Relaxed) != NOTHING {
             self.open[shard].store(NOTHING, Relaxed);
         }
     }
 
-    /// Looks at the next shards, and calls `seal` for some whose batches have been open for long.
+    /// Checks the next shards, and calls `seal` for some whose batches have been open for long.
     pub(crate) fn sweep(&self, mut seal: impl FnMut(usize)) {
         let (first, mut seals) = (self.next.load(Relaxed), 0);
         let looks = LOOKS.min(self.open.len());

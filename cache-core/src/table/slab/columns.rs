@@ -34,12 +34,12 @@ unsafe impl Zeroed for RefreshState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ColumnSet {
     pub(crate) weights: bool,
-    /// When it was written; from the start, see
+    /// When it was written, from the start; see
     /// [`Slab::record_write_times`](super::Slab::record_write_times).
     pub(crate) write_times: bool,
     /// See [`RefreshState`].
     pub(crate) refresh_states: bool,
-    /// It expires when nobody reads it. Needs `refresh_states`.
+    /// It expires unless it is read. Needs `refresh_states`.
     pub(crate) idles: bool,
 }
 
@@ -169,7 +169,7 @@ impl<K, V> Columns<K, V> {
 /// Frees a segment. Free slots hold nothing that would have to be dropped.
 ///
 /// # Safety
-/// Nobody uses it any more: it was removed, or the slab is at its end.
+/// No thread uses it any more: it was removed, or the slab is being dropped.
 pub(super) unsafe fn free(arrays: SegmentArrays) {
     for array in arrays.into_iter().flatten() {
         // SAFETY: the caller's promise.

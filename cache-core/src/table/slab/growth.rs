@@ -1,5 +1,5 @@
-//! Which segments the slab has, what of them is given out, and how long the next will be. Numbers
-//! only, under the slab's lock: what a segment is made of (`A`) is the slab's affair.
+//! Which segments the slab has, which of their blocks are given out, and how long the next will be.
+//! Numbers only, under the slab's lock: what a segment consists of (`A`) is left to the slab.
 
 use crate::table::ids::SlotId;
 use crate::table::segments::{first_of, most_segments};
@@ -7,7 +7,7 @@ use crate::table::segments::{first_of, most_segments};
 pub(super) struct Growth<A> {
     /// Slots in a block.
     block: u32,
-    /// Those that exist, and none in the place of one that has existed.
+    /// By number; `None` in the place of one that was freed.
     pub(super) segments: Vec<Option<Segment<A>>>,
     /// Slots in all segments.
     pub(super) total: u64,
@@ -17,23 +17,23 @@ pub(super) struct Growth<A> {
     planned_segments: usize,
 }
 
-/// What is known of a segment.
+/// The blocks of one segment.
 pub(super) struct Segment<A> {
-    /// What was never given out.
+    /// From here to `end`, no block was ever given out.
     next: u32,
     end: u32,
     /// Blocks that shards have.
     out: u32,
     /// Blocks that shards have returned, by their first slots.
     returned: Vec<SlotId>,
-    /// What it is made of.
+    /// Its memory.
     pub(super) arrays: A,
 }
 
-/// A block that is given out, by its first slot.
+/// A block that is given out.
 pub(super) struct Taken {
     pub(super) first: SlotId,
-    /// It was never given out before.
+    /// It is given out for the first time.
     pub(super) is_new: bool,
 }
 
@@ -51,7 +51,7 @@ impl<A> Growth<A> {
         }
     }
 
-    /// Gives out a block that nobody has; none if there is none in any segment.
+    /// Gives out a block that no shard has; `None` if the segments have none left.
     pub(super) fn take(&mut self) -> Option<Taken> {
         let has_some =
             |segment: &&mut Segment<A>| !segment.returned.is_empty() || segment.next < segment.end;
@@ -64,8 +64,8 @@ impl<A> Growth<A> {
         Some(Taken { first: SlotId::new(segment.next - self.block), is_new: true })
     }
 
-    /// The number and the length of the segment to be added next: in the place of one that was freed,
-    /// if there is such.
+    /// The number and the length of the segment to be added next: in the place of one that was
+    /// freed, if there is one.
     pub(super) fn next_segment(&self) -> (usize, u32) {
         let freed = self.segments.iter().position(Option::is_none);
         let number = freed.unwrap_or(self.segments.len());
@@ -80,10 +80,10 @@ impl<A> Growth<A> {
 
     /// The length of a segment past the plan: readers keep garbage pinned, or shards are unevenly
     /// filled. By a small step at first. Each step uses up a segment number, so they must grow: a
-    /// reader that is pinned for ever may cost memory, never progress. They go by the number, not
-    /// by how many there were: those that were freed do not count. And the fewer numbers are left,
-    /// the nearer they come to the full length, so that 2^30 slots can be had whatever the plan and
-    /// the block.
+    /// reader that is pinned for ever may cost memory, never progress. They follow the number, not
+    /// the count of segments so far: freed ones do not count. And the fewer numbers are left, the
+    /// nearer they come to the full length, so that 2^30 slots can be had whatever the plan and the
+    /// block.
     fn step(&self, number: usize, nominal: u64, last: usize) -> u64 {
         let step = 1 + number.saturating_sub(self.planned_segments);
         (self.total << step.min(20) >> 7).max(nominal >> (last - number)).max(1)
@@ -105,7 +105,7 @@ impl<A> Growth<A> {
     }
 
     /// Takes back a block of this segment, by its first slot. If that was the last one that a shard
-    /// had, the segment is no more, and what it was made of is returned.
+    /// had, the segment ceases to exist, and its memory is returned.
     pub(super) fn put_back(&mut self, number: usize, first: SlotId) -> Option<A> {
         let segment = self.segments[number].as_mut().expect("a block's segment exists");
         segment.returned.push(first);

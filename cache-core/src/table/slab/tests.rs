@@ -185,7 +185,7 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     assert!(totals.iter().all(|&total| total == totals[0]), "{totals:?}");
 }
 
-/// Takes back blocks whose slots nobody has used.
+/// Takes back blocks whose slots were not used.
 fn return_blocks<K, V>(slab: &Slab<K, V>, blocks: &[SlotId]) {
     // SAFETY: the test has taken them, and has kept no index.
     unsafe { slab.return_blocks(blocks) };

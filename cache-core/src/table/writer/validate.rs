@@ -47,7 +47,7 @@ impl Writer {
             assert_eq!(block.free != 0, listed, "blocks with free slots are listed");
             for id in (0..Slab::<K, V>::BLOCK).map(|i| block.first_slot.plus(i)) {
                 let free = block.free & (1 << id.offset_from(block.first_slot)) != 0;
-                // In a forked child those are lost that another thread was just giving back.
+                // In a forked child, slots that another thread was just freeing are lost.
                 let lost = !free && fork::generation() > 0;
                 assert!(
                     free == (slab.header(id).state() == State::Free) || lost,

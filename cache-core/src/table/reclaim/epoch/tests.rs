@@ -1,4 +1,4 @@
-//! Epochs alone; `loom_tests.rs` runs them in every order.
+//! Epochs alone; `table/loom_tests.rs` runs them in every order.
 
 use super::*;
 
