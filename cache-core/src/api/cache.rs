@@ -150,16 +150,13 @@ where
 
     /// As [`lookup`](Self::lookup), under a guard that the caller holds.
     #[inline]
-    fn lookup_pinned<Q, R>(
+    fn lookup_pinned<Q: Hash + Equivalent<K> + ?Sized, R>(
         &self,
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
         hash: KeyHash,
         f: impl FnOnce(&V) -> R,
-    ) -> Option<R>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    ) -> Option<R> {
         let store = self.store();
         let found = store.find_live(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
@@ -202,10 +199,7 @@ where
     /// ```
     #[inline]
     #[must_use = "to test for a key without counting a use, there is `contains_key`"]
-    pub fn get<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         self.lookup(key, self.hash(key), V::clone)
     }
 
@@ -241,10 +235,7 @@ where
     /// ```
     #[inline]
     #[must_use = "a peek changes nothing"]
-    pub fn peek<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let guard = self.store().table.pin();
         let found =
             self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other));
@@ -255,10 +246,7 @@ where
     /// without a lock.
     #[inline]
     #[must_use = "asking changes nothing"]
-    pub fn contains_key<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn contains_key<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         let guard = self.store().table.pin();
         self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
@@ -289,19 +277,13 @@ where
     /// does.
     ///
     /// Acquires the lock of the key's shard. O(1). Runs the listener.
-    pub fn remove<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
     }
 
     /// As [`remove`](Self::remove), without cloning the value.
-    pub fn invalidate<Q>(&self, key: &Q)
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn invalidate<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.invalidate_live(key);
     }
 
@@ -398,10 +380,7 @@ where
     }
 
     /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
-    pub(crate) fn invalidate_live<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub(crate) fn invalidate_live<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
     }

@@ -113,13 +113,10 @@ where
     ///
     /// # Errors
     /// What `init` returned, this call's or that of the call it waited for.
-    pub fn or_try_insert_with<E>(
+    pub fn or_try_insert_with<E: Send + Sync + 'static>(
         self,
         init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<Entry<K, V>, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<Entry<K, V>, Arc<E>> {
         self.get_or_load(|| init().map_err(Arc::new), ShareArc)
     }
 
@@ -203,13 +200,10 @@ where
     ///
     /// # Errors
     /// As there.
-    pub async fn or_try_insert_with_async<E>(
+    pub async fn or_try_insert_with_async<E: Send + Sync + 'static>(
         self,
         init: impl Future<Output = Result<V, E>>,
-    ) -> Result<Entry<K, V>, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<Entry<K, V>, Arc<E>> {
         self.get_or_load_async(async { init.await.map_err(Arc::new) }, ShareArc).await
     }
 
@@ -226,13 +220,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_upsert_with_async<F>(
+    pub async fn and_upsert_with_async<F: Future<Output = V>>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Entry<K, V>
-    where
-        F: Future<Output = V>,
-    {
+    ) -> Entry<K, V> {
         let f = |old| {
             let value = f(old);
             async { Op::Put(value.await) }
@@ -257,13 +248,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_compute_with_async<F>(
+    pub async fn and_compute_with_async<F: Future<Output = Op<V>>>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> CompResult<K, V>
-    where
-        F: Future<Output = Op<V>>,
-    {
+    ) -> CompResult<K, V> {
         let f = |old| {
             let op = f(old);
             async { Ok::<_, Infallible>(op.await) }
@@ -280,13 +268,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_try_compute_with_async<F, E>(
+    pub async fn and_try_compute_with_async<F: Future<Output = Result<Op<V>, E>>, E>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Result<CompResult<K, V>, E>
-    where
-        F: Future<Output = Result<Op<V>, E>>,
-    {
+    ) -> Result<CompResult<K, V>, E> {
         let key = self.cache.hashed(self.key);
         self.cache.store().compute_async(key, f).await
     }

@@ -139,14 +139,11 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     }
 
     /// As [`load`](Self::load), as a task.
-    pub(crate) async fn load_async<E, F>(
+    pub(crate) async fn load_async<E, F: Future<Output = Result<Answers<K, V>, E>>>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> F,
         share: &impl ErrorSharing<E>,
-    ) -> Result<Vec<Option<V>>, E>
-    where
-        F: Future<Output = Result<Answers<K, V>, E>>,
-    {
+    ) -> Result<Vec<Option<V>>, E> {
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {

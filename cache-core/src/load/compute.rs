@@ -75,14 +75,11 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 
     /// As [`compute`](Self::compute), as a task.
-    pub(crate) async fn compute_async<F, E>(
+    pub(crate) async fn compute_async<F: Future<Output = Result<Op<V>, E>>, E>(
         &self,
         key: Hashed<K>,
         decide: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Result<CompResult<K, V>, E>
-    where
-        F: Future<Output = Result<Op<V>, E>>,
-    {
+    ) -> Result<CompResult<K, V>, E> {
         let computation = Computation { store: self, key, retries: Retries::default() };
         let (guard, old) = loop {
             match computation.start() {

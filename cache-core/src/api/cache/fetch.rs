@@ -45,10 +45,7 @@ impl<K: Hash + Eq> IntoKey<K> for ByValue<K> {
     }
 }
 
-impl<K, Q> IntoKey<K> for ByRef<'_, Q>
-where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-{
+impl<K, Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized> IntoKey<K> for ByRef<'_, Q> {
     type Query = Q;
 
     #[inline]

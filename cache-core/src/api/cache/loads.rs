@@ -150,14 +150,11 @@ where
     /// As [`optionally_get_with`](Self::optionally_get_with), by a borrowed form of the key: the
     /// key is made only if it is missing.
     #[inline]
-    pub fn optionally_get_with_by_ref<Q>(
+    pub fn optionally_get_with_by_ref<Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized>(
         &self,
         key: &Q,
         init: impl FnOnce() -> Option<V>,
-    ) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    {
+    ) -> Option<V> {
         let fetched = self.fetch(ByRef(key), || init().ok_or(Nothing), ShareNothing);
         fetched.ok().map(|(value, _)| value)
     }

@@ -84,14 +84,11 @@ where
     /// assert_eq!(cache.try_get_with_async(1, async { "80".parse() }).await, Ok(80));
     /// # });
     /// ```
-    pub async fn try_get_with_async<E>(
+    pub async fn try_get_with_async<E: Send + Sync + 'static>(
         &self,
         key: K,
         init: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<V, Arc<E>> {
         let init = async { init.await.map_err(Arc::new) };
         self.fetch_async(ByValue(key), init, ShareArc).await.map(|(value, _)| value)
     }

@@ -56,10 +56,7 @@ where
     /// assert_eq!(cache.get(&1), Some(10));
     /// assert!(!cache.set_ttl(&2, Duration::from_secs(5)));
     /// ```
-    pub fn set_ttl<Q>(&self, key: &Q, ttl: Duration) -> bool
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn set_ttl<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, ttl: Duration) -> bool {
         self.store().set_ttl(self.hash(key), move |other| key.equivalent(other), ttl)
     }
 
@@ -80,10 +77,7 @@ where
     /// assert_eq!(info.weight(), 1);
     /// ```
     #[must_use = "asking changes nothing"]
-    pub fn entry_info<Q>(&self, key: &Q) -> Option<EntryInfo>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn entry_info<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<EntryInfo> {
         self.store().info(self.hash(key), move |other| key.equivalent(other))
     }
 

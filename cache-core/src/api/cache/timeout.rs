@@ -72,15 +72,12 @@ where
     /// assert_eq!(loaded, Err(LoadError::TimedOut));
     /// # });
     /// ```
-    pub async fn try_get_within_async<E>(
+    pub async fn try_get_within_async<E: Send + Sync + 'static>(
         &self,
         key: K,
         init: impl Future<Output = Result<V, E>> + Send + 'static,
         timeouts: &LoadTimeouts,
-    ) -> Result<(V, Status), LoadError<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<(V, Status), LoadError<E>> {
         let hash = self.hash(&key);
         let looked_up = match self.lookup_to_load(&key, hash) {
             Lookup::Hit(value, status) => return Ok((value, status)),
