@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::api::cache::fetch::ByRef;
 use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::types::status::Status;
@@ -281,7 +280,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
+        let loaded = self.cache.fetch::<K, _, _>(&self.key, K::clone, init, share)?;
         Ok(entry_of(self.key, loaded))
     }
 
@@ -290,7 +289,7 @@ where
         init: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch_async(ByRef(&self.key), init, share).await?;
+        let loaded = self.cache.fetch_async::<K, _, _>(&self.key, K::clone, init, share).await?;
         Ok(entry_of(self.key, loaded))
     }
 }
