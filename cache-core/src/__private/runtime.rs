@@ -122,7 +122,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::cached_value(result).cloned().ok_or(Outcome::NotShareable);
+        let kept = |result: &R| H::cached_value(result).cloned().ok_or(Outcome::Failed(None));
         let key = cache.hashed(key.0);
         cache.store().reload_async(key, body, kept)
     }

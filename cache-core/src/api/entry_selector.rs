@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::types::status::Status;
 use ahash::RandomState;
@@ -103,7 +103,7 @@ where
     /// Returns the entry; if there is none, `init` makes a value, which is stored. See
     /// [`Cache::get_with`].
     pub fn or_insert_with(self, init: impl FnOnce() -> V) -> Entry<K, V> {
-        let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), NeverFails);
+        let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), KeepError);
         entry
     }
 
@@ -191,7 +191,7 @@ where
     /// As [`or_insert_with`](Self::or_insert_with), with a future that makes the value.
     pub async fn or_insert_with_async(self, init: impl Future<Output = V>) -> Entry<K, V> {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(entry) = self.get_or_load_async(init, NeverFails).await;
+        let Ok(entry) = self.get_or_load_async(init, KeepError).await;
         entry
     }
 

@@ -191,7 +191,7 @@ where
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let pick = |loaded: &Result<V, Arc<E>>| match loaded {
             Ok(value) => Ok(value.clone()),
-            Err(error) => Err(Outcome::Failed(error.clone())),
+            Err(error) => Err(Outcome::Failed(Some(error.clone()))),
         };
         self.cache.store().reload(own, load, pick).map_err(LoadError::Failed)
     }

@@ -4,8 +4,8 @@
 //!                    registered                      deregistered
 //!
 //!            ┌───────────┐   publish, fail   ┌────────────────────────────────┐
-//!   lead ──▶ │  running  │ ────────────────▶ │ completed: Value, Failed,      │──▶ the waiters
-//!            │           │                   │ NotShareable                   │    take it
+//!   lead ──▶ │  running  │ ────────────────▶ │ completed: Value, Failed       │──▶ the waiters
+//!            │           │                   │                                │    take it
 //!            │ may be    │                   └────────────────────────────────┘
 //!            │ joined    │   panic, cancel,  ┌────────────────────────────────┐
 //!            │           │ ────────────────▶ │ completed: Retry               │──▶ one waiter
@@ -44,7 +44,6 @@
 //! panic or with a future that is not polled to its end, completes the flight, and one of the
 //! waiters leads the next. So every waiter is woken; see `wait.rs` for waiting.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,6 +53,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::flight::load_node::{KeyAt, LoadNode};
 use crate::flight::rest::{Handover, Rest};
+use crate::flight::share_error::SharedError;
 use crate::flight::wait_graph;
 use crate::table::{Reserved, SharedSlot};
 use crate::util::fork;
@@ -66,10 +66,9 @@ use crate::util::thread_slot;
 pub(crate) enum Outcome<V> {
     /// With a value.
     Value(V),
-    /// With an error that waiters of the same error type can share.
-    Failed(Arc<dyn Any + Send + Sync>),
-    /// With nothing that a waiter could be given: each waiter runs its own load, at once.
-    NotShareable,
+    /// With an error that waiters of the same error type can share; or with nothing that a waiter
+    /// could be given. A waiter that is given nothing runs its own load, at once.
+    Failed(Option<SharedError>),
     /// The leader panicked or gave up, or has computed something: waiters look at the cache again,
     /// and one leads the next flight if nobody else does.
     Retry,
@@ -420,7 +419,7 @@ impl<V> Flight<V> {
 impl<V: Send + Sync + 'static> Flight<V> {
     /// The load of a value of this type whose loader the calling thread is running.
     pub(crate) fn current() -> Option<Arc<Self>> {
-        let running: Arc<dyn Any + Send + Sync> = wait_graph::current_load()?;
+        let running: SharedError = wait_graph::current_load()?;
         running.downcast().ok()
     }
 }

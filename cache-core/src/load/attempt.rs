@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::share_error::ErrorSharing;
+use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph;
 use crate::load::guard::FlightGuard;
@@ -124,7 +124,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         mut self,
         flight: &Arc<Flight<V>>,
         waited: WaitResult,
-        share: &impl ErrorSharing<E>,
+        recover: impl FnOnce(&SharedError) -> Option<E>,
     ) -> Result<ControlFlow<(V, Status), Self>, E> {
         self.waited = true;
         // None if the process was forked, and the leader is not there.
@@ -145,14 +145,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
                 return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
             }
-            (WaitResult::Completed, Outcome::Failed(shared)) => match share.recover(shared) {
-                Some(error) => {
+            (WaitResult::Completed, Outcome::Failed(shared)) => {
+                if let Some(error) = shared.as_ref().and_then(recover) {
                     let old = self.store.old_value(self.key.hash, &self.key.key);
                     return old.map(ControlFlow::Break).ok_or(error);
                 }
-                None => self.kind = FlightKind::Unshared,
-            },
-            (WaitResult::Completed, Outcome::NotShareable) => self.kind = FlightKind::Unshared,
+                self.kind = FlightKind::Unshared;
+            }
             (WaitResult::Completed, Outcome::Retry) => {}
         }
         Ok(ControlFlow::Continue(self))
@@ -172,7 +171,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.deadline());
-            match waiting.resume(&flight, waited, share)? {
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }
@@ -193,7 +192,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait_async(waiting.deadline()).await;
-            match waiting.resume(&flight, waited, share)? {
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }

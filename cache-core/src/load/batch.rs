@@ -23,7 +23,6 @@
 //! Like an [`Attempt`], a batch neither runs the loader nor waits; [`Batch::load`] and
 //! [`Batch::load_async`] do, round by round.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
@@ -31,7 +30,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
-use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing};
+use crate::flight::load_node::LoadNode;
+use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedError};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph::{self, LoadScope};
 use crate::flight::written::RunningBatch;
@@ -63,10 +63,12 @@ pub(crate) struct Batch<'s, K, V> {
     again: Vec<(usize, usize)>,
 }
 
-/// One call of the loader: the keys that the batch leads, by their places in it.
+/// One call of the loader.
 struct Round<'s, K: Eq, V: Clone + Send + Sync + 'static> {
-    places: Vec<usize>,
-    guards: Vec<FlightGuard<'s, K, V>>,
+    /// The keys that the batch leads, by their places in it.
+    led: Vec<(usize, FlightGuard<'s, K, V>)>,
+    /// The load of all of them.
+    node: Arc<dyn LoadNode>,
     /// Since when writes to keys that nobody asked for are noted.
     since: RunningBatch,
     timer: LoadTimer<'s, K, V>,
@@ -124,8 +126,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let scope = LoadScope::enter(node_of(&round.guards));
-                let loaded = loader(round.places.clone());
+                let scope = LoadScope::enter(Arc::clone(&round.node));
+                let loaded = loader(round.led.iter().map(|&(place, _)| place).collect());
                 drop(scope);
                 self.end_round(round, loaded, share)?;
             }
@@ -147,12 +149,11 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let node = node_of(&round.guards);
                 // A closure may do its work when it is called.
-                let scope = LoadScope::enter(Arc::clone(&node));
-                let loading = loader(round.places.clone());
+                let scope = LoadScope::enter(Arc::clone(&round.node));
+                let loading = loader(round.led.iter().map(|&(place, _)| place).collect());
                 drop(scope);
-                let loaded = wait_graph::run_async(node, loading).await;
+                let loaded = wait_graph::run_async(Arc::clone(&round.node), loading).await;
                 self.end_round(round, loaded, share)?;
             }
             let deadline = self.store.wait_deadline();
@@ -166,20 +167,18 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
     /// Joins or leads the flight of each wanted key.
     fn start_round(&mut self) -> (Option<Round<'s, K, V>>, Joined<'s, K, V>) {
-        let (mut places, mut guards, mut joined) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut led, mut joined) = (Vec::new(), Vec::new());
         for (place, want) in std::mem::take(&mut self.wanted) {
             match self.start(want) {
                 Step::Done(value, _) => self.values[place] = Some(value),
-                Step::Lead(guard) => {
-                    places.push(place);
-                    guards.push(guard);
-                }
+                Step::Lead(guard) => led.push((place, guard)),
                 Step::Wait(attempt, flight) => joined.push((place, attempt, flight)),
             }
         }
-        let round = (!guards.is_empty()).then(|| {
+        let round = (!led.is_empty()).then(|| {
             let (since, timer) = (self.store.batches.begin(), self.store.start_timer());
-            Round { places, guards, since, timer }
+            let node = node_of(led.iter().map(|(_, guard)| guard));
+            Round { led, node, since, timer }
         });
         (round, joined)
     }
@@ -207,10 +206,9 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         loaded: Result<Answers<K, V>, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
-        let Round { places, guards, since, timer } = round;
+        let Round { led, node, since, timer } = round;
         let brought_some = |answers: &Answers<K, V>| !answers.asked.is_empty();
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
-        let led = places.into_iter().zip(guards);
         match loaded {
             Ok(answers) => {
                 self.publish(led, answers.asked, load_nanos);
@@ -220,9 +218,13 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 Ok(())
             }
             Err(error) => {
-                let led: Vec<_> = led.collect();
-                let _scope = LoadScope::enter(node_of(led.iter().map(|(_, guard)| guard)));
-                self.fail(led, error, share)
+                let _scope = LoadScope::enter(node);
+                let (shared, mut served) = (share.to_shared(&error), true);
+                for (place, guard) in led {
+                    self.values[place] = guard.fail(shared.clone(), false).map(|(old, _)| old);
+                    served &= self.values[place].is_some();
+                }
+                if served { Ok(()) } else { Err(error) }
             }
         }
     }
@@ -230,11 +232,11 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     /// Publishes the values of the keys that the batch leads.
     fn publish(
         &mut self,
-        led: impl Iterator<Item = (usize, FlightGuard<'s, K, V>)>,
+        led: Vec<(usize, FlightGuard<'s, K, V>)>,
         answers: Vec<(usize, V)>,
         load_nanos: u64,
     ) {
-        let mut led: Vec<_> = led.map(Some).collect();
+        let mut led: Vec<_> = led.into_iter().map(Some).collect();
         for (number, value) in answers {
             if let Some((place, guard)) = led[number].take() {
                 self.values[place] = Some(guard.after(load_nanos).publish(value));
@@ -243,25 +245,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         // The loader knows nothing of these keys, and the waiters are given that.
         for (_, guard) in led.into_iter().flatten() {
             // It has not failed, so no old value is served instead.
-            let _ = guard.fail(Nothing, &ShareNothing);
+            let _ = guard.fail(ShareNothing.to_shared(&Nothing), true);
         }
-    }
-
-    /// Fails the flights of a loader that has failed.
-    fn fail<E>(
-        &mut self,
-        led: Vec<(usize, FlightGuard<'s, K, V>)>,
-        error: E,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(), E> {
-        let (shared, mut served) = (SharedOnce(share.to_shared(&error)), true);
-        for (place, guard) in led {
-            match guard.fail((), &shared) {
-                Ok((old, _)) => self.values[place] = Some(old),
-                Err(()) => served = false,
-            }
-        }
-        if served { Ok(()) } else { Err(error) }
     }
 
     /// Goes on after a wait for the flight of another caller: takes its value, or wants the key
@@ -273,7 +258,12 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         waited: WaitResult,
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
-        match attempt.resume(flight, waited, &OrNothing(share)) {
+        // A load that has found nothing has not failed: to a batch that is no error.
+        let recover = |error: &SharedError| match ShareNothing.recover(error) {
+            Some(Nothing) => Some(None),
+            None => share.recover(error).map(Some),
+        };
+        match attempt.resume(flight, waited, recover) {
             Ok(ControlFlow::Break((value, _))) => self.values[place] = Some(value),
             Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, Want::Load(attempt))),
             Err(None) => {}
@@ -287,35 +277,5 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             self.values[place] = self.values[first].clone();
         }
         self.values
-    }
-}
-
-/// An error of several flights: what is shared of it is made once.
-struct SharedOnce(Option<Arc<dyn Any + Send + Sync>>);
-
-impl ErrorSharing<()> for SharedOnce {
-    fn to_shared(&self, (): &()) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.0.clone()
-    }
-
-    fn recover(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
-        None
-    }
-}
-
-/// The errors of a batch, and `None` for a load that has found nothing: to a batch that is no
-/// error.
-struct OrNothing<'h, H>(&'h H);
-
-impl<E, H: ErrorSharing<E>> ErrorSharing<Option<E>> for OrNothing<'_, H> {
-    fn to_shared(&self, error: &Option<E>) -> Option<Arc<dyn Any + Send + Sync>> {
-        error.as_ref().and_then(|error| self.0.to_shared(error))
-    }
-
-    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Option<E>> {
-        match ShareNothing.recover(shared) {
-            Some(Nothing) => Some(None),
-            None => self.0.recover(shared).map(Some),
-        }
     }
 }

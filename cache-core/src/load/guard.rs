@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::load_node::{KeyAt, LoadNode};
-use crate::flight::share_error::ErrorSharing;
+use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait_graph::{self, LoadScope};
 use crate::load::ending::{Refused, Replaces};
 use crate::load::timer::LoadTimer;
@@ -162,28 +162,28 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         self.load_nanos = timer.stop(loaded.is_ok());
         match loaded {
             Ok(value) => Ok((self.publish_inside(value), Status::Loaded)),
-            Err(error) => self.fail(error, share),
+            Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
         }
     }
 
-    /// Shares the error. Returns it, or the old value that may be served instead.
-    pub(super) fn fail<E>(self, error: E, share: &impl ErrorSharing<E>) -> Result<(V, Status), E> {
-        let outcome = share.to_shared(&error).map_or(Outcome::NotShareable, Outcome::Failed);
+    /// Shares an error. Returns the old value that may be served instead, if there is one.
+    /// `is_absence`: see [`ErrorSharing::is_absence`].
+    pub(super) fn fail(self, error: Option<SharedError>, is_absence: bool) -> Option<(V, Status)> {
         let mut old = None;
         if !self.store.config.lifetimes.serves_old_values() {
             self.deregister();
-        } else if share.is_absence() {
+        } else if is_absence {
             self.end_absent();
         } else {
             old = self.end_failed();
         }
         if self.flight.is_joined() {
-            self.flight.complete(outcome);
+            self.flight.complete(Outcome::Failed(error));
         }
         if let (Some((_, status)), true) = (&old, self.serves) {
             self.store.count_status(&self.store.table.pin(), *status);
         }
-        old.ok_or(error)
+        old
     }
 
     /// Stores the value, if the flight is still registered and the key still absent (or to be

@@ -190,7 +190,7 @@ fn keep_many<K: Eq, V: Clone + Send + Sync + 'static>(
             drop(guard.after(load_nanos).publish(value));
         }
     }
-    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::NotShareable));
+    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::Failed(None)));
 }
 
 /// The flights of a batch as one load that others may be begun inside of.

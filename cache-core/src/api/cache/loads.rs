@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::Cache;
 use crate::flight::flight::Outcome;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::load::lookup::Lookup;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -129,7 +129,7 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let Ok((value, _)) =
-            self.fetch::<Q, _, _>(key, Q::to_owned, || Ok::<V, Infallible>(init()), NeverFails);
+            self.fetch::<Q, _, _>(key, Q::to_owned, || Ok::<V, Infallible>(init()), KeepError);
         value
     }
 
@@ -144,7 +144,7 @@ where
     /// ```
     #[inline]
     pub fn get_with_status(&self, key: K, init: impl FnOnce() -> V) -> (V, Status) {
-        let Ok(loaded) = self.fetch(key, identity, || Ok::<V, Infallible>(init()), NeverFails);
+        let Ok(loaded) = self.fetch(key, identity, || Ok::<V, Infallible>(init()), KeepError);
         loaded
     }
 
@@ -227,7 +227,7 @@ where
         init: impl FnOnce() -> R,
         pick: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
-        let pick = |result: &R| pick(result).cloned().ok_or(Outcome::NotShareable);
+        let pick = |result: &R| pick(result).cloned().ok_or(Outcome::Failed(None));
         self.store().reload(self.hashed(key), init, pick)
     }
 
@@ -263,7 +263,7 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok((value, _)) = self.fetch_async::<Q, _, _>(key, Q::to_owned, init, NeverFails).await;
+        let Ok((value, _)) = self.fetch_async::<Q, _, _>(key, Q::to_owned, init, KeepError).await;
         value
     }
 
@@ -274,7 +274,7 @@ where
         init: impl Future<Output = V>,
     ) -> (V, Status) {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(loaded) = self.fetch_async(key, identity, init, NeverFails).await;
+        let Ok(loaded) = self.fetch_async(key, identity, init, KeepError).await;
         loaded
     }
 

@@ -1,10 +1,11 @@
 //! Look-ups and loads of several keys at once.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 
 use super::Cache;
-use crate::flight::share_error::NeverFails;
+use crate::flight::share_error::KeepError;
 use crate::load::answers::answers;
 use crate::load::batch::Batch;
 use equivalent::Equivalent;
@@ -93,9 +94,9 @@ where
             let pairs = init(&missing);
             // Dropped here: a panic of the drop would leak answers that are made already.
             drop(missing);
-            Ok(answers(&asked, pairs, |key| self.hash(key)))
+            Ok::<_, Infallible>(answers(&asked, pairs, |key| self.hash(key)))
         };
-        let Ok(values) = self.batch(keys).load(loader, &NeverFails);
+        let Ok(values) = self.batch(keys).load(loader, &KeepError);
         values
     }
 
@@ -121,9 +122,9 @@ where
         let loader = |places: Vec<usize>| {
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let loading = init(asked.iter().copied().cloned().collect());
-            async move { Ok(answers(&asked, loading.await, |key| self.hash(key))) }
+            async move { Ok::<_, Infallible>(answers(&asked, loading.await, |key| self.hash(key))) }
         };
-        let Ok(values) = self.batch(keys).load_async(loader, &NeverFails).await;
+        let Ok(values) = self.batch(keys).load_async(loader, &KeepError).await;
         values
     }
 
