@@ -138,11 +138,15 @@ where
         // The loader is shown a second key: the first is in the cache meanwhile.
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.cache.store().load(Lookup::Miss, own, load, &ShareArc);
+        let loaded = self.attempt(own).run(load, &ShareArc);
         loaded.map_err(LoadError::Failed)
     }
 
     /// Hands the refresh of an entry to the executor, and returns the old value.
+    fn attempt(&self, key: Hashed<K>) -> Attempt<'_, K, V> {
+        Attempt::new(self.cache.store(), key, Lookup::Miss, FlightKind::Shared)
+    }
+
     fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, stale: StaleEntry<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
@@ -167,7 +171,7 @@ where
         }
         let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.cache.store().load_async(Lookup::Miss, own, load, &ShareArc).await;
+        let loaded = self.attempt(own).run_async(load, &ShareArc).await;
         loaded.map(|(value, _)| value).map_err(LoadError::Failed)
     }
 
@@ -233,8 +237,8 @@ where
             return Some(Ok(value));
         }
         let own = Hashed { hash, key: key.clone() };
-        match Attempt::new(self.cache.store(), own, FlightKind::Shared).start() {
-            Step::Done(value, _) => Some(Ok(value)),
+        match self.attempt(own).start() {
+            Step::Done((value, _)) => Some(Ok(value)),
             Step::Lead(guard) => {
                 let loaded = guard.run(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
                 Some(loaded.map(|(value, _)| value).map_err(LoadError::Failed))

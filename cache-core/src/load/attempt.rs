@@ -40,6 +40,7 @@ use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph;
 use crate::load::guard::FlightGuard;
+use crate::load::lookup::Lookup;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, Retries, SlotId};
@@ -53,6 +54,8 @@ pub(crate) struct Attempt<'s, K, V> {
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
+    /// Until the first round: what the look-up has found.
+    looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
     /// Those of all of the call's rounds.
@@ -62,7 +65,7 @@ pub(crate) struct Attempt<'s, K, V> {
 /// What a call has to do next.
 pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// Return this value.
-    Done(V, Status),
+    Done((V, Status)),
     /// Run the loader.
     Lead(FlightGuard<'s, K, V>),
     /// Wait for this flight, then [`resume`](Attempt::resume).
@@ -82,17 +85,30 @@ pub(super) enum Acquired<'p, K, V, T> {
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     /// `kind` is [`FlightKind::Shared`], or [`FlightKind::Unshared`] for a call that joins nobody.
     #[inline]
-    pub(crate) fn new(store: &'s Store<K, V>, key: Hashed<K>, kind: FlightKind) -> Self {
+    pub(crate) fn new(
+        store: &'s Store<K, V>,
+        key: Hashed<K>,
+        looked_up: Lookup<V>,
+        kind: FlightKind,
+    ) -> Self {
         let (waited, timed_out) = (false, false);
-        Attempt { store, key, kind, waited, timed_out, retries: Retries::default() }
+        Attempt { store, key, kind, looked_up, waited, timed_out, retries: Retries::default() }
     }
 
     /// Serves, joins or leads.
     ///
     /// # Panics
     /// See [`Retries::again`] and [`Store::check_levels`].
-    pub(crate) fn start(self) -> Step<'s, K, V> {
+    pub(crate) fn start(mut self) -> Step<'s, K, V> {
         let (store, hash) = (self.store, self.key.hash);
+        match std::mem::replace(&mut self.looked_up, Lookup::Miss) {
+            Lookup::Hit(value, status) => return Step::Done((value, status)),
+            Lookup::RefreshDue(stale) => {
+                let led = store.lead_refresh(self.key, stale.claim, wait_graph::current_load());
+                return led.map_or_else(|| Step::Done(store.serve(stale)), Step::Lead);
+            }
+            Lookup::Miss => {}
+        }
         store.check_levels(hash, &self.key.key);
         let guard = store.table.pin();
         // What the thread has written since the last round is no doing of this call.
@@ -104,7 +120,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
                 let status = if was_loaded { Status::Coalesced } else { status };
-                Step::Done(entry.value().clone(), status)
+                Step::Done((entry.value().clone(), status))
             }
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
@@ -167,7 +183,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run(loader, share),
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.deadline());
@@ -188,7 +204,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run_async(loader, share).await,
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait_async(waiting.deadline()).await;

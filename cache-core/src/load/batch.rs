@@ -38,27 +38,18 @@ use crate::flight::written::RunningBatch;
 use crate::load::answers::Answers;
 use crate::load::attempt::{Attempt, Step};
 use crate::load::guard::FlightGuard;
-use crate::load::lookup::{Lookup, StaleEntry};
+use crate::load::lookup::Lookup;
 use crate::load::refresh::node_of;
 use crate::load::timer::LoadTimer;
 use crate::store::store::Store;
 use crate::util::hash::{Hashed, KeyHash};
 
-/// A key that is to be loaded: its first place in the batch, and how.
-type Wanted<'s, K, V> = (usize, Want<'s, K, V>);
-
-enum Want<'s, K, V> {
-    Load(Attempt<'s, K, V>),
-    /// The batch has claimed its refresh.
-    Refresh(Hashed<K>, StaleEntry<V>),
-}
-
 /// The keys of a batch, and what is known of them.
 pub(crate) struct Batch<'s, K, V> {
     store: &'s Store<K, V>,
     values: Vec<Option<V>>,
-    /// The keys to be loaded, each once.
-    wanted: Vec<Wanted<'s, K, V>>,
+    /// The keys to be loaded, each once, by their first places in the batch.
+    wanted: Vec<(usize, Attempt<'s, K, V>)>,
     /// The later places of keys that stand in the batch more than once, with the first.
     again: Vec<(usize, usize)>,
 }
@@ -89,14 +80,10 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         let mut first: HashMap<&K, usize, S> = HashMap::with_hasher(hasher);
         let (mut values, mut wanted, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for ((place, key), looked_up) in keys.iter().enumerate().zip(looked_up) {
-            let stale = match looked_up {
-                Lookup::Hit(value, _) => {
-                    values.push(Some(value));
-                    continue;
-                }
-                Lookup::RefreshDue(stale) => Some(stale),
-                Lookup::Miss => None,
-            };
+            if let Lookup::Hit(value, _) = looked_up {
+                values.push(Some(value));
+                continue;
+            }
             values.push(None);
             let first = *first.entry(key).or_insert(place);
             if first != place {
@@ -104,11 +91,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 continue;
             }
             let own = Hashed { hash: hash(key), key: key.clone() };
-            let want = match stale {
-                Some(stale) => Want::Refresh(own, stale),
-                None => Want::Load(Attempt::new(store, own, FlightKind::Shared)),
-            };
-            wanted.push((place, want));
+            wanted.push((place, Attempt::new(store, own, looked_up, FlightKind::Shared)));
         }
         Batch { store, values, wanted, again }
     }
@@ -168,9 +151,9 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     /// Joins or leads the flight of each wanted key.
     fn start_round(&mut self) -> (Option<Round<'s, K, V>>, Joined<'s, K, V>) {
         let (mut led, mut joined) = (Vec::new(), Vec::new());
-        for (place, want) in std::mem::take(&mut self.wanted) {
-            match self.start(want) {
-                Step::Done(value, _) => self.values[place] = Some(value),
+        for (place, attempt) in std::mem::take(&mut self.wanted) {
+            match attempt.start() {
+                Step::Done((value, _)) => self.values[place] = Some(value),
                 Step::Lead(guard) => led.push((place, guard)),
                 Step::Wait(attempt, flight) => joined.push((place, attempt, flight)),
             }
@@ -181,21 +164,6 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             Round { led, node, since, timer }
         });
         (round, joined)
-    }
-
-    fn start(&self, want: Want<'s, K, V>) -> Step<'s, K, V> {
-        match want {
-            Want::Load(attempt) => attempt.start(),
-            Want::Refresh(key, stale) => {
-                match self.store.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => Step::Lead(guard),
-                    None => {
-                        let (value, status) = self.store.serve(stale);
-                        Step::Done(value, status)
-                    }
-                }
-            }
-        }
     }
 
     /// Publishes what the loader has returned, or fails the flights. Returns the error unless all
@@ -265,7 +233,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         };
         match attempt.resume(flight, waited, recover) {
             Ok(ControlFlow::Break((value, _))) => self.values[place] = Some(value),
-            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, Want::Load(attempt))),
+            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, attempt)),
             Err(None) => {}
             Err(Some(error)) => return Err(error),
         }

@@ -17,60 +17,15 @@ use std::sync::Arc;
 
 use crate::flight::flight::{FlightKind, Outcome};
 use crate::flight::load_node::{BatchNode, LoadNode};
-use crate::flight::share_error::ErrorSharing;
 use crate::flight::wait_graph::{self, LoadScope};
-use crate::load::attempt::{Acquired, Attempt};
+use crate::load::attempt::Acquired;
 use crate::load::guard::FlightGuard;
-use crate::load::lookup::Lookup;
 use crate::load::timer::LoadTimer;
 use crate::store::store::Store;
 use crate::table::{EntryRef, RefreshState, Retries};
-use crate::types::status::Status;
 use crate::util::hash::Hashed;
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// What a call that may load does when it has looked the key up, as a thread.
-    pub(crate) fn load<E>(
-        &self,
-        looked_up: Lookup<V>,
-        key: Hashed<K>,
-        loader: impl FnOnce() -> Result<V, E>,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked_up {
-            Lookup::Miss => Attempt::new(self, key, FlightKind::Shared).run(loader, share),
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => {
-                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => guard.run(loader, share),
-                    None => Ok(self.serve(stale)),
-                }
-            }
-        }
-    }
-
-    /// As [`load`](Self::load), as a task.
-    pub(crate) async fn load_async<E>(
-        &self,
-        looked_up: Lookup<V>,
-        key: Hashed<K>,
-        loader: impl Future<Output = Result<V, E>>,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked_up {
-            Lookup::Miss => {
-                Attempt::new(self, key, FlightKind::Shared).run_async(loader, share).await
-            }
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => {
-                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => guard.run_async(loader, share).await,
-                    None => Ok(self.serve(stale)),
-                }
-            }
-        }
-    }
-
     /// Leads a refresh of the entry with this claim. Returns `None` if another entry has taken its
     /// place, or none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(

@@ -14,8 +14,9 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::Cache;
-use crate::flight::flight::Outcome;
+use crate::flight::flight::{FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
+use crate::load::attempt::Attempt;
 use crate::load::lookup::Lookup;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -54,7 +55,8 @@ where
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        self.store().load(looked_up, Hashed { hash, key: key() }, loader, share)
+        let key = Hashed { hash, key: key() };
+        Attempt::new(self.store(), key, looked_up, FlightKind::Shared).run(loader, share)
     }
 
     /// As [`fetch`](Self::fetch), as a task.
@@ -70,7 +72,8 @@ where
             Lookup::Hit(value, status) => Ok((value, status)),
             looked_up => {
                 let key = Hashed { hash, key: own(key) };
-                self.store().load_async(looked_up, key, loader, &share).await
+                let attempt = Attempt::new(self.store(), key, looked_up, FlightKind::Shared);
+                attempt.run_async(loader, &share).await
             }
         }
     }
