@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::share_error::ShareArc;
+use crate::flight::flight::FlightKind;
+use crate::flight::share_error::{ShareArc, SharedError};
 use crate::load::attempt::{Attempt, Step};
 use crate::load::lookup::{Lookup, StaleEntry};
 use crate::types::error::LoadError;
@@ -192,12 +192,13 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
-        let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-        let pick = |loaded: &Result<V, Arc<E>>| match loaded {
-            Ok(value) => Ok(value.clone()),
-            Err(error) => Err(Outcome::Failed(Some(error.clone()))),
+        let load = || {
+            let loaded = (self.loader)(&key.to_owned()).map_err(Arc::new);
+            let kept = loaded.iter().map(|value| (0, value.clone())).collect();
+            let error = loaded.as_ref().err().map(|error| Arc::clone(error) as SharedError);
+            (loaded, kept, error)
         };
-        self.cache.store().reload(own, load, pick).map_err(LoadError::Failed)
+        self.cache.store().reload(vec![own], load).map_err(LoadError::Failed)
     }
 
     /// Returns what [`get`](Self::get) would for each of the keys, in their order. The loader runs

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::Cache;
-use crate::flight::flight::{FlightKind, Outcome};
+use crate::flight::flight::FlightKind;
 use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::load::attempt::Attempt;
 use crate::load::lookup::Lookup;
@@ -230,8 +230,12 @@ where
         init: impl FnOnce() -> R,
         pick: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
-        let pick = |result: &R| pick(result).cloned().ok_or(Outcome::Failed(None));
-        self.store().reload(self.hashed(key), init, pick)
+        let loader = || {
+            let result = init();
+            let kept = pick(&result).map(|value| (0, value.clone()));
+            (result, Vec::from_iter(kept), None)
+        };
+        self.store().reload(vec![self.hashed(key)], loader)
     }
 
     /// As [`get_with`](Self::get_with), with a future that makes the value.
