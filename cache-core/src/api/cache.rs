@@ -1,6 +1,5 @@
 //! The cache: thin methods over the store. Those that load have files of their own.
 
-mod background_refresh;
 mod forked;
 mod loads;
 mod many;

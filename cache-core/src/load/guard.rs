@@ -11,10 +11,11 @@ use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::load_node::{KeyAt, LoadNode};
 use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait_graph::{self, LoadScope};
-use crate::load::ending::{Refused, Replaces};
+use crate::load::ending::Replaces;
 use crate::load::timer::LoadTimer;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
+use crate::store::txn::WriteTxn;
 use crate::table::SharedSlot;
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
@@ -35,18 +36,15 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     detached: bool,
 }
 
-/// A [`FlightGuard`] on its way from one thread to another, without the store. It must be
+/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It must be
 /// [attached](Self::attach) again: dropping it completes nothing.
 #[must_use]
-pub(crate) struct DetachedLoad<V> {
-    flight: Arc<Flight<V>>,
-    replaces: Replaces,
-}
+pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 
 impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
-        let DetachedLoad { flight, replaces } = self;
+        let (flight, replaces) = (self.0, Replaces::Anything);
         FlightGuard { store, flight, replaces, serves: false, load_nanos: 0, detached: false }
     }
 }
@@ -103,10 +101,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         self
     }
 
-    /// Lets go of the store, before the loader has run.
+    /// Lets go of the store, before the loader of a refresh has run.
     pub(crate) fn detach(mut self) -> DetachedLoad<V> {
         self.detached = true;
-        DetachedLoad { flight: Arc::clone(&self.flight), replaces: self.replaces }
+        DetachedLoad(Arc::clone(&self.flight))
     }
 
     /// The flight as one that others may be begun inside of.
@@ -211,7 +209,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
             let outdated =
                 self.replaces == Replaces::Anything || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
-            txn.withdraw(flight, remove, Some(Refused { new, cause }));
+            txn.withdraw(flight, remove, Some((new, cause)));
         });
         if flight.is_joined() {
             flight.complete(match flight.is_compute() {
@@ -224,11 +222,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Removes the key's entry, unless the key was written since the flight began.
     pub(super) fn remove(self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| {
-            txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None);
-        });
-        drop(self);
+        self.write(|txn| txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None));
     }
 
     /// Ends a computation that would remove an entry and was shown none.
@@ -249,30 +243,30 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Ends the flight of a load that has found that there is no value.
     fn end_absent(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| txn.end_absent(&self.flight, self.replaces));
+        self.write(|txn| txn.end_absent(&self.flight, self.replaces));
     }
 
     /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
     /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
-        let (_scope, store, now) = (LoadScope::enter(self.node()), self.store, self.store.now());
-        store.write(now, |txn| {
+        self.write(|txn| {
             let old = txn.end_failed(&self.flight)?;
-            let status = store.config.lifetimes.served_after_failure(old, now)?;
+            let lifetimes = &self.store.config.lifetimes;
+            let status = lifetimes.served_after_failure(old, txn.ledger.now)?;
             Some((old.value().clone(), status))
         })
     }
 
-    /// Ends the flight and nothing else.
+    /// Ends the flight and nothing else. Reads no clock and compares no keys.
     fn deregister(&self) {
         let _scope = LoadScope::enter(self.node());
         self.store.write(0, |txn| txn.withdraw(&self.flight, None, None));
     }
 
-    fn note_failure(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| _ = txn.end_failed(&self.flight));
+    /// A write transaction of the load.
+    fn write<R>(&self, work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R) -> R {
+        let _scope = LoadScope::enter(self.node());
+        self.store.write(self.store.now(), work)
     }
 }
 
@@ -287,7 +281,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
             // halfway has not.
             let failed = std::thread::panicking() || self.flight.was_given_up();
             let failed = failed && self.store.config.lifetimes.serves_old_values();
-            panics.catch(|| if failed { self.note_failure() } else { self.deregister() });
+            panics.catch(|| match failed {
+                true => self.write(|txn| _ = txn.end_failed(&self.flight)),
+                false => self.deregister(),
+            });
             if !self.flight.has_ended() {
                 // `Eq` panicked, before the flight was deregistered. This compares nothing.
                 panics.catch(|| self.deregister());

@@ -6,7 +6,7 @@
 //! misses the key meanwhile joins the refresh; a write supersedes it.
 //!
 //! The caller runs it, if the loader cannot leave its call. Otherwise the cache's executor does;
-//! see `api/cache/background_refresh.rs`.
+//! see `api/loading.rs`.
 //!
 //! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of
 //! several the one that began last wins.
