@@ -10,8 +10,7 @@ use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;
-use crate::load::answers::{Answers, numbered, numbers};
-use crate::load::batch::Batch;
+use crate::load::batch::{Answers, Batch, answers, numbers};
 use crate::load::lookup::Lookup;
 use crate::util::hash::Hashed;
 use std::future::Future;
@@ -221,8 +220,7 @@ fn answered<C, I, K, V>(
     returned: C,
 ) -> Answers<K, V> {
     let pairs = pairing.apart(returned);
-    let asked = numbered(pairing.numbers(asked, &pairs), pairs);
-    Answers { asked, others: Vec::new() }
+    answers(pairing.numbers(asked, &pairs), pairs, |_| None)
 }
 
 fn batch<'c, K, V, S>(

@@ -35,13 +35,14 @@ use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedErro
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph::{self, LoadScope};
 use crate::flight::written::RunningBatch;
-use crate::load::answers::Answers;
 use crate::load::attempt::{Attempt, Step};
-use crate::load::guard::FlightGuard;
+use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::load::lookup::Lookup;
 use crate::load::refresh::node_of;
-use crate::load::timer::LoadTimer;
+use crate::shard::shard::Shard;
 use crate::store::store::Store;
+use crate::store::txn::{LockKey, TxnLocks};
+use crate::table::SlotId;
 use crate::util::hash::{Hashed, KeyHash};
 
 /// The keys of a batch, and what is known of them.
@@ -100,7 +101,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     ///
     /// The loader is given places of keys in the batch, and returns numbers of those that it was
     /// given with their values, and other keys with theirs: see
-    /// [`answers`](crate::load::answers::answers).
+    /// [`answers`].
     pub(crate) fn load<E>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> Result<Answers<K, V>, E>,
@@ -245,5 +246,110 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             self.values[place] = self.values[first].clone();
         }
         self.values
+    }
+}
+
+/// What a loader has returned.
+pub(crate) struct Answers<K, V> {
+    /// Numbers of keys that it was asked for, with their values.
+    pub(crate) asked: Vec<(usize, V)>,
+    /// Other keys, with their values.
+    pub(crate) others: Vec<(Hashed<K>, V)>,
+}
+
+/// Separates pairs with keys that were asked for, which have a number, from others, whose keys are
+/// what `other` makes of them; `None`: the pair is dropped.
+pub(crate) fn answers<Q, K, V>(
+    numbers: Vec<Option<usize>>,
+    pairs: Vec<(Q, V)>,
+    other: impl Fn(Q) -> Option<Hashed<K>>,
+) -> Answers<K, V> {
+    let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
+    for (number, (key, value)) in numbers.into_iter().zip(pairs) {
+        match number {
+            Some(number) => {
+                // Before the value is moved: a panic of this would leak it.
+                drop(key);
+                answers.asked.push((number, value));
+            }
+            None => answers.others.extend(other(key).map(|key| (key, value))),
+        }
+    }
+    answers
+}
+
+/// Returns for each answered key its number among those that were asked for. Others have none.
+pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
+    asked: &[&Q],
+    answered: impl Iterator<Item = &'a Q>,
+) -> Vec<Option<usize>> {
+    let mut by_key: Option<HashMap<&Q, usize>> = None;
+    let numbered = answered.enumerate().map(|(next, key)| {
+        // Most loaders answer in the order in which they were asked.
+        if asked.get(next).is_some_and(|asked| **asked == *key) {
+            return Some(next);
+        }
+        let numbered = || asked.iter().enumerate().map(|(number, &key)| (key, number));
+        by_key.get_or_insert_with(|| numbered().collect()).get(key).copied()
+    });
+    numbered.collect()
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
+    /// and was not written since. If it cannot be stored for another reason, the listener is
+    /// notified.
+    pub(super) fn add_unasked(
+        &self,
+        Hashed { hash, key }: Hashed<K>,
+        value: V,
+        since: &RunningBatch,
+        load_nanos: u64,
+    ) {
+        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, None, load_nanos);
+        self.write(now, |txn| {
+            let mut unasked = Unasked { hash, key: &key, since, now };
+            if let Some(cause) = self.refuses(&new, now) {
+                let (mut shard, found) = unasked.lock(&txn.locks);
+                let not_shown = if unasked.wants(&mut shard, found) {
+                    txn.reject(&mut shard, Hashed { hash, key }, new, cause)
+                } else {
+                    Some((key, new))
+                };
+                txn.unlock(shard);
+                return drop(not_shown);
+            }
+            let (mut shard, target) = txn.lock_with_room(new.weight, &mut unasked);
+            if let Some(target) = target {
+                let slot = shard.reserve(hash, key);
+                shard.loads().occupy(hash);
+                shard.store(slot, target, new, &mut txn.ledger);
+            }
+            txn.expire_and_unlock(shard);
+        });
+    }
+}
+
+/// A value that is added if its key is absent and was not written since.
+struct Unasked<'k, K> {
+    hash: KeyHash,
+    key: &'k K,
+    since: &'k RunningBatch,
+    now: u64,
+}
+
+impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
+    fn hash(&self) -> KeyHash {
+        self.hash
+    }
+
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
+        let key = self.key;
+        locks.store.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
+    }
+
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {
+        let absent = found.is_none_or(|id| shard.entry(id).deadline() <= self.now);
+        absent && shard.loads().may_add(self.hash, self.since)
     }
 }

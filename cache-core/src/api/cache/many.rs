@@ -6,8 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::Cache;
 use crate::flight::share_error::KeepError;
-use crate::load::answers::answers;
-use crate::load::batch::Batch;
+use crate::load::batch::{Answers, Batch, answers, numbers};
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
@@ -94,7 +93,7 @@ where
             let pairs = init(&missing);
             // Dropped here: a panic of the drop would leak answers that are made already.
             drop(missing);
-            Ok::<_, Infallible>(answers(&asked, pairs, |key| self.hash(key)))
+            Ok::<_, Infallible>(self.answers(&asked, pairs))
         };
         let Ok(values) = self.batch(keys).load(loader, &KeepError);
         values
@@ -122,10 +121,15 @@ where
         let loader = |places: Vec<usize>| {
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let loading = init(asked.iter().copied().cloned().collect());
-            async move { Ok::<_, Infallible>(answers(&asked, loading.await, |key| self.hash(key))) }
+            async move { Ok::<_, Infallible>(self.answers(&asked, loading.await)) }
         };
         let Ok(values) = self.batch(keys).load_async(loader, &KeepError).await;
         values
+    }
+
+    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> Answers<K, V> {
+        let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
+        answers(numbers, pairs, |key| Some(self.hashed(key)))
     }
 
     /// Looks all keys up, for a load of those that are missing.
