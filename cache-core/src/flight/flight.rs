@@ -51,10 +51,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use crate::flight::load_node::{KeyAt, LoadNode};
 use crate::flight::rest::{Handover, Rest};
 use crate::flight::share_error::SharedError;
-use crate::flight::wait_graph;
+use crate::flight::wait_graph::{self, KeyAt, LoadNode};
 use crate::table::{Reserved, SharedSlot};
 use crate::util::fork;
 use crate::util::hash::KeyHash;

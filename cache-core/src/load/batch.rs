@@ -18,7 +18,7 @@
 //! written since the loader was called, which `written.rs` knows; otherwise it is dropped.
 //!
 //! Calls that the loader makes are inside of all flights that the batch leads
-//! ([`BatchNode`](crate::flight::load_node::BatchNode)): none of them ends before the loader does.
+//! ([`BatchNode`](crate::flight::wait_graph::BatchNode)): none of them ends before the loader does.
 //!
 //! Like an [`Attempt`], a batch neither runs the loader nor waits; [`Batch::load`] and
 //! [`Batch::load_async`] do, round by round.
@@ -30,10 +30,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
-use crate::flight::load_node::LoadNode;
 use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedError};
 use crate::flight::wait::WaitResult;
-use crate::flight::wait_graph::{self, LoadScope};
+use crate::flight::wait_graph::{self, LoadNode, LoadScope};
 use crate::flight::written::RunningBatch;
 use crate::load::attempt::{Attempt, Step};
 use crate::load::guard::{FlightGuard, LoadTimer};

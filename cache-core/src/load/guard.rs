@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::load_node::{KeyAt, LoadNode};
 use crate::flight::share_error::{ErrorSharing, SharedError};
-use crate::flight::wait_graph::{self, LoadScope};
+use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
 use crate::load::ending::Replaces;
 use crate::shard::shard::Shard;
 use crate::store::deadlines::nanos;

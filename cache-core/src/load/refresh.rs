@@ -16,9 +16,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::load_node::{BatchNode, LoadNode};
 use crate::flight::share_error::SharedError;
-use crate::flight::wait_graph::{self, LoadScope};
+use crate::flight::wait_graph::{self, BatchNode, LoadNode, LoadScope};
 use crate::load::attempt::Acquired;
 use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::store::store::Store;
