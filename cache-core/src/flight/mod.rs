@@ -14,7 +14,6 @@
 pub(crate) mod flight;
 pub(crate) mod handover;
 pub(crate) mod in_flight;
-mod rest;
 pub(crate) mod share_error;
 pub(crate) mod timer;
 pub(crate) mod wait;
