@@ -9,8 +9,8 @@ use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
-use crate::load::answers::{Answers, numbered, numbers};
-use crate::load::batch::Batch;
+use crate::flight::share_error::SharedError;
+use crate::load::batch::{Answers, Batch, answers, numbers};
 use crate::load::lookup::Lookup;
 use crate::util::hash::Hashed;
 use std::future::Future;
@@ -220,8 +220,7 @@ fn answered<C, I, K, V>(
     returned: C,
 ) -> Answers<K, V> {
     let pairs = pairing.apart(returned);
-    let asked = numbered(pairing.numbers(asked, &pairs), pairs);
-    Answers { asked, others: Vec::new() }
+    answers(pairing.numbers(asked, &pairs), pairs, |_| None)
 }
 
 fn batch<'c, K, V, S>(
@@ -256,7 +255,7 @@ where
     H: ReturnKind<R, C>,
 {
     let loader = || kept_of::<I, C, R, V, H>(&pairing, ids, body());
-    cache.store().reload_many(hashed(cache, keys), loader)
+    cache.store().reload(hashed(cache, keys), loader)
 }
 
 /// As [`refresh`], with a future.
@@ -272,7 +271,7 @@ where
     H: ReturnKind<R, C>,
 {
     let loader = async { kept_of::<I, C, R, V, H>(&pairing, ids, body.await) };
-    cache.store().reload_many_async(hashed(cache, keys), loader).await
+    cache.store().reload_async(hashed(cache, keys), loader).await
 }
 
 fn hashed<O: Owned, V, S: HashBuilder>(
@@ -291,7 +290,7 @@ fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
     pairing: &impl Pairing<C, I, V>,
     ids: &[I],
     returned: R,
-) -> (R, Vec<(usize, V)>) {
+) -> (R, Vec<(usize, V)>, Option<SharedError>) {
     match H::into_result(returned) {
         Ok(pairs) => {
             let pairs = pairing.apart(pairs);
@@ -299,8 +298,8 @@ fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
             let numbered = numbers.into_iter().zip(&pairs);
             let kept = numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
             let kept = kept.collect();
-            (H::from_result(Ok(pairing.together(pairs))), kept)
+            (H::from_result(Ok(pairing.together(pairs))), kept, None)
         }
-        Err(left) => (H::from_result(Err(left)), Vec::new()),
+        Err(left) => (H::from_result(Err(left)), Vec::new(), None),
     }
 }

@@ -77,10 +77,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         S: HashBuilder,
     {
         let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body() };
-        let loaded = match looked_up {
-            Lookup::Miss => Attempt::new(cache.store(), key, kind).run(body, &share),
-            looked_up => cache.store().load(looked_up, key, body, &share),
-        };
+        let loaded = Attempt::new(cache.store(), key, looked_up, kind).run(body, &share);
         loaded.map(|(value, _)| value)
     }
 
@@ -95,10 +92,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         S: HashBuilder,
     {
         let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body.await };
-        let loaded = match looked_up {
-            Lookup::Miss => Attempt::new(cache.store(), key, kind).run_async(body, &share).await,
-            looked_up => cache.store().load_async(looked_up, key, body, &share).await,
-        };
-        loaded.map(|(value, _)| value)
+        let attempt = Attempt::new(cache.store(), key, looked_up, kind);
+        attempt.run_async(body, &share).await.map(|(value, _)| value)
     }
 }

@@ -3,7 +3,7 @@
 //! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`.
 //! Each kind says how to get from one to the other, so that all else is written once.
 
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareNothing};
 use std::convert::Infallible;
 
 /// A kind of return value `R`, of which a `V` is cached.
@@ -45,7 +45,7 @@ impl<V> ReturnKind<V, V> for Whole {
         Some(returned)
     }
     fn sharing(self) -> impl ErrorSharing<Infallible> {
-        NeverFails
+        KeepError
     }
 }
 

@@ -8,7 +8,6 @@ use super::return_kind::ReturnKind;
 use super::settings::{Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
-use crate::flight::flight::Outcome;
 use crate::types::stats::Stats;
 use std::future::Future;
 
@@ -122,9 +121,13 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::cached_value(result).cloned().ok_or(Outcome::NotShareable);
+        let loader = async {
+            let result = body.await;
+            let kept = H::cached_value(&result).map(|value| (0, value.clone()));
+            (result, Vec::from_iter(kept), None)
+        };
         let key = cache.hashed(key.0);
-        cache.store().reload_async(key, body, kept)
+        cache.store().reload_async(vec![key], loader)
     }
 
     /// As [`CacheValue::find`], for a function over many keys.

@@ -3,7 +3,6 @@
 use super::bounds::{HashBuilder, Key};
 use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
-use crate::api::cache::fetch::ByValue;
 use crate::flight::share_error::ErrorSharing;
 
 /// Checks every invariant of the cache. Takes its locks, one shard at a time; no other thread may
@@ -37,7 +36,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: HashBuilder,
 {
-    cache.fetch(ByValue(key), init, share).map(|(value, _)| value)
+    cache.fetch(key, std::convert::identity, init, share).map(|(value, _)| value)
 }
 
 /// Loads a key whatever is cached, as `f::refresh(..)` does.

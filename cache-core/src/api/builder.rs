@@ -300,11 +300,7 @@ impl<K, V> CacheBuilder<K, V> {
     }
 }
 
-impl<K, V> CacheBuilder<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
     pub(crate) fn most_entries(mut self, most: u64) -> Self {
         self.most_entries = most.clamp(1, MOST_ENTRIES);
@@ -374,13 +370,10 @@ where
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_loader<E>(
+    pub fn build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> LoadingCache<K, V, E>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> LoadingCache<K, V, E> {
         LoadingCache::new(self.build(), loader)
     }
 
@@ -388,13 +381,10 @@ where
     ///
     /// # Errors
     /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_loader<E>(
+    pub fn try_build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> Result<LoadingCache<K, V, E>, BuildError>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<LoadingCache<K, V, E>, BuildError> {
         Ok(LoadingCache::new(self.try_build()?, loader))
     }
 }
@@ -416,11 +406,7 @@ impl<K, V> CacheBuilder<K, V> {
     }
 }
 
-impl<K, V> Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
     /// [off](Self::disabled).
     #[must_use]

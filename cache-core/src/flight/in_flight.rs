@@ -343,7 +343,7 @@ impl<V> InFlight<V> {
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::flight::load_node::KeyAt;
+    use crate::flight::wait_graph::KeyAt;
     use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {

@@ -13,9 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::flight::flight::{Flight, WaiterKind};
-use crate::flight::load_node::LoadNode;
 use crate::flight::timer::WakeTimer;
-use crate::flight::wait_graph;
+use crate::flight::wait_graph::{self, LoadNode};
 use crate::util::signal::Signal;
 
 /// How a wait ended.

@@ -36,10 +36,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::share_error::ErrorSharing;
+use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph;
 use crate::load::guard::FlightGuard;
+use crate::load::lookup::Lookup;
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, Retries, SlotId};
@@ -53,6 +54,8 @@ pub(crate) struct Attempt<'s, K, V> {
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
+    /// Until the first round: what the look-up has found.
+    looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
     /// Those of all of the call's rounds.
@@ -62,7 +65,7 @@ pub(crate) struct Attempt<'s, K, V> {
 /// What a call has to do next.
 pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// Return this value.
-    Done(V, Status),
+    Done((V, Status)),
     /// Run the loader.
     Lead(FlightGuard<'s, K, V>),
     /// Wait for this flight, then [`resume`](Attempt::resume).
@@ -82,17 +85,30 @@ pub(super) enum Acquired<'p, K, V, T> {
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     /// `kind` is [`FlightKind::Shared`], or [`FlightKind::Unshared`] for a call that joins nobody.
     #[inline]
-    pub(crate) fn new(store: &'s Store<K, V>, key: Hashed<K>, kind: FlightKind) -> Self {
+    pub(crate) fn new(
+        store: &'s Store<K, V>,
+        key: Hashed<K>,
+        looked_up: Lookup<V>,
+        kind: FlightKind,
+    ) -> Self {
         let (waited, timed_out) = (false, false);
-        Attempt { store, key, kind, waited, timed_out, retries: Retries::default() }
+        Attempt { store, key, kind, looked_up, waited, timed_out, retries: Retries::default() }
     }
 
     /// Serves, joins or leads.
     ///
     /// # Panics
     /// See [`Retries::again`] and [`Store::check_levels`].
-    pub(crate) fn start(self) -> Step<'s, K, V> {
+    pub(crate) fn start(mut self) -> Step<'s, K, V> {
         let (store, hash) = (self.store, self.key.hash);
+        match std::mem::replace(&mut self.looked_up, Lookup::Miss) {
+            Lookup::Hit(value, status) => return Step::Done((value, status)),
+            Lookup::RefreshDue(stale) => {
+                let led = store.lead_refresh(self.key, stale.claim, wait_graph::current_load());
+                return led.map_or_else(|| Step::Done(store.serve(stale)), Step::Lead);
+            }
+            Lookup::Miss => {}
+        }
         store.check_levels(hash, &self.key.key);
         let guard = store.table.pin();
         // What the thread has written since the last round is no doing of this call.
@@ -104,7 +120,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
                 let status = if was_loaded { Status::Coalesced } else { status };
-                Step::Done(entry.value().clone(), status)
+                Step::Done((entry.value().clone(), status))
             }
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
@@ -124,7 +140,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         mut self,
         flight: &Arc<Flight<V>>,
         waited: WaitResult,
-        share: &impl ErrorSharing<E>,
+        recover: impl FnOnce(&SharedError) -> Option<E>,
     ) -> Result<ControlFlow<(V, Status), Self>, E> {
         self.waited = true;
         // None if the process was forked, and the leader is not there.
@@ -145,14 +161,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
                 return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
             }
-            (WaitResult::Completed, Outcome::Failed(shared)) => match share.recover(shared) {
-                Some(error) => {
+            (WaitResult::Completed, Outcome::Failed(shared)) => {
+                if let Some(error) = shared.as_ref().and_then(recover) {
                     let old = self.store.old_value(self.key.hash, &self.key.key);
                     return old.map(ControlFlow::Break).ok_or(error);
                 }
-                None => self.kind = FlightKind::Unshared,
-            },
-            (WaitResult::Completed, Outcome::NotShareable) => self.kind = FlightKind::Unshared,
+                self.kind = FlightKind::Unshared;
+            }
             (WaitResult::Completed, Outcome::Retry) => {}
         }
         Ok(ControlFlow::Continue(self))
@@ -168,11 +183,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run(loader, share),
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.deadline());
-            match waiting.resume(&flight, waited, share)? {
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }
@@ -189,11 +204,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run_async(loader, share).await,
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait_async(waiting.deadline()).await;
-            match waiting.resume(&flight, waited, share)? {
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }
@@ -282,5 +297,54 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let guard = self.table.pin();
         let mut shard = self.lock(&guard, flight.hash());
         shard.loads().stop_sharing(flight);
+    }
+}
+
+/// How often a load may run inside itself: a recursion without end is found before the stack ends.
+/// With a stack of 2 MiB, what Rust gives its threads, that
+/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose
+/// levels took 19 to 42 KiB.
+const MOST_LEVELS: usize = 32;
+
+impl<K: Eq, V> Store<K, V> {
+    /// Checks that a load of this key may run inside the present ones. O(1) below 32 levels.
+    ///
+    /// # Panics
+    /// If it runs inside itself 32 levels deep.
+    #[inline]
+    pub(super) fn check_levels(&self, hash: KeyHash, key: &K) {
+        if wait_graph::depth() >= MOST_LEVELS {
+            self.count_levels(hash, key);
+        }
+    }
+
+    #[cold]
+    fn count_levels(&self, hash: KeyHash, key: &K) {
+        let cache = self.address();
+        let loads = wait_graph::loads_of(cache, hash, MOST_LEVELS);
+        if loads.is_empty() {
+            return;
+        }
+        // So many loads of one hash: nearly always they are of one key.
+        let (guard, mut levels) = (self.table.pin(), Vec::new());
+        for load in &loads {
+            load.for_each_key(&mut |at| {
+                // A load that has ended is none that this one would run inside of.
+                let other = (at.cache == cache && at.hash == hash).then(|| guard.key_of(&at.slot));
+                if other.flatten().is_some_and(|other| other == key) {
+                    levels.push(std::ptr::from_ref(at));
+                }
+            });
+        }
+        // One load may be there twice: by itself, and in a batch.
+        levels.sort_unstable();
+        levels.dedup();
+        let levels = levels.len();
+        assert!(
+            levels < MOST_LEVELS,
+            "{}: a load of a key runs inside itself, {levels} levels deep: its loader asks the \
+             cache, perhaps through other functions, for the key that it is loading",
+            self.title()
+        );
     }
 }

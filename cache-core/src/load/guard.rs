@@ -6,16 +6,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::load_node::{KeyAt, LoadNode};
-use crate::flight::share_error::ErrorSharing;
-use crate::flight::wait_graph::{self, LoadScope};
-use crate::load::ending::{Refused, Replaces};
-use crate::load::timer::LoadTimer;
+use crate::flight::share_error::{ErrorSharing, SharedError};
+use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
+use crate::load::ending::Replaces;
 use crate::shard::shard::Shard;
+use crate::store::deadlines::nanos;
 use crate::store::store::{Store, StoreGuard};
+use crate::store::txn::WriteTxn;
 use crate::table::SharedSlot;
+use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
 use crate::util::hash::Hashed;
@@ -35,18 +37,15 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     detached: bool,
 }
 
-/// A [`FlightGuard`] on its way from one thread to another, without the store. It must be
+/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It must be
 /// [attached](Self::attach) again: dropping it completes nothing.
 #[must_use]
-pub(crate) struct DetachedLoad<V> {
-    flight: Arc<Flight<V>>,
-    replaces: Replaces,
-}
+pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 
 impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
-        let DetachedLoad { flight, replaces } = self;
+        let (flight, replaces) = (self.0, Replaces::Anything);
         FlightGuard { store, flight, replaces, serves: false, load_nanos: 0, detached: false }
     }
 }
@@ -103,10 +102,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         self
     }
 
-    /// Lets go of the store, before the loader has run.
+    /// Lets go of the store, before the loader of a refresh has run.
     pub(crate) fn detach(mut self) -> DetachedLoad<V> {
         self.detached = true;
-        DetachedLoad { flight: Arc::clone(&self.flight), replaces: self.replaces }
+        DetachedLoad(Arc::clone(&self.flight))
     }
 
     /// The flight as one that others may be begun inside of.
@@ -162,28 +161,28 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         self.load_nanos = timer.stop(loaded.is_ok());
         match loaded {
             Ok(value) => Ok((self.publish_inside(value), Status::Loaded)),
-            Err(error) => self.fail(error, share),
+            Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
         }
     }
 
-    /// Shares the error. Returns it, or the old value that may be served instead.
-    pub(super) fn fail<E>(self, error: E, share: &impl ErrorSharing<E>) -> Result<(V, Status), E> {
-        let outcome = share.to_shared(&error).map_or(Outcome::NotShareable, Outcome::Failed);
+    /// Shares an error. Returns the old value that may be served instead, if there is one.
+    /// `is_absence`: see [`ErrorSharing::is_absence`].
+    pub(super) fn fail(self, error: Option<SharedError>, is_absence: bool) -> Option<(V, Status)> {
         let mut old = None;
         if !self.store.config.lifetimes.serves_old_values() {
             self.deregister();
-        } else if share.is_absence() {
+        } else if is_absence {
             self.end_absent();
         } else {
             old = self.end_failed();
         }
         if self.flight.is_joined() {
-            self.flight.complete(outcome);
+            self.flight.complete(Outcome::Failed(error));
         }
         if let (Some((_, status)), true) = (&old, self.serves) {
             self.store.count_status(&self.store.table.pin(), *status);
         }
-        old.ok_or(error)
+        old
     }
 
     /// Stores the value, if the flight is still registered and the key still absent (or to be
@@ -211,7 +210,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
             let outdated =
                 self.replaces == Replaces::Anything || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
-            txn.withdraw(flight, remove, Some(Refused { new, cause }));
+            txn.withdraw(flight, remove, Some((new, cause)));
         });
         if flight.is_joined() {
             flight.complete(match flight.is_compute() {
@@ -224,11 +223,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Removes the key's entry, unless the key was written since the flight began.
     pub(super) fn remove(self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| {
-            txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None);
-        });
-        drop(self);
+        self.write(|txn| txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None));
     }
 
     /// Ends a computation that would remove an entry and was shown none.
@@ -249,30 +244,30 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Ends the flight of a load that has found that there is no value.
     fn end_absent(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| txn.end_absent(&self.flight, self.replaces));
+        self.write(|txn| txn.end_absent(&self.flight, self.replaces));
     }
 
     /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
     /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
-        let (_scope, store, now) = (LoadScope::enter(self.node()), self.store, self.store.now());
-        store.write(now, |txn| {
+        self.write(|txn| {
             let old = txn.end_failed(&self.flight)?;
-            let status = store.config.lifetimes.served_after_failure(old, now)?;
+            let lifetimes = &self.store.config.lifetimes;
+            let status = lifetimes.served_after_failure(old, txn.ledger.now)?;
             Some((old.value().clone(), status))
         })
     }
 
-    /// Ends the flight and nothing else.
+    /// Ends the flight and nothing else. Reads no clock and compares no keys.
     fn deregister(&self) {
         let _scope = LoadScope::enter(self.node());
         self.store.write(0, |txn| txn.withdraw(&self.flight, None, None));
     }
 
-    fn note_failure(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| _ = txn.end_failed(&self.flight));
+    /// A write transaction of the load.
+    fn write<R>(&self, work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R) -> R {
+        let _scope = LoadScope::enter(self.node());
+        self.store.write(self.store.now(), work)
     }
 }
 
@@ -287,7 +282,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
             // halfway has not.
             let failed = std::thread::panicking() || self.flight.was_given_up();
             let failed = failed && self.store.config.lifetimes.serves_old_values();
-            panics.catch(|| if failed { self.note_failure() } else { self.deregister() });
+            panics.catch(|| match failed {
+                true => self.write(|txn| _ = txn.end_failed(&self.flight)),
+                false => self.deregister(),
+            });
             if !self.flight.has_ended() {
                 // `Eq` panicked, before the flight was deregistered. This compares nothing.
                 panics.catch(|| self.deregister());
@@ -305,5 +303,50 @@ impl<V> Flight<V> {
     /// The key that it loads, for its leader, which has not ended it.
     pub(super) fn key<'p, K>(&self, guard: &'p StoreGuard<'_, K, V>) -> &'p K {
         guard.key_of(self.slot()).expect("the leader has not ended its flight")
+    }
+}
+
+/// A load that runs: counted when this is stopped, or dropped because the loader panics or is
+/// dropped.
+pub(crate) struct LoadTimer<'s, K, V> {
+    store: &'s Store<K, V>,
+    /// The cache records statistics.
+    counts: bool,
+    /// The start by the system's clock, for the statistics; `None` without such a clock.
+    began: Option<Instant>,
+    /// The start by the cache's clock, if refreshes may come early: that depends on load times.
+    started: Option<u64>,
+    succeeded: bool,
+}
+
+impl<K, V> LoadTimer<'_, K, V> {
+    /// Counts the load. Returns how long it took, by the cache's clock, if entries record that;
+    /// else 0.
+    pub(crate) fn stop(mut self, succeeded: bool) -> u64 {
+        self.succeeded = succeeded;
+        self.started.map_or(0, |started| self.store.clock.fine_now().saturating_sub(started))
+    }
+}
+
+impl<K, V> Drop for LoadTimer<'_, K, V> {
+    fn drop(&mut self) {
+        if !self.counts {
+            return;
+        }
+        let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
+        let guard = self.store.table.pin();
+        let counters = guard.counters();
+        if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
+        counters.load_nanos.add(nanos);
+    }
+}
+
+impl<K, V> Store<K, V> {
+    /// Starts to time a load.
+    pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
+        let counts = self.config.record_stats;
+        let began = (counts && SYSTEM_HAS_CLOCK).then(Instant::now);
+        let started = (self.config.lifetimes.early > 0.0).then(|| self.clock.fine_now());
+        LoadTimer { store: self, counts, began, started, succeeded: false }
     }
 }

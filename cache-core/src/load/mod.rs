@@ -8,14 +8,10 @@
 //! loads with one loader (`batch`), a computation is a load that sees the old value and decides
 //! (`compute`).
 
-pub(crate) mod answers;
 pub(crate) mod attempt;
 pub(crate) mod batch;
 pub(crate) mod compute;
 mod ending;
 pub(crate) mod guard;
 pub(crate) mod lookup;
-mod recursion;
 pub(crate) mod refresh;
-mod timer;
-mod unasked;

@@ -5,12 +5,7 @@ use crate::store::janitor::Maintain;
 use crate::util::fork::{AtFork, ForkAware};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>>
-where
-    K: Send + Sync,
-    V: Send + Sync,
-    S: Send + Sync,
-{
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> AtFork for ForkAware<Inner<K, V, S>> {
     fn locks(&self) -> [&dyn crate::util::fork::CacheLocks; 2] {
         self.store.locks()
     }
@@ -23,12 +18,7 @@ where
 #[cfg(any(not(unix), loom, shuttle))]
 impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>> {}
 
-impl<K, V, S> Maintain for ForkAware<Inner<K, V, S>>
-where
-    K: Send + Sync,
-    V: Send + Sync,
-    S: Send + Sync,
-{
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> Maintain for ForkAware<Inner<K, V, S>> {
     fn maintain(&self, step: usize) -> bool {
         self.store.maintain(step)
     }
