@@ -142,7 +142,7 @@ impl SlotList {
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
         while id != SlotId::NIL {
             let slot = SlotView::of(slots, id);
-            assert_eq!(slot.header.queue(), self.mark, "slot {id} is not marked for its queue");
+            assert_eq!(slot.header.queue(), self.mark, "{id:?} is not marked for its queue");
             len += 1;
             weight += u64::from(slot.weight);
             assert!(len <= self.len, "more than {} slots in {:?}", self.len, self.mark);
@@ -150,7 +150,7 @@ impl SlotList {
                 break;
             }
             let next = slots.links(id).next();
-            assert_eq!(slots.links(next).prev(), id, "slot {next} does not lead back to slot {id}");
+            assert_eq!(slots.links(next).prev(), id, "{next:?} does not lead back to {id:?}");
             id = next;
         }
         assert_eq!(len, self.len, "length of {:?}", self.mark);

@@ -12,8 +12,8 @@ struct TestSlots {
 impl TestSlots {
     fn new(len: u32) -> Self {
         let slots = TestSlots {
-            headers: (0..len).map(|_| SlotHeader::new()).collect(),
-            links: (0..len).map(|_| Links::new()).collect(),
+            headers: (0..len).map(|_| SlotHeader::default()).collect(),
+            links: (0..len).map(|_| Links::default()).collect(),
             weights: vec![1; len as usize],
         };
         (0..len).for_each(|id| slots.header(id).set_hash(hash(id)));

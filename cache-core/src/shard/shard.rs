@@ -100,8 +100,8 @@ impl<V> ShardState<V> {
     fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
             let end = deadline.saturating_add(self.grace);
-            if end < self.wheel.deadline(block.get()) {
-                self.wheel.schedule(block.get(), end);
+            if end < self.wheel.deadline(block.0) {
+                self.wheel.schedule(block.0, end);
             }
         }
     }
@@ -330,7 +330,7 @@ impl<'p, K, V> Shard<'p, K, V> {
                 // Nothing is due, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(BlockNo::new(block), &mut steps, ledger);
+            self.expire_block(BlockNo(block), &mut steps, ledger);
             looks -= Guard::<K, V>::BLOCK;
         }
         self.state.wheel.next_due() <= ledger.now
@@ -355,7 +355,7 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
-            self.state.wheel.schedule(block.get(), earliest);
+            self.state.wheel.schedule(block.0, earliest);
         }
     }
 
@@ -364,7 +364,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
         // The entries were removed; the timers were not.
-        numbers.into_iter().for_each(|number| state.wheel.cancel(number.get()));
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number.0));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
@@ -413,7 +413,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
         for block in state.writer.blocks() {
             for id in self.state.writer.live_in(block) {
-                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.get()));
+                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.0));
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }

@@ -30,7 +30,7 @@ impl Block {
 #[cold]
 #[inline(never)]
 fn not_in_the_shard(id: SlotId) -> ! {
-    panic!("slot {id} is not in the shard")
+    panic!("slot {} is not in the shard", id.0)
 }
 
 /// Blocks that a shard gives up.
@@ -75,7 +75,7 @@ impl BlockList {
     fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
         let number = self.vacant.pop().unwrap_or_else(|| {
             self.blocks.push(VACANT);
-            BlockNo::new(self.blocks.len() as u32 - 1)
+            BlockNo(self.blocks.len() as u32 - 1)
         });
         let first_slot = slab.take_block(number);
         self.blocks[number.index()] = Block { first_slot, free: Slab::<K, V>::FULL, live: 0 };
@@ -89,7 +89,7 @@ impl BlockList {
         let mut released = ReleasedBlocks::default();
         for (block, number) in self.blocks.iter_mut().zip(0..) {
             if block.free == Slab::<K, V>::FULL {
-                released.numbers.push(BlockNo::new(number));
+                released.numbers.push(BlockNo(number));
                 released.first_slots.push(std::mem::replace(block, VACANT).first_slot);
             }
         }
@@ -98,7 +98,7 @@ impl BlockList {
         let listed = |is_wanted: fn(&Block) -> bool| {
             let all = self.blocks.iter().zip(0..);
             all.filter(move |(block, _)| is_wanted(block))
-                .map(|(_, number)| BlockNo::new(number))
+                .map(|(_, number)| BlockNo(number))
                 .collect()
         };
         (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));

@@ -120,14 +120,14 @@ impl Writer {
         guard: &'p Guard<'_, K, V>,
         id: SlotId,
     ) -> EntryRef<'p, K, V> {
-        assert!(self.is_live(guard, id), "slot {id} is not in the shard");
+        assert!(self.is_live(guard, id), "slot {} is not in the shard", id.0);
         let slab = &guard.table.slab;
         EntryRef { id, slot: slab.slot(id), slab }
     }
 
     /// The numbers of the shard's blocks, and of blocks that it has had.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNo> + use<> {
-        (0..self.blocks.blocks.len() as u32).map(BlockNo::new)
+        (0..self.blocks.blocks.len() as u32).map(BlockNo)
     }
 
     /// The live slots of a block, as of now.

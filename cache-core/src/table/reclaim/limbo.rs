@@ -266,7 +266,7 @@ mod tests {
             let stamp = epoch.stamp();
             limbo.seal(
                 &epoch,
-                Garbage::Slots { shard: 0, ids: vec![SlotId::new(0); batch] },
+                Garbage::Slots { shard: 0, ids: vec![SlotId(0); batch] },
                 batch as u64,
             );
             limbo.advance_if_due(&epoch, live);
@@ -322,7 +322,7 @@ mod tests {
         let stamp = epoch.stamp();
         limbo.note_sweep();
         assert_eq!(limbo.sweeps.load(Relaxed), 0, "nothing waits");
-        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![SlotId::new(0)] }, 1);
+        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![SlotId(0)] }, 1);
         for _ in 0..IDLE_SWEEPS {
             limbo.advance_if_due(&epoch, Live::Entries(1_000_000));
             assert!(!epoch.is_free(stamp));

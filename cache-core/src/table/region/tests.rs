@@ -34,16 +34,16 @@ fn entries_are_found_after_overflow_and_removal() {
     // SAFETY: the region is this test's own.
     unsafe {
         for (slot, &hash) in hashes.iter().enumerate() {
-            region.insert(hash, SlotId::new(slot as u32));
+            region.insert(hash, SlotId(slot as u32));
         }
-        assert_eq!(region.validate(|slot| hashes[slot.get() as usize]), 100);
+        assert_eq!(region.validate(|slot| hashes[slot.0 as usize]), 100);
         for slot in (0..100u32).step_by(2) {
-            let lane = region.lane_of(hashes[slot as usize], SlotId::new(slot)).unwrap();
+            let lane = region.lane_of(hashes[slot as usize], SlotId(slot)).unwrap();
             region.remove(hashes[slot as usize], lane);
-            region.validate(|slot| hashes[slot.get() as usize]);
+            region.validate(|slot| hashes[slot.0 as usize]);
         }
         for slot in 0..100u32 {
-            let found = region.lane_of(hashes[slot as usize], SlotId::new(slot)).is_some();
+            let found = region.lane_of(hashes[slot as usize], SlotId(slot)).is_some();
             assert_eq!(found, slot % 2 == 1);
         }
         let mut left = 0;

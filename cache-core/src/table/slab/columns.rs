@@ -14,21 +14,10 @@ use crate::table::slot::Slot;
 use crate::table::times::RefreshState;
 use crate::util::sync::atomic::{AtomicU32, AtomicU64};
 
-// SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for Links {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        Links::new()
-    }
-}
-
-// SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for RefreshState {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        RefreshState::new()
-    }
-}
+// SAFETY: its fields are numbers, for which zero is valid, and the default.
+unsafe impl Zeroed for Links {}
+// SAFETY: as above.
+unsafe impl Zeroed for RefreshState {}
 
 /// What is kept of each entry beyond what all caches keep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,7 +63,7 @@ impl<T: Zeroed, K, V> AnyColumn for Column<T, K, V> {
 
     unsafe fn zero_block(&self, first: SlotId) {
         // SAFETY: the caller's promise.
-        unsafe { self.zero_block(first.get()) };
+        unsafe { self.zero_block(first.0) };
     }
 
     fn remove_segment(&self, segment: usize) {
