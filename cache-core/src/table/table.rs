@@ -2,7 +2,7 @@
 
 use super::deferred::Deferred;
 use super::reclaim::epoch::Epoch;
-use super::reclaim::limbo::{Contents, Garbage, Limbo, Limits};
+use super::reclaim::limbo::{Garbage, Limbo, Limits};
 use super::reclaim::reader::Reader;
 use super::reclaim::sweeper::Sweeper;
 use super::region::{Region, RegionPtr, SizeClass};
@@ -49,11 +49,7 @@ impl<K, V> Table<K, V> {
     /// A table whose shards have no writers yet: [`Table::new`] makes them, one each.
     pub(super) fn without_writers(config: TableConfig) -> Self {
         let TableConfig { shards, entries, weight, initial, threads, columns } = config;
-        let limits = const {
-            let needs_drop = std::mem::needs_drop::<(K, V)>();
-            let contents = if needs_drop { Contents::NeedDrop } else { Contents::Plain };
-            Limits::new(size_of::<Slot<K, V>>(), contents)
-        };
+        let limits = Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>());
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
             0 => Region::none(),

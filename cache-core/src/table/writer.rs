@@ -47,7 +47,7 @@ impl<K, V> Table<K, V> {
             Writer {
                 home: table.home(shard),
                 region,
-                least: region.class(),
+                least: region.class,
                 blocks: BlockList::default(),
                 batch: OpenBatch::new(calls),
             }
@@ -320,7 +320,7 @@ impl Writer {
             let region = self.region;
             self.set_region(table, Region::none());
             self.retire_region(table, region);
-        } else if class.next() < self.region.class() {
+        } else if class.next() < self.region.class {
             self.rebuild(table, class);
         }
         numbers
@@ -330,7 +330,7 @@ impl Writer {
     #[cold]
     fn grow<K, V>(&mut self, table: &Table<K, V>) {
         let old = self.region;
-        let class = if old.is_none() { self.least } else { old.class().next() };
+        let class = if old.is_none() { self.least } else { old.class.next() };
         self.rebuild(table, class);
     }
 

@@ -46,16 +46,13 @@ impl Reader {
         };
         (first..first + count).map(line).collect()
     }
-}
 
-impl Reader {
     /// The number of the thread whose line it is.
     pub(crate) fn number(&self) -> usize {
         self.number as usize
     }
 
     /// Returns `true` if the line announces nothing.
-    #[cfg(unix)]
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.announced.load(Relaxed), IDLE | UNUSED)
     }
@@ -78,7 +75,7 @@ impl Reader {
     pub(super) fn hold_back(&self, safe: u64) -> u64 {
         // Acquire: pairs with the Release in the drop of `EpochGuard`.
         let announced = self.announced.load(Acquire);
-        if announced == IDLE || announced == UNUSED { safe } else { safe.min(announced) }
+        if matches!(announced, IDLE | UNUSED) { safe } else { safe.min(announced) }
     }
 
     /// Returns `true` if the line's announcements can be relied on after a fence of the caller: the

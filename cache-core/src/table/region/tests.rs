@@ -17,11 +17,10 @@ fn every_probe_reaches_every_group() {
     for class in (1..12).map(SizeClass) {
         for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
             let mut seen = vec![false; class.groups()];
-            let mut probe = ProbeSequence::new(hash, class);
-            for _ in 0..class.groups() {
-                assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
-                probe.advance();
+            for group in probe(hash, class) {
+                assert!(!std::mem::replace(&mut seen[group], true));
             }
+            assert!(seen.iter().all(|&seen| seen));
         }
     }
 }
