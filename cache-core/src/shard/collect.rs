@@ -23,7 +23,7 @@ impl<V> Shards<V> {
         panics: &mut DeferredPanic,
     ) {
         let Some(collector) = table.begin_collecting() else { return };
-        if due.is_turn_to_sweep() {
+        if due.sweep {
             collector.sweep(|shard| self.with_writer(shard, |writer| writer.seal(table)));
         }
         if collector.is_done() {

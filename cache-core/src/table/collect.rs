@@ -3,7 +3,7 @@
 use super::guard::Guard;
 use super::header::State;
 use super::ids::SlotId;
-use super::reclaim::due::Due;
+use super::open_batch::Due;
 use super::reclaim::epoch::Collecting;
 use super::reclaim::limbo::{Garbage, Live};
 use super::reserved::EmptySlots;

@@ -1,7 +1,6 @@
 //! The entries of a shard that was emptied at once.
 
-use super::entry::EntryRef;
-use super::guard::Guard;
+use super::guard::{EntryRef, Guard};
 use super::header::{Slots, State};
 use super::ids::SlotId;
 use super::reclaim::limbo::{BATCH, Garbage};

@@ -9,14 +9,14 @@
 
 mod validate;
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::blocks::{BlockList, ReleasedBlocks};
 use super::detached::Detached;
-use super::entry::{EntryRef, NewEntry};
-use super::guard::Guard;
+use super::guard::{EntryRef, Guard, NewEntry};
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::open_batch::OpenBatch;
-use super::reclaim::due::Due;
+use super::open_batch::{Due, OpenBatch};
 use super::reclaim::limbo::{Garbage, SWEEP};
 use super::region::{Region, RegionPtr, SizeClass};
 use super::reserved::{Completed, EmptySlots, Reserved};
@@ -144,7 +144,8 @@ impl Writer {
         key: K,
     ) -> Reserved {
         let slab = &self.table(guard).slab;
-        guard.pin.reader.notes.count_reserved();
+        let reserved = &guard.pin.reader.notes.reserved;
+        reserved.store(reserved.load(Relaxed).wrapping_add(1), Relaxed);
         let id = self.blocks.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: only this writer has it, and it holds no key.
