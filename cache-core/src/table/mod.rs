@@ -60,14 +60,13 @@
 //! | `reclaim` | when memory is free, and garbage that waits for that |
 //! | `table` | what all threads share |
 //! | `guard` `notices` `reserved` | what a pinned thread may do |
-//! | `blocks` `open_batch` `detached` `writer` | what a shard's writer may do |
+//! | `blocks` `open_batch` `writer` | what a shard's writer may do |
 //! | `collect` `forked` | dropping garbage; the table while the process forks |
 #![allow(unsafe_code)]
 
 mod alloc;
 mod blocks;
 mod collect;
-mod detached;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod group;
@@ -90,7 +89,6 @@ mod times;
 mod writer;
 
 pub(crate) use self::collect::Collector;
-pub(crate) use self::detached::Detached;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
@@ -106,4 +104,4 @@ pub(crate) use self::reserved::{Reserved, SharedSlot};
 pub(crate) use self::slab::ColumnSet;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};
-pub(crate) use self::writer::Writer;
+pub(crate) use self::writer::{Detached, Writer};
