@@ -25,9 +25,9 @@ impl<'n> SlotView<'n> {
 pub(super) struct SlotList {
     /// [`SlotId::NIL`] when empty. Toward `next` the slots get newer.
     oldest: SlotId,
-    newest: SlotId,
-    len: usize,
-    weight: u64,
+    pub(super) newest: SlotId,
+    pub(super) len: usize,
+    pub(super) weight: u64,
     /// The mark a slot carries while it stands in this list.
     mark: Queue,
 }
@@ -37,22 +37,9 @@ impl SlotList {
         SlotList { oldest: SlotId::NIL, newest: SlotId::NIL, len: 0, weight: 0, mark }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(super) fn weight(&self) -> u64 {
-        self.weight
-    }
-
     #[inline]
     pub(super) fn oldest(&self) -> Option<SlotId> {
         (self.oldest != SlotId::NIL).then_some(self.oldest)
-    }
-
-    #[cfg(test)]
-    pub(super) fn newest(&self) -> Option<SlotId> {
-        (self.newest != SlotId::NIL).then_some(self.newest)
     }
 
     /// Forgets all slots without visiting them.

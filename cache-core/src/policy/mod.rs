@@ -234,7 +234,7 @@ impl EvictionPolicy {
 
     /// Returns `true` if a key with a ghost goes straight to main.
     fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
-        if self.small.weight() + u64::from(slot.weight) > self.window {
+        if self.small.weight + u64::from(slot.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
@@ -291,7 +291,7 @@ impl EvictionPolicy {
     fn choose<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, Origin, u16)> {
         let mut steps = SCAN_BOUND;
         while let Some(oldest) = self.small.oldest() {
-            if self.small.weight() < self.window && self.main.len() > 0 {
+            if self.small.weight < self.window && self.main.len > 0 {
                 break;
             }
             let oldest = SlotView::of(slots, oldest);
@@ -312,7 +312,7 @@ impl EvictionPolicy {
     /// Returns `true` if small is full even without its oldest, which weighs so much.
     #[inline]
     fn overflows(&self, oldest: u32) -> bool {
-        self.small.weight() - u64::from(oldest) >= self.window
+        self.small.weight - u64::from(oldest) >= self.window
     }
 
     /// Moves a slot from small to the newest end of main.
@@ -363,23 +363,6 @@ impl EvictionPolicy {
         }
     }
 
-    /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
-    #[cfg(test)]
-    pub(crate) fn set_capacity(&mut self, capacity: u64) {
-        let fresh = EvictionPolicy::new(capacity);
-        if fresh.capacity == self.capacity {
-            return;
-        }
-        let window =
-            u128::from(self.window) * u128::from(fresh.capacity) / u128::from(self.capacity);
-        self.window = (window as u64).clamp(1, fresh.capacity);
-        self.capacity = fresh.capacity;
-        self.ghosts = fresh.ghosts;
-        self.clock.rest = 0;
-        self.small_evictions.rest = 0;
-        self.main_evictions.rest = 0;
-    }
-
     /// Forgets all entries and ghosts, without visiting a slot: the caller resets their marks. The
     /// window stays, as the traffic is likely to.
     pub(crate) fn clear(&mut self) {
@@ -389,11 +372,11 @@ impl EvictionPolicy {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.small.len() + self.main.len()
+        self.small.len + self.main.len
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.small.weight() + self.main.weight()
+        self.small.weight + self.main.weight
     }
 
     /// Memory of the ghosts; all else lies in the policy or in the slots.

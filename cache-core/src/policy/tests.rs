@@ -47,6 +47,24 @@ pub(super) fn hash(key: u32) -> u32 {
     (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
 }
 
+impl EvictionPolicy {
+    /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
+    fn set_capacity(&mut self, capacity: u64) {
+        let fresh = EvictionPolicy::new(capacity);
+        if fresh.capacity == self.capacity {
+            return;
+        }
+        let window =
+            u128::from(self.window) * u128::from(fresh.capacity) / u128::from(self.capacity);
+        self.window = (window as u64).clamp(1, fresh.capacity);
+        self.capacity = fresh.capacity;
+        self.ghosts = fresh.ghosts;
+        self.clock.rest = 0;
+        self.small_evictions.rest = 0;
+        self.main_evictions.rest = 0;
+    }
+}
+
 struct Random(u64);
 
 impl Random {
@@ -98,7 +116,7 @@ impl Toy {
 
 /// Oldest first.
 fn order(slots: &TestSlots, list: &super::SlotList) -> Vec<u32> {
-    let next = |&id: &SlotId| (Some(id) != list.newest()).then(|| slots.links(id).next());
+    let next = |&id: &SlotId| (id != list.newest).then(|| slots.links(id).next());
     std::iter::successors(list.oldest(), next).map(SlotId::get).collect()
 }
 

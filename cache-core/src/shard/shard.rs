@@ -73,7 +73,7 @@ pub(crate) struct Shard<'p, K, V> {
     pub(super) state: MutexGuard<'p, ShardState<V>>,
 }
 
-/// Memory that a shard holds on the heap, by part.
+/// Memory that shards hold on the heap, by part.
 #[derive(Default)]
 pub(crate) struct ShardBytes {
     pub(crate) writer: usize,
@@ -81,16 +81,6 @@ pub(crate) struct ShardBytes {
     pub(crate) timers: usize,
     pub(crate) flights: usize,
     pub(crate) writes: usize,
-}
-
-impl std::ops::AddAssign for ShardBytes {
-    fn add_assign(&mut self, other: Self) {
-        self.writer += other.writer;
-        self.ghosts += other.ghosts;
-        self.timers += other.timers;
-        self.flights += other.flights;
-        self.writes += other.writes;
-    }
 }
 
 impl<V> ShardState<V> {
@@ -126,11 +116,6 @@ pub(crate) enum Target {
 }
 
 impl<'p, K, V> Shard<'p, K, V> {
-    #[inline]
-    pub(super) fn new(guard: &'p Guard<'p, K, V>, state: MutexGuard<'p, ShardState<V>>) -> Self {
-        Shard { guard, state }
-    }
-
     /// Releases the lock at the end of a call that may have changed something, and notes what the
     /// call has to do about garbage. (A shard that was only read may simply be dropped.)
     #[inline]
@@ -392,16 +377,14 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.wheel.earliest()
     }
 
-    /// Memory that it holds on the heap.
-    pub(crate) fn bytes(&self) -> ShardBytes {
+    /// Adds the memory that it holds on the heap.
+    pub(crate) fn add_bytes(&self, sum: &mut ShardBytes) {
         let state = &*self.state;
-        ShardBytes {
-            writer: state.writer.bytes(),
-            ghosts: state.policy.heap_bytes(),
-            timers: state.wheel.heap_bytes(),
-            flights: state.loads.heap_bytes(),
-            writes: state.loads.written_bytes(),
-        }
+        sum.writer += state.writer.bytes();
+        sum.ghosts += state.policy.heap_bytes();
+        sum.timers += state.wheel.heap_bytes();
+        sum.flights += state.loads.heap_bytes();
+        sum.writes += state.loads.written_bytes();
     }
 
     /// Checks every invariant of the shard; panics where one is broken.
@@ -412,8 +395,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.wheel.validate();
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
         for block in state.writer.blocks() {
-            for id in self.state.writer.live_in(block) {
-                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.0));
+            for end in state.writer.live_in(block).map(|id| self.end_of(id)) {
+                let timer = state.wheel.deadline(block.0);
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }
