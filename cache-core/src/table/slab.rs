@@ -40,9 +40,10 @@ mod growth;
 pub(crate) use self::columns::ColumnSet;
 use self::columns::{Columns, SegmentArrays};
 use self::growth::Growth;
+use super::alloc;
 use super::header::{Links, NEVER, SlotHeader, Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::segments::{Array, Blocks, Segments, first_of};
+use super::segments::{Array, Blocks, Growing, Segments, first_of};
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
 use crate::util::panics::DeferredPanic;
@@ -134,9 +135,8 @@ impl<K, V> Slab<K, V> {
         let block = taken.first.0 / Self::BLOCK;
         let segment = stock.block_numbers.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
-            stock
-                .block_numbers
-                .push(self.block_numbers.add_segment(segment, Self::BLOCK << segment));
+            let len = Self::BLOCK << segment;
+            stock.block_numbers.push(self.block_numbers.add_segment(segment, len, alloc::allocate));
         }
         self.block_numbers.get(block).store(number.0, Relaxed);
         taken.first
