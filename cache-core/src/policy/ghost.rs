@@ -28,14 +28,13 @@
 //! count in different units, so that 64 is the end of either, and nothing need be scaled.
 
 use std::array::from_fn;
-use std::num::NonZeroU32;
 
 const SLOTS: usize = 8;
 /// Words in a bucket.
 const BUCKET: usize = size_of::<Bucket>() / size_of::<u16>();
 
 /// A ghost of this age, in units of its queue's count, is forgotten.
-pub(super) const LIFETIME: u32 = 64;
+const LIFETIME: u16 = 64;
 
 const MAIN: u16 = 1 << 15;
 const AGE_MASK: u16 = 0x7f;
@@ -44,43 +43,17 @@ const AGE_MASK: u16 = 0x7f;
 /// one half for what main does.
 const PER_ENTRY: (usize, usize) = (5, 2);
 
-/// What a returning key left behind. In one word, because it goes through many hands on the way
-/// from `miss` to `admit`: `used`, `age`, `main`, and a bit that is always set.
+/// What a returning key left behind. Fits a register, because it goes through many hands on the way
+/// from `miss` to `admit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ghost(NonZeroU32);
-
-impl Ghost {
-    #[inline]
-    fn new(origin: Origin, age: u16, used: u8) -> Ghost {
-        let main = u32::from(origin == Origin::Main);
-        Ghost(NonZeroU32::MIN | main << 1 | u32::from(age) << 8 | u32::from(used) << 24)
-    }
-
-    /// It was evicted from the main queue.
-    #[inline]
-    pub(super) fn main(self) -> bool {
-        self.0.get() & 2 != 0
-    }
-
+pub(crate) struct Ghost {
+    /// It was evicted from the main queue, not from the small one.
+    pub(super) main: bool,
     /// Evictions from that queue since, in its units.
-    #[inline]
-    pub(super) fn age(self) -> u32 {
-        self.0.get() >> 8 & u32::from(AGE_MASK)
-    }
-
+    pub(super) age: u8,
     /// When the entry may last have been used, in 32nds of a capacity's worth of misses, modulo
     /// 256.
-    #[inline]
-    pub(super) fn used(self) -> u8 {
-        (self.0.get() >> 24) as u8
-    }
-}
-
-/// The queue that an entry was evicted from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    Small,
-    Main,
+    pub(super) used: u8,
 }
 
 /// The counts of evictions so far, of the small queue and of main.
@@ -143,20 +116,18 @@ impl Ghosts {
         tags[place] = 0;
         let rest = rest[place];
         let age = age(rest, now.small as u16, now.main as u16);
-        (u32::from(age) <= LIFETIME).then(|| Ghost::new(origin(rest), age, rest as u8))
+        let ghost = Ghost { main: rest & MAIN != 0, age: age as u8, used: rest as u8 };
+        (age <= LIFETIME).then_some(ghost)
     }
 
-    /// Remembers a key evicted just now.
+    /// Remembers a key evicted just now, from main or from the small queue.
     #[inline]
-    pub(super) fn push(&mut self, hash: u32, origin: Origin, used: u8, now: EvictionCounts) {
+    pub(super) fn push(&mut self, hash: u32, from_main: bool, used: u8, now: EvictionCounts) {
         let Some((bucket, tag)) = self.locate(hash) else { return };
         let (tags, rest) = halves(bucket);
         let (small, main) = (now.small as u16, now.main as u16);
         let place = make_place(tags, rest, tag, small, main);
-        let (mark, count) = match origin {
-            Origin::Small => (0, small),
-            Origin::Main => (MAIN, main),
-        };
+        let (mark, count) = if from_main { (MAIN, main) } else { (0, small) };
         tags[place] = tag;
         rest[place] = mark | (count & AGE_MASK) << 8 | u16::from(used);
     }
@@ -169,11 +140,6 @@ impl Ghosts {
         let words = self.words.get_mut(self.offset + bucket as usize * BUCKET..)?;
         Some((words.first_chunk_mut()?, tag))
     }
-}
-
-#[inline]
-fn origin(rest: u16) -> Origin {
-    if rest & MAIN != 0 { Origin::Main } else { Origin::Small }
 }
 
 #[inline]
@@ -201,13 +167,13 @@ fn make_place(
     let ages = rest.map(|rest| age(rest, small, main));
     let kept: [u16; SLOTS] = from_fn(|place| {
         let (age, of) = (ages[place], old[place]);
-        let over = (age > LIFETIME as u16) | (of == tag) | (of == 0);
+        let over = (age > LIFETIME) | (of == tag) | (of == 0);
         if over { 0 } else { u16::MAX }
     });
     *tags = from_fn(|place| old[place] & kept[place]);
     // How much life is left, with the number of the place in the low bits.
     let left: [i16; SLOTS] = from_fn(|place| {
-        let life = (1 + LIFETIME as u16).wrapping_sub(ages[place]) & kept[place];
+        let life = (1 + LIFETIME).wrapping_sub(ages[place]) & kept[place];
         (life << 3 | place as u16) as i16
     });
     left.into_iter().fold(i16::MAX, Ord::min) as usize % SLOTS

@@ -25,9 +25,9 @@ impl<'n> SlotView<'n> {
 pub(super) struct SlotList {
     /// [`SlotId::NIL`] when empty. Toward `next` the slots get newer.
     oldest: SlotId,
-    newest: SlotId,
-    len: usize,
-    weight: u64,
+    pub(super) newest: SlotId,
+    pub(super) len: usize,
+    pub(super) weight: u64,
     /// The mark a slot carries while it stands in this list.
     mark: Queue,
 }
@@ -37,22 +37,9 @@ impl SlotList {
         SlotList { oldest: SlotId::NIL, newest: SlotId::NIL, len: 0, weight: 0, mark }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(super) fn weight(&self) -> u64 {
-        self.weight
-    }
-
     #[inline]
     pub(super) fn oldest(&self) -> Option<SlotId> {
         (self.oldest != SlotId::NIL).then_some(self.oldest)
-    }
-
-    #[cfg(test)]
-    pub(super) fn newest(&self) -> Option<SlotId> {
-        (self.newest != SlotId::NIL).then_some(self.newest)
     }
 
     /// Forgets all slots without visiting them.
@@ -142,7 +129,7 @@ impl SlotList {
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
         while id != SlotId::NIL {
             let slot = SlotView::of(slots, id);
-            assert_eq!(slot.header.queue(), self.mark, "slot {id} is not marked for its queue");
+            assert_eq!(slot.header.queue(), self.mark, "{id:?} is not marked for its queue");
             len += 1;
             weight += u64::from(slot.weight);
             assert!(len <= self.len, "more than {} slots in {:?}", self.len, self.mark);
@@ -150,7 +137,7 @@ impl SlotList {
                 break;
             }
             let next = slots.links(id).next();
-            assert_eq!(slots.links(next).prev(), id, "slot {next} does not lead back to slot {id}");
+            assert_eq!(slots.links(next).prev(), id, "{next:?} does not lead back to {id:?}");
             id = next;
         }
         assert_eq!(len, self.len, "length of {:?}", self.mark);

@@ -104,7 +104,7 @@
 //! 2004: the same over CLOCKs.
 
 use self::{
-    ghost::{EvictionCounts, Ghosts, Origin},
+    ghost::{EvictionCounts, Ghosts},
     list::{SlotList, SlotView},
 };
 use crate::table::{Queue, SlotId, Slots};
@@ -137,8 +137,8 @@ const USED_SHIFT: u32 = 3;
 const SMALL_TICKS: u64 = 32;
 const MAIN_TICKS: u64 = 128;
 /// Only a ghost younger than a quarter of the capacity moves the window.
-const YOUNG_SMALL: u32 = 8;
-const YOUNG_MAIN: u32 = 32;
+const YOUNG_SMALL: u8 = 8;
+const YOUNG_MAIN: u8 = 32;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
@@ -204,9 +204,9 @@ impl EvictionPolicy {
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
         let step = u64::from(weight);
         if let Some(ghost) = ghost {
-            if ghost.main() && ghost.age() < YOUNG_MAIN {
+            if ghost.main && ghost.age < YOUNG_MAIN {
                 self.window = self.window.saturating_sub(step).max(1);
-            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
+            } else if !ghost.main && ghost.age < YOUNG_SMALL {
                 self.window = self.window.saturating_add(step).min(self.capacity);
             }
         }
@@ -234,7 +234,7 @@ impl EvictionPolicy {
 
     /// Returns `true` if a key with a ghost goes straight to main.
     fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
-        if self.small.weight() + u64::from(slot.weight) > self.window {
+        if self.small.weight + u64::from(slot.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
@@ -243,7 +243,7 @@ impl EvictionPolicy {
         let now = self.now() >> USED_SHIFT;
         let idle =
             now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used());
+        let away = (now as u8).wrapping_sub(ghost.used);
         oldest.header.frequency().get() == 0 && u16::from(away) < idle
     }
 
@@ -274,24 +274,25 @@ impl EvictionPolicy {
         if len > 0 && self.ghosts.is_small_for(len) {
             self.size_ghosts();
         }
-        let (slot, origin, used) = self.choose(slots)?;
-        let (list, count, ticks) = match origin {
-            Origin::Small => (&mut self.small, &mut self.small_evictions, SMALL_TICKS),
-            Origin::Main => (&mut self.main, &mut self.main_evictions, MAIN_TICKS),
+        let (slot, from_main, used) = self.choose(slots)?;
+        let (list, count, ticks) = if from_main {
+            (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
+        } else {
+            (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
         };
         list.unlink(slots, &slot);
         count.add(slot.weight, ticks, self.capacity);
         let counts = self.counts();
-        self.ghosts.push(slot.header.hash(), origin, (used >> USED_SHIFT) as u8, counts);
+        self.ghosts.push(slot.header.hash(), from_main, (used >> USED_SHIFT) as u8, counts);
         Some(slot.id)
     }
 
-    /// The entry to evict, the queue it stands in, and when it may last have been used.
+    /// The entry to evict, whether it stands in main, and when it may last have been used.
     #[inline]
-    fn choose<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, Origin, u16)> {
+    fn choose<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, bool, u16)> {
         let mut steps = SCAN_BOUND;
         while let Some(oldest) = self.small.oldest() {
-            if self.small.weight() < self.window && self.main.len() > 0 {
+            if self.small.weight < self.window && self.main.len > 0 {
                 break;
             }
             let oldest = SlotView::of(slots, oldest);
@@ -300,19 +301,19 @@ impl EvictionPolicy {
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
                 let used = if frequency == 0 { oldest.header.last_moved() } else { self.now() };
-                return Some((oldest, Origin::Small, used));
+                return Some((oldest, false, used));
             }
             steps -= 1;
             self.promote(slots, &oldest);
         }
         let oldest = self.oldest_unused(slots, &mut steps)?;
-        Some((oldest, Origin::Main, self.now()))
+        Some((oldest, true, self.now()))
     }
 
     /// Returns `true` if small is full even without its oldest, which weighs so much.
     #[inline]
     fn overflows(&self, oldest: u32) -> bool {
-        self.small.weight() - u64::from(oldest) >= self.window
+        self.small.weight - u64::from(oldest) >= self.window
     }
 
     /// Moves a slot from small to the newest end of main.
@@ -363,23 +364,6 @@ impl EvictionPolicy {
         }
     }
 
-    /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
-    #[cfg(test)]
-    pub(crate) fn set_capacity(&mut self, capacity: u64) {
-        let fresh = EvictionPolicy::new(capacity);
-        if fresh.capacity == self.capacity {
-            return;
-        }
-        let window =
-            u128::from(self.window) * u128::from(fresh.capacity) / u128::from(self.capacity);
-        self.window = (window as u64).clamp(1, fresh.capacity);
-        self.capacity = fresh.capacity;
-        self.ghosts = fresh.ghosts;
-        self.clock.rest = 0;
-        self.small_evictions.rest = 0;
-        self.main_evictions.rest = 0;
-    }
-
     /// Forgets all entries and ghosts, without visiting a slot: the caller resets their marks. The
     /// window stays, as the traffic is likely to.
     pub(crate) fn clear(&mut self) {
@@ -389,11 +373,11 @@ impl EvictionPolicy {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.small.len() + self.main.len()
+        self.small.len + self.main.len
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.small.weight() + self.main.weight()
+        self.small.weight + self.main.weight
     }
 
     /// Memory of the ghosts; all else lies in the policy or in the slots.

@@ -12,8 +12,8 @@ struct TestSlots {
 impl TestSlots {
     fn new(len: u32) -> Self {
         let slots = TestSlots {
-            headers: (0..len).map(|_| SlotHeader::new()).collect(),
-            links: (0..len).map(|_| Links::new()).collect(),
+            headers: (0..len).map(|_| SlotHeader::default()).collect(),
+            links: (0..len).map(|_| Links::default()).collect(),
             weights: vec![1; len as usize],
         };
         (0..len).for_each(|id| slots.header(id).set_hash(hash(id)));
@@ -45,6 +45,24 @@ impl Slots for TestSlots {
 
 pub(super) fn hash(key: u32) -> u32 {
     (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
+}
+
+impl EvictionPolicy {
+    /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
+    fn set_capacity(&mut self, capacity: u64) {
+        let fresh = EvictionPolicy::new(capacity);
+        if fresh.capacity == self.capacity {
+            return;
+        }
+        let window =
+            u128::from(self.window) * u128::from(fresh.capacity) / u128::from(self.capacity);
+        self.window = (window as u64).clamp(1, fresh.capacity);
+        self.capacity = fresh.capacity;
+        self.ghosts = fresh.ghosts;
+        self.clock.rest = 0;
+        self.small_evictions.rest = 0;
+        self.main_evictions.rest = 0;
+    }
 }
 
 struct Random(u64);
@@ -98,7 +116,7 @@ impl Toy {
 
 /// Oldest first.
 fn order(slots: &TestSlots, list: &super::SlotList) -> Vec<u32> {
-    let next = |&id: &SlotId| (Some(id) != list.newest()).then(|| slots.links(id).next());
+    let next = |&id: &SlotId| (id != list.newest).then(|| slots.links(id).next());
     std::iter::successors(list.oldest(), next).map(SlotId::get).collect()
 }
 
@@ -438,9 +456,8 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         let ghost = policy.miss(hash(key), weight);
         let mut mix =
             |word: u64| digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mix(ghost.map_or(1, |g| {
-            u64::from(g.main()) << 40 | u64::from(g.age()) << 8 | u64::from(g.used())
-        }));
+        mix(ghost
+            .map_or(1, |g| u64::from(g.main) << 40 | u64::from(g.age) << 8 | u64::from(g.used)));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
             mix(u64::from(victim.get()));

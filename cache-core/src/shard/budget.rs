@@ -14,7 +14,7 @@ use crate::util::sync::{Mutex, MutexGuard};
 
 /// What the entries of a cache may weigh together, and do. Without a weigher every entry weighs 1.
 pub(crate) struct Budget {
-    max: u64,
+    pub(crate) max: u64,
     used: CachePadded<AtomicU64>,
     /// Acquired through [`Budget::lent`] only.
     lent: Mutex<Vec<Lent>>,
@@ -31,11 +31,6 @@ struct Lent {
 impl Budget {
     pub(crate) fn new(max: u64) -> Self {
         Budget { max, used: CachePadded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
-    }
-
-    #[inline]
-    pub(crate) fn max(&self) -> u64 {
-        self.max
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -116,17 +111,13 @@ impl<'b> Reservation<'b> {
         debug_assert!(weight <= self.held);
         self.held -= weight;
     }
-}
 
-impl Reservation<'_> {
     /// Releases what no entry took over.
     #[inline]
     pub(crate) fn release(&mut self) {
         self.budget.release(std::mem::take(&mut self.held));
     }
-}
 
-impl<'b> Reservation<'b> {
     /// Lends what it holds to calls that find nothing else, until the guard drops. What is left
     /// then comes back. `line`: the number of the thread's line in this cache.
     pub(crate) fn lend(&mut self, line: usize) -> Lending<'_, 'b> {

@@ -23,13 +23,12 @@ impl<V> Shards<V> {
         panics: &mut DeferredPanic,
     ) {
         let Some(collector) = table.begin_collecting() else { return };
-        if due.is_turn_to_sweep() {
+        if due.sweep {
             collector.sweep(|shard| self.with_writer(shard, |writer| writer.seal(table)));
         }
-        if collector.is_done() {
+        if !collector.advance(Some(live)) {
             return;
         }
-        collector.advance_if_due(live);
         // Bounded, and faster than one call adds to the queue.
         let mut slots = 0;
         while slots < ENOUGH {
@@ -44,8 +43,7 @@ impl<V> Shards<V> {
     pub(crate) fn collect_all<K>(&self, table: &Table<K, V>, panics: &mut DeferredPanic) {
         (0..self.count()).for_each(|shard| self.with_writer(shard, |writer| writer.seal(table)));
         let Some(collector) = table.begin_collecting() else { return };
-        if !collector.is_done() {
-            collector.advance();
+        if collector.advance(None) {
             while self.recycle_free(&collector, panics) > 0 {}
         }
         collector.shrink();

@@ -73,7 +73,7 @@ pub(crate) struct Shard<'p, K, V> {
     pub(super) state: MutexGuard<'p, ShardState<V>>,
 }
 
-/// Memory that a shard holds on the heap, by part.
+/// Memory that shards hold on the heap, by part.
 #[derive(Default)]
 pub(crate) struct ShardBytes {
     pub(crate) writer: usize,
@@ -83,16 +83,6 @@ pub(crate) struct ShardBytes {
     pub(crate) writes: usize,
 }
 
-impl std::ops::AddAssign for ShardBytes {
-    fn add_assign(&mut self, other: Self) {
-        self.writer += other.writer;
-        self.ghosts += other.ghosts;
-        self.timers += other.timers;
-        self.flights += other.flights;
-        self.writes += other.writes;
-    }
-}
-
 impl<V> ShardState<V> {
     /// Schedules the timer of a block no later than the removal time of an entry with this
     /// deadline.
@@ -100,8 +90,8 @@ impl<V> ShardState<V> {
     fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
             let end = deadline.saturating_add(self.grace);
-            if end < self.wheel.deadline(block.get()) {
-                self.wheel.schedule(block.get(), end);
+            if end < self.wheel.deadline(block.0) {
+                self.wheel.schedule(block.0, end);
             }
         }
     }
@@ -126,11 +116,6 @@ pub(crate) enum Target {
 }
 
 impl<'p, K, V> Shard<'p, K, V> {
-    #[inline]
-    pub(super) fn new(guard: &'p Guard<'p, K, V>, state: MutexGuard<'p, ShardState<V>>) -> Self {
-        Shard { guard, state }
-    }
-
     /// Releases the lock at the end of a call that may have changed something, and notes what the
     /// call has to do about garbage. (A shard that was only read may simply be dropped.)
     #[inline]
@@ -330,7 +315,7 @@ impl<'p, K, V> Shard<'p, K, V> {
                 // Nothing is due, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(BlockNo::new(block), &mut steps, ledger);
+            self.expire_block(BlockNo(block), &mut steps, ledger);
             looks -= Guard::<K, V>::BLOCK;
         }
         self.state.wheel.next_due() <= ledger.now
@@ -355,7 +340,7 @@ impl<'p, K, V> Shard<'p, K, V> {
             self.remove(id, RemovalCause::Expired, ledger);
         }
         if earliest != NEVER {
-            self.state.wheel.schedule(block.get(), earliest);
+            self.state.wheel.schedule(block.0, earliest);
         }
     }
 
@@ -364,7 +349,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         let state = &mut *self.state;
         let numbers = state.writer.shrink(self.guard);
         // The entries were removed; the timers were not.
-        numbers.into_iter().for_each(|number| state.wheel.cancel(number.get()));
+        numbers.into_iter().for_each(|number| state.wheel.cancel(number.0));
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
@@ -392,16 +377,14 @@ impl<'p, K, V> Shard<'p, K, V> {
         self.state.wheel.earliest()
     }
 
-    /// Memory that it holds on the heap.
-    pub(crate) fn bytes(&self) -> ShardBytes {
+    /// Adds the memory that it holds on the heap.
+    pub(crate) fn add_bytes(&self, sum: &mut ShardBytes) {
         let state = &*self.state;
-        ShardBytes {
-            writer: state.writer.bytes(),
-            ghosts: state.policy.heap_bytes(),
-            timers: state.wheel.heap_bytes(),
-            flights: state.loads.heap_bytes(),
-            writes: state.loads.written_bytes(),
-        }
+        sum.writer += state.writer.bytes();
+        sum.ghosts += state.policy.heap_bytes();
+        sum.timers += state.wheel.heap_bytes();
+        sum.flights += state.loads.heap_bytes();
+        sum.writes += state.loads.written_bytes();
     }
 
     /// Checks every invariant of the shard; panics where one is broken.
@@ -412,8 +395,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.wheel.validate();
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
         for block in state.writer.blocks() {
-            for id in self.state.writer.live_in(block) {
-                let (end, timer) = (self.end_of(id), state.wheel.deadline(block.get()));
+            for end in state.writer.live_in(block).map(|id| self.end_of(id)) {
+                let timer = state.wheel.deadline(block.0);
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }
         }

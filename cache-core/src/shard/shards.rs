@@ -31,7 +31,7 @@ impl<V> Shards<V> {
         guard: &'p Guard<'_, K, V>,
         shard: usize,
     ) -> Shard<'p, K, V> {
-        Shard::new(guard, self.0[shard].lock())
+        Shard { guard, state: self.0[shard].lock() }
     }
 
     /// Acquires a shard's lock if no thread holds it.
@@ -40,7 +40,7 @@ impl<V> Shards<V> {
         guard: &'p Guard<'_, K, V>,
         shard: usize,
     ) -> Option<Shard<'p, K, V>> {
-        Some(Shard::new(guard, self.0[shard].try_lock()?))
+        Some(Shard { guard, state: self.0[shard].try_lock()? })
     }
 
     /// Runs `f` with a shard's writer, under its lock. The caller need not be pinned.

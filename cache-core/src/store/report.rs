@@ -27,7 +27,7 @@ impl<K, V> Store<K, V> {
         let guard = self.table.pin();
         let mut shards = ShardBytes::default();
         (0..self.shards.count())
-            .for_each(|index| shards += self.shards.lock(&guard, index).bytes());
+            .for_each(|index| self.shards.lock(&guard, index).add_bytes(&mut shards));
         vec![
             ("slots", table.slots),
             ("table", table.regions),
@@ -55,6 +55,6 @@ impl<K, V> Store<K, V> {
             weight += shard.weight();
         }
         assert_eq!(weight, self.budget.used(), "the budget is what the entries weigh");
-        assert!(weight <= self.budget.max());
+        assert!(weight <= self.budget.max);
     }
 }

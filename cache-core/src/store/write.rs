@@ -85,7 +85,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn refuses(&self, new: &NewEntry<V>, now: u64) -> Option<RemovalCause> {
         match () {
             () if new.times.deadline <= now => Some(RemovalCause::Expired),
-            () if u64::from(new.weight) > self.budget.max() => Some(RemovalCause::Size),
+            () if u64::from(new.weight) > self.budget.max => Some(RemovalCause::Size),
             () => None,
         }
     }

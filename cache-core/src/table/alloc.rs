@@ -11,33 +11,21 @@ use std::ptr::NonNull;
 
 use crate::util::sync::atomic::{AtomicU32, AtomicU64};
 
+/// Types whose default may be had by writing zeros. (loom's atomics are not plain memory; under
+/// loom arrays are filled with defaults, one by one.)
+///
 /// # Safety
 /// A value whose first [`ZEROED`](Self::ZEROED) bytes are zero must be valid, whatever the others
-/// are, and equal to what `zeroed` returns.
-pub(super) unsafe trait Zeroed: Sized {
+/// are, and equal to the default.
+pub(super) unsafe trait Zeroed: Default {
     /// How many of its bytes must be zero.
     const ZEROED: usize = size_of::<Self>();
-
-    /// loom's atomics are not plain memory; under loom arrays are filled one by one.
-    #[cfg(loom)]
-    fn zeroed() -> Self;
 }
 
-// SAFETY: zero is a valid number.
-unsafe impl Zeroed for AtomicU64 {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        AtomicU64::new(0)
-    }
-}
-
-// SAFETY: zero is a valid number.
-unsafe impl Zeroed for AtomicU32 {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        AtomicU32::new(0)
-    }
-}
+// SAFETY: zero is a valid number, and the default.
+unsafe impl Zeroed for AtomicU64 {}
+// SAFETY: as above.
+unsafe impl Zeroed for AtomicU32 {}
 
 /// The alignment that allocators give in any case.
 const ORDINARY: usize = align_of::<usize>();
@@ -88,7 +76,7 @@ pub(super) unsafe fn zero<T: Zeroed>(first: NonNull<T>, len: usize) {
     #[cfg(loom)]
     for i in 0..len {
         // SAFETY: as above.
-        unsafe { first.add(i).write(T::zeroed()) };
+        unsafe { first.add(i).write(T::default()) };
     }
 }
 
@@ -127,12 +115,18 @@ pub(super) unsafe fn free<T>(array: NonNull<T>, len: usize, align: usize) {
 mod tests {
     use super::*;
 
+    #[derive(Default)]
     struct Line(#[expect(dead_code, reason = "only its size matters")] [u8; 24]);
-    // SAFETY: zero bytes are bytes.
+    // SAFETY: zero bytes are bytes, and the default.
     unsafe impl Zeroed for Line {}
 
     struct Headed(#[expect(dead_code, reason = "only its size matters")] [u8; 5000]);
-    // SAFETY: bytes are bytes.
+    impl Default for Headed {
+        fn default() -> Self {
+            Headed([0; 5000])
+        }
+    }
+    // SAFETY: bytes are bytes, and zero the default.
     unsafe impl Zeroed for Headed {
         const ZEROED: usize = 16;
     }

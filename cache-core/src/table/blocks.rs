@@ -11,18 +11,19 @@
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
 use super::slab::Slab;
+use crate::util::fork;
 
-pub(super) struct Block {
+struct Block {
     /// [`SlotId::NIL`]: the number is vacant.
-    pub(super) first_slot: SlotId,
-    pub(super) free: u64,
-    pub(super) live: u64,
+    first_slot: SlotId,
+    free: u64,
+    live: u64,
 }
 
 const VACANT: Block = Block { first_slot: SlotId::NIL, free: 0, live: 0 };
 
 impl Block {
-    pub(super) fn is_vacant(&self) -> bool {
+    fn is_vacant(&self) -> bool {
         self.first_slot == SlotId::NIL
     }
 }
@@ -30,7 +31,7 @@ impl Block {
 #[cold]
 #[inline(never)]
 fn not_in_the_shard(id: SlotId) -> ! {
-    panic!("slot {id} is not in the shard")
+    panic!("slot {} is not in the shard", id.0)
 }
 
 /// Blocks that a shard gives up.
@@ -44,11 +45,11 @@ pub(super) struct ReleasedBlocks {
 #[derive(Default)]
 pub(super) struct BlockList {
     /// By number.
-    pub(super) blocks: Vec<Block>,
+    blocks: Vec<Block>,
     /// The blocks that have free slots.
-    pub(super) with_free: Vec<BlockNo>,
+    with_free: Vec<BlockNo>,
     /// Numbers that no block has.
-    pub(super) vacant: Vec<BlockNo>,
+    vacant: Vec<BlockNo>,
     /// Live slots of all blocks.
     pub(super) live: usize,
 }
@@ -75,7 +76,7 @@ impl BlockList {
     fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
         let number = self.vacant.pop().unwrap_or_else(|| {
             self.blocks.push(VACANT);
-            BlockNo::new(self.blocks.len() as u32 - 1)
+            BlockNo(self.blocks.len() as u32 - 1)
         });
         let first_slot = slab.take_block(number);
         self.blocks[number.index()] = Block { first_slot, free: Slab::<K, V>::FULL, live: 0 };
@@ -89,7 +90,7 @@ impl BlockList {
         let mut released = ReleasedBlocks::default();
         for (block, number) in self.blocks.iter_mut().zip(0..) {
             if block.free == Slab::<K, V>::FULL {
-                released.numbers.push(BlockNo::new(number));
+                released.numbers.push(BlockNo(number));
                 released.first_slots.push(std::mem::replace(block, VACANT).first_slot);
             }
         }
@@ -98,7 +99,7 @@ impl BlockList {
         let listed = |is_wanted: fn(&Block) -> bool| {
             let all = self.blocks.iter().zip(0..);
             all.filter(move |(block, _)| is_wanted(block))
-                .map(|(_, number)| BlockNo::new(number))
+                .map(|(_, number)| BlockNo(number))
                 .collect()
         };
         (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
@@ -168,6 +169,11 @@ impl BlockList {
         offset < Slab::<K, V>::BLOCK && block.live & (1 << offset) != 0
     }
 
+    /// The numbers of the blocks, and of blocks that there were.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
+        (0..self.blocks.len() as u32).map(BlockNo)
+    }
+
     /// Notes that no slot is in the region any more.
     pub(super) fn clear_live(&mut self) {
         self.live = 0;
@@ -188,5 +194,31 @@ impl BlockList {
     pub(super) fn bytes(&self) -> usize {
         self.blocks.capacity() * size_of::<Block>()
             + (self.with_free.capacity() + self.vacant.capacity()) * size_of::<BlockNo>()
+    }
+
+    /// Panics if an invariant is broken.
+    pub(super) fn validate<K, V>(&self, slab: &Slab<K, V>) {
+        let live: u32 = self.blocks.iter().map(|block| block.live.count_ones()).sum();
+        assert_eq!(live as usize, self.live, "live bits and entries");
+        for (block, number) in self.blocks.iter().zip(self.numbers()) {
+            assert_eq!(block.is_vacant(), self.vacant.contains(&number));
+            if block.is_vacant() {
+                assert_eq!((block.free, block.live), (0, 0), "a vacant number has no slots");
+                continue;
+            }
+            assert_eq!(block.free & block.live, 0, "a slot is free or live, not both");
+            let listed = self.with_free.contains(&number);
+            assert_eq!(block.free != 0, listed, "blocks with free slots are listed");
+            for id in (0..Slab::<K, V>::BLOCK).map(|i| block.first_slot.plus(i)) {
+                let free = block.free & (1 << id.offset_from(block.first_slot)) != 0;
+                // In a forked child, slots that another thread was just freeing are lost.
+                let lost = !free && fork::generation() > 0;
+                assert!(
+                    free == (slab.header(id).state() == State::Free) || lost,
+                    "free bit and state"
+                );
+                assert_eq!(slab.block_of(id), number);
+            }
+        }
     }
 }

@@ -3,11 +3,10 @@
 use super::guard::Guard;
 use super::header::State;
 use super::ids::SlotId;
-use super::reclaim::due::Due;
+use super::open_batch::Due;
 use super::reclaim::epoch::Collecting;
 use super::reclaim::limbo::{Garbage, Live};
 use super::reserved::EmptySlots;
-use super::slab::Slab;
 use super::table::Table;
 use crate::util::panics::DeferredPanic;
 
@@ -61,80 +60,57 @@ impl<K, V> Collector<'_, K, V> {
         self.table.limbo.note_sweep();
     }
 
-    /// Returns `true` if no garbage waits. Without a lock, so it may be out of date.
-    pub(crate) fn is_done(&self) -> bool {
-        self.table.limbo.is_empty()
+    /// Finds out what is free, if garbage waits; given how much is live, only if enough has been
+    /// sealed since the last time, or something has been waiting for long. Returns `false` if no
+    /// garbage waits. (Without a lock, so that may be out of date.)
+    pub(crate) fn advance(&self, live: Option<Live>) -> bool {
+        let Table { limbo, epoch, .. } = self.table;
+        if limbo.is_empty() {
+            return false;
+        }
+        match live {
+            Some(live) => limbo.advance_if_due(epoch, live),
+            None => limbo.advance(epoch),
+        }
+        true
     }
 
-    /// Finds out what is free, if enough has been sealed since the last time, beside so much that
-    /// is live; or if it has been waiting for long.
-    pub(crate) fn advance_if_due(&self, live: Live) {
-        self.table.limbo.advance_if_due(&self.table.epoch, live);
-    }
-
-    /// Finds out what is free.
-    pub(crate) fn advance(&self) {
-        self.table.limbo.advance(&self.table.epoch);
-    }
-
-    /// Drops a few pieces of garbage that are free. `free` must give the slots to their shard's
-    /// writer. Returns how many slots that were, where a piece of another kind counts as one; 0 if
-    /// there was none.
+    /// Drops a few pieces of garbage that are free, and gives their memory back. `free` must give
+    /// the slots to their shard's writer. Returns how many slots that were, where a piece of another
+    /// kind counts as one; 0 if there was none.
     pub(crate) fn recycle_free(
         &self,
         panics: &mut DeferredPanic,
         mut free: impl FnMut(EmptySlots),
     ) -> usize {
+        let Table { slab, limbo, epoch, .. } = self.table;
         let mut slots = 0;
-        for garbage in self.table.limbo.take_free(&self.table.epoch).into_iter().flatten() {
+        // It is free, and was taken out of the queue by this call alone.
+        for garbage in limbo.take_free(epoch).into_iter().flatten() {
             slots += garbage.slots().max(1);
-            // SAFETY: the garbage is free, and was taken out of the queue by this call alone.
-            unsafe { self.recycle(garbage, panics) }.into_iter().for_each(&mut free);
+            match garbage {
+                // SAFETY: free: no reader can reach the region.
+                Garbage::Region(region) => unsafe { region.free() },
+                Garbage::Slots { shard, ids } => {
+                    let to_drop = if std::mem::needs_drop::<(K, V)>() { &ids[..] } else { &[] };
+                    for slot in to_drop.iter().map(|&id| slab.slot(id)) {
+                        if slot.header.state() != State::Emptied {
+                            // SAFETY: free, and this call has it alone; the slot's state says what
+                            // it holds.
+                            panics.catch(|| unsafe { slot.drop_contents() });
+                        }
+                    }
+                    free(EmptySlots { shard, home: self.table.home(shard), ids });
+                }
+                // SAFETY: free; the shard sealed them when it gave them up, being free.
+                Garbage::Blocks(firsts) => unsafe { slab.return_blocks(&firsts) },
+            }
         }
         slots
-    }
-
-    /// Drops garbage, and gives its memory back to the allocator. Returns the slots, for their
-    /// shard to use again.
-    ///
-    /// # Safety
-    /// The garbage is free, and the caller has it alone.
-    unsafe fn recycle(&self, garbage: Garbage, panics: &mut DeferredPanic) -> Option<EmptySlots> {
-        let Table { slab, .. } = self.table;
-        match garbage {
-            // SAFETY: the caller's promise: no reader can reach the region.
-            Garbage::Region(region) => unsafe { region.free() },
-            Garbage::Slots { shard, ids } => {
-                // SAFETY: the caller's promise.
-                unsafe { slab.drop_contents(&ids, panics) };
-                return Some(EmptySlots { shard, home: self.table.home(shard), ids });
-            }
-            // SAFETY: the caller's promise; the shard sealed them when it gave them up, being free.
-            Garbage::Blocks(firsts) => unsafe { slab.return_blocks(&firsts) },
-        }
-        None
     }
 
     /// Frees the memory of a queue that has become shorter.
     pub(crate) fn shrink(&self) {
         self.table.limbo.shrink();
-    }
-}
-
-impl<K, V> Slab<K, V> {
-    /// Drops what slots hold, each once.
-    ///
-    /// # Safety
-    /// The slots are free garbage, and the caller has them alone.
-    unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
-        if std::mem::needs_drop::<(K, V)>() {
-            for &id in ids {
-                let slot = self.slot(id);
-                if slot.header.state() != State::Emptied {
-                    // SAFETY: the caller's promise; the slot's state says what it holds.
-                    panics.catch(|| unsafe { slot.drop_contents() });
-                }
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ impl<K, V> CacheLocks for Table<K, V> {
     fn suspend(&self, level: Level) {
         if level == Level::Inner {
             self.limbo.queue.suspend();
-            self.deferred.queues.suspend();
+            self.deferred.suspend();
             self.slab.stock.suspend();
         }
     }
@@ -16,7 +16,7 @@ impl<K, V> CacheLocks for Table<K, V> {
         // SAFETY: the caller's promise.
         unsafe {
             self.slab.stock.resume(in_child);
-            self.deferred.queues.resume(in_child);
+            self.deferred.resume(in_child);
             self.limbo.queue.resume(in_child);
         }
     }
@@ -29,7 +29,7 @@ impl<K, V> Table<K, V> {
         // What they had deferred is shown to no listener.
         let own = crate::util::thread_slot::held();
         // SAFETY: there is no other thread, and this one holds no lock.
-        let queues = unsafe { &mut *self.deferred.queues.data_ptr() };
+        let queues = unsafe { &mut *self.deferred.data_ptr() };
         if !queues.is_empty() {
             queues.retain(|(line, _)| *line == own);
         }

@@ -35,6 +35,7 @@ pub(super) const LANES: usize = 12;
 const OVERFLOW_ONE: u64 = 1 << 32;
 
 /// Twelve lanes: one cache line.
+#[derive(Default)]
 #[repr(C, align(64))]
 pub(super) struct Group {
     words: [AtomicU64; 2],
@@ -46,20 +47,11 @@ pub(super) struct Group {
 
 // SAFETY: zero words are twelve empty lanes without overflow; the index of an empty lane is never
 // used.
-unsafe impl Zeroed for Group {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        Group {
-            words: std::array::from_fn(|_| AtomicU64::new(0)),
-            slots: std::array::from_fn(|_| AtomicU32::new(0)),
-            life: loom::cell::UnsafeCell::new(()),
-        }
-    }
-}
+unsafe impl Zeroed for Group {}
 
 #[cfg(not(loom))]
 impl Group {
-    /// One without an entry, as [`Zeroed`] makes it.
+    /// One without an entry: the default, as a constant.
     pub(super) const fn empty() -> Group {
         Group {
             words: [const { AtomicU64::new(0) }; 2],
@@ -168,27 +160,27 @@ impl Group {
     /// `swap`, after which the slot's contents are not written any more.
     #[inline]
     pub(super) fn slot(&self, lane: usize) -> SlotId {
-        SlotId::new(self.slots[lane].load(Acquire))
+        SlotId(self.slots[lane].load(Acquire))
     }
 
     /// Makes an empty lane stand for a slot.
     #[inline]
     pub(super) fn fill(&self, lane: usize, tag: u8, slot: SlotId) {
-        self.slots[lane].store(slot.get(), Release);
+        self.slots[lane].store(slot.0, Release);
         self.set_tag(lane, tag);
     }
 
     /// Makes a full lane stand for another slot of the same key.
     #[inline]
     pub(super) fn swap(&self, lane: usize, slot: SlotId) {
-        self.slots[lane].store(slot.get(), Release);
+        self.slots[lane].store(slot.0, Release);
     }
 
     /// Empties a lane.
     #[inline]
     pub(super) fn clear(&self, lane: usize) {
         self.set_tag(lane, 0);
-        self.slots[lane].store(SlotId::NIL.get(), Release);
+        self.slots[lane].store(SlotId::NIL.0, Release);
     }
 
     #[inline]
@@ -225,14 +217,14 @@ mod tests {
     fn matching_finds_exactly_the_lanes_filled_with_the_tag() {
         let group = Group::empty();
         for (lane, tag) in [(0, 7), (3, 200), (7, 7), (8, 7), (11, 1)] {
-            group.fill(lane, tag, SlotId::new(lane as u32 * 10));
+            group.fill(lane, tag, SlotId(lane as u32 * 10));
         }
         assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7, 8]);
         assert_eq!(group.tags().matching(200).collect::<Vec<_>>(), [3]);
         assert_eq!(group.tags().matching(9).count(), 0);
         assert_eq!(group.tags().empty().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 9, 10]);
         assert_eq!(group.tags().full().collect::<Vec<_>>(), [0, 3, 7, 8, 11]);
-        assert_eq!(group.slot(8), SlotId::new(80));
+        assert_eq!(group.slot(8), SlotId(80));
         group.clear(8);
         assert_eq!(group.slot(8), SlotId::NIL);
         assert_eq!(group.tags().matching(7).collect::<Vec<_>>(), [0, 7]);
@@ -241,7 +233,7 @@ mod tests {
     #[test]
     fn overflow_counts_beside_the_tags() {
         let group = Group::empty();
-        group.fill(11, 255, SlotId::new(1));
+        group.fill(11, 255, SlotId(1));
         assert!(!group.tags().overflowed());
         for _ in 0..1000 {
             group.overflow_add();

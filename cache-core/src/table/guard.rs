@@ -1,14 +1,28 @@
-//! The table in the hands of a pinned thread: what may be read without a lock.
+//! The table in the hands of a pinned thread: what may be read without a lock, entries above all.
+//!
+//! # Retries
+//! A writer compares keys without the lock, and must retry when another key of the same hash was
+//! stored meanwhile. That other writer may be the thread itself: an `Eq` that stores a new key at
+//! each comparison would keep its call going for ever, and those of several threads could keep each
+//! other's going. So a call counts its retries that come after writes which its own thread made
+//! meanwhile ([`Retries`]), and panics after [`MOST`] of them. Retries alone prove nothing: under
+//! contention any call may have many.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::entry::EntryRef;
+use super::header::Slots;
+use super::ids::SlotId;
 use super::reclaim::epoch::EpochGuard;
 use super::region::Region;
 use super::slab::Slab;
+use super::slot::Slot;
 use super::table::Table;
+use super::times::{RefreshState, Times};
 use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
+use crate::util::panics::title;
 
 /// A pinned thread's access to the table. What it finds stays readable while the guard lives.
 pub(crate) struct Guard<'t, K, V> {
@@ -117,5 +131,144 @@ impl<K, V> Guard<'_, K, V> {
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
         unsafe { region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab })) }
+    }
+}
+
+/// A new value, with its weight and times: computed before the lock is acquired.
+pub(crate) struct NewEntry<V> {
+    pub(crate) value: V,
+    pub(crate) weight: u32,
+    pub(crate) times: Times,
+}
+
+/// A reference to an entry. It may have been removed since it was found, but not dropped.
+pub(crate) struct EntryRef<'p, K, V> {
+    pub(super) id: SlotId,
+    pub(super) slot: &'p Slot<K, V>,
+    pub(super) slab: &'p Slab<K, V>,
+}
+
+impl<K, V> Clone for EntryRef<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for EntryRef<'_, K, V> {}
+
+impl<'p, K, V> EntryRef<'p, K, V> {
+    pub(crate) fn id(self) -> SlotId {
+        self.id
+    }
+
+    /// The lower half of the key's hash.
+    pub(crate) fn hash(self) -> u32 {
+        self.slot.header.hash()
+    }
+
+    /// Counts a use.
+    #[inline]
+    pub(crate) fn touch(self) {
+        self.slot.header.frequency().add();
+    }
+
+    /// The tick at which it expires: the earliest of its deadlines, or
+    /// [`NEVER`](super::header::NEVER).
+    #[inline]
+    pub(crate) fn deadline(self) -> u64 {
+        self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
+    }
+
+    /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
+    #[inline]
+    pub(crate) fn fixed_deadline(self) -> u64 {
+        self.slot.header.deadline()
+    }
+
+    /// Sets the deadline in its slot; [`NEVER`](super::header::NEVER) for none.
+    #[inline]
+    pub(crate) fn set_deadline(self, tick: u64) {
+        self.slot.header.set_deadline(tick);
+    }
+
+    /// When it was written, if the cache recorded write times then.
+    #[inline]
+    pub(crate) fn written(self) -> Option<u64> {
+        self.slab.written(self.id)
+    }
+
+    /// Notes when it was written, if the cache records write times by now.
+    pub(crate) fn note_written(self, tick: u64) {
+        self.slab.set_written(self.id, tick);
+    }
+
+    /// Its [`RefreshState`], in a cache that has them.
+    #[inline]
+    pub(crate) fn refresh_state(self) -> Option<&'p RefreshState> {
+        self.slab.refresh_state(self.id)
+    }
+
+    /// Its weight.
+    pub(crate) fn weight(self) -> u32 {
+        self.slab.weight(self.id)
+    }
+
+    #[inline]
+    pub(crate) fn key(self) -> &'p K {
+        // SAFETY: the thread is pinned for 'p and saw the entry published.
+        unsafe { self.slot.key() }
+    }
+
+    #[inline]
+    pub(crate) fn value(self) -> &'p V {
+        // SAFETY: as for `key`.
+        unsafe { self.slot.value() }
+    }
+}
+
+/// Retries of one call, each after a write of its own thread, that are no accident any more. Calls
+/// whose `Eq` does not write have none, whatever other threads do; one whose `Eq` writes now and
+/// then, because it fills another cache for instance, has a few. As each may have stored a key of
+/// the same hash, which all later comparisons then meet, the time until the panic grows with the
+/// square of this number: it is well below a millisecond.
+const MOST: u32 = 100;
+
+/// The retries of one call that its own thread may have caused.
+#[derive(Default)]
+pub(crate) struct Retries {
+    /// How many slots the thread had reserved at the last check.
+    reserved: Cell<u16>,
+    count: Cell<u32>,
+}
+
+impl Retries {
+    #[inline]
+    pub(crate) fn new<K, V>(guard: &Guard<'_, K, V>) -> Self {
+        let reserved = Cell::new(guard.pin.reader.notes.reserved.load(Relaxed));
+        Retries { reserved, count: Cell::new(0) }
+    }
+
+    /// Returns `true` if the calling thread has written to the cache since the last check.
+    pub(crate) fn has_written<K, V>(&self, guard: &Guard<'_, K, V>) -> bool {
+        let reserved = guard.pin.reader.notes.reserved.load(Relaxed);
+        self.reserved.replace(reserved) != reserved
+    }
+
+    /// Counts a retry. The caller holds no lock.
+    ///
+    /// # Panics
+    /// If the call would never end.
+    #[cold]
+    pub(crate) fn again<K, V>(&self, guard: &Guard<'_, K, V>) {
+        if self.has_written(guard) {
+            self.count.set(self.count.get() + 1);
+        }
+        assert!(
+            self.count.get() < MOST,
+            "{}: `Eq` (or `Clone`) of the key type writes to the cache while it is asked, and has \
+             done so {MOST} times in one call, which has to look again each time and would never \
+             end. Compare keys without writing to the cache that they are in",
+            title(guard.table.name.as_deref())
+        );
     }
 }

@@ -62,6 +62,7 @@ pub(crate) enum Queue {
 }
 
 /// What stands in a slot beside key and value.
+#[derive(Default)]
 pub(crate) struct SlotHeader {
     deadline: AtomicU64,
     hash: AtomicU32,
@@ -72,17 +73,6 @@ pub(crate) struct SlotHeader {
 }
 
 impl SlotHeader {
-    #[cfg(any(test, loom))]
-    pub(crate) fn new() -> Self {
-        SlotHeader {
-            deadline: AtomicU64::new(NEVER),
-            hash: AtomicU32::new(0),
-            last_moved: AtomicU16::new(0),
-            state: AtomicU8::new(State::Free as u8),
-            frequency: Frequency(AtomicU8::new(0)),
-        }
-    }
-
     /// Nanoseconds of the cache's clock, or [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self) -> u64 {
@@ -163,43 +153,40 @@ impl SlotHeader {
 }
 
 /// A slot's neighbours in its queue.
+#[derive(Default)]
 pub(crate) struct Links {
     prev: AtomicU32,
     next: AtomicU32,
 }
 
 impl Links {
-    #[cfg(any(test, loom))]
-    pub(crate) fn new() -> Self {
-        Links { prev: AtomicU32::new(SlotId::NIL.get()), next: AtomicU32::new(SlotId::NIL.get()) }
-    }
-
     /// The neighbour nearer to the oldest end of the queue.
     #[inline]
     pub(crate) fn prev(&self) -> SlotId {
-        SlotId::new(self.prev.load(Relaxed))
+        SlotId(self.prev.load(Relaxed))
     }
 
     #[inline]
     pub(crate) fn set_prev(&self, id: SlotId) {
-        self.prev.store(id.get(), Relaxed);
+        self.prev.store(id.0, Relaxed);
     }
 
     /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
     /// that took its lane.
     #[inline]
     pub(crate) fn next(&self) -> SlotId {
-        SlotId::new(self.next.load(Relaxed))
+        SlotId(self.next.load(Relaxed))
     }
 
     #[inline]
     pub(crate) fn set_next(&self, id: SlotId) {
-        self.next.store(id.get(), Relaxed);
+        self.next.store(id.0, Relaxed);
     }
 }
 
 /// How often an entry was used since the policy last looked, saturating at [`MAX_FREQUENCY`]. A
 /// separate byte, because readers store to it blindly.
+#[derive(Default)]
 pub(crate) struct Frequency(AtomicU8);
 
 impl Frequency {

@@ -1,32 +1,14 @@
 //! Numbers of slots and of blocks. Two types, so that neither is mistaken for the other, nor for a
 //! hash or a weight.
 
-use std::fmt;
-
 /// The number of a slot in its table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
-pub(crate) struct SlotId(u32);
+pub(crate) struct SlotId(pub(super) u32);
 
 impl SlotId {
     /// "No slot": ends a list, marks an empty lane.
     pub(crate) const NIL: SlotId = SlotId(u32::MAX);
-
-    #[inline]
-    pub(super) const fn new(number: u32) -> SlotId {
-        SlotId(number)
-    }
-
-    /// Any number, for tests of what is kept of slots elsewhere.
-    #[cfg(test)]
-    pub(crate) const fn of_test(number: u32) -> SlotId {
-        SlotId(number)
-    }
-
-    #[inline]
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
 
     /// The slot that stands so many behind this one.
     #[inline]
@@ -41,30 +23,30 @@ impl SlotId {
     }
 }
 
-impl fmt::Display for SlotId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// The number of a block within the shard that has it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
-pub(crate) struct BlockNo(u32);
+pub(crate) struct BlockNo(pub(crate) u32);
 
 impl BlockNo {
     #[inline]
-    pub(crate) const fn new(number: u32) -> BlockNo {
-        BlockNo(number)
-    }
-
-    #[inline]
-    pub(crate) const fn get(self) -> u32 {
-        self.0
-    }
-
-    #[inline]
     pub(super) const fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// Any slot numbers, for tests of what is kept of slots elsewhere.
+#[cfg(test)]
+mod testing {
+    use super::SlotId;
+
+    impl SlotId {
+        pub(crate) const fn of_test(number: u32) -> SlotId {
+            SlotId(number)
+        }
+
+        pub(crate) const fn get(self) -> u32 {
+            self.0
+        }
     }
 }

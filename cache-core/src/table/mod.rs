@@ -58,19 +58,15 @@
 //! | `slab` `slab/growth` | all slots, and how many there are |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
 //! | `reclaim` | when memory is free, and garbage that waits for that |
-//! | `deferred` | entries that the listener is still to be shown |
 //! | `table` | what all threads share |
-//! | `guard` `entry` `retries` `notices` `reserved` | what a pinned thread may do |
-//! | `blocks` `open_batch` `detached` `writer` | what a shard's writer may do |
+//! | `guard` `notices` `reserved` | what a pinned thread may do |
+//! | `blocks` `open_batch` `writer` | what a shard's writer may do |
 //! | `collect` `forked` | dropping garbage; the table while the process forks |
 #![allow(unsafe_code)]
 
 mod alloc;
 mod blocks;
 mod collect;
-mod deferred;
-mod detached;
-mod entry;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod group;
@@ -84,7 +80,6 @@ mod open_batch;
 mod reclaim;
 mod region;
 mod reserved;
-mod retries;
 mod segments;
 mod slab;
 mod slot;
@@ -94,22 +89,19 @@ mod times;
 mod writer;
 
 pub(crate) use self::collect::Collector;
-pub(crate) use self::detached::Detached;
-pub(crate) use self::entry::{EntryRef, NewEntry};
-pub(crate) use self::guard::Guard;
+pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
 pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots};
 pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
-pub(crate) use self::reclaim::due::Due;
+pub(crate) use self::open_batch::Due;
 pub(crate) use self::reclaim::limbo::{BATCH, Live};
 #[cfg(all(test, loom))]
 pub(crate) use self::region::SMALLEST_REGION;
 pub(crate) use self::region::entries_for_groups;
 pub(crate) use self::reserved::{Reserved, SharedSlot};
-pub(crate) use self::retries::Retries;
 pub(crate) use self::slab::ColumnSet;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};
-pub(crate) use self::writer::Writer;
+pub(crate) use self::writer::{Detached, Writer};

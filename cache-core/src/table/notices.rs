@@ -18,9 +18,10 @@
 //!
 //! The price: while a listener goes on writing, what leaves is not freed.
 
-use super::deferred::DeferredEntries;
-use super::entry::EntryRef;
-use super::guard::Guard;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::guard::{EntryRef, Guard};
+use super::table::DeferredEntries;
 use crate::types::removal::RemovalCause;
 
 /// While it lives, what the thread removes from the table waits in the thread's queue.
@@ -31,7 +32,10 @@ pub(crate) struct Notices<'p, K, V> {
 impl<K, V> Guard<'_, K, V> {
     /// Begins to notify the listener. Returns nothing if the calling thread is doing that already.
     pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V>> {
-        self.pin.reader.notes.begin_notices().then(|| Notices { guard: self })
+        let has_notices = &self.pin.reader.notes.has_notices;
+        let begins = !has_notices.load(Relaxed);
+        has_notices.store(true, Relaxed);
+        begins.then_some(Notices { guard: self })
     }
 
     /// Leaves entries in the calling thread's queue.
@@ -46,14 +50,30 @@ impl<K, V> Guard<'_, K, V> {
         V: 'e,
     {
         let reader = self.pin.reader;
-        assert!(reader.notes.has_notices(), "a call of this thread shows them");
+        assert!(reader.notes.has_notices.load(Relaxed), "a call of this thread shows them");
         let number = |(entry, cause): (EntryRef<'e, K, V>, RemovalCause)| {
             assert!(std::ptr::eq(entry.slab, &self.table.slab), "an entry of another table");
             (entry.id, cause)
         };
         let removed: DeferredEntries = removed.map(number).collect();
-        self.table.deferred.push(reader.number(), removed);
-        reader.notes.set_deferred(true);
+        let mut queues = self.table.deferred.lock();
+        match queues.iter_mut().find(|(line, _)| *line == reader.number()) {
+            Some((_, queue)) => queue.extend(removed),
+            None => queues.push((reader.number(), removed)),
+        }
+        reader.notes.has_deferred.store(true, Relaxed);
+    }
+
+    /// Takes the calling thread's queue.
+    fn take_deferred(&self) -> DeferredEntries {
+        let reader = self.pin.reader;
+        if !reader.notes.has_deferred.load(Relaxed) {
+            return Vec::new();
+        }
+        reader.notes.has_deferred.store(false, Relaxed);
+        let mut queues = self.table.deferred.lock();
+        let place = queues.iter().position(|(line, _)| *line == reader.number());
+        place.map_or(Vec::new(), |place| queues.swap_remove(place).1)
     }
 }
 
@@ -62,13 +82,8 @@ impl<'p, K, V> Notices<'p, K, V> {
     pub(crate) fn take(
         &mut self,
     ) -> impl Iterator<Item = (EntryRef<'p, K, V>, RemovalCause)> + use<'p, K, V> {
-        let (guard, reader) = (self.guard, self.guard.pin.reader);
-        let queue = match reader.notes.set_deferred(false) {
-            true => guard.table.deferred.take(reader.number()),
-            false => Vec::new(),
-        };
-        let slab = &guard.table.slab;
-        queue.into_iter().map(move |(id, cause)| {
+        let slab = &self.guard.table.slab;
+        self.guard.take_deferred().into_iter().map(move |(id, cause)| {
             // SAFETY: this thread could read the slot's entry when it deferred it, by a pin of this
             // line: an `EntryRef` cannot be sent to another thread, and all pins of a thread are of
             // one line. This `Notices` existed already: the line has no other meanwhile, and
@@ -82,10 +97,7 @@ impl<'p, K, V> Notices<'p, K, V> {
 
 impl<K, V> Drop for Notices<'_, K, V> {
     fn drop(&mut self) {
-        let reader = self.guard.pin.reader;
-        if reader.notes.set_deferred(false) {
-            drop(self.guard.table.deferred.take(reader.number()));
-        }
-        reader.notes.end_notices();
+        drop(self.guard.take_deferred());
+        self.guard.pin.reader.notes.has_notices.store(false, Relaxed);
     }
 }

@@ -1,8 +1,8 @@
-//! The open batch of a shard: slots that were retired and are not sealed yet.
+//! The open batch of a shard: slots that were retired and are not sealed yet. And what a call still
+//! has to do about garbage when it has released its locks.
 
 use super::header::Slots;
 use super::ids::SlotId;
-use super::reclaim::due::Due;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::table::Table;
 
@@ -107,5 +107,62 @@ impl OpenBatch {
     pub(super) fn validate(&self, is_live: impl Fn(SlotId) -> bool) {
         assert!(self.ids.len() < BATCH);
         assert!(!self.ids.iter().any(|&id| is_live(id)), "garbage is not live");
+    }
+}
+
+/// Slots that one call can drop at once.
+const AT_ONCE: usize = 4;
+
+/// Duties of a call, noted by [`Writer::end_call`](crate::table::Writer::end_call): first, while
+/// the thread is still pinned, [`Guard::drop_retired`](crate::table::Guard::drop_retired); then,
+/// when it is not, a step of collection.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// Garbage was sealed: a step of collection.
+    pub(crate) collect: bool,
+    /// It is the call's turn to sweep other shards.
+    pub(crate) sweep: bool,
+    /// Retired slots that may be dropped at once.
+    pub(crate) retired: Retired,
+}
+
+impl Due {
+    /// A step of collection.
+    pub(crate) fn collection() -> Self {
+        Due { collect: true, ..Due::default() }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.collect || self.sweep)
+    }
+}
+
+/// A few retired slots. Each has been handed to one call.
+pub(crate) struct Retired {
+    ids: [SlotId; AT_ONCE],
+    len: usize,
+}
+
+impl Default for Retired {
+    #[inline]
+    fn default() -> Self {
+        Retired { ids: [SlotId::NIL; AT_ONCE], len: 0 }
+    }
+}
+
+impl Retired {
+    /// Takes as many as fit, from the first on. Returns how many.
+    #[inline]
+    fn take_from(&mut self, ids: &[SlotId]) -> usize {
+        let taken = ids.len().min(AT_ONCE - self.len);
+        self.ids[self.len..self.len + taken].copy_from_slice(&ids[..taken]);
+        self.len += taken;
+        taken
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[SlotId] {
+        &self.ids[..self.len]
     }
 }

@@ -111,7 +111,7 @@ impl RegionPtr {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Region {
     groups: NonNull<Group>,
-    class: SizeClass,
+    pub(super) class: SizeClass,
 }
 
 // SAFETY: a Region is an address; groups are made of atomics.
@@ -139,27 +139,12 @@ impl Lane {
     }
 }
 
-/// The order in which a key visits groups.
-struct ProbeSequence {
-    group: u32,
-    step: u32,
-    mask: u32,
-}
-
-impl ProbeSequence {
-    fn new(hash: u32, class: SizeClass) -> ProbeSequence {
-        // Odd, so it shares no factor with a power of two and reaches each group once in a round.
-        let step = hash.wrapping_mul(0x9e37_79b1).rotate_left(16) | 1;
-        ProbeSequence {
-            group: first_group(hash, class) as u32,
-            step,
-            mask: (class.groups() - 1) as u32,
-        }
-    }
-
-    fn advance(&mut self) {
-        self.group = self.group.wrapping_add(self.step) & self.mask;
-    }
+/// All groups, in the order in which a key visits them.
+fn probe(hash: u32, class: SizeClass) -> impl Iterator<Item = usize> {
+    // Odd, so it shares no factor with a power of two, and each group is reached once.
+    let step = hash.wrapping_mul(0x9e37_79b1).rotate_left(16) as usize | 1;
+    let (first, groups) = (first_group(hash, class), class.groups());
+    (0..groups).map(move |index| first.wrapping_add(index.wrapping_mul(step)) & (groups - 1))
 }
 
 /// The high bits of the hash.
@@ -184,20 +169,14 @@ impl Region {
         Region { groups: NonNull::from(&NOTHING).cast(), class: SizeClass::SMALLEST }
     }
 
-    #[cfg(not(loom))]
-    pub(super) fn is_none(self) -> bool {
-        self == Region::none()
-    }
-
     /// loom's atomics cannot stand in a static: there, each shard has a region.
     #[cfg(loom)]
     pub(super) fn none() -> Region {
         Region::allocate(SizeClass::SMALLEST)
     }
 
-    #[cfg(loom)]
     pub(super) fn is_none(self) -> bool {
-        false
+        cfg!(not(loom)) && self == Region::none()
     }
 
     /// How many entries it holds before there should be a larger one.
@@ -223,11 +202,6 @@ impl Region {
 
     pub(super) fn bytes(self) -> usize {
         if self.is_none() { 0 } else { self.class.groups() * size_of::<Group>() }
-    }
-
-    #[inline]
-    pub(super) fn class(self) -> SizeClass {
-        self.class
     }
 
     fn pack(self) -> *mut Group {
@@ -286,11 +260,9 @@ impl Region {
         hash: u32,
         visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
-        let mut probe = ProbeSequence::new(hash, self.class);
-        for _ in 1..self.class.groups() {
-            probe.advance();
+        for group in probe(hash, self.class).skip(1) {
             // SAFETY: as in `search`.
-            let (found, tags) = unsafe { self.search_group(probe.group as usize, hash, visit) };
+            let (found, tags) = unsafe { self.search_group(group, hash, visit) };
             if found.is_some() || !tags.overflowed() {
                 return found;
             }
@@ -342,16 +314,14 @@ impl Region {
     /// As `insert`, where the first group is full.
     #[cold]
     unsafe fn insert_further(self, hash: u32, slot: SlotId) {
-        let mut probe = ProbeSequence::new(hash, self.class);
-        for _ in 0..self.class.groups() {
+        for group in probe(hash, self.class) {
             // SAFETY: probes stay below the number of groups.
-            let group = unsafe { self.group(probe.group as usize) };
+            let group = unsafe { self.group(group) };
             if let Some(lane) = group.tags().empty().next() {
                 group.fill(lane, tag(hash), slot);
                 return;
             }
             group.overflow_add();
-            probe.advance();
         }
         unreachable!("a region is never filled beyond three quarters");
     }
@@ -383,11 +353,9 @@ impl Region {
     /// Counts down the overflow of the groups that an entry passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        let mut probe = ProbeSequence::new(hash, self.class);
-        while probe.group as usize != lane.group() {
+        for group in probe(hash, self.class).take_while(|&group| group != lane.group()) {
             // SAFETY: probes stay below the number of groups.
-            unsafe { self.group(probe.group as usize) }.overflow_sub();
-            probe.advance();
+            unsafe { self.group(group) }.overflow_sub();
         }
     }
 
@@ -433,18 +401,15 @@ impl Region {
         for index in 0..self.class.groups() {
             // SAFETY: in bounds.
             let group = unsafe { self.group(index) };
-            let tags: Tags = group.tags();
+            let tags = group.tags();
             for lane in tags.full() {
                 let hash = hash_of(group.slot(lane));
                 assert!(
                     tags.matching(tag(hash)).any(|matching| matching == lane),
                     "a lane's tag is its slot's"
                 );
-                let mut probe = ProbeSequence::new(hash, self.class);
-                while probe.group as usize != index {
-                    expected[probe.group as usize] += 1;
-                    probe.advance();
-                }
+                let passed = probe(hash, self.class).take_while(|&group| group != index);
+                passed.for_each(|group| expected[group] += 1);
                 entries += 1;
             }
         }

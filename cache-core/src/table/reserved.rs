@@ -66,27 +66,27 @@ pub(crate) struct SharedSlot {
 impl SharedSlot {
     pub(crate) fn new(reserved: Reserved) -> Self {
         let Reserved { id, home } = reserved;
-        SharedSlot { id: AtomicU32::new(id.get()), home }
+        SharedSlot { id: AtomicU32::new(id.0), home }
     }
 
     /// A shared slot whose token was taken out.
     #[cfg(all(test, not(loom), not(shuttle)))]
     pub(crate) fn empty() -> Self {
-        SharedSlot { id: AtomicU32::new(SlotId::NIL.get()), home: 0 }
+        SharedSlot { id: AtomicU32::new(SlotId::NIL.0), home: 0 }
     }
 
     /// Takes the token out. Returns `None` if that was done before.
     pub(crate) fn take(&self) -> Option<Reserved> {
         // AcqRel: one of two takers gets it, and its store comes before the slot's retirement, as
         // an unlinking does. Partner: the load in `key_of`.
-        let id = SlotId::new(self.id.swap(SlotId::NIL.get(), AcqRel));
+        let id = SlotId(self.id.swap(SlotId::NIL.0, AcqRel));
         (id != SlotId::NIL).then_some(Reserved { id, home: self.home })
     }
 
     /// Returns `true` if the token was taken out.
     pub(crate) fn is_taken(&self) -> bool {
         // Relaxed: asked by the only thread that may take it.
-        self.id.load(Relaxed) == SlotId::NIL.get()
+        self.id.load(Relaxed) == SlotId::NIL.0
     }
 }
 
@@ -99,7 +99,7 @@ impl<K, V> Guard<'_, K, V> {
     #[inline]
     pub(crate) fn key_of(&self, slot: &SharedSlot) -> Option<&K> {
         // Acquire: the partner is the swap in `take`.
-        let id = SlotId::new(slot.id.load(Acquire));
+        let id = SlotId(slot.id.load(Acquire));
         if id == SlotId::NIL {
             return None;
         }

@@ -99,37 +99,22 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         }
     }
 
-    /// Adds a segment of zeroed elements. The array that is returned is the memory of it, for the
-    /// caller to keep and to free.
-    pub(super) fn add_segment(&self, segment: usize, len: u32) -> Array {
-        self.add_array(segment, len, alloc::allocate::<T>(len as usize, align::<T>()))
-    }
-
-    /// As `add_segment`. Its elements are valid only when they have been
-    /// [zeroed](Self::zero_block).
-    pub(super) fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
-        self.add_array(segment, len, alloc::allocate_raw::<T>(len as usize, align::<T>()))
-    }
-
-    fn add_array(&self, segment: usize, len: u32, start: NonNull<T>) -> Array {
+    /// Adds a segment in memory from `allocate`, [`alloc::allocate`] or [`alloc::allocate_raw`];
+    /// elements of the latter are valid only when they have been [zeroed](Growing::zero_block). The
+    /// array that is returned is the memory of it, for the caller to keep and to free.
+    pub(super) fn add_segment(
+        &self,
+        segment: usize,
+        len: u32,
+        allocate: fn(usize, usize) -> NonNull<T>,
+    ) -> Array {
+        let start = allocate(len as usize, align::<T>());
         let position = B::BLOCK << segment;
         let origin = start.as_ptr().wrapping_sub(position as usize);
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
         Array { start: start.cast(), len: len as usize, free: free::<T> }
-    }
-
-    /// Zeroes the elements of a block that no thread has had an index of.
-    ///
-    /// # Safety
-    /// The block lies in a raw segment that was added, and has not been zeroed.
-    pub(super) unsafe fn zero_block(&self, first: u32) {
-        let (position, segment) = B::place(first);
-        let first = self.origins[segment].load(Relaxed).wrapping_add(position);
-        // SAFETY: the caller's promise: the block lies in the segment's array, and no thread has an
-        // index of it.
-        unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
     }
 
     /// # Safety
@@ -171,25 +156,51 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        (0..PLACES).map(|segment| self.len(segment) * size_of::<T>()).sum()
+    pub(super) fn len(&self, segment: usize) -> usize {
+        let end = self.ends[segment].load(Relaxed);
+        end.saturating_sub(first_of(segment, B::BLOCK)) as usize
     }
 }
 
-impl<T, B: Blocks> Segments<T, B> {
+/// Segments, whatever they are of.
+pub(super) trait Growing {
+    /// Adds a segment of elements that are valid only when they have been zeroed.
+    fn add_raw_segment(&self, segment: usize, len: u32) -> Array;
+
+    /// Zeroes the elements of a block that no thread has had an index of.
+    ///
+    /// # Safety
+    /// The block lies in a raw segment that was added, and has not been zeroed.
+    unsafe fn zero_block(&self, first: u32);
+
     /// Takes out a segment that no thread has an index of any more. Its array may then be freed.
-    pub(super) fn remove_segment(&self, segment: usize) {
+    fn remove_segment(&self, segment: usize);
+
+    fn bytes(&self) -> usize;
+}
+
+impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
+    fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
+        self.add_segment(segment, len, alloc::allocate_raw)
+    }
+
+    unsafe fn zero_block(&self, first: u32) {
+        let (position, segment) = B::place(first);
+        let first = self.origins[segment].load(Relaxed).wrapping_add(position);
+        // SAFETY: the caller's promise: the block lies in the segment's array, and no thread has an
+        // index of it.
+        unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
+    }
+
+    fn remove_segment(&self, segment: usize) {
         // Release: pairs with the Acquire in `get`, for a checker's sake; no thread has an index to
         // get.
         self.ends[segment].store(0, Release);
         self.origins[segment].store(std::ptr::null_mut(), Relaxed);
     }
 
-    pub(super) fn len(&self, segment: usize) -> usize {
-        match self.ends[segment].load(Relaxed) {
-            0 => 0,
-            end => (end - first_of(segment, B::BLOCK)) as usize,
-        }
+    fn bytes(&self) -> usize {
+        (0..PLACES).map(|segment| self.len(segment) * size_of::<T>()).sum()
     }
 }
 

@@ -40,9 +40,10 @@ mod growth;
 pub(crate) use self::columns::ColumnSet;
 use self::columns::{Columns, SegmentArrays};
 use self::growth::Growth;
+use super::alloc;
 use super::header::{Links, NEVER, SlotHeader, Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::segments::{Array, Blocks, Segments, first_of};
+use super::segments::{Array, Blocks, Growing, Segments, first_of};
 use super::slot::Slot;
 use super::times::{RefreshState, Times};
 use crate::util::panics::DeferredPanic;
@@ -131,14 +132,13 @@ impl<K, V> Slab<K, V> {
             // time.
             unsafe { self.columns.zero_block(taken.first) };
         }
-        let block = taken.first.get() / Self::BLOCK;
+        let block = taken.first.0 / Self::BLOCK;
         let segment = stock.block_numbers.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
-            stock
-                .block_numbers
-                .push(self.block_numbers.add_segment(segment, Self::BLOCK << segment));
+            let len = Self::BLOCK << segment;
+            stock.block_numbers.push(self.block_numbers.add_segment(segment, len, alloc::allocate));
         }
-        self.block_numbers.get(block).store(number.get(), Relaxed);
+        self.block_numbers.get(block).store(number.0, Relaxed);
         taken.first
     }
 
@@ -155,8 +155,8 @@ impl<K, V> Slab<K, V> {
         for &first in blocks {
             #[cfg(loom)]
             (0..Self::BLOCK)
-                .for_each(|i| self.columns.slots.get(first.plus(i).get()).life.with_mut(|_| ()));
-            let (_, number) = Slot::<K, V>::place(first.get());
+                .for_each(|i| self.columns.slots.get(first.plus(i).0).life.with_mut(|_| ()));
+            let (_, number) = Slot::<K, V>::place(first.0);
             if let Some(arrays) = stock.growth.put_back(number, first) {
                 self.columns.remove_segment(number);
                 empty.push(arrays);
@@ -176,7 +176,7 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) unsafe fn slot_unchecked(&self, id: SlotId) -> &Slot<K, V> {
         // SAFETY: the table holds indices of slots that exist.
-        let slot = unsafe { self.columns.slots.get_unchecked(id.get()) };
+        let slot = unsafe { self.columns.slots.get_unchecked(id.0) };
         #[cfg(loom)]
         slot.life.with(|_| ());
         slot
@@ -184,13 +184,13 @@ impl<K, V> Slab<K, V> {
 
     #[inline]
     pub(super) fn slot(&self, id: SlotId) -> &Slot<K, V> {
-        self.columns.slots.get(id.get())
+        self.columns.slots.get(id.0)
     }
 
     #[inline]
     pub(super) fn set_weight(&self, id: SlotId, weight: u32) {
         match &self.columns.weights {
-            Some(weights) => weights.get(id.get()).store(weight, Relaxed),
+            Some(weights) => weights.get(id.0).store(weight, Relaxed),
             None => debug_assert_eq!(weight, 1),
         }
     }
@@ -201,7 +201,7 @@ impl<K, V> Slab<K, V> {
         self.header(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
         if let Some(refresh_states) = &self.columns.refresh_states {
-            refresh_states.get(id.get()).init(times);
+            refresh_states.get(id.0).init(times);
         }
     }
 
@@ -210,20 +210,20 @@ impl<K, V> Slab<K, V> {
         if let Some(write_times) = self.columns.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after
             // it.
-            write_times.get(id.get()).store(tick.saturating_add(1), Relaxed);
+            write_times.get(id.0).store(tick.saturating_add(1), Relaxed);
         }
     }
 
     /// When the slot's entry was written, if write times were recorded then.
     #[inline]
     pub(crate) fn written(&self, id: SlotId) -> Option<u64> {
-        self.columns.write_times.get()?.get(id.get()).load(Relaxed).checked_sub(1)
+        self.columns.write_times.get()?.get(id.0).load(Relaxed).checked_sub(1)
     }
 
     /// The slot's [`RefreshState`], in a cache that has them.
     #[inline]
     pub(crate) fn refresh_state(&self, id: SlotId) -> Option<&RefreshState> {
-        Some(self.columns.refresh_states.as_ref()?.get(id.get()))
+        Some(self.columns.refresh_states.as_ref()?.get(id.0))
     }
 
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
@@ -244,7 +244,7 @@ impl<K, V> Slab<K, V> {
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
     pub(super) fn block_of(&self, id: SlotId) -> BlockNo {
-        BlockNo::new(self.block_numbers.get(id.get() / Self::BLOCK).load(Relaxed))
+        BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
 
     /// Drops what all slots hold, when the table is dropped.
@@ -253,7 +253,7 @@ impl<K, V> Slab<K, V> {
             return;
         }
         for id in self.stock.get_mut().growth.given_out() {
-            let slot = self.columns.slots.get(id.get());
+            let slot = self.columns.slots.get(id.0);
             if !matches!(slot.header.state(), State::Free | State::Emptied) {
                 // SAFETY: its block was given out once, so the slot exists and its state says what
                 // it holds; no other thread uses it.
@@ -287,17 +287,17 @@ impl<K, V> Drop for Slab<K, V> {
 impl<K, V> Slots for Slab<K, V> {
     #[inline]
     fn header(&self, id: SlotId) -> &SlotHeader {
-        &self.columns.slots.get(id.get()).header
+        &self.columns.slots.get(id.0).header
     }
 
     #[inline]
     fn links(&self, id: SlotId) -> &Links {
-        self.columns.links.get(id.get())
+        self.columns.links.get(id.0)
     }
 
     #[inline]
     fn weight(&self, id: SlotId) -> u32 {
-        self.columns.weights.as_ref().map_or(1, |weights| weights.get(id.get()).load(Relaxed))
+        self.columns.weights.as_ref().map_or(1, |weights| weights.get(id.0).load(Relaxed))
     }
 }
 

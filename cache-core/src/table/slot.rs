@@ -19,20 +19,22 @@ pub(super) struct Slot<K, V> {
     pub(super) life: loom::cell::UnsafeCell<()>,
 }
 
-// SAFETY: zero is a valid SlotHeader (its fields are numbers), which comes first; MaybeUninit needs
-// nothing.
-unsafe impl<K, V> Zeroed for Slot<K, V> {
-    const ZEROED: usize = size_of::<SlotHeader>();
-
-    #[cfg(loom)]
-    fn zeroed() -> Self {
+impl<K, V> Default for Slot<K, V> {
+    fn default() -> Self {
         Slot {
-            header: SlotHeader::new(),
+            header: SlotHeader::default(),
             key: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(MaybeUninit::uninit()),
+            #[cfg(loom)]
             life: loom::cell::UnsafeCell::new(()),
         }
     }
+}
+
+// SAFETY: zero is a valid SlotHeader (its fields are numbers), and its default, and it comes first;
+// MaybeUninit needs nothing.
+unsafe impl<K, V> Zeroed for Slot<K, V> {
+    const ZEROED: usize = size_of::<SlotHeader>();
 }
 
 impl<K, V> Blocks for Slot<K, V> {

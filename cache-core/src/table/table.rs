@@ -1,16 +1,20 @@
 //! The table as all threads share it: what readers go through, and what its shards have in common.
 
-use super::deferred::Deferred;
+use super::ids::SlotId;
 use super::reclaim::epoch::Epoch;
-use super::reclaim::limbo::{Contents, Garbage, Limbo, Limits};
+use super::reclaim::limbo::{Garbage, Limbo, Limits, Sweeper};
 use super::reclaim::reader::Reader;
-use super::reclaim::sweeper::Sweeper;
 use super::region::{Region, RegionPtr, SizeClass};
 use super::slab::{ColumnSet, Slab};
 use super::slot::Slot;
+use crate::types::removal::RemovalCause;
 use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
+use crate::util::sync::InnerMutex as Mutex;
+
+/// Slots that hold keys and values, each with the cause of its removal.
+pub(super) type DeferredEntries = Vec<(SlotId, RemovalCause)>;
 
 /// How large a table will become.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +46,16 @@ pub(crate) struct Table<K, V> {
     /// Weight that makes a batch full with fewer slots than usual.
     pub(super) batch_weight: u64,
     pub(super) sweeper: Sweeper,
-    pub(super) deferred: Deferred,
+    /// Removed entries that the listener is still to be shown, by the number of their thread's line:
+    /// see `notices.rs`.
+    pub(super) deferred: Mutex<Vec<(usize, DeferredEntries)>>,
 }
 
 impl<K, V> Table<K, V> {
     /// A table whose shards have no writers yet: [`Table::new`] makes them, one each.
     pub(super) fn without_writers(config: TableConfig) -> Self {
         let TableConfig { shards, entries, weight, initial, threads, columns } = config;
-        let limits = const {
-            let needs_drop = std::mem::needs_drop::<(K, V)>();
-            let contents = if needs_drop { Contents::NeedDrop } else { Contents::Plain };
-            Limits::new(size_of::<Slot<K, V>>(), contents)
-        };
+        let limits = Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>());
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
             0 => Region::none(),
@@ -72,7 +74,7 @@ impl<K, V> Table<K, V> {
             // Garbage of heavy entries must not weigh as much again as the cache.
             batch_weight: (weight.unwrap_or(u64::MAX) / (16 * shards as u64)).max(1),
             sweeper: Sweeper::new(shards),
-            deferred: Deferred::new(),
+            deferred: Mutex::new(Vec::new()),
         }
     }
 

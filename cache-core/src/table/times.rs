@@ -38,6 +38,7 @@ impl Times {
 }
 
 /// When an entry expires unless it is read, and what is known of loading it again.
+#[derive(Default)]
 pub(crate) struct RefreshState {
     idle_deadline: AtomicU64,
     entry_deadline: AtomicU64,
@@ -47,18 +48,6 @@ pub(crate) struct RefreshState {
 }
 
 impl RefreshState {
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        let zero = || AtomicU64::new(0);
-        RefreshState {
-            idle_deadline: zero(),
-            entry_deadline: zero(),
-            retry_at: zero(),
-            failing_until: zero(),
-            load_nanos: zero(),
-        }
-    }
-
     /// For a slot that is about to be published: the `Release` store of its index publishes this
     /// too.
     pub(super) fn init(&self, times: &Times) {

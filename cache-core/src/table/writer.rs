@@ -7,17 +7,14 @@
 //! batch of garbage; the caller, once it has released its lock, does what [`Writer::end_call`] has
 //! noted in its [`Due`].
 
-mod validate;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::blocks::{BlockList, ReleasedBlocks};
-use super::detached::Detached;
-use super::entry::{EntryRef, NewEntry};
-use super::guard::Guard;
+use super::guard::{EntryRef, Guard, NewEntry};
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
-use super::open_batch::OpenBatch;
-use super::reclaim::due::Due;
-use super::reclaim::limbo::{Garbage, SWEEP};
+use super::open_batch::{Due, OpenBatch};
+use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::region::{Region, RegionPtr, SizeClass};
 use super::reserved::{Completed, EmptySlots, Reserved};
 use super::table::{Table, TableConfig};
@@ -47,7 +44,7 @@ impl<K, V> Table<K, V> {
             Writer {
                 home: table.home(shard),
                 region,
-                least: region.class(),
+                least: region.class,
                 blocks: BlockList::default(),
                 batch: OpenBatch::new(calls),
             }
@@ -120,14 +117,14 @@ impl Writer {
         guard: &'p Guard<'_, K, V>,
         id: SlotId,
     ) -> EntryRef<'p, K, V> {
-        assert!(self.is_live(guard, id), "slot {id} is not in the shard");
+        assert!(self.is_live(guard, id), "slot {} is not in the shard", id.0);
         let slab = &guard.table.slab;
         EntryRef { id, slot: slab.slot(id), slab }
     }
 
     /// The numbers of the shard's blocks, and of blocks that it has had.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNo> + use<> {
-        (0..self.blocks.blocks.len() as u32).map(BlockNo::new)
+        self.blocks.numbers()
     }
 
     /// The live slots of a block, as of now.
@@ -144,7 +141,8 @@ impl Writer {
         key: K,
     ) -> Reserved {
         let slab = &self.table(guard).slab;
-        guard.pin.reader.notes.count_reserved();
+        let reserved = &guard.pin.reader.notes.reserved;
+        reserved.store(reserved.load(Relaxed).wrapping_add(1), Relaxed);
         let id = self.blocks.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: only this writer has it, and it holds no key.
@@ -320,7 +318,7 @@ impl Writer {
             let region = self.region;
             self.set_region(table, Region::none());
             self.retire_region(table, region);
-        } else if class.next() < self.region.class() {
+        } else if class.next() < self.region.class {
             self.rebuild(table, class);
         }
         numbers
@@ -330,7 +328,7 @@ impl Writer {
     #[cold]
     fn grow<K, V>(&mut self, table: &Table<K, V>) {
         let old = self.region;
-        let class = if old.is_none() { self.least } else { old.class().next() };
+        let class = if old.is_none() { self.least } else { old.class.next() };
         self.rebuild(table, class);
     }
 
@@ -363,11 +361,85 @@ impl Writer {
         let region = self.region;
         self.set_region(table, Region::none());
         self.blocks.clear_live();
-        Detached::new(guard, self.shard(table), region)
+        Detached { guard, shard: self.shard(table), region: Some(region) }
     }
 
     /// Memory that the writer holds.
     pub(crate) fn bytes(&self) -> usize {
         self.blocks.bytes() + self.batch.bytes()
+    }
+
+    /// Checks every invariant of the table's part of the shard; panics where one is broken.
+    pub(crate) fn validate<K, V>(&self, guard: &Guard<'_, K, V>) {
+        let table = self.table(guard);
+        let slab = &table.slab;
+        assert!(table.regions[self.shard(table)].load() == self.region, "readers' region");
+        // SAFETY: the shard's one writer; the region is published.
+        let in_region = unsafe { self.region.validate(|id| slab.header(id).hash()) };
+        assert_eq!(in_region, self.entries(), "lanes and entries");
+        assert!(self.entries() <= self.region.room());
+        // SAFETY: as above.
+        unsafe {
+            self.region.for_each(|id| {
+                assert!(self.is_live(guard, id), "a lane's slot is live");
+                assert_eq!(slab.header(id).state(), State::Live);
+            });
+        }
+        self.blocks.validate(slab);
+        self.batch.validate(|id| self.is_live(guard, id));
+    }
+}
+
+/// The entries that a shard had when it was emptied. Dropping it retires them.
+pub(crate) struct Detached<'p, K, V> {
+    guard: &'p Guard<'p, K, V>,
+    shard: usize,
+    region: Option<Region>,
+}
+
+impl<'p, K, V> Detached<'p, K, V> {
+    /// Shows each entry to `visit`, and retires them in batches.
+    pub(crate) fn finish(mut self, mut visit: impl FnMut(EntryRef<'_, K, V>)) {
+        let region = self.region.expect("finished once");
+        let slab = &self.guard.table.slab;
+        // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
+        // sealed it yet: no other thread frees or changes it.
+        unsafe {
+            region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
+        };
+        self.retire();
+    }
+
+    fn retire(&mut self) {
+        let Some(region) = self.region.take() else { return };
+        let table = self.guard.table;
+        let mut batch = Vec::new();
+        let seal = |ids: Vec<SlotId>| {
+            let weight = ids.iter().map(|&id| u64::from(table.slab.weight(id))).sum();
+            table.limbo.seal(&table.epoch, Garbage::Slots { shard: self.shard, ids }, weight);
+        };
+        // SAFETY: as in `finish`.
+        unsafe {
+            region.for_each(|id| {
+                // No other thread changes it: the slot's live bit is not set any more.
+                table.slab.header(id).set_state(State::Removed);
+                batch.push(id);
+                if batch.len() == BATCH {
+                    seal(std::mem::take(&mut batch));
+                }
+            });
+        }
+        if !batch.is_empty() {
+            seal(batch);
+        }
+        if !region.is_none() {
+            table.limbo.seal(&table.epoch, Garbage::Region(region), 0);
+        }
+    }
+}
+
+impl<K, V> Drop for Detached<'_, K, V> {
+    fn drop(&mut self) {
+        self.retire();
     }
 }

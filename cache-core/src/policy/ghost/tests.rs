@@ -5,10 +5,6 @@ use std::collections::HashMap;
 use super::*;
 use crate::policy::tests::hash;
 
-fn origin(main: bool) -> Origin {
-    if main { Origin::Main } else { Origin::Small }
-}
-
 fn counts(small: u32, main: u32) -> EvictionCounts {
     EvictionCounts { small, main }
 }
@@ -20,12 +16,15 @@ fn a_ghost_lives_as_long_as_it_should() {
         {
             let mut ghosts = Ghosts::new();
             ghosts.size_for(10);
-            ghosts.push(hash(7), origin(main), 200, counts(start, start));
+            ghosts.push(hash(7), main, 200, counts(start, start));
             let later = start.wrapping_add(age);
             let now = if main { counts(start, later) } else { counts(later, start) };
             let ghost = ghosts.take(hash(7), now);
-            assert_eq!(ghost.map(|g| (g.main(), g.age(), g.used())).is_some(), age <= LIFETIME);
-            assert!(ghost.is_none_or(|g| (g.main(), g.age(), g.used()) == (main, age, 200)));
+            assert_eq!(
+                ghost.map(|g| (g.main, u32::from(g.age), g.used)).is_some(),
+                age <= u32::from(LIFETIME)
+            );
+            assert!(ghost.is_none_or(|g| (g.main, u32::from(g.age), g.used) == (main, age, 200)));
             assert_eq!(ghosts.take(hash(7), now), None, "it is taken once");
         }
     }
@@ -36,7 +35,7 @@ fn ghosts_are_seldom_mistaken_for_another_key() {
     let mut ghosts = Ghosts::new();
     ghosts.size_for(100_000);
     let now = counts(0, 0);
-    (0..250_000).for_each(|key| ghosts.push(hash(key), origin(key % 5 == 0), 0, now));
+    (0..250_000).for_each(|key| ghosts.push(hash(key), key % 5 == 0, 0, now));
     let false_hits = (250_000..350_000).filter(|&key| ghosts.take(hash(key), now).is_some());
     assert!(false_hits.count() < 50);
     let found = (0..250_000).filter(|&key| ghosts.take(hash(key), now).is_some()).count();
@@ -47,12 +46,12 @@ fn ghosts_are_seldom_mistaken_for_another_key() {
 fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
     let mut ghosts = Ghosts::new();
     ghosts.size_for(1);
-    (0..20).for_each(|count| ghosts.push(hash(1), Origin::Small, count as u8, counts(count, 0)));
-    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used(), 19);
+    (0..20).for_each(|count| ghosts.push(hash(1), false, count as u8, counts(count, 0)));
+    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used, 19);
     assert_eq!(ghosts.take(hash(1), counts(20, 0)), None);
     let keys: HashMap<u32, u8> = (0..8).map(|key| (key, key as u8 + 50)).collect();
-    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), Origin::Main, used, counts(20, 0)));
+    keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), true, used, counts(20, 0)));
     for (key, used) in keys {
-        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used()), Some(used));
+        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used), Some(used));
     }
 }

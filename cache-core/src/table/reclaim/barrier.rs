@@ -12,7 +12,7 @@
 #[cfg(all(target_os = "linux", not(loom), not(miri)))]
 mod system {
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, compiler_fence};
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 
@@ -35,11 +35,6 @@ mod system {
         });
         // Relaxed: a cache that learns of it late finds out by itself.
         registered && !FORBIDDEN.load(Relaxed)
-    }
-
-    #[inline]
-    pub(in super::super) fn compiler_only() {
-        compiler_fence(SeqCst);
     }
 
     /// Returns `false` if the system refuses.
@@ -99,9 +94,6 @@ mod system {
         false
     }
 
-    /// Reached in models alone, which check what happens when it does nothing.
-    pub(in super::super) fn compiler_only() {}
-
     pub(in super::super) fn heavy() -> bool {
         false
     }
@@ -111,4 +103,4 @@ mod system {
     }
 }
 
-pub(super) use self::system::{asymmetric, by_page, compiler_only, heavy};
+pub(super) use self::system::{asymmetric, by_page, heavy};

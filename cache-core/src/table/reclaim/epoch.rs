@@ -57,6 +57,7 @@
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
+use std::sync::atomic::compiler_fence;
 
 use super::barrier;
 use super::reader::{IDLE, LEASED, Reader, UNUSED};
@@ -116,7 +117,7 @@ impl Epoch {
             if reader.announced.load(Relaxed) == IDLE {
                 // As in `announce`, without a fence.
                 reader.announced.store(self.current.load(Acquire), Release);
-                barrier::compiler_only();
+                compiler_fence(SeqCst);
                 return EpochGuard { reader, here: PhantomData };
             }
         }
@@ -135,7 +136,7 @@ impl Epoch {
             // The collector's heavy barrier runs on this core too:
             // * if after the store above, the collector sees the announcement;
             // * if before the loads that follow, they see what was unlinked.
-            barrier::compiler_only();
+            compiler_fence(SeqCst);
         } else {
             // Pairs with the fence in `advance`:
             // * if this one comes first, the collector sees the announcement;
@@ -153,18 +154,22 @@ impl Epoch {
     /// thread with a large number, or one that is ending.
     #[cold]
     #[inline(never)]
-    fn pin_slowly(&self, mut number: usize) -> EpochGuard<'_> {
+    fn pin_slowly(&self, number: usize) -> EpochGuard<'_> {
+        let (reader, leased) = self.own_line(number);
+        if leased && reader.is_idle() {
+            reader.extra.store(LEASED, Relaxed);
+        }
+        self.pin_line(reader)
+    }
+
+    /// The line of the calling thread, which has this number or none yet, and whether the thread
+    /// leases a number for it, because it is ending.
+    fn own_line(&self, mut number: usize) -> (&Reader, bool) {
         if number == thread_slot::NONE {
             number = thread_slot::register();
         }
-        if number == thread_slot::NONE {
-            let reader = self.reader(thread_slot::lease());
-            if matches!(reader.announced.load(Relaxed), IDLE | UNUSED) {
-                reader.extra.store(LEASED, Relaxed);
-            }
-            return self.pin_line(reader);
-        }
-        self.pin_line(self.reader(number))
+        let leased = number == thread_slot::NONE;
+        (self.reader(if leased { thread_slot::lease() } else { number }), leased)
     }
 
     /// Pins by this line, which may be new in `more`. A collector need not see a new line: the
@@ -367,12 +372,7 @@ pub(crate) struct Collecting<'e> {
 impl Epoch {
     /// Returns `None` if the calling thread is dropping garbage of this cache already.
     pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
-        let mut number = thread_slot::current();
-        if number == thread_slot::NONE {
-            number = thread_slot::register();
-        }
-        let leased = number == thread_slot::NONE;
-        let reader = self.reader(if leased { thread_slot::lease() } else { number });
+        let (reader, leased) = self.own_line(thread_slot::current());
         if reader.collecting.load(Relaxed) {
             // The lease that the outer call holds, and ends.
             if leased {

@@ -37,7 +37,7 @@ use super::epoch::Epoch;
 use crate::table::ids::SlotId;
 use crate::table::region::Region;
 use crate::util::sync::InnerMutex as Mutex;
-use crate::util::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::util::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Pieces that are taken out of the queue at a time.
 const PIECES: usize = 2;
@@ -64,13 +64,6 @@ pub(crate) enum Live {
     Weight(u64),
 }
 
-/// Whether slots hold something that has a `Drop`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Contents {
-    NeedDrop,
-    Plain,
-}
-
 /// How much garbage may wait in a table whose slots are of one type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -81,16 +74,11 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) const fn new(slot_bytes: usize, contents: Contents) -> Self {
-        let by_bytes = BYTES / (if slot_bytes == 0 { 1 } else { slot_bytes as u64 });
-        let most = match contents {
-            Contents::NeedDrop => FEW,
-            Contents::Plain => MANY,
-        };
-        let by_bytes = if by_bytes == 0 { 1 } else { by_bytes };
-        let floor = if by_bytes > most { most } else { by_bytes };
-        let alone = if by_bytes > BATCH as u64 { BATCH } else { by_bytes as usize };
-        Limits { floor, alone }
+    /// `needs_drop`: slots may hold something that has a `Drop`.
+    pub(crate) fn new(slot_bytes: usize, needs_drop: bool) -> Self {
+        let by_bytes = (BYTES / slot_bytes.max(1) as u64).max(1);
+        let floor = by_bytes.min(if needs_drop { FEW } else { MANY });
+        Limits { floor, alone: BATCH.min(by_bytes as usize) }
     }
 
     /// How many slots may wait beside so many entries.
@@ -246,6 +234,69 @@ impl Limbo {
     }
 }
 
+/// Shards that one sweep checks, and open batches that it seals, at most.
+const LOOKS: usize = 64;
+const SEALS: usize = 4;
+
+/// For each shard, whether it has an open batch of garbage.
+///
+/// All numbers are hints, read and written `Relaxed`: a batch is sealed under its shard's lock.
+pub(crate) struct Sweeper {
+    open: Box<[AtomicU8]>,
+    /// Where the next sweep begins.
+    next: AtomicUsize,
+}
+
+/// No open batch, or an empty one.
+const NOTHING: u8 = 0;
+/// An open batch that no sweep has seen.
+const NEW: u8 = 1;
+/// An open batch that a sweep has seen: the next sweep seals it.
+const SEEN: u8 = 2;
+
+impl Sweeper {
+    pub(crate) fn new(shards: usize) -> Self {
+        let open = (0..shards).map(|_| AtomicU8::new(NOTHING)).collect();
+        Sweeper { open, next: AtomicUsize::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn note_open(&self, shard: usize) {
+        self.open[shard].store(NEW, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn note_sealed(&self, shard: usize) {
+        // A batch that is sealed with its first slot was never noted.
+        if self.open[shard].load(Relaxed) != NOTHING {
+            self.open[shard].store(NOTHING, Relaxed);
+        }
+    }
+
+    /// Checks the next shards, and calls `seal` for some whose batches have been open for long.
+    pub(crate) fn sweep(&self, mut seal: impl FnMut(usize)) {
+        let (first, mut seals) = (self.next.load(Relaxed), 0);
+        let looks = LOOKS.min(self.open.len());
+        let mut place = first;
+        for _ in 0..looks {
+            let shard = place % self.open.len();
+            place = shard + 1;
+            match self.open[shard].load(Relaxed) {
+                NOTHING => {}
+                NEW => self.open[shard].store(SEEN, Relaxed),
+                _ => {
+                    seal(shard);
+                    seals += 1;
+                    if seals == SEALS {
+                        break;
+                    }
+                }
+            }
+        }
+        self.next.store(place, Relaxed);
+    }
+}
+
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
@@ -266,7 +317,7 @@ mod tests {
             let stamp = epoch.stamp();
             limbo.seal(
                 &epoch,
-                Garbage::Slots { shard: 0, ids: vec![SlotId::new(0); batch] },
+                Garbage::Slots { shard: 0, ids: vec![SlotId(0); batch] },
                 batch as u64,
             );
             limbo.advance_if_due(&epoch, live);
@@ -279,7 +330,7 @@ mod tests {
 
     #[test]
     fn waiting_slots_are_limited_by_what_is_live() {
-        let dropping = Limits::new(32, Contents::NeedDrop);
+        let dropping = Limits::new(32, true);
         let wait = |entries, batch| slots_that_wait(dropping, Live::Entries(entries), batch);
         assert_eq!((wait(0, 1), wait(10, 1), wait(128, 1)), (16, 16, 16));
         assert_eq!((wait(1_000, 1), wait(8_192, 64)), (125, 1024));
@@ -290,39 +341,32 @@ mod tests {
 
     #[test]
     fn slots_that_need_no_drop_wait_by_their_size() {
-        let wait = |bytes, entries| {
-            slots_that_wait(Limits::new(bytes, Contents::Plain), Live::Entries(entries), 1)
-        };
+        let wait =
+            |bytes, entries| slots_that_wait(Limits::new(bytes, false), Live::Entries(entries), 1);
         assert_eq!((wait(32, 10), wait(1024, 10), wait(65_536, 10)), (1024, 64, 1));
         assert_eq!((wait(1 << 20, 2), wait(1 << 20, 80), wait(0, 0)), (1, 10, 1024));
         // Large ones with a `Drop` are not kept longer than those without.
-        assert_eq!(
-            slots_that_wait(Limits::new(65_536, Contents::NeedDrop), Live::Entries(10), 1),
-            1
-        );
+        assert_eq!(slots_that_wait(Limits::new(65_536, true), Live::Entries(10), 1), 1);
     }
 
     #[test]
     fn batches_follow_the_entries_of_their_shard() {
-        let dropping = Limits::new(32, Contents::NeedDrop);
+        let dropping = Limits::new(32, true);
         assert_eq!(
             [0, 10, 64, 160, 1_024, 9_999].map(|n| dropping.batch(n, 8)),
             [1, 1, 4, 10, 64, 64]
         );
-        assert_eq!(
-            [0, 10, 9_999].map(|n| Limits::new(32, Contents::Plain).batch(n, 8)),
-            [64, 64, 64]
-        );
-        assert_eq!(Limits::new(32, Contents::Plain).batch(0, 64), 8);
+        assert_eq!([0, 10, 9_999].map(|n| Limits::new(32, false).batch(n, 8)), [64, 64, 64]);
+        assert_eq!(Limits::new(32, false).batch(0, 64), 8);
     }
 
     #[test]
     fn garbage_that_has_waited_for_long_advances_the_epoch() {
-        let (limbo, epoch) = (Limbo::new(Limits::new(32, Contents::NeedDrop)), shared_epoch());
+        let (limbo, epoch) = (Limbo::new(Limits::new(32, true)), shared_epoch());
         let stamp = epoch.stamp();
         limbo.note_sweep();
         assert_eq!(limbo.sweeps.load(Relaxed), 0, "nothing waits");
-        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![SlotId::new(0)] }, 1);
+        limbo.seal(&epoch, Garbage::Slots { shard: 0, ids: vec![SlotId(0)] }, 1);
         for _ in 0..IDLE_SWEEPS {
             limbo.advance_if_due(&epoch, Live::Entries(1_000_000));
             assert!(!epoch.is_free(stamp));

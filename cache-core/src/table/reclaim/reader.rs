@@ -1,12 +1,29 @@
-//! The lines of threads in one cache: what a thread announces there, see `epoch.rs`.
+//! The lines of threads in one cache: what a thread announces there, see `epoch.rs`; and what it
+//! notes there for its later calls.
 
-use super::notes::Notes;
 use crate::types::stats::Counters;
 use crate::util::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::util::thread_slot;
+
+/// What a thread notes for its later calls: how much it has written, and whether it is notifying the
+/// listener (see `notices.rs`).
+///
+/// Only the thread whose line it is reads and writes the notes; when the line becomes another
+/// thread's, a lock comes between. So they are the standard library's atomics in models, too: there
+/// is no interleaving to explore.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// How many slots the thread has reserved, modulo 2^16: each write begins with that. (16 bits,
+    /// because the line is full.)
+    pub(crate) reserved: std::sync::atomic::AtomicU16,
+    /// The thread is showing entries that it has removed.
+    pub(crate) has_notices: std::sync::atomic::AtomicBool,
+    /// There are entries in the thread's queue.
+    pub(crate) has_deferred: std::sync::atomic::AtomicBool,
+}
 
 /// No announcement: the thread is not looking at the table. No epoch has this number.
 pub(super) const IDLE: u64 = 0;
@@ -46,16 +63,13 @@ impl Reader {
         };
         (first..first + count).map(line).collect()
     }
-}
 
-impl Reader {
     /// The number of the thread whose line it is.
     pub(crate) fn number(&self) -> usize {
         self.number as usize
     }
 
     /// Returns `true` if the line announces nothing.
-    #[cfg(unix)]
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.announced.load(Relaxed), IDLE | UNUSED)
     }
@@ -71,14 +85,17 @@ impl Reader {
         if self.collecting.load(Relaxed) {
             self.collecting.store(false, Relaxed);
         }
-        self.notes.forget();
+        if self.notes.has_notices.load(Relaxed) {
+            self.notes.has_notices.store(false, Relaxed);
+            self.notes.has_deferred.store(false, Relaxed);
+        }
     }
 
     /// The last stamp up to `safe` that this line does not hold back.
     pub(super) fn hold_back(&self, safe: u64) -> u64 {
         // Acquire: pairs with the Release in the drop of `EpochGuard`.
         let announced = self.announced.load(Acquire);
-        if announced == IDLE || announced == UNUSED { safe } else { safe.min(announced) }
+        if matches!(announced, IDLE | UNUSED) { safe } else { safe.min(announced) }
     }
 
     /// Returns `true` if the line's announcements can be relied on after a fence of the caller: the

@@ -17,11 +17,10 @@ fn every_probe_reaches_every_group() {
     for class in (1..12).map(SizeClass) {
         for hash in [0, 1, 0xffff_ffff, 0x1234_5678, 0x9e37_79b9] {
             let mut seen = vec![false; class.groups()];
-            let mut probe = ProbeSequence::new(hash, class);
-            for _ in 0..class.groups() {
-                assert!(!std::mem::replace(&mut seen[probe.group as usize], true));
-                probe.advance();
+            for group in probe(hash, class) {
+                assert!(!std::mem::replace(&mut seen[group], true));
             }
+            assert!(seen.iter().all(|&seen| seen));
         }
     }
 }
@@ -34,16 +33,16 @@ fn entries_are_found_after_overflow_and_removal() {
     // SAFETY: the region is this test's own.
     unsafe {
         for (slot, &hash) in hashes.iter().enumerate() {
-            region.insert(hash, SlotId::new(slot as u32));
+            region.insert(hash, SlotId(slot as u32));
         }
-        assert_eq!(region.validate(|slot| hashes[slot.get() as usize]), 100);
+        assert_eq!(region.validate(|slot| hashes[slot.0 as usize]), 100);
         for slot in (0..100u32).step_by(2) {
-            let lane = region.lane_of(hashes[slot as usize], SlotId::new(slot)).unwrap();
+            let lane = region.lane_of(hashes[slot as usize], SlotId(slot)).unwrap();
             region.remove(hashes[slot as usize], lane);
-            region.validate(|slot| hashes[slot.get() as usize]);
+            region.validate(|slot| hashes[slot.0 as usize]);
         }
         for slot in 0..100u32 {
-            let found = region.lane_of(hashes[slot as usize], SlotId::new(slot)).is_some();
+            let found = region.lane_of(hashes[slot as usize], SlotId(slot)).is_some();
             assert_eq!(found, slot % 2 == 1);
         }
         let mut left = 0;

@@ -6,29 +6,18 @@
 use std::sync::OnceLock;
 
 use super::growth::Growth;
-use crate::table::alloc::Zeroed;
+use crate::table::alloc::{self, Zeroed};
 use crate::table::header::Links;
 use crate::table::ids::SlotId;
-use crate::table::segments::{Array, Segments};
+use crate::table::segments::{Array, Growing, Segments};
 use crate::table::slot::Slot;
 use crate::table::times::RefreshState;
 use crate::util::sync::atomic::{AtomicU32, AtomicU64};
 
-// SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for Links {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        Links::new()
-    }
-}
-
-// SAFETY: its fields are numbers, for which zero is valid.
-unsafe impl Zeroed for RefreshState {
-    #[cfg(loom)]
-    fn zeroed() -> Self {
-        RefreshState::new()
-    }
-}
+// SAFETY: its fields are numbers, for which zero is valid, and the default.
+unsafe impl Zeroed for Links {}
+// SAFETY: as above.
+unsafe impl Zeroed for RefreshState {}
 
 /// What is kept of each entry beyond what all caches keep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,38 +42,6 @@ const WRITE_TIMES: usize = 3;
 
 /// The memory of a segment, by column.
 pub(super) type SegmentArrays = [Option<Array>; COUNT];
-
-/// A column, whatever it holds.
-trait AnyColumn {
-    fn add_raw_segment(&self, segment: usize, len: u32) -> Array;
-
-    /// # Safety
-    /// As of [`Segments::zero_block`].
-    unsafe fn zero_block(&self, first: SlotId);
-
-    fn remove_segment(&self, segment: usize);
-
-    fn bytes(&self) -> usize;
-}
-
-impl<T: Zeroed, K, V> AnyColumn for Column<T, K, V> {
-    fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
-        self.add_raw_segment(segment, len)
-    }
-
-    unsafe fn zero_block(&self, first: SlotId) {
-        // SAFETY: the caller's promise.
-        unsafe { self.zero_block(first.get()) };
-    }
-
-    fn remove_segment(&self, segment: usize) {
-        self.remove_segment(segment);
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes()
-    }
-}
 
 /// The columns of a slab.
 pub(super) struct Columns<K, V> {
@@ -112,13 +69,13 @@ impl<K, V> Columns<K, V> {
     }
 
     /// All that there are.
-    fn all(&self) -> [Option<&dyn AnyColumn>; COUNT] {
+    fn all(&self) -> [Option<&dyn Growing>; COUNT] {
         [
             Some(&self.slots),
             Some(&self.links),
-            self.weights.as_ref().map(|column| &**column as &dyn AnyColumn),
-            self.write_times.get().map(|column| &**column as &dyn AnyColumn),
-            self.refresh_states.as_ref().map(|column| &**column as &dyn AnyColumn),
+            self.weights.as_ref().map(|column| &**column as &dyn Growing),
+            self.write_times.get().map(|column| &**column as &dyn Growing),
+            self.refresh_states.as_ref().map(|column| &**column as &dyn Growing),
         ]
     }
 
@@ -130,7 +87,8 @@ impl<K, V> Columns<K, V> {
             for (number, segment) in growth.segments.iter_mut().enumerate() {
                 if let Some(segment) = segment {
                     let len = self.slots.len(number) as u32;
-                    segment.arrays[WRITE_TIMES] = Some(write_times.add_segment(number, len));
+                    segment.arrays[WRITE_TIMES] =
+                        Some(write_times.add_segment(number, len, alloc::allocate));
                 }
             }
             write_times
@@ -149,7 +107,7 @@ impl<K, V> Columns<K, V> {
     pub(super) unsafe fn zero_block(&self, first: SlotId) {
         for column in self.all().into_iter().flatten() {
             // SAFETY: the caller's promise.
-            unsafe { column.zero_block(first) };
+            unsafe { column.zero_block(first.0) };
         }
     }
 
@@ -160,7 +118,7 @@ impl<K, V> Columns<K, V> {
 
     /// Memory of what every cache keeps of a slot, and of what else this one does.
     pub(super) fn bytes(&self) -> (usize, usize) {
-        let bytes = self.all().map(|column| column.map_or(0, AnyColumn::bytes));
+        let bytes = self.all().map(|column| column.map_or(0, Growing::bytes));
         let (always, optional) = bytes.split_at(2);
         (always.iter().sum(), optional.iter().sum())
     }

@@ -61,7 +61,7 @@ impl<A> Growth<A> {
             return Some(Taken { first, is_new: false });
         }
         segment.next += self.block;
-        Some(Taken { first: SlotId::new(segment.next - self.block), is_new: true })
+        Some(Taken { first: SlotId(segment.next - self.block), is_new: true })
     }
 
     /// The number and the length of the segment to be added next: in the place of one that was
@@ -124,7 +124,7 @@ impl<A> Growth<A> {
         let existing = numbered.filter_map(|(number, segment)| Some((number, segment.as_ref()?)));
         let numbers =
             |(number, segment): (usize, &Segment<A>)| first_of(number, self.block)..segment.next;
-        existing.flat_map(numbers).map(SlotId::new)
+        existing.flat_map(numbers).map(SlotId)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -32,19 +32,19 @@ fn a_block_is_a_page_of_slots_but_64_at_most_and_one_at_least() {
 fn blocks_do_not_overlap<V>() {
     let slab = Slab::<u64, V>::new(Some(1000), ColumnSet { weights: true, ..ColumnSet::default() });
     let block = Slab::<u64, V>::BLOCK;
-    let take = |number| slab.take_block(BlockNo::new(number));
+    let take = |number| slab.take_block(BlockNo(number));
     let mut firsts: Vec<SlotId> = (0..6400 / block).map(take).collect();
     for (&first, number) in firsts.iter().zip(0..) {
         for id in (0..block).map(|i| first.plus(i)) {
-            assert_eq!(slab.block_of(id), BlockNo::new(number));
+            assert_eq!(slab.block_of(id), BlockNo(number));
             assert_eq!(slab.header(id).state(), State::Free);
-            slab.set_weight(id, id.get());
-            slab.header(id).set_hash(id.get());
+            slab.set_weight(id, id.0);
+            slab.header(id).set_hash(id.0);
         }
     }
     for &first in &firsts {
         for id in (0..block).map(|i| first.plus(i)) {
-            assert_eq!((slab.weight(id), slab.header(id).hash()), (id.get(), id.get()));
+            assert_eq!((slab.weight(id), slab.header(id).hash()), (id.0, id.0));
         }
     }
     firsts.sort_unstable();
@@ -64,12 +64,12 @@ fn blocks_do_not_overlap_and_all_their_slots_exist() {
 fn no_other_slot_exists<V>() {
     let slab = Slab::<u64, V>::new(None, ColumnSet::default());
     let exists = |id: u32| {
-        let look = std::panic::AssertUnwindSafe(|| _ = slab.header(SlotId::new(id)).state());
+        let look = std::panic::AssertUnwindSafe(|| _ = slab.header(SlotId(id)).state());
         std::panic::catch_unwind(look).is_ok()
     };
     assert!(!exists(0));
-    assert_eq!(slab.take_block(BlockNo::new(0)), SlotId::new(0));
-    let (block, nil) = (Slab::<u64, V>::BLOCK, SlotId::NIL.get());
+    assert_eq!(slab.take_block(BlockNo(0)), SlotId(0));
+    let (block, nil) = (Slab::<u64, V>::BLOCK, SlotId::NIL.0);
     assert!((0..block).all(exists));
     for id in [block, 2 * block, 1 << 20, 1 << 31, nil - 64, nil - 1, nil] {
         assert!(!exists(id), "slot {id} of blocks of {block}");
@@ -88,10 +88,10 @@ fn a_number_that_no_slot_has_is_refused() {
 fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
     let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
     for number in 0..10_000u32.div_ceil(64) {
-        slab.take_block(BlockNo::new(number));
+        slab.take_block(BlockNo(number));
     }
     assert_eq!(slab.stock.lock().growth.total, 10_048);
-    slab.take_block(BlockNo::new(0));
+    slab.take_block(BlockNo(0));
     assert!(slab.stock.lock().growth.total <= 10_048 + 10_048 / 64 + 64);
 }
 
@@ -100,7 +100,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
     let slab = Slab::<u64, Bytes<3000>>::new(Some(10), ColumnSet::default());
     let totals: Vec<u64> = (0..14)
         .map(|number| {
-            slab.take_block(BlockNo::new(number));
+            slab.take_block(BlockNo(number));
             slab.stock.lock().growth.total
         })
         .collect();
@@ -111,7 +111,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
 fn a_slab_goes_on_growing_however_far_past_its_plan() {
     let slab = Slab::<(), ()>::new(Some(64), ColumnSet::default());
     for number in 0..(1 << 20) / 64 {
-        slab.take_block(BlockNo::new(number));
+        slab.take_block(BlockNo(number));
     }
     let growth = &slab.stock.lock().growth;
     let spared = most_segments(64) - growth.segments.len();
@@ -142,21 +142,21 @@ fn segments_come_and_go<V>() {
     let empty = slab.bytes();
     for _ in 0..3 {
         let mut blocks: Vec<SlotId> =
-            (0..150).map(|number| slab.take_block(BlockNo::new(number))).collect();
+            (0..150).map(|number| slab.take_block(BlockNo(number))).collect();
         let full = slab.bytes();
         assert!(full.0 > empty.0 && full.1 > empty.1);
         let total = slab.stock.lock().growth.total;
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         return_blocks(&slab, &blocks);
-        let len = |id: SlotId| slab.columns.slots.len(Slot::<u64, V>::place(id.get()).1) as u64;
+        let len = |id: SlotId| slab.columns.slots.len(Slot::<u64, V>::place(id.0).1) as u64;
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
-        let again = slab.take_block(BlockNo::new(7));
+        let again = slab.take_block(BlockNo(7));
         assert!(
-            slab.columns.slots.get(again.get()).header.state() == State::Free
-                && slab.block_of(again) == BlockNo::new(7)
+            slab.columns.slots.get(again.0).header.state() == State::Free
+                && slab.block_of(again) == BlockNo(7)
         );
         return_blocks(&slab, &[again, last]);
         assert_eq!((slab.bytes().0, slab.stock.lock().growth.total), (empty.0, 0));
@@ -177,7 +177,7 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     let mut totals = Vec::new();
     for _ in 0..20 {
         let blocks: Vec<SlotId> =
-            (0..10_048 / 64 + 1).map(|number| slab.take_block(BlockNo::new(number))).collect();
+            (0..10_048 / 64 + 1).map(|number| slab.take_block(BlockNo(number))).collect();
         totals.push(slab.stock.lock().growth.total);
         return_blocks(&slab, &blocks);
         assert_eq!(slab.stock.lock().growth.total, 0);
