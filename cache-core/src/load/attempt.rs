@@ -151,7 +151,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::TimedOut, _) => {
                 let again = std::mem::replace(&mut self.timed_out, true);
-                if again || flight.is_compute() {
+                if again || flight.is_compute {
                     self.kind = FlightKind::Unshared;
                 } else {
                     self.store.stop_sharing(flight);

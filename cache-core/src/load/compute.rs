@@ -48,7 +48,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let deadline = self.wait_deadline();
             let mut waited = flight.wait(deadline);
-            if waited == WaitResult::OwnThread && flight.is_compute() {
+            if waited == WaitResult::OwnThread && flight.is_compute {
                 // It cannot go ahead of another computation. Perhaps another thread of the runtime
                 // polls that one; if not, the wait times out.
                 waited = flight.block(deadline);
@@ -136,7 +136,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
-            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute() => {
+            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute => {
                 self.stop_sharing(flight);
             }
             WaitResult::TimedOut | WaitResult::OwnThread => panic!(

@@ -80,12 +80,12 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let (mut shard, target) = self.lock_with_room(new.weight, &mut publication);
         let compared = publication.compared;
         let loads = shard.loads();
-        if target.is_some() && replaces == Replaces::Anything && !flight.is_compute() {
+        if target.is_some() && replaces == Replaces::Anything && !flight.is_compute {
             loads.supersede_older(flight, &compared);
         }
         loads.remove(flight);
         if let Some(target) = target {
-            if flight.is_compute() {
+            if flight.is_compute {
                 loads.supersede(hash.low(), &compared);
             }
             loads.occupy(hash);

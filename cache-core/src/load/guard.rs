@@ -213,7 +213,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
             txn.withdraw(flight, remove, Some((new, cause)));
         });
         if flight.is_joined() {
-            flight.complete(match flight.is_compute() {
+            flight.complete(match flight.is_compute {
                 true => Outcome::Retry,
                 false => Outcome::Value(value.clone()),
             });

@@ -17,7 +17,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         self.check_clock(SYSTEM_HAS_CLOCK)?;
         not_zero(
             "coalesce_timeout",
-            Some(self.coalesce_timeout),
+            Some(self.config.coalesce_timeout),
             "no caller would wait for another's load, and each would load by itself; give more \
              than zero",
         )?;
@@ -30,7 +30,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     }
 
     fn check_sizes(&self) -> Result<(), BuildError> {
-        if self.initial_capacity as u64 > MOST_ENTRIES {
+        if self.config.initial_capacity as u64 > MOST_ENTRIES {
             return Err(BuildError::new(
                 "initial_capacity",
                 format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
@@ -45,7 +45,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         if system_has_clock || self.is_off() {
             return Ok(());
         }
-        if self.expiry.is_some() {
+        if self.config.expiry.is_some() {
             return Err(BuildError::new(
                 "expire_after",
                 "it is given moments as `std::time::Instant`, which this platform does not have; \
@@ -53,7 +53,8 @@ impl<K, V: 'static> CacheBuilder<K, V> {
             ));
         }
         let lifetimes = self.lifetimes();
-        let timed = lifetimes.limited() || lifetimes.serves_old_values() || self.own_ttl.is_some();
+        let timed =
+            lifetimes.limited() || lifetimes.serves_old_values() || self.config.own_ttl.is_some();
         if timed && matches!(self.clock, ClockSource::Monotonic) {
             return Err(BuildError::new(
                 "clock",
@@ -66,7 +67,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     fn check_lives(&self) -> Result<(), BuildError> {
         not_zero(
             "time_to_idle",
-            self.time_to_idle,
+            self.config.time_to_idle,
             "entries would be dead before they could be used; give more than zero, or leave it out \
              for entries that need not be used",
         )?;
@@ -92,7 +93,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
             self.refresh_after,
             "every look-up would load anew; give more than zero, or leave it out",
         )?;
-        if let (Some(refresh), Some(live)) = (self.refresh_after, self.time_to_live)
+        if let (Some(refresh), Some(live)) = (self.refresh_after, self.config.time_to_live)
             && refresh >= live
             && !self.is_off()
         {
