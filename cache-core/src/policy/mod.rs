@@ -137,8 +137,8 @@ const USED_SHIFT: u32 = 3;
 const SMALL_TICKS: u64 = 32;
 const MAIN_TICKS: u64 = 128;
 /// Only a ghost younger than a quarter of the capacity moves the window.
-const YOUNG_SMALL: u8 = 8;
-const YOUNG_MAIN: u8 = 32;
+const YOUNG_SMALL: u32 = 8;
+const YOUNG_MAIN: u32 = 32;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
@@ -204,9 +204,9 @@ impl EvictionPolicy {
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
         let step = u64::from(weight);
         if let Some(ghost) = ghost {
-            if ghost.main && ghost.age < YOUNG_MAIN {
+            if ghost.main() && ghost.age() < YOUNG_MAIN {
                 self.window = self.window.saturating_sub(step).max(1);
-            } else if !ghost.main && ghost.age < YOUNG_SMALL {
+            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
                 self.window = self.window.saturating_add(step).min(self.capacity);
             }
         }
@@ -243,7 +243,7 @@ impl EvictionPolicy {
         let now = self.now() >> USED_SHIFT;
         let idle =
             now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used);
+        let away = (now as u8).wrapping_sub(ghost.used());
         oldest.header.frequency().get() == 0 && u16::from(away) < idle
     }
 

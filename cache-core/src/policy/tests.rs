@@ -456,8 +456,9 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         let ghost = policy.miss(hash(key), weight);
         let mut mix =
             |word: u64| digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mix(ghost
-            .map_or(1, |g| u64::from(g.main) << 40 | u64::from(g.age) << 8 | u64::from(g.used)));
+        mix(ghost.map_or(1, |g| {
+            u64::from(g.main()) << 40 | u64::from(g.age()) << 8 | u64::from(g.used())
+        }));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
             mix(u64::from(victim.get()));
