@@ -218,7 +218,7 @@ impl EvictionPolicy {
     pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
         let slot = SlotView::of(slots, id);
         let to_main = ghost.is_some_and(|ghost| self.gate(slots, &slot, ghost));
-        slot.header.frequency().set(0);
+        slot.header.frequency.set(0);
         slot.header.set_last_moved(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
@@ -244,7 +244,7 @@ impl EvictionPolicy {
         let idle =
             now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
         let away = (now as u8).wrapping_sub(ghost.used());
-        oldest.header.frequency().get() == 0 && u16::from(away) < idle
+        oldest.header.frequency.get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used were moved to the newest end.
@@ -256,12 +256,12 @@ impl EvictionPolicy {
     ) -> Option<SlotView<'n>> {
         loop {
             let oldest = SlotView::of(slots, self.main.oldest()?);
-            let frequency = oldest.header.frequency().get();
+            let frequency = oldest.header.frequency.get();
             if frequency == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            oldest.header.frequency().set(frequency - 1);
+            oldest.header.frequency.set(frequency - 1);
             oldest.header.set_last_moved(self.now());
             self.main.rotate(slots);
         }
@@ -296,7 +296,7 @@ impl EvictionPolicy {
                 break;
             }
             let oldest = SlotView::of(slots, oldest);
-            let frequency = oldest.header.frequency().get();
+            let frequency = oldest.header.frequency.get();
             let moves_on = frequency >= PROMOTION || self.overflows(oldest.weight);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
@@ -319,7 +319,7 @@ impl EvictionPolicy {
     /// Moves a slot from small to the newest end of main.
     fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         self.small.unlink(slots, slot);
-        slot.header.frequency().set(0);
+        slot.header.frequency.set(0);
         slot.header.set_last_moved(self.now());
         self.main.push_newest(slots, slot);
     }
@@ -350,7 +350,7 @@ impl EvictionPolicy {
         let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
         if let Some(list) = self.list_of(&old) {
             list.replace(slots, &old, &new);
-            new.header.frequency().set(old.header.frequency().get());
+            new.header.frequency.set(old.header.frequency.get());
             new.header.set_last_moved(old.header.last_moved());
         }
     }

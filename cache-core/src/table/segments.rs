@@ -157,8 +157,10 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     }
 
     pub(super) fn len(&self, segment: usize) -> usize {
-        let end = self.ends[segment].load(Relaxed);
-        end.saturating_sub(first_of(segment, B::BLOCK)) as usize
+        match self.ends[segment].load(Relaxed) {
+            0 => 0,
+            end => (end - first_of(segment, B::BLOCK)) as usize,
+        }
     }
 }
 
