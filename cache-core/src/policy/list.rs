@@ -60,8 +60,8 @@ impl SlotList {
         if self.oldest == SlotId::NIL {
             self.oldest = id;
         } else {
-            slots.links(self.newest).set_next(id);
-            slots.links(id).set_prev(self.newest);
+            slots.links(self.newest).next.set(id);
+            slots.links(id).prev.set(self.newest);
         }
         self.newest = id;
     }
@@ -71,7 +71,7 @@ impl SlotList {
     pub(super) fn rotate(&mut self, slots: &impl Slots) {
         if self.oldest != self.newest {
             let oldest = self.oldest;
-            self.oldest = slots.links(oldest).next();
+            self.oldest = slots.links(oldest).next.get();
             self.link_newest(slots, oldest);
         }
     }
@@ -82,16 +82,16 @@ impl SlotList {
         debug_assert_eq!(slot.header.queue(), self.mark);
         if slot.id == self.oldest {
             self.oldest =
-                if slot.id == self.newest { SlotId::NIL } else { slots.links(slot.id).next() };
+                if slot.id == self.newest { SlotId::NIL } else { slots.links(slot.id).next.get() };
         } else {
             let links = slots.links(slot.id);
-            let prev = links.prev();
+            let prev = links.prev.get();
             if slot.id == self.newest {
                 self.newest = prev;
             } else {
-                let next = links.next();
-                slots.links(prev).set_next(next);
-                slots.links(next).set_prev(prev);
+                let next = links.next.get();
+                slots.links(prev).next.set(next);
+                slots.links(next).prev.set(prev);
             }
         }
         slot.header.set_queue(Queue::None);
@@ -104,18 +104,18 @@ impl SlotList {
     pub(super) fn replace(&mut self, slots: &impl Slots, old: &SlotView<'_>, new: &SlotView<'_>) {
         debug_assert_eq!(old.header.queue(), self.mark);
         let (gone, links) = (slots.links(old.id), slots.links(new.id));
-        let (prev, next) = (gone.prev(), gone.next());
-        links.set_prev(prev);
-        links.set_next(next);
+        let (prev, next) = (gone.prev.get(), gone.next.get());
+        links.prev.set(prev);
+        links.next.set(next);
         if self.oldest == old.id {
             self.oldest = new.id;
         } else {
-            slots.links(prev).set_next(new.id);
+            slots.links(prev).next.set(new.id);
         }
         if self.newest == old.id {
             self.newest = new.id;
         } else {
-            slots.links(next).set_prev(new.id);
+            slots.links(next).prev.set(new.id);
         }
         new.header.set_queue(self.mark);
         old.header.set_queue(Queue::None);
@@ -136,8 +136,8 @@ impl SlotList {
             if id == self.newest {
                 break;
             }
-            let next = slots.links(id).next();
-            assert_eq!(slots.links(next).prev(), id, "{next:?} does not lead back to {id:?}");
+            let next = slots.links(id).next.get();
+            assert_eq!(slots.links(next).prev.get(), id, "{next:?} does not lead back to {id:?}");
             id = next;
         }
         assert_eq!(len, self.len, "length of {:?}", self.mark);

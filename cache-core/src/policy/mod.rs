@@ -137,8 +137,8 @@ const USED_SHIFT: u32 = 3;
 const SMALL_TICKS: u64 = 32;
 const MAIN_TICKS: u64 = 128;
 /// Only a ghost younger than a quarter of the capacity moves the window.
-const YOUNG_SMALL: u8 = 8;
-const YOUNG_MAIN: u8 = 32;
+const YOUNG_SMALL: u32 = 8;
+const YOUNG_MAIN: u32 = 32;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
@@ -204,9 +204,9 @@ impl EvictionPolicy {
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
         let step = u64::from(weight);
         if let Some(ghost) = ghost {
-            if ghost.main && ghost.age < YOUNG_MAIN {
+            if ghost.main() && ghost.age() < YOUNG_MAIN {
                 self.window = self.window.saturating_sub(step).max(1);
-            } else if !ghost.main && ghost.age < YOUNG_SMALL {
+            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
                 self.window = self.window.saturating_add(step).min(self.capacity);
             }
         }
@@ -218,7 +218,7 @@ impl EvictionPolicy {
     pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
         let slot = SlotView::of(slots, id);
         let to_main = ghost.is_some_and(|ghost| self.gate(slots, &slot, ghost));
-        slot.header.frequency().set(0);
+        slot.header.frequency.set(0);
         slot.header.set_last_moved(self.now());
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
@@ -243,8 +243,8 @@ impl EvictionPolicy {
         let now = self.now() >> USED_SHIFT;
         let idle =
             now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used);
-        oldest.header.frequency().get() == 0 && u16::from(away) < idle
+        let away = (now as u8).wrapping_sub(ghost.used());
+        oldest.header.frequency.get() == 0 && u16::from(away) < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used were moved to the newest end.
@@ -256,12 +256,12 @@ impl EvictionPolicy {
     ) -> Option<SlotView<'n>> {
         loop {
             let oldest = SlotView::of(slots, self.main.oldest()?);
-            let frequency = oldest.header.frequency().get();
+            let frequency = oldest.header.frequency.get();
             if frequency == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            oldest.header.frequency().set(frequency - 1);
+            oldest.header.frequency.set(frequency - 1);
             oldest.header.set_last_moved(self.now());
             self.main.rotate(slots);
         }
@@ -296,7 +296,7 @@ impl EvictionPolicy {
                 break;
             }
             let oldest = SlotView::of(slots, oldest);
-            let frequency = oldest.header.frequency().get();
+            let frequency = oldest.header.frequency.get();
             let moves_on = frequency >= PROMOTION || self.overflows(oldest.weight);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
@@ -319,7 +319,7 @@ impl EvictionPolicy {
     /// Moves a slot from small to the newest end of main.
     fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         self.small.unlink(slots, slot);
-        slot.header.frequency().set(0);
+        slot.header.frequency.set(0);
         slot.header.set_last_moved(self.now());
         self.main.push_newest(slots, slot);
     }
@@ -350,7 +350,7 @@ impl EvictionPolicy {
         let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
         if let Some(list) = self.list_of(&old) {
             list.replace(slots, &old, &new);
-            new.header.frequency().set(old.header.frequency().get());
+            new.header.frequency.set(old.header.frequency.get());
             new.header.set_last_moved(old.header.last_moved());
         }
     }

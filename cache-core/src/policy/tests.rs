@@ -95,7 +95,7 @@ impl Toy {
     /// Returns whether it was a hit, and the key that was evicted.
     fn access(&mut self, key: u32) -> (bool, Option<u32>) {
         if self.queue(key) != Queue::None {
-            self.slots.header(key).frequency().add();
+            self.slots.header(key).frequency.add();
             return (true, None);
         }
         let ghost = self.policy.miss(hash(key), 1);
@@ -116,7 +116,7 @@ impl Toy {
 
 /// Oldest first.
 fn order(slots: &TestSlots, list: &super::SlotList) -> Vec<u32> {
-    let next = |&id: &SlotId| (id != list.newest).then(|| slots.links(id).next());
+    let next = |&id: &SlotId| (id != list.newest).then(|| slots.links(id).next.get());
     std::iter::successors(list.oldest(), next).map(SlotId::get).collect()
 }
 
@@ -141,7 +141,7 @@ fn random_operations_keep_every_invariant() {
                     policy.remove(&slots, slot(inside.swap_remove(place)));
                     policy.remove(&slots, slot(id));
                 }
-                (6..20, Some(_)) => slots.header(id).frequency().add(),
+                (6..20, Some(_)) => slots.header(id).frequency.add(),
                 (_, Some(_)) => {
                     let victim = policy.victim(&slots).expect("not empty").get();
                     let place = inside.iter().position(|&x| x == victim).expect("it was inside");
@@ -228,7 +228,7 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
         for _ in 0..20_000 {
             let key = random.below(random.0 as u32 % 300 + 1);
             if naive.touch(key) {
-                slots.header(key).frequency().add();
+                slots.header(key).frequency.add();
                 continue;
             }
             if policy.weight() == capacity {
@@ -249,7 +249,7 @@ fn replace_keeps_place_frequency_and_last_move() {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
-        toy.slots.header(place).frequency().set(2);
+        toy.slots.header(place).frequency.set(2);
         let moved = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
         toy.policy.replace(&toy.slots, slot(place), slot(150));
@@ -258,7 +258,7 @@ fn replace_keeps_place_frequency_and_last_move() {
         };
         assert_eq!(toy.order(), (swap(small), swap(main)));
         assert_eq!(
-            (toy.slots.header(150).frequency().get(), toy.slots.header(150).last_moved()),
+            (toy.slots.header(150).frequency.get(), toy.slots.header(150).last_moved()),
             (2, moved)
         );
         assert_eq!(toy.queue(place), Queue::None);
@@ -317,8 +317,7 @@ fn a_key_that_returns_to_a_main_in_use_stays_out_of_it() {
     }
     toy.access(gone.unwrap());
     assert_eq!(toy.queue(gone.unwrap()), Queue::Small);
-    let worn =
-        toy.order().1.iter().filter(|&&id| toy.slots.header(id).frequency().get() < 3).count();
+    let worn = toy.order().1.iter().filter(|&&id| toy.slots.header(id).frequency.get() < 3).count();
     assert_eq!(worn as u32, SCAN_BOUND + GATE_STEPS);
 }
 
@@ -357,12 +356,12 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
     toy.access_all(0..1000);
     for window in [1, 1000] {
         toy.policy.window = window;
-        (0..1000).for_each(|id| toy.slots.header(id).frequency().set(MAX_FREQUENCY));
+        (0..1000).for_each(|id| toy.slots.header(id).frequency.set(MAX_FREQUENCY));
         let (small, main) = toy.order();
         let oldest = if window == 1 { small } else { main };
         let victim = toy.policy.victim(&toy.slots).unwrap();
         let passed =
-            (0..1000).filter(|&id| toy.slots.header(id).frequency().get() != MAX_FREQUENCY).count();
+            (0..1000).filter(|&id| toy.slots.header(id).frequency.get() != MAX_FREQUENCY).count();
         assert_eq!((victim.get(), passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
     }
 }
@@ -445,7 +444,7 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
             _ => time % keys,
         };
         if slots.header(key).queue() != Queue::None {
-            slots.header(key).frequency().add();
+            slots.header(key).frequency.add();
             if random.below(50) == 0 {
                 policy.remove(&slots, slot(key));
             }
@@ -456,8 +455,9 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         let ghost = policy.miss(hash(key), weight);
         let mut mix =
             |word: u64| digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mix(ghost
-            .map_or(1, |g| u64::from(g.main) << 40 | u64::from(g.age) << 8 | u64::from(g.used)));
+        mix(ghost.map_or(1, |g| {
+            u64::from(g.main()) << 40 | u64::from(g.age()) << 8 | u64::from(g.used())
+        }));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
             mix(u64::from(victim.get()));

@@ -19,30 +19,22 @@ pub(crate) struct Ledger<'s, 'p, K, V> {
     pub(crate) removed: RemovedEntries<'p, K, V>,
 }
 
-/// What a write keeps of the entries that it removes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeepRemoved {
-    /// The entries, for the listener.
-    Entries,
-    /// Nothing: they are only counted.
-    Nothing,
-}
-
 /// What a write removed, for the listener to be notified of after the unlocking.
 pub(crate) struct RemovedEntries<'p, K, V> {
     pub(crate) entries: Vec<(EntryRef<'p, K, V>, RemovalCause)>,
-    keep: KeepRemoved,
+    is_listening: bool,
     counters: Option<&'p Counters>,
 }
 
 impl<'p, K, V> RemovedEntries<'p, K, V> {
-    pub(crate) fn new(keep: KeepRemoved, counters: Option<&'p Counters>) -> Self {
-        RemovedEntries { entries: Vec::new(), keep, counters }
+    /// `is_listening`: there is a listener; without one they are only counted.
+    pub(crate) fn new(is_listening: bool, counters: Option<&'p Counters>) -> Self {
+        RemovedEntries { entries: Vec::new(), is_listening, counters }
     }
 
     /// Returns `true` if there is a listener.
     pub(crate) fn is_listening(&self) -> bool {
-        self.keep == KeepRemoved::Entries
+        self.is_listening
     }
 
     #[inline]

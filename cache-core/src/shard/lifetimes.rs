@@ -152,13 +152,9 @@ impl Lifetimes {
         }
         let (over, refresh_state) = (now - deadline, entry.refresh_state());
         if over < self.while_revalidate {
-            Phase::Stale {
-                due: refresh_state.is_some_and(|refresh_state| refresh_state.retry_at() <= now),
-            }
+            Phase::Stale { due: refresh_state.is_some_and(|state| state.retry_at() <= now) }
         } else if over < self.if_error {
-            Phase::Failing {
-                due: refresh_state.is_none_or(|refresh_state| refresh_state.failing_until() <= now),
-            }
+            Phase::Failing { due: refresh_state.is_none_or(|state| state.failing_until() <= now) }
         } else {
             Phase::Over
         }
@@ -170,10 +166,8 @@ impl Lifetimes {
             return Some(Status::Hit);
         }
         match self.phase(entry, now) {
-            Phase::Fresh | Phase::Due => Some(Status::Hit),
-            Phase::Stale { due: false } => Some(Status::Stale),
-            Phase::Failing { due: false } => Some(Status::Fallback),
-            Phase::Stale { due: true } | Phase::Failing { due: true } | Phase::Over => None,
+            Phase::Stale { due: true } | Phase::Failing { due: true } => None,
+            _ => self.served_after_failure(entry, now),
         }
     }
 

@@ -65,6 +65,18 @@ impl<V> ShardState<V> {
             grace,
         }
     }
+
+    /// Schedules the timer of a block no later than the removal time of an entry with this
+    /// deadline.
+    #[inline]
+    fn arm(&mut self, block: BlockNo, deadline: u64) {
+        if deadline != NEVER {
+            let end = deadline.saturating_add(self.grace);
+            if end < self.wheel.deadline(block.0) {
+                self.wheel.schedule(block.0, end);
+            }
+        }
+    }
 }
 
 /// A shard whose lock is held, by a pinned thread.
@@ -81,20 +93,6 @@ pub(crate) struct ShardBytes {
     pub(crate) timers: usize,
     pub(crate) flights: usize,
     pub(crate) writes: usize,
-}
-
-impl<V> ShardState<V> {
-    /// Schedules the timer of a block no later than the removal time of an entry with this
-    /// deadline.
-    #[inline]
-    fn arm(&mut self, block: BlockNo, deadline: u64) {
-        if deadline != NEVER {
-            let end = deadline.saturating_add(self.grace);
-            if end < self.wheel.deadline(block.0) {
-                self.wheel.schedule(block.0, end);
-            }
-        }
-    }
 }
 
 /// Which shards give up entries when room is needed.
@@ -315,33 +313,23 @@ impl<'p, K, V> Shard<'p, K, V> {
                 // Nothing is due, unless the moves ran out before that was certain.
                 return moves == 0;
             };
-            self.expire_block(BlockNo(block), &mut steps, ledger);
             looks -= Guard::<K, V>::BLOCK;
+            // Its timer is scheduled anew for those that are left.
+            let mut earliest = NEVER;
+            for id in self.state.writer.live_in(BlockNo(block)) {
+                let end = self.end_of(id);
+                if end > ledger.now || steps == 0 {
+                    earliest = earliest.min(end);
+                    continue;
+                }
+                steps -= 1;
+                self.remove(id, RemovalCause::Expired, ledger);
+            }
+            if earliest != NEVER {
+                self.state.wheel.schedule(block, earliest);
+            }
         }
         self.state.wheel.next_due() <= ledger.now
-    }
-
-    /// Removes up to `steps` expired entries of a block, and schedules its timer for those that are
-    /// left.
-    fn expire_block(
-        &mut self,
-        block: BlockNo,
-        steps: &mut usize,
-        ledger: &mut Ledger<'_, 'p, K, V>,
-    ) {
-        let mut earliest = NEVER;
-        for id in self.state.writer.live_in(block) {
-            let end = self.end_of(id);
-            if end > ledger.now || *steps == 0 {
-                earliest = earliest.min(end);
-                continue;
-            }
-            *steps -= 1;
-            self.remove(id, RemovalCause::Expired, ledger);
-        }
-        if earliest != NEVER {
-            self.state.wheel.schedule(block.0, earliest);
-        }
     }
 
     /// Frees memory that the shard does not need at present.

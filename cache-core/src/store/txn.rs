@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::flight::in_flight::KeyComparisons;
 use crate::shard::budget::Reservation;
-use crate::shard::ledger::{KeepRemoved, Ledger, RemovedEntries};
+use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::shard::shard::{Donor, EXPIRE_STEP, NewEntry, Shard, Target};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Retries, SlotId};
@@ -75,11 +75,8 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         now: u64,
         due: &'s mut Due,
     ) -> Self {
-        let keep = match store.config.listener {
-            Some(_) => KeepRemoved::Entries,
-            None => KeepRemoved::Nothing,
-        };
-        let removed = RemovedEntries::new(keep, store.counting(guard));
+        let is_listening = store.config.listener.is_some();
+        let removed = RemovedEntries::new(is_listening, store.counting(guard));
         let ledger = Ledger { now, reservation: Reservation::new(&store.budget), removed };
         let locks = TxnLocks { store, guard, retries: Retries::new(guard) };
         WriteTxn { locks, ledger, due }

@@ -169,7 +169,7 @@ impl<'p, K, V> EntryRef<'p, K, V> {
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
-        self.slot.header.frequency().add();
+        self.slot.header.frequency.add();
     }
 
     /// The tick at which it expires: the earliest of its deadlines, or

@@ -69,7 +69,7 @@ pub(crate) struct SlotHeader {
     last_moved: AtomicU16,
     /// State in the low nibble, queue in the high one.
     state: AtomicU8,
-    frequency: Frequency,
+    pub(crate) frequency: Frequency,
 }
 
 impl SlotHeader {
@@ -96,11 +96,6 @@ impl SlotHeader {
     #[inline]
     pub(crate) fn set_hash(&self, hash: u32) {
         self.hash.store(hash, Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn frequency(&self) -> &Frequency {
-        &self.frequency
     }
 
     /// When the policy last gave the entry its place, in quanta of the policy's clock.
@@ -155,32 +150,26 @@ impl SlotHeader {
 /// A slot's neighbours in its queue.
 #[derive(Default)]
 pub(crate) struct Links {
-    prev: AtomicU32,
-    next: AtomicU32,
-}
-
-impl Links {
     /// The neighbour nearer to the oldest end of the queue.
-    #[inline]
-    pub(crate) fn prev(&self) -> SlotId {
-        SlotId(self.prev.load(Relaxed))
-    }
-
-    #[inline]
-    pub(crate) fn set_prev(&self, id: SlotId) {
-        self.prev.store(id.0, Relaxed);
-    }
-
+    pub(crate) prev: Link,
     /// The neighbour nearer to the newest end of the queue; of a [`State::Replaced`] slot, the slot
     /// that took its lane.
+    pub(crate) next: Link,
+}
+
+/// The number of another slot.
+#[derive(Default)]
+pub(crate) struct Link(AtomicU32);
+
+impl Link {
     #[inline]
-    pub(crate) fn next(&self) -> SlotId {
-        SlotId(self.next.load(Relaxed))
+    pub(crate) fn get(&self) -> SlotId {
+        SlotId(self.0.load(Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_next(&self, id: SlotId) {
-        self.next.store(id.0, Relaxed);
+    pub(crate) fn set(&self, id: SlotId) {
+        self.0.store(id.0, Relaxed);
     }
 }
 

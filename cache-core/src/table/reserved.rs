@@ -27,16 +27,13 @@ pub(crate) struct Reserved {
 
 /// The right to publish a slot that holds key and value.
 #[must_use = "a completed slot is published"]
-pub(crate) struct Completed {
-    pub(super) id: SlotId,
-    pub(super) home: u64,
-}
+pub(crate) struct Completed(pub(super) Reserved);
 
 impl Completed {
     /// The number of the slot.
     #[inline]
     pub(crate) fn id(&self) -> SlotId {
-        self.id
+        self.0.id
     }
 }
 
@@ -67,12 +64,6 @@ impl SharedSlot {
     pub(crate) fn new(reserved: Reserved) -> Self {
         let Reserved { id, home } = reserved;
         SharedSlot { id: AtomicU32::new(id.0), home }
-    }
-
-    /// A shared slot whose token was taken out.
-    #[cfg(all(test, not(loom), not(shuttle)))]
-    pub(crate) fn empty() -> Self {
-        SharedSlot { id: AtomicU32::new(SlotId::NIL.0), home: 0 }
     }
 
     /// Takes the token out. Returns `None` if that was done before.
@@ -109,5 +100,17 @@ impl<K, V> Guard<'_, K, V> {
         // which is pinned, has found it not taken out: by the argument of `epoch.rs`, the collector
         // sees its announcement, and the slot is not dropped while the pin lives.
         Some(unsafe { self.table.slab.slot_unchecked(id).key() })
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod testing {
+    use super::*;
+
+    impl SharedSlot {
+        /// A shared slot whose token was taken out.
+        pub(crate) fn empty() -> Self {
+            SharedSlot { id: AtomicU32::new(SlotId::NIL.0), home: 0 }
+        }
     }
 }

@@ -105,41 +105,34 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(crate) fn record_write_times(&self) {
         if self.columns.write_times.get().is_none() {
-            self.begin_write_times();
+            self.columns.begin_write_times(&mut self.stock.lock().growth);
         }
-    }
-
-    #[cold]
-    fn begin_write_times(&self) {
-        self.columns.begin_write_times(&mut self.stock.lock().growth);
     }
 
     /// Gives out a block of slots that no shard has, to be the shard's block of this number.
     /// Returns its first slot. Acquires the slab's lock, under which no user code runs.
     pub(super) fn take_block(&self, number: BlockNo) -> SlotId {
         let mut stock = self.stock.lock();
-        let taken = loop {
-            match stock.growth.take() {
-                Some(taken) => break taken,
-                None => {
-                    let (number, len) = stock.growth.next_segment();
-                    stock.growth.add(number, len, self.columns.add_segment(number, len));
-                }
+        let (first, is_new) = loop {
+            if let Some(taken) = stock.growth.take() {
+                break taken;
             }
+            let (number, len) = stock.growth.next_segment();
+            stock.growth.add(number, len, self.columns.add_segment(number, len));
         };
-        if taken.is_new {
+        if is_new {
             // SAFETY: the block lies in a segment that was added, and is given out for the first
             // time.
-            unsafe { self.columns.zero_block(taken.first) };
+            unsafe { self.columns.zero_block(first) };
         }
-        let block = taken.first.0 / Self::BLOCK;
+        let block = first.0 / Self::BLOCK;
         let segment = stock.block_numbers.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
             let len = Self::BLOCK << segment;
             stock.block_numbers.push(self.block_numbers.add_segment(segment, len, alloc::allocate));
         }
         self.block_numbers.get(block).store(number.0, Relaxed);
-        taken.first
+        first
     }
 
     /// Takes blocks back, by their first slots; frees the segments that no shard has a block of any

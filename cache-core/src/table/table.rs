@@ -130,18 +130,6 @@ impl<K, V> Table<K, V> {
             threads: self.epoch.readers().count() * size_of::<Reader>(),
         }
     }
-
-    /// For tests.
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn epoch(&self) -> &Epoch {
-        &self.epoch
-    }
-
-    /// Pieces of garbage waiting.
-    #[cfg(test)]
-    pub(crate) fn garbage(&self) -> usize {
-        self.limbo.len()
-    }
 }
 
 /// The slots that a cache of so many entries needs.
@@ -180,5 +168,22 @@ impl<K, V> Drop for Table<K, V> {
         let mut panics = DeferredPanic::default();
         self.slab.drop_all_contents(&mut panics);
         panics.resume();
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    impl<K, V> Table<K, V> {
+        #[cfg(not(loom))]
+        pub(crate) fn epoch(&self) -> &Epoch {
+            &self.epoch
+        }
+
+        /// Pieces of garbage waiting.
+        pub(crate) fn garbage(&self) -> usize {
+            self.limbo.queue.lock().len()
+        }
     }
 }

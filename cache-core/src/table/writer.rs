@@ -91,7 +91,7 @@ impl Writer {
     pub(crate) fn newest<K, V>(&self, guard: &Guard<'_, K, V>, mut id: SlotId) -> SlotId {
         let slab = &self.table(guard).slab;
         while slab.header(id).state() == State::Replaced {
-            id = slab.links(id).next();
+            id = slab.links(id).next.get();
         }
         id
     }
@@ -155,8 +155,7 @@ impl Writer {
     /// Retires a reserved slot that gets no value.
     pub(crate) fn abandon<K, V>(&mut self, guard: &Guard<'_, K, V>, reserved: Reserved) {
         let table = self.table(guard);
-        let Reserved { id, home } = reserved;
-        assert!(home == self.home, "a reservation of another shard");
+        let id = self.own(reserved);
         table.slab.header(id).set_state(State::Abandoned);
         self.retire(table, id);
     }
@@ -169,7 +168,7 @@ impl Writer {
         reserved: Reserved,
         new: NewEntry<V>,
     ) -> EntryRef<'p, K, V> {
-        let Completed { id, .. } = self.complete(guard, reserved, new);
+        let Completed(Reserved { id, .. }) = self.complete(guard, reserved, new);
         let table = guard.table;
         table.slab.header(id).set_state(State::Removed);
         self.retire(table, id);
@@ -186,8 +185,7 @@ impl Writer {
         new: NewEntry<V>,
     ) -> Completed {
         let slab = &self.table(guard).slab;
-        let Reserved { id, home } = reserved;
-        assert!(home == self.home, "a reservation of another shard");
+        let id = self.own(reserved);
         let slot = slab.slot(id);
         // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
         // reads its value, which is missing yet; and no other thread has the token.
@@ -195,7 +193,7 @@ impl Writer {
         slab.set_weight(id, new.weight);
         slab.set_times(id, &new.times);
         slot.header.set_state(State::Live);
-        Completed { id, home }
+        Completed(Reserved { id, home: self.home })
     }
 
     /// Puts a completed slot into the region, which must not hold its key. Returns the number of
@@ -207,7 +205,7 @@ impl Writer {
         completed: Completed,
     ) -> BlockNo {
         let table = self.table(guard);
-        let id = self.publishable(completed);
+        let id = self.own(completed.0);
         if self.entries() >= self.region.room() {
             self.grow(table);
         }
@@ -231,7 +229,7 @@ impl Writer {
         completed: Completed,
     ) -> (EntryRef<'p, K, V>, BlockNo) {
         let table = self.table(guard);
-        let id = self.publishable(completed);
+        let id = self.own(completed.0);
         let slab = &table.slab;
         self.blocks.take_live(slab, old);
         let entry = EntryRef { id: old, slot: slab.slot(old), slab };
@@ -243,16 +241,20 @@ impl Writer {
             self.region.swap(lane, id);
         }
         let block = self.blocks.set_live(slab, id);
-        slab.links(old).set_next(id);
+        slab.links(old).next.set(id);
         entry.slot.header.set_state(State::Replaced);
         self.retire(table, old);
         (entry, block)
     }
 
+    /// Uses up the right to a slot.
+    ///
+    /// # Panics
+    /// If it belongs to another shard.
     #[inline]
-    fn publishable(&self, completed: Completed) -> SlotId {
-        assert!(completed.home == self.home, "a slot of another shard");
-        completed.id
+    fn own(&self, Reserved { id, home }: Reserved) -> SlotId {
+        assert!(home == self.home, "a reservation of another shard");
+        id
     }
 
     /// Takes an entry out of the region and retires it. The returned entry stays readable while the
@@ -361,7 +363,7 @@ impl Writer {
         let region = self.region;
         self.set_region(table, Region::none());
         self.blocks.clear_live();
-        Detached { guard, shard: self.shard(table), region: Some(region) }
+        Detached { guard, shard: self.shard(table), region }
     }
 
     /// Memory that the writer holds.
@@ -394,24 +396,24 @@ impl Writer {
 pub(crate) struct Detached<'p, K, V> {
     guard: &'p Guard<'p, K, V>,
     shard: usize,
-    region: Option<Region>,
+    region: Region,
 }
 
 impl<'p, K, V> Detached<'p, K, V> {
-    /// Shows each entry to `visit`, and retires them in batches.
-    pub(crate) fn finish(mut self, mut visit: impl FnMut(EntryRef<'_, K, V>)) {
-        let region = self.region.expect("finished once");
+    /// Shows each entry to `visit`, and retires them.
+    pub(crate) fn finish(self, mut visit: impl FnMut(EntryRef<'_, K, V>)) {
         let slab = &self.guard.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
         // sealed it yet: no other thread frees or changes it.
         unsafe {
-            region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
+            self.region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
         };
-        self.retire();
     }
+}
 
-    fn retire(&mut self) {
-        let Some(region) = self.region.take() else { return };
+impl<K, V> Drop for Detached<'_, K, V> {
+    /// Retires the entries in batches, and the region.
+    fn drop(&mut self) {
         let table = self.guard.table;
         let mut batch = Vec::new();
         let seal = |ids: Vec<SlotId>| {
@@ -420,7 +422,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         };
         // SAFETY: as in `finish`.
         unsafe {
-            region.for_each(|id| {
+            self.region.for_each(|id| {
                 // No other thread changes it: the slot's live bit is not set any more.
                 table.slab.header(id).set_state(State::Removed);
                 batch.push(id);
@@ -432,14 +434,8 @@ impl<'p, K, V> Detached<'p, K, V> {
         if !batch.is_empty() {
             seal(batch);
         }
-        if !region.is_none() {
-            table.limbo.seal(&table.epoch, Garbage::Region(region), 0);
+        if !self.region.is_none() {
+            table.limbo.seal(&table.epoch, Garbage::Region(self.region), 0);
         }
-    }
-}
-
-impl<K, V> Drop for Detached<'_, K, V> {
-    fn drop(&mut self) {
-        self.retire();
     }
 }

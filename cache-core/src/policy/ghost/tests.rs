@@ -21,10 +21,10 @@ fn a_ghost_lives_as_long_as_it_should() {
             let now = if main { counts(start, later) } else { counts(later, start) };
             let ghost = ghosts.take(hash(7), now);
             assert_eq!(
-                ghost.map(|g| (g.main, u32::from(g.age), g.used)).is_some(),
+                ghost.map(|g| (g.main(), g.age(), g.used())).is_some(),
                 age <= u32::from(LIFETIME)
             );
-            assert!(ghost.is_none_or(|g| (g.main, u32::from(g.age), g.used) == (main, age, 200)));
+            assert!(ghost.is_none_or(|g| (g.main(), g.age(), g.used()) == (main, age, 200)));
             assert_eq!(ghosts.take(hash(7), now), None, "it is taken once");
         }
     }
@@ -47,11 +47,11 @@ fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
     let mut ghosts = Ghosts::new();
     ghosts.size_for(1);
     (0..20).for_each(|count| ghosts.push(hash(1), false, count as u8, counts(count, 0)));
-    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used, 19);
+    assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used(), 19);
     assert_eq!(ghosts.take(hash(1), counts(20, 0)), None);
     let keys: HashMap<u32, u8> = (0..8).map(|key| (key, key as u8 + 50)).collect();
     keys.iter().for_each(|(&key, &used)| ghosts.push(hash(key), true, used, counts(20, 0)));
     for (key, used) in keys {
-        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used), Some(used));
+        assert_eq!(ghosts.take(hash(key), counts(20, 0)).map(|ghost| ghost.used()), Some(used));
     }
 }

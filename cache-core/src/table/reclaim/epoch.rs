@@ -201,14 +201,6 @@ impl Epoch {
         EpochGuard { reader, here: PhantomData }
     }
 
-    /// With readers that bind the compiler alone: right for as long as no collector needs the heavy
-    /// side, which fails where there is none.
-    #[cfg(all(test, loom))]
-    pub(crate) fn with_light_readers(self) -> Self {
-        let fenceless = AtomicUsize::new(self.first.len());
-        Epoch { fenceless, all_fenced: false, ..self }
-    }
-
     fn reader(&self, number: usize) -> &Reader {
         let first = self.first.len();
         if number < first {
@@ -295,6 +287,20 @@ impl Epoch {
             || barrier::by_page()
     }
 
+    /// Begins to drop garbage. Returns `None` if the calling thread is dropping garbage of this cache already.
+    pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
+        let (reader, leased) = self.own_line(thread_slot::current());
+        if reader.collecting.load(Relaxed) {
+            // The lease that the outer call holds, and ends.
+            if leased {
+                thread_slot::end_lease(reader.number());
+            }
+            return None;
+        }
+        reader.collecting.store(true, Relaxed);
+        Some(Collecting { reader, leased })
+    }
+
     /// Returns `true` if no other thread has used this cache yet. That may be out of date as soon
     /// as it is returned, unless the caller put a fence before it, as `advance` does.
     pub(crate) fn is_alone(&self) -> bool {
@@ -369,27 +375,25 @@ pub(crate) struct Collecting<'e> {
     leased: bool,
 }
 
-impl Epoch {
-    /// Returns `None` if the calling thread is dropping garbage of this cache already.
-    pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
-        let (reader, leased) = self.own_line(thread_slot::current());
-        if reader.collecting.load(Relaxed) {
-            // The lease that the outer call holds, and ends.
-            if leased {
-                thread_slot::end_lease(reader.number());
-            }
-            return None;
-        }
-        reader.collecting.store(true, Relaxed);
-        Some(Collecting { reader, leased })
-    }
-}
-
 impl Drop for Collecting<'_> {
     fn drop(&mut self) {
         self.reader.collecting.store(false, Relaxed);
         if self.leased {
             thread_slot::end_lease(self.reader.number());
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod testing {
+    use super::*;
+
+    impl Epoch {
+        /// With readers that bind the compiler alone: right for as long as no collector needs the
+        /// heavy side, which fails where there is none.
+        pub(crate) fn with_light_readers(self) -> Self {
+            let fenceless = AtomicUsize::new(self.first.len());
+            Epoch { fenceless, all_fenced: false, ..self }
         }
     }
 }

@@ -215,12 +215,6 @@ impl Limbo {
         std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
     }
 
-    /// Pieces of garbage queued.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.queue.lock().len()
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         let queue = self.queue.lock();
         let piece = |garbage: &Garbage| match garbage {

@@ -81,6 +81,7 @@ impl<K, V> Columns<K, V> {
 
     /// Records write times from now on. The caller holds the lock that `growth` lies under, so each
     /// existing segment is added to the new column exactly once.
+    #[cold]
     pub(super) fn begin_write_times(&self, growth: &mut Growth<SegmentArrays>) {
         self.write_times.get_or_init(|| {
             let write_times = Box::new(Segments::new());

@@ -19,6 +19,8 @@ pub(super) struct Growth<A> {
 
 /// The blocks of one segment.
 pub(super) struct Segment<A> {
+    /// Its first slot.
+    first: u32,
     /// From here to `end`, no block was ever given out.
     next: u32,
     end: u32,
@@ -28,13 +30,6 @@ pub(super) struct Segment<A> {
     returned: Vec<SlotId>,
     /// Its memory.
     pub(super) arrays: A,
-}
-
-/// A block that is given out.
-pub(super) struct Taken {
-    pub(super) first: SlotId,
-    /// It is given out for the first time.
-    pub(super) is_new: bool,
 }
 
 impl<A> Growth<A> {
@@ -51,17 +46,18 @@ impl<A> Growth<A> {
         }
     }
 
-    /// Gives out a block that no shard has; `None` if the segments have none left.
-    pub(super) fn take(&mut self) -> Option<Taken> {
+    /// Gives out a block that no shard has: its first slot, and whether it is given out for the
+    /// first time. `None` if the segments have none left.
+    pub(super) fn take(&mut self) -> Option<(SlotId, bool)> {
         let has_some =
             |segment: &&mut Segment<A>| !segment.returned.is_empty() || segment.next < segment.end;
         let segment = self.segments.iter_mut().flatten().find(has_some)?;
         segment.out += 1;
         if let Some(first) = segment.returned.pop() {
-            return Some(Taken { first, is_new: false });
+            return Some((first, false));
         }
         segment.next += self.block;
-        Some(Taken { first: SlotId(segment.next - self.block), is_new: true })
+        Some((SlotId(segment.next - self.block), true))
     }
 
     /// The number and the length of the segment to be added next: in the place of one that was
@@ -93,8 +89,8 @@ impl<A> Growth<A> {
     pub(super) fn add(&mut self, number: usize, len: u32, arrays: A) {
         self.total += u64::from(len);
         let first = first_of(number, self.block);
-        let segment =
-            Segment { next: first, end: first + len, out: 0, returned: Vec::new(), arrays };
+        let end = first + len;
+        let segment = Segment { first, next: first, end, out: 0, returned: Vec::new(), arrays };
         if number < self.segments.len() {
             self.segments[number] = Some(segment);
         } else {
@@ -114,17 +110,14 @@ impl<A> Growth<A> {
             return None;
         }
         let gone = self.segments[number].take()?;
-        self.total -= u64::from(gone.end - first_of(number, self.block));
+        self.total -= u64::from(gone.end - gone.first);
         Some(gone.arrays)
     }
 
     /// All slots of blocks that were ever given out, in the segments that exist.
     pub(super) fn given_out(&self) -> impl Iterator<Item = SlotId> {
-        let numbered = self.segments.iter().enumerate();
-        let existing = numbered.filter_map(|(number, segment)| Some((number, segment.as_ref()?)));
-        let numbers =
-            |(number, segment): (usize, &Segment<A>)| first_of(number, self.block)..segment.next;
-        existing.flat_map(numbers).map(SlotId)
+        let existing = self.segments.iter().flatten();
+        existing.flat_map(|segment| segment.first..segment.next).map(SlotId)
     }
 
     pub(super) fn bytes(&self) -> usize {
