@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::load::lookup::Lookup;
+use crate::load::attempt::Lookup;
 use crate::store::janitor::{self, JanitorRegistration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;

@@ -34,9 +34,8 @@ use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedErro
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph::{self, LoadNode, LoadScope};
 use crate::flight::written::RunningBatch;
-use crate::load::attempt::{Attempt, Step};
+use crate::load::attempt::{Attempt, Lookup, Step};
 use crate::load::guard::{FlightGuard, LoadTimer};
-use crate::load::lookup::Lookup;
 use crate::load::refresh::node_of;
 use crate::shard::shard::Shard;
 use crate::store::store::Store;

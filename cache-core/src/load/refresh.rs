@@ -1,6 +1,6 @@
 //! Loading an entry again while its old value may be served.
 //!
-//! A call that has claimed a refresh (`lookup.rs`) leads a flight as any other load, and need not
+//! A call that has claimed a refresh (`attempt.rs`) leads a flight as any other load, and need not
 //! wait: whether the entry was written or removed in the meantime, or its key is being loaded
 //! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that
 //! misses the key meanwhile joins the refresh; a write supersedes it.
