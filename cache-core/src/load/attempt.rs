@@ -157,11 +157,6 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         }
     }
 
-    /// The deadline of a wait that begins now.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.store.wait_deadline()
-    }
-
     /// Goes on after a wait for a flight: with its value, with its error, or with another attempt.
     pub(crate) fn resume<E>(
         mut self,
@@ -213,7 +208,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
-            let waited = flight.wait(waiting.deadline());
+            let waited = flight.wait(waiting.store.wait_deadline());
             match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
@@ -234,7 +229,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
-            let waited = flight.wait_async(waiting.deadline()).await;
+            let waited = flight.wait_async(waiting.store.wait_deadline()).await;
             match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,

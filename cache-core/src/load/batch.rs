@@ -206,7 +206,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         let mut led: Vec<_> = led.into_iter().map(Some).collect();
         for (number, value) in answers {
             if let Some((place, guard)) = led[number].take() {
-                self.values[place] = Some(guard.after(load_nanos).publish(value));
+                self.values[place] = Some(guard.publish(value, load_nanos));
             }
         }
         // The loader knows nothing of these keys, and the waiters are given that.

@@ -105,7 +105,7 @@ fn end_reloads<K: Eq, V: Clone + Send + Sync + 'static>(
     let mut guards: Vec<_> = guards.into_iter().map(Some).collect();
     for (number, value) in values {
         if let Some(guard) = guards[number].take() {
-            drop(guard.after(load_nanos).publish(value));
+            drop(guard.publish(value, load_nanos));
         }
     }
     guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::Failed(error.clone())));
