@@ -4,8 +4,7 @@ use crate::__private::macro_caches;
 use crate::api::cache::Cache;
 use crate::flight::flight::FlightKind;
 use crate::flight::share_error::ErrorSharing;
-use crate::load::attempt::Attempt;
-use crate::load::lookup::Lookup;
+use crate::load::attempt::{Attempt, Lookup};
 use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 

@@ -76,12 +76,6 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K, V> CacheBuilder<K, V> {
-    pub(crate) fn new() -> Self {
         let config = Config {
             name: None,
             max_capacity: None,
@@ -111,7 +105,9 @@ impl<K, V> CacheBuilder<K, V> {
             clock: ClockSource::new(MonotonicClock::new()),
         }
     }
+}
 
+impl<K, V> CacheBuilder<K, V> {
     /// Sets a name, for messages and reports: [`Cache::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = Some(name.into());
@@ -293,6 +289,21 @@ impl<K, V> CacheBuilder<K, V> {
         self.clock = ClockSource::new(clock);
         self
     }
+
+    /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
+    fn is_off(&self) -> bool {
+        self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
+    }
+
+    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
+    fn bound(&self) -> u64 {
+        let asked = self.config.max_capacity.unwrap_or(u64::MAX);
+        match &self.config.weigher {
+            _ if self.is_off() => 0,
+            Some(_) => asked,
+            None => asked.min(self.config.most_entries),
+        }
+    }
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
@@ -371,23 +382,6 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
     }
 }
 
-impl<K, V> CacheBuilder<K, V> {
-    /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
-    fn is_off(&self) -> bool {
-        self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
-    }
-
-    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
-    fn bound(&self) -> u64 {
-        let asked = self.config.max_capacity.unwrap_or(u64::MAX);
-        match &self.config.weigher {
-            _ if self.is_off() => 0,
-            Some(_) => asked,
-            None => asked.min(self.config.most_entries),
-        }
-    }
-}
-
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
     /// [off](Self::disabled).
@@ -434,7 +428,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
 
     /// Returns a builder, to configure a cache.
     pub fn builder() -> CacheBuilder<K, V> {
-        CacheBuilder::new()
+        CacheBuilder::default()
     }
 }
 

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::load::lookup::Lookup;
+use crate::load::attempt::Lookup;
 use crate::store::janitor::{self, JanitorRegistration};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
@@ -113,15 +113,13 @@ where
             });
             Inner { store, hasher, _registration: registration }
         });
-        match problem {
-            None => Ok(Cache { inner }),
-            Some(error) => Err(BuildError::new(
-                "janitor",
-                format!(
-                    "the system could not start its thread ({error}); try again, or do without"
-                ),
-            )),
+        if let Some(error) = problem {
+            let text = format!(
+                "the system could not start its thread ({error}); try again, or do without"
+            );
+            return Err(BuildError::new("janitor", text));
         }
+        Ok(Cache { inner })
     }
 
     #[inline]

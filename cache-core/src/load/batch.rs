@@ -34,9 +34,8 @@ use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedErro
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph::{self, LoadNode, LoadScope};
 use crate::flight::written::RunningBatch;
-use crate::load::attempt::{Attempt, Step};
+use crate::load::attempt::{Attempt, Lookup, Step};
 use crate::load::guard::{FlightGuard, LoadTimer};
-use crate::load::lookup::Lookup;
 use crate::load::refresh::node_of;
 use crate::shard::shard::Shard;
 use crate::store::store::Store;
@@ -207,7 +206,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         let mut led: Vec<_> = led.into_iter().map(Some).collect();
         for (number, value) in answers {
             if let Some((place, guard)) = led[number].take() {
-                self.values[place] = Some(guard.after(load_nanos).publish(value));
+                self.values[place] = Some(guard.publish(value, load_nanos));
             }
         }
         // The loader knows nothing of these keys, and the waiters are given that.

@@ -164,7 +164,7 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
     // Where nothing is changed, the guard is dropped, and waiters look again.
     Ok(match (decided?, old) {
         (Op::Put(value), old) => {
-            let entry = Entry::stored(key, guard.publish(value), old.is_some());
+            let entry = Entry::stored(key, guard.publish(value, 0), old.is_some());
             match old {
                 Some(_) => CompResult::ReplacedWith(entry),
                 None => CompResult::Inserted(entry),

@@ -31,8 +31,6 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     replaces: Replaces,
     /// A call is given what comes of it.
     serves: bool,
-    /// How long the loader took, where that is of interest.
-    load_nanos: u64,
     /// The duty has gone to a [`DetachedLoad`].
     detached: bool,
 }
@@ -46,7 +44,7 @@ impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
         let (flight, replaces) = (self.0, Replaces::Anything);
-        FlightGuard { store, flight, replaces, serves: false, load_nanos: 0, detached: false }
+        FlightGuard { store, flight, replaces, serves: false, detached: false }
     }
 }
 
@@ -78,7 +76,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             FlightKind::Compute => Replaces::Anything,
             FlightKind::Shared | FlightKind::Unshared => Replaces::Expired,
         };
-        FlightGuard { store: self, flight, replaces, serves: true, load_nanos: 0, detached: false }
+        FlightGuard { store: self, flight, replaces, serves: true, detached: false }
     }
 }
 
@@ -93,12 +91,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     /// Lets its value replace one that is fresh.
     pub(super) fn replacing(mut self) -> Self {
         self.replaces = Replaces::Anything;
-        self
-    }
-
-    /// Records how long the loader took.
-    pub(super) fn after(mut self, load_nanos: u64) -> Self {
-        self.load_nanos = load_nanos;
         self
     }
 
@@ -153,14 +145,14 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     /// Ends the load with what the loader has returned. Runs inside of the load.
     #[inline]
     fn finish<E>(
-        mut self,
+        self,
         timer: LoadTimer<'_, K, V>,
         loaded: Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        self.load_nanos = timer.stop(loaded.is_ok());
+        let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok((self.publish_inside(value), Status::Loaded)),
+            Ok(value) => Ok((self.publish_inside(value, load_nanos), Status::Loaded)),
             Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
         }
     }
@@ -188,19 +180,20 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     /// Stores the value, if the flight is still registered and the key still absent (or to be
     /// replaced), and gives it to the waiters. The user code that this runs is inside of the load,
     /// as the loader was: the waiters cannot go on before it.
-    pub(super) fn publish(self, value: V) -> V {
+    /// `load_nanos` is how long the loader took, where that is of interest.
+    pub(super) fn publish(self, value: V, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value)
+        self.publish_inside(value, load_nanos)
     }
 
-    fn publish_inside(self, value: V) -> V {
+    fn publish_inside(self, value: V, load_nanos: u64) -> V {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = flight.key(&guard);
-            store.prepare(Hashed { hash, key }, value.clone(), None, self.load_nanos)
+            store.prepare(Hashed { hash, key }, value.clone(), None, load_nanos)
         } else {
-            store.prepare_keyless(hash, value.clone(), self.load_nanos)
+            store.prepare_keyless(hash, value.clone(), load_nanos)
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {

@@ -1,6 +1,6 @@
 //! Loading an entry again while its old value may be served.
 //!
-//! A call that has claimed a refresh (`lookup.rs`) leads a flight as any other load, and need not
+//! A call that has claimed a refresh (`attempt.rs`) leads a flight as any other load, and need not
 //! wait: whether the entry was written or removed in the meantime, or its key is being loaded
 //! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that
 //! misses the key meanwhile joins the refresh; a write supersedes it.
@@ -105,7 +105,7 @@ fn end_reloads<K: Eq, V: Clone + Send + Sync + 'static>(
     let mut guards: Vec<_> = guards.into_iter().map(Some).collect();
     for (number, value) in values {
         if let Some(guard) = guards[number].take() {
-            drop(guard.after(load_nanos).publish(value));
+            drop(guard.publish(value, load_nanos));
         }
     }
     guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::Failed(error.clone())));

@@ -8,8 +8,7 @@ use crate::shard::lifetimes::Lifetimes;
 use crate::store::config::OwnTtl;
 use crate::store::deadlines::nanos;
 use crate::table::NEVER;
-use crate::types::expiry::Expiry;
-use crate::types::expiry::Negative;
+use crate::types::expiry::{Expiry, Negative};
 
 impl<K, V: 'static> CacheBuilder<K, V> {
     /// Sets how long an entry lives after it was stored, by the cache's [`clock`](Self::clock).

@@ -31,11 +31,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
         let (keys, guard) = (keys.into_iter(), self.store().table.pin());
-        let mut values = Vec::with_capacity(keys.size_hint().0);
-        for key in keys {
-            values.push(self.lookup_pinned(&guard, key, self.hash(key), V::clone));
-        }
-        values
+        keys.map(|key| self.lookup_pinned(&guard, key, self.hash(key), V::clone)).collect()
     }
 
     /// Returns the values of the keys, in their order; loads those that are missing together.
