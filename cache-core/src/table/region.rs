@@ -117,26 +117,12 @@ pub(super) struct Region {
 // SAFETY: a Region is an address; groups are made of atomics.
 unsafe impl Send for Region {}
 
-/// A lane's place: group and lane in a word, so that it fits a register.
+/// A lane's place. Fits a register.
 #[derive(Clone, Copy)]
-pub(super) struct Lane(u64);
-
-impl Lane {
-    #[inline]
-    fn new(group: usize, lane: usize) -> Lane {
-        Lane((group as u64) << 4 | lane as u64)
-    }
-
-    #[inline]
-    fn group(self) -> usize {
-        (self.0 >> 4) as usize
-    }
-
+pub(super) struct Lane {
+    group: u32,
     /// In the group.
-    #[inline]
-    fn lane(self) -> usize {
-        self.0 as usize % 16
-    }
+    lane: u32,
 }
 
 /// All groups, in the order in which a key visits them.
@@ -286,7 +272,8 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != SlotId::NIL
-                && let ControlFlow::Break(found) = visit(slot, Lane::new(index, lane))
+                && let ControlFlow::Break(found) =
+                    visit(slot, Lane { group: index as u32, lane: lane as u32 })
             {
                 return (Some(found), tags);
             }
@@ -333,7 +320,7 @@ impl Region {
     #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: SlotId) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
+        unsafe { self.group(lane.group as usize) }.swap(lane.lane as usize, slot);
     }
 
     /// Empties the lane of a slot with this hash.
@@ -343,8 +330,8 @@ impl Region {
     #[inline]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group()) }.clear(lane.lane());
-        if lane.group() != first_group(hash, self.class) {
+        unsafe { self.group(lane.group as usize) }.clear(lane.lane as usize);
+        if lane.group as usize != first_group(hash, self.class) {
             // SAFETY: the caller's promise.
             unsafe { self.uncount(hash, lane) };
         }
@@ -353,7 +340,7 @@ impl Region {
     /// Counts down the overflow of the groups that an entry passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        for group in probe(hash, self.class).take_while(|&group| group != lane.group()) {
+        for group in probe(hash, self.class).take_while(|&group| group != lane.group as usize) {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(group) }.overflow_sub();
         }
