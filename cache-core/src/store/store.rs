@@ -105,13 +105,11 @@ impl<K, V> Store<K, V> {
         V: Send + Sync,
     {
         let may_be_writing = self.table.forget_other_threads(thread);
-        self.budget.forget_other_threads(crate::util::thread_slot::held());
         let weight = self.shards.forget_other_threads(thread);
         // What they had reserved comes back. Not if this thread forks inside of a call to this
         // cache, which may hold a reservation itself: then theirs is lost.
-        if !may_be_writing && self.budget.used() != weight {
-            self.budget.set_used(weight);
-        }
+        let used = (!may_be_writing).then_some(weight);
+        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
     }
 
     /// Returns its locks, for a fork.

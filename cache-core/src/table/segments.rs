@@ -221,7 +221,7 @@ pub(super) struct Array {
 }
 
 impl Array {
-    /// Frees it, without dropping its elements.
+    /// Frees it, without dropping its elements. (Free slots hold nothing that would have to be.)
     ///
     /// # Safety
     /// No thread uses it any more: its segment was removed, or the `Segments` are being dropped.

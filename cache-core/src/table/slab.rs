@@ -57,12 +57,6 @@ pub(super) struct Stock {
     block_numbers: Vec<Array>,
 }
 
-impl Stock {
-    fn bytes(&self) -> usize {
-        self.growth.bytes() + self.block_numbers.capacity() * size_of::<Array>()
-    }
-}
-
 /// All slots of a cache.
 pub(crate) struct Slab<K, V> {
     columns: Columns<K, V>,
@@ -152,15 +146,15 @@ impl<K, V> Slab<K, V> {
             let (_, number) = Slot::<K, V>::place(first.0);
             if let Some(arrays) = stock.growth.put_back(number, first) {
                 self.columns.remove_segment(number);
-                empty.push(arrays);
+                empty.extend(arrays.into_iter().flatten());
             }
         }
         drop(stock);
         // Without the lock: it takes the system a while to take back many pages.
-        for arrays in empty {
+        for array in empty {
             // SAFETY: the segment was removed just now, and no thread has an index of it: all of
             // its slots are free, and no shard has a block of it.
-            unsafe { columns::free(arrays) };
+            unsafe { array.free() };
         }
     }
 
@@ -258,20 +252,19 @@ impl<K, V> Slab<K, V> {
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let (slots, columns) = self.columns.bytes();
-        (slots, columns + self.block_numbers.bytes() + self.stock.lock().bytes())
+        let stock = self.stock.lock();
+        let lists = stock.growth.bytes() + stock.block_numbers.capacity() * size_of::<Array>();
+        (slots, columns + self.block_numbers.bytes() + lists)
     }
 }
 
 impl<K, V> Drop for Slab<K, V> {
     fn drop(&mut self) {
         let stock = self.stock.get_mut();
-        let segments = std::mem::take(&mut stock.growth.segments);
-        for segment in segments.into_iter().flatten() {
+        let segments = std::mem::take(&mut stock.growth.segments).into_iter().flatten();
+        let columns = segments.flat_map(|segment| segment.arrays).flatten();
+        for array in columns.chain(std::mem::take(&mut stock.block_numbers)) {
             // SAFETY: the slab is being dropped.
-            unsafe { columns::free(segment.arrays) };
-        }
-        for array in std::mem::take(&mut stock.block_numbers) {
-            // SAFETY: as above.
             unsafe { array.free() };
         }
     }

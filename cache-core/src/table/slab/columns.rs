@@ -124,14 +124,3 @@ impl<K, V> Columns<K, V> {
         (always.iter().sum(), optional.iter().sum())
     }
 }
-
-/// Frees a segment. Free slots hold nothing that would have to be dropped.
-///
-/// # Safety
-/// No thread uses it any more: it was removed, or the slab is being dropped.
-pub(super) unsafe fn free(arrays: SegmentArrays) {
-    for array in arrays.into_iter().flatten() {
-        // SAFETY: the caller's promise.
-        unsafe { array.free() };
-    }
-}
