@@ -68,6 +68,7 @@ impl<K, V> Store<K, V> {
         let (extends_on_read, grace) =
             (columns.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = TableConfig {
+            name: config.name.clone(),
             shards,
             entries,
             weight: weighted.then_some(bound),
@@ -82,7 +83,7 @@ impl<K, V> Store<K, V> {
         let (table, writers) = Table::new(plan);
         let state = |writer| ShardState::new(writer, quota, most, grace, &batches);
         Store {
-            table: table.named(config.name.clone()),
+            table,
             shards: Shards::new(writers, state),
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),

@@ -112,7 +112,10 @@ impl<K, V> Collector<'_, K, V> {
 
     /// Frees the memory of a queue that has become shorter.
     pub(crate) fn shrink(&self) {
-        self.table.limbo.shrink();
+        let mut queue = self.table.limbo.queue.lock();
+        if queue.capacity() / 4 > queue.len() {
+            queue.shrink_to_fit();
+        }
     }
 }
 

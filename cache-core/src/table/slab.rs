@@ -302,7 +302,7 @@ impl<K, V> Slab<K, V> {
 
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
-    pub(super) fn block_of(&self, id: SlotId) -> BlockNo {
+    pub(crate) fn block_of(&self, id: SlotId) -> BlockNo {
         BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
 

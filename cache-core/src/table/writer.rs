@@ -96,12 +96,6 @@ impl Writer {
         id
     }
 
-    /// The number of a slot's block.
-    #[inline]
-    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> BlockNo {
-        self.table(guard).slab.block_of(id)
-    }
-
     /// Returns `true` if this slot is in the shard.
     #[inline]
     pub(crate) fn is_live<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> bool {

@@ -196,19 +196,6 @@ impl Limbo {
         taken
     }
 
-    /// Frees the memory of a queue that has become shorter.
-    pub(crate) fn shrink(&self) {
-        let mut queue = self.queue.lock();
-        if queue.capacity() / 4 > queue.len() {
-            queue.shrink_to_fit();
-        }
-    }
-
-    /// Takes everything, free or not: for a table that is being dropped.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
-        std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         let queue = self.queue.lock();
         let piece = |garbage: &Garbage| match garbage {
