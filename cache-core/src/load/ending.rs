@@ -123,7 +123,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             }
         }
         let (removed, counts) = (&mut self.ledger.removed, in_time && refused.is_some());
-        match refused.take_if(|_| in_time && removed.is_listening()) {
+        match refused.take_if(|_| in_time && removed.is_listening) {
             Some((new, cause)) => shard.reject(flight.take_slot(), new, cause, removed),
             None => shard.abandon(flight.take_slot()),
         }

@@ -82,6 +82,7 @@ pub(super) struct EvictionCounts {
 type Bucket = [u16; 2 * SLOTS];
 
 /// The table, empty until the first eviction.
+#[derive(Default)]
 pub(super) struct Ghosts {
     /// The buckets, from `offset` on: that keeps a bucket within a cache line. Plain words, because
     /// these the allocator hands out zeroed: a large table costs no pause when it is made.
@@ -93,10 +94,6 @@ pub(super) struct Ghosts {
 }
 
 impl Ghosts {
-    pub(super) fn new() -> Self {
-        Ghosts { words: Vec::new(), offset: 0, buckets: 0, enlarge_at: 0 }
-    }
-
     pub(super) fn heap_bytes(&self) -> usize {
         self.words.capacity() * size_of::<u16>()
     }

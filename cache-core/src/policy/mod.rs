@@ -189,7 +189,7 @@ impl EvictionPolicy {
             window: (capacity / FIRST_WINDOW).max(1),
             small: SlotList::new(Queue::Small),
             main: SlotList::new(Queue::Main),
-            ghosts: Ghosts::new(),
+            ghosts: Ghosts::default(),
             clock: Meter::default(),
             small_evictions: Meter::default(),
             main_evictions: Meter::default(),
@@ -369,7 +369,7 @@ impl EvictionPolicy {
     pub(crate) fn clear(&mut self) {
         self.small.clear();
         self.main.clear();
-        self.ghosts = Ghosts::new();
+        self.ghosts = Ghosts::default();
     }
 
     pub(crate) fn len(&self) -> usize {

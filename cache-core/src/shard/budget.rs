@@ -54,18 +54,17 @@ impl Budget {
         (fork::gate(), self.lent.lock())
     }
 
-    /// In a forked child: drops what other threads had lent.
+    /// In a forked child: drops what other threads had lent. `used`: so much is in use, and no
+    /// thread has reserved any; `None` if that is not known.
     #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn forget_other_threads(&self, own: usize) {
+    pub(crate) fn forget_other_threads(&self, own: usize, used: Option<u64>) {
         if !self.lent.lock().is_empty() {
             self.lent.lock().retain(|lent| lent.line == own);
         }
-    }
-
-    /// In a forked child: so much is in use, and no thread has reserved any.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn set_used(&self, weight: u64) {
-        self.used.store(weight, Relaxed);
+        // Nothing is written where nothing changes: the memory stays shared with the parent.
+        if let Some(used) = used.filter(|&used| used != self.used()) {
+            self.used.store(used, Relaxed);
+        }
     }
 
     /// Releases what an unlinked entry, or an unused reservation, held.

@@ -26,16 +26,9 @@ impl<V> Shards<V> {
         if due.sweep {
             collector.sweep(|shard| self.with_writer(shard, |writer| writer.seal(table)));
         }
-        if !collector.advance(Some(live)) {
-            return;
-        }
-        // Bounded, and faster than one call adds to the queue.
-        let mut slots = 0;
-        while slots < ENOUGH {
-            match self.recycle_free(&collector, panics) {
-                0 => return,
-                more => slots += more,
-            }
+        if collector.advance(Some(live)) {
+            // Bounded, and faster than one call adds to the queue.
+            self.recycle_free(&collector, ENOUGH, panics);
         }
     }
 
@@ -44,18 +37,20 @@ impl<V> Shards<V> {
         (0..self.count()).for_each(|shard| self.with_writer(shard, |writer| writer.seal(table)));
         let Some(collector) = table.begin_collecting() else { return };
         if collector.advance(None) {
-            while self.recycle_free(&collector, panics) > 0 {}
+            self.recycle_free(&collector, usize::MAX, panics);
         }
         collector.shrink();
     }
 
+    /// Drops what is free, until that was `enough` slots.
     fn recycle_free<K>(
         &self,
         collector: &Collector<'_, K, V>,
+        enough: usize,
         panics: &mut DeferredPanic,
-    ) -> usize {
-        collector.recycle_free(panics, |slots| {
+    ) {
+        collector.recycle_free(enough, panics, |slots| {
             self.with_writer(slots.shard(), |writer| writer.free_slots(collector.table, slots));
-        })
+        });
     }
 }

@@ -22,19 +22,14 @@ pub(crate) struct Ledger<'s, 'p, K, V> {
 /// What a write removed, for the listener to be notified of after the unlocking.
 pub(crate) struct RemovedEntries<'p, K, V> {
     pub(crate) entries: Vec<(EntryRef<'p, K, V>, RemovalCause)>,
-    is_listening: bool,
+    /// There is a listener; without one, entries are only counted.
+    pub(crate) is_listening: bool,
     counters: Option<&'p Counters>,
 }
 
 impl<'p, K, V> RemovedEntries<'p, K, V> {
-    /// `is_listening`: there is a listener; without one they are only counted.
     pub(crate) fn new(is_listening: bool, counters: Option<&'p Counters>) -> Self {
         RemovedEntries { entries: Vec::new(), is_listening, counters }
-    }
-
-    /// Returns `true` if there is a listener.
-    pub(crate) fn is_listening(&self) -> bool {
-        self.is_listening
     }
 
     #[inline]
@@ -47,7 +42,7 @@ impl<'p, K, V> RemovedEntries<'p, K, V> {
     #[inline]
     pub(crate) fn push(&mut self, entry: EntryRef<'p, K, V>, cause: RemovalCause) {
         self.count(cause);
-        if self.is_listening() {
+        if self.is_listening {
             self.entries.push((entry, cause));
         }
     }

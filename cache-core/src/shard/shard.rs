@@ -245,9 +245,8 @@ impl<'p, K, V> Shard<'p, K, V> {
                 state.policy.replace(slots, old, completed.id());
                 let (entry, block) = state.writer.replace(guard, old, completed);
                 ledger.reservation.take_over(u64::from(surplus));
-                ledger
-                    .removed
-                    .push(entry, cause_or_expired(entry, RemovalCause::Replaced, ledger.now));
+                let cause = cause_or_expired(entry, RemovalCause::Replaced, ledger.now);
+                ledger.removed.push(entry, cause);
                 block
             }
             Target::Insert(ghost) => {
@@ -272,7 +271,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Schedules the timer of a live entry's block no later than this entry's removal time.
     pub(crate) fn arm(&mut self, entry: EntryRef<'_, K, V>) {
-        let block = self.state.writer.block_of(self.guard, entry.id());
+        let block = self.guard.slots().block_of(entry.id());
         self.state.arm(block, entry.deadline());
     }
 

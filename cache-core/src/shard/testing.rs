@@ -19,6 +19,7 @@ pub(super) struct BareTable<K, V> {
 /// The configuration of a table without bounds.
 pub(super) fn config(shards: usize) -> TableConfig {
     TableConfig {
+        name: None,
         shards,
         entries: None,
         weight: None,

@@ -49,7 +49,7 @@ impl<K, V> Store<K, V> {
             }
             drop(notices);
             drop(guard);
-            self.collect(&Due::collection(), &mut panics);
+            self.collect(&Due { collect: true, ..Due::default() }, &mut panics);
         }
         self.shards.collect_all(&self.table, &mut panics);
         panics.resume();

@@ -68,6 +68,7 @@ impl<K, V> Store<K, V> {
         let (extends_on_read, grace) =
             (columns.idles || config.expiry.is_some(), lifetimes.grace());
         let plan = TableConfig {
+            name: config.name.clone(),
             shards,
             entries,
             weight: weighted.then_some(bound),
@@ -82,7 +83,7 @@ impl<K, V> Store<K, V> {
         let (table, writers) = Table::new(plan);
         let state = |writer| ShardState::new(writer, quota, most, grace, &batches);
         Store {
-            table: table.named(config.name.clone()),
+            table,
             shards: Shards::new(writers, state),
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
@@ -105,13 +106,11 @@ impl<K, V> Store<K, V> {
         V: Send + Sync,
     {
         let may_be_writing = self.table.forget_other_threads(thread);
-        self.budget.forget_other_threads(crate::util::thread_slot::held());
         let weight = self.shards.forget_other_threads(thread);
         // What they had reserved comes back. Not if this thread forks inside of a call to this
         // cache, which may hold a reservation itself: then theirs is lost.
-        if !may_be_writing && self.budget.used() != weight {
-            self.budget.set_used(weight);
-        }
+        let used = (!may_be_writing).then_some(weight);
+        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
     }
 
     /// Returns its locks, for a fork.

@@ -195,7 +195,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         new: NewEntry<V>,
         cause: RemovalCause,
     ) -> Option<(K, NewEntry<V>)> {
-        if !self.ledger.removed.is_listening() {
+        if !self.ledger.removed.is_listening {
             self.ledger.removed.count(cause);
             return Some((key, new));
         }

@@ -34,13 +34,6 @@ fn not_in_the_shard(id: SlotId) -> ! {
     panic!("slot {} is not in the shard", id.0)
 }
 
-/// Blocks that a shard gives up.
-#[derive(Default)]
-pub(super) struct ReleasedBlocks {
-    pub(super) numbers: Vec<BlockNo>,
-    pub(super) first_slots: Vec<SlotId>,
-}
-
 /// The blocks of a shard.
 #[derive(Default)]
 pub(super) struct BlockList {
@@ -85,13 +78,13 @@ impl BlockList {
     }
 
     /// Removes the blocks all of whose slots are free, and shrinks the lists to what is left.
-    /// O(blocks of the shard).
-    pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> ReleasedBlocks {
-        let mut released = ReleasedBlocks::default();
+    /// Returns the blocks' numbers, and their first slots. O(blocks of the shard).
+    pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<BlockNo>, Vec<SlotId>) {
+        let mut released = (Vec::new(), Vec::new());
         for (block, number) in self.blocks.iter_mut().zip(0..) {
             if block.free == Slab::<K, V>::FULL {
-                released.numbers.push(BlockNo(number));
-                released.first_slots.push(std::mem::replace(block, VACANT).first_slot);
+                released.0.push(BlockNo(number));
+                released.1.push(std::mem::replace(block, VACANT).first_slot);
             }
         }
         let used = self.blocks.iter().rposition(|block| !block.is_vacant());
@@ -113,15 +106,11 @@ impl BlockList {
         let mut last = None;
         for &id in ids {
             slab.header(id).set_state(State::Free);
-            let (first, number) = match last {
-                Some((first, number)) if id.offset_from(first) < Slab::<K, V>::BLOCK => {
-                    (first, number)
-                }
-                _ => {
-                    let number = slab.block_of(id);
-                    (self.blocks[number.index()].first_slot, number)
-                }
-            };
+            let is_in = |&(first, _): &(SlotId, _)| id.offset_from(first) < Slab::<K, V>::BLOCK;
+            let (first, number) = last.filter(is_in).unwrap_or_else(|| {
+                let number = slab.block_of(id);
+                (self.blocks[number.index()].first_slot, number)
+            });
             last = Some((first, number));
             let (block, bit) = (&mut self.blocks[number.index()], 1 << id.offset_from(first));
             debug_assert_eq!(block.free & bit, 0, "a slot is freed once");

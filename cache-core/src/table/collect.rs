@@ -7,6 +7,7 @@ use super::open_batch::Due;
 use super::reclaim::epoch::Collecting;
 use super::reclaim::limbo::{Garbage, Live};
 use super::reserved::EmptySlots;
+use super::slab::Slab;
 use super::table::Table;
 use crate::util::panics::DeferredPanic;
 
@@ -75,42 +76,61 @@ impl<K, V> Collector<'_, K, V> {
         true
     }
 
-    /// Drops a few pieces of garbage that are free, and gives their memory back. `free` must give
-    /// the slots to their shard's writer. Returns how many slots that were, where a piece of another
-    /// kind counts as one; 0 if there was none.
+    /// Drops garbage that is free, and gives its memory back, until that was `enough` slots (where
+    /// a piece of another kind counts as one) or no more is free. `free` must give the slots to
+    /// their shard's writer.
     pub(crate) fn recycle_free(
         &self,
+        enough: usize,
         panics: &mut DeferredPanic,
         mut free: impl FnMut(EmptySlots),
-    ) -> usize {
+    ) {
         let Table { slab, limbo, epoch, .. } = self.table;
         let mut slots = 0;
-        // It is free, and was taken out of the queue by this call alone.
-        for garbage in limbo.take_free(epoch).into_iter().flatten() {
-            slots += garbage.slots().max(1);
-            match garbage {
-                // SAFETY: free: no reader can reach the region.
-                Garbage::Region(region) => unsafe { region.free() },
-                Garbage::Slots { shard, ids } => {
-                    let to_drop = if std::mem::needs_drop::<(K, V)>() { &ids[..] } else { &[] };
-                    for slot in to_drop.iter().map(|&id| slab.slot(id)) {
-                        if slot.header.state() != State::Emptied {
-                            // SAFETY: free, and this call has it alone; the slot's state says what
-                            // it holds.
-                            panics.catch(|| unsafe { slot.drop_contents() });
-                        }
+        while slots < enough {
+            let before = slots;
+            // They are free, and were taken out of the queue by this call alone.
+            for garbage in limbo.take_free(epoch).into_iter().flatten() {
+                slots += garbage.slots().max(1);
+                match garbage {
+                    // SAFETY: free: no reader can reach the region.
+                    Garbage::Region(region) => unsafe { region.free() },
+                    Garbage::Slots { shard, ids } => {
+                        // SAFETY: free, and this call has them alone.
+                        unsafe { slab.drop_contents(&ids, panics) };
+                        free(EmptySlots { shard, home: self.table.home(shard), ids });
                     }
-                    free(EmptySlots { shard, home: self.table.home(shard), ids });
+                    // SAFETY: free; the shard sealed them when it gave them up, being free.
+                    Garbage::Blocks(firsts) => unsafe { slab.return_blocks(&firsts) },
                 }
-                // SAFETY: free; the shard sealed them when it gave them up, being free.
-                Garbage::Blocks(firsts) => unsafe { slab.return_blocks(&firsts) },
+            }
+            if slots == before {
+                return;
             }
         }
-        slots
     }
 
     /// Frees the memory of a queue that has become shorter.
     pub(crate) fn shrink(&self) {
-        self.table.limbo.shrink();
+        let mut queue = self.table.limbo.queue.lock();
+        if queue.capacity() / 4 > queue.len() {
+            queue.shrink_to_fit();
+        }
+    }
+}
+
+impl<K, V> Slab<K, V> {
+    /// Drops what slots hold, each once.
+    ///
+    /// # Safety
+    /// The slots are free garbage, and the caller has them alone.
+    unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
+        let to_drop = if std::mem::needs_drop::<(K, V)>() { ids } else { &[] };
+        for slot in to_drop.iter().map(|&id| self.slot(id)) {
+            if slot.header.state() != State::Emptied {
+                // SAFETY: the caller's promise; the slot's state says what it holds.
+                panics.catch(|| unsafe { slot.drop_contents() });
+            }
+        }
     }
 }

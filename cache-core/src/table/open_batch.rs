@@ -127,11 +127,6 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// A step of collection.
-    pub(crate) fn collection() -> Self {
-        Due { collect: true, ..Due::default() }
-    }
-
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !(self.collect || self.sweep)

@@ -114,7 +114,11 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
-        Array { start: start.cast(), len: len as usize, free: free::<T> }
+        // SAFETY: it came from `allocate` with this length and alignment; the caller of `Array::free`
+        // promises the rest.
+        let free =
+            |start: NonNull<()>, len| unsafe { alloc::free::<T>(start.cast(), len, align::<T>()) };
+        Array { start: start.cast(), len: len as usize, free }
     }
 
     /// # Safety
@@ -221,20 +225,13 @@ pub(super) struct Array {
 }
 
 impl Array {
-    /// Frees it, without dropping its elements.
+    /// Frees it, without dropping its elements. (Free slots hold nothing that would have to be.)
     ///
     /// # Safety
     /// No thread uses it any more: its segment was removed, or the `Segments` are being dropped.
     pub(super) unsafe fn free(self) {
-        // SAFETY: `add_segment` made it of a function for the type of its elements; the caller
-        // promises the rest.
+        // SAFETY: `add_segment` made the function for the type of the elements; the caller promises
+        // the rest.
         unsafe { (self.free)(self.start, self.len) };
     }
-}
-
-/// # Safety
-/// `start` and `len` are those of an array of `T` that `add_segment` allocated and no thread uses.
-unsafe fn free<T>(start: NonNull<()>, len: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { alloc::free(start.cast::<T>(), len, align::<T>()) };
 }

@@ -34,13 +34,12 @@
 //! it. The shard's lock orders the readers' last accesses before the return of the block. An index
 //! of this range seen later was handed out after the new array was published.
 
-mod columns;
 mod growth;
 
-pub(crate) use self::columns::ColumnSet;
-use self::columns::{Columns, SegmentArrays};
+use std::sync::OnceLock;
+
 use self::growth::Growth;
-use super::alloc;
+use super::alloc::{self, Zeroed};
 use super::header::{Links, NEVER, SlotHeader, Slots, State};
 use super::ids::{BlockNo, SlotId};
 use super::segments::{Array, Blocks, Growing, Segments, first_of};
@@ -48,7 +47,35 @@ use super::slot::Slot;
 use super::times::{RefreshState, Times};
 use crate::util::panics::DeferredPanic;
 use crate::util::sync::InnerMutex as Mutex;
-use crate::util::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+// SAFETY: its fields are numbers, for which zero is valid, and the default.
+unsafe impl Zeroed for Links {}
+// SAFETY: as above.
+unsafe impl Zeroed for RefreshState {}
+
+/// What is kept of each entry beyond what all caches keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ColumnSet {
+    pub(crate) weights: bool,
+    /// When it was written, from the start; see [`Slab::record_write_times`].
+    pub(crate) write_times: bool,
+    /// See [`RefreshState`].
+    pub(crate) refresh_states: bool,
+    /// It expires unless it is read. Needs `refresh_states`.
+    pub(crate) idles: bool,
+}
+
+/// An array with an element for each slot.
+type Column<T, K, V> = Segments<T, Slot<K, V>>;
+
+/// How many columns there may be.
+const COLUMNS: usize = 5;
+/// The place of the write times among them.
+const WRITE_TIMES: usize = 3;
+
+/// The memory of a segment, by column.
+type SegmentArrays = [Option<Array>; COLUMNS];
 
 /// What the slab's lock guards.
 pub(super) struct Stock {
@@ -57,15 +84,20 @@ pub(super) struct Stock {
     block_numbers: Vec<Array>,
 }
 
-impl Stock {
-    fn bytes(&self) -> usize {
-        self.growth.bytes() + self.block_numbers.capacity() * size_of::<Array>()
-    }
-}
-
-/// All slots of a cache.
+/// All slots of a cache, and what is kept of each: one array for each kind of thing, grown together.
+///
+/// A column is found by name where its elements are read, and in [`Slab::columns`] where segments
+/// come and go. So something new that is to be kept of each slot is a field and a line there.
 pub(crate) struct Slab<K, V> {
-    columns: Columns<K, V>,
+    slots: Column<Slot<K, V>, K, V>,
+    links: Column<Links, K, V>,
+    /// The weight of each slot's entry; there only in a cache with a weigher.
+    weights: Option<Box<Column<AtomicU32, K, V>>>,
+    /// When each slot's entry was written, plus 1; 0 if that was before write times were recorded.
+    /// There only in a cache that records them, be it from some time on.
+    write_times: OnceLock<Box<Column<AtomicU64, K, V>>>,
+    /// There only in a cache whose entries may be read longer, or loaded again.
+    refresh_states: Option<Box<Column<RefreshState, K, V>>>,
     /// Entries expire when they are not read.
     idles: bool,
     /// For each block, its number within the shard that has it.
@@ -87,7 +119,11 @@ impl<K, V> Slab<K, V> {
 
     pub(super) fn new(planned: Option<u64>, set: ColumnSet) -> Self {
         let slab = Slab {
-            columns: Columns::new(set),
+            slots: Segments::new(),
+            links: Segments::new(),
+            weights: set.weights.then(|| Box::new(Segments::new())),
+            write_times: OnceLock::new(),
+            refresh_states: set.refresh_states.then(|| Box::new(Segments::new())),
             idles: set.idles,
             block_numbers: Segments::new(),
             stock: Mutex::new(Stock {
@@ -104,9 +140,37 @@ impl<K, V> Slab<K, V> {
     /// Records write times from now on. Acquires the slab's lock the first time.
     #[inline]
     pub(crate) fn record_write_times(&self) {
-        if self.columns.write_times.get().is_none() {
-            self.columns.begin_write_times(&mut self.stock.lock().growth);
+        if self.write_times.get().is_none() {
+            self.begin_write_times();
         }
+    }
+
+    #[cold]
+    fn begin_write_times(&self) {
+        // Under the lock, so each existing segment is added to the new column exactly once.
+        let mut stock = self.stock.lock();
+        self.write_times.get_or_init(|| {
+            let write_times = Box::new(Segments::new());
+            for (number, segment) in stock.growth.segments.iter_mut().enumerate() {
+                if let Some(segment) = segment {
+                    let len = self.slots.len(number) as u32;
+                    let array = write_times.add_segment(number, len, alloc::allocate);
+                    segment.arrays[WRITE_TIMES] = Some(array);
+                }
+            }
+            write_times
+        });
+    }
+
+    /// All columns that there are.
+    fn columns(&self) -> [Option<&dyn Growing>; COLUMNS] {
+        [
+            Some(&self.slots),
+            Some(&self.links),
+            self.weights.as_ref().map(|column| &**column as &dyn Growing),
+            self.write_times.get().map(|column| &**column as &dyn Growing),
+            self.refresh_states.as_ref().map(|column| &**column as &dyn Growing),
+        ]
     }
 
     /// Gives out a block of slots that no shard has, to be the shard's block of this number.
@@ -118,12 +182,15 @@ impl<K, V> Slab<K, V> {
                 break taken;
             }
             let (number, len) = stock.growth.next_segment();
-            stock.growth.add(number, len, self.columns.add_segment(number, len));
+            let add = |column: Option<&dyn Growing>| Some(column?.add_raw_segment(number, len));
+            stock.growth.add(number, len, self.columns().map(add));
         };
         if is_new {
-            // SAFETY: the block lies in a segment that was added, and is given out for the first
-            // time.
-            unsafe { self.columns.zero_block(first) };
+            for column in self.columns().into_iter().flatten() {
+                // SAFETY: the block lies in a segment that was added, and is given out for the
+                // first time.
+                unsafe { column.zero_block(first.0) };
+            }
         }
         let block = first.0 / Self::BLOCK;
         let segment = stock.block_numbers.len();
@@ -147,20 +214,19 @@ impl<K, V> Slab<K, V> {
         let mut stock = self.stock.lock();
         for &first in blocks {
             #[cfg(loom)]
-            (0..Self::BLOCK)
-                .for_each(|i| self.columns.slots.get(first.plus(i).0).life.with_mut(|_| ()));
+            (0..Self::BLOCK).for_each(|i| self.slots.get(first.plus(i).0).life.with_mut(|_| ()));
             let (_, number) = Slot::<K, V>::place(first.0);
             if let Some(arrays) = stock.growth.put_back(number, first) {
-                self.columns.remove_segment(number);
-                empty.push(arrays);
+                self.columns().into_iter().flatten().for_each(|it| it.remove_segment(number));
+                empty.extend(arrays.into_iter().flatten());
             }
         }
         drop(stock);
         // Without the lock: it takes the system a while to take back many pages.
-        for arrays in empty {
+        for array in empty {
             // SAFETY: the segment was removed just now, and no thread has an index of it: all of
             // its slots are free, and no shard has a block of it.
-            unsafe { columns::free(arrays) };
+            unsafe { array.free() };
         }
     }
 
@@ -169,7 +235,7 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(super) unsafe fn slot_unchecked(&self, id: SlotId) -> &Slot<K, V> {
         // SAFETY: the table holds indices of slots that exist.
-        let slot = unsafe { self.columns.slots.get_unchecked(id.0) };
+        let slot = unsafe { self.slots.get_unchecked(id.0) };
         #[cfg(loom)]
         slot.life.with(|_| ());
         slot
@@ -177,12 +243,12 @@ impl<K, V> Slab<K, V> {
 
     #[inline]
     pub(super) fn slot(&self, id: SlotId) -> &Slot<K, V> {
-        self.columns.slots.get(id.0)
+        self.slots.get(id.0)
     }
 
     #[inline]
     pub(super) fn set_weight(&self, id: SlotId, weight: u32) {
-        match &self.columns.weights {
+        match &self.weights {
             Some(weights) => weights.get(id.0).store(weight, Relaxed),
             None => debug_assert_eq!(weight, 1),
         }
@@ -193,14 +259,14 @@ impl<K, V> Slab<K, V> {
     pub(super) fn set_times(&self, id: SlotId, times: &Times) {
         self.header(id).set_deadline(times.deadline);
         self.set_written(id, times.written);
-        if let Some(refresh_states) = &self.columns.refresh_states {
+        if let Some(refresh_states) = &self.refresh_states {
             refresh_states.get(id.0).init(times);
         }
     }
 
     #[inline]
     pub(super) fn set_written(&self, id: SlotId, tick: u64) {
-        if let Some(write_times) = self.columns.write_times.get() {
+        if let Some(write_times) = self.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after
             // it.
             write_times.get(id.0).store(tick.saturating_add(1), Relaxed);
@@ -210,13 +276,13 @@ impl<K, V> Slab<K, V> {
     /// When the slot's entry was written, if write times were recorded then.
     #[inline]
     pub(crate) fn written(&self, id: SlotId) -> Option<u64> {
-        self.columns.write_times.get()?.get(id.0).load(Relaxed).checked_sub(1)
+        self.write_times.get()?.get(id.0).load(Relaxed).checked_sub(1)
     }
 
     /// The slot's [`RefreshState`], in a cache that has them.
     #[inline]
     pub(crate) fn refresh_state(&self, id: SlotId) -> Option<&RefreshState> {
-        Some(self.columns.refresh_states.as_ref()?.get(id.0))
+        Some(self.refresh_states.as_ref()?.get(id.0))
     }
 
     /// The tick at which the slot's entry expires: the earliest of its deadlines, or [`NEVER`].
@@ -236,7 +302,7 @@ impl<K, V> Slab<K, V> {
 
     /// The number of the block this slot belongs to, within its shard.
     #[inline]
-    pub(super) fn block_of(&self, id: SlotId) -> BlockNo {
+    pub(crate) fn block_of(&self, id: SlotId) -> BlockNo {
         BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
 
@@ -246,7 +312,7 @@ impl<K, V> Slab<K, V> {
             return;
         }
         for id in self.stock.get_mut().growth.given_out() {
-            let slot = self.columns.slots.get(id.0);
+            let slot = self.slots.get(id.0);
             if !matches!(slot.header.state(), State::Free | State::Emptied) {
                 // SAFETY: its block was given out once, so the slot exists and its state says what
                 // it holds; no other thread uses it.
@@ -257,21 +323,23 @@ impl<K, V> Slab<K, V> {
 
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
-        let (slots, columns) = self.columns.bytes();
-        (slots, columns + self.block_numbers.bytes() + self.stock.lock().bytes())
+        let bytes = self.columns().map(|column| column.map_or(0, Growing::bytes));
+        // What every cache keeps of a slot, and what else this one does.
+        let (always, optional) = bytes.split_at(2);
+        let stock = self.stock.lock();
+        let lists = stock.growth.bytes() + stock.block_numbers.capacity() * size_of::<Array>();
+        let others = optional.iter().sum::<usize>() + self.block_numbers.bytes() + lists;
+        (always.iter().sum(), others)
     }
 }
 
 impl<K, V> Drop for Slab<K, V> {
     fn drop(&mut self) {
         let stock = self.stock.get_mut();
-        let segments = std::mem::take(&mut stock.growth.segments);
-        for segment in segments.into_iter().flatten() {
+        let segments = std::mem::take(&mut stock.growth.segments).into_iter().flatten();
+        let columns = segments.flat_map(|segment| segment.arrays).flatten();
+        for array in columns.chain(std::mem::take(&mut stock.block_numbers)) {
             // SAFETY: the slab is being dropped.
-            unsafe { columns::free(segment.arrays) };
-        }
-        for array in std::mem::take(&mut stock.block_numbers) {
-            // SAFETY: as above.
             unsafe { array.free() };
         }
     }
@@ -280,17 +348,17 @@ impl<K, V> Drop for Slab<K, V> {
 impl<K, V> Slots for Slab<K, V> {
     #[inline]
     fn header(&self, id: SlotId) -> &SlotHeader {
-        &self.columns.slots.get(id.0).header
+        &self.slots.get(id.0).header
     }
 
     #[inline]
     fn links(&self, id: SlotId) -> &Links {
-        self.columns.links.get(id.0)
+        self.links.get(id.0)
     }
 
     #[inline]
     fn weight(&self, id: SlotId) -> u32 {
-        self.columns.weights.as_ref().map_or(1, |weights| weights.get(id.0).load(Relaxed))
+        self.weights.as_ref().map_or(1, |weights| weights.get(id.0).load(Relaxed))
     }
 }
 

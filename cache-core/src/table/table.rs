@@ -17,8 +17,10 @@ use crate::util::sync::InnerMutex as Mutex;
 pub(super) type DeferredEntries = Vec<(SlotId, RemovalCause)>;
 
 /// How large a table will become.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TableConfig {
+    /// The cache's name, for messages.
+    pub(crate) name: Option<String>,
     pub(crate) shards: usize,
     /// The most entries there will be, where that is known.
     pub(crate) entries: Option<u64>,
@@ -54,7 +56,7 @@ pub(crate) struct Table<K, V> {
 impl<K, V> Table<K, V> {
     /// A table whose shards have no writers yet: [`Table::new`] makes them, one each.
     pub(super) fn without_writers(config: TableConfig) -> Self {
-        let TableConfig { shards, entries, weight, initial, threads, columns } = config;
+        let TableConfig { name, shards, entries, weight, initial, threads, columns } = config;
         let limits = Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>());
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
@@ -65,7 +67,7 @@ impl<K, V> Table<K, V> {
         Table {
             // Relaxed: only a number.
             first_home: HOMES.fetch_add(shards as u64, std::sync::atomic::Ordering::Relaxed),
-            name: None,
+            name,
             epoch: Epoch::new(threads),
             slab: Slab::new(planned_slots::<K, V>(entries, shards as u64, limits), columns),
             regions: (0..shards).map(region).map(RegionPtr::new).collect(),
@@ -76,11 +78,6 @@ impl<K, V> Table<K, V> {
             sweeper: Sweeper::new(shards),
             deferred: Mutex::new(Vec::new()),
         }
-    }
-
-    pub(crate) fn named(mut self, name: Option<String>) -> Self {
-        self.name = name;
-        self
     }
 
     pub(crate) fn shards(&self) -> usize {
@@ -155,7 +152,7 @@ pub(crate) struct TableBytes {
 impl<K, V> Drop for Table<K, V> {
     fn drop(&mut self) {
         // No thread uses the table any more.
-        for garbage in self.limbo.take_all() {
+        for (_, garbage) in std::mem::take(self.limbo.queue.get_mut()) {
             if let Garbage::Region(region) = garbage {
                 // SAFETY: as above.
                 unsafe { region.free() };

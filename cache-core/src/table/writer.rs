@@ -9,7 +9,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::blocks::{BlockList, ReleasedBlocks};
+use super::blocks::BlockList;
 use super::guard::{EntryRef, Guard, NewEntry};
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
@@ -94,12 +94,6 @@ impl Writer {
             id = slab.links(id).next.get();
         }
         id
-    }
-
-    /// The number of a slot's block.
-    #[inline]
-    pub(crate) fn block_of<K, V>(&self, guard: &Guard<'_, K, V>, id: SlotId) -> BlockNo {
-        self.table(guard).slab.block_of(id)
     }
 
     /// Returns `true` if this slot is in the shard.
@@ -308,7 +302,7 @@ impl Writer {
     /// entries of the shard).
     pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
         let table = self.table(guard);
-        let ReleasedBlocks { numbers, first_slots } = self.blocks.release_free(&table.slab);
+        let (numbers, first_slots) = self.blocks.release_free(&table.slab);
         self.batch.shrink();
         if !first_slots.is_empty() {
             self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
@@ -317,9 +311,7 @@ impl Writer {
         // saves three quarters.
         let class = SizeClass::for_entries(2 * self.entries()).max(self.least);
         if self.entries() == 0 && self.least == SizeClass::SMALLEST {
-            let region = self.region;
-            self.set_region(table, Region::none());
-            self.retire_region(table, region);
+            self.replace_region(table, Region::none());
         } else if class.next() < self.region.class {
             self.rebuild(table, class);
         }
@@ -340,28 +332,28 @@ impl Writer {
         // SAFETY: only this writer knows the new region; the old one is published, and this is its
         // one writer.
         unsafe { old.for_each(|id| new.insert(slab.header(id).hash(), id)) };
-        self.set_region(table, new);
-        self.retire_region(table, old);
+        self.replace_region(table, new);
     }
 
-    /// Retires a region that was published before.
-    fn retire_region<K, V>(&mut self, table: &Table<K, V>, old: Region) {
+    /// Publishes a region, and retires the one that was published before.
+    fn replace_region<K, V>(&mut self, table: &Table<K, V>, new: Region) {
+        let old = self.set_region(table, new);
         if !old.is_none() {
             self.batch.seal_other(table, Garbage::Region(old), 0);
         }
     }
 
-    fn set_region<K, V>(&mut self, table: &Table<K, V>, new: Region) {
-        self.region = new;
+    /// Publishes a region. Returns the one that was published before.
+    fn set_region<K, V>(&mut self, table: &Table<K, V>, new: Region) -> Region {
         table.regions[self.shard(table)].set(new);
+        std::mem::replace(&mut self.region, new)
     }
 
     /// Empties the shard at once, by publishing an empty region. The caller shows the entries that
     /// were in it by [`Detached::finish`]. Cost: a bit per slot.
     pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
         let table = self.table(guard);
-        let region = self.region;
-        self.set_region(table, Region::none());
+        let region = self.set_region(table, Region::none());
         self.blocks.clear_live();
         Detached { guard, shard: self.shard(table), region }
     }

@@ -14,7 +14,7 @@ fn a_ghost_lives_as_long_as_it_should() {
     for start in [0, 100, 127, u32::MAX - 10] {
         for (age, main) in [0, 1, 8, 63, 64, 65, 100, 127].into_iter().zip([false, true].repeat(4))
         {
-            let mut ghosts = Ghosts::new();
+            let mut ghosts = Ghosts::default();
             ghosts.size_for(10);
             ghosts.push(hash(7), main, 200, counts(start, start));
             let later = start.wrapping_add(age);
@@ -32,7 +32,7 @@ fn a_ghost_lives_as_long_as_it_should() {
 
 #[test]
 fn ghosts_are_seldom_mistaken_for_another_key() {
-    let mut ghosts = Ghosts::new();
+    let mut ghosts = Ghosts::default();
     ghosts.size_for(100_000);
     let now = counts(0, 0);
     (0..250_000).for_each(|key| ghosts.push(hash(key), key % 5 == 0, 0, now));
@@ -44,7 +44,7 @@ fn ghosts_are_seldom_mistaken_for_another_key() {
 
 #[test]
 fn an_earlier_ghost_of_a_key_makes_room_for_its_next() {
-    let mut ghosts = Ghosts::new();
+    let mut ghosts = Ghosts::default();
     ghosts.size_for(1);
     (0..20).for_each(|count| ghosts.push(hash(1), false, count as u8, counts(count, 0)));
     assert_eq!(ghosts.take(hash(1), counts(20, 0)).unwrap().used(), 19);

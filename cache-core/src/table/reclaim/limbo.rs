@@ -65,7 +65,7 @@ pub(crate) enum Live {
 }
 
 /// How much garbage may wait in a table whose slots are of one type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     /// How many slots may wait however few are live.
     floor: u64,
@@ -115,6 +115,7 @@ impl Garbage {
 }
 
 /// The queue of sealed garbage.
+#[derive(Default)]
 pub(crate) struct Limbo {
     pub(crate) queue: Mutex<VecDeque<(u64, Garbage)>>,
     /// Pieces in the queue.
@@ -129,14 +130,7 @@ pub(crate) struct Limbo {
 
 impl Limbo {
     pub(crate) fn new(limits: Limits) -> Self {
-        Limbo {
-            queue: Mutex::new(VecDeque::new()),
-            pieces: AtomicUsize::new(0),
-            sealed: AtomicUsize::new(0),
-            weight: AtomicU64::new(0),
-            sweeps: AtomicUsize::new(0),
-            limits,
-        }
+        Limbo { limits, ..Limbo::default() }
     }
 
     /// Queues garbage that was unlinked before, and begins a new epoch for it.
@@ -200,19 +194,6 @@ impl Limbo {
         });
         self.pieces.store(queue.len(), Relaxed);
         taken
-    }
-
-    /// Frees the memory of a queue that has become shorter.
-    pub(crate) fn shrink(&self) {
-        let mut queue = self.queue.lock();
-        if queue.capacity() / 4 > queue.len() {
-            queue.shrink_to_fit();
-        }
-    }
-
-    /// Takes everything, free or not: for a table that is being dropped.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Garbage> + use<> {
-        std::mem::take(self.queue.get_mut()).into_iter().map(|(_, garbage)| garbage)
     }
 
     pub(crate) fn bytes(&self) -> usize {

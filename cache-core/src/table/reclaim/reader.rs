@@ -33,6 +33,7 @@ pub(super) const UNUSED: u64 = u64::MAX;
 pub(super) const LEASED: u32 = 1 << 31;
 
 /// One thread's line in one cache. Written by that thread alone.
+#[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Reader {
     /// The epoch in which the thread was pinned, or [`IDLE`], or [`UNUSED`].
@@ -54,12 +55,8 @@ impl Reader {
     pub(super) fn lines(first: usize, count: usize) -> Box<[Reader]> {
         let line = |number: usize| Reader {
             announced: AtomicU64::new(UNUSED),
-            extra: AtomicU32::new(0),
-            fenced: AtomicBool::new(false),
-            collecting: AtomicBool::new(false),
-            notes: Notes::default(),
-            counters: Counters::default(),
             number: number as u32,
+            ..Reader::default()
         };
         (first..first + count).map(line).collect()
     }

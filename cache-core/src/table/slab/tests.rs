@@ -149,13 +149,13 @@ fn segments_come_and_go<V>() {
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         return_blocks(&slab, &blocks);
-        let len = |id: SlotId| slab.columns.slots.len(Slot::<u64, V>::place(id.0).1) as u64;
+        let len = |id: SlotId| slab.slots.len(Slot::<u64, V>::place(id.0).1) as u64;
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
         let again = slab.take_block(BlockNo(7));
         assert!(
-            slab.columns.slots.get(again.0).header.state() == State::Free
+            slab.slots.get(again.0).header.state() == State::Free
                 && slab.block_of(again) == BlockNo(7)
         );
         return_blocks(&slab, &[again, last]);
