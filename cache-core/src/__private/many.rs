@@ -29,7 +29,6 @@ pub trait Pairs<I, V, Way>: Sized {
     type As;
 
     /// Returns it.
-    #[must_use]
     fn pairing() -> Self::As;
 }
 
@@ -72,7 +71,7 @@ pub trait Pairing<C, I, V> {
 }
 
 /// The pairing of all collections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Collected;
 
 impl<I, V, C> Pairing<C, I, V> for Collected
@@ -108,12 +107,6 @@ struct Found<K, V> {
     missing: Vec<usize>,
     keys: Vec<K>,
     looked_up: Vec<Lookup<V>>,
-}
-
-impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchLookup").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
-    }
 }
 
 impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {

@@ -22,15 +22,8 @@ struct PendingLoad<K, V> {
     kind: FlightKind,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Miss<O, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Miss").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
-    }
-}
-
 impl<O: Owned, V> Miss<O, V> {
     /// Returns the same call, with an unshared load.
-    #[must_use]
     pub fn unshared(self) -> Self {
         Self(self.0.map(|load| PendingLoad { kind: FlightKind::Unshared, ..load }))
     }

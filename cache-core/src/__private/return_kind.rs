@@ -29,7 +29,7 @@ pub trait ReturnKind<R, V> {
 }
 
 /// The whole return value is cached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Whole;
 
 impl<V> ReturnKind<V, V> for Whole {
@@ -50,7 +50,7 @@ impl<V> ReturnKind<V, V> for Whole {
 }
 
 /// The value of `Some` is cached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SomeOnly;
 
 impl<V> ReturnKind<Option<V>, V> for SomeOnly {
@@ -71,7 +71,7 @@ impl<V> ReturnKind<Option<V>, V> for SomeOnly {
 }
 
 /// The value of `Ok` is cached; waiters share an error as `H` says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct OkOnly<H>(pub H);
 
 impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {
