@@ -16,8 +16,8 @@
 //!    │         │
 //!    └─────────┴──▶ resume: a value, an error, or another attempt
 //! ```
-//! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once. A
-//! refresh begins with the lead (`refresh.rs`).
+//! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once.
+//! A refresh begins with the lead (`refresh.rs`).
 //!
 //! # The look-up
 //! Before the attempt the call looks the key up, without a lock. In a cache that refreshes or

@@ -161,8 +161,16 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
     old: Option<V>,
     decided: Result<Op<V>, E>,
 ) -> Result<CompResult<K, V>, E> {
-    // Where nothing is changed, the guard is dropped, and waiters look again.
-    Ok(match (decided?, old) {
+    // Where nothing is changed, the guard is dropped, and waiters look again: before the result is
+    // made, which a panic of that would leak.
+    let op = match decided {
+        Ok(op) => op,
+        Err(error) => {
+            drop(guard);
+            return Err(error);
+        }
+    };
+    Ok(match (op, old) {
         (Op::Put(value), old) => {
             let entry = Entry::stored(key, guard.publish(value, 0), old.is_some());
             match old {
@@ -174,12 +182,18 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             guard.remove();
             CompResult::Removed(Entry::found(key, old))
         }
-        (Op::Nop, Some(old)) => CompResult::Unchanged(Entry::found(key, old)),
+        (Op::Nop, Some(old)) => {
+            drop(guard);
+            CompResult::Unchanged(Entry::found(key, old))
+        }
         (Op::Remove, None) => {
             // There may be one that has expired, and must not be served stale.
             guard.remove_expired();
             CompResult::StillNone(key)
         }
-        (Op::Nop, None) => CompResult::StillNone(key),
+        (Op::Nop, None) => {
+            drop(guard);
+            CompResult::StillNone(key)
+        }
     })
 }

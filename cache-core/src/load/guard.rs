@@ -35,8 +35,8 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     detached: bool,
 }
 
-/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It must be
-/// [attached](Self::attach) again: dropping it completes nothing.
+/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It
+/// must be [attached](Self::attach) again: dropping it completes nothing.
 #[must_use]
 pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 
