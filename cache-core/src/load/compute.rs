@@ -79,7 +79,8 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let key = key.key;
         // As in `compute`.
         let (own_key, own) = (&key, &old);
-        let decided = guard.scope_async(async move { decide(shown(own_key, own)).await }).await;
+        let deciding = async move { decide(shown(own_key, own)).await };
+        let decided = wait_graph::run_async(guard.node(), deciding).await;
         carry_out(guard, key, old, decided)
     }
 
