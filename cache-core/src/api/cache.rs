@@ -1,6 +1,5 @@
 //! The cache: thin methods over the store. Those that load have files of their own.
 
-mod forked;
 mod loads;
 mod many;
 mod timeout;
@@ -11,14 +10,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::load::attempt::Lookup;
-use crate::store::janitor::{self, JanitorRegistration};
+use crate::store::janitor::{self, JanitorRegistration, Maintain};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
 use crate::types::removal::RemovalCause;
 use crate::types::report::{EntryInfo, Policy};
 use crate::types::stats::Stats;
 use crate::types::status::Status;
-use crate::util::fork::{self, ForkAware};
+use crate::util::fork::{self, AtFork, ForkAware};
 use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
@@ -64,6 +63,26 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) hasher: S,
     /// Deregisters the cache from the janitor when it drops.
     _registration: Option<JanitorRegistration>,
+}
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> AtFork for ForkAware<Inner<K, V, S>> {
+    fn locks(&self) -> [&dyn fork::CacheLocks; 2] {
+        self.store.locks()
+    }
+
+    fn after_fork(&self, thread: &fork::OnlyThread) {
+        self.store.after_fork(thread);
+    }
+}
+
+#[cfg(any(not(unix), loom, shuttle))]
+impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>> {}
+
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> Maintain for ForkAware<Inner<K, V, S>> {
+    fn maintain(&self, step: usize) -> bool {
+        self.store.maintain(step)
+    }
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {

@@ -79,7 +79,8 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let key = key.key;
         // As in `compute`.
         let (own_key, own) = (&key, &old);
-        let decided = guard.scope_async(async move { decide(shown(own_key, own)).await }).await;
+        let deciding = async move { decide(shown(own_key, own)).await };
+        let decided = wait_graph::run_async(guard.node(), deciding).await;
         carry_out(guard, key, old, decided)
     }
 
@@ -161,8 +162,16 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
     old: Option<V>,
     decided: Result<Op<V>, E>,
 ) -> Result<CompResult<K, V>, E> {
-    // Where nothing is changed, the guard is dropped, and waiters look again.
-    Ok(match (decided?, old) {
+    // Where nothing is changed, the guard is dropped, and waiters look again: before the result is
+    // made, which a panic of that would leak.
+    let op = match decided {
+        Ok(op) => op,
+        Err(error) => {
+            drop(guard);
+            return Err(error);
+        }
+    };
+    Ok(match (op, old) {
         (Op::Put(value), old) => {
             let entry = Entry::stored(key, guard.publish(value, 0), old.is_some());
             match old {
@@ -174,12 +183,18 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             guard.remove();
             CompResult::Removed(Entry::found(key, old))
         }
-        (Op::Nop, Some(old)) => CompResult::Unchanged(Entry::found(key, old)),
+        (Op::Nop, Some(old)) => {
+            drop(guard);
+            CompResult::Unchanged(Entry::found(key, old))
+        }
         (Op::Remove, None) => {
             // There may be one that has expired, and must not be served stale.
             guard.remove_expired();
             CompResult::StillNone(key)
         }
-        (Op::Nop, None) => CompResult::StillNone(key),
+        (Op::Nop, None) => {
+            drop(guard);
+            CompResult::StillNone(key)
+        }
     })
 }

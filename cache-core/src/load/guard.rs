@@ -35,8 +35,8 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     detached: bool,
 }
 
-/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It must be
-/// [attached](Self::attach) again: dropping it completes nothing.
+/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It
+/// must be [attached](Self::attach) again: dropping it completes nothing.
 #[must_use]
 pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 
@@ -111,11 +111,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         work()
     }
 
-    /// Polls user code inside of the load.
-    pub(super) async fn scope_async<T>(&self, work: impl Future<Output = T>) -> T {
-        wait_graph::run_async(self.node(), work).await
-    }
-
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
     /// value to be served instead.
     #[inline]
@@ -137,7 +132,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
-        let loaded = self.scope_async(loader).await;
+        let loaded = wait_graph::run_async(self.node(), loader).await;
         let _scope = LoadScope::enter(self.node());
         self.finish(timer, loaded, share)
     }

@@ -97,9 +97,8 @@ where
         });
 
         let mut waited = Duration::ZERO;
-        if let Some(soft) =
-            timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard))
-        {
+        let soft = timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard));
+        if let Some(soft) = soft {
             if let Some(loaded) = until(&mut load, timeouts.sleep(soft)).await {
                 return loaded.map_err(LoadError::Failed);
             }
