@@ -55,10 +55,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyCache for Cache<K, V> {
     }
 }
 
-type Listed = Arc<dyn AnyCache + Send + Sync>;
+type ListedCache = Arc<dyn AnyCache + Send + Sync>;
 
 /// The caches in statics. They are never dropped, nor are the handles here.
-static SHARED: Global<Vec<Listed>> = Global::new(
+static SHARED: Global<Vec<ListedCache>> = Global::new(
     Vec::new(),
     // A forked child has only the guards of the calling thread.
     |_| BYPASSES.store(BYPASSES_HERE.try_with(Cell::get).unwrap_or(0), Relaxed),
@@ -70,14 +70,14 @@ static BYPASSES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// The caches of this thread, which end with it.
-    static LOCAL: RefCell<Vec<Listed>> = const { RefCell::new(Vec::new()) };
+    static LOCAL: RefCell<Vec<ListedCache>> = const { RefCell::new(Vec::new()) };
     /// The number of guards that this thread holds.
     static BYPASSES_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Lists a cache that lives in a static, or with `local` one of this thread.
 pub(super) fn list<K: Key, V: Clone + Send + Sync + 'static>(cache: &Cache<K, V>, local: bool) {
-    let cache: Listed = Arc::new(cache.clone());
+    let cache: ListedCache = Arc::new(cache.clone());
     if local {
         // A thread that is being torn down has no list.
         let _ = LOCAL.try_with(|caches| caches.borrow_mut().push(cache));
@@ -88,7 +88,7 @@ pub(super) fn list<K: Key, V: Clone + Send + Sync + 'static>(cache: &Cache<K, V>
 
 /// Returns the listed caches. Copied, because their use runs user code, drops of values, which may
 /// build the cache of another function.
-fn listed() -> Vec<Listed> {
+fn listed() -> Vec<ListedCache> {
     let mut all = SHARED.lock().clone();
     let _ = LOCAL.try_with(|local| all.extend(local.borrow().iter().cloned()));
     all
@@ -116,7 +116,7 @@ pub fn clear(name: &str) -> usize {
 }
 
 /// Empties all of them, even if a `Drop` of the user panics.
-fn empty(caches: &[Listed]) {
+fn empty(caches: &[ListedCache]) {
     let mut panics = DeferredPanic::default();
     for cache in caches {
         panics.catch(|| cache.clear());
