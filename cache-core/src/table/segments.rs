@@ -114,8 +114,8 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         self.origins[segment].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
         self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
-        // SAFETY: it came from `allocate` with this length and alignment; the caller of `Array::free`
-        // promises the rest.
+        // SAFETY: it came from `allocate` with this length and alignment; the caller of
+        // `Array::free` promises the rest.
         let free =
             |start: NonNull<()>, len| unsafe { alloc::free::<T>(start.cast(), len, align::<T>()) };
         Array { start: start.cast(), len: len as usize, free }

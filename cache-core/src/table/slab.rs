@@ -84,7 +84,8 @@ pub(super) struct Stock {
     block_numbers: Vec<Array>,
 }
 
-/// All slots of a cache, and what is kept of each: one array for each kind of thing, grown together.
+/// All slots of a cache, and what is kept of each: one array for each kind of thing, grown
+/// together.
 ///
 /// A column is found by name where its elements are read, and in [`Slab::columns`] where segments
 /// come and go. So something new that is to be kept of each slot is a field and a line there.

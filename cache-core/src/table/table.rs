@@ -48,8 +48,8 @@ pub(crate) struct Table<K, V> {
     /// Weight that makes a batch full with fewer slots than usual.
     pub(super) batch_weight: u64,
     pub(super) sweeper: Sweeper,
-    /// Removed entries that the listener is still to be shown, by the number of their thread's line:
-    /// see `notices.rs`.
+    /// Removed entries that the listener is still to be shown, by the number of their thread's
+    /// line: see `notices.rs`.
     pub(super) deferred: Mutex<Vec<(usize, DeferredEntries)>>,
 }
 

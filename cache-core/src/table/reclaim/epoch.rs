@@ -287,7 +287,8 @@ impl Epoch {
             || barrier::by_page()
     }
 
-    /// Begins to drop garbage. Returns `None` if the calling thread is dropping garbage of this cache already.
+    /// Begins to drop garbage. Returns `None` if the calling thread is dropping garbage of this
+    /// cache already.
     pub(crate) fn begin_collecting(&self) -> Option<Collecting<'_>> {
         let (reader, leased) = self.own_line(thread_slot::current());
         if reader.collecting.load(Relaxed) {

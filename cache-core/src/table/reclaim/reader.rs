@@ -8,8 +8,8 @@ use crate::util::sync::atomic::{
 };
 use crate::util::thread_slot;
 
-/// What a thread notes for its later calls: how much it has written, and whether it is notifying the
-/// listener (see `notices.rs`).
+/// What a thread notes for its later calls: how much it has written, and whether it is notifying
+/// the listener (see `notices.rs`).
 ///
 /// Only the thread whose line it is reads and writes the notes; when the line becomes another
 /// thread's, a lock comes between. So they are the standard library's atomics in models, too: there
