@@ -6,13 +6,11 @@
 //! user has one of the same name.
 
 /// The value of an expression, borrowed.
-#[derive(Debug)]
 pub struct Bare<'a, T: ?Sized>(pub &'a T);
 
 impl<'a, T: ?Sized> Bare<'a, &'a T> {
     /// What the reference points to.
     #[inline]
-    #[must_use]
     pub const fn part_for_cached(&self) -> &'a T {
         self.0
     }

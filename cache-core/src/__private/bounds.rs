@@ -13,11 +13,9 @@ pub trait HashBuilder: BuildHasher + Clone + Send + Sync + 'static {}
 impl<S: BuildHasher + Clone + Send + Sync + 'static> HashBuilder for S {}
 
 /// The `Way` that applies.
-#[derive(Debug)]
 pub enum Fits {}
 
 /// The `Way` that never applies.
-#[derive(Debug)]
 pub enum Never {}
 
 /// Implemented by no type.

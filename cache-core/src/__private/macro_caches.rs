@@ -26,11 +26,11 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::bounds::Key;
 use crate::api::cache::Cache;
 use crate::types::stats::Stats;
 use crate::util::fork::Global;
@@ -43,11 +43,7 @@ trait AnyCache {
     fn stats(&self) -> Stats;
 }
 
-impl<K, V> AnyCache for Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Clone + Send + Sync + 'static> AnyCache for Cache<K, V> {
     fn name(&self) -> &str {
         Cache::name(self).unwrap_or_default()
     }
@@ -59,8 +55,10 @@ where
     }
 }
 
+type Listed = Arc<dyn AnyCache + Send + Sync>;
+
 /// The caches in statics. They are never dropped, nor are the handles here.
-static SHARED: Global<Vec<Arc<dyn AnyCache + Send + Sync>>> = Global::new(
+static SHARED: Global<Vec<Listed>> = Global::new(
     Vec::new(),
     // A forked child has only the guards of the calling thread.
     |_| BYPASSES.store(BYPASSES_HERE.try_with(Cell::get).unwrap_or(0), Relaxed),
@@ -72,34 +70,25 @@ static BYPASSES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// The caches of this thread, which end with it.
-    static LOCAL: RefCell<Vec<Arc<dyn AnyCache + Send + Sync>>> =
-        const { RefCell::new(Vec::new()) };
+    static LOCAL: RefCell<Vec<Listed>> = const { RefCell::new(Vec::new()) };
     /// The number of guards that this thread holds.
     static BYPASSES_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Lists a cache that lives in a static.
-pub(crate) fn list_shared<K, V>(cache: &Cache<K, V>)
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    SHARED.lock().push(Arc::new(cache.clone()));
-}
-
-/// Lists a cache of this thread.
-pub(crate) fn list_local<K, V>(cache: &Cache<K, V>)
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    // A thread that is being torn down has no list.
-    let _ = LOCAL.try_with(|local| local.borrow_mut().push(Arc::new(cache.clone())));
+/// Lists a cache that lives in a static, or with `local` one of this thread.
+pub(super) fn list<K: Key, V: Clone + Send + Sync + 'static>(cache: &Cache<K, V>, local: bool) {
+    let cache: Listed = Arc::new(cache.clone());
+    if local {
+        // A thread that is being torn down has no list.
+        let _ = LOCAL.try_with(|caches| caches.borrow_mut().push(cache));
+    } else {
+        SHARED.lock().push(cache);
+    }
 }
 
 /// Returns the listed caches. Copied, because their use runs user code, drops of values, which may
 /// build the cache of another function.
-fn listed() -> Vec<Arc<dyn AnyCache + Send + Sync>> {
+fn listed() -> Vec<Listed> {
     let mut all = SHARED.lock().clone();
     let _ = LOCAL.try_with(|local| all.extend(local.borrow().iter().cloned()));
     all
@@ -127,7 +116,7 @@ pub fn clear(name: &str) -> usize {
 }
 
 /// Empties all of them, even if a `Drop` of the user panics.
-fn empty(caches: &[Arc<dyn AnyCache + Send + Sync>]) {
+fn empty(caches: &[Listed]) {
     let mut panics = DeferredPanic::default();
     for cache in caches {
         panics.catch(|| cache.clear());

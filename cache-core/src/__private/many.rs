@@ -9,9 +9,9 @@ use super::return_kind::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::__private::macro_caches;
 use crate::api::cache::Cache;
-use crate::load::answers::{Answers, numbered, numbers};
-use crate::load::batch::Batch;
-use crate::load::lookup::Lookup;
+use crate::flight::share_error::SharedError;
+use crate::load::attempt::Lookup;
+use crate::load::batch::{Answers, Batch, answers, numbers};
 use crate::util::hash::Hashed;
 use std::future::Future;
 use std::hash::Hash;
@@ -29,7 +29,6 @@ pub trait Pairs<I, V, Way>: Sized {
     type As;
 
     /// Returns it.
-    #[must_use]
     fn pairing() -> Self::As;
 }
 
@@ -72,7 +71,7 @@ pub trait Pairing<C, I, V> {
 }
 
 /// The pairing of all collections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Collected;
 
 impl<I, V, C> Pairing<C, I, V> for Collected
@@ -108,12 +107,6 @@ struct Found<K, V> {
     missing: Vec<usize>,
     keys: Vec<K>,
     looked_up: Vec<Lookup<V>>,
-}
-
-impl<O: Owned, V> std::fmt::Debug for BatchLookup<O, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchLookup").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
-    }
 }
 
 impl<O: Owned, V: Clone + Send + Sync + 'static> BatchLookup<O, V> {
@@ -220,8 +213,7 @@ fn answered<C, I, K, V>(
     returned: C,
 ) -> Answers<K, V> {
     let pairs = pairing.apart(returned);
-    let asked = numbered(pairing.numbers(asked, &pairs), pairs);
-    Answers { asked, others: Vec::new() }
+    answers(pairing.numbers(asked, &pairs), pairs, |_| None)
 }
 
 fn batch<'c, K, V, S>(
@@ -256,7 +248,7 @@ where
     H: ReturnKind<R, C>,
 {
     let loader = || kept_of::<I, C, R, V, H>(&pairing, ids, body());
-    cache.store().reload_many(hashed(cache, keys), loader)
+    cache.store().reload(hashed(cache, keys), loader)
 }
 
 /// As [`refresh`], with a future.
@@ -272,7 +264,7 @@ where
     H: ReturnKind<R, C>,
 {
     let loader = async { kept_of::<I, C, R, V, H>(&pairing, ids, body.await) };
-    cache.store().reload_many_async(hashed(cache, keys), loader).await
+    cache.store().reload_async(hashed(cache, keys), loader).await
 }
 
 fn hashed<O: Owned, V, S: HashBuilder>(
@@ -291,7 +283,7 @@ fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
     pairing: &impl Pairing<C, I, V>,
     ids: &[I],
     returned: R,
-) -> (R, Vec<(usize, V)>) {
+) -> (R, Vec<(usize, V)>, Option<SharedError>) {
     match H::into_result(returned) {
         Ok(pairs) => {
             let pairs = pairing.apart(pairs);
@@ -299,8 +291,8 @@ fn kept_of<I, C, R, V: Clone, H: ReturnKind<R, C>>(
             let numbered = numbers.into_iter().zip(&pairs);
             let kept = numbered.filter_map(|(number, (_, value))| Some((number?, value.clone())));
             let kept = kept.collect();
-            (H::from_result(Ok(pairing.together(pairs))), kept)
+            (H::from_result(Ok(pairing.together(pairs))), kept, None)
         }
-        Err(left) => (H::from_result(Err(left)), Vec::new()),
+        Err(left) => (H::from_result(Err(left)), Vec::new(), None),
     }
 }

@@ -4,8 +4,7 @@ use crate::__private::macro_caches;
 use crate::api::cache::Cache;
 use crate::flight::flight::FlightKind;
 use crate::flight::share_error::ErrorSharing;
-use crate::load::attempt::Attempt;
-use crate::load::lookup::Lookup;
+use crate::load::attempt::{Attempt, Lookup};
 use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
@@ -23,15 +22,8 @@ struct PendingLoad<K, V> {
     kind: FlightKind,
 }
 
-impl<O: Owned, V> std::fmt::Debug for Miss<O, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Miss").field("bypassed", &self.0.is_none()).finish_non_exhaustive()
-    }
-}
-
 impl<O: Owned, V> Miss<O, V> {
     /// Returns the same call, with an unshared load.
-    #[must_use]
     pub fn unshared(self) -> Self {
         Self(self.0.map(|load| PendingLoad { kind: FlightKind::Unshared, ..load }))
     }
@@ -77,10 +69,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         S: HashBuilder,
     {
         let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body() };
-        let loaded = match looked_up {
-            Lookup::Miss => Attempt::new(cache.store(), key, kind).run(body, &share),
-            looked_up => cache.store().load(looked_up, key, body, &share),
-        };
+        let loaded = Attempt::new(cache.store(), key, looked_up, kind).run(body, &share);
         loaded.map(|(value, _)| value)
     }
 
@@ -95,10 +84,7 @@ impl<O: Owned, V: Clone + Send + Sync + 'static> Miss<O, V> {
         S: HashBuilder,
     {
         let Some(PendingLoad { key, looked_up, kind }) = self.0 else { return body.await };
-        let loaded = match looked_up {
-            Lookup::Miss => Attempt::new(cache.store(), key, kind).run_async(body, &share).await,
-            looked_up => cache.store().load_async(looked_up, key, body, &share).await,
-        };
-        loaded.map(|(value, _)| value)
+        let attempt = Attempt::new(cache.store(), key, looked_up, kind);
+        attempt.run_async(body, &share).await.map(|(value, _)| value)
     }
 }

@@ -21,6 +21,7 @@
 //! * [`macro_caches`]: the caches of all functions together, for users.
 //!
 //! Nothing here is stable: an expansion and this module are always of one version.
+#![allow(missing_debug_implementations, reason = "expansions print no value of these types")]
 
 mod autoref;
 mod borrowed;
@@ -50,6 +51,6 @@ pub use runtime::CacheValue;
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use storage::{CacheByType, StaticCache, ThreadCaches};
 pub use type_probe::{
-    CloneShared, ErrorOf, Fallible, KeepOwn, NotOptional, NotResult, Optional, TypeProbe, typed,
+    CloneShared, ErrorOf, Fallible, KeepOwn, Optional, OtherType, TypeProbe, typed,
 };
 pub use view::{Leaf, OwnKey, Owned, Part, View, key_of, keys_of};

@@ -13,7 +13,6 @@ use crate::util::sync::process::Condvar;
 use crate::util::thread_slot;
 
 /// A cell that is set once, and that survives a fork.
-#[derive(Debug)]
 pub(super) struct Once<T>(OnceLock<T>);
 
 impl<T> Once<T> {
@@ -68,9 +67,7 @@ static MAKING: Global<Vec<(usize, usize)>> = Global::new(
 static MADE: Condvar = Condvar::new();
 
 /// The right to make the value of a cell.
-struct Turn {
-    cell: usize,
-}
+struct Turn(usize);
 
 impl Turn {
     /// Waits until no other thread makes the value.
@@ -85,14 +82,14 @@ impl Turn {
             MADE.wait_until(&mut making, None);
         }
         making.push((cell, own));
-        Turn { cell }
+        Turn(cell)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut making = MAKING.lock();
-        making.retain(|(cell, _)| *cell != self.cell);
+        making.retain(|(cell, _)| *cell != self.0);
         MADE.notify_all();
     }
 }

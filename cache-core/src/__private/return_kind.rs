@@ -3,7 +3,7 @@
 //! A load knows values and errors; a function returns a plain value, a `Result` or an `Option`.
 //! Each kind says how to get from one to the other, so that all else is written once.
 
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareNothing};
 use std::convert::Infallible;
 
 /// A kind of return value `R`, of which a `V` is cached.
@@ -29,7 +29,7 @@ pub trait ReturnKind<R, V> {
 }
 
 /// The whole return value is cached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Whole;
 
 impl<V> ReturnKind<V, V> for Whole {
@@ -45,12 +45,12 @@ impl<V> ReturnKind<V, V> for Whole {
         Some(returned)
     }
     fn sharing(self) -> impl ErrorSharing<Infallible> {
-        NeverFails
+        KeepError
     }
 }
 
 /// The value of `Some` is cached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SomeOnly;
 
 impl<V> ReturnKind<Option<V>, V> for SomeOnly {
@@ -71,7 +71,7 @@ impl<V> ReturnKind<Option<V>, V> for SomeOnly {
 }
 
 /// The value of `Ok` is cached; waiters share an error as `H` says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct OkOnly<H>(pub H);
 
 impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {

@@ -2,13 +2,13 @@
 //! error (`diagnostics.rs`). Each hands on to the module that does the work.
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
+use super::macro_caches;
 use super::many::{self, BatchLookup, Pairing};
 use super::miss::Miss;
 use super::return_kind::ReturnKind;
-use super::settings::{Set, Settings};
+use super::settings::{DEFAULT_CAPACITY, Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
-use crate::flight::flight::Outcome;
 use crate::types::stats::Stats;
 use std::future::Future;
 
@@ -27,9 +27,14 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// If the options contradict each other, with the text of the `BuildError` and the name of the
     /// function.
     #[cold]
-    #[must_use]
     fn build<K: Key>(name: &str, set: Set<K, Self>) -> Cache<K, Self> {
-        set(Settings::new(name)).build()
+        // With statistics, because `f::stats()` is there for every function.
+        let builder = Cache::builder().name(name).max_capacity(DEFAULT_CAPACITY).record_stats();
+        let Settings { builder, local } = set(Settings { builder, local: false });
+        let built = builder.try_build();
+        let cache = built.unwrap_or_else(|error| panic!("#[cached] on `{name}`: {error}"));
+        macro_caches::list(&cache, local);
+        cache
     }
 
     /// As [`CacheValue::build`], where the type of the key stands written elsewhere.
@@ -38,7 +43,6 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// As there.
     #[cold]
-    #[must_use]
     fn build_for<P: Part>(name: &str, set: Set<P::Key, Self>) -> Cache<P::Key, Self> {
         Self::build(name, set)
     }
@@ -122,9 +126,13 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let kept = |result: &R| H::cached_value(result).cloned().ok_or(Outcome::NotShareable);
+        let loader = async {
+            let result = body.await;
+            let kept = H::cached_value(&result).map(|value| (0, value.clone()));
+            (result, Vec::from_iter(kept), None)
+        };
         let key = cache.hashed(key.0);
-        cache.store().reload_async(key, body, kept)
+        cache.store().reload_async(vec![key], loader)
     }
 
     /// As [`CacheValue::find`], for a function over many keys.
@@ -214,7 +222,6 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 
     /// `f::stats()`.
-    #[must_use]
     fn stats<K, S>(cache: &Cache<K, Self, S>) -> Stats {
         cache.store().stats()
     }

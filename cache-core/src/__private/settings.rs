@@ -1,9 +1,6 @@
 //! The options of a function's cache, under the names that they have in the attribute.
 
-use super::bounds::Key;
-use crate::__private::macro_caches;
 use crate::api::builder::CacheBuilder;
-use crate::api::cache::Cache;
 use crate::types::expiry::Negative;
 use std::time::Duration;
 
@@ -14,40 +11,10 @@ pub const DEFAULT_CAPACITY: u64 = 10_000;
 pub type Set<K, V> = fn(Settings<K, V>) -> Settings<K, V>;
 
 /// The cache of one function, before it is built.
-#[derive(Debug)]
 pub struct Settings<K, V> {
-    builder: CacheBuilder<K, V>,
-    name: String,
-    local: bool,
-}
-
-impl<K, V> Settings<K, V>
-where
-    K: Key,
-    V: Clone + Send + Sync + 'static,
-{
-    /// Statistics are on, because `f::stats()` is there for every function.
-    pub(super) fn new(name: &str) -> Self {
-        let builder = Cache::builder().name(name).max_capacity(DEFAULT_CAPACITY).record_stats();
-        Self { builder, name: name.to_owned(), local: false }
-    }
-
-    /// # Panics
-    ///
-    /// If the settings contradict each other, with the text of the `BuildError` and the name of the
-    /// function.
-    pub(super) fn build(self) -> Cache<K, V> {
-        let cache = match self.builder.try_build() {
-            Ok(cache) => cache,
-            Err(error) => panic!("#[cached] on `{}`: {error}", self.name),
-        };
-        if self.local {
-            macro_caches::list_local(&cache);
-        } else {
-            macro_caches::list_shared(&cache);
-        }
-        cache
-    }
+    pub(super) builder: CacheBuilder<K, V>,
+    /// The cache belongs to one thread.
+    pub(super) local: bool,
 }
 
 impl<K, V: 'static> Settings<K, V> {
@@ -56,67 +23,56 @@ impl<K, V: 'static> Settings<K, V> {
     }
 
     /// The cache belongs to one thread.
-    #[must_use]
     pub fn thread_local(self) -> Self {
         Self { local: true, ..self }
     }
 
     /// `max_capacity = ..`
-    #[must_use]
     pub fn max_capacity(self, max_capacity: u64) -> Self {
         self.with(|builder| builder.max_capacity(max_capacity))
     }
 
     /// `weigher = |key, value| ..`
-    #[must_use]
     pub fn weigher(self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.with(|builder| builder.weigher(weigher))
     }
 
     /// `ttl = ..`
-    #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         self.with(|builder| builder.time_to_live(ttl))
     }
 
     /// `ttl_from = |value| ..`
-    #[must_use]
     pub fn ttl_from(self, ttl: impl Fn(&V) -> Duration + Send + Sync + 'static) -> Self {
         self.with(|builder| builder.own_ttl(move |value| Some(ttl(value))))
     }
 
     /// `tti = ..`
-    #[must_use]
     pub fn tti(self, tti: Duration) -> Self {
         self.with(|builder| builder.time_to_idle(tti))
     }
 
     /// `jitter = ..`
-    #[must_use]
     pub fn jitter(self, jitter: f64) -> Self {
         self.with(|builder| builder.ttl_jitter(jitter))
     }
 
     /// `refresh_after = ..`
-    #[must_use]
     pub fn refresh_after(self, age: Duration) -> Self {
         self.with(|builder| builder.refresh_after(age))
     }
 
     /// `stale_while_revalidate = ..`
-    #[must_use]
     pub fn stale_while_revalidate(self, window: Duration) -> Self {
         self.with(|builder| builder.stale_while_revalidate(window))
     }
 
     /// `stale_if_error = ..`
-    #[must_use]
     pub fn stale_if_error(self, window: Duration) -> Self {
         self.with(|builder| builder.stale_if_error(window))
     }
 
     /// `negative_ttl = ..`
-    #[must_use]
     pub fn negative_ttl(self, negative_ttl: Duration) -> Self
     where
         V: Negative,
@@ -128,7 +84,6 @@ impl<K, V: 'static> Settings<K, V> {
     ///
     /// A value that is not to be cached has a time to live of zero: all waiting callers receive it,
     /// it takes the place of an older one, and it is not stored.
-    #[must_use]
     pub fn cache_if(self, keep: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
         let ttl = move |value: &V| (!keep(value)).then_some(Duration::ZERO);
         self.with(|builder| builder.own_ttl(ttl))
@@ -138,7 +93,6 @@ impl<K, V: 'static> Settings<K, V> {
 /// The name of the cache of a method: the path of its type, and its own.
 ///
 /// Input: `Shop<u8>` of the crate `market`, `"total"`. Output: `market::Shop<u8>::total`.
-#[must_use]
 pub fn method_name<T: ?Sized>(method: &str) -> String {
     format!("{}::{method}", std::any::type_name::<T>())
 }

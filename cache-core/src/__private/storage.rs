@@ -27,13 +27,11 @@ use super::once::Once;
 ///
 /// A panic while it is being built leaves it unbuilt, and the next call panics with the same text.
 /// A `LazyLock` would only say that it is poisoned.
-#[derive(Debug)]
 pub struct StaticCache<C>(Once<C>);
 
 impl<C> StaticCache<C> {
     /// A cache that is not built yet.
-    #[must_use]
-    pub const fn new() -> Self {
+    pub const fn unbuilt() -> Self {
         Self(Once::new())
     }
 
@@ -47,19 +45,9 @@ impl<C> StaticCache<C> {
     }
 }
 
-impl<C> Default for StaticCache<C> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The caches of a generic function, one per instance.
-#[derive(Debug)]
-pub struct CacheByType {
-    first: Once<Box<Instance>>,
-}
+pub struct CacheByType(Once<Box<Instance>>);
 
-#[derive(Debug)]
 struct Instance {
     marker: TypeId,
     cache: Once<Box<dyn Any + Send + Sync>>,
@@ -68,9 +56,8 @@ struct Instance {
 
 impl CacheByType {
     /// An empty list.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { first: Once::new() }
+    pub const fn empty() -> Self {
+        Self(Once::new())
     }
 
     /// Returns the cache of the type of `make`, built on first use.
@@ -81,17 +68,16 @@ impl CacheByType {
         F: FnOnce() -> C + 'static,
     {
         let marker = TypeId::of::<F>();
-        let mut place = &self.first;
-        while let Some(node) = place.get() {
-            if node.marker == marker {
-                return match node.cache.get() {
-                    Some(cache) => downcast(&**cache),
-                    None => node.make(make),
-                };
+        let mut place = &self.0;
+        let node: &Instance = loop {
+            match place.get() {
+                Some(node) if node.marker == marker => break node,
+                Some(node) => place = &node.next,
+                None => break Self::append(place, marker),
             }
-            place = &node.next;
-        }
-        Self::append(place, marker).make(make)
+        };
+        // Of concurrent callers one builds it.
+        node.cache.get_or_make(|| Box::new(make())).downcast_ref().expect(ONE_TYPE)
     }
 
     /// Appends at `place` or behind it: another thread may have appended first, for this marker or
@@ -110,35 +96,15 @@ impl CacheByType {
     }
 }
 
-impl Default for CacheByType {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Instance {
-    /// Returns the cache; of concurrent callers one builds it.
-    #[cold]
-    fn make<C: Send + Sync + 'static>(&'static self, make: impl FnOnce() -> C) -> &'static C {
-        downcast(&**self.cache.get_or_make(|| Box::new(make())))
-    }
-}
-
-fn downcast<C: 'static>(cache: &'static (dyn Any + Send + Sync)) -> &'static C {
-    cache.downcast_ref().expect(ONE_TYPE)
-}
-
 /// A closure returns values of one type.
 const ONE_TYPE: &str = "a marker stands for one type of cache";
 
 /// The caches of a function on one thread, one per instance.
-#[derive(Debug)]
 pub struct ThreadCaches(RefCell<Vec<(TypeId, Rc<dyn Any>)>>);
 
 impl ThreadCaches {
     /// An empty list.
-    #[must_use]
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         Self(RefCell::new(Vec::new()))
     }
 
@@ -169,12 +135,6 @@ impl ThreadCaches {
     }
 }
 
-impl Default for ThreadCaches {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -184,7 +144,7 @@ mod tests {
 
     #[test]
     fn static_cache_is_built_once_and_survives_a_panic() {
-        static CACHE: StaticCache<u64> = StaticCache::new();
+        static CACHE: StaticCache<u64> = StaticCache::unbuilt();
         assert!(catch_unwind(|| CACHE.get(|| panic!("not yet"))).is_err());
         assert_eq!(*CACHE.get(|| 1), 1);
         assert_eq!(*CACHE.get(|| 2), 1);
@@ -197,7 +157,7 @@ mod tests {
 
     #[test]
     fn cache_by_type_keeps_instances_apart() {
-        static LIST: CacheByType = CacheByType::new();
+        static LIST: CacheByType = CacheByType::empty();
         assert_eq!(of_type::<u8>(&LIST, || 1), 1);
         assert_eq!(of_type::<&str>(&LIST, || 2), 2);
         assert_eq!(*LIST.get(|| "three"), "three");
@@ -212,7 +172,7 @@ mod tests {
 
     #[test]
     fn cache_by_type_threads_agree_on_each_instance() {
-        static LIST: CacheByType = CacheByType::new();
+        static LIST: CacheByType = CacheByType::empty();
         static MADE: AtomicU64 = AtomicU64::new(0);
         const THREADS: usize = 8;
         let barrier = Barrier::new(THREADS);
@@ -239,7 +199,7 @@ mod tests {
     #[test]
     fn thread_caches_each_thread_builds_its_own() {
         thread_local! {
-            static LIST: ThreadCaches = const { ThreadCaches::new() };
+            static LIST: ThreadCaches = const { ThreadCaches::empty() };
         }
         fn mine(make: fn() -> u64) -> u64 {
             *ThreadCaches::get(&LIST, make)

@@ -13,8 +13,7 @@
 //! same name. In generic code they see only what the bounds say.
 
 use super::return_kind::{OkOnly, SomeOnly};
-use crate::flight::share_error::CloneError;
-use crate::flight::share_error::KeepError;
+use crate::flight::share_error::{CloneError, KeepError};
 use std::marker::PhantomData;
 
 /// `Result`, under whatever name.
@@ -36,7 +35,6 @@ pub trait Fallible: Sized {
     fn from_cached(value: Self::Value) -> Self;
 
     /// Returns a stand-in for the error, of its type.
-    #[must_use]
     fn error() -> ErrorOf<Self::Error> {
         ErrorOf(PhantomData)
     }
@@ -98,7 +96,6 @@ impl<T> Optional for Option<T> {
 
 /// Says at compile time what a type is: an inherent constant, if there is one, hides the constant
 /// of the trait.
-#[derive(Debug)]
 pub struct TypeProbe<T>(PhantomData<T>);
 
 impl<T, E> TypeProbe<Result<T, E>> {
@@ -111,25 +108,18 @@ impl<T> TypeProbe<Option<T>> {
     pub const IS_OPTION: bool = true;
 }
 
-/// The constant of [`TypeProbe`] for a type that is no `Result`.
-pub trait NotResult {
+/// The constants of [`TypeProbe`] for any other type.
+pub trait OtherType {
     /// It is no `Result`.
     const IS_RESULT: bool = false;
-}
-
-impl<T> NotResult for TypeProbe<T> {}
-
-/// The constant of [`TypeProbe`] for a type that is no `Option`.
-pub trait NotOptional {
     /// It is no `Option`.
     const IS_OPTION: bool = false;
 }
 
-impl<T> NotOptional for TypeProbe<T> {}
+impl<T> OtherType for TypeProbe<T> {}
 
 /// A stand-in for the error of a function, which chooses how waiters share it:
 /// `(&<Result<T, E> as Fallible>::error()).share_for_cached()`.
-#[derive(Debug)]
 pub struct ErrorOf<E>(PhantomData<fn() -> E>);
 
 /// Waiters get clones: the first choice, found without a further reference.

@@ -7,11 +7,10 @@
 //! discriminant and then its part, and `Borrow`, on which `ToOwned` is built, promises that owned
 //! and borrowed forms hash alike. The shapes nest, so `Option<(&str, u64)>` works as well.
 
-use super::bounds::Key;
-use super::bounds::Never;
+use super::bounds::{Key, Never};
 use equivalent::Equivalent;
 use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::marker::PhantomData;
 
 /// One borrowed part of a key, or a tuple or `Option` of such parts.
@@ -108,15 +107,8 @@ tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
 /// A tuple of parts to look up; it lives on the stack for one call.
 ///
 /// A new type, because [`Equivalent`] cannot be implemented here for a plain tuple.
-#[derive(Debug)]
+#[derive(Hash)]
 pub struct View<P>(pub P);
-
-impl<P: Part> Hash for View<P> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
 
 impl<P: Part> Equivalent<P::Key> for View<P> {
     #[inline]
@@ -134,7 +126,6 @@ pub trait Owned {
 }
 
 /// A stand-in for the type of one part of a key.
-#[derive(Debug)]
 pub struct Leaf<K>(PhantomData<fn() -> K>);
 
 impl<K: Key> Owned for Leaf<K> {
@@ -153,12 +144,6 @@ impl<O: Owned> Owned for Option<O> {
 /// The owned key of a call, on its way into the cache.
 pub struct OwnKey<O: Owned>(pub(super) O::Key);
 
-impl<O: Owned> std::fmt::Debug for OwnKey<O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnKey").finish_non_exhaustive()
-    }
-}
-
 /// Returns the owned key of a call.
 pub fn key_of<P: Part>(view: View<P>) -> OwnKey<P::Owned> {
     OwnKey(view.0.to_key())
@@ -173,7 +158,7 @@ pub fn keys_of<P: Part>(views: impl Iterator<Item = View<P>>) -> Vec<OwnKey<P::O
 mod tests {
     use super::*;
     use std::borrow::Cow;
-    use std::hash::DefaultHasher;
+    use std::hash::{DefaultHasher, Hasher};
     use std::path::{Path, PathBuf};
 
     fn hash(value: &impl Hash) -> u64 {

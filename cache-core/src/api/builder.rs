@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::api::cache::Cache;
 use crate::api::loading::LoadingCache;
-use crate::store::config::{BoxedExpiry, Config, Listener, MOST_ENTRIES, OwnTtl, Weigher};
+use crate::shard::lifetimes::Lifetimes;
+use crate::store::config::{Config, MOST_ENTRIES};
 use crate::store::store::Store;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
@@ -34,48 +35,37 @@ use ahash::RandomState;
 /// ```
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct CacheBuilder<K, V> {
-    name: Option<String>,
-    max_capacity: Option<u64>,
-    most_entries: u64,
-    initial_capacity: usize,
-    weigher: Option<Weigher<K, V>>,
-    time_to_live: Option<Duration>,
-    time_to_idle: Option<Duration>,
+    /// All but its `bound` and `lifetimes`, which [`try_build`](Self::try_build) computes.
+    config: Config<K, V>,
     ttl_jitter: Option<f64>,
-    expiry: Option<BoxedExpiry<K, V>>,
-    own_ttl: Option<OwnTtl<V>>,
     negative_ttl: Option<Duration>,
     refresh_after: Option<Duration>,
     refresh_early: Option<f64>,
     stale_while_revalidate: Option<Duration>,
     stale_if_error: Option<Duration>,
-    executor: Arc<dyn Spawn>,
     janitor: Option<Duration>,
-    listener: Option<Listener<K, V>>,
-    record_stats: bool,
-    coalesce_timeout: Duration,
     clock: ClockSource,
 }
 
 impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CacheBuilder")
-            .field("name", &self.name)
-            .field("max_capacity", &self.max_capacity)
-            .field("initial_capacity", &self.initial_capacity)
-            .field("time_to_live", &self.time_to_live)
-            .field("time_to_idle", &self.time_to_idle)
+            .field("name", &self.config.name)
+            .field("max_capacity", &self.config.max_capacity)
+            .field("initial_capacity", &self.config.initial_capacity)
+            .field("time_to_live", &self.config.time_to_live)
+            .field("time_to_idle", &self.config.time_to_idle)
             .field("ttl_jitter", &self.ttl_jitter)
-            .field("expire_after", &self.expiry.is_some())
+            .field("expire_after", &self.config.expiry.is_some())
             .field("refresh_after", &self.refresh_after)
             .field("refresh_early", &self.refresh_early)
             .field("stale_while_revalidate", &self.stale_while_revalidate)
             .field("stale_if_error", &self.stale_if_error)
             .field("janitor", &self.janitor)
-            .field("weigher", &self.weigher.is_some())
-            .field("eviction_listener", &self.listener.is_some())
-            .field("record_stats", &self.record_stats)
-            .field("coalesce_timeout", &self.coalesce_timeout)
+            .field("weigher", &self.config.weigher.is_some())
+            .field("eviction_listener", &self.config.listener.is_some())
+            .field("record_stats", &self.config.record_stats)
+            .field("coalesce_timeout", &self.config.coalesce_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -86,40 +76,41 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K, V> CacheBuilder<K, V> {
-    pub(crate) fn new() -> Self {
-        CacheBuilder {
+        let config = Config {
             name: None,
             max_capacity: None,
+            bound: 0,
             most_entries: MOST_ENTRIES,
             initial_capacity: 0,
             weigher: None,
             time_to_live: None,
             time_to_idle: None,
-            ttl_jitter: None,
+            lifetimes: Lifetimes::default(),
             expiry: None,
             own_ttl: None,
+            executor: Arc::new(ThreadPerJob),
+            listener: None,
+            record_stats: false,
+            coalesce_timeout: DEFAULT_WAIT_LIMIT,
+        };
+        CacheBuilder {
+            config,
+            ttl_jitter: None,
             negative_ttl: None,
             refresh_after: None,
             refresh_early: None,
             stale_while_revalidate: None,
             stale_if_error: None,
-            executor: Arc::new(ThreadPerJob),
             janitor: None,
-            listener: None,
-            record_stats: false,
-            coalesce_timeout: DEFAULT_WAIT_LIMIT,
             clock: ClockSource::new(MonotonicClock::new()),
         }
     }
+}
 
+impl<K, V> CacheBuilder<K, V> {
     /// Sets a name, for messages and reports: [`Cache::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.config.name = Some(name.into());
         self
     }
 
@@ -143,7 +134,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// assert_eq!(cache.policy().max_capacity(), Some(1 << 40));
     /// ```
     pub fn max_capacity(mut self, max_capacity: u64) -> Self {
-        self.max_capacity = Some(max_capacity);
+        self.config.max_capacity = Some(max_capacity);
         self
     }
 
@@ -153,7 +144,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// With a [`weigher`](Self::weigher), it is also the expected number of entries: a few heavy
     /// ones are kept in fewer shards than many light ones. Default: 0.
     pub fn initial_capacity(mut self, entries: usize) -> Self {
-        self.initial_capacity = entries;
+        self.config.initial_capacity = entries;
         self
     }
 
@@ -165,7 +156,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// # Panics
     /// A panic of the weigher goes to the storing caller; nothing is stored.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
-        self.weigher = Some(Arc::new(weigher));
+        self.config.weigher = Some(Arc::new(weigher));
         self
     }
 
@@ -233,14 +224,14 @@ impl<K, V> CacheBuilder<K, V> {
         mut self,
         listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
     ) -> Self {
-        self.listener = Some(Arc::new(listener));
+        self.config.listener = Some(Arc::new(listener));
         self
     }
 
     /// Counts hits, misses, loads and removals: [`Cache::stats`]. It costs a hit less than a
     /// nanosecond, because each thread has its own counters. Default: nothing is counted.
     pub fn record_stats(mut self) -> Self {
-        self.record_stats = true;
+        self.config.record_stats = true;
         self
     }
 
@@ -249,7 +240,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// limit. [`Spawn`] has the recipe for tokio. Default: one new thread per refresh; such loads
     /// are abandoned unless a task waits for them.
     pub fn executor(mut self, executor: impl Spawn) -> Self {
-        self.executor = Arc::new(executor);
+        self.config.executor = Arc::new(executor);
         self
     }
 
@@ -287,7 +278,7 @@ impl<K, V> CacheBuilder<K, V> {
     ///
     /// [`EntrySelector`]: crate::EntrySelector
     pub fn coalesce_timeout(mut self, limit: Duration) -> Self {
-        self.coalesce_timeout = limit;
+        self.config.coalesce_timeout = limit;
         self
     }
 
@@ -298,16 +289,27 @@ impl<K, V> CacheBuilder<K, V> {
         self.clock = ClockSource::new(clock);
         self
     }
+
+    /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
+    fn is_off(&self) -> bool {
+        self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
+    }
+
+    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
+    fn bound(&self) -> u64 {
+        let asked = self.config.max_capacity.unwrap_or(u64::MAX);
+        match &self.config.weigher {
+            _ if self.is_off() => 0,
+            Some(_) => asked,
+            None => asked.min(self.config.most_entries),
+        }
+    }
 }
 
-impl<K, V> CacheBuilder<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
     /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
     pub(crate) fn most_entries(mut self, most: u64) -> Self {
-        self.most_entries = most.clamp(1, MOST_ENTRIES);
+        self.config.most_entries = most.clamp(1, MOST_ENTRIES);
         self
     }
 
@@ -348,24 +350,11 @@ where
     {
         self.check()?;
         let (bound, lifetimes, is_off) = (self.bound(), self.lifetimes(), self.is_off());
-        let config = Config {
-            name: self.name,
-            max_capacity: self.max_capacity,
-            bound,
-            most_entries: self.most_entries,
-            initial_capacity: self.initial_capacity,
+        let mut config = Config { bound, lifetimes, ..self.config };
+        if is_off {
             // Not called for values that are not stored.
-            weigher: self.weigher.filter(|_| !is_off),
-            lifetimes,
-            time_to_live: self.time_to_live,
-            time_to_idle: self.time_to_idle,
-            expiry: self.expiry.filter(|_| !is_off),
-            own_ttl: self.own_ttl.filter(|_| !is_off),
-            executor: self.executor,
-            listener: self.listener,
-            record_stats: self.record_stats,
-            coalesce_timeout: self.coalesce_timeout,
-        };
+            (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
+        }
         Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
     }
 
@@ -374,13 +363,10 @@ where
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_loader<E>(
+    pub fn build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> LoadingCache<K, V, E>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> LoadingCache<K, V, E> {
         LoadingCache::new(self.build(), loader)
     }
 
@@ -388,39 +374,15 @@ where
     ///
     /// # Errors
     /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_loader<E>(
+    pub fn try_build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> Result<LoadingCache<K, V, E>, BuildError>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<LoadingCache<K, V, E>, BuildError> {
         Ok(LoadingCache::new(self.try_build()?, loader))
     }
 }
 
-impl<K, V> CacheBuilder<K, V> {
-    /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
-    fn is_off(&self) -> bool {
-        self.max_capacity == Some(0) || self.time_to_live == Some(Duration::ZERO)
-    }
-
-    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
-    fn bound(&self) -> u64 {
-        let asked = self.max_capacity.unwrap_or(u64::MAX);
-        match &self.weigher {
-            _ if self.is_off() => 0,
-            Some(_) => asked,
-            None => asked.min(self.most_entries),
-        }
-    }
-}
-
-impl<K, V> Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
     /// [off](Self::disabled).
     #[must_use]
@@ -466,7 +428,7 @@ where
 
     /// Returns a builder, to configure a cache.
     pub fn builder() -> CacheBuilder<K, V> {
-        CacheBuilder::new()
+        CacheBuilder::default()
     }
 }
 

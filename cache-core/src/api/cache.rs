@@ -1,13 +1,7 @@
-//! The cache: thin methods over the store. Those that load have files of their own, and so have
-//! those of the times of entries.
+//! The cache: thin methods over the store. Those that load have files of their own.
 
-mod background_refresh;
-pub(crate) mod fetch;
-mod forked;
 mod loads;
-mod loads_async;
 mod many;
-mod time;
 mod timeout;
 
 use std::fmt;
@@ -15,15 +9,15 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::load::lookup::Lookup;
-use crate::store::janitor::{self, JanitorRegistration};
+use crate::load::attempt::Lookup;
+use crate::store::janitor::{self, JanitorRegistration, Maintain};
 use crate::store::store::{Store, StoreGuard};
 use crate::types::error::BuildError;
 use crate::types::removal::RemovalCause;
-use crate::types::report::Policy;
+use crate::types::report::{EntryInfo, Policy};
 use crate::types::stats::Stats;
 use crate::types::status::Status;
-use crate::util::fork::{self, ForkAware};
+use crate::util::fork::{self, AtFork, ForkAware};
 use crate::util::hash::{Hashed, KeyHash};
 use ahash::RandomState;
 use equivalent::Equivalent;
@@ -69,6 +63,26 @@ pub(crate) struct Inner<K, V, S> {
     pub(crate) hasher: S,
     /// Deregisters the cache from the janitor when it drops.
     _registration: Option<JanitorRegistration>,
+}
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> AtFork for ForkAware<Inner<K, V, S>> {
+    fn locks(&self) -> [&dyn fork::CacheLocks; 2] {
+        self.store.locks()
+    }
+
+    fn after_fork(&self, thread: &fork::OnlyThread) {
+        self.store.after_fork(thread);
+    }
+}
+
+#[cfg(any(not(unix), loom, shuttle))]
+impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>> {}
+
+impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> Maintain for ForkAware<Inner<K, V, S>> {
+    fn maintain(&self, step: usize) -> bool {
+        self.store.maintain(step)
+    }
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
@@ -118,15 +132,13 @@ where
             });
             Inner { store, hasher, _registration: registration }
         });
-        match problem {
-            None => Ok(Cache { inner }),
-            Some(error) => Err(BuildError::new(
-                "janitor",
-                format!(
-                    "the system could not start its thread ({error}); try again, or do without"
-                ),
-            )),
+        if let Some(error) = problem {
+            let text = format!(
+                "the system could not start its thread ({error}); try again, or do without"
+            );
+            return Err(BuildError::new("janitor", text));
         }
+        Ok(Cache { inner })
     }
 
     #[inline]
@@ -150,16 +162,13 @@ where
 
     /// As [`lookup`](Self::lookup), under a guard that the caller holds.
     #[inline]
-    fn lookup_pinned<Q, R>(
+    fn lookup_pinned<Q: Hash + Equivalent<K> + ?Sized, R>(
         &self,
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
         hash: KeyHash,
         f: impl FnOnce(&V) -> R,
-    ) -> Option<R>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    ) -> Option<R> {
         let store = self.store();
         let found = store.find_live(guard, hash, move |other| key.equivalent(other));
         if let Some(entry) = found {
@@ -202,10 +211,7 @@ where
     /// ```
     #[inline]
     #[must_use = "to test for a key without counting a use, there is `contains_key`"]
-    pub fn get<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         self.lookup(key, self.hash(key), V::clone)
     }
 
@@ -241,10 +247,7 @@ where
     /// ```
     #[inline]
     #[must_use = "a peek changes nothing"]
-    pub fn peek<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let guard = self.store().table.pin();
         let found =
             self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other));
@@ -255,10 +258,7 @@ where
     /// without a lock.
     #[inline]
     #[must_use = "asking changes nothing"]
-    pub fn contains_key<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn contains_key<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         let guard = self.store().table.pin();
         self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
@@ -289,19 +289,13 @@ where
     /// does.
     ///
     /// Acquires the lock of the key's shard. O(1). Runs the listener.
-    pub fn remove<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
     }
 
     /// As [`remove`](Self::remove), without cloning the value.
-    pub fn invalidate<Q>(&self, key: &Q)
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub fn invalidate<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.invalidate_live(key);
     }
 
@@ -335,6 +329,100 @@ where
     /// ```
     pub fn invalidate_entries_if(&self, predicate: impl FnMut(&K, &V) -> bool) -> u64 {
         self.store().remove_if(predicate)
+    }
+
+    /// As [`insert`](Self::insert), with a time to live for this entry. If the cache has a
+    /// [`time_to_live`](crate::CacheBuilder::time_to_live), too, the earlier deadline counts. With
+    /// zero, the old entry is removed, and nothing is stored. A time beyond the range of the clock
+    /// is "never".
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert_eq!(cache.get(&1), Some(10));
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
+        let hash = self.hash(&key);
+        self.store().insert(hash, key, value, Some(ttl));
+    }
+
+    /// Sets the time to live of one entry, from now on, longer or shorter than before. If the cache
+    /// has a [`time_to_live`](crate::CacheBuilder::time_to_live), that still counts from when the
+    /// entry was stored, and the earlier deadline counts. With zero, the entry expires at once.
+    /// Returns `false` if there is no live entry.
+    ///
+    /// Neither a use nor a write: a running load of the key is stored. Acquires the lock of the
+    /// key's shard. O(1).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache: Cache<u32, u32> = Cache::builder().clock(clock.clone()).build();
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert!(cache.set_ttl(&1, Duration::from_secs(5)));
+    /// clock.advance(Duration::from_secs(4));
+    /// assert_eq!(cache.get(&1), Some(10));
+    /// assert!(!cache.set_ttl(&2, Duration::from_secs(5)));
+    /// ```
+    pub fn set_ttl<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, ttl: Duration) -> bool {
+        self.store().set_ttl(self.hash(key), move |other| key.equivalent(other), ttl)
+    }
+
+    /// Returns metadata of a live entry: its age, the time that is left to it, its weight. Not a
+    /// use, nor a hit or miss. No lock. O(1).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let (clock, minute) = (FakeClock::new(), Duration::from_secs(60));
+    /// let cache = Cache::builder().time_to_live(minute).clock(clock.clone()).build();
+    /// cache.insert("a", 1);
+    /// clock.advance(minute / 3);
+    /// let info = cache.entry_info("a").unwrap();
+    /// assert_eq!(info.age(), Some(minute / 3));
+    /// assert_eq!(info.time_left(), Some(minute / 3 * 2));
+    /// assert_eq!(info.weight(), 1);
+    /// ```
+    #[must_use = "asking changes nothing"]
+    pub fn entry_info<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<EntryInfo> {
+        self.store().info(self.hash(key), move |other| key.equivalent(other))
+    }
+
+    /// Returns the time until [`run_pending_tasks`](Self::run_pending_tasks) may find an entry to
+    /// free: for programs that call it on a schedule. Zero if there may be one now; `None` if no
+    /// entry will expire.
+    ///
+    /// Exact, unless a read has moved a deadline or an entry was removed or replaced: there is one
+    /// timer for up to 64 entries, and it may then be early. Never late; but an entry that is
+    /// stored afterwards may expire earlier. Acquires the locks of the shards, one at a time, and
+    /// looks at a part of their timers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, FakeClock};
+    ///
+    /// let clock = FakeClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build();
+    /// assert_eq!(cache.next_expiry(), None);
+    /// cache.insert_with_ttl(1, 10, Duration::from_secs(5));
+    /// clock.advance(cache.next_expiry().unwrap());
+    /// cache.run_pending_tasks();
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
+    #[must_use = "asking changes nothing"]
+    pub fn next_expiry(&self) -> Option<Duration> {
+        self.store().next_expiry()
     }
 
     /// Returns the number of entries, including those that have expired and are not removed yet, or
@@ -398,10 +486,7 @@ where
     }
 
     /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
-    pub(crate) fn invalidate_live<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
+    pub(crate) fn invalidate_live<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
     }

@@ -7,8 +7,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::api::cache::fetch::ByRef;
-use crate::flight::share_error::{ErrorSharing, NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::types::status::Status;
 use ahash::RandomState;
@@ -104,7 +103,7 @@ where
     /// Returns the entry; if there is none, `init` makes a value, which is stored. See
     /// [`Cache::get_with`].
     pub fn or_insert_with(self, init: impl FnOnce() -> V) -> Entry<K, V> {
-        let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), NeverFails);
+        let Ok(entry) = self.get_or_load(|| Ok::<V, Infallible>(init()), KeepError);
         entry
     }
 
@@ -113,13 +112,10 @@ where
     ///
     /// # Errors
     /// What `init` returned, this call's or that of the call it waited for.
-    pub fn or_try_insert_with<E>(
+    pub fn or_try_insert_with<E: Send + Sync + 'static>(
         self,
         init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<Entry<K, V>, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<Entry<K, V>, Arc<E>> {
         self.get_or_load(|| init().map_err(Arc::new), ShareArc)
     }
 
@@ -195,7 +191,7 @@ where
     /// As [`or_insert_with`](Self::or_insert_with), with a future that makes the value.
     pub async fn or_insert_with_async(self, init: impl Future<Output = V>) -> Entry<K, V> {
         let init = async { Ok::<V, Infallible>(init.await) };
-        let Ok(entry) = self.get_or_load_async(init, NeverFails).await;
+        let Ok(entry) = self.get_or_load_async(init, KeepError).await;
         entry
     }
 
@@ -203,13 +199,10 @@ where
     ///
     /// # Errors
     /// As there.
-    pub async fn or_try_insert_with_async<E>(
+    pub async fn or_try_insert_with_async<E: Send + Sync + 'static>(
         self,
         init: impl Future<Output = Result<V, E>>,
-    ) -> Result<Entry<K, V>, Arc<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<Entry<K, V>, Arc<E>> {
         self.get_or_load_async(async { init.await.map_err(Arc::new) }, ShareArc).await
     }
 
@@ -226,13 +219,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_upsert_with_async<F>(
+    pub async fn and_upsert_with_async<F: Future<Output = V>>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Entry<K, V>
-    where
-        F: Future<Output = V>,
-    {
+    ) -> Entry<K, V> {
         let f = |old| {
             let value = f(old);
             async { Op::Put(value.await) }
@@ -257,13 +247,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_compute_with_async<F>(
+    pub async fn and_compute_with_async<F: Future<Output = Op<V>>>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> CompResult<K, V>
-    where
-        F: Future<Output = Op<V>>,
-    {
+    ) -> CompResult<K, V> {
         let f = |old| {
             let op = f(old);
             async { Ok::<_, Infallible>(op.await) }
@@ -280,13 +267,10 @@ where
     ///
     /// # Panics
     /// As there.
-    pub async fn and_try_compute_with_async<F, E>(
+    pub async fn and_try_compute_with_async<F: Future<Output = Result<Op<V>, E>>, E>(
         self,
         f: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Result<CompResult<K, V>, E>
-    where
-        F: Future<Output = Result<Op<V>, E>>,
-    {
+    ) -> Result<CompResult<K, V>, E> {
         let key = self.cache.hashed(self.key);
         self.cache.store().compute_async(key, f).await
     }
@@ -296,7 +280,7 @@ where
         init: impl FnOnce() -> Result<V, E>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch(ByRef(&self.key), init, share)?;
+        let loaded = self.cache.fetch::<K, _, _>(&self.key, K::clone, init, share)?;
         Ok(entry_of(self.key, loaded))
     }
 
@@ -305,7 +289,7 @@ where
         init: impl Future<Output = Result<V, E>>,
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
-        let loaded = self.cache.fetch_async(ByRef(&self.key), init, share).await?;
+        let loaded = self.cache.fetch_async::<K, _, _>(&self.key, K::clone, init, share).await?;
         Ok(entry_of(self.key, loaded))
     }
 }

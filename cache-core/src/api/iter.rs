@@ -21,7 +21,7 @@ where
     where
         K: Clone,
     {
-        Iter::new(Arc::clone(&self.inner))
+        Iter { inner: Arc::clone(&self.inner), next_shard: 0, copied: Vec::new().into_iter() }
     }
 }
 
@@ -35,12 +35,6 @@ pub struct Iter<K, V, S = RandomState> {
     inner: Arc<ForkAware<Inner<K, V, S>>>,
     next_shard: usize,
     copied: vec::IntoIter<(K, V)>,
-}
-
-impl<K, V, S> Iter<K, V, S> {
-    pub(crate) fn new(inner: Arc<ForkAware<Inner<K, V, S>>>) -> Self {
-        Iter { inner, next_shard: 0, copied: Vec::new().into_iter() }
-    }
 }
 
 impl<K, V, S> std::fmt::Debug for Iter<K, V, S> {

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::share_error::ShareArc;
-use crate::load::attempt::{Attempt, Step};
-use crate::load::lookup::{Lookup, StaleEntry};
+use crate::flight::flight::FlightKind;
+use crate::flight::share_error::{ShareArc, SharedError};
+use crate::load::attempt::{Attempt, Lookup, StaleEntry, Step};
+use crate::load::guard::DetachedLoad;
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
+use crate::util::panics::drop_payload;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
@@ -138,18 +140,30 @@ where
         // The loader is shown a second key: the first is in the cache meanwhile.
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.cache.store().load(Lookup::Miss, own, load, &ShareArc);
+        let loaded = self.attempt(own).run(load, &ShareArc);
         loaded.map_err(LoadError::Failed)
     }
 
     /// Hands the refresh of an entry to the executor, and returns the old value.
+    fn attempt(&self, key: Hashed<K>) -> Attempt<'_, K, V> {
+        Attempt::new(self.cache.store(), key, Lookup::Miss, FlightKind::Shared)
+    }
+
     fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, stale: StaleEntry<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
     {
-        let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
-        let load = move || loader(&own).map_err(Arc::new);
-        self.cache.spawn_refresh(Hashed { hash, key: key.to_owned() }, stale, load, ShareArc)
+        let (store, own) = (self.cache.store(), Hashed { hash, key: key.to_owned() });
+        // It is nested in no load, not even in the one that its caller runs inside: no caller waits
+        // for it.
+        if let Some(guard) = store.lead_refresh(own, stale.claim, None) {
+            let detached = Some(guard.detach());
+            let refresh = BackgroundRefresh { cache: self.cache.clone(), detached };
+            let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
+            let job = move || refresh.run(move || loader(&own).map_err(Arc::new));
+            store.config.executor.spawn(Box::new(job));
+        }
+        store.serve(stale)
     }
 
     /// As [`get`](Self::get), as a task: does not block while it waits for another caller's load.
@@ -167,7 +181,7 @@ where
         }
         let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.cache.store().load_async(Lookup::Miss, own, load, &ShareArc).await;
+        let loaded = self.attempt(own).run_async(load, &ShareArc).await;
         loaded.map(|(value, _)| value).map_err(LoadError::Failed)
     }
 
@@ -188,12 +202,13 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
         let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
-        let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
-        let pick = |loaded: &Result<V, Arc<E>>| match loaded {
-            Ok(value) => Ok(value.clone()),
-            Err(error) => Err(Outcome::Failed(error.clone())),
+        let load = || {
+            let loaded = (self.loader)(&key.to_owned()).map_err(Arc::new);
+            let kept = loaded.iter().map(|value| (0, value.clone())).collect();
+            let error = loaded.as_ref().err().map(|error| Arc::clone(error) as SharedError);
+            (loaded, kept, error)
         };
-        self.cache.store().reload(own, load, pick).map_err(LoadError::Failed)
+        self.cache.store().reload(vec![own], load).map_err(LoadError::Failed)
     }
 
     /// Returns what [`get`](Self::get) would for each of the keys, in their order. The loader runs
@@ -233,8 +248,8 @@ where
             return Some(Ok(value));
         }
         let own = Hashed { hash, key: key.clone() };
-        match Attempt::new(self.cache.store(), own, FlightKind::Shared).start() {
-            Step::Done(value, _) => Some(Ok(value)),
+        match self.attempt(own).start() {
+            Step::Done((value, _)) => Some(Ok(value)),
             Step::Lead(guard) => {
                 let loaded = guard.run(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
                 Some(loaded.map(|(value, _)| value).map_err(LoadError::Failed))
@@ -243,6 +258,33 @@ where
                 flight.unjoin();
                 None
             }
+        }
+    }
+}
+
+/// A refresh handed to the executor. Its flight is registered; dropping it without having run it
+/// completes the flight.
+struct BackgroundRefresh<K: Eq, V: Clone + Send + Sync + 'static, S> {
+    cache: Cache<K, V, S>,
+    /// Taken when it runs.
+    detached: Option<DetachedLoad<V>>,
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static, S> BackgroundRefresh<K, V, S> {
+    fn run<E: Send + Sync + 'static>(mut self, loader: impl FnOnce() -> Result<V, Arc<E>>) {
+        let detached = self.detached.take().expect("it runs once");
+        let guard = detached.attach(self.cache.store());
+        // A loader's panic must not reach the executor: some end the process then. The process's
+        // panic hook has reported it, and it is counted and noted with the entry.
+        let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &ShareArc)));
+        loaded.map_or_else(drop_payload, drop);
+    }
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static, S> Drop for BackgroundRefresh<K, V, S> {
+    fn drop(&mut self) {
+        if let Some(detached) = self.detached.take() {
+            drop(detached.attach(self.cache.store()));
         }
     }
 }

@@ -34,8 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::flight::flight::Flight;
-use crate::flight::rest::Rest;
+use crate::flight::flight::{Flight, Rest};
 use crate::types::executor::{FutureJob, Spawn};
 use crate::util::panics::drop_payload;
 

@@ -82,10 +82,6 @@ impl<V> KeyComparisons<V> {
 }
 
 impl<V> Registered<V> {
-    fn has_hash(&self, low: u32) -> bool {
-        self.flight.hash().low() == low
-    }
-
     fn is(&self, flight: &Arc<Flight<V>>) -> bool {
         Arc::ptr_eq(&self.flight, flight)
     }
@@ -158,7 +154,7 @@ impl<V> InFlight<V> {
     fn retain(&mut self, low: u32, keep: impl Fn(&Registered<V>) -> bool) {
         let list = self.list_mut(low);
         let before = list.len();
-        list.retain(|other| !other.has_hash(low) || keep(other));
+        list.retain(|other| other.flight.hash().low() != low || keep(other));
         self.registered -= before - self.list(low).len();
         self.shrink();
     }
@@ -257,9 +253,8 @@ impl<V> InFlight<V> {
         if self.registered == 0 {
             return None;
         }
-        let mut list = self.list(low).iter();
-        let found = list.find(|other| other.has_hash(low) && !compared.contains(&other.flight));
-        found.map(|other| Arc::clone(&other.flight))
+        let mut flights = self.list(low).iter().map(|other| &other.flight);
+        flights.find(|other| other.hash().low() == low && !compared.contains(other)).cloned()
     }
 
     /// A key is written: deregisters its flights. The writer has compared its key with those of all
@@ -343,7 +338,7 @@ impl<V> InFlight<V> {
 #[cfg(all(test, not(loom), not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::flight::load_node::KeyAt;
+    use crate::flight::wait_graph::KeyAt;
     use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {

@@ -14,9 +14,6 @@
 pub(crate) mod flight;
 pub(crate) mod handover;
 pub(crate) mod in_flight;
-pub(crate) mod load_node;
-mod load_stack;
-mod rest;
 pub(crate) mod share_error;
 pub(crate) mod timer;
 pub(crate) mod wait;

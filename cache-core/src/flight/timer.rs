@@ -39,8 +39,8 @@ impl WakeTimer {
     }
 }
 
-fn wake(waker: Waker) {
-    // A waker that panics is its runtime's trouble and must not stop the others.
+/// A waker that panics is its runtime's trouble and must not stop the others.
+pub(super) fn wake(waker: Waker) {
     catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_or_else(drop_payload);
 }
 

@@ -9,13 +9,12 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use crate::flight::flight::{Flight, WaiterKind};
-use crate::flight::load_node::LoadNode;
 use crate::flight::timer::WakeTimer;
-use crate::flight::wait_graph;
+use crate::flight::wait_graph::{self, LoadNode};
 use crate::util::signal::Signal;
 
 /// How a wait ended.
@@ -60,14 +59,12 @@ impl<V: Send + Sync + 'static> Flight<V> {
         } else {
             let target = Arc::clone(self) as Arc<dyn LoadNode>;
             let mut found = Vec::new();
-            let graph = wait_graph::lock_graph();
+            // Released before what was found is dropped.
+            let _graph = wait_graph::lock_graph();
             if wait_graph::would_deadlock(&target, &mut found) {
-                drop(graph);
                 return Err(WaitResult::Deadlock);
             }
-            let added = self.add_waiter(waker, inside, kind);
-            drop(graph);
-            added
+            self.add_waiter(waker, inside, kind)
         };
         match added {
             Ok(ticket) => Ok(Registration { flight: self, ticket }),
@@ -102,45 +99,33 @@ impl<V: Send + Sync + 'static> Flight<V> {
 
     /// As [`wait`](Self::wait), as a task.
     pub(crate) async fn wait_async(self: &Arc<Self>, deadline: Option<Instant>) -> WaitResult {
-        let mut wait = Wait { flight: self, deadline, registration: None, timer: None };
-        poll_fn(move |context| wait.poll(context)).await
-    }
-}
-
-/// A task that waits.
-struct Wait<'f, V: Send + Sync + 'static> {
-    flight: &'f Arc<Flight<V>>,
-    deadline: Option<Instant>,
-    registration: Option<Registration<'f, V>>,
-    timer: Option<WakeTimer>,
-}
-
-impl<V: Send + Sync + 'static> Wait<'_, V> {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<WaitResult> {
-        match &self.registration {
-            None => match self.flight.register(context.waker().clone(), WaiterKind::Task) {
-                Ok(registration) => self.registration = Some(registration),
-                Err(result) => return Poll::Ready(result),
-            },
-            Some(registration) => {
-                let flight = self.flight;
-                if flight.is_orphaned() || !flight.update_waker(registration.ticket, context) {
-                    return Poll::Ready(WaitResult::Completed);
+        let (mut registration, mut timer) = (None, None);
+        poll_fn(move |context| {
+            match &registration {
+                None => match self.register(context.waker().clone(), WaiterKind::Task) {
+                    Ok(registered) => registration = Some(registered),
+                    Err(result) => return Poll::Ready(result),
+                },
+                Some(Registration { ticket, .. }) => {
+                    if self.is_orphaned() || !self.update_waker(*ticket, context) {
+                        return Poll::Ready(WaitResult::Completed);
+                    }
                 }
             }
-        }
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        if Instant::now() >= deadline {
-            return Poll::Ready(WaitResult::TimedOut);
-        }
-        match &self.timer {
-            None => self.timer = Some(WakeTimer::start(deadline, context.waker().clone())),
-            // It has gone off since the time was read, and has called another waker.
-            Some(timer) if !timer.set_waker(context.waker()) => {
+            let Some(deadline) = deadline else { return Poll::Pending };
+            if Instant::now() >= deadline {
                 return Poll::Ready(WaitResult::TimedOut);
             }
-            Some(_) => {}
-        }
-        Poll::Pending
+            match &timer {
+                None => timer = Some(WakeTimer::start(deadline, context.waker().clone())),
+                // It has gone off since the time was read, and has called another waker.
+                Some(timer) if !timer.set_waker(context.waker()) => {
+                    return Poll::Ready(WaitResult::TimedOut);
+                }
+                Some(_) => {}
+            }
+            Poll::Pending
+        })
+        .await
     }
 }

@@ -30,22 +30,69 @@
 //! covered as well: whatever stands below on the stack cannot go on before this call returns.
 //!
 //! The stack is there for as long as the thread runs anything: destructors of thread-locals may
-//! load, too, in whatever order they come.
+//! load, too, in whatever order they come. So it has no destructor of its own, and its memory is
+//! freed by another thread-local that has one, or after that as often as it is empty.
 //!
 //! # What it cannot see
 //! A future that was first polled outside of a load and is then awaited inside of it. And waiting
 //! that does not go through a cache: for the latch of a thread pool, a channel, a lock. Such cycles
 //! are what [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout) is for.
 
-use std::collections::HashSet;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
+use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::flight::load_node::LoadNode;
-use crate::flight::load_stack;
+use crate::table::SharedSlot;
 use crate::util::hash::KeyHash;
+use crate::util::sync::thread_local;
+
+/// A load that runs, or several that have one loader.
+pub(crate) trait LoadNode: Any + Send + Sync {
+    /// Visits the loads that cannot end before this one has: the one that it is nested in, and
+    /// those that wait for it.
+    fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>));
+    /// Visits the keys that it loads.
+    fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt));
+    /// Notes that the calling thread polls the loader, which is a future.
+    fn note_poll(&self);
+    /// Returns `true` if it is the load at this address, or one of several that is.
+    fn includes(&self, address: usize) -> bool;
+}
+
+/// A key that is being loaded.
+pub(crate) struct KeyAt {
+    /// The cache, by its address.
+    pub(crate) cache: usize,
+    pub(crate) hash: KeyHash,
+    /// What holds the key, until the load has ended.
+    pub(crate) slot: SharedSlot,
+}
+
+/// Loads that one call of a loader serves. A call inside of it is inside of them all.
+pub(crate) struct BatchNode(pub(crate) Vec<Arc<dyn LoadNode>>);
+
+impl LoadNode for BatchNode {
+    fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>)) {
+        self.0.iter().for_each(visit);
+    }
+
+    fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt)) {
+        self.0.iter().for_each(|load| load.for_each_key(visit));
+    }
+
+    fn note_poll(&self) {
+        self.0.iter().for_each(|load| load.note_poll());
+    }
+
+    fn includes(&self, address: usize) -> bool {
+        self.0.iter().any(|load| load.includes(address))
+    }
+}
 
 /// The thread runs the loader of a load until the guard drops.
 pub(crate) struct LoadScope(());
@@ -54,7 +101,7 @@ impl LoadScope {
     /// Puts a load on the calling thread's stack.
     #[inline]
     pub(crate) fn enter(load: Arc<dyn LoadNode>) -> LoadScope {
-        load_stack::push(load);
+        let _ = STACK.try_with(|stack| stack.push(load));
         LoadScope(())
     }
 }
@@ -64,32 +111,32 @@ impl Drop for LoadScope {
     fn drop(&mut self) {
         // Guards are dropped in the reverse order of their making: they live in nested calls. What
         // comes off the stack is dropped here, not inside the borrow.
-        let _left = load_stack::pop();
+        let _left = STACK.try_with(Stack::pop);
     }
 }
 
 /// Returns the load whose loader the calling thread is running, if any.
 #[inline]
 pub(crate) fn current_load() -> Option<Arc<dyn LoadNode>> {
-    load_stack::with(|loads| loads.as_slice().last().map(Arc::clone))
+    with_loads(|loads| loads.all.last().map(Arc::clone))
 }
 
 /// Returns `true` if the calling thread is inside of the load at this address.
 pub(crate) fn is_inside(address: usize) -> bool {
-    load_stack::with(|loads| loads.as_slice().iter().any(|load| load.includes(address)))
+    with_loads(|loads| loads.all.iter().any(|load| load.includes(address)))
 }
 
 /// Returns the number of loads that the calling thread is inside of.
 #[inline]
 pub(crate) fn depth() -> usize {
-    load_stack::with(|loads| loads.as_slice().len())
+    with_loads(|loads| loads.all.len())
 }
 
 /// Returns the loads that the calling thread is inside of and that load a key of this cache with
 /// this hash, if there are at least `least`; else none. O(1) where there are fewer.
 pub(crate) fn loads_of(cache: usize, hash: KeyHash, least: usize) -> Vec<Arc<dyn LoadNode>> {
-    load_stack::with(|loads| {
-        if loads.as_slice().len() < least || loads.count_of(cache, hash) < least {
+    with_loads(|loads| {
+        if loads.all.len() < least || loads.count_of(cache, hash) < least {
             return Vec::new();
         }
         let has_key = |load: &&Arc<dyn LoadNode>| {
@@ -97,7 +144,7 @@ pub(crate) fn loads_of(cache: usize, hash: KeyHash, least: usize) -> Vec<Arc<dyn
             load.for_each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
             has_key
         };
-        loads.as_slice().iter().filter(has_key).map(Arc::clone).collect()
+        loads.all.iter().filter(has_key).map(Arc::clone).collect()
     })
 }
 
@@ -163,7 +210,7 @@ pub(crate) fn would_deadlock(
     target: &Arc<dyn LoadNode>,
     found: &mut Vec<Arc<dyn LoadNode>>,
 ) -> bool {
-    *found = load_stack::with(|loads| loads.as_slice().to_vec());
+    *found = with_loads(|loads| loads.all.to_vec());
     let mut known: HashSet<usize> = found.iter().map(address).collect();
     let mut next = 0;
     while let Some(load) = found.get(next).map(Arc::clone) {
@@ -183,4 +230,131 @@ pub(crate) fn would_deadlock(
 /// The identity of a load. The address alone: one type's vtable may exist several times.
 fn address(load: &Arc<dyn LoadNode>) -> usize {
     Arc::as_ptr(load).cast::<()>() as usize
+}
+
+thread_local! {
+    /// The loads whose loaders the thread is running.
+    static STACK: Stack = const {
+        Stack { loads: RefCell::new(ManuallyDrop::new(Loads::new())), ending: Cell::new(false) }
+    };
+    /// Touched when the stack first takes memory.
+    static FREE: FreeAtExit = const { FreeAtExit };
+}
+
+struct Stack {
+    /// Borrowed for moments, never while user code runs.
+    loads: RefCell<ManuallyDrop<Loads>>,
+    /// `FREE` is gone.
+    ending: Cell<bool>,
+}
+
+impl Stack {
+    fn push(&self, load: Arc<dyn LoadNode>) {
+        let mut loads = self.loads.borrow_mut();
+        if loads.all.capacity() == 0 {
+            let _ = FREE.try_with(|_| ());
+        }
+        loads.push(load);
+    }
+
+    fn pop(&self) -> Option<Arc<dyn LoadNode>> {
+        let load = self.loads.borrow_mut().pop();
+        if self.ending.get() {
+            self.free_if_empty();
+        }
+        load
+    }
+
+    fn free_if_empty(&self) {
+        let mut loads = self.loads.borrow_mut();
+        if loads.all.is_empty() {
+            drop(std::mem::replace(&mut **loads, Loads::new()));
+        }
+    }
+}
+
+struct FreeAtExit;
+
+impl Drop for FreeAtExit {
+    fn drop(&mut self) {
+        let _ = STACK.try_with(|stack| {
+            stack.ending.set(true);
+            stack.free_if_empty();
+        });
+    }
+}
+
+/// The loads on a stack, the innermost last.
+struct Loads {
+    all: Vec<Arc<dyn LoadNode>>,
+    /// The number of them that load a key of a hash, by cache and hash; a load may be on the stack
+    /// twice. Kept only while a call asks and there are many loads, so that the cost of asking does
+    /// not grow with the nesting.
+    counts: Option<KeyCounts>,
+}
+
+type KeyCounts = HashMap<(usize, KeyHash), usize, ahash::RandomState>;
+
+impl Loads {
+    const fn new() -> Self {
+        Loads { all: Vec::new(), counts: None }
+    }
+
+    #[inline]
+    fn push(&mut self, load: Arc<dyn LoadNode>) {
+        if let Some(counts) = &mut self.counts {
+            count(counts, &load);
+        }
+        self.all.push(load);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Arc<dyn LoadNode>> {
+        let load = self.all.pop()?;
+        if self.counts.is_some() {
+            self.uncount(&load);
+        }
+        Some(load)
+    }
+
+    #[cold]
+    fn uncount(&mut self, load: &Arc<dyn LoadNode>) {
+        let counts = self.counts.as_mut().filter(|_| !self.all.is_empty());
+        let Some(counts) = counts else { return self.counts = None };
+        load.for_each_key(&mut |at| {
+            let key = (at.cache, at.hash);
+            if let Some(count) = counts.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&key);
+                }
+            }
+        });
+    }
+
+    /// Returns the number of loads of a key of this hash, some perhaps counted twice.
+    fn count_of(&mut self, cache: usize, hash: KeyHash) -> usize {
+        let counts = self.counts.get_or_insert_with(|| {
+            let mut counts = KeyCounts::default();
+            self.all.iter().for_each(|load| count(&mut counts, load));
+            counts
+        });
+        counts.get(&(cache, hash)).copied().unwrap_or(0)
+    }
+}
+
+fn count(counts: &mut KeyCounts, load: &Arc<dyn LoadNode>) {
+    load.for_each_key(&mut |at| *counts.entry((at.cache, at.hash)).or_insert(0) += 1);
+}
+
+/// Calls `work` with the loads on the thread's stack; with none where a thread of a model is ending
+/// and has no stack any more.
+#[inline]
+fn with_loads<R>(work: impl FnOnce(&mut Loads) -> R) -> R {
+    let mut work = Some(work);
+    let done = STACK.try_with(|stack| {
+        let work = work.take().expect("called once");
+        work(&mut stack.loads.borrow_mut())
+    });
+    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Loads::new()))
 }

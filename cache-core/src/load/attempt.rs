@@ -19,6 +19,14 @@
 //! [`Attempt::run`] and [`Attempt::run_async`] drive it. A batch (`batch.rs`) drives many at once.
 //! A refresh begins with the lead (`refresh.rs`).
 //!
+//! # The look-up
+//! Before the attempt the call looks the key up, without a lock. In a cache that refreshes or
+//! serves stale values an entry may be due for a refresh ([`Store::find_or_claim`]). A call that
+//! finds such an entry tries to *claim* the refresh, by one compare-and-swap on a number of the
+//! entry's own. Of all calls that come at once one succeeds; to the others the entry is not due any
+//! more, and they are served. So while a refresh runs a hit costs what it costs otherwise. A claim
+//! holds off others for a second.
+//!
 //! # Unshared loads
 //! A call that must not wait runs its own *unshared* load: it leads a second flight beside the
 //! first, which nobody can join. It runs at once, and in parallel with others like it, not one
@@ -36,10 +44,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::share_error::ErrorSharing;
+use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph;
 use crate::load::guard::FlightGuard;
+use crate::shard::lifetimes::{Phase, RETRY};
 use crate::shard::shard::Shard;
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{EntryRef, Retries, SlotId};
@@ -47,12 +56,33 @@ use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
 
+/// What a call that may load has found.
+pub(crate) enum Lookup<V> {
+    /// A value to be served, and that is all.
+    Hit(V, Status),
+    /// A value to be served meanwhile. The call has claimed its refresh.
+    RefreshDue(StaleEntry<V>),
+    /// Nothing that could be served: the call loads.
+    Miss,
+}
+
+/// A value that is served until a newer one is there, or if none can be had.
+pub(crate) struct StaleEntry<V> {
+    pub(crate) value: V,
+    pub(crate) status: Status,
+    /// What the claim of its refresh has left with the entry it comes from, by which that is known
+    /// again; see [`RefreshState::claim`](crate::table::RefreshState::claim).
+    pub(crate) claim: u64,
+}
+
 /// The state of a call that loads a key.
 pub(crate) struct Attempt<'s, K, V> {
     store: &'s Store<K, V>,
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
+    /// Until the first round: what the look-up has found.
+    looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
     /// Those of all of the call's rounds.
@@ -62,7 +92,7 @@ pub(crate) struct Attempt<'s, K, V> {
 /// What a call has to do next.
 pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     /// Return this value.
-    Done(V, Status),
+    Done((V, Status)),
     /// Run the loader.
     Lead(FlightGuard<'s, K, V>),
     /// Wait for this flight, then [`resume`](Attempt::resume).
@@ -82,17 +112,30 @@ pub(super) enum Acquired<'p, K, V, T> {
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     /// `kind` is [`FlightKind::Shared`], or [`FlightKind::Unshared`] for a call that joins nobody.
     #[inline]
-    pub(crate) fn new(store: &'s Store<K, V>, key: Hashed<K>, kind: FlightKind) -> Self {
+    pub(crate) fn new(
+        store: &'s Store<K, V>,
+        key: Hashed<K>,
+        looked_up: Lookup<V>,
+        kind: FlightKind,
+    ) -> Self {
         let (waited, timed_out) = (false, false);
-        Attempt { store, key, kind, waited, timed_out, retries: Retries::default() }
+        Attempt { store, key, kind, looked_up, waited, timed_out, retries: Retries::default() }
     }
 
     /// Serves, joins or leads.
     ///
     /// # Panics
     /// See [`Retries::again`] and [`Store::check_levels`].
-    pub(crate) fn start(self) -> Step<'s, K, V> {
+    pub(crate) fn start(mut self) -> Step<'s, K, V> {
         let (store, hash) = (self.store, self.key.hash);
+        match std::mem::replace(&mut self.looked_up, Lookup::Miss) {
+            Lookup::Hit(value, status) => return Step::Done((value, status)),
+            Lookup::RefreshDue(stale) => {
+                let led = store.lead_refresh(self.key, stale.claim, wait_graph::current_load());
+                return led.map_or_else(|| Step::Done(store.serve(stale)), Step::Lead);
+            }
+            Lookup::Miss => {}
+        }
         store.check_levels(hash, &self.key.key);
         let guard = store.table.pin();
         // What the thread has written since the last round is no doing of this call.
@@ -104,7 +147,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
                 let status = if was_loaded { Status::Coalesced } else { status };
-                Step::Done(entry.value().clone(), status)
+                Step::Done((entry.value().clone(), status))
             }
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
@@ -114,17 +157,12 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         }
     }
 
-    /// The deadline of a wait that begins now.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.store.wait_deadline()
-    }
-
     /// Goes on after a wait for a flight: with its value, with its error, or with another attempt.
     pub(crate) fn resume<E>(
         mut self,
         flight: &Arc<Flight<V>>,
         waited: WaitResult,
-        share: &impl ErrorSharing<E>,
+        recover: impl FnOnce(&SharedError) -> Option<E>,
     ) -> Result<ControlFlow<(V, Status), Self>, E> {
         self.waited = true;
         // None if the process was forked, and the leader is not there.
@@ -135,7 +173,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::TimedOut, _) => {
                 let again = std::mem::replace(&mut self.timed_out, true);
-                if again || flight.is_compute() {
+                if again || flight.is_compute {
                     self.kind = FlightKind::Unshared;
                 } else {
                     self.store.stop_sharing(flight);
@@ -145,14 +183,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
                 return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
             }
-            (WaitResult::Completed, Outcome::Failed(shared)) => match share.recover(shared) {
-                Some(error) => {
+            (WaitResult::Completed, Outcome::Failed(shared)) => {
+                if let Some(error) = shared.as_ref().and_then(recover) {
                     let old = self.store.old_value(self.key.hash, &self.key.key);
                     return old.map(ControlFlow::Break).ok_or(error);
                 }
-                None => self.kind = FlightKind::Unshared,
-            },
-            (WaitResult::Completed, Outcome::NotShareable) => self.kind = FlightKind::Unshared,
+                self.kind = FlightKind::Unshared;
+            }
             (WaitResult::Completed, Outcome::Retry) => {}
         }
         Ok(ControlFlow::Continue(self))
@@ -168,11 +205,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run(loader, share),
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
-            let waited = flight.wait(waiting.deadline());
-            match waiting.resume(&flight, waited, share)? {
+            let waited = flight.wait(waiting.store.wait_deadline());
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }
@@ -189,11 +226,11 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loop {
             let (waiting, flight) = match attempt.start() {
                 Step::Lead(guard) => return guard.run_async(loader, share).await,
-                Step::Done(value, status) => return Ok((value, status)),
+                Step::Done(done) => return Ok(done),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
-            let waited = flight.wait_async(waiting.deadline()).await;
-            match waiting.resume(&flight, waited, share)? {
+            let waited = flight.wait_async(waiting.store.wait_deadline()).await;
+            match waiting.resume(&flight, waited, |error| share.recover(error))? {
                 ControlFlow::Break(done) => return Ok(done),
                 ControlFlow::Continue(again) => attempt = again,
             }
@@ -282,5 +319,103 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let guard = self.table.pin();
         let mut shard = self.lock(&guard, flight.hash());
         shard.loads().stop_sharing(flight);
+    }
+}
+
+impl<K, V: Clone> Store<K, V> {
+    /// Looks a key up for a call that may load, in a cache whose old values may be served. Counts a
+    /// use, and a hit or miss.
+    #[inline(never)]
+    pub(crate) fn find_or_claim(
+        &self,
+        guard: &StoreGuard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Lookup<V> {
+        let Some(entry) = guard.find(hash, eq) else {
+            self.count(guard, |counters| &counters.misses);
+            return Lookup::Miss;
+        };
+        let now = self.now();
+        let phase = self.config.lifetimes.phase(entry, now);
+        if matches!(phase, Phase::Fresh | Phase::Due) {
+            self.count(guard, |counters| &counters.hits);
+            entry.touch();
+            if self.extends_on_read {
+                self.extend(guard, hash, entry, now);
+            }
+        } else {
+            self.count(guard, |counters| &counters.misses);
+        }
+        let (status, due) = match phase {
+            Phase::Fresh => (Status::Hit, false),
+            Phase::Due => (Status::Hit, true),
+            Phase::Stale { due } => (Status::Stale, due),
+            Phase::Failing { due: false } => (Status::Fallback, false),
+            Phase::Failing { due: true } | Phase::Over => return Lookup::Miss,
+        };
+        // Cloned before the claim: a clone that panics has claimed nothing.
+        let value = entry.value().clone();
+        let claim = now.saturating_add(RETRY);
+        if due && entry.refresh_state().is_some_and(|state| state.claim(now, claim)) {
+            return Lookup::RefreshDue(StaleEntry { value, status, claim });
+        }
+        self.count_status(guard, status);
+        Lookup::Hit(value, status)
+    }
+
+    /// Serves an old value to a caller.
+    pub(crate) fn serve(&self, stale: StaleEntry<V>) -> (V, Status) {
+        self.count_status(&self.table.pin(), stale.status);
+        (stale.value, stale.status)
+    }
+}
+
+/// How often a load may run inside itself: a recursion without end is found before the stack ends.
+/// With a stack of 2 MiB, what Rust gives its threads, that
+/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose
+/// levels took 19 to 42 KiB.
+const MOST_LEVELS: usize = 32;
+
+impl<K: Eq, V> Store<K, V> {
+    /// Checks that a load of this key may run inside the present ones. O(1) below 32 levels.
+    ///
+    /// # Panics
+    /// If it runs inside itself 32 levels deep.
+    #[inline]
+    pub(super) fn check_levels(&self, hash: KeyHash, key: &K) {
+        if wait_graph::depth() >= MOST_LEVELS {
+            self.count_levels(hash, key);
+        }
+    }
+
+    #[cold]
+    fn count_levels(&self, hash: KeyHash, key: &K) {
+        let cache = self.address();
+        let loads = wait_graph::loads_of(cache, hash, MOST_LEVELS);
+        if loads.is_empty() {
+            return;
+        }
+        // So many loads of one hash: nearly always they are of one key.
+        let (guard, mut levels) = (self.table.pin(), Vec::new());
+        for load in &loads {
+            load.for_each_key(&mut |at| {
+                // A load that has ended is none that this one would run inside of.
+                let other = (at.cache == cache && at.hash == hash).then(|| guard.key_of(&at.slot));
+                if other.flatten().is_some_and(|other| other == key) {
+                    levels.push(std::ptr::from_ref(at));
+                }
+            });
+        }
+        // One load may be there twice: by itself, and in a batch.
+        levels.sort_unstable();
+        levels.dedup();
+        let levels = levels.len();
+        assert!(
+            levels < MOST_LEVELS,
+            "{}: a load of a key runs inside itself, {levels} levels deep: its loader asks the \
+             cache, perhaps through other functions, for the key that it is loading",
+            self.title()
+        );
     }
 }

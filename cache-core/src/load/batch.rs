@@ -18,12 +18,11 @@
 //! written since the loader was called, which `written.rs` knows; otherwise it is dropped.
 //!
 //! Calls that the loader makes are inside of all flights that the batch leads
-//! ([`BatchNode`](crate::flight::load_node::BatchNode)): none of them ends before the loader does.
+//! ([`BatchNode`](crate::flight::wait_graph::BatchNode)): none of them ends before the loader does.
 //!
 //! Like an [`Attempt`], a batch neither runs the loader nor waits; [`Batch::load`] and
 //! [`Batch::load_async`] do, round by round.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
@@ -31,42 +30,35 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
-use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing};
+use crate::flight::share_error::{ErrorSharing, Nothing, ShareNothing, SharedError};
 use crate::flight::wait::WaitResult;
-use crate::flight::wait_graph::{self, LoadScope};
+use crate::flight::wait_graph::{self, LoadNode, LoadScope};
 use crate::flight::written::RunningBatch;
-use crate::load::answers::Answers;
-use crate::load::attempt::{Attempt, Step};
-use crate::load::guard::FlightGuard;
-use crate::load::lookup::{Lookup, StaleEntry};
+use crate::load::attempt::{Attempt, Lookup, Step};
+use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::load::refresh::node_of;
-use crate::load::timer::LoadTimer;
+use crate::shard::shard::Shard;
 use crate::store::store::Store;
+use crate::store::txn::{LockKey, TxnLocks};
+use crate::table::SlotId;
 use crate::util::hash::{Hashed, KeyHash};
-
-/// A key that is to be loaded: its first place in the batch, and how.
-type Wanted<'s, K, V> = (usize, Want<'s, K, V>);
-
-enum Want<'s, K, V> {
-    Load(Attempt<'s, K, V>),
-    /// The batch has claimed its refresh.
-    Refresh(Hashed<K>, StaleEntry<V>),
-}
 
 /// The keys of a batch, and what is known of them.
 pub(crate) struct Batch<'s, K, V> {
     store: &'s Store<K, V>,
     values: Vec<Option<V>>,
-    /// The keys to be loaded, each once.
-    wanted: Vec<Wanted<'s, K, V>>,
+    /// The keys to be loaded, each once, by their first places in the batch.
+    wanted: Vec<(usize, Attempt<'s, K, V>)>,
     /// The later places of keys that stand in the batch more than once, with the first.
     again: Vec<(usize, usize)>,
 }
 
-/// One call of the loader: the keys that the batch leads, by their places in it.
+/// One call of the loader.
 struct Round<'s, K: Eq, V: Clone + Send + Sync + 'static> {
-    places: Vec<usize>,
-    guards: Vec<FlightGuard<'s, K, V>>,
+    /// The keys that the batch leads, by their places in it.
+    led: Vec<(usize, FlightGuard<'s, K, V>)>,
+    /// The load of all of them.
+    node: Arc<dyn LoadNode>,
     /// Since when writes to keys that nobody asked for are noted.
     since: RunningBatch,
     timer: LoadTimer<'s, K, V>,
@@ -87,14 +79,10 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         let mut first: HashMap<&K, usize, S> = HashMap::with_hasher(hasher);
         let (mut values, mut wanted, mut again) = (Vec::new(), Vec::new(), Vec::new());
         for ((place, key), looked_up) in keys.iter().enumerate().zip(looked_up) {
-            let stale = match looked_up {
-                Lookup::Hit(value, _) => {
-                    values.push(Some(value));
-                    continue;
-                }
-                Lookup::RefreshDue(stale) => Some(stale),
-                Lookup::Miss => None,
-            };
+            if let Lookup::Hit(value, _) = looked_up {
+                values.push(Some(value));
+                continue;
+            }
             values.push(None);
             let first = *first.entry(key).or_insert(place);
             if first != place {
@@ -102,11 +90,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 continue;
             }
             let own = Hashed { hash: hash(key), key: key.clone() };
-            let want = match stale {
-                Some(stale) => Want::Refresh(own, stale),
-                None => Want::Load(Attempt::new(store, own, FlightKind::Shared)),
-            };
-            wanted.push((place, want));
+            wanted.push((place, Attempt::new(store, own, looked_up, FlightKind::Shared)));
         }
         Batch { store, values, wanted, again }
     }
@@ -115,7 +99,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     ///
     /// The loader is given places of keys in the batch, and returns numbers of those that it was
     /// given with their values, and other keys with theirs: see
-    /// [`answers`](crate::load::answers::answers).
+    /// [`answers`].
     pub(crate) fn load<E>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> Result<Answers<K, V>, E>,
@@ -124,8 +108,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let scope = LoadScope::enter(node_of(&round.guards));
-                let loaded = loader(round.places.clone());
+                let scope = LoadScope::enter(Arc::clone(&round.node));
+                let loaded = loader(round.led.iter().map(|&(place, _)| place).collect());
                 drop(scope);
                 self.end_round(round, loaded, share)?;
             }
@@ -139,23 +123,19 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     }
 
     /// As [`load`](Self::load), as a task.
-    pub(crate) async fn load_async<E, F>(
+    pub(crate) async fn load_async<E, F: Future<Output = Result<Answers<K, V>, E>>>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> F,
         share: &impl ErrorSharing<E>,
-    ) -> Result<Vec<Option<V>>, E>
-    where
-        F: Future<Output = Result<Answers<K, V>, E>>,
-    {
+    ) -> Result<Vec<Option<V>>, E> {
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let node = node_of(&round.guards);
                 // A closure may do its work when it is called.
-                let scope = LoadScope::enter(Arc::clone(&node));
-                let loading = loader(round.places.clone());
+                let scope = LoadScope::enter(Arc::clone(&round.node));
+                let loading = loader(round.led.iter().map(|&(place, _)| place).collect());
                 drop(scope);
-                let loaded = wait_graph::run_async(node, loading).await;
+                let loaded = wait_graph::run_async(Arc::clone(&round.node), loading).await;
                 self.end_round(round, loaded, share)?;
             }
             let deadline = self.store.wait_deadline();
@@ -169,37 +149,20 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
     /// Joins or leads the flight of each wanted key.
     fn start_round(&mut self) -> (Option<Round<'s, K, V>>, Joined<'s, K, V>) {
-        let (mut places, mut guards, mut joined) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, want) in std::mem::take(&mut self.wanted) {
-            match self.start(want) {
-                Step::Done(value, _) => self.values[place] = Some(value),
-                Step::Lead(guard) => {
-                    places.push(place);
-                    guards.push(guard);
-                }
+        let (mut led, mut joined) = (Vec::new(), Vec::new());
+        for (place, attempt) in std::mem::take(&mut self.wanted) {
+            match attempt.start() {
+                Step::Done((value, _)) => self.values[place] = Some(value),
+                Step::Lead(guard) => led.push((place, guard)),
                 Step::Wait(attempt, flight) => joined.push((place, attempt, flight)),
             }
         }
-        let round = (!guards.is_empty()).then(|| {
+        let round = (!led.is_empty()).then(|| {
             let (since, timer) = (self.store.batches.begin(), self.store.start_timer());
-            Round { places, guards, since, timer }
+            let node = node_of(led.iter().map(|(_, guard)| guard));
+            Round { led, node, since, timer }
         });
         (round, joined)
-    }
-
-    fn start(&self, want: Want<'s, K, V>) -> Step<'s, K, V> {
-        match want {
-            Want::Load(attempt) => attempt.start(),
-            Want::Refresh(key, stale) => {
-                match self.store.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => Step::Lead(guard),
-                    None => {
-                        let (value, status) = self.store.serve(stale);
-                        Step::Done(value, status)
-                    }
-                }
-            }
-        }
     }
 
     /// Publishes what the loader has returned, or fails the flights. Returns the error unless all
@@ -210,10 +173,9 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         loaded: Result<Answers<K, V>, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
-        let Round { places, guards, since, timer } = round;
+        let Round { led, node, since, timer } = round;
         let brought_some = |answers: &Answers<K, V>| !answers.asked.is_empty();
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
-        let led = places.into_iter().zip(guards);
         match loaded {
             Ok(answers) => {
                 self.publish(led, answers.asked, load_nanos);
@@ -223,9 +185,13 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 Ok(())
             }
             Err(error) => {
-                let led: Vec<_> = led.collect();
-                let _scope = LoadScope::enter(node_of(led.iter().map(|(_, guard)| guard)));
-                self.fail(led, error, share)
+                let _scope = LoadScope::enter(node);
+                let (shared, mut served) = (share.to_shared(&error), true);
+                for (place, guard) in led {
+                    self.values[place] = guard.fail(shared.clone(), false).map(|(old, _)| old);
+                    served &= self.values[place].is_some();
+                }
+                if served { Ok(()) } else { Err(error) }
             }
         }
     }
@@ -233,38 +199,21 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     /// Publishes the values of the keys that the batch leads.
     fn publish(
         &mut self,
-        led: impl Iterator<Item = (usize, FlightGuard<'s, K, V>)>,
+        led: Vec<(usize, FlightGuard<'s, K, V>)>,
         answers: Vec<(usize, V)>,
         load_nanos: u64,
     ) {
-        let mut led: Vec<_> = led.map(Some).collect();
+        let mut led: Vec<_> = led.into_iter().map(Some).collect();
         for (number, value) in answers {
             if let Some((place, guard)) = led[number].take() {
-                self.values[place] = Some(guard.after(load_nanos).publish(value));
+                self.values[place] = Some(guard.publish(value, load_nanos));
             }
         }
         // The loader knows nothing of these keys, and the waiters are given that.
         for (_, guard) in led.into_iter().flatten() {
             // It has not failed, so no old value is served instead.
-            let _ = guard.fail(Nothing, &ShareNothing);
+            let _ = guard.fail(ShareNothing.to_shared(&Nothing), true);
         }
-    }
-
-    /// Fails the flights of a loader that has failed.
-    fn fail<E>(
-        &mut self,
-        led: Vec<(usize, FlightGuard<'s, K, V>)>,
-        error: E,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(), E> {
-        let (shared, mut served) = (SharedOnce(share.to_shared(&error)), true);
-        for (place, guard) in led {
-            match guard.fail((), &shared) {
-                Ok((old, _)) => self.values[place] = Some(old),
-                Err(()) => served = false,
-            }
-        }
-        if served { Ok(()) } else { Err(error) }
     }
 
     /// Goes on after a wait for the flight of another caller: takes its value, or wants the key
@@ -276,9 +225,14 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         waited: WaitResult,
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
-        match attempt.resume(flight, waited, &OrNothing(share)) {
+        // A load that has found nothing has not failed: to a batch that is no error.
+        let recover = |error: &SharedError| match ShareNothing.recover(error) {
+            Some(Nothing) => Some(None),
+            None => share.recover(error).map(Some),
+        };
+        match attempt.resume(flight, waited, recover) {
             Ok(ControlFlow::Break((value, _))) => self.values[place] = Some(value),
-            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, Want::Load(attempt))),
+            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, attempt)),
             Err(None) => {}
             Err(Some(error)) => return Err(error),
         }
@@ -293,32 +247,107 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     }
 }
 
-/// An error of several flights: what is shared of it is made once.
-struct SharedOnce(Option<Arc<dyn Any + Send + Sync>>);
+/// What a loader has returned.
+pub(crate) struct Answers<K, V> {
+    /// Numbers of keys that it was asked for, with their values.
+    pub(crate) asked: Vec<(usize, V)>,
+    /// Other keys, with their values.
+    pub(crate) others: Vec<(Hashed<K>, V)>,
+}
 
-impl ErrorSharing<()> for SharedOnce {
-    fn to_shared(&self, (): &()) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.0.clone()
+/// Separates pairs with keys that were asked for, which have a number, from others, whose keys are
+/// what `other` makes of them; `None`: the pair is dropped.
+pub(crate) fn answers<Q, K, V>(
+    numbers: Vec<Option<usize>>,
+    pairs: Vec<(Q, V)>,
+    other: impl Fn(Q) -> Option<Hashed<K>>,
+) -> Answers<K, V> {
+    let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
+    for (number, (key, value)) in numbers.into_iter().zip(pairs) {
+        match number {
+            Some(number) => {
+                // Before the value is moved: a panic of this would leak it.
+                drop(key);
+                answers.asked.push((number, value));
+            }
+            None => answers.others.extend(other(key).map(|key| (key, value))),
+        }
     }
+    answers
+}
 
-    fn recover(&self, _: &Arc<dyn Any + Send + Sync>) -> Option<()> {
-        None
+/// Returns for each answered key its number among those that were asked for. Others have none.
+pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
+    asked: &[&Q],
+    answered: impl Iterator<Item = &'a Q>,
+) -> Vec<Option<usize>> {
+    let mut by_key: Option<HashMap<&Q, usize>> = None;
+    let numbered = answered.enumerate().map(|(next, key)| {
+        // Most loaders answer in the order in which they were asked.
+        if asked.get(next).is_some_and(|asked| **asked == *key) {
+            return Some(next);
+        }
+        let numbered = || asked.iter().enumerate().map(|(number, &key)| (key, number));
+        by_key.get_or_insert_with(|| numbered().collect()).get(key).copied()
+    });
+    numbered.collect()
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
+    /// and was not written since. If it cannot be stored for another reason, the listener is
+    /// notified.
+    pub(super) fn add_unasked(
+        &self,
+        Hashed { hash, key }: Hashed<K>,
+        value: V,
+        since: &RunningBatch,
+        load_nanos: u64,
+    ) {
+        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, None, load_nanos);
+        self.write(now, |txn| {
+            let mut unasked = Unasked { hash, key: &key, since, now };
+            if let Some(cause) = self.refuses(&new, now) {
+                let (mut shard, found) = unasked.lock(&txn.locks);
+                let not_shown = if unasked.wants(&mut shard, found) {
+                    txn.reject(&mut shard, Hashed { hash, key }, new, cause)
+                } else {
+                    Some((key, new))
+                };
+                txn.unlock(shard);
+                return drop(not_shown);
+            }
+            let (mut shard, target) = txn.lock_with_room(new.weight, &mut unasked);
+            if let Some(target) = target {
+                let slot = shard.reserve(hash, key);
+                shard.loads().occupy(hash);
+                shard.store(slot, target, new, &mut txn.ledger);
+            }
+            txn.expire_and_unlock(shard);
+        });
     }
 }
 
-/// The errors of a batch, and `None` for a load that has found nothing: to a batch that is no
-/// error.
-struct OrNothing<'h, H>(&'h H);
+/// A value that is added if its key is absent and was not written since.
+struct Unasked<'k, K> {
+    hash: KeyHash,
+    key: &'k K,
+    since: &'k RunningBatch,
+    now: u64,
+}
 
-impl<E, H: ErrorSharing<E>> ErrorSharing<Option<E>> for OrNothing<'_, H> {
-    fn to_shared(&self, error: &Option<E>) -> Option<Arc<dyn Any + Send + Sync>> {
-        error.as_ref().and_then(|error| self.0.to_shared(error))
+impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
+    fn hash(&self) -> KeyHash {
+        self.hash
     }
 
-    fn recover(&self, shared: &Arc<dyn Any + Send + Sync>) -> Option<Option<E>> {
-        match ShareNothing.recover(shared) {
-            Some(Nothing) => Some(None),
-            None => self.0.recover(shared).map(Some),
-        }
+    fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
+        let key = self.key;
+        locks.store.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
+    }
+
+    fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {
+        let absent = found.is_none_or(|id| shard.entry(id).deadline() <= self.now);
+        absent && shard.loads().may_add(self.hash, self.since)
     }
 }

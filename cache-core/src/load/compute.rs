@@ -13,14 +13,14 @@
 //! A computation cannot run beside another, as a load can. If one would have to wait for itself
 //! (because its closure, or a loader that it is inside of, computes the same key) it panics.
 //!
-//! As an [`Attempt`](crate::load::attempt::Attempt), a [`Computation`] neither blocks nor awaits;
-//! the two functions that drive it do.
+//! [`Store::compute`] and [`Store::compute_async`] differ in how they wait and how they call the
+//! closure.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::flight::flight::{Flight, FlightKind, Outcome};
+use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::wait::WaitResult;
 use crate::flight::wait_graph::{self, LoadScope};
 use crate::load::attempt::Acquired;
@@ -30,20 +30,8 @@ use crate::table::{EntryRef, Retries};
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::util::hash::Hashed;
 
-/// A computation that has not begun.
-struct Computation<'s, K, V> {
-    store: &'s Store<K, V>,
-    key: Hashed<K>,
-    retries: Retries,
-}
-
-/// What a computation has to do next.
-enum ComputeStep<'s, K: Eq, V: Clone + Send + Sync + 'static> {
-    /// Decide: the flight is registered, and this is the fresh entry's value.
-    Decide(FlightGuard<'s, K, V>, Option<V>),
-    /// Wait for a load or another computation of the key.
-    Wait(Arc<Flight<V>>),
-}
+/// A computation that has begun, with the value of the entry; or the flight to wait for first.
+type Begun<'s, K, V> = Result<(FlightGuard<'s, K, V>, Option<V>), Arc<Flight<V>>>;
 
 impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Shows `decide` the entry and does what it returns. An error changes nothing.
@@ -52,95 +40,93 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         key: Hashed<K>,
         decide: impl FnOnce(Option<Entry<K, V>>) -> Result<Op<V>, E>,
     ) -> Result<CompResult<K, V>, E> {
-        let computation = Computation { store: self, key, retries: Retries::default() };
+        let retries = Retries::default();
         let (guard, old) = loop {
-            match computation.start() {
-                ComputeStep::Decide(guard, old) => break (guard, old),
-                ComputeStep::Wait(flight) => {
-                    let deadline = self.wait_deadline();
-                    let mut waited = flight.wait(deadline);
-                    if waited == WaitResult::OwnThread && flight.is_compute() {
-                        // It cannot go ahead of another computation. Perhaps another thread of the
-                        // runtime polls that one; if not, the wait times out.
-                        waited = flight.block(deadline);
-                    }
-                    computation.resume(&flight, waited);
-                }
+            let flight = match self.begin_computation(&key, &retries) {
+                Ok(begun) => break begun,
+                Err(flight) => flight,
+            };
+            let deadline = self.wait_deadline();
+            let mut waited = flight.wait(deadline);
+            if waited == WaitResult::OwnThread && flight.is_compute {
+                // It cannot go ahead of another computation. Perhaps another thread of the runtime
+                // polls that one; if not, the wait times out.
+                waited = flight.block(deadline);
             }
+            self.check_wait(&flight, waited);
         };
-        let key = computation.key.key;
+        let key = key.key;
         // Cloned inside of the computation, like all user code while it is registered.
         let decided = guard.scope(|| decide(shown(&key, &old)));
         carry_out(guard, key, old, decided)
     }
 
     /// As [`compute`](Self::compute), as a task.
-    pub(crate) async fn compute_async<F, E>(
+    pub(crate) async fn compute_async<F: Future<Output = Result<Op<V>, E>>, E>(
         &self,
         key: Hashed<K>,
         decide: impl FnOnce(Option<Entry<K, V>>) -> F,
-    ) -> Result<CompResult<K, V>, E>
-    where
-        F: Future<Output = Result<Op<V>, E>>,
-    {
-        let computation = Computation { store: self, key, retries: Retries::default() };
+    ) -> Result<CompResult<K, V>, E> {
+        let retries = Retries::default();
         let (guard, old) = loop {
-            match computation.start() {
-                ComputeStep::Decide(guard, old) => break (guard, old),
-                ComputeStep::Wait(flight) => {
-                    let waited = flight.wait_async(self.wait_deadline()).await;
-                    computation.resume(&flight, waited);
-                }
-            }
+            let flight = match self.begin_computation(&key, &retries) {
+                Ok(begun) => break begun,
+                Err(flight) => flight,
+            };
+            let waited = flight.wait_async(self.wait_deadline()).await;
+            self.check_wait(&flight, waited);
         };
-        let key = computation.key.key;
+        let key = key.key;
         // As in `compute`.
         let (own_key, own) = (&key, &old);
-        let decided = guard.scope_async(async move { decide(shown(own_key, own)).await }).await;
+        let deciding = async move { decide(shown(own_key, own)).await };
+        let decided = wait_graph::run_async(guard.node(), deciding).await;
         carry_out(guard, key, old, decided)
     }
-}
 
-impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> {
     /// Registers, unless there is a flight to wait for.
-    fn start(&self) -> ComputeStep<'s, K, V> {
-        let (store, hash, key) = (self.store, self.key.hash, &self.key.key);
-        store.check_levels(hash, key);
-        let guard = store.table.pin();
-        self.retries.has_written(&guard);
-        let (now, own) = (store.now(), Hashed { hash, key: key.clone() });
+    fn begin_computation(
+        &self,
+        Hashed { hash, key }: &Hashed<K>,
+        retries: &Retries,
+    ) -> Begun<'_, K, V> {
+        let hash = *hash;
+        self.check_levels(hash, key);
+        let guard = self.table.pin();
+        retries.has_written(&guard);
+        let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
         let serve_none = None::<fn(EntryRef<'_, K, V>, u64) -> Option<Infallible>>;
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });
-        match store.acquire(&guard, wanted, kind, &self.retries, serve_none) {
+        match self.acquire(&guard, wanted, kind, retries, serve_none) {
             Acquired::Served(never) => match never {},
-            Acquired::Running(flight) => ComputeStep::Wait(flight),
+            Acquired::Running(flight) => Err(flight),
             Acquired::Idle(shard, found) => {
                 let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
                 let outer = wait_graph::current_load();
-                let leads = store.lead((shard, entry.is_none()), own, kind, outer);
-                store.count(&guard, |counters| match entry {
+                let leads = self.lead((shard, entry.is_none()), own, kind, outer);
+                self.count(&guard, |counters| match entry {
                     Some(_) => &counters.hits,
                     None => &counters.misses,
                 });
                 let _scope = LoadScope::enter(leads.node());
                 let old = entry.map(|entry| {
                     entry.touch();
-                    if store.extends_on_read {
-                        store.extend(&guard, hash, entry, now);
+                    if self.extends_on_read {
+                        self.extend(&guard, hash, entry, now);
                     }
                     entry.value().clone()
                 });
-                ComputeStep::Decide(leads, old)
+                Ok((leads, old))
             }
         }
     }
 
-    /// Goes on after a wait for a flight.
+    /// Checks that a computation may begin after a wait for a flight.
     ///
     /// # Panics
     /// If the computation cannot begin before the flight completes, and must not wait for it.
-    fn resume(&self, flight: &Arc<Flight<V>>, waited: WaitResult) {
-        let name = || self.store.title();
+    fn check_wait(&self, flight: &Arc<Flight<V>>, waited: WaitResult) {
+        let name = || self.title();
         match waited {
             WaitResult::Completed => {}
             WaitResult::Deadlock => panic!(
@@ -151,8 +137,8 @@ impl<'s, K: Eq + Clone, V: Clone + Send + Sync + 'static> Computation<'s, K, V> 
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
-            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute() => {
-                self.store.stop_sharing(flight);
+            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute => {
+                self.stop_sharing(flight);
             }
             WaitResult::TimedOut | WaitResult::OwnThread => panic!(
                 "{}: another computation of the same entry has not ended within \
@@ -176,16 +162,18 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
     old: Option<V>,
     decided: Result<Op<V>, E>,
 ) -> Result<CompResult<K, V>, E> {
+    // Where nothing is changed, the guard is dropped, and waiters look again: before the result is
+    // made, which a panic of that would leak.
     let op = match decided {
         Ok(op) => op,
         Err(error) => {
-            guard.end(Outcome::Retry);
+            drop(guard);
             return Err(error);
         }
     };
     Ok(match (op, old) {
         (Op::Put(value), old) => {
-            let entry = Entry::stored(key, guard.publish(value), old.is_some());
+            let entry = Entry::stored(key, guard.publish(value, 0), old.is_some());
             match old {
                 Some(_) => CompResult::ReplacedWith(entry),
                 None => CompResult::Inserted(entry),
@@ -196,7 +184,7 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             CompResult::Removed(Entry::found(key, old))
         }
         (Op::Nop, Some(old)) => {
-            guard.end(Outcome::Retry);
+            drop(guard);
             CompResult::Unchanged(Entry::found(key, old))
         }
         (Op::Remove, None) => {
@@ -205,7 +193,7 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             CompResult::StillNone(key)
         }
         (Op::Nop, None) => {
-            guard.end(Outcome::Retry);
+            drop(guard);
             CompResult::StillNone(key)
         }
     })

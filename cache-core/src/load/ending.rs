@@ -24,12 +24,6 @@ pub(super) enum Replaces {
     Anything,
 }
 
-/// A value that is not stored, and why.
-pub(super) struct Refused<V> {
-    pub(super) new: NewEntry<V>,
-    pub(super) cause: RemovalCause,
-}
-
 /// The value of a flight, to be stored if the flight came in time.
 struct Publication<'f, V> {
     flight: &'f Arc<Flight<V>>,
@@ -86,12 +80,12 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let (mut shard, target) = self.lock_with_room(new.weight, &mut publication);
         let compared = publication.compared;
         let loads = shard.loads();
-        if target.is_some() && replaces == Replaces::Anything && !flight.is_compute() {
+        if target.is_some() && replaces == Replaces::Anything && !flight.is_compute {
             loads.supersede_older(flight, &compared);
         }
         loads.remove(flight);
         if let Some(target) = target {
-            if flight.is_compute() {
+            if flight.is_compute {
                 loads.supersede(hash.low(), &compared);
             }
             loads.occupy(hash);
@@ -109,7 +103,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         &mut self,
         flight: &Arc<Flight<V>>,
         remove: Option<RemovalCause>,
-        mut refused: Option<Refused<V>>,
+        mut refused: Option<(NewEntry<V>, RemovalCause)>,
     ) {
         let (now, hash) = (self.ledger.now, flight.hash());
         let mut compared = KeyComparisons::for_leader(flight);
@@ -130,12 +124,12 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         }
         let (removed, counts) = (&mut self.ledger.removed, in_time && refused.is_some());
         match refused.take_if(|_| in_time && removed.is_listening) {
-            Some(Refused { new, cause }) => shard.reject(flight.take_slot(), new, cause, removed),
+            Some((new, cause)) => shard.reject(flight.take_slot(), new, cause, removed),
             None => shard.abandon(flight.take_slot()),
         }
         self.unlock(shard);
         // Dropped here, without the lock, if it is still there.
-        if let (true, Some(Refused { cause, .. })) = (counts, refused) {
+        if let (true, Some((_, cause))) = (counts, refused) {
             self.ledger.removed.count(cause);
         }
     }

@@ -6,16 +6,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
-use crate::flight::load_node::{KeyAt, LoadNode};
-use crate::flight::share_error::ErrorSharing;
-use crate::flight::wait_graph::{self, LoadScope};
-use crate::load::ending::{Refused, Replaces};
-use crate::load::timer::LoadTimer;
+use crate::flight::share_error::{ErrorSharing, SharedError};
+use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
+use crate::load::ending::Replaces;
 use crate::shard::shard::Shard;
+use crate::store::deadlines::nanos;
 use crate::store::store::{Store, StoreGuard};
+use crate::store::txn::WriteTxn;
 use crate::table::SharedSlot;
+use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
 use crate::util::hash::Hashed;
@@ -29,25 +31,20 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     replaces: Replaces,
     /// A call is given what comes of it.
     serves: bool,
-    /// How long the loader took, where that is of interest.
-    load_nanos: u64,
     /// The duty has gone to a [`DetachedLoad`].
     detached: bool,
 }
 
-/// A [`FlightGuard`] on its way from one thread to another, without the store. It must be
-/// [attached](Self::attach) again: dropping it completes nothing.
+/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It
+/// must be [attached](Self::attach) again: dropping it completes nothing.
 #[must_use]
-pub(crate) struct DetachedLoad<V> {
-    flight: Arc<Flight<V>>,
-    replaces: Replaces,
-}
+pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 
 impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
-        let DetachedLoad { flight, replaces } = self;
-        FlightGuard { store, flight, replaces, serves: false, load_nanos: 0, detached: false }
+        let (flight, replaces) = (self.0, Replaces::Anything);
+        FlightGuard { store, flight, replaces, serves: false, detached: false }
     }
 }
 
@@ -79,7 +76,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
             FlightKind::Compute => Replaces::Anything,
             FlightKind::Shared | FlightKind::Unshared => Replaces::Expired,
         };
-        FlightGuard { store: self, flight, replaces, serves: true, load_nanos: 0, detached: false }
+        FlightGuard { store: self, flight, replaces, serves: true, detached: false }
     }
 }
 
@@ -97,16 +94,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         self
     }
 
-    /// Records how long the loader took.
-    pub(super) fn after(mut self, load_nanos: u64) -> Self {
-        self.load_nanos = load_nanos;
-        self
-    }
-
-    /// Lets go of the store, before the loader has run.
+    /// Lets go of the store, before the loader of a refresh has run.
     pub(crate) fn detach(mut self) -> DetachedLoad<V> {
         self.detached = true;
-        DetachedLoad { flight: Arc::clone(&self.flight), replaces: self.replaces }
+        DetachedLoad(Arc::clone(&self.flight))
     }
 
     /// The flight as one that others may be begun inside of.
@@ -118,11 +109,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     pub(super) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
         let _scope = LoadScope::enter(self.node());
         work()
-    }
-
-    /// Polls user code inside of the load.
-    pub(super) async fn scope_async<T>(&self, work: impl Future<Output = T>) -> T {
-        wait_graph::run_async(self.node(), work).await
     }
 
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
@@ -146,7 +132,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
         let timer = self.store.start_timer();
-        let loaded = self.scope_async(loader).await;
+        let loaded = wait_graph::run_async(self.node(), loader).await;
         let _scope = LoadScope::enter(self.node());
         self.finish(timer, loaded, share)
     }
@@ -154,54 +140,55 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     /// Ends the load with what the loader has returned. Runs inside of the load.
     #[inline]
     fn finish<E>(
-        mut self,
+        self,
         timer: LoadTimer<'_, K, V>,
         loaded: Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        self.load_nanos = timer.stop(loaded.is_ok());
+        let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok((self.publish_inside(value), Status::Loaded)),
-            Err(error) => self.fail(error, share),
+            Ok(value) => Ok((self.publish_inside(value, load_nanos), Status::Loaded)),
+            Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
         }
     }
 
-    /// Shares the error. Returns it, or the old value that may be served instead.
-    pub(super) fn fail<E>(self, error: E, share: &impl ErrorSharing<E>) -> Result<(V, Status), E> {
-        let outcome = share.to_shared(&error).map_or(Outcome::NotShareable, Outcome::Failed);
+    /// Shares an error. Returns the old value that may be served instead, if there is one.
+    /// `is_absence`: see [`ErrorSharing::is_absence`].
+    pub(super) fn fail(self, error: Option<SharedError>, is_absence: bool) -> Option<(V, Status)> {
         let mut old = None;
         if !self.store.config.lifetimes.serves_old_values() {
             self.deregister();
-        } else if share.is_absence() {
+        } else if is_absence {
             self.end_absent();
         } else {
             old = self.end_failed();
         }
         if self.flight.is_joined() {
-            self.flight.complete(outcome);
+            self.flight.complete(Outcome::Failed(error));
         }
         if let (Some((_, status)), true) = (&old, self.serves) {
             self.store.count_status(&self.store.table.pin(), *status);
         }
-        old.ok_or(error)
+        old
     }
 
     /// Stores the value, if the flight is still registered and the key still absent (or to be
     /// replaced), and gives it to the waiters. The user code that this runs is inside of the load,
     /// as the loader was: the waiters cannot go on before it.
-    pub(super) fn publish(self, value: V) -> V {
+    /// `load_nanos` is how long the loader took, where that is of interest.
+    pub(super) fn publish(self, value: V, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value)
+        self.publish_inside(value, load_nanos)
     }
 
-    fn publish_inside(self, value: V) -> V {
+    fn publish_inside(self, value: V, load_nanos: u64) -> V {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = flight.key(&guard);
-            store.prepare(Hashed { hash, key }, value.clone(), None, self.load_nanos)
+            store.prepare(Hashed { hash, key }, value.clone(), None, load_nanos)
         } else {
-            store.prepare_keyless(hash, value.clone(), self.load_nanos)
+            store.prepare_keyless(hash, value.clone(), load_nanos)
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {
@@ -211,10 +198,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
             let outdated =
                 self.replaces == Replaces::Anything || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
-            txn.withdraw(flight, remove, Some(Refused { new, cause }));
+            txn.withdraw(flight, remove, Some((new, cause)));
         });
         if flight.is_joined() {
-            flight.complete(match flight.is_compute() {
+            flight.complete(match flight.is_compute {
                 true => Outcome::Retry,
                 false => Outcome::Value(value.clone()),
             });
@@ -224,11 +211,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Removes the key's entry, unless the key was written since the flight began.
     pub(super) fn remove(self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| {
-            txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None);
-        });
-        drop(self);
+        self.write(|txn| txn.withdraw(&self.flight, Some(RemovalCause::Explicit), None));
     }
 
     /// Ends a computation that would remove an entry and was shown none.
@@ -249,30 +232,30 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Ends the flight of a load that has found that there is no value.
     fn end_absent(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| txn.end_absent(&self.flight, self.replaces));
+        self.write(|txn| txn.end_absent(&self.flight, self.replaces));
     }
 
     /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
     /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
-        let (_scope, store, now) = (LoadScope::enter(self.node()), self.store, self.store.now());
-        store.write(now, |txn| {
+        self.write(|txn| {
             let old = txn.end_failed(&self.flight)?;
-            let status = store.config.lifetimes.served_after_failure(old, now)?;
+            let lifetimes = &self.store.config.lifetimes;
+            let status = lifetimes.served_after_failure(old, txn.ledger.now)?;
             Some((old.value().clone(), status))
         })
     }
 
-    /// Ends the flight and nothing else.
+    /// Ends the flight and nothing else. Reads no clock and compares no keys.
     fn deregister(&self) {
         let _scope = LoadScope::enter(self.node());
         self.store.write(0, |txn| txn.withdraw(&self.flight, None, None));
     }
 
-    fn note_failure(&self) {
-        let (_scope, store) = (LoadScope::enter(self.node()), self.store);
-        store.write(store.now(), |txn| _ = txn.end_failed(&self.flight));
+    /// A write transaction of the load.
+    fn write<R>(&self, work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R) -> R {
+        let _scope = LoadScope::enter(self.node());
+        self.store.write(self.store.now(), work)
     }
 }
 
@@ -287,7 +270,10 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
             // halfway has not.
             let failed = std::thread::panicking() || self.flight.was_given_up();
             let failed = failed && self.store.config.lifetimes.serves_old_values();
-            panics.catch(|| if failed { self.note_failure() } else { self.deregister() });
+            panics.catch(|| match failed {
+                true => self.write(|txn| _ = txn.end_failed(&self.flight)),
+                false => self.deregister(),
+            });
             if !self.flight.has_ended() {
                 // `Eq` panicked, before the flight was deregistered. This compares nothing.
                 panics.catch(|| self.deregister());
@@ -305,5 +291,50 @@ impl<V> Flight<V> {
     /// The key that it loads, for its leader, which has not ended it.
     pub(super) fn key<'p, K>(&self, guard: &'p StoreGuard<'_, K, V>) -> &'p K {
         guard.key_of(self.slot()).expect("the leader has not ended its flight")
+    }
+}
+
+/// A load that runs: counted when this is stopped, or dropped because the loader panics or is
+/// dropped.
+pub(crate) struct LoadTimer<'s, K, V> {
+    store: &'s Store<K, V>,
+    /// The cache records statistics.
+    counts: bool,
+    /// The start by the system's clock, for the statistics; `None` without such a clock.
+    began: Option<Instant>,
+    /// The start by the cache's clock, if refreshes may come early: that depends on load times.
+    started: Option<u64>,
+    succeeded: bool,
+}
+
+impl<K, V> LoadTimer<'_, K, V> {
+    /// Counts the load. Returns how long it took, by the cache's clock, if entries record that;
+    /// else 0.
+    pub(crate) fn stop(mut self, succeeded: bool) -> u64 {
+        self.succeeded = succeeded;
+        self.started.map_or(0, |started| self.store.clock.fine_now().saturating_sub(started))
+    }
+}
+
+impl<K, V> Drop for LoadTimer<'_, K, V> {
+    fn drop(&mut self) {
+        if !self.counts {
+            return;
+        }
+        let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
+        let guard = self.store.table.pin();
+        let counters = guard.counters();
+        if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
+        counters.load_nanos.add(nanos);
+    }
+}
+
+impl<K, V> Store<K, V> {
+    /// Starts to time a load.
+    pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
+        let counts = self.config.record_stats;
+        let began = (counts && SYSTEM_HAS_CLOCK).then(Instant::now);
+        let started = (self.config.lifetimes.early > 0.0).then(|| self.clock.fine_now());
+        LoadTimer { store: self, counts, began, started, succeeded: false }
     }
 }

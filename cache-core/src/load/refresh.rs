@@ -1,12 +1,12 @@
 //! Loading an entry again while its old value may be served.
 //!
-//! A call that has claimed a refresh (`lookup.rs`) leads a flight as any other load, and need not
+//! A call that has claimed a refresh (`attempt.rs`) leads a flight as any other load, and need not
 //! wait: whether the entry was written or removed in the meantime, or its key is being loaded
 //! already, is found out under the lock of the shard ([`Store::lead_refresh`]). A caller that
 //! misses the key meanwhile joins the refresh; a write supersedes it.
 //!
 //! The caller runs it, if the loader cannot leave its call. Otherwise the cache's executor does;
-//! see `api/cache/background_refresh.rs`.
+//! see `api/loading.rs`.
 //!
 //! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of
 //! several the one that began last wins.
@@ -16,61 +16,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::load_node::{BatchNode, LoadNode};
-use crate::flight::share_error::ErrorSharing;
-use crate::flight::wait_graph::{self, LoadScope};
-use crate::load::attempt::{Acquired, Attempt};
-use crate::load::guard::FlightGuard;
-use crate::load::lookup::Lookup;
-use crate::load::timer::LoadTimer;
+use crate::flight::share_error::SharedError;
+use crate::flight::wait_graph::{self, BatchNode, LoadNode, LoadScope};
+use crate::load::attempt::Acquired;
+use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::store::store::Store;
 use crate::table::{EntryRef, RefreshState, Retries};
-use crate::types::status::Status;
 use crate::util::hash::Hashed;
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// What a call that may load does when it has looked the key up, as a thread.
-    pub(crate) fn load<E>(
-        &self,
-        looked_up: Lookup<V>,
-        key: Hashed<K>,
-        loader: impl FnOnce() -> Result<V, E>,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked_up {
-            Lookup::Miss => Attempt::new(self, key, FlightKind::Shared).run(loader, share),
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => {
-                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => guard.run(loader, share),
-                    None => Ok(self.serve(stale)),
-                }
-            }
-        }
-    }
-
-    /// As [`load`](Self::load), as a task.
-    pub(crate) async fn load_async<E>(
-        &self,
-        looked_up: Lookup<V>,
-        key: Hashed<K>,
-        loader: impl Future<Output = Result<V, E>>,
-        share: &impl ErrorSharing<E>,
-    ) -> Result<(V, Status), E> {
-        match looked_up {
-            Lookup::Miss => {
-                Attempt::new(self, key, FlightKind::Shared).run_async(loader, share).await
-            }
-            Lookup::Hit(value, status) => Ok((value, status)),
-            Lookup::RefreshDue(stale) => {
-                match self.lead_refresh(key, stale.claim, wait_graph::current_load()) {
-                    Some(guard) => guard.run_async(loader, share).await,
-                    None => Ok(self.serve(stale)),
-                }
-            }
-        }
-    }
-
     /// Leads a refresh of the entry with this claim. Returns `None` if another entry has taken its
     /// place, or none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(
@@ -101,96 +55,60 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         }
     }
 
-    /// Loads a key whatever is stored under it; what `kept` picks of the result takes its place.
+    /// Loads keys whatever is stored under them. `loader` returns numbers of keys with the values
+    /// to be stored, and what callers that wait for the others are given; what is stored under
+    /// those stays.
     pub(crate) fn reload<R>(
         &self,
-        key: Hashed<K>,
-        loader: impl FnOnce() -> R,
-        kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
+        keys: Vec<Hashed<K>>,
+        loader: impl FnOnce() -> (R, Vec<(usize, V)>, Option<SharedError>),
     ) -> R {
-        let (guard, timer) = (self.lead_reload(key), self.start_timer());
-        let result = guard.scope(loader);
-        guard.keep(timer, kept(&result));
+        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
+        let scope = LoadScope::enter(node_of(&guards));
+        let (result, values, error) = loader();
+        drop(scope);
+        end_reloads(guards, timer, values, error);
         result
     }
 
     /// As [`reload`](Self::reload), as a task.
     pub(crate) async fn reload_async<R>(
         &self,
-        key: Hashed<K>,
-        loader: impl Future<Output = R>,
-        kept: impl FnOnce(&R) -> Result<V, Outcome<V>>,
-    ) -> R {
-        let (guard, timer) = (self.lead_reload(key), self.start_timer());
-        let result = guard.scope_async(loader).await;
-        guard.keep(timer, kept(&result));
-        result
-    }
-
-    /// As [`reload`](Self::reload), for many keys. `loader` returns numbers of keys with their
-    /// values; what is stored under the others stays.
-    pub(crate) fn reload_many<R>(
-        &self,
         keys: Vec<Hashed<K>>,
-        loader: impl FnOnce() -> (R, Vec<(usize, V)>),
+        loader: impl Future<Output = (R, Vec<(usize, V)>, Option<SharedError>)>,
     ) -> R {
         let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
-        let scope = LoadScope::enter(node_of(&guards));
-        let (result, answers) = loader();
-        drop(scope);
-        keep_many(guards, timer, answers);
+        let (result, values, error) = wait_graph::run_async(node_of(&guards), loader).await;
+        end_reloads(guards, timer, values, error);
         result
-    }
-
-    /// As [`reload_many`](Self::reload_many), as a task.
-    pub(crate) async fn reload_many_async<R>(
-        &self,
-        keys: Vec<Hashed<K>>,
-        loader: impl Future<Output = (R, Vec<(usize, V)>)>,
-    ) -> R {
-        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
-        let (result, answers) = wait_graph::run_async(node_of(&guards), loader).await;
-        keep_many(guards, timer, answers);
-        result
-    }
-
-    fn lead_reloads(&self, keys: Vec<Hashed<K>>) -> Vec<FlightGuard<'_, K, V>> {
-        keys.into_iter().map(|key| self.lead_reload(key)).collect()
     }
 
     /// Leads whatever is stored or being loaded.
-    fn lead_reload(&self, key: Hashed<K>) -> FlightGuard<'_, K, V> {
-        self.check_levels(key.hash, &key.key);
-        let (guard, outer) = (self.table.pin(), wait_graph::current_load());
-        let shard = self.lock(&guard, key.hash);
-        self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
+    fn lead_reloads(&self, keys: Vec<Hashed<K>>) -> Vec<FlightGuard<'_, K, V>> {
+        let lead = |key: Hashed<K>| {
+            self.check_levels(key.hash, &key.key);
+            let (guard, outer) = (self.table.pin(), wait_graph::current_load());
+            let shard = self.lock(&guard, key.hash);
+            self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
+        };
+        keys.into_iter().map(lead).collect()
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
-    /// Ends a reload with what is to be kept of its result.
-    fn keep(self, timer: LoadTimer<'_, K, V>, kept: Result<V, Outcome<V>>) {
-        let load_nanos = timer.stop(kept.is_ok());
-        match kept {
-            Ok(value) => drop(self.after(load_nanos).publish(value)),
-            Err(outcome) => self.end(outcome),
-        }
-    }
-}
-
-fn keep_many<K: Eq, V: Clone + Send + Sync + 'static>(
+fn end_reloads<K: Eq, V: Clone + Send + Sync + 'static>(
     guards: Vec<FlightGuard<'_, K, V>>,
     timer: LoadTimer<'_, K, V>,
-    answers: Vec<(usize, V)>,
+    values: Vec<(usize, V)>,
+    error: Option<SharedError>,
 ) {
-    let load_nanos = timer.stop(!answers.is_empty());
+    let load_nanos = timer.stop(!values.is_empty());
     let mut guards: Vec<_> = guards.into_iter().map(Some).collect();
-    for (number, value) in answers {
+    for (number, value) in values {
         if let Some(guard) = guards[number].take() {
-            drop(guard.after(load_nanos).publish(value));
+            drop(guard.publish(value, load_nanos));
         }
     }
-    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::NotShareable));
+    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::Failed(error.clone())));
 }
 
 /// The flights of a batch as one load that others may be begun inside of.

@@ -361,7 +361,6 @@ fn one_case<S: TestHasher>(operation: Operation<S>, spot: Spot, passes: u32) -> 
 fn lost_by_the_language(case: &str) -> usize {
     match case {
         "get_with, a hit, DropKey after 0"
-        | "refresh, DropKey after 0"
         | "get_async, DropKey after 0"
         | "and_upsert_with, over another, DropKey after 0"
         | "and_upsert_with, over another, DropValue after 0"

@@ -16,7 +16,7 @@ use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use cache_core::__private::testing::refresh;
+use cache_core::__private::{CacheValue, View, Whole, key_of};
 use cache_core::{Cache, Entry, Op};
 
 /// A call on the key.
@@ -110,7 +110,9 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::Refresh(value) => Some(refresh(cache, key, || loaded(value))),
+        Action::Refresh(value) => {
+            Some(u64::refresh(cache, key_of(View(&key)), || loaded(value), Whole))
+        }
         Action::Upsert(value) => {
             let upsert = |old: Option<Entry<u64, u64>>| {
                 pause();

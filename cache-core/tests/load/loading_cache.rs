@@ -13,7 +13,8 @@ use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::tasks::block_on;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::__private::testing::{self, validate};
+use cache_core::__private::testing::validate;
+use cache_core::__private::{CacheValue, View, Whole, key_of};
 
 /// Loads ten times the key; fails for keys from 100 on; counts.
 fn tens<S: TestHasher>() -> (LoadingCache<u64, u64, String, S>, Arc<AtomicUsize>) {
@@ -295,7 +296,7 @@ fn a_caller_that_misses_the_key_waits_for_a_running_refresh() {
 #[test]
 fn a_recursion_of_refreshes_without_end_says_so() {
     fn refresh(cache: &Cache<u64, u64>) -> u64 {
-        testing::refresh(cache, 1, || refresh(cache) + 1)
+        u64::refresh(cache, key_of(View(&1)), || refresh(cache) + 1, Whole)
     }
     must_end(|| {
         let cache = Cache::new(10);

@@ -13,8 +13,8 @@ use crate::common::crowd::{Crowd, Key, Running};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use crate::common::threads::{must_end, wait_until};
-use cache_core::__private::KeepError;
-use cache_core::__private::testing::{load_result, validate};
+use cache_core::__private::testing::validate;
+use cache_core::__private::{CacheValue, KeepError, OkOnly, View};
 
 const CALLERS: usize = 8;
 
@@ -189,7 +189,9 @@ fn waiters_for_an_error_that_is_not_shared_run_their_own_loaders_in_parallel() {
         thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    let given = load_result(&cache, crowd.key(1), load, KeepError);
+                    let key = crowd.key(1);
+                    let given = u32::find(false, &cache, View(&key))
+                        .or_else(|missed| u32::load(&cache, missed, load, OkOnly(KeepError)));
                     failures.fetch_add(usize::from(given.is_err()), SeqCst);
                 });
             }

@@ -17,7 +17,8 @@ use super::tasks::on_every_runtime;
 use super::wait_limit::with_wait_limit;
 use crate::common::tasks::{Gate, Polled};
 use crate::common::threads::{must_end, wait_until};
-use cache_core::__private::testing::{refresh, validate};
+use cache_core::__private::testing::validate;
+use cache_core::__private::{CacheValue, View, Whole, key_of};
 
 /// A cache whose callers time out soon. No test says how long that takes.
 fn short_wait() -> CacheBuilder<u64, u64> {
@@ -311,7 +312,7 @@ fn hanging_refresh(cache: &Cache<u64, u64>) -> (thread::JoinHandle<u64>, mpsc::S
             begun.send(()).unwrap();
             ends.recv().unwrap()
         };
-        refresh(&cache, 1, load)
+        u64::refresh(&cache, key_of(View(&1)), load, Whole)
     });
     begins.recv().unwrap();
     (refresh, end)

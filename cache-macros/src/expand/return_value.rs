@@ -74,7 +74,7 @@ pub(super) fn assertion(names: &Names<'_>) -> Option<TokenStream> {
     Some(quote_spanned! {at(output)=>
         {
             #[allow(unused_imports)]
-            use #krate::__private::{NotOptional as _, NotResult as _};
+            use #krate::__private::OtherType as _;
             ::core::assert!(#holds, #message);
         }
     })

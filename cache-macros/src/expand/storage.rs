@@ -65,7 +65,7 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
         return quote! {{
             ::std::thread_local! {
                 static __CACHED: #krate::__private::ThreadCaches =
-                    const { #krate::__private::ThreadCaches::new() };
+                    const { #krate::__private::ThreadCaches::empty() };
             }
             #krate::__private::ThreadCaches::get(&__CACHED, || #build)
         }};
@@ -74,12 +74,12 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
         let at = names.at_unknown_value.unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
             static __CACHED: #krate::__private::StaticCache<#krate::Cache<#key_ty, #value_ty>> =
-                #krate::__private::StaticCache::new();
+                #krate::__private::StaticCache::unbuilt();
             __CACHED.get(|| #build)
         }};
     }
     quote! {{
-        static __CACHED: #krate::__private::CacheByType = #krate::__private::CacheByType::new();
+        static __CACHED: #krate::__private::CacheByType = #krate::__private::CacheByType::empty();
         __CACHED.get(|| #build)
     }}
 }

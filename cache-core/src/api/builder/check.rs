@@ -11,32 +11,26 @@ use crate::types::error::BuildError;
 impl<K, V: 'static> CacheBuilder<K, V> {
     /// Returns the first error.
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        self.check_sizes()?;
+        reject_if(
+            self.config.initial_capacity as u64 > MOST_ENTRIES,
+            "initial_capacity",
+            format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
+        )?;
         self.check_lives()?;
         self.check_refreshes()?;
         self.check_clock(SYSTEM_HAS_CLOCK)?;
-        not_zero(
+        reject_if(
+            Some(self.config.coalesce_timeout) == ZERO,
             "coalesce_timeout",
-            Some(self.coalesce_timeout),
             "no caller would wait for another's load, and each would load by itself; give more \
              than zero",
         )?;
-        not_zero(
+        reject_if(
+            self.janitor == ZERO,
             "janitor",
-            self.janitor,
             "the janitor would never rest; give more than zero, or leave it out for a cache \
              without",
         )
-    }
-
-    fn check_sizes(&self) -> Result<(), BuildError> {
-        if self.initial_capacity as u64 > MOST_ENTRIES {
-            return Err(BuildError::new(
-                "initial_capacity",
-                format!("a cache holds at most {MOST_ENTRIES} entries; give less"),
-            ));
-        }
-        Ok(())
     }
 
     /// Rejects options that need a clock on a platform without one, rather than panic in some later
@@ -45,54 +39,50 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         if system_has_clock || self.is_off() {
             return Ok(());
         }
-        if self.expiry.is_some() {
-            return Err(BuildError::new(
-                "expire_after",
-                "it is given moments as `std::time::Instant`, which this platform does not have; \
-                 give the entries their times by `time_to_live` or `insert_with_ttl`",
-            ));
-        }
+        reject_if(
+            self.config.expiry.is_some(),
+            "expire_after",
+            "it is given moments as `std::time::Instant`, which this platform does not have; give \
+             the entries their times by `time_to_live` or `insert_with_ttl`",
+        )?;
         let lifetimes = self.lifetimes();
-        let timed = lifetimes.limited() || lifetimes.serves_old_values() || self.own_ttl.is_some();
-        if timed && matches!(self.clock, ClockSource::Monotonic) {
-            return Err(BuildError::new(
-                "clock",
-                "this platform has no clock that the standard library knows; give one by `clock`",
-            ));
-        }
-        Ok(())
+        let timed =
+            lifetimes.limited() || lifetimes.serves_old_values() || self.config.own_ttl.is_some();
+        reject_if(
+            timed && matches!(self.clock, ClockSource::Monotonic),
+            "clock",
+            "this platform has no clock that the standard library knows; give one by `clock`",
+        )
     }
 
     fn check_lives(&self) -> Result<(), BuildError> {
-        not_zero(
+        reject_if(
+            self.config.time_to_idle == ZERO,
             "time_to_idle",
-            self.time_to_idle,
             "entries would be dead before they could be used; give more than zero, or leave it out \
              for entries that need not be used",
         )?;
-        not_zero(
+        reject_if(
+            self.negative_ttl == ZERO,
             "negative_ttl",
-            self.negative_ttl,
             "nothing negative would be stored; give more than zero, or use the loads that do not \
              store it (`optionally_get_with`, `try_get_with`)",
         )?;
-        if self.ttl_jitter.is_some_and(|jitter| !(0.0..1.0).contains(&jitter)) {
-            return Err(BuildError::new(
-                "ttl_jitter",
-                "it is the part of its life that an entry may lose: give a number from 0.0 to below \
-                 1.0, say 0.1",
-            ));
-        }
-        Ok(())
+        reject_if(
+            self.ttl_jitter.is_some_and(|jitter| !(0.0..1.0).contains(&jitter)),
+            "ttl_jitter",
+            "it is the part of its life that an entry may lose: give a number from 0.0 to below \
+             1.0, say 0.1",
+        )
     }
 
     fn check_refreshes(&self) -> Result<(), BuildError> {
-        not_zero(
+        reject_if(
+            self.refresh_after == ZERO,
             "refresh_after",
-            self.refresh_after,
             "every look-up would load anew; give more than zero, or leave it out",
         )?;
-        if let (Some(refresh), Some(live)) = (self.refresh_after, self.time_to_live)
+        if let (Some(refresh), Some(live)) = (self.refresh_after, self.config.time_to_live)
             && refresh >= live
             && !self.is_off()
         {
@@ -105,31 +95,32 @@ impl<K, V: 'static> CacheBuilder<K, V> {
                 ),
             ));
         }
-        if self.refresh_early.is_some_and(|beta| !(beta > 0.0 && beta.is_finite())) {
-            return Err(BuildError::new(
-                "refresh_early",
-                "it is a factor: give a number above 0.0; 1.0 is a good one",
-            ));
-        }
-        not_zero(
+        reject_if(
+            self.refresh_early.is_some_and(|beta| !(beta > 0.0 && beta.is_finite())),
+            "refresh_early",
+            "it is a factor: give a number above 0.0; 1.0 is a good one",
+        )?;
+        reject_if(
+            self.stale_while_revalidate == ZERO,
             "stale_while_revalidate",
-            self.stale_while_revalidate,
             "nothing stale would be served; give more than zero, or leave it out",
         )?;
-        not_zero(
+        reject_if(
+            self.stale_if_error == ZERO,
             "stale_if_error",
-            self.stale_if_error,
             "nothing stale would be served; give more than zero, or leave it out",
         )
     }
 }
 
-fn not_zero(
+const ZERO: Option<Duration> = Some(Duration::ZERO);
+
+fn reject_if(
+    is_wrong: bool,
     option: &'static str,
-    duration: Option<Duration>,
-    text: &str,
+    text: impl Into<String>,
 ) -> Result<(), BuildError> {
-    if duration == Some(Duration::ZERO) { Err(BuildError::new(option, text)) } else { Ok(()) }
+    if is_wrong { Err(BuildError::new(option, text)) } else { Ok(()) }
 }
 
 #[cfg(all(test, not(loom), not(shuttle)))]

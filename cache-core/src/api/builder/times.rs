@@ -8,8 +8,7 @@ use crate::shard::lifetimes::Lifetimes;
 use crate::store::config::OwnTtl;
 use crate::store::deadlines::nanos;
 use crate::table::NEVER;
-use crate::types::expiry::Expiry;
-use crate::types::expiry::Negative;
+use crate::types::expiry::{Expiry, Negative};
 
 impl<K, V: 'static> CacheBuilder<K, V> {
     /// Sets how long an entry lives after it was stored, by the cache's [`clock`](Self::clock).
@@ -26,7 +25,7 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     /// [`Cache::insert_with_ttl`]: crate::Cache::insert_with_ttl
     /// [`Cache::disabled`]: crate::Cache::disabled
     pub fn time_to_live(mut self, time_to_live: Duration) -> Self {
-        self.time_to_live = Some(time_to_live);
+        self.config.time_to_live = Some(time_to_live);
         self
     }
 
@@ -51,14 +50,14 @@ impl<K, V: 'static> CacheBuilder<K, V> {
     /// assert!(sessions.get("a").is_none());
     /// ```
     pub fn time_to_idle(mut self, time_to_idle: Duration) -> Self {
-        self.time_to_idle = Some(time_to_idle);
+        self.config.time_to_idle = Some(time_to_idle);
         self
     }
 
     /// Lets an [`Expiry`] set how long each entry lives. It runs without any lock of the cache
     /// held.
     pub fn expire_after(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
-        self.expiry = Some(Arc::new(expiry));
+        self.config.expiry = Some(Arc::new(expiry));
         self
     }
 
@@ -225,12 +224,12 @@ impl<K, V: 'static> CacheBuilder<K, V> {
         if self.is_off() {
             // No entry is stored, so none is refreshed, used, or served stale. Only a time to live
             // of zero matters: it is the cause with which values are rejected.
-            let ttl = if self.time_to_live == Some(Duration::ZERO) { 0 } else { NEVER };
+            let ttl = if self.config.time_to_live == Some(Duration::ZERO) { 0 } else { NEVER };
             return Lifetimes { ttl, ..Lifetimes::default() };
         }
         Lifetimes {
-            ttl: ticks(self.time_to_live, NEVER),
-            idle: ticks(self.time_to_idle, NEVER),
+            ttl: ticks(self.config.time_to_live, NEVER),
+            idle: ticks(self.config.time_to_idle, NEVER),
             jitter: self.ttl_jitter.unwrap_or(0.0),
             refresh_after: ticks(self.refresh_after, NEVER),
             while_revalidate: ticks(self.stale_while_revalidate, 0),
@@ -241,13 +240,14 @@ impl<K, V: 'static> CacheBuilder<K, V> {
 
     /// Sets a time to live that follows from the value. The earliest of all deadlines counts.
     pub(crate) fn own_ttl(
-        self,
+        mut self,
         ttl: impl Fn(&V) -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
-        let own_ttl: OwnTtl<V> = match self.own_ttl {
+        let own_ttl: OwnTtl<V> = match self.config.own_ttl {
             None => Arc::new(ttl),
             Some(other) => Arc::new(move |value| other(value).into_iter().chain(ttl(value)).min()),
         };
-        CacheBuilder { own_ttl: Some(own_ttl), ..self }
+        self.config.own_ttl = Some(own_ttl);
+        self
     }
 }

@@ -1,16 +1,25 @@
-//! Loading what is missing, as a thread. The same for tasks is in `loads_async.rs`.
+//! Loading what is missing, as a thread or as a task: the same loads, with the same flights.
+//!
+//! All methods take one path, [`Cache::fetch`]: look the key up; if it has no value, load it. They
+//! differ in three things, which are arguments there: whether they receive the key or a borrowed
+//! form of it, what their loader returns, and how waiters share its error ([`ErrorSharing`]).
+//!
+//! The futures are `Send` if the key, the value and `init` are. They hold no lock and no guard
+//! while they wait, need no runtime, and may be dropped at any time.
 
-use std::convert::Infallible;
+use std::borrow::Borrow;
+use std::convert::{Infallible, identity};
+use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use equivalent::Equivalent;
-
 use super::Cache;
-use super::fetch::{ByRef, ByValue};
-use crate::flight::flight::Outcome;
-use crate::flight::share_error::{NeverFails, Nothing, ShareArc, ShareNothing};
+use crate::flight::flight::FlightKind;
+use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
+use crate::load::attempt::{Attempt, Lookup};
 use crate::types::status::Status;
+use crate::util::hash::{Hashed, KeyHash};
+use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -18,6 +27,56 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
+    /// Returns the key's value; if there is none, loads it as a thread. `own` makes the owned key,
+    /// only if a load needs it.
+    #[inline]
+    pub(crate) fn fetch<Q: Hash + Equivalent<K> + ?Sized, T: Borrow<Q>, E>(
+        &self,
+        key: T,
+        own: impl FnOnce(T) -> K,
+        loader: impl FnOnce() -> Result<V, E>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let hash = self.hash(key.borrow());
+        match self.lookup_to_load(key.borrow(), hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            looked_up => self.load_missed(looked_up, hash, || own(key), loader, &share),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_missed<E>(
+        &self,
+        looked_up: Lookup<V>,
+        hash: KeyHash,
+        key: impl FnOnce() -> K,
+        loader: impl FnOnce() -> Result<V, E>,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let key = Hashed { hash, key: key() };
+        Attempt::new(self.store(), key, looked_up, FlightKind::Shared).run(loader, share)
+    }
+
+    /// As [`fetch`](Self::fetch), as a task.
+    pub(crate) async fn fetch_async<Q: Hash + Equivalent<K> + ?Sized, T: Borrow<Q>, E>(
+        &self,
+        key: T,
+        own: impl FnOnce(T) -> K,
+        loader: impl Future<Output = Result<V, E>>,
+        share: impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let hash = self.hash(key.borrow());
+        match self.lookup_to_load(key.borrow(), hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            looked_up => {
+                let key = Hashed { hash, key: own(key) };
+                let attempt = Attempt::new(self.store(), key, looked_up, FlightKind::Shared);
+                attempt.run_async(loader, &share).await
+            }
+        }
+    }
+
     /// Returns the key's value; if there is none, `init` makes it, and it is stored.
     ///
     /// However many callers, threads and tasks, miss a key at once, one of them runs its `init` and
@@ -71,7 +130,8 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let Ok((value, _)) = self.fetch(ByRef(key), || Ok::<V, Infallible>(init()), NeverFails);
+        let Ok((value, _)) =
+            self.fetch::<Q, _, _>(key, Q::to_owned, || Ok::<V, Infallible>(init()), KeepError);
         value
     }
 
@@ -86,7 +146,7 @@ where
     /// ```
     #[inline]
     pub fn get_with_status(&self, key: K, init: impl FnOnce() -> V) -> (V, Status) {
-        let Ok(loaded) = self.fetch(ByValue(key), || Ok::<V, Infallible>(init()), NeverFails);
+        let Ok(loaded) = self.fetch(key, identity, || Ok::<V, Infallible>(init()), KeepError);
         loaded
     }
 
@@ -111,7 +171,7 @@ where
     where
         E: Send + Sync + 'static,
     {
-        self.fetch(ByValue(key), || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
+        self.fetch(key, identity, || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
     }
 
     /// As [`try_get_with`](Self::try_get_with), by a borrowed form of the key: the key is made only
@@ -129,7 +189,8 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
     {
-        self.fetch(ByRef(key), || init().map_err(Arc::new), ShareArc).map(|(value, _)| value)
+        self.fetch::<Q, _, _>(key, Q::to_owned, || init().map_err(Arc::new), ShareArc)
+            .map(|(value, _)| value)
     }
 
     /// As [`get_with`](Self::get_with), for an `init` that may return `None`: nothing is stored,
@@ -143,22 +204,20 @@ where
     /// ```
     #[inline]
     pub fn optionally_get_with(&self, key: K, init: impl FnOnce() -> Option<V>) -> Option<V> {
-        let fetched = self.fetch(ByValue(key), || init().ok_or(Nothing), ShareNothing);
+        let fetched = self.fetch(key, identity, || init().ok_or(Nothing), ShareNothing);
         fetched.ok().map(|(value, _)| value)
     }
 
     /// As [`optionally_get_with`](Self::optionally_get_with), by a borrowed form of the key: the
     /// key is made only if it is missing.
     #[inline]
-    pub fn optionally_get_with_by_ref<Q>(
+    pub fn optionally_get_with_by_ref<Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized>(
         &self,
         key: &Q,
         init: impl FnOnce() -> Option<V>,
-    ) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    {
-        let fetched = self.fetch(ByRef(key), || init().ok_or(Nothing), ShareNothing);
+    ) -> Option<V> {
+        let fetched =
+            self.fetch::<Q, _, _>(key, Q::to_owned, || init().ok_or(Nothing), ShareNothing);
         fetched.ok().map(|(value, _)| value)
     }
 
@@ -170,7 +229,128 @@ where
         init: impl FnOnce() -> R,
         pick: impl FnOnce(&R) -> Option<&V>,
     ) -> R {
-        let pick = |result: &R| pick(result).cloned().ok_or(Outcome::NotShareable);
-        self.store().reload(self.hashed(key), init, pick)
+        let loader = || {
+            let result = init();
+            let kept = pick(&result).map(|value| (0, value.clone()));
+            (result, Vec::from_iter(kept), None)
+        };
+        self.store().reload(vec![self.hashed(key)], loader)
+    }
+
+    /// As [`get_with`](Self::get_with), with a future that makes the value.
+    ///
+    /// Threads and tasks that miss a key at once share one load, whichever began it. The load
+    /// begins when the returned future is first polled; `init` is polled by the task whose call
+    /// leads it. If that future is dropped before it is ready, or `init` panics, one of the waiters
+    /// runs its own `init`. A future that is neither polled nor dropped holds up its waiters, until
+    /// [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout): real time, measured by a thread
+    /// of the cache's, whatever the runtime.
+    ///
+    /// A hit acquires no lock. No lock is held while `init` is polled.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache: cache_core::Cache<u32, String> = cache_core::Cache::new(10);
+    /// assert_eq!(cache.get_with_async(1, async { "one".to_owned() }).await, "one");
+    /// assert_eq!(cache.get_with_async(1, async { unreachable!() }).await, "one");
+    /// # });
+    /// ```
+    pub async fn get_with_async(&self, key: K, init: impl Future<Output = V>) -> V {
+        self.get_with_status_async(key, init).await.0
+    }
+
+    /// As [`get_with_async`](Self::get_with_async), by a borrowed form of the key: the key is made
+    /// only if it is missing.
+    pub async fn get_with_by_ref_async<Q>(&self, key: &Q, init: impl Future<Output = V>) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let init = async { Ok::<V, Infallible>(init.await) };
+        let Ok((value, _)) = self.fetch_async::<Q, _, _>(key, Q::to_owned, init, KeepError).await;
+        value
+    }
+
+    /// As [`get_with_async`](Self::get_with_async). Also returns how the value came about.
+    pub async fn get_with_status_async(
+        &self,
+        key: K,
+        init: impl Future<Output = V>,
+    ) -> (V, Status) {
+        let init = async { Ok::<V, Infallible>(init.await) };
+        let Ok(loaded) = self.fetch_async(key, identity, init, KeepError).await;
+        loaded
+    }
+
+    /// As [`try_get_with`](Self::try_get_with), with a future that makes the value: see
+    /// [`get_with_async`](Self::get_with_async).
+    ///
+    /// # Errors
+    /// What `init` returned, this call's or that of the call it waited for.
+    ///
+    /// # Panics
+    /// As [`get_with`](Self::get_with).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache: cache_core::Cache<u32, u16> = cache_core::Cache::new(10);
+    /// assert!(cache.try_get_with_async(1, async { "80a".parse() }).await.is_err());
+    /// assert_eq!(cache.try_get_with_async(1, async { "80".parse() }).await, Ok(80));
+    /// # });
+    /// ```
+    pub async fn try_get_with_async<E: Send + Sync + 'static>(
+        &self,
+        key: K,
+        init: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Arc<E>> {
+        let init = async { init.await.map_err(Arc::new) };
+        self.fetch_async(key, identity, init, ShareArc).await.map(|(value, _)| value)
+    }
+
+    /// As [`try_get_with_async`](Self::try_get_with_async), by a borrowed form of the key: the key
+    /// is made only if it is missing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn try_get_with_by_ref_async<Q, E>(
+        &self,
+        key: &Q,
+        init: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+    {
+        let init = async { init.await.map_err(Arc::new) };
+        self.fetch_async::<Q, _, _>(key, Q::to_owned, init, ShareArc).await.map(|(value, _)| value)
+    }
+
+    /// As [`optionally_get_with`](Self::optionally_get_with), with a future that makes the value:
+    /// see [`get_with_async`](Self::get_with_async).
+    pub async fn optionally_get_with_async(
+        &self,
+        key: K,
+        init: impl Future<Output = Option<V>>,
+    ) -> Option<V> {
+        let init = async { init.await.ok_or(Nothing) };
+        let fetched = self.fetch_async(key, identity, init, ShareNothing).await;
+        fetched.ok().map(|(value, _)| value)
+    }
+
+    /// As [`optionally_get_with_async`](Self::optionally_get_with_async), by a borrowed form of the
+    /// key: the key is made only if it is missing.
+    pub async fn optionally_get_with_by_ref_async<Q>(
+        &self,
+        key: &Q,
+        init: impl Future<Output = Option<V>>,
+    ) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let init = async { init.await.ok_or(Nothing) };
+        let fetched = self.fetch_async::<Q, _, _>(key, Q::to_owned, init, ShareNothing).await;
+        fetched.ok().map(|(value, _)| value)
     }
 }

@@ -1,12 +1,12 @@
 //! Look-ups and loads of several keys at once.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 
 use super::Cache;
-use crate::flight::share_error::NeverFails;
-use crate::load::answers::answers;
-use crate::load::batch::Batch;
+use crate::flight::share_error::KeepError;
+use crate::load::batch::{Answers, Batch, answers, numbers};
 use equivalent::Equivalent;
 
 impl<K, V, S> Cache<K, V, S>
@@ -31,11 +31,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
         let (keys, guard) = (keys.into_iter(), self.store().table.pin());
-        let mut values = Vec::with_capacity(keys.size_hint().0);
-        for key in keys {
-            values.push(self.lookup_pinned(&guard, key, self.hash(key), V::clone));
-        }
-        values
+        keys.map(|key| self.lookup_pinned(&guard, key, self.hash(key), V::clone)).collect()
     }
 
     /// Returns the values of the keys, in their order; loads those that are missing together.
@@ -93,9 +89,9 @@ where
             let pairs = init(&missing);
             // Dropped here: a panic of the drop would leak answers that are made already.
             drop(missing);
-            Ok(answers(&asked, pairs, |key| self.hash(key)))
+            Ok::<_, Infallible>(self.answers(&asked, pairs))
         };
-        let Ok(values) = self.batch(keys).load(loader, &NeverFails);
+        let Ok(values) = self.batch(keys).load(loader, &KeepError);
         values
     }
 
@@ -121,10 +117,15 @@ where
         let loader = |places: Vec<usize>| {
             let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
             let loading = init(asked.iter().copied().cloned().collect());
-            async move { Ok(answers(&asked, loading.await, |key| self.hash(key))) }
+            async move { Ok::<_, Infallible>(self.answers(&asked, loading.await)) }
         };
-        let Ok(values) = self.batch(keys).load_async(loader, &NeverFails).await;
+        let Ok(values) = self.batch(keys).load_async(loader, &KeepError).await;
         values
+    }
+
+    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> Answers<K, V> {
+        let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
+        answers(numbers, pairs, |key| Some(self.hashed(key)))
     }
 
     /// Looks all keys up, for a load of those that are missing.

@@ -8,10 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Cache;
-use crate::flight::flight::Flight;
+use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::handover::hand_over;
 use crate::flight::share_error::ShareArc;
-use crate::load::lookup::Lookup;
+use crate::load::attempt::{Attempt, Lookup};
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::types::timeouts::{LoadTimeouts, Sleep};
@@ -72,15 +72,12 @@ where
     /// assert_eq!(loaded, Err(LoadError::TimedOut));
     /// # });
     /// ```
-    pub async fn try_get_within_async<E>(
+    pub async fn try_get_within_async<E: Send + Sync + 'static>(
         &self,
         key: K,
         init: impl Future<Output = Result<V, E>> + Send + 'static,
         timeouts: &LoadTimeouts,
-    ) -> Result<(V, Status), LoadError<E>>
-    where
-        E: Send + Sync + 'static,
-    {
+    ) -> Result<(V, Status), LoadError<E>> {
         let hash = self.hash(&key);
         let looked_up = match self.lookup_to_load(&key, hash) {
             Lookup::Hit(value, status) => return Ok((value, status)),
@@ -95,13 +92,13 @@ where
                 Flight::<V>::current().map(|flight| leads.set(flight));
                 init.await.map_err(Arc::new)
             };
-            cache.store().load_async(looked_up, own, init, &ShareArc).await
+            let attempt = Attempt::new(cache.store(), own, looked_up, FlightKind::Shared);
+            attempt.run_async(init, &ShareArc).await
         });
 
         let mut waited = Duration::ZERO;
-        if let Some(soft) =
-            timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard))
-        {
+        let soft = timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard));
+        if let Some(soft) = soft {
             if let Some(loaded) = until(&mut load, timeouts.sleep(soft)).await {
                 return loaded.map_err(LoadError::Failed);
             }
