@@ -65,7 +65,7 @@ pub(crate) enum Live {
 }
 
 /// How much garbage may wait in a table whose slots are of one type.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// How many slots may wait however few are live.
     floor: u64,
@@ -115,7 +115,6 @@ impl Garbage {
 }
 
 /// The queue of sealed garbage.
-#[derive(Default)]
 pub(crate) struct Limbo {
     pub(crate) queue: Mutex<VecDeque<(u64, Garbage)>>,
     /// Pieces in the queue.
@@ -130,7 +129,14 @@ pub(crate) struct Limbo {
 
 impl Limbo {
     pub(crate) fn new(limits: Limits) -> Self {
-        Limbo { limits, ..Limbo::default() }
+        Limbo {
+            queue: Mutex::new(VecDeque::new()),
+            pieces: AtomicUsize::new(0),
+            sealed: AtomicUsize::new(0),
+            weight: AtomicU64::new(0),
+            sweeps: AtomicUsize::new(0),
+            limits,
+        }
     }
 
     /// Queues garbage that was unlinked before, and begins a new epoch for it.
