@@ -33,9 +33,11 @@ impl<K, V> Guard<'_, K, V> {
     /// Begins to notify the listener. Returns nothing if the calling thread is doing that already.
     pub(crate) fn begin_notices(&self) -> Option<Notices<'_, K, V>> {
         let has_notices = &self.pin.reader.notes.has_notices;
-        let begins = !has_notices.load(Relaxed);
+        if has_notices.load(Relaxed) {
+            return None;
+        }
         has_notices.store(true, Relaxed);
-        begins.then_some(Notices { guard: self })
+        Some(Notices { guard: self })
     }
 
     /// Leaves entries in the calling thread's queue.
