@@ -20,7 +20,9 @@ impl Census {
     }
 
     pub(crate) fn alive(&self) -> usize {
-        self.0.made.load(SeqCst) - self.0.dropped.load(SeqCst)
+        // In this order: what another thread makes and drops meanwhile is not missing.
+        let dropped = self.0.dropped.load(SeqCst);
+        self.0.made.load(SeqCst) - dropped
     }
 
     pub(crate) fn made(&self) -> usize {
