@@ -92,7 +92,8 @@ impl<K, V> Slot<K, V> {
         // First, so that a panic below leads to no second drop.
         self.header.set_state(State::Emptied);
         let holds_key = !matches!(state, State::Free | State::Emptied);
-        let _drop_key = holds_key.then_some(DropKey(self));
+        // Made only then: dropping it drops the key.
+        let _drop_key = holds_key.then(|| DropKey(self));
         if matches!(state, State::Live | State::Removed | State::Replaced) {
             // SAFETY: as promised by the caller; these states hold a value.
             unsafe { (*self.value.get()).assume_init_drop() };
