@@ -44,7 +44,7 @@ pub use autoref::{Bare, BareValue};
 pub use borrowed::{CowPart, OptionPart};
 pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
 pub use diagnostics::{Arg, KeyPart};
-pub use many::{BatchLookup, Collected, Pairing, Pairs};
+pub use many::{BatchLookup, Pairing, Pairs};
 pub use miss::Miss;
 pub use return_kind::{OkOnly, ReturnKind, SomeOnly, Whole};
 pub use runtime::CacheValue;

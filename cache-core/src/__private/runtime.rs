@@ -1,14 +1,15 @@
 //! What an expansion calls: all functions of one trait, so that a type that cannot be cached is one
-//! error (`diagnostics.rs`). Each hands on to the module that does the work.
+//! error (`diagnostics.rs`).
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::macro_caches;
-use super::many::{self, BatchLookup, Pairing};
-use super::miss::Miss;
+use super::many::{BatchLookup, Found, Pairing};
+use super::miss::{Miss, PendingLoad};
 use super::return_kind::ReturnKind;
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
+use crate::load::attempt::{Attempt, Lookup};
 use crate::types::stats::Stats;
 use std::future::Future;
 
@@ -62,7 +63,14 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         cache: &Cache<P::Key, Self, S>,
         view: View<P>,
     ) -> Result<Self, Miss<P::Owned, Self>> {
-        if bypass { Err(Miss::bypassed()) } else { Miss::look(cache, view) }
+        if bypass || macro_caches::bypassed() {
+            return Err(Miss(None));
+        }
+        let hash = cache.hash(&view);
+        match cache.lookup_to_load(&view, hash) {
+            Lookup::Hit(value, _) => Ok(value),
+            looked_up => Err(Miss::new(hash, view, looked_up)),
+        }
     }
 
     /// Loads, once for all concurrent callers that miss the key. [`CacheValue::find`] has counted
@@ -88,7 +96,14 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         keep: H,
     ) -> impl Future<Output = R> {
         let body = async { H::into_result(body.await) };
-        async move { H::from_result(missed.load_async(cache, body, keep.sharing()).await) }
+        async move {
+            let Some(PendingLoad { key, looked_up, kind }) = missed.0 else {
+                return H::from_result(body.await);
+            };
+            let attempt = Attempt::new(cache.store(), key, looked_up, kind);
+            let loaded = attempt.run_async(body, &keep.sharing()).await;
+            H::from_result(loaded.map(|(value, _)| value))
+        }
     }
 
     /// `f::get(..)`: returns the value if there is one; nothing is loaded.
@@ -135,85 +150,101 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         cache.store().reload_async(vec![key], loader)
     }
 
-    /// As [`CacheValue::find`], for a function over many keys.
+    /// As [`CacheValue::find`], for a function over many keys. Only for missing elements an owned
+    /// key is made.
     fn find_many<P: Part, S: HashBuilder>(
         bypass: bool,
         cache: &Cache<P::Key, Self, S>,
         views: impl Iterator<Item = View<P>>,
     ) -> BatchLookup<P::Owned, Self> {
-        if bypass { BatchLookup::bypassed() } else { BatchLookup::look(cache, views) }
+        if bypass || macro_caches::bypassed() {
+            return BatchLookup(None);
+        }
+        let values = Vec::with_capacity(views.size_hint().0);
+        let mut found = Found { values, keys: vec![], looked_up: vec![] };
+        for view in views {
+            let value = match cache.lookup_to_load(&view, cache.hash(&view)) {
+                Lookup::Hit(value, _) => Some(value),
+                looked_up => {
+                    found.keys.push(view.0.to_key());
+                    found.looked_up.push(looked_up);
+                    None
+                }
+            };
+            found.values.push(value);
+        }
+        BatchLookup(Some(found))
     }
 
-    /// Loads the keys that [`CacheValue::find_many`] has not found, each once.
-    fn load_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>, A: Pairing<C, I, Self>>(
+    /// Loads the keys that [`CacheValue::find_many`] has not found, each once. `body` is given
+    /// elements, not keys.
+    fn load_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>>(
         cache: &Cache<O::Key, Self, S>,
         many: BatchLookup<O, Self>,
         ids: &[I],
         mut body: impl FnMut(&[I]) -> R,
-        how: (H, A),
+        (keep, pairing): (H, Pairing<I, Self, C>),
     ) -> R {
-        many.load(cache, ids, |ids: Vec<I>| body(&ids), how)
+        let Some(found) = many.0 else { return body(ids) };
+        let missing = found.missing(ids);
+        let loader = |places: Vec<usize>| {
+            let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
+            let returned = body(&(pairing.cloned)(&asked));
+            Ok(pairing.answers(&asked, H::into_result(returned)?))
+        };
+        let (values, batch) = found.into_batch(cache);
+        let loaded = batch.load(loader, &keep.sharing());
+        H::from_result(loaded.map(|loaded| (pairing.complete)(ids, values, loaded)))
     }
 
     /// As [`CacheValue::load_many`], with futures.
-    fn load_many_async<
-        O: Owned,
-        S: HashBuilder,
-        I,
-        C,
-        R,
-        H: ReturnKind<R, C>,
-        A: Pairing<C, I, Self>,
-        F,
-    >(
+    fn load_many_async<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>, F>(
         cache: &Cache<O::Key, Self, S>,
         many: BatchLookup<O, Self>,
         ids: &[I],
-        body: impl FnMut(Vec<I>) -> F,
-        how: (H, A),
+        mut body: impl FnMut(Vec<I>) -> F,
+        (keep, pairing): (H, Pairing<I, Self, C>),
     ) -> impl Future<Output = R>
     where
         F: Future<Output = R>,
     {
-        many.load_async(cache, ids, body, how)
+        async move {
+            let Some(found) = many.0 else { return body(pairing.all(ids)).await };
+            let (missing, pairing) = (found.missing(ids), &pairing);
+            let loader = |places: Vec<usize>| {
+                let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
+                let loading = body((pairing.cloned)(&asked));
+                async move { Ok(pairing.answers(&asked, H::into_result(loading.await)?)) }
+            };
+            let (values, batch) = found.into_batch(cache);
+            let loaded = batch.load_async(loader, &keep.sharing()).await;
+            H::from_result(loaded.map(|loaded| (pairing.complete)(ids, values, loaded)))
+        }
     }
 
     /// As [`CacheValue::refresh`], for a function over many keys.
-    fn refresh_many<
-        O: Owned,
-        S: HashBuilder,
-        I,
-        C,
-        R,
-        H: ReturnKind<R, C>,
-        A: Pairing<C, I, Self>,
-    >(
+    fn refresh_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>>(
         cache: &Cache<O::Key, Self, S>,
         ids: &[I],
         keys: Vec<OwnKey<O>>,
         body: impl FnOnce() -> R,
-        how: (H, A),
+        how: (H, Pairing<I, Self, C>),
     ) -> R {
-        many::refresh(cache, (ids, keys), body, how)
+        let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
+        cache.store().reload(keys, || how.1.kept::<R, H>(ids, body()))
     }
 
     /// As [`CacheValue::refresh_many`], with a future.
-    fn refresh_many_async<
-        O: Owned,
-        S: HashBuilder,
-        I,
-        C,
-        R,
-        H: ReturnKind<R, C>,
-        A: Pairing<C, I, Self>,
-    >(
+    fn refresh_many_async<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>>(
         cache: &Cache<O::Key, Self, S>,
         ids: &[I],
         keys: Vec<OwnKey<O>>,
         body: impl Future<Output = R>,
-        how: (H, A),
+        how: (H, Pairing<I, Self, C>),
     ) -> impl Future<Output = R> {
-        many::refresh_async(cache, (ids, keys), body, how)
+        let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
+        let loader = async move { how.1.kept::<R, H>(ids, body.await) };
+        cache.store().reload_async(keys, loader)
     }
 
     /// `f::clear()`.
@@ -238,7 +269,10 @@ fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
 where
     V: Clone + Send + Sync + 'static,
 {
-    H::from_result(missed.load(cache, || H::into_result(body()), keep.sharing()))
+    let Some(PendingLoad { key, looked_up, kind }) = missed.0 else { return body() };
+    let attempt = Attempt::new(cache.store(), key, looked_up, kind);
+    let loaded = attempt.run(|| H::into_result(body()), &keep.sharing());
+    H::from_result(loaded.map(|(value, _)| value))
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}
