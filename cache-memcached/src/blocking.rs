@@ -1,0 +1,155 @@
+//! The tier as threads see it.
+
+use std::time::{Duration, Instant};
+
+use cache_core::tier::{
+    Filled, Invalidations, Lease, LeaseTerms, Leased, Tier, TierError, TierHealth, TierItem,
+};
+
+use crate::dialogue::items::{GetSome, return_leases};
+use crate::dialogue::{Dialogue, Step};
+use crate::memcached::Memcached;
+use crate::server::link::{Outcome, Sent, Server};
+use crate::wire::batch::Batch;
+use crate::wire::key::WireKey;
+
+/// Keys that are asked for at once. Their commands, up to 64 KiB with keys of the greatest length,
+/// fit into the buffers of the socket, so that they are sent without waiting for the server to read
+/// them, which it does not do while its replies are not read.
+pub(crate) const AT_ONCE: usize = 200;
+
+/// Each server is given this part of an exchange's time at least, when others of a call have used
+/// it up.
+const LEAST_SHARE: u32 = 4;
+
+impl Memcached {
+    /// Runs a dialogue to its end.
+    fn run<D: Dialogue>(&self, mut dialogue: D) -> Result<D::Output, TierError> {
+        let server = self.server(dialogue.key())?;
+        loop {
+            let mut batch = Batch::default();
+            dialogue.ask(&mut batch);
+            if let Step::Done(output) = dialogue.answer(server.exchange(&batch))? {
+                return Ok(output);
+            }
+        }
+    }
+
+    /// Asks each server for the keys at one place of its groups, all servers at once.
+    fn get_round(
+        parts: &[(&Server, &[(usize, WireKey)])],
+        places: &mut [Result<Option<TierItem>, TierError>],
+    ) {
+        let sent: Vec<_> = parts.iter().map(|(server, keys)| Asked::new(server, keys)).collect();
+        for asked in sent {
+            asked.receive(places);
+        }
+    }
+}
+
+/// A server that was asked for some keys.
+struct Asked<'a> {
+    server: &'a Server,
+    question: GetSome<'a>,
+    batch: Batch,
+    sent: Result<Sent<'a>, TierError>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(server: &'a Server, keys: &'a [(usize, WireKey)]) -> Self {
+        let question = GetSome::new(keys);
+        let mut batch = Batch::default();
+        question.ask(&mut batch);
+        let sent = server.send(&batch);
+        Asked { server, question, batch, sent }
+    }
+
+    fn receive(self, places: &mut [Result<Option<TierItem>, TierError>]) {
+        let outcome = match self.sent {
+            Ok(sent) => {
+                let share = self.server.limits().exchange / LEAST_SHARE;
+                let deadline = sent.deadline().max(Instant::now() + share);
+                sent.receive(&self.batch, deadline)
+            }
+            Err(error) => Outcome::failed(error),
+        };
+        let leases = self.question.answer(outcome, places);
+        if !leases.is_empty() {
+            let mut batch = Batch::default();
+            return_leases(&mut batch, &leases);
+            // If they could not be returned, they end with their items.
+            drop(self.server.exchange(&batch));
+        }
+    }
+}
+
+impl Tier for Memcached {
+    fn get(&self, key: &[u8]) -> Result<Option<TierItem>, TierError> {
+        self.run(self.to_get(key))
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<TierItem>, TierError>> {
+        let unasked = || Err(TierError::Unreachable(self.verdict().err().unwrap_or_default()));
+        let mut places: Vec<_> = keys.iter().map(|_| unasked()).collect();
+        let groups = self.grouped(keys);
+        let most = groups.iter().map(|(_, keys)| keys.len()).max().unwrap_or(0);
+        for start in (0..most).step_by(AT_ONCE) {
+            let parts = groups.iter().filter_map(|(server, keys)| {
+                let rest = keys.get(start..).filter(|rest| !rest.is_empty())?;
+                Some((*server, &rest[..rest.len().min(AT_ONCE)]))
+            });
+            Self::get_round(&parts.collect::<Vec<_>>(), &mut places);
+        }
+        places
+    }
+
+    fn lease(&self, key: &[u8], terms: LeaseTerms) -> Result<Leased, TierError> {
+        self.run(self.to_lease(key, terms))
+    }
+
+    fn fill(
+        &self,
+        key: &[u8],
+        lease: Lease,
+        value: &[u8],
+        life: Option<Duration>,
+    ) -> Result<Filled, TierError> {
+        self.run(self.to_fill(key, lease, value, life)?)
+    }
+
+    fn put(&self, key: &[u8], value: &[u8], life: Option<Duration>) -> Result<(), TierError> {
+        self.run(self.to_put(key, value, life)?)
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<bool, TierError> {
+        self.run(self.to_remove(key))
+    }
+
+    fn mark_stale(&self, key: &[u8], life: Duration) -> Result<bool, TierError> {
+        self.run(self.to_mark_stale(key, life))
+    }
+
+    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
+        self.run(self.to_read_counter(name, at_least))
+    }
+
+    fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
+        self.run(self.to_raise_counter(name, at_least))
+    }
+
+    fn max_key_len(&self) -> usize {
+        self.most_of_a_key()
+    }
+
+    fn invalidations(&self) -> Option<&dyn Invalidations> {
+        self.way_to_hear()
+    }
+
+    fn health(&self) -> TierHealth {
+        self.all_health()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.verdict()
+    }
+}
