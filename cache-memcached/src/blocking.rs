@@ -8,15 +8,10 @@ use cache_core::tier::{
 
 use crate::dialogue::items::{GetSome, return_leases};
 use crate::dialogue::{Dialogue, Step};
-use crate::memcached::Memcached;
+use crate::memcached::{AT_ONCE, Memcached};
 use crate::server::link::{Outcome, Sent, Server};
 use crate::wire::batch::Batch;
 use crate::wire::key::WireKey;
-
-/// Keys that are asked for at once. Their commands, up to 64 KiB with keys of the greatest length,
-/// fit into the buffers of the socket, so that they are sent without waiting for the server to read
-/// them, which it does not do while its replies are not read.
-pub(crate) const AT_ONCE: usize = 200;
 
 /// Each server is given this part of an exchange's time at least, when others of a call have used
 /// it up.
@@ -73,7 +68,7 @@ impl<'a> Asked<'a> {
             }
             Err(error) => Outcome::failed(error),
         };
-        let leases = self.question.answer(outcome, places);
+        let leases = self.question.answer(outcome, |place, item| places[place] = item);
         if !leases.is_empty() {
             let mut batch = Batch::default();
             return_leases(&mut batch, &leases);
@@ -89,8 +84,7 @@ impl Tier for Memcached {
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<TierItem>, TierError>> {
-        let unasked = || Err(TierError::Unreachable(self.verdict().err().unwrap_or_default()));
-        let mut places: Vec<_> = keys.iter().map(|_| unasked()).collect();
+        let mut places = self.unasked(keys.len());
         let groups = self.grouped(keys);
         let most = groups.iter().map(|(_, keys)| keys.len()).max().unwrap_or(0);
         for start in (0..most).step_by(AT_ONCE) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::tier::{Invalidations, Lease, LeaseTerms, TierError, TierHealth};
+use cache_core::tier::{Invalidations, Lease, LeaseTerms, TierError, TierHealth, TierItem};
 
 use crate::builder::MemcachedBuilder;
 use crate::dialogue::counter::Counter;
@@ -14,6 +14,11 @@ use crate::route;
 use crate::server::link::Server;
 use crate::watch::Hearing;
 use crate::wire::key::{Told, WireKey};
+
+/// Keys that are asked for at once. Their commands, up to 64 KiB with keys of the greatest length,
+/// fit into the buffers of the socket, so that they are sent without waiting for the server to read
+/// them, which it does not do while its replies are not read.
+pub(crate) const AT_ONCE: usize = 200;
 
 /// A tier over memcached servers. A handle: clones share the connections.
 ///
@@ -79,10 +84,16 @@ impl Memcached {
     /// # Errors
     /// If there is none at all.
     pub(crate) fn server(&self, key: &WireKey) -> Result<&Server, TierError> {
-        let servers = &self.process().servers;
-        servers
-            .get(self.place(key))
-            .ok_or_else(|| TierError::Unreachable(self.shared.wrong.clone().unwrap_or_default()))
+        self.process().servers.get(self.place(key)).ok_or_else(|| self.no_server())
+    }
+
+    fn no_server(&self) -> TierError {
+        TierError::Unreachable(self.shared.wrong.clone().unwrap_or_default())
+    }
+
+    /// Returns what is found of keys if there is no server.
+    pub(crate) fn unasked(&self, count: usize) -> Vec<Result<Option<TierItem>, TierError>> {
+        (0..count).map(|_| Err(self.no_server())).collect()
     }
 
     /// Returns the place of the server that has a key.

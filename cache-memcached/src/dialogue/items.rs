@@ -265,21 +265,22 @@ impl<'k> GetSome<'k> {
         self.keys.iter().for_each(|(_, key)| batch.get(key, GetFlags::default()));
     }
 
-    /// Puts what came into the places, and returns the leases that nobody has asked for.
+    /// Gives what came to `put`, with its place, and returns the leases that nobody has asked for.
     pub(crate) fn answer(
         &self,
         outcome: Outcome,
-        places: &mut [Result<Option<TierItem>, TierError>],
+        mut put: impl FnMut(usize, Result<Option<TierItem>, TierError>),
     ) -> Vec<(WireKey, u64)> {
         let distrusted_before = outcome.distrusted_before;
         let mut leases = Vec::new();
         for ((place, key), reply) in self.keys.iter().zip(outcome.into_replies()) {
-            places[*place] = reply.map(|reply| {
+            let found = reply.map(|reply| {
                 if reply.is_won {
                     leases.push((key.clone(), reply.cas));
                 }
                 item(reply, distrusted_before)
             });
+            put(*place, found);
         }
         leases
     }

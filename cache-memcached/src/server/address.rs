@@ -18,10 +18,22 @@ pub(crate) struct Address {
     place: Result<Place, String>,
 }
 
+/// The fault of a name that stands for no address.
+pub(crate) fn nowhere() -> Fault {
+    Fault::Lost("the name has no address".into())
+}
+
+/// What an address says.
 #[derive(Clone, Debug)]
-enum Place {
+pub(crate) enum Place {
     Number(SocketAddr),
     Name(String, u16),
+}
+
+/// Returns the time for the first of so many addresses.
+pub(crate) fn share(deadline: Instant, addresses: usize) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    left / u32::try_from(addresses).unwrap_or(u32::MAX)
 }
 
 impl Address {
@@ -42,27 +54,23 @@ impl Address {
     }
 
     /// Returns the number, or the name that must be looked up.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn resolve(&self) -> Result<Result<SocketAddr, (&str, u16)>, Fault> {
-        match &self.place {
-            Ok(Place::Number(number)) => Ok(Ok(*number)),
-            Ok(Place::Name(name, port)) => Ok(Err((name, *port))),
-            Err(why) => Err(Fault::Lost(why.clone())),
-        }
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub(crate) fn place(&self) -> Result<&Place, Fault> {
+        self.place.as_ref().map_err(|why| Fault::Lost(why.clone()))
     }
 
     /// Opens a connection within a time limit, which the addresses of a name share.
     pub(crate) fn connect(&self, limit: Duration) -> Result<TcpStream, Fault> {
         let deadline = Instant::now() + limit;
-        let addresses = match &self.place {
-            Ok(Place::Number(number)) => vec![*number],
-            Ok(Place::Name(name, port)) => look_up(name, *port, limit)?,
-            Err(why) => return Err(Fault::Lost(why.clone())),
+        let addresses = match self.place()? {
+            Place::Number(number) => vec![*number],
+            Place::Name(name, port) => look_up(name, *port, limit)?,
         };
-        let mut last = Fault::Lost(format!("{} has no address", self.text));
+        let mut last = nowhere();
         for (index, address) in addresses.iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            let share = share(deadline, addresses.len() - index);
             if share.is_zero() {
                 return Err(Fault::TimedOut);
             }
@@ -71,7 +79,7 @@ impl Address {
                 Err(error) => last = Fault::of_io(&error),
             }
         }
-        Err(self.named(last))
+        Err(last)
     }
 
     /// Adds the server's name to what is said of it.

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::wire::fault::Fault;
+use crate::wire::fault::{Fault, of_io};
 use crate::wire::replies::Replies;
 
 /// Read at once.
@@ -110,8 +110,4 @@ pub(crate) fn is_quiet(stream: &TcpStream) -> bool {
 fn left_until(deadline: Instant) -> Option<Duration> {
     // Zero would mean to a socket that there is no limit.
     deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-}
-
-fn of_io<T>(result: std::io::Result<T>) -> Result<T, Fault> {
-    result.map_err(|error| Fault::of_io(&error))
 }

@@ -12,7 +12,7 @@ use super::connection::{Connection, is_quiet};
 use super::outage::{Outages, Start};
 use super::pool::{Era, Pool};
 use crate::wire::batch::Batch;
-use crate::wire::fault::Fault;
+use crate::wire::fault::{Fault, of_io};
 use crate::wire::replies::Replies;
 use crate::wire::reply::Reply;
 
@@ -66,6 +66,11 @@ pub(crate) struct Sent<'s> {
 impl Server {
     pub(crate) fn new(known: Arc<Known>, limits: Limits, breaker: Breaker) -> Self {
         Server { known, limits, pool: Pool::default(), breaker }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn address(&self) -> &Address {
+        &self.known.address
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -129,7 +134,7 @@ impl Server {
 
     fn open(&self) -> Result<Connection, Fault> {
         let stream = self.known.address.connect(self.limits.connect)?;
-        stream.set_nodelay(true).map_err(|error| Fault::of_io(&error))?;
+        of_io(stream.set_nodelay(true))?;
         Ok(Connection::new(stream))
     }
 }

@@ -11,3 +11,5 @@ pub(crate) mod connection;
 pub(crate) mod link;
 pub(crate) mod outage;
 pub(crate) mod pool;
+#[cfg(feature = "tokio")]
+pub(crate) mod task_link;

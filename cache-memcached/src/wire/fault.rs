@@ -36,6 +36,11 @@ impl Fault {
     }
 }
 
+/// Makes a fault of the system's error, if it is one.
+pub(crate) fn of_io<T>(result: std::io::Result<T>) -> Result<T, Fault> {
+    result.map_err(|error| Fault::of_io(&error))
+}
+
 impl From<Fault> for TierError {
     fn from(fault: Fault) -> Self {
         match fault {

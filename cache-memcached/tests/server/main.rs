@@ -17,6 +17,8 @@ mod memcached;
 mod proxy;
 #[cfg(unix)]
 mod several;
+#[cfg(all(unix, feature = "tokio"))]
+mod tasks;
 #[cfg(unix)]
 mod tiers;
 #[cfg(unix)]
@@ -30,13 +32,15 @@ fn main() {
     if is_missing {
         eprintln!("memcached is not installed: the tests that need it are ignored");
     }
-    let families: [(&str, tiers::Cases); 6] = [
+    let families = [
         ("basics", basics::CASES),
         ("leases", leases::CASES),
         ("counters", counters::CASES),
         ("failures", failures::CASES),
         ("several", several::CASES),
         ("watching", watching::CASES),
+        #[cfg(feature = "tokio")]
+        ("tasks", tasks::CASES),
     ];
     let trials = families.into_iter().flat_map(|(family, cases)| {
         cases.iter().map(move |(name, case)| {
