@@ -1,5 +1,7 @@
 //! The tier as threads see it.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use cache_core::tier::{
@@ -30,16 +32,39 @@ impl Memcached {
         }
     }
 
-    /// Asks each server for the keys at one place of its groups, all servers at once.
-    fn get_round(
-        parts: &[(&Server, &[(usize, WireKey)])],
-        places: &mut [Result<Option<TierItem>, TierError>],
-    ) {
-        let sent: Vec<_> = parts.iter().map(|(server, keys)| Asked::new(server, keys)).collect();
-        for asked in sent {
+    /// Asks each server for some keys, all servers at once.
+    fn get_round(parts: &[Part<'_>], places: &mut [Result<Option<TierItem>, TierError>]) {
+        for asked in ask(parts) {
             asked.receive(places);
         }
     }
+}
+
+/// A server, and keys to ask it for.
+type Part<'a> = (&'a Server, &'a [(usize, WireKey)]);
+
+/// Sends the commands to all servers. Those to which a connection must be opened are each given a
+/// thread, if there are others: one that cannot be reached is not to keep the others waiting.
+fn ask<'a>(parts: &[Part<'a>]) -> Vec<Asked<'a>> {
+    let are_connected = parts.iter().all(|(server, _)| server.has_connection());
+    if parts.len() == 1 || are_connected {
+        return parts.iter().map(|part| Asked::new(*part)).collect();
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .iter()
+            .map(|part| {
+                let thread = thread::Builder::new().name("cache-memcached-connect".into());
+                thread.spawn_scoped(scope, || Asked::new(*part))
+            })
+            .collect();
+        let asked = threads.into_iter().zip(parts).map(|(thread, part)| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // The system has no thread left.
+            Err(_) => Asked::new(*part),
+        });
+        asked.collect()
+    })
 }
 
 /// A server that was asked for some keys.
@@ -51,7 +76,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(server: &'a Server, keys: &'a [(usize, WireKey)]) -> Self {
+    fn new((server, keys): Part<'a>) -> Self {
         let question = GetSome::new(keys);
         let mut batch = Batch::default();
         question.ask(&mut batch);

@@ -16,6 +16,36 @@ use crate::wire::key::Namespace;
 /// memcached's limit is 1 MiB for the key, the value and up to 60 bytes of its own.
 const VALUE_SIZE: usize = 1_024 * 1_024 - 512;
 
+/// No server takes more, however it was started.
+const MOST_VALUE_SIZE: usize = 1 << 30;
+
+/// A limit that is as good as none, and that can be added to the time.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl Memcached {
+    /// Returns a tier over these servers (`host:port`) with default options. It connects when it is
+    /// used.
+    ///
+    /// ```
+    /// use cache_core::tier::Tier;
+    /// use cache_memcached::Memcached;
+    ///
+    /// let tier = Memcached::connect(["127.0.0.1:11211"]);
+    /// assert!(tier.check().is_ok());
+    /// assert!(Memcached::connect(["127.0.0.1"]).check().is_err());
+    /// ```
+    #[must_use]
+    pub fn connect(servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        servers.into_iter().fold(Self::builder(), MemcachedBuilder::server).build()
+    }
+
+    /// Returns a builder for a tier with options.
+    #[must_use]
+    pub fn builder() -> MemcachedBuilder {
+        MemcachedBuilder::new()
+    }
+}
+
 /// Options of a [`Memcached`], made by [`Memcached::builder`].
 #[derive(Clone)]
 pub struct MemcachedBuilder {
@@ -40,7 +70,7 @@ impl std::fmt::Debug for MemcachedBuilder {
 }
 
 impl MemcachedBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         MemcachedBuilder {
             servers: Vec::new(),
             namespace: String::new(),
@@ -84,8 +114,8 @@ impl MemcachedBuilder {
     /// Sets how long an exchange may take, from the sending of the commands to the end of the last
     /// reply. Default: 50 ms.
     ///
-    /// A call is one exchange with each server that it needs. The change of a counter takes two or
-    /// more.
+    /// A call is one exchange with each server that it needs, with all servers at once, and one
+    /// more for each 200 keys. A counter takes two or three.
     #[must_use]
     pub fn exchange_timeout(mut self, limit: Duration) -> Self {
         self.limits.exchange = limit;
@@ -97,6 +127,7 @@ impl MemcachedBuilder {
     /// error, and no memory is reserved for it).
     ///
     /// Default: 1 MiB less 512 bytes, which is what a server takes that was started without `-I`.
+    /// More than 1 GiB counts as that.
     #[must_use]
     pub fn max_value_size(mut self, bytes: usize) -> Self {
         self.limits.value = bytes;
@@ -148,10 +179,15 @@ impl MemcachedBuilder {
             let address = Address::new(address);
             Arc::new(Known { address, outages: Outages::default() })
         });
+        let limits = Limits {
+            connect: self.limits.connect.min(LONGEST),
+            exchange: self.limits.exchange.min(LONGEST),
+            value: self.limits.value.min(MOST_VALUE_SIZE),
+        };
         let config = Config {
             space: Namespace::new(&self.namespace),
             servers: servers.collect(),
-            limits: self.limits,
+            limits,
             clock: self.clock,
             watching: self.watching,
         };
@@ -198,6 +234,19 @@ mod tests {
         assert!(told(&right.clone().server("cache1:11211")).contains("name it once"));
         assert!(told(&right.clone().namespace("a b")).contains("`a b`"));
         assert!(told(&right.exchange_timeout(Duration::ZERO)).contains("zero"));
+    }
+
+    #[test]
+    fn limits_without_end_are_limits() {
+        let tier = Memcached::builder()
+            .server("127.0.0.1:1")
+            .connect_timeout(Duration::MAX)
+            .exchange_timeout(Duration::MAX)
+            .max_value_size(usize::MAX)
+            .lease(Duration::MAX)
+            .build();
+        assert_eq!(tier.check(), Ok(()));
+        assert!(tier.get(b"key").is_err());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use cache_core::tier::{Invalidations, Lease, LeaseTerms, TierError, TierHealth, TierItem};
 
-use crate::builder::MemcachedBuilder;
 use crate::dialogue::counter::Counter;
 use crate::dialogue::items::{Fill, Get, Put, Remove, TakeLease};
 use crate::process::{Config, Process, Watching};
@@ -23,7 +22,11 @@ pub(crate) const AT_ONCE: usize = 200;
 /// A tier over memcached servers. A handle: clones share the connections.
 ///
 /// It implements [`Tier`](cache_core::tier::Tier), and with the feature `tokio` also
-/// [`AsyncTier`](cache_core::tier::AsyncTier).
+/// [`AsyncTier`](cache_core::tier::AsyncTier), for tasks of a tokio runtime with input, output and
+/// timers (`enable_all`). Threads and tasks share the connections.
+///
+/// To the server a lease for a missing key is an item without bytes. So `remove` and `mark_stale`
+/// return `true` for it as well, and an empty value that is being refreshed looks like no item.
 #[derive(Clone)]
 pub struct Memcached {
     pub(crate) shared: Arc<Shared>,
@@ -47,28 +50,6 @@ impl fmt::Debug for Memcached {
 }
 
 impl Memcached {
-    /// Returns a tier over these servers (`host:port`) with default options. It connects when it is
-    /// used.
-    ///
-    /// ```
-    /// use cache_core::tier::Tier;
-    /// use cache_memcached::Memcached;
-    ///
-    /// let tier = Memcached::connect(["127.0.0.1:11211"]);
-    /// assert!(tier.check().is_ok());
-    /// assert!(Memcached::connect(["127.0.0.1"]).check().is_err());
-    /// ```
-    #[must_use]
-    pub fn connect(servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        servers.into_iter().fold(Self::builder(), MemcachedBuilder::server).build()
-    }
-
-    /// Returns a builder for a tier with options.
-    #[must_use]
-    pub fn builder() -> MemcachedBuilder {
-        MemcachedBuilder::new()
-    }
-
     /// Returns whether this process hears of others' writes at present.
     #[must_use]
     pub fn hearing(&self) -> Hearing {

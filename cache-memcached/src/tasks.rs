@@ -1,5 +1,4 @@
-//! The tier as tasks on tokio see it. The runtime needs its input and output and its timers
-//! (`enable_all`).
+//! The tier as tasks on tokio see it.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -19,7 +18,7 @@ use crate::server::task_link::exchange;
 use crate::wire::batch::Batch;
 use crate::wire::key::WireKey;
 
-type Place = (usize, Result<Option<TierItem>, TierError>);
+type Placed = (usize, Result<Option<TierItem>, TierError>);
 
 impl Memcached {
     /// Runs a dialogue to its end.
@@ -39,7 +38,7 @@ impl Memcached {
 type Outputs<D> = Result<<D as Dialogue>::Output, TierError>;
 
 /// Asks a server for some keys.
-async fn get_group(server: &Server, keys: &[(usize, WireKey)]) -> Vec<Place> {
+async fn get_group(server: &Server, keys: &[(usize, WireKey)]) -> Vec<Placed> {
     let mut found = Vec::with_capacity(keys.len());
     for keys in keys.chunks(AT_ONCE) {
         let question = GetSome::new(keys);

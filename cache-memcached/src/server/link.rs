@@ -81,6 +81,11 @@ impl Server {
         self.limits
     }
 
+    /// Returns `true` if a connection waits.
+    pub(crate) fn has_connection(&self) -> bool {
+        self.pool.has_any()
+    }
+
     /// Sends the commands and waits for the replies.
     pub(crate) fn exchange(&self, batch: &Batch) -> Outcome {
         match self.send(batch) {

@@ -30,6 +30,10 @@ impl Pool {
         (state.streams.pop(), Era(state.losses))
     }
 
+    pub(crate) fn has_any(&self) -> bool {
+        !self.lock().streams.is_empty()
+    }
+
     /// Takes a connection back. One from before a loss is closed.
     pub(crate) fn give_back(&self, stream: TcpStream, era: Era) {
         let mut state = self.lock();

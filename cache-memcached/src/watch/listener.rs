@@ -1,13 +1,12 @@
 //! The thread that listens to one server.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cache_core::tier::Event;
 
 use super::gaps::{Gaps, Look};
-use super::{Hearers, Standing};
+use super::hall::{Hearers, Standing};
 use crate::server::connection::Connection;
 use crate::server::link::Known;
 use crate::wire::fault::Fault;
@@ -66,14 +65,6 @@ impl Drop for Ended<'_> {
         if std::thread::panicking() {
             self.hearers.stand(self.server, Standing::Ended);
         }
-    }
-}
-
-impl Hearers {
-    /// Counts a loss, and tells it.
-    fn lost(&self) {
-        self.losses.fetch_add(1, Ordering::Relaxed);
-        self.tell(&Event::Lost);
     }
 }
 

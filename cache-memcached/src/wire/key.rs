@@ -3,7 +3,7 @@
 //! | what | on the server |
 //! |---|---|
 //! | an item | `namespace:` + the key |
-//! | an item whose key does not fit, is empty or begins with `~` | `namespace:~h:` + 32 hex digits |
+//! | one whose key does not fit, is empty or begins with `~` | `namespace:~h:` + 32 hex digits |
 //! | a counter | `namespace:~g:` + its name, or `namespace:~G:` + 32 hex digits |
 //! | a tombstone | `namespace:~i:` + 16 hex digits of the process + `:` + the key |
 //!

@@ -8,7 +8,7 @@ use cache_memcached::Memcached;
 
 use crate::memcached::{Server, free_port};
 use crate::proxy::{Fate, Proxy};
-use crate::tiers::{bounded, cases, patient, strict, value, wait_until, won};
+use crate::tiers::{MINUTE, bounded, cases, patient, strict, value, wait_until, won};
 
 cases![
     a_tier_is_made_while_the_server_is_down,
@@ -19,6 +19,7 @@ cases![
     a_restarted_server_is_empty_and_used_at_once,
     what_is_from_before_an_outage_is_distrusted,
     a_restart_while_idle_is_an_outage,
+    what_comes_back_with_old_data_is_distrusted,
     a_late_reply_answers_no_other_request,
     a_reply_that_trickles_in_is_bounded_as_a_whole,
     half_a_reply_is_an_error,
@@ -172,6 +173,25 @@ fn a_restart_while_idle_is_an_outage() {
     assert_eq!(server.say("set test:key 0 0 3\r\nold"), "STORED");
     let item = tier.get(b"key").expect("an answer").expect("an item");
     assert!(item.distrusted_before.is_some_and(|end| end > before), "{item:?}");
+}
+
+fn what_comes_back_with_old_data_is_distrusted() {
+    let folder = std::env::temp_dir().join(format!("cache-memcached-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut server = Server::keeping(&folder);
+    let tier = patient([server.address()]).clock(FakeClock::new()).build();
+    let other = patient([server.address()]).clock(FakeClock::new()).build();
+    tier.put(b"key", b"old", Some(MINUTE)).expect("stored");
+    server.end_in_order();
+    let end = SystemTime::now();
+    other.remove(b"key").expect_err("the server is down");
+    server.restart();
+    // This process has seen nothing of it but that its connection has ended.
+    let item = tier.get(b"key").expect("an answer");
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+    let item = item.expect("the server has kept it");
+    assert_eq!(item.value, b"old");
+    assert!(item.distrusted_before.is_some_and(|before| before > end), "{item:?}");
 }
 
 fn a_late_reply_answers_no_other_request() {

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ pub(crate) fn is_installed() -> bool {
 /// A running memcached.
 pub(crate) struct Server {
     port: u16,
-    options: Vec<&'static str>,
+    options: Vec<String>,
     child: Option<Child>,
 }
 
@@ -29,8 +31,15 @@ impl Server {
         Self::with(&[])
     }
 
-    /// Starts one with more options.
-    pub(crate) fn with(options: &[&'static str]) -> Self {
+    /// Starts one that keeps its items in this folder when it is ended in order.
+    pub(crate) fn keeping(folder: &Path) -> Self {
+        let all = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(folder, all).expect("it is ours");
+        let file = folder.join("memory").to_str().expect("a name").to_owned();
+        Self::with(&["-e".to_owned(), file])
+    }
+
+    fn with(options: &[String]) -> Self {
         for _ in 0..20 {
             let mut server = Server { port: free_port(), options: options.to_vec(), child: None };
             if server.spawn() {
@@ -52,14 +61,26 @@ impl Server {
         }
     }
 
-    /// Starts it again on its port, empty.
+    /// Starts it again on its port, empty unless it has kept its items.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let deadline = Instant::now() + LONGEST;
-        while !self.spawn() {
-            assert!(Instant::now() < deadline, "the port is not free again");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(|| self.spawn());
+    }
+
+    /// Ends it in order, so that it keeps its items.
+    pub(crate) fn end_in_order(&mut self) {
+        // It counts whole seconds, and drops all when it comes back with times that do not add up.
+        wait_for(|| self.uptime() >= 5);
+        kill_process(self.pid(), Signal::USR1).expect("it is ours");
+        let mut child = self.child.take().expect("it runs");
+        child.wait().expect("it is ours");
+        thread::sleep(Duration::from_millis(2_200));
+    }
+
+    fn uptime(&self) -> u64 {
+        let stats = self.say("stats");
+        let uptime = stats.split("STAT uptime ").nth(1).and_then(|rest| rest.split('\r').next());
+        uptime.and_then(|uptime| uptime.parse().ok()).expect("a number")
     }
 
     /// Stops it: it takes connections, and answers nothing.
@@ -119,6 +140,14 @@ impl Drop for Server {
             drop(child.kill());
             drop(child.wait());
         }
+    }
+}
+
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONGEST;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it does not come");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
