@@ -111,3 +111,45 @@ fn left_until(deadline: Instant) -> Option<Duration> {
     // Zero would mean to a socket that there is no limit.
     deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        let stream = TcpStream::connect(address).expect("it listens");
+        (Connection::new(stream), listener.accept().expect("it has connected").0)
+    }
+
+    #[test]
+    fn what_has_come_by_the_deadline_is_taken_after_it() {
+        let (mut connection, mut peer) = pair();
+        let over = Instant::now();
+        let mut buffer = [0; 10];
+        assert_eq!(connection.read(&mut buffer, over), Err(Fault::TimedOut));
+        peer.write_all(b"reply").expect("it is open");
+        let waited = connection.stream.peek(&mut buffer);
+        assert_eq!(waited.expect("it has come"), 5);
+        assert_eq!(connection.read(&mut buffer, over), Ok(5));
+        drop(peer);
+        let ended = connection.read(&mut buffer, Instant::now() + Duration::from_secs(60));
+        assert!(matches!(ended, Err(Fault::Lost(_))), "{ended:?}");
+    }
+
+    #[test]
+    fn a_connection_that_has_bytes_or_an_end_is_not_quiet() {
+        let (connection, mut peer) = pair();
+        assert!(is_quiet(&connection.stream));
+        peer.write_all(b"x").expect("it is open");
+        assert_eq!(connection.stream.peek(&mut [0]).expect("it has come"), 1);
+        assert!(!is_quiet(&connection.stream));
+        let (connection, peer) = pair();
+        drop(peer);
+        assert_eq!(connection.stream.peek(&mut [0]).expect("the end"), 0);
+        assert!(!is_quiet(&connection.stream));
+    }
+}

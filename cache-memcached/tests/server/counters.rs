@@ -1,6 +1,7 @@
 //! Counters, as several processes raise them.
 
 use std::collections::BTreeSet;
+use std::sync::Barrier;
 use std::thread;
 
 use cache_core::tier::Tier;
@@ -12,7 +13,7 @@ cases![
     a_counter_is_read_and_raised,
     a_lost_counter_begins_with_what_it_is_to_be_at_least,
     concurrent_bumps_are_all_counted,
-    concurrent_bumps_of_a_missing_counter_all_differ,
+    concurrent_bumps_of_a_missing_or_low_counter_all_differ,
     a_foreign_value_does_not_stop_flushes,
 ];
 
@@ -66,16 +67,25 @@ fn concurrent_bumps_are_all_counted() {
     assert_eq!(tier.generation(b"name", 0), Ok(1_000 + PROCESSES * BUMPS));
 }
 
-fn concurrent_bumps_of_a_missing_counter_all_differ() {
+fn concurrent_bumps_of_a_missing_or_low_counter_all_differ() {
     let server = Server::start();
-    for round in 0..50_u64 {
+    for round in 0..80_u64 {
         let name = format!("name:{round}");
+        if round % 2 == 0 {
+            assert_eq!(server.say(&format!("ms test:~g:{name} 1\r\n7")), "HD");
+        }
+        let together = Barrier::new(4);
         let bumped: Vec<u64> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|_| {
                     let tier = patient([server.address()]).build();
-                    let name = name.as_bytes();
-                    scope.spawn(move || tier.bump(name, 500).expect("an answer"))
+                    let (name, together) = (name.as_bytes(), &together);
+                    // Connected before.
+                    assert_eq!(tier.get(b"key"), Ok(None));
+                    scope.spawn(move || {
+                        together.wait();
+                        tier.bump(name, 500).expect("an answer")
+                    })
                 })
                 .collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
