@@ -24,11 +24,9 @@
 use self::futex as locks;
 #[cfg(target_os = "linux")]
 pub(crate) use self::futex::{wait_while, wake};
+pub(super) use self::locks::set_forking;
 #[cfg(not(target_os = "linux"))]
 use self::portable as locks;
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(super) use self::locks::set_forking;
 
 /// A mutex without poison. It is acquired before the process forks.
 pub(crate) type Mutex<T> = lock_api::Mutex<locks::RawLock<HELD>, T>;
@@ -45,7 +43,6 @@ pub(super) const OUTER: u32 = 1;
 pub(super) const INNER: u32 = 2;
 
 /// A lock that is suspended, free, while the process forks.
-#[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait Suspend {
     /// Waits until no thread holds the lock. From then on none acquires it.
     fn suspend(&self);
@@ -99,14 +96,12 @@ mod futex {
 
         #[inline]
         fn try_lock(&self) -> bool {
-            if !self.try_acquire() {
-                return false;
-            }
-            if Self::is_suspended() {
+            let is_acquired = self.try_acquire();
+            let is_refused = is_acquired && Self::is_suspended();
+            if is_refused {
                 self.release();
-                return false;
             }
-            true
+            is_acquired && !is_refused
         }
 
         #[inline]
@@ -126,11 +121,8 @@ mod futex {
         #[cold]
         #[inline(never)]
         fn acquire_contended(&self) {
-            let mut spins = 0;
-            while self.0.load(Relaxed) == TAKEN && spins < SPINS {
-                std::hint::spin_loop();
-                spins += 1;
-            }
+            let is_taken = |_: &u32| self.0.load(Relaxed) == TAKEN;
+            (0..SPINS).take_while(is_taken).for_each(|_| std::hint::spin_loop());
             if self.try_acquire() {
                 return;
             }
@@ -162,16 +154,12 @@ mod futex {
         fn wait_for_fork(&self) {
             while Self::is_suspended() {
                 self.release();
-                loop {
-                    let level = FORKING.load(SeqCst);
-                    if level < LEVEL {
-                        break;
-                    }
+                let mut level = FORKING.load(SeqCst);
+                while level >= LEVEL {
                     wait_while(&FORKING, level, None);
+                    level = FORKING.load(SeqCst);
                 }
-                if !self.try_acquire() {
-                    self.acquire_contended();
-                }
+                self.acquire_contended();
             }
         }
     }
@@ -185,7 +173,6 @@ mod futex {
         }
     }
 
-    #[cfg(not(any(loom, shuttle)))]
     impl<const LEVEL: u32, T> super::Suspend for lock_api::Mutex<RawLock<LEVEL>, T> {
         /// Only reads, so that the pages stay shared with the child.
         fn suspend(&self) {
@@ -244,10 +231,8 @@ mod futex {
 mod portable {
     pub(crate) type RawLock<const LEVEL: u32> = parking_lot::RawMutex;
 
-    #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(in super::super) fn set_forking(_: u32) {}
 
-    #[cfg(all(unix, not(any(loom, shuttle))))]
     impl<T> super::Suspend for super::Mutex<T> {
         fn suspend(&self) {
             std::mem::forget(self.lock());
