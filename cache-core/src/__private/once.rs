@@ -79,7 +79,7 @@ impl Turn {
                 drop(making);
                 panic!("a cache is needed while it is being built, by the code that builds it");
             }
-            MADE.wait_until(&mut making, None);
+            MADE.wait(&mut making);
         }
         making.push((cell, own));
         Turn(cell)

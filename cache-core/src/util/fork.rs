@@ -36,9 +36,9 @@ mod lock;
 
 use self::handlers::install;
 pub(crate) use self::handlers::{AtFork, Gate, gate};
-pub(crate) use self::lock::{InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard, Suspend};
-#[cfg(target_os = "linux")]
-pub(crate) use self::lock::{wait_while, wake};
+pub(crate) use self::lock::{
+    Condvar, Event, InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard, Suspend,
+};
 
 /// A value in a `static`, under a lock that is held while the process forks.
 pub(crate) struct Global<T: 'static> {
