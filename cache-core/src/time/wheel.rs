@@ -113,25 +113,6 @@ impl Lists {
         let level = (self.levels != 0).then(|| self.levels.trailing_zeros() as usize)?;
         Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
     }
-
-    /// Marks the slot of a list as not empty.
-    fn mark(&mut self, list: usize) {
-        if list != OVERDUE {
-            self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
-            self.levels |= 1 << (list / SLOTS);
-        }
-    }
-
-    /// Marks the slot of a list as empty.
-    fn unmark(&mut self, list: usize) {
-        if list != OVERDUE {
-            let level = list / SLOTS;
-            self.occupied[level] &= !(1 << (list % SLOTS));
-            if self.occupied[level] == 0 {
-                self.levels &= !(1 << level);
-            }
-        }
-    }
 }
 
 impl Wheel {
@@ -150,7 +131,10 @@ impl Wheel {
             return self.cancel(id);
         }
         assert!(id < HEAD, "wheel ids have 31 bits");
-        self.reserve(id);
+        self.lists.get_or_insert_with(|| Box::new(Lists::new()));
+        if self.timers.len() <= id as usize {
+            self.timers.resize(id as usize + 1, IDLE);
+        }
         let before = std::mem::replace(&mut self.timers[id as usize].at, at);
         if before == at {
             return;
@@ -239,12 +223,6 @@ impl Wheel {
         self.len == 0
     }
 
-    /// Returns the number of scheduled ids.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Cancels everything and frees the memory.
     pub(crate) fn clear(&mut self) {
         *self = Self { elapsed: self.elapsed, ..Self::new() };
@@ -275,7 +253,9 @@ impl Wheel {
             return None;
         };
         let (level, slot) = (list / SLOTS, list % SLOTS);
-        let first = slot_start(self.elapsed, level, slot);
+        // It lies ahead of `elapsed`.
+        let digit = (slot as u64) << (level as u32 * DIGIT_BITS);
+        let first = self.elapsed & mask_from(level + 1) | digit;
         let last = first | !mask_from(level);
         self.next_due = first;
         if first > now {
@@ -290,21 +270,16 @@ impl Wheel {
         Some(lists.heads[list])
     }
 
-    /// Allocates the lists, and timers up to this id.
-    fn reserve(&mut self, id: u32) {
-        self.lists.get_or_insert_with(|| Box::new(Lists::new()));
-        if self.timers.len() <= id as usize {
-            self.timers.resize(id as usize + 1, IDLE);
-        }
-    }
-
     /// Puts a timer that is in no list into the one of its deadline. Returns a moment that lies
     /// neither after the deadline nor, in a level, after the beginning of the slot.
     fn link(&mut self, id: u32) -> u64 {
         let at = self.timers[id as usize].at;
         let (list, starts) = place(self.elapsed, at);
         let lists = self.lists.as_mut().expect("there are lists where there are timers");
-        lists.mark(list);
+        if list != OVERDUE {
+            lists.occupied[list / SLOTS] |= 1 << (list % SLOTS);
+            lists.levels |= 1 << (list / SLOTS);
+        }
         let second = std::mem::replace(&mut lists.heads[list], id);
         if second != NIL {
             self.timers[second as usize].prev = id;
@@ -326,8 +301,12 @@ impl Wheel {
         let list = (prev & !HEAD) as usize;
         let lists = self.lists.as_mut().expect("the timer is in a list");
         lists.heads[list] = next;
-        if next == NIL {
-            lists.unmark(list);
+        if next == NIL && list != OVERDUE {
+            let level = list / SLOTS;
+            lists.occupied[level] &= !(1 << (list % SLOTS));
+            if lists.occupied[level] == 0 {
+                lists.levels &= !(1 << level);
+            }
         }
     }
 
@@ -400,11 +379,6 @@ fn place(elapsed: u64, at: u64) -> (usize, u64) {
     let level = ((at ^ elapsed).ilog2() / DIGIT_BITS) as usize;
     let slot = (at >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
     (level * SLOTS + slot, at & mask_from(level))
-}
-
-/// Returns the beginning of a slot that lies ahead of `elapsed` on `level`.
-fn slot_start(elapsed: u64, level: usize, slot: usize) -> u64 {
-    elapsed & mask_from(level + 1) | (slot as u64) << (level as u32 * DIGIT_BITS)
 }
 
 /// Returns the bits of the digits from `level` upwards.
