@@ -15,9 +15,7 @@ use crate::shard::budget::Budget;
 use crate::shard::shard::{Shard, ShardState};
 use crate::shard::shards::Shards;
 use crate::store::config::{Config, expected_threads, shards_for};
-use crate::table::{
-    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, SlotId, Table, TableConfig,
-};
+use crate::table::{ColumnSet, EntryRef, Guard, NEVER, Notices, Table, TableConfig};
 use crate::time::source::ClockSource;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::{Counter, Counters};
@@ -151,31 +149,6 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
     ) -> Shard<'p, K, V> {
         self.shards.lock(guard, self.table.shard_of(hash))
-    }
-
-    /// As [`lock`](Self::lock); also returns the key's entry as of that moment. `eq` runs without
-    /// the lock.
-    #[inline]
-    pub(crate) fn lock_key<'p>(
-        &'p self,
-        guard: &'p StoreGuard<'p, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_key(guard, hash, eq, retries)
-    }
-
-    /// As [`lock_key`](Self::lock_key), for a key that was just not found.
-    #[inline]
-    pub(crate) fn lock_missing<'p>(
-        &'p self,
-        guard: &'p StoreGuard<'p, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_missing(guard, hash, eq, retries)
     }
 
     /// Returns the fresh entry of a key. No lock. Neither misses nor hits on entries without a
