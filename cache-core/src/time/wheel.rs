@@ -95,8 +95,8 @@ pub(crate) struct Wheel {
 struct Lists {
     /// First timers of the lists: `LEVELS` times `SLOTS`, then `OVERDUE`.
     heads: [u32; OVERDUE + 1],
-    /// A bit for each slot that is not empty, a word for each level.
-    occupied: [u64; LEVELS],
+    /// A bit for each list that is not empty: a word for each level, and one for `OVERDUE`.
+    occupied: [u64; LEVELS + 1],
     /// A bit for each word of `occupied` that is not zero.
     levels: u16,
     /// The list that a cascade has left unfinished. Its slot contains `elapsed`.
@@ -105,10 +105,10 @@ struct Lists {
 
 impl Lists {
     fn new() -> Self {
-        Self { heads: [NIL; OVERDUE + 1], occupied: [0; LEVELS], levels: 0, cascading: None }
+        Self { heads: [NIL; OVERDUE + 1], occupied: [0; LEVELS + 1], levels: 0, cascading: None }
     }
 
-    /// Returns the list of the slot that comes first.
+    /// Returns the list of the slot that comes first; `OVERDUE` if all others are empty.
     fn first(&self) -> Option<usize> {
         let level = (self.levels != 0).then(|| self.levels.trailing_zeros() as usize)?;
         Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
@@ -238,15 +238,11 @@ impl Wheel {
     /// `None` if every list begins after `now`. Requires `elapsed <= now`.
     fn next_to_visit(&mut self, now: u64) -> Option<u32> {
         let lists = self.lists.as_mut()?;
-        if lists.heads[OVERDUE] != NIL {
-            return Some(lists.heads[OVERDUE]);
+        let mut before_others = [Some(OVERDUE), lists.cascading].into_iter().flatten();
+        if let Some(list) = before_others.find(|&list| lists.heads[list] != NIL) {
+            return Some(lists.heads[list]);
         }
-        if let Some(list) = lists.cascading {
-            if lists.heads[list] != NIL {
-                return Some(lists.heads[list]);
-            }
-            lists.cascading = None;
-        }
+        lists.cascading = None;
         // Finer levels lie before coarser ones, and within a level all lies after `elapsed`.
         let Some(list) = lists.first() else {
             self.next_due = NEVER;
@@ -276,10 +272,8 @@ impl Wheel {
         let at = self.timers[id as usize].at;
         let (list, starts) = place(self.elapsed, at);
         let lists = self.lists.as_mut().expect("there are lists where there are timers");
-        if list != OVERDUE {
-            lists.occupied[list / SLOTS] |= 1 << (list % SLOTS);
-            lists.levels |= 1 << (list / SLOTS);
-        }
+        lists.occupied[list / SLOTS] |= 1 << (list % SLOTS);
+        lists.levels |= 1 << (list / SLOTS);
         let second = std::mem::replace(&mut lists.heads[list], id);
         if second != NIL {
             self.timers[second as usize].prev = id;
@@ -301,7 +295,7 @@ impl Wheel {
         let list = (prev & !HEAD) as usize;
         let lists = self.lists.as_mut().expect("the timer is in a list");
         lists.heads[list] = next;
-        if next == NIL && list != OVERDUE {
+        if next == NIL {
             let level = list / SLOTS;
             lists.occupied[level] &= !(1 << (list % SLOTS));
             if lists.occupied[level] == 0 {
@@ -362,10 +356,8 @@ impl Wheel {
             assert!(count <= self.len, "a loop in list {list}");
             (prev, id) = (id, timer.next);
         }
-        if list != OVERDUE {
-            let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
-            assert_eq!(bit, count > 0, "bit of list {list}");
-        }
+        let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
+        assert_eq!(bit, count > 0, "bit of list {list}");
         count
     }
 }
