@@ -185,12 +185,10 @@ impl<K, V> Store<K, V> {
         if self.extends_on_read {
             return self.extend_if_fresh(guard, hash, entry).then_some(entry);
         }
-        let deadline = entry.fixed_deadline();
-        if deadline == NEVER || self.clock.is_before(deadline) {
+        self.is_fresh(entry).then(|| {
             entry.touch();
-            return Some(entry);
-        }
-        None
+            entry
+        })
     }
 
     /// Returns `true` if the entry is fresh or may still be served stale.
