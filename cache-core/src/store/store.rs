@@ -96,30 +96,6 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// In a forked child, where there are no other threads and no lock is held: forgets what they
-    /// were doing.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn after_fork(&self, thread: &OnlyThread)
-    where
-        V: Send + Sync,
-    {
-        let may_be_writing = self.table.forget_other_threads(thread);
-        let weight = self.shards.forget_other_threads(thread);
-        // What they had reserved comes back. Not if this thread forks inside of a call to this
-        // cache, which may hold a reservation itself: then theirs is lost.
-        let used = (!may_be_writing).then_some(weight);
-        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
-    }
-
-    /// Returns its locks, for a fork.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2]
-    where
-        V: Send + Sync,
-    {
-        [&self.table, self.shards.locks()]
-    }
-
     /// Returns how a message refers to the cache.
     pub(crate) fn title(&self) -> String {
         title(self.config.name.as_deref())
@@ -245,5 +221,24 @@ impl<K, V> Store<K, V> {
             drop_payload(panic);
             guard.counters().listener_panics.add(1);
         }
+    }
+}
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<K, V: Send + Sync> Store<K, V> {
+    /// In a forked child, where there are no other threads and no lock is held: forgets what they
+    /// were doing.
+    pub(crate) fn after_fork(&self, thread: &OnlyThread) {
+        let may_be_writing = self.table.forget_other_threads(thread);
+        let weight = self.shards.forget_other_threads(thread);
+        // What they had reserved comes back. Not if this thread forks inside of a call to this
+        // cache, which may hold a reservation itself: then theirs is lost.
+        let used = (!may_be_writing).then_some(weight);
+        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
+    }
+
+    /// Returns its locks, for a fork.
+    pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2] {
+        [&self.table, self.shards.locks()]
     }
 }
