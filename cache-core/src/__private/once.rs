@@ -8,8 +8,7 @@
 
 use std::sync::OnceLock;
 
-use crate::util::fork::{self, Global};
-use crate::util::sync::process::Condvar;
+use crate::util::fork::{self, Condvar, Global};
 use crate::util::thread_slot;
 
 /// A cell that is set once, and that survives a fork.

@@ -23,8 +23,7 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::util::fork::Global;
-use crate::util::sync::process::{Condvar, MutexGuard};
+use crate::util::fork::{Condvar, Global, MutexGuard};
 
 /// A thread for items of one kind; it stands in a `static`.
 pub(crate) struct DeadlineThread<T: 'static> {

@@ -2,7 +2,7 @@
 //! and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with atomics
 //! and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and its
 //! loads, which switch threads at locks only, so that an atomic operation is one step. What stands
-//! in a `static` belongs to the [process] and is not part of a model.
+//! in a `static` belongs to the process and is part of no model: it uses those of `util/fork.rs`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
@@ -10,10 +10,10 @@ pub(crate) use loom::sync::atomic;
 pub(crate) use std::sync::atomic;
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::process::{Event, Mutex, MutexGuard};
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use crate::util::fork::{InnerMutex, OuterMutex, OuterMutexGuard};
-#[cfg(not(any(loom, shuttle)))]
+pub(crate) use crate::util::fork::{
+    Event, InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard,
+};
+#[cfg(not(shuttle))]
 pub(crate) use std::thread_local;
 
 #[cfg(any(loom, shuttle))]
@@ -22,14 +22,6 @@ pub(crate) use self::model::{Event, Mutex, Mutex as InnerMutex, Mutex as OuterMu
 pub(crate) use self::model::{MutexGuard, MutexGuard as OuterMutexGuard};
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread_local;
-#[cfg(loom)]
-pub(crate) use std::thread_local;
-
-/// Primitives that no model replaces. Waiting threads leave nothing of them behind in a forked
-/// child: see `util/fork/lock.rs`.
-pub(crate) mod process {
-    pub(crate) use crate::util::fork::{Condvar, Event, Mutex, MutexGuard};
-}
 
 /// The primitives of the model checkers, with the same interface.
 #[cfg(any(loom, shuttle))]

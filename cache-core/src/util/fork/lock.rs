@@ -1,4 +1,5 @@
-//! The locks of the crate, and what threads wait for without one.
+//! The locks of the crate, and what threads wait for without one. Waiting threads leave nothing of
+//! them behind in a forked child.
 //!
 //! # Why not parking_lot's
 //! In the child of a fork there is one thread, the one that forked; the memory is that of the
