@@ -294,16 +294,6 @@ impl<K, V> CacheBuilder<K, V> {
     fn is_off(&self) -> bool {
         self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
     }
-
-    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
-    fn bound(&self) -> u64 {
-        let asked = self.config.max_capacity.unwrap_or(u64::MAX);
-        match &self.config.weigher {
-            _ if self.is_off() => 0,
-            Some(_) => asked,
-            None => asked.min(self.config.most_entries),
-        }
-    }
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
@@ -349,9 +339,12 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
         self.check()?;
-        let (bound, lifetimes, is_off) = (self.bound(), self.lifetimes(), self.is_off());
-        let mut config = Config { bound, lifetimes, ..self.config };
+        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
+        let mut config = Config { lifetimes, ..self.config };
+        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
+        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
         if is_off {
+            config.bound = 0;
             // Not called for values that are not stored.
             (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
         }

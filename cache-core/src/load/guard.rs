@@ -107,8 +107,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Runs user code inside of the load.
     pub(super) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _scope = LoadScope::enter(self.node());
-        work()
+        wait_graph::run(self.node(), work)
     }
 
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
