@@ -290,6 +290,14 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
+    /// Makes it the memory tier of a cache of this name, whose entries live no longer than this.
+    pub(crate) fn for_memory_tier(mut self, name: &str, longest: Duration) -> Self {
+        self.config.name.get_or_insert_with(|| name.to_owned());
+        let ttl = self.config.time_to_live.map_or(longest, |ttl| ttl.min(longest));
+        self.config.time_to_live = Some(ttl);
+        self
+    }
+
     /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
     fn is_off(&self) -> bool {
         self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)

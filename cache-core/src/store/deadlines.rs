@@ -94,9 +94,10 @@ impl<K, V> Store<K, V> {
         &self,
         hash: KeyHash,
         value: V,
+        ttl: Option<Duration>,
         load_nanos: u64,
     ) -> (NewEntry<V>, u64) {
-        let (times, now) = self.times_of_new(hash, &value, None, load_nanos);
+        let (times, now) = self.times_of_new(hash, &value, ttl, load_nanos);
         (NewEntry { value, weight: 1, times }, now)
     }
 
