@@ -27,9 +27,12 @@ mod error;
 mod forward;
 mod invalidations;
 mod link;
+#[cfg_attr(not(test), expect(dead_code, reason = "`tier_key` is for the tiered cache"))]
+mod remote_key;
 
 pub use error::TierError;
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
 pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,
 };
+pub use remote_key::RemoteKey;
