@@ -23,13 +23,20 @@
 //! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
 //! learns what others have done.
 
+mod codec;
+#[cfg_attr(not(test), expect(dead_code, reason = "it is for the tiered cache"))]
+mod envelope;
 mod error;
 mod forward;
 mod invalidations;
 mod link;
+#[cfg_attr(not(test), expect(dead_code, reason = "`tier_key` is for the tiered cache"))]
+mod remote_key;
 
+pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
 pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,
 };
+pub use remote_key::RemoteKey;
