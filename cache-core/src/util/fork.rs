@@ -4,7 +4,7 @@
 //! In the child of a fork there is one thread, the one that forked; the memory is that of the
 //! parent at that moment. If another thread was just changing something, it stays half changed, and
 //! locked. So no thread but the one that forks holds a lock of the crate while the process forks
-//! ([`prepare`](handlers::prepare), [`release`](handlers::release)).
+//! (`prepare`, `release`).
 //! * The locks of what stands in a `static` are acquired: each [`Global`] is listed when it is
 //!   first used.
 //! * So are the [gates](gate), for what is on no list: the locks of flights, cells that are set
