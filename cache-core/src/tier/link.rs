@@ -173,8 +173,8 @@ pub trait Tier: Send + Sync + 'static {
     /// If it is not known whether the tier has marked it.
     fn mark_stale(&self, key: &[u8], life: Duration) -> Result<bool, TierError>;
 
-    /// Returns the counter of this name. If there is none, makes it first: it begins at `if_absent`,
-    /// which is no lower than any counter of the past (Unix milliseconds).
+    /// Returns the counter of this name. If there is none, makes it first: it begins at
+    /// `if_absent`, which is no lower than any counter of the past (Unix milliseconds).
     ///
     /// # Errors
     /// If the tier could not be asked.

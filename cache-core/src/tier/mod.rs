@@ -23,16 +23,30 @@
 //! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
 //! learns what others have done.
 
+mod adapt;
+mod builder;
+mod cache;
 mod codec;
-#[cfg_attr(not(test), expect(dead_code, reason = "it is for the tiered cache"))]
 mod envelope;
 mod error;
+mod fetch;
 mod forward;
+mod generation;
+mod hearing;
 mod invalidations;
 mod link;
-#[cfg_attr(not(test), expect(dead_code, reason = "`tier_key` is for the tiered cache"))]
+mod loads;
+mod lock;
+mod names;
+mod pending;
+mod poll;
 mod remote_key;
+mod shared;
+mod stats;
+mod wait;
 
+pub use builder::TieredCacheBuilder;
+pub use cache::TieredCache;
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
@@ -40,3 +54,4 @@ pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,
 };
 pub use remote_key::RemoteKey;
+pub use stats::{RemoteStats, TierStats};
