@@ -27,6 +27,7 @@ mod codec;
 #[cfg_attr(not(test), expect(dead_code, reason = "it is for the tiered cache"))]
 mod envelope;
 mod error;
+mod fake;
 mod forward;
 mod invalidations;
 mod link;
@@ -35,6 +36,7 @@ mod remote_key;
 
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
+pub use fake::{FakeHold, FakeOperations, FakeSnapshot, FakeTier};
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
 pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,

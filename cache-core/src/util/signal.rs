@@ -32,7 +32,7 @@ impl Wake for Signal {
 }
 
 /// Polls a future until it is ready, and blocks the thread in between.
-pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     let signal = Signal::new();
     let waker = Waker::from(Arc::clone(&signal));
     loop {
