@@ -29,6 +29,7 @@ mod cache;
 mod codec;
 mod envelope;
 mod error;
+mod fake;
 mod fetch;
 mod forward;
 mod generation;
@@ -49,6 +50,7 @@ pub use builder::TieredCacheBuilder;
 pub use cache::TieredCache;
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
+pub use fake::{FakeHold, FakeOperations, FakeSnapshot, FakeTier};
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
 pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,

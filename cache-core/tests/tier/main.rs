@@ -1,0 +1,14 @@
+//! Tiers: a fake one for tests, and a chain of several.
+
+/// What this binary uses of the helpers of all.
+#[path = "../common"]
+mod common {
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+}
+
+mod fake_held;
+mod fake_leases;
+mod fake_model;
+mod fake_orders;
+mod support;
