@@ -151,7 +151,7 @@ where
         match loaded {
             Ok(value) => {
                 shared.load_times.note(took);
-                lived.set_life(self.store((&key, lease), &value, took).await);
+                lived.set_life(self.keep((&key, lease), &value, took).await);
                 Ok(value)
             }
             Err(error) if nothing.is_some() => {
@@ -295,8 +295,23 @@ where
         true
     }
 
+    /// Stores a loaded value, if it is to be stored remotely. Returns the memory life that it may
+    /// have.
+    async fn keep(
+        &self,
+        (key, lease): (&TierKey, Option<Lease>),
+        value: &V,
+        took: Duration,
+    ) -> Duration {
+        if self.shared.keeps_remotely(value) {
+            return self.store((key, lease), value, took).await;
+        }
+        self.give_up(key, lease).await;
+        self.shared.lives.memory
+    }
+
     /// Stores a loaded value under its lease. Returns the memory life that it may have.
-    async fn store(
+    pub(super) async fn store(
         &self,
         (key, lease): (&TierKey, Option<Lease>),
         value: &V,
@@ -304,10 +319,6 @@ where
     ) -> Duration {
         let (shared, counters) = (self.shared, &self.shared.counters);
         let Some(lease) = lease else { return shared.unleased_life() };
-        if !shared.keeps_remotely(value) {
-            self.give_up(key, Some(lease)).await;
-            return shared.lives.memory;
-        }
         let stored = match shared.encode(key, Some(value), took) {
             Ok(encoded) => self.tier.fill(&key.wire, lease, &encoded.bytes, encoded.life).await,
             Err(error) => Err(error),
@@ -338,7 +349,11 @@ where
     }
 
     /// Stores that there is no value, if that is to be stored; else gives the lease back.
-    async fn store_absence(&self, (key, lease): (&TierKey, Option<Lease>), took: Duration) {
+    pub(super) async fn store_absence(
+        &self,
+        (key, lease): (&TierKey, Option<Lease>),
+        took: Duration,
+    ) {
         let (shared, counters) = (self.shared, &self.shared.counters);
         let Some(lease) = lease else { return };
         let encoded = shared.lives.negative.and_then(|_| shared.encode_absence(key, took));
@@ -352,7 +367,7 @@ where
 
     /// Lets others have the lease, and removes what it was to replace. Without this they would wait
     /// until it ends.
-    async fn give_up(&self, key: &TierKey, lease: Option<Lease>) {
+    pub(super) async fn give_up(&self, key: &TierKey, lease: Option<Lease>) {
         if lease.is_some()
             && let Err(error) = self.tier.remove(&key.wire).await
         {

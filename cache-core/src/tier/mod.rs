@@ -38,6 +38,7 @@ mod invalidations;
 mod link;
 mod loads;
 mod lock;
+mod many;
 mod names;
 mod pending;
 mod poll;
