@@ -54,6 +54,8 @@ impl CounterState {
 pub(super) enum Heard {
     /// What was known before.
     Nothing,
+    /// The counter, for the first time.
+    First,
     /// Another counter than before: what is in memory has to go.
     Flush,
 }
@@ -138,7 +140,11 @@ impl Generation {
         if state.seen.is_some_and(|seen| seen > counter) {
             return Heard::Nothing;
         }
-        let heard = if state.seen == Some(counter) { Heard::Nothing } else { Heard::Flush };
+        let heard = match state.seen {
+            None => Heard::First,
+            Some(seen) if seen == counter => Heard::Nothing,
+            Some(_) => Heard::Flush,
+        };
         state.seen = Some(counter);
         state.read_at = state.read_at.max(now);
         heard

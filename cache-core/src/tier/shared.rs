@@ -139,9 +139,16 @@ impl<K, V> Shared<K, V> {
         V: Clone + Send + Sync + 'static,
     {
         let read = self.generation.read(tier, self.now(), self.unix_millis()).await;
-        if read.map_err(|error| self.counters.error(error))? == Heard::Flush {
-            count(&self.counters.flushes_heard);
-            self.memory.invalidate_all();
+        match read.map_err(|error| self.counters.error(error))? {
+            Heard::Nothing => {}
+            // What was loaded without the tier is from before a flush, for all that is known. But
+            // usually there is nothing, and the load that reads the counter is not superseded.
+            Heard::First if self.memory.entry_count() == 0 => {}
+            Heard::First => self.memory.invalidate_all(),
+            Heard::Flush => {
+                count(&self.counters.flushes_heard);
+                self.memory.invalidate_all();
+            }
         }
         Ok(())
     }
