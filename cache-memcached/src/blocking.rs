@@ -148,8 +148,8 @@ impl Tier for Memcached {
         self.run(self.to_mark_stale(key, life))
     }
 
-    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        self.run(self.to_read_counter(name, at_least))
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+        self.run(self.to_read_counter(name, if_absent))
     }
 
     fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {

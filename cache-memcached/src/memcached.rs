@@ -158,8 +158,8 @@ impl Memcached {
         Remove::softly(self.item(key), life, self.tombstone(&Told::Key(key)))
     }
 
-    pub(crate) fn to_read_counter(&self, name: &[u8], at_least: u64) -> Counter {
-        Counter::read(self.shared.config.space.counter(name), at_least)
+    pub(crate) fn to_read_counter(&self, name: &[u8], if_absent: u64) -> Counter {
+        Counter::read(self.shared.config.space.counter(name), if_absent)
     }
 
     pub(crate) fn to_raise_counter(&self, name: &[u8], at_least: u64) -> Counter {

@@ -137,9 +137,9 @@ impl AsyncTier for Memcached {
     fn generation<'a>(
         &'a self,
         name: &'a [u8],
-        at_least: u64,
+        if_absent: u64,
     ) -> TierFuture<'a, Result<u64, TierError>> {
-        Box::pin(self.run_task(Ok(self.to_read_counter(name, at_least))))
+        Box::pin(self.run_task(Ok(self.to_read_counter(name, if_absent))))
     }
 
     fn bump<'a>(&'a self, name: &'a [u8], at_least: u64) -> TierFuture<'a, Result<u64, TierError>> {

@@ -23,13 +23,38 @@
 //! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
 //! learns what others have done.
 
+mod adapt;
+mod builder;
+mod cache;
+mod codec;
+mod envelope;
 mod error;
+mod fake;
+mod fetch;
 mod forward;
+mod generation;
+mod hearing;
 mod invalidations;
 mod link;
+mod loads;
+mod lock;
+mod many;
+mod names;
+mod pending;
+mod poll;
+mod remote_key;
+mod shared;
+mod stats;
+mod wait;
 
+pub use builder::TieredCacheBuilder;
+pub use cache::TieredCache;
+pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
+pub use fake::{FakeHold, FakeOperations, FakeSnapshot, FakeTier};
 pub use invalidations::{Event, EventSink, Invalidations, Subscription};
 pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,
 };
+pub use remote_key::RemoteKey;
+pub use stats::{RemoteStats, TierStats};

@@ -4,10 +4,9 @@
 //! every change is either an addition, which the server makes in one piece, or depends on the CAS
 //! of what was read.
 //!
-//! A value that is no number, or the largest one, is replaced by what the counter is to be at
-//! least. An error would be the strict way, but then whatever program wrote it would stop all
-//! flushes for ever, and nothing is lost: a counter of which nothing is known is made anew in the
-//! same way.
+//! A value that is no number, or the largest one, is replaced, as if there were none. An error would
+//! be the strict way, but then whatever program wrote it would stop all flushes for ever, and
+//! nothing is lost: a counter that is gone is made anew in the same way.
 
 use std::ops::ControlFlow;
 
@@ -46,6 +45,7 @@ enum Turn {
 /// [`Tier::bump`](cache_core::tier::Tier::bump).
 pub(crate) struct Counter {
     key: WireKey,
+    /// What one that is missing begins with, and one that is raised is at least.
     at_least: u64,
     wish: Wish,
     tombstone: Option<WireKey>,
@@ -54,8 +54,8 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    pub(crate) fn read(key: WireKey, at_least: u64) -> Self {
-        Self::new(key, at_least, Wish::Read, None)
+    pub(crate) fn read(key: WireKey, if_absent: u64) -> Self {
+        Self::new(key, if_absent, Wish::Read, None)
     }
 
     pub(crate) fn raise(key: WireKey, at_least: u64, tombstone: Option<WireKey>) -> Self {
@@ -64,6 +64,10 @@ impl Counter {
 
     fn new(key: WireKey, at_least: u64, wish: Wish, tombstone: Option<WireKey>) -> Self {
         Counter { key, at_least, wish, tombstone, turn: Turn::Read, exchanges: 0 }
+    }
+
+    fn suits(&self, value: u64) -> bool {
+        self.wish == Wish::Read || value >= self.at_least
     }
 
     /// Returns what follows the reading of it, or what it is if nothing needs to follow.
@@ -75,7 +79,7 @@ impl Counter {
             _ => return addition(self.at_least),
         };
         match (known, self.wish) {
-            (Some(known), Wish::Read) if known >= self.at_least => ControlFlow::Break(known),
+            (Some(known), Wish::Read) => ControlFlow::Break(known),
             // Should it be gone by then, it begins with what it would have become.
             (Some(known), Wish::Raise) if known + 1 >= self.at_least => addition(known + 1),
             _ => ControlFlow::Continue(Turn::Replace(reply.cas)),
@@ -108,7 +112,7 @@ impl Dialogue for Counter {
         let next = match self.turn {
             Turn::Read => self.after_reading(&reply),
             Turn::Add(_) => match number(&reply.value) {
-                Some(value) if value >= self.at_least => ControlFlow::Break(value),
+                Some(value) if self.suits(value) => ControlFlow::Break(value),
                 _ => ControlFlow::Continue(Turn::Read),
             },
             Turn::Replace(_) if reply.status == Status::Done => ControlFlow::Break(self.at_least),
