@@ -34,9 +34,9 @@
 //! closed looks like a restart, after which what was stored before is distrusted.
 //!
 //! # What it is bad at
-//! * Any failed exchange, be it a single one that took too long, has this process distrust what that
-//!   server had before: whether an invalidation of another process failed at the same time is not
-//!   known. So the time limits should be well above what the network needs.
+//! * Any failed exchange, be it a single one that took too long, has this process distrust what
+//!   that server had before: whether an invalidation of another process failed at the same time is
+//!   not known. So the time limits should be well above what the network needs.
 //! * A key lives on one server. Nothing is replicated, and nothing moves when a server fails.
 //! * A name that the system looks up slowly costs a thread for each attempt to connect.
 //! * Text only: no TLS, no authentication, no UDP.

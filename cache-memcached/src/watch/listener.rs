@@ -9,9 +9,11 @@ use super::gaps::{Gaps, Look};
 use super::hall::{Hearers, Standing};
 use crate::server::connection::Connection;
 use crate::server::link::Known;
+use crate::wire::batch::{Batch, Condition};
 use crate::wire::fault::Fault;
-use crate::wire::key::Tombstone;
+use crate::wire::key::{Told, Tombstone};
 use crate::wire::line::{Lines, LogLosses, StatsEnd, WatchLine, watch_line};
+use crate::wire::replies::Replies;
 
 /// Between two looks at the server's counters.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -186,9 +188,31 @@ impl<'h> Listener<'h> {
     fn look(&mut self) -> Result<(), Fault> {
         let before = self.log_losses;
         self.look_at_counters()?;
+        let now = self.log_losses;
         let has_gap = self.gaps.look() == Look::Gap;
-        let can_ask = self.log_losses.worker_dropped.is_some();
-        self.has_lost |= self.log_losses != before || (has_gap && !can_ask);
+        self.has_lost |= now.worker_dropped != before.worker_dropped;
+        self.has_lost |= has_gap && now.worker_dropped.is_none();
+        if now.watcher_skipped != before.watcher_skipped {
+            self.provoke_a_line()?;
+        }
+        Ok(())
+    }
+
+    /// Some watcher was left out, this one or another. If it was this one, its next line says so:
+    /// has the server log one.
+    ///
+    /// # Errors
+    /// If the server does not answer in time.
+    fn provoke_a_line(&mut self) -> Result<(), Fault> {
+        let Some(mut connection) = self.stats.take() else { return Ok(()) };
+        let surroundings = &self.hearers.surroundings;
+        let own = surroundings.space.tombstone(surroundings.process, &Told::Key(b""));
+        let mut batch = Batch::default();
+        batch.set(&own, b"", 1, Condition::Always);
+        let deadline = self.exchange_deadline();
+        connection.write(batch.bytes(), deadline)?;
+        connection.receive(&mut Replies::new(&batch, 0), deadline)?;
+        self.stats = Some(connection);
         Ok(())
     }
 

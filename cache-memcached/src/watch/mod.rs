@@ -9,15 +9,17 @@
 //!
 //! | loss | seen by |
 //! |---|---|
-//! | a watcher that reads too slowly is left out | `skipped=`, and `log_watcher_skipped` |
+//! | a watcher that reads too slowly is left out | `skipped=`, before its next line |
 //! | a thread of the server's drops lines before they are in the stream | `log_worker_dropped` |
 //! | the connection breaks, the server restarts | the end of the stream |
 //! | the server hangs | a request with a time limit, once a second |
 //! | the counters cannot be asked | a gap in the numbers, once a second |
 //!
-//! Each of these is [`Event::Lost`], as is the beginning of every watch: what was written before
-//! it was not heard. A gap alone is no loss where the counters can be asked: a watcher of other
-//! kinds of lines, of some program's, also uses up numbers.
+//! Each of these is [`Event::Lost`](cache_core::tier::Event::Lost), as is the beginning of every
+//! watch: what was written before it was not heard. A gap alone is no loss where the counters can
+//! be asked: a watcher of other kinds of lines, of some program's, also uses up numbers. Nor is a
+//! grown `log_watcher_skipped`, which counts the lines of all watchers; but it is a reason to have
+//! a line written, so that `skipped=` is told if it is this watcher.
 //!
 //! There is a thread for each server, with two connections of its own, as long as there is a
 //! subscription.
