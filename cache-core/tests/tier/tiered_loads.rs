@@ -179,7 +179,7 @@ fn an_item_from_before_the_end_of_an_outage_is_not_used() {
         world.clock.advance(SECOND);
         let now = UNIX_EPOCH + 1_000_000 * MINUTE + world.clock.now().as_duration();
         second.tier.distrust_before(now);
-        world.clock.advance(Duration::from_millis(1));
+        world.clock.advance(SECOND);
         second.miss(1, "new");
         assert_eq!(second.remote().rejected_distrusted, 1);
         world.clock.advance(5 * SECOND);
