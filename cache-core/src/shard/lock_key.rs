@@ -58,31 +58,27 @@ impl<V> Shards<V> {
         eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let (mut equal, mut different) = compare(guard, hash, eq);
+        // The slots known to hold other keys, in order.
+        let mut different = Vec::new();
         loop {
+            let equal = compare(guard, hash, &mut different, eq);
             let shard = self.lock(guard, guard.shard_of(hash));
-            equal = equal.map(|id| shard.newest(id));
-            if let Some(id) = equal
-                && shard.is_live(id)
-            {
-                return (shard, Some(id));
+            let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
+            if newest.is_some() {
+                return (shard, newest);
             }
-            let mut unknown = first_uncompared(guard, hash, &different);
-            if unknown.is_some() {
-                // Perhaps it is the successor of a slot that was compared.
-                different.iter_mut().for_each(|id| *id = shard.newest(*id));
-                different.sort_unstable();
-                unknown = first_uncompared(guard, hash, &different);
+            // Some may be the successors of slots that were compared.
+            different.iter_mut().for_each(|id| *id = shard.newest(*id));
+            different.sort_unstable();
+            let uncompared = guard.search_hash(hash, |entry| {
+                let is_known = different.binary_search(&entry.id()).is_ok();
+                if is_known { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            if uncompared.is_none() {
+                return (shard, None);
             }
-            let Some(unknown) = unknown else { return (shard, None) };
             drop(shard);
             retries.again(guard);
-            if eq(unknown) {
-                equal = Some(unknown.id());
-            } else {
-                let place = different.partition_point(|&id| id < unknown.id());
-                different.insert(place, unknown.id());
-            }
         }
     }
 
@@ -105,36 +101,25 @@ impl<V> Shards<V> {
     }
 }
 
-/// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
-/// that hold others. The results stay true while the thread is pinned.
+/// Compares a key with those of the same hash that are not known to be `different`, and adds to
+/// these the slots of further other keys. Returns the slot that holds the key. The results stay
+/// true while the thread is pinned.
 fn compare<K, V>(
     guard: &Guard<'_, K, V>,
     hash: KeyHash,
+    different: &mut Vec<SlotId>,
     eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
-) -> (Option<SlotId>, Vec<SlotId>) {
-    let different = RefCell::new(Vec::new());
-    let different_ref = &different;
+) -> Option<SlotId> {
+    let (known, more) = (different.as_slice(), &RefCell::new(Vec::new()));
     let equal = guard.search_hash(hash, |entry| {
-        if eq(entry) {
-            return ControlFlow::Break(entry.id());
+        if known.binary_search(&entry.id()).is_err() {
+            if eq(entry) {
+                return ControlFlow::Break(entry.id());
+            }
+            more.borrow_mut().push(entry.id());
         }
-        different_ref.borrow_mut().push(entry.id());
         ControlFlow::Continue(())
     });
-    let mut different = different.into_inner();
-    different.sort_unstable();
-    (equal, different)
-}
-
-/// The first entry with this hash that is none of those known to hold other keys, which are given
-/// in order. Returns `None` under the lock only if there is none.
-fn first_uncompared<'p, K, V>(
-    guard: &'p Guard<'_, K, V>,
-    hash: KeyHash,
-    different: &[SlotId],
-) -> Option<EntryRef<'p, K, V>> {
-    guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
-        Ok(_) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(entry),
-    })
+    different.append(&mut more.take());
+    equal
 }
