@@ -5,7 +5,7 @@ use super::header::State;
 use super::ids::SlotId;
 use super::open_batch::Due;
 use super::reclaim::epoch::Collecting;
-use super::reclaim::limbo::{Garbage, Live};
+use super::reclaim::limbo::{BATCH, Garbage, Live};
 use super::reserved::EmptySlots;
 use super::slab::Slab;
 use super::table::Table;
@@ -40,9 +40,13 @@ impl<K, V> Guard<'_, K, V> {
     }
 }
 
+/// One call drops no more slots when it has dropped so many: bounded, and faster than one call adds
+/// to the queue.
+const ENOUGH: usize = 2 * BATCH;
+
 /// A step of collection by the calling thread, which holds no lock: it runs the user's `Drop`.
 pub(crate) struct Collector<'t, K, V> {
-    pub(crate) table: &'t Table<K, V>,
+    table: &'t Table<K, V>,
     _collecting: Collecting<'t>,
 }
 
@@ -62,30 +66,25 @@ impl<K, V> Collector<'_, K, V> {
     }
 
     /// Finds out what is free, if garbage waits; given how much is live, only if enough has been
-    /// sealed since the last time, or something has been waiting for long. Returns `false` if no
-    /// garbage waits. (Without a lock, so that may be out of date.)
-    pub(crate) fn advance(&self, live: Option<Live>) -> bool {
-        let Table { limbo, epoch, .. } = self.table;
-        if limbo.is_empty() {
-            return false;
-        }
-        match live {
-            Some(live) => limbo.advance_if_due(epoch, live),
-            None => limbo.advance(epoch),
-        }
-        true
-    }
-
-    /// Drops garbage that is free, and gives its memory back, until that was `enough` slots (where
-    /// a piece of another kind counts as one) or no more is free. `free` must give the slots to
-    /// their shard's writer.
-    pub(crate) fn recycle_free(
+    /// sealed since the last time, or something has been waiting for long. Drops what is free, and
+    /// gives its memory back: all of it, or given how much is live, until that was [`ENOUGH`] slots
+    /// (where a piece of another kind counts as one). `free` must give the slots to their shard's
+    /// writer.
+    pub(crate) fn collect(
         &self,
-        enough: usize,
+        live: Option<Live>,
         panics: &mut DeferredPanic,
         mut free: impl FnMut(EmptySlots),
     ) {
         let Table { slab, limbo, epoch, .. } = self.table;
+        if limbo.is_empty() {
+            return;
+        }
+        let enough = if live.is_some() { ENOUGH } else { usize::MAX };
+        match live {
+            Some(live) => limbo.advance_if_due(epoch, live),
+            None => limbo.advance(epoch),
+        }
         let mut slots = 0;
         while slots < enough {
             let before = slots;

@@ -88,7 +88,6 @@ mod table;
 mod times;
 mod writer;
 
-pub(crate) use self::collect::Collector;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
@@ -96,11 +95,11 @@ pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots};
 pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::open_batch::Due;
-pub(crate) use self::reclaim::limbo::{BATCH, Live};
+pub(crate) use self::reclaim::limbo::Live;
 #[cfg(all(test, loom))]
 pub(crate) use self::region::SMALLEST_REGION;
 pub(crate) use self::region::entries_for_groups;
-pub(crate) use self::reserved::{Reserved, SharedSlot};
+pub(crate) use self::reserved::{EmptySlots, Reserved, SharedSlot};
 pub(crate) use self::slab::ColumnSet;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};
