@@ -159,7 +159,7 @@ static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
 
 impl Region {
     pub(super) fn allocate(class: SizeClass) -> Region {
-        Region { groups: alloc::allocate(class.groups(), ALIGN), class }
+        Region { groups: alloc::allocate(class.groups(), ALIGN, true), class }
     }
 
     /// The region of a shard without entries. Nothing may be inserted into it.
