@@ -46,7 +46,7 @@ impl<K, V> Table<K, V> {
                 region,
                 least: region.class,
                 blocks: BlockList::default(),
-                batch: OpenBatch::new(calls),
+                batch: OpenBatch::new(shard, calls),
             }
         };
         let writers = table.regions.iter().enumerate().map(writer).collect();
@@ -77,8 +77,7 @@ impl Writer {
     /// The end of a call that may have changed something: notes what it has to do about garbage.
     #[inline]
     pub(crate) fn end_call<K, V>(&mut self, guard: &Guard<'_, K, V>, due: &mut Due) {
-        let table = self.table(guard);
-        self.batch.end_call(table, self.shard(table), due);
+        self.batch.end_call(self.table(guard), due);
     }
 
     /// Entries in the shard.
@@ -151,7 +150,7 @@ impl Writer {
         let table = self.table(guard);
         let id = self.own(reserved);
         table.slab.header(id).set_state(State::Abandoned);
-        self.retire(table, id);
+        self.batch.retire(table, id, self.entries());
     }
 
     /// Gives a reserved slot its value and retires it without publishing it. The returned entry
@@ -165,7 +164,7 @@ impl Writer {
         let Completed(Reserved { id, .. }) = self.complete(guard, reserved, new);
         let table = guard.table;
         table.slab.header(id).set_state(State::Removed);
-        self.retire(table, id);
+        self.batch.retire(table, id, self.entries());
         EntryRef { id, slot: table.slab.slot(id), slab: &table.slab }
     }
 
@@ -237,7 +236,7 @@ impl Writer {
         let block = self.blocks.set_live(slab, id);
         slab.links(old).next.set(id);
         entry.slot.header.set_state(State::Replaced);
-        self.retire(table, old);
+        self.batch.retire(table, old, self.entries());
         (entry, block)
     }
 
@@ -273,19 +272,14 @@ impl Writer {
             self.region.remove(hash, lane);
         }
         entry.slot.header.set_state(State::Removed);
-        self.retire(table, id);
+        self.batch.retire(table, id, self.entries());
         entry
-    }
-
-    #[inline(always)]
-    fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId) {
-        let shard = self.shard(table);
-        self.batch.retire(table, shard, id, self.blocks.live);
     }
 
     /// Seals the open batch, if anything is in it.
     pub(crate) fn seal<K, V>(&mut self, table: &Table<K, V>) {
-        self.batch.seal(table, self.shard(table));
+        self.shard(table);
+        self.batch.seal(table);
     }
 
     /// Frees slots whose contents were dropped.
@@ -380,7 +374,9 @@ impl Writer {
             });
         }
         self.blocks.validate(slab);
-        self.batch.validate(|id| self.is_live(guard, id));
+        assert!(self.batch.ids.len() < BATCH);
+        let mut garbage = self.batch.ids.iter();
+        assert!(!garbage.any(|&id| self.is_live(guard, id)), "garbage is not live");
     }
 }
 
