@@ -36,7 +36,7 @@ fn not_in_the_shard(id: SlotId) -> ! {
 
 /// The blocks of a shard.
 #[derive(Default)]
-pub(super) struct BlockList {
+pub(crate) struct BlockList {
     /// By number.
     blocks: Vec<Block>,
     /// The blocks that have free slots.
@@ -44,7 +44,7 @@ pub(super) struct BlockList {
     /// Numbers that no block has.
     vacant: Vec<BlockNo>,
     /// Live slots of all blocks.
-    pub(super) live: usize,
+    pub(crate) live: usize,
 }
 
 impl BlockList {
@@ -151,7 +151,7 @@ impl BlockList {
 
     /// Returns `true` if the slot belongs to this shard and is live.
     #[inline]
-    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: SlotId) -> bool {
+    pub(crate) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: SlotId) -> bool {
         let Some(block) = self.blocks.get(slab.block_of(id).index()) else { return false };
         // A number that is another shard's leads to a block that does not begin where it should.
         let offset = id.offset_from(block.first_slot);
@@ -159,7 +159,7 @@ impl BlockList {
     }
 
     /// The numbers of the blocks, and of blocks that there were.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
         (0..self.blocks.len() as u32).map(BlockNo)
     }
 
@@ -170,7 +170,7 @@ impl BlockList {
     }
 
     /// The live slots of a block, as of now.
-    pub(super) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
+    pub(crate) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
         let block = &self.blocks[block.index()];
         let (first, mut live) = (block.first_slot, block.live);
         std::iter::from_fn(move || {

@@ -44,7 +44,7 @@
 //!   need it to know what its slots hold: their states say that.
 //!
 //! Two things ask for care outside. The numbers that the lists of timers and of the policy keep
-//! ([`Slots`], [`Writer::newest`]) must be those of slots that are live, or were replaced since the
+//! ([`Slots`]) must be those of slots that are live, or were replaced since the
 //! thread was pinned; of others, memory may be read that was given back. And a [`Due`] belongs to
 //! the call that it was made for.
 //!
@@ -91,7 +91,7 @@ mod writer;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
-pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots};
+pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots, State};
 pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::open_batch::Due;

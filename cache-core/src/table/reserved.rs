@@ -25,18 +25,6 @@ pub(crate) struct Reserved {
     pub(super) home: u64,
 }
 
-/// The right to publish a slot that holds key and value.
-#[must_use = "a completed slot is published"]
-pub(crate) struct Completed(pub(super) Reserved);
-
-impl Completed {
-    /// The number of the slot.
-    #[inline]
-    pub(crate) fn id(&self) -> SlotId {
-        self.0.id
-    }
-}
-
 /// The right to free slots whose contents have been dropped: their shard gives them out again.
 #[must_use = "slots that are not given back are lost"]
 pub(crate) struct EmptySlots {
