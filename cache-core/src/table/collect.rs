@@ -28,15 +28,11 @@ impl<K, V> Guard<'_, K, V> {
         // The thread stays pinned: another thread that uses the table only now may seal these
         // slots, but none frees them before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
-        for &id in ids {
-            let slot = self.table.slab.slot(id);
-            // SAFETY: this thread retired the slot, was pinned then and still is, and the slot was
-            // handed to this call alone. No other thread can reach it (`begin_dropping`), and no
-            // reference of this thread is left: it holds no other pin, and the caller has given up
-            // this guard. No other thread drops its contents: that takes an epoch which this pin
-            // holds back.
-            panics.catch(|| unsafe { slot.drop_contents() });
-        }
+        // SAFETY: this thread retired the slots, was pinned then and still is, and they were handed
+        // to this call alone. No other thread can reach them (`begin_dropping`), and no reference
+        // of this thread is left: it holds no other pin, and the caller has given up this guard. No
+        // other thread drops their contents: that takes an epoch which this pin holds back.
+        unsafe { self.table.slab.drop_contents(ids, panics) };
     }
 }
 
@@ -122,7 +118,8 @@ impl<K, V> Slab<K, V> {
     /// Drops what slots hold, each once.
     ///
     /// # Safety
-    /// The slots are free garbage, and the caller has them alone.
+    /// The slots are garbage that no thread can reach, and the caller has them alone.
+    #[inline]
     unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
         let to_drop = if std::mem::needs_drop::<(K, V)>() { ids } else { &[] };
         for slot in to_drop.iter().map(|&id| self.slot(id)) {

@@ -40,7 +40,7 @@ use std::sync::OnceLock;
 
 use self::growth::Growth;
 use super::alloc::Zeroed;
-use super::header::{Links, NEVER, SlotHeader, Slots, State};
+use super::header::{Links, NEVER, SlotHeader, Slots};
 use super::ids::{BlockNo, SlotId};
 use super::segments::{Array, Blocks, Growing, Segments, first_of};
 use super::slot::Slot;
@@ -307,21 +307,6 @@ impl<K, V> Slab<K, V> {
         BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
 
-    /// Drops what all slots hold, when the table is dropped.
-    pub(super) fn drop_all_contents(&mut self, panics: &mut DeferredPanic) {
-        if !std::mem::needs_drop::<(K, V)>() {
-            return;
-        }
-        for id in self.stock.get_mut().growth.given_out() {
-            let slot = self.slots.get(id.0);
-            if !matches!(slot.header.state(), State::Free | State::Emptied) {
-                // SAFETY: its block was given out once, so the slot exists and its state says what
-                // it holds; no other thread uses it.
-                panics.catch(|| unsafe { slot.drop_contents() });
-            }
-        }
-    }
-
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let bytes = self.columns().map(|column| column.map_or(0, Growing::bytes));
@@ -335,14 +320,24 @@ impl<K, V> Slab<K, V> {
 }
 
 impl<K, V> Drop for Slab<K, V> {
+    /// Drops what all slots hold, and frees their memory.
     fn drop(&mut self) {
+        let mut panics = DeferredPanic::default();
         let stock = self.stock.get_mut();
+        if std::mem::needs_drop::<(K, V)>() {
+            for id in stock.growth.given_out() {
+                // SAFETY: its block was given out once, so the slot exists and its state says what
+                // it holds; no other thread uses it.
+                panics.catch(|| unsafe { self.slots.get(id.0).drop_contents() });
+            }
+        }
         let segments = std::mem::take(&mut stock.growth.segments).into_iter().flatten();
         let columns = segments.flat_map(|segment| segment.arrays).flatten();
         for array in columns.chain(std::mem::take(&mut stock.block_numbers)) {
             // SAFETY: the slab is being dropped.
             unsafe { array.free() };
         }
+        panics.resume();
     }
 }
 

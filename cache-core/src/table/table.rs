@@ -10,7 +10,6 @@ use super::slot::Slot;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
-use crate::util::panics::DeferredPanic;
 use crate::util::sync::InnerMutex as Mutex;
 
 /// Slots that hold keys and values, each with the cause of its removal.
@@ -166,9 +165,6 @@ impl<K, V> Drop for Table<K, V> {
             // SAFETY: as above; a region is published in one word or queued, never both.
             unsafe { word.load().free() };
         }
-        let mut panics = DeferredPanic::default();
-        self.slab.drop_all_contents(&mut panics);
-        panics.resume();
     }
 }
 
