@@ -32,7 +32,7 @@ impl<V> Shards<V> {
         let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
         if equal || found.is_none() {
-            let shard = self.lock(guard, guard.shard_of(hash));
+            let shard = self.lock(guard, guard.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => shard.is_live(entry.id()),
                 None => guard.find_hash(hash).is_none(),
@@ -62,7 +62,7 @@ impl<V> Shards<V> {
         let mut different = Vec::new();
         loop {
             let equal = compare(guard, hash, &mut different, eq);
-            let shard = self.lock(guard, guard.shard_of(hash));
+            let shard = self.lock(guard, guard.table.shard_of(hash));
             let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
             if newest.is_some() {
                 return (shard, newest);
@@ -92,7 +92,7 @@ impl<V> Shards<V> {
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let shard = self.lock(guard, guard.shard_of(hash));
+        let shard = self.lock(guard, guard.table.shard_of(hash));
         if guard.find_hash(hash).is_none() {
             return (shard, None);
         }

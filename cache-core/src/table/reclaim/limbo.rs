@@ -6,7 +6,7 @@
 //! call pay for all the others:
 //! * now and then a call finds out which stamps are free ([`Epoch::advance`], which may have to
 //!   interrupt other cores);
-//! * what is free is dropped and its slots freed: up to some hundred (`shard/collect.rs`) by each
+//! * what is free is dropped and its slots freed: up to some hundred (`table/collect.rs`) by each
 //!   call that sealed a batch, after it has released its locks, so that the queue shrinks faster
 //!   than it grows.
 //!
