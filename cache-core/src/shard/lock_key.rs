@@ -61,7 +61,18 @@ impl<V> Shards<V> {
         // The slots known to hold other keys, in order.
         let mut different = Vec::new();
         loop {
-            let equal = compare(guard, hash, &mut different, eq);
+            // What is found remains true while the thread is pinned.
+            let (known, more) = (different.as_slice(), &RefCell::new(Vec::new()));
+            let equal = guard.search_hash(hash, |entry| {
+                if known.binary_search(&entry.id()).is_err() {
+                    if eq(entry) {
+                        return ControlFlow::Break(entry.id());
+                    }
+                    more.borrow_mut().push(entry.id());
+                }
+                ControlFlow::Continue(())
+            });
+            different.append(&mut more.take());
             let shard = self.lock(guard, guard.table.shard_of(hash));
             let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
             if newest.is_some() {
@@ -99,27 +110,4 @@ impl<V> Shards<V> {
         drop(shard);
         self.lock_key(guard, hash, eq, retries)
     }
-}
-
-/// Compares a key with those of the same hash that are not known to be `different`, and adds to
-/// these the slots of further other keys. Returns the slot that holds the key. The results stay
-/// true while the thread is pinned.
-fn compare<K, V>(
-    guard: &Guard<'_, K, V>,
-    hash: KeyHash,
-    different: &mut Vec<SlotId>,
-    eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
-) -> Option<SlotId> {
-    let (known, more) = (different.as_slice(), &RefCell::new(Vec::new()));
-    let equal = guard.search_hash(hash, |entry| {
-        if known.binary_search(&entry.id()).is_err() {
-            if eq(entry) {
-                return ControlFlow::Break(entry.id());
-            }
-            more.borrow_mut().push(entry.id());
-        }
-        ControlFlow::Continue(())
-    });
-    different.append(&mut more.take());
-    equal
 }

@@ -80,20 +80,16 @@ impl BlockList {
     /// Removes the blocks all of whose slots are free, and shrinks the lists to what is left.
     /// Returns the blocks' numbers, and their first slots. O(blocks of the shard).
     pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<BlockNo>, Vec<SlotId>) {
-        let mut released = (Vec::new(), Vec::new());
-        for (block, number) in self.blocks.iter_mut().zip(0..) {
-            if block.free == Slab::<K, V>::FULL {
-                released.0.push(BlockNo(number));
-                released.1.push(std::mem::replace(block, VACANT).first_slot);
-            }
-        }
+        let all = self.blocks.iter_mut().zip(0..);
+        let released = all
+            .filter(|(block, _)| block.free == Slab::<K, V>::FULL)
+            .map(|(block, number)| (BlockNo(number), std::mem::replace(block, VACANT).first_slot))
+            .unzip();
         let used = self.blocks.iter().rposition(|block| !block.is_vacant());
         self.blocks.truncate(used.map_or(0, |last| last + 1));
         let listed = |is_wanted: fn(&Block) -> bool| {
-            let all = self.blocks.iter().zip(0..);
-            all.filter(move |(block, _)| is_wanted(block))
-                .map(|(_, number)| BlockNo(number))
-                .collect()
+            let all = self.numbers().zip(&self.blocks);
+            all.filter(|(_, block)| is_wanted(block)).map(|(number, _)| number).collect()
         };
         (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
         self.blocks.shrink_to_fit();
