@@ -86,24 +86,14 @@ type Half = [u16; SLOTS];
 pub(super) struct Ghosts {
     /// The buckets, from `offset` on: that keeps a bucket within a cache line. Plain words, because
     /// these the allocator hands out zeroed: a large table costs no pause when it is made.
-    words: Vec<u16>,
+    pub(super) words: Vec<u16>,
     offset: usize,
     buckets: usize,
     /// The table is enlarged when the shard holds this many entries.
-    enlarge_at: usize,
+    pub(super) enlarge_at: usize,
 }
 
 impl Ghosts {
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.words.capacity() * size_of::<u16>()
-    }
-
-    /// Returns `true` if `len` entries have outgrown the table.
-    #[inline]
-    pub(super) fn is_small_for(&self, len: usize) -> bool {
-        len >= self.enlarge_at
-    }
-
     /// Makes the table fit `entries`. Growing drops the ghosts: a ghost does not hold the bits that
     /// would tell its bucket in a larger table. That happens each time the number of entries has
     /// doubled, thus seldom.

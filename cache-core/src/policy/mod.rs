@@ -265,7 +265,7 @@ impl EvictionPolicy {
     #[inline]
     pub(crate) fn victim(&mut self, slots: &impl Slots) -> Option<SlotId> {
         let len = self.len();
-        if len > 0 && self.ghosts.is_small_for(len) {
+        if len > 0 && len >= self.ghosts.enlarge_at {
             self.size_ghosts();
         }
         let (slot, from_main, used) = self.choose(slots)?;
@@ -374,7 +374,7 @@ impl EvictionPolicy {
 
     /// Memory of the ghosts; all else lies in the policy or in the slots.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.ghosts.heap_bytes()
+        self.ghosts.words.capacity() * size_of::<u16>()
     }
 
     /// Panics if an invariant is broken.

@@ -1,6 +1,6 @@
 //! How a writer finds a key without running `Eq` under the lock.
 //!
-//! [`Shards::lock_key`] looks the key up as a reader does, acquires the lock, and then walks the
+//! [`Shards::lock_key`] compares the key as a reader does, acquires the lock, and then walks the
 //! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already compared need
 //! no second look: the guard guarantees that their numbers mean the same entries. A slot that was
 //! replaced names its successor, which has the same key, so the result of the comparison holds for
@@ -17,19 +17,21 @@ use crate::table::{EntryRef, Guard, Retries, SlotId};
 use crate::util::hash::KeyHash;
 
 impl<V> Shards<V> {
-    /// Acquires the lock of a key's shard, together with the key's entry as of that moment. `eq`
-    /// runs without the lock.
+    /// Acquires the lock of a key's shard, together with the key's entry as of that moment. `found`
+    /// is the first entry with the hash; or nothing, for a key that was just looked for in vain: if
+    /// no slot has its hash under the lock, there is nothing to compare it with. `eq` runs without
+    /// the lock.
     #[inline]
     pub(crate) fn lock_key<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
+        found: Option<EntryRef<'_, K, V>>,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         // Nearly always no entry or the key's entry has this hash, and no other writer comes
         // between.
-        let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
         if equal || found.is_none() {
             let shard = self.lock(guard, guard.table.shard_of(hash));
@@ -91,23 +93,5 @@ impl<V> Shards<V> {
             drop(shard);
             retries.again(guard);
         }
-    }
-
-    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has
-    /// its hash under the lock, there is nothing to compare it with.
-    #[inline]
-    pub(crate) fn lock_missing<'p, K>(
-        &'p self,
-        guard: &'p Guard<'_, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let shard = self.lock(guard, guard.table.shard_of(hash));
-        if guard.find_hash(hash).is_none() {
-            return (shard, None);
-        }
-        drop(shard);
-        self.lock_key(guard, hash, eq, retries)
     }
 }

@@ -50,7 +50,7 @@ impl<K, V> BareTable<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_key(guard, hash, eq, &Retries::new(guard))
+        self.shards.lock_key(guard, hash, guard.find_hash(hash), eq, &Retries::new(guard))
     }
 
     pub(super) fn collect_all(&self, panics: &mut DeferredPanic) {

@@ -163,7 +163,7 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_key(guard, hash, eq, retries)
+        self.shards.lock_key(guard, hash, guard.find_hash(hash), eq, retries)
     }
 
     /// As [`lock_key`](Self::lock_key), for a key that was just not found.
@@ -175,7 +175,7 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_missing(guard, hash, eq, retries)
+        self.shards.lock_key(guard, hash, None, eq, retries)
     }
 
     /// Returns the fresh entry of a key. No lock. Neither misses nor hits on entries without a
