@@ -16,7 +16,7 @@ pub(super) struct OpenBatch {
     /// How many of them, from the first on, were handed to calls that might drop them at once.
     handed: u8,
     /// The list of a batch whose slots were freed, for the next batch.
-    spare: Vec<SlotId>,
+    pub(super) spare: Vec<SlotId>,
     /// Garbage was sealed, and no call has it noted in its [`Due`] yet.
     sealed: bool,
     /// Calls since the last one that had to sweep the other shards.
@@ -82,12 +82,6 @@ impl OpenBatch {
                 self.sealed = false;
             }
         }
-    }
-
-    /// Keeps the list of a batch whose slots were freed, for the next.
-    pub(super) fn reuse(&mut self, mut ids: Vec<SlotId>) {
-        ids.clear();
-        self.spare = ids;
     }
 
     pub(super) fn shrink(&mut self) {

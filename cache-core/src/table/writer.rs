@@ -265,10 +265,11 @@ impl Writer {
     /// Frees slots whose contents were dropped.
     pub(crate) fn free_slots<K, V>(&mut self, table: &Table<K, V>, slots: EmptySlots) {
         self.shard(table);
-        let EmptySlots { ids, home, .. } = slots;
+        let EmptySlots { mut ids, home, .. } = slots;
         assert!(home == self.home, "slots of another shard");
         self.blocks.free_slots(&table.slab, &ids);
-        self.batch.reuse(ids);
+        ids.clear();
+        self.batch.spare = ids;
     }
 
     /// Retires what the shard does not need at present: blocks without a slot in use, and the

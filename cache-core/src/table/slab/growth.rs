@@ -82,13 +82,12 @@ impl<A> Growth<A> {
         let first = first_of(number, self.block);
         let end = first + len;
         let segment = Segment { first, next: first, end, out: 0, returned: Vec::new(), arrays };
-        if number < self.segments.len() {
-            self.segments[number] = Some(segment);
-        } else {
+        if number == self.segments.len() {
             // Few ever: most caches have one or two.
             self.segments.reserve_exact(1);
-            self.segments.push(Some(segment));
+            self.segments.push(None);
         }
+        self.segments[number] = Some(segment);
     }
 
     /// Takes back a block of this segment, by its first slot. If that was the last one that a shard
