@@ -218,9 +218,12 @@ impl EvictionPolicy {
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
         for _ in 0..OVERFLOW_STEPS {
-            let oldest = self.small.oldest().filter(|&id| self.overflows(slots.weight(id)));
-            let Some(oldest) = oldest else { break };
-            self.promote(slots, &SlotView::of(slots, oldest));
+            match self.small.oldest() {
+                Some(oldest) if self.overflows(slots.weight(oldest)) => {
+                    self.promote(slots, &SlotView::of(slots, oldest));
+                }
+                _ => break,
+            }
         }
     }
 
