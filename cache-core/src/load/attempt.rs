@@ -100,9 +100,9 @@ pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 }
 
 /// What a call finds under the lock of a key's shard.
-pub(super) enum Acquired<'p, K, V, T> {
-    /// An entry, of which the call has made this.
-    Served(T),
+pub(super) enum Acquired<'p, K, V> {
+    /// An entry that may be served, to a call that loads for want of one.
+    Served(EntryRef<'p, K, V>, Status),
     /// A flight to wait for. The call has joined it.
     Running(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
@@ -140,10 +140,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         let guard = store.table.pin();
         // What the thread has written since the last round is no doing of this call.
         self.retries.has_written(&guard);
-        let serve = |entry, now| Some((entry, store.config.lifetimes.served(entry, now)?));
         let key = Hashed { hash, key: &self.key.key };
-        match store.acquire(&guard, key, self.kind, &self.retries, Some(serve)) {
-            Acquired::Served((entry, status)) => {
+        match store.acquire(&guard, key, self.kind, &self.retries) {
+            Acquired::Served(entry, status) => {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
                 let status = if was_loaded { Status::Coalesced } else { status };
@@ -152,7 +151,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
                 let outer = wait_graph::current_load();
-                Step::Lead(store.lead((shard, found.is_none()), self.key, self.kind, outer))
+                Step::Lead(store.lead((shard, found), self.key, self.kind, outer))
             }
         }
     }
@@ -173,7 +172,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::TimedOut, _) => {
                 let again = std::mem::replace(&mut self.timed_out, true);
-                if again || flight.is_compute {
+                if again || flight.kind == FlightKind::Compute {
                     self.kind = FlightKind::Unshared;
                 } else {
                     self.store.stop_sharing(flight);
@@ -239,35 +238,34 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Acquires the lock of a key's shard, unless there is an entry of which `serve` makes
-    /// something, given the time, or a flight to wait for. A flight of kind
-    /// [`FlightKind::Unshared`] waits for none.
+    /// Acquires the lock of a key's shard, for a flight of this kind; unless there is a value to be
+    /// served instead, or a flight to wait for. A [refresh](FlightKind::Refresh) and a computation
+    /// are served none, and an [unshared](FlightKind::Unshared) load waits for none.
     ///
     /// # Panics
     /// See [`Retries::again`].
-    pub(super) fn acquire<'p, T>(
+    pub(super) fn acquire<'p>(
         &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         Hashed { hash, key }: Hashed<&K>,
         kind: FlightKind,
         retries: &Retries,
-        serve: Option<impl Fn(EntryRef<'p, K, V>, u64) -> Option<T>>,
-    ) -> Acquired<'p, K, V, T> {
+    ) -> Acquired<'p, K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
         // Flights that began up to here are for other keys.
         let mut newest_compared = 0;
         loop {
             let (mut shard, found) = self.lock_missing(guard, hash, |other| other == key, retries);
-            if let (Some(serve), Some(id)) = (&serve, found) {
+            if let Some(id) = found.filter(|_| !kind.replaces_fresh()) {
                 let entry = shard.entry(id);
                 let Some(now) = now else {
                     drop(shard);
                     now = Some(self.now());
                     continue;
                 };
-                if let Some(served) = serve(entry, now) {
-                    return Acquired::Served(served);
+                if let Some(status) = self.config.lifetimes.served(entry, now) {
+                    return Acquired::Served(entry, status);
                 }
             }
             let running = match kind {

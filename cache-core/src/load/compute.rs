@@ -16,7 +16,6 @@
 //! [`Store::compute`] and [`Store::compute_async`] differ in how they wait and how they call the
 //! closure.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use crate::flight::wait_graph::{self, LoadScope};
 use crate::load::attempt::Acquired;
 use crate::load::guard::FlightGuard;
 use crate::store::store::Store;
-use crate::table::{EntryRef, Retries};
+use crate::table::Retries;
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::util::hash::Hashed;
 
@@ -48,7 +47,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let deadline = self.wait_deadline();
             let mut waited = flight.wait(deadline);
-            if waited == WaitResult::OwnThread && flight.is_compute {
+            if waited == WaitResult::OwnThread && flight.kind == FlightKind::Compute {
                 // It cannot go ahead of another computation. Perhaps another thread of the runtime
                 // polls that one; if not, the wait times out.
                 waited = flight.block(deadline);
@@ -95,15 +94,14 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let guard = self.table.pin();
         retries.has_written(&guard);
         let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
-        let serve_none = None::<fn(EntryRef<'_, K, V>, u64) -> Option<Infallible>>;
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });
-        match self.acquire(&guard, wanted, kind, retries, serve_none) {
-            Acquired::Served(never) => match never {},
+        match self.acquire(&guard, wanted, kind, retries) {
+            Acquired::Served(..) => unreachable!("a computation is not served a value"),
             Acquired::Running(flight) => Err(flight),
             Acquired::Idle(shard, found) => {
-                let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
-                let outer = wait_graph::current_load();
-                let leads = self.lead((shard, entry.is_none()), own, kind, outer);
+                let (found, outer) = (found.map(|id| shard.entry(id)), wait_graph::current_load());
+                let entry = found.filter(|entry| entry.deadline() > now);
+                let leads = self.lead((shard, entry.map(|entry| entry.id())), own, kind, outer);
                 self.count(&guard, |counters| match entry {
                     Some(_) => &counters.hits,
                     None => &counters.misses,
@@ -137,7 +135,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
-            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute => {
+            WaitResult::TimedOut | WaitResult::OwnThread if flight.kind != FlightKind::Compute => {
                 self.stop_sharing(flight);
             }
             WaitResult::TimedOut | WaitResult::OwnThread => panic!(

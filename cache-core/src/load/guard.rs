@@ -11,12 +11,11 @@ use std::time::Instant;
 use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
-use crate::load::ending::Replaces;
 use crate::shard::shard::Shard;
 use crate::store::deadlines::nanos;
 use crate::store::store::{Store, StoreGuard};
 use crate::store::txn::WriteTxn;
-use crate::table::SharedSlot;
+use crate::table::{SharedSlot, SlotId};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
@@ -28,7 +27,6 @@ use crate::util::panics::DeferredPanic;
 pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     store: &'s Store<K, V>,
     flight: Arc<Flight<V>>,
-    replaces: Replaces,
     /// A call is given what comes of it.
     serves: bool,
     /// The duty has gone to a [`DetachedLoad`].
@@ -43,18 +41,19 @@ pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
 impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
     /// `store` is the one that the flight is registered with. No call is given what comes of it.
     pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
-        let (flight, replaces) = (self.0, Replaces::Anything);
-        FlightGuard { store, flight, replaces, serves: false, detached: false }
+        FlightGuard { store, flight: self.0, serves: false, detached: false }
     }
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Registers a flight, and releases the lock. `vacant`: the key has no entry. `outer` is the
+    /// Registers a flight, and releases the lock. `entry`: see [`InFlight::add`]. `outer` is the
     /// load that it is begun inside of.
+    ///
+    /// [`InFlight::add`]: crate::flight::in_flight::InFlight::add
     #[inline]
     pub(super) fn lead(
         &self,
-        (mut shard, vacant): (Shard<'_, K, V>, bool),
+        (mut shard, entry): (Shard<'_, K, V>, Option<SlotId>),
         Hashed { hash, key }: Hashed<K>,
         kind: FlightKind,
         outer: Option<Arc<dyn LoadNode>>,
@@ -70,13 +69,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 spare
             }
         };
-        loads.add(kind, vacant, Arc::clone(&flight));
+        loads.add(Arc::clone(&flight), entry);
         drop(shard);
-        let replaces = match kind {
-            FlightKind::Compute => Replaces::Anything,
-            FlightKind::Shared | FlightKind::Unshared => Replaces::Expired,
-        };
-        FlightGuard { store: self, flight, replaces, serves: true, detached: false }
+        FlightGuard { store: self, flight, serves: true, detached: false }
     }
 }
 
@@ -88,12 +83,6 @@ impl<K, V> Store<K, V> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
-    /// Lets its value replace one that is fresh.
-    pub(super) fn replacing(mut self) -> Self {
-        self.replaces = Replaces::Anything;
-        self
-    }
-
     /// Lets go of the store, before the loader of a refresh has run.
     pub(crate) fn detach(mut self) -> DetachedLoad<V> {
         self.detached = true;
@@ -191,18 +180,17 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {
-                return txn.publish(flight, self.replaces, new);
+                return txn.publish(flight, new);
             };
             // What the value was to replace is out of date all the same.
-            let outdated =
-                self.replaces == Replaces::Anything || store.config.lifetimes.serves_stale();
+            let outdated = flight.kind.replaces_fresh() || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
             txn.withdraw(flight, remove, Some((new, cause)));
         });
         if flight.is_joined() {
-            flight.complete(match flight.is_compute {
-                true => Outcome::Retry,
-                false => Outcome::Value(value.clone()),
+            flight.complete(match flight.kind {
+                FlightKind::Compute => Outcome::Retry,
+                _ => Outcome::Value(value.clone()),
             });
         }
         value
@@ -214,8 +202,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     }
 
     /// Ends a computation that would remove an entry and was shown none.
-    pub(super) fn remove_expired(mut self) {
-        self.replaces = Replaces::Expired;
+    pub(super) fn remove_expired(self) {
         if self.store.config.lifetimes.serves_stale() {
             self.end_absent();
         }
@@ -231,7 +218,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Ends the flight of a load that has found that there is no value.
     fn end_absent(&self) {
-        self.write(|txn| txn.end_absent(&self.flight, self.replaces));
+        self.write(|txn| txn.end_absent(&self.flight));
     }
 
     /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
