@@ -188,7 +188,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 let _scope = LoadScope::enter(node);
                 let (shared, mut served) = (share.to_shared(&error), true);
                 for (place, guard) in led {
-                    self.values[place] = guard.fail(shared.clone(), false).map(|(old, _)| old);
+                    self.values[place] = guard.fail(shared.clone()).map(|(old, _)| old);
                     served &= self.values[place].is_some();
                 }
                 if served { Ok(()) } else { Err(error) }
@@ -211,8 +211,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         }
         // The loader knows nothing of these keys, and the waiters are given that.
         for (_, guard) in led.into_iter().flatten() {
-            // It has not failed, so no old value is served instead.
-            let _ = guard.fail(ShareNothing.to_shared(&Nothing), true);
+            guard.end_absent(ShareNothing.to_shared(&Nothing));
         }
     }
 

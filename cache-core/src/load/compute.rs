@@ -56,7 +56,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         };
         let key = key.key;
         // Cloned inside of the computation, like all user code while it is registered.
-        let decided = guard.scope(|| decide(shown(&key, &old)));
+        let decided = wait_graph::run(guard.node(), || decide(shown(&key, &old)));
         carry_out(guard, key, old, decided)
     }
 
