@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::written::{RunningBatch, Written};
-use crate::table::SlotId;
+use crate::table::{SharedSlot, SlotId};
 use crate::util::hash::KeyHash;
 
 /// Flights per list, on average, above which there are twice as many lists.
@@ -65,8 +65,15 @@ impl<V> KeyComparisons<V> {
         KeyComparisons { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
-        self.flights.push((flight, is_same_key));
+    /// Compares the key of a flight: `is_same_key` is given the slot that holds it, and returns
+    /// `None` if the flight has ended. Then it is not registered any more.
+    pub(crate) fn compare(
+        &mut self,
+        flight: Arc<Flight<V>>,
+        is_same_key: impl FnOnce(&SharedSlot) -> Option<bool>,
+    ) {
+        let compared = is_same_key(flight.slot());
+        self.flights.extend(compared.map(|is_same_key| (flight, is_same_key)));
     }
 
     /// Returns `true` if the flight need not be compared any more.
@@ -340,7 +347,6 @@ impl<V> InFlight<V> {
 mod tests {
     use super::*;
     use crate::flight::wait_graph::KeyAt;
-    use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {
         KeyAt { cache: 0, hash: KeyHash(hash), slot: SharedSlot::empty() }
