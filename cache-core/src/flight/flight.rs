@@ -194,10 +194,6 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
         visit(&self.key);
     }
 
-    fn includes(&self, address: usize) -> bool {
-        self.address() == address
-    }
-
     fn note_poll(&self) {
         // Relaxed: a reader compares it with its own number only, which it finds here if it stored
         // it itself.
@@ -235,17 +231,13 @@ impl<V> Flight<V> {
 
     /// Returns `true` if the calling thread is inside of this load.
     pub(crate) fn is_led_here(&self) -> bool {
-        wait_graph::is_inside(self.address())
+        wait_graph::is_inside(&self.key)
     }
 
     /// Returns `true` if it began before the process was forked and is led by a thread that is not
     /// there any more; or by a future that may never be polled again: nobody waits for that either.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self) as usize
     }
 
     /// Locks the waiters for `work`. Meanwhile the process does not fork.

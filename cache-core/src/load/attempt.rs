@@ -39,7 +39,6 @@
 //!   its load. A call that times out a second time loads unshared.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,7 +80,7 @@ pub(crate) struct Attempt<'s, K, V> {
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
-    /// Until the first round: what the look-up has found.
+    /// What the look-up has found, or the last wait. Nothing once it is used.
     looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
@@ -156,13 +155,14 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         }
     }
 
-    /// Goes on after a wait for a flight: with its value, with its error, or with another attempt.
+    /// Goes on after a wait for a flight: with its error; with its value, which the attempt then
+    /// has; or with another attempt.
     pub(crate) fn resume<E>(
         mut self,
         flight: &Arc<Flight<V>>,
         waited: WaitResult,
         recover: impl FnOnce(&SharedError) -> Option<E>,
-    ) -> Result<ControlFlow<(V, Status), Self>, E> {
+    ) -> Result<Self, E> {
         self.waited = true;
         // None if the process was forked, and the leader is not there.
         match (waited, flight.outcome().unwrap_or(&Outcome::Retry)) {
@@ -180,18 +180,20 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::Completed, Outcome::Value(value)) => {
                 self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
-                return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
+                self.looked_up = Lookup::Hit(value.clone(), Status::Coalesced);
             }
             (WaitResult::Completed, Outcome::Failed(shared)) => {
                 if let Some(error) = shared.as_ref().and_then(recover) {
                     let old = self.store.old_value(self.key.hash, &self.key.key);
-                    return old.map(ControlFlow::Break).ok_or(error);
+                    let (value, status) = old.ok_or(error)?;
+                    self.looked_up = Lookup::Hit(value, status);
+                } else {
+                    self.kind = FlightKind::Unshared;
                 }
-                self.kind = FlightKind::Unshared;
             }
             (WaitResult::Completed, Outcome::Retry) => {}
         }
-        Ok(ControlFlow::Continue(self))
+        Ok(self)
     }
 
     /// Loads the key as a thread. The loader runs at most once, inside this call.
@@ -208,10 +210,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.store.wait_deadline());
-            match waiting.resume(&flight, waited, |error| share.recover(error))? {
-                ControlFlow::Break(done) => return Ok(done),
-                ControlFlow::Continue(again) => attempt = again,
-            }
+            attempt = waiting.resume(&flight, waited, |error| share.recover(error))?;
         }
     }
 
@@ -229,10 +228,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait_async(waiting.store.wait_deadline()).await;
-            match waiting.resume(&flight, waited, |error| share.recover(error))? {
-                ControlFlow::Break(done) => return Ok(done),
-                ControlFlow::Continue(again) => attempt = again,
-            }
+            attempt = waiting.resume(&flight, waited, |error| share.recover(error))?;
         }
     }
 }
@@ -306,10 +302,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn wait_deadline(&self) -> Option<Instant> {
         let limit = self.config.coalesce_timeout;
         // "For ever" needs no clock, which not every platform has.
-        if limit == Duration::MAX || !SYSTEM_HAS_CLOCK {
-            return None;
-        }
-        Instant::now().checked_add(limit)
+        let now = (limit != Duration::MAX && SYSTEM_HAS_CLOCK).then(Instant::now);
+        now?.checked_add(limit)
     }
 
     /// Makes a flight unshared: nobody joins it any more.

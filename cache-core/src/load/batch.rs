@@ -26,7 +26,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
@@ -108,9 +107,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let scope = LoadScope::enter(Arc::clone(&round.node));
-                let loaded = loader(round.led.iter().map(|&(place, _)| place).collect());
-                drop(scope);
+                let places = round.led.iter().map(|&(place, _)| place).collect();
+                let loaded = wait_graph::run(Arc::clone(&round.node), || loader(places));
                 self.end_round(round, loaded, share)?;
             }
             let deadline = self.store.wait_deadline();
@@ -132,9 +130,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             let (round, joined) = self.start_round();
             if let Some(round) = round {
                 // A closure may do its work when it is called.
-                let scope = LoadScope::enter(Arc::clone(&round.node));
-                let loading = loader(round.led.iter().map(|&(place, _)| place).collect());
-                drop(scope);
+                let places = round.led.iter().map(|&(place, _)| place).collect();
+                let loading = wait_graph::run(Arc::clone(&round.node), || loader(places));
                 let loaded = wait_graph::run_async(Arc::clone(&round.node), loading).await;
                 self.end_round(round, loaded, share)?;
             }
@@ -215,8 +212,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         }
     }
 
-    /// Goes on after a wait for the flight of another caller: takes its value, or wants the key
-    /// still.
+    /// Goes on after a wait for the flight of another caller.
     fn resume<E>(
         &mut self,
         (place, attempt): (usize, Attempt<'s, K, V>),
@@ -230,8 +226,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             None => share.recover(error).map(Some),
         };
         match attempt.resume(flight, waited, recover) {
-            Ok(ControlFlow::Break((value, _))) => self.values[place] = Some(value),
-            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, attempt)),
+            Ok(attempt) => self.wanted.push((place, attempt)),
             Err(None) => {}
             Err(Some(error)) => return Err(error),
         }

@@ -63,13 +63,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 }
 
-impl<K, V> Store<K, V> {
-    /// The identity of this cache.
-    pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(self) as usize
-    }
-}
-
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     /// Lets go of the store, before the loader of a refresh has run. The flight must be
     /// [attached](Self::attach) again: nothing else completes it.
@@ -307,6 +300,11 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
 }
 
 impl<K, V> Store<K, V> {
+    /// The identity of this cache.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
     /// Starts to time a load.
     pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
         let began = (self.config.record_stats && SYSTEM_HAS_CLOCK).then(Instant::now);
