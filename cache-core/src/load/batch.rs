@@ -96,9 +96,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
     /// Loads what is wanted, and returns the values in the order of the keys.
     ///
-    /// The loader is given places of keys in the batch, and returns numbers of those that it was
-    /// given with their values, and other keys with theirs: see
-    /// [`answers`].
+    /// The loader is given places of keys in the batch.
     pub(crate) fn load<E>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> Result<Answers<K, V>, E>,
@@ -171,11 +169,17 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
         let Round { led, node, since, timer } = round;
-        let brought_some = |answers: &Answers<K, V>| !answers.asked.is_empty();
+        let brought_some = |answers: &Answers<K, V>| answers.asked.iter().any(Option::is_some);
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
         match loaded {
             Ok(answers) => {
-                self.publish(led, answers.asked, load_nanos);
+                for ((place, guard), value) in led.into_iter().zip(answers.asked) {
+                    match value {
+                        Some(value) => self.values[place] = Some(guard.publish(value, load_nanos)),
+                        // The loader knows nothing of this key, and the waiters are given that.
+                        None => guard.end_absent(ShareNothing.to_shared(&Nothing)),
+                    }
+                }
                 for (key, value) in answers.others {
                     self.store.add_unasked(key, value, &since, load_nanos);
                 }
@@ -190,25 +194,6 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 }
                 if served { Ok(()) } else { Err(error) }
             }
-        }
-    }
-
-    /// Publishes the values of the keys that the batch leads.
-    fn publish(
-        &mut self,
-        led: Vec<(usize, FlightGuard<'s, K, V>)>,
-        answers: Vec<(usize, V)>,
-        load_nanos: u64,
-    ) {
-        let mut led: Vec<_> = led.into_iter().map(Some).collect();
-        for (number, value) in answers {
-            if let Some((place, guard)) = led[number].take() {
-                self.values[place] = Some(guard.publish(value, load_nanos));
-            }
-        }
-        // The loader knows nothing of these keys, and the waiters are given that.
-        for (_, guard) in led.into_iter().flatten() {
-            guard.end_absent(ShareNothing.to_shared(&Nothing));
         }
     }
 
@@ -243,26 +228,27 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
 /// What a loader has returned.
 pub(crate) struct Answers<K, V> {
-    /// Numbers of keys that it was asked for, with their values.
-    pub(crate) asked: Vec<(usize, V)>,
+    /// For each key that it was asked for the value, if it has one.
+    pub(crate) asked: Vec<Option<V>>,
     /// Other keys, with their values.
     pub(crate) others: Vec<(Hashed<K>, V)>,
 }
 
-/// Separates pairs with keys that were asked for, which have a number, from others, whose keys are
-/// what `other` makes of them; `None`: the pair is dropped.
+/// Separates pairs with the keys that were asked for, which have a number, from others, whose keys
+/// are what `other` makes of them; `None`: the pair is dropped.
 pub(crate) fn answers<Q, K, V>(
+    asked: usize,
     numbers: Vec<Option<usize>>,
     pairs: Vec<(Q, V)>,
     other: impl Fn(Q) -> Option<Hashed<K>>,
 ) -> Answers<K, V> {
-    let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
+    let mut answers = Answers { asked: (0..asked).map(|_| None).collect(), others: Vec::new() };
     for (number, (key, value)) in numbers.into_iter().zip(pairs) {
         match number {
             Some(number) => {
                 // Before the value is moved: a panic of this would leak it.
                 drop(key);
-                answers.asked.push((number, value));
+                answers.asked[number].get_or_insert(value);
             }
             None => answers.others.extend(other(key).map(|key| (key, value))),
         }

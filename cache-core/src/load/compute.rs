@@ -124,14 +124,13 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// # Panics
     /// If the computation cannot begin before the flight completes, and must not wait for it.
     fn check_wait(&self, flight: &Arc<Flight<V>>, waited: WaitResult) {
-        let name = || self.title();
         match waited {
             WaitResult::Completed => {}
             WaitResult::Deadlock => panic!(
                 "{}: an entry is computed from inside a load or a computation of the same key, or \
                  of one that waits for it; it would wait for itself for ever. Do the inner work \
                  first, or with another key",
-                name()
+                self.title()
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
@@ -142,7 +141,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
                 "{}: another computation of the same entry has not ended within \
                  `coalesce_timeout`, and two cannot run at once. If it is a future that only this \
                  thread polls, it never will: use the `_async` method here",
-                name()
+                self.title()
             ),
         }
     }
@@ -181,17 +180,16 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             guard.remove();
             CompResult::Removed(Entry::found(key, old))
         }
-        (Op::Nop, Some(old)) => {
+        (Op::Nop, old) => {
             drop(guard);
-            CompResult::Unchanged(Entry::found(key, old))
+            match old {
+                Some(old) => CompResult::Unchanged(Entry::found(key, old)),
+                None => CompResult::StillNone(key),
+            }
         }
         (Op::Remove, None) => {
             // There may be one that has expired, and must not be served stale.
             guard.remove_expired();
-            CompResult::StillNone(key)
-        }
-        (Op::Nop, None) => {
-            drop(guard);
             CompResult::StillNone(key)
         }
     })
