@@ -82,7 +82,7 @@ impl<I, V, C> Pairing<I, V, C> {
     /// Returns what a body has returned, with the numbers of the elements.
     pub(super) fn answers<K>(&self, asked: &[&I], returned: C) -> Answers<K, V> {
         let pairs = (self.apart)(returned);
-        answers((self.numbers)(asked, &pairs), pairs, |_| None)
+        answers(asked.len(), (self.numbers)(asked, &pairs), pairs, |_| None)
     }
 
     /// Returns what a body has returned for all elements, as it was, and the value to keep for
@@ -132,7 +132,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Found<K, V> {
         self,
         cache: &Cache<K, V, S>,
     ) -> (Sparse<V>, Batch<'_, K, V>) {
-        let (hasher, looked_up) = (cache.hasher().clone(), self.looked_up.into_iter());
+        let (hasher, looked_up) = (cache.inner.hasher.clone(), self.looked_up.into_iter());
         let hash = |key: &K| cache.hash(key);
         (self.values, Batch::new(cache.store(), &self.keys, looked_up, hasher, hash))
     }

@@ -106,10 +106,6 @@ impl<K, V, S> Cache<K, V, S> {
     pub(crate) fn store(&self) -> &Store<K, V> {
         &self.inner.store
     }
-
-    pub(crate) fn hasher(&self) -> &S {
-        &self.inner.hasher
-    }
 }
 
 impl<K, V, S> Cache<K, V, S>

@@ -60,11 +60,7 @@ impl<'p, K, V> TxnLocks<'p, K, V> {
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);
             self.retries.again(self.guard);
-            // A flight that has ended meanwhile is not registered any more.
-            if let Some(key) = self.guard.key_of(flight.slot()) {
-                let is_same_key = eq(key);
-                compared.add(flight, is_same_key);
-            }
+            compared.compare(flight, |slot| self.guard.key_of(slot).map(eq));
         }
     }
 }

@@ -125,7 +125,7 @@ where
 
     fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> Answers<K, V> {
         let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
-        answers(numbers, pairs, |key| Some(self.hashed(key)))
+        answers(asked.len(), numbers, pairs, |key| Some(self.hashed(key)))
     }
 
     /// Looks all keys up, for a load of those that are missing.
@@ -133,7 +133,7 @@ where
     where
         K: Clone,
     {
-        let hasher = self.hasher().clone();
+        let hasher = self.inner.hasher.clone();
         let looked_up = keys.iter().map(|key| self.lookup_to_load(key, self.hash(key)));
         Batch::new(self.store(), keys, looked_up, hasher, |key| self.hash(key))
     }
