@@ -60,21 +60,18 @@ impl<V> Shards<V> {
         eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        // The slots known to hold other keys, in order.
-        let mut different = Vec::new();
+        // What is found remains true while the thread is pinned.
+        let others = &RefCell::new(Vec::new());
+        let mut equal = guard.search_hash(hash, |entry| {
+            if eq(entry) {
+                return ControlFlow::Break(entry.id());
+            }
+            others.borrow_mut().push(entry.id());
+            ControlFlow::Continue(())
+        });
+        // The slots known to hold other keys.
+        let mut different = others.take();
         loop {
-            // What is found remains true while the thread is pinned.
-            let (known, more) = (different.as_slice(), &RefCell::new(Vec::new()));
-            let equal = guard.search_hash(hash, |entry| {
-                if known.binary_search(&entry.id()).is_err() {
-                    if eq(entry) {
-                        return ControlFlow::Break(entry.id());
-                    }
-                    more.borrow_mut().push(entry.id());
-                }
-                ControlFlow::Continue(())
-            });
-            different.append(&mut more.take());
             let shard = self.lock(guard, guard.table.shard_of(hash));
             let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
             if newest.is_some() {
@@ -85,13 +82,16 @@ impl<V> Shards<V> {
             different.sort_unstable();
             let uncompared = guard.search_hash(hash, |entry| {
                 let is_known = different.binary_search(&entry.id()).is_ok();
-                if is_known { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if is_known { ControlFlow::Continue(()) } else { ControlFlow::Break(entry) }
             });
-            if uncompared.is_none() {
-                return (shard, None);
-            }
+            let Some(uncompared) = uncompared else { return (shard, None) };
             drop(shard);
             retries.again(guard);
+            // This one alone: `eq` may store another key at each comparison.
+            equal = eq(uncompared).then(|| uncompared.id());
+            if equal.is_none() {
+                different.push(uncompared.id());
+            }
         }
     }
 }
