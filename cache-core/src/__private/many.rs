@@ -5,7 +5,7 @@
 //! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
-use super::return_kind::ReturnKind;
+use super::type_probe::ReturnKind;
 use super::view::Owned;
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;

@@ -4,14 +4,15 @@
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::macro_caches;
 use super::many::{BatchLookup, Found, Pairing};
-use super::miss::{Miss, PendingLoad};
-use super::return_kind::ReturnKind;
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
+use super::type_probe::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
+use crate::flight::flight::FlightKind;
 use crate::flight::share_error::SharedError;
 use crate::load::attempt::{Attempt, Lookup};
 use crate::types::stats::Stats;
+use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
 /// What a cached value must be, and all that an expansion does with a cache of such values.
@@ -259,6 +260,34 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// `f::stats()`.
     fn stats<K, S>(cache: &Cache<K, Self, S>) -> Stats {
         cache.store().stats()
+    }
+}
+
+/// A call that has no value yet. `None` if it bypasses the cache.
+pub struct Miss<O: Owned, V>(pub(super) Option<PendingLoad<O::Key, V>>);
+
+/// The load of one key, and what the look-up saw of it.
+pub(super) struct PendingLoad<K, V> {
+    pub(super) key: Hashed<K>,
+    pub(super) looked_up: Lookup<V>,
+    /// Unshared: joins no other run, and no other call joins it.
+    pub(super) kind: FlightKind,
+}
+
+impl<O: Owned, V> Miss<O, V> {
+    /// Only here, on a miss, an owned key is made.
+    #[cold]
+    pub(super) fn new<P>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self
+    where
+        P: Part<Key = O::Key>,
+    {
+        let key = Hashed { hash, key: view.0.to_key() };
+        Self(Some(PendingLoad { key, looked_up, kind: FlightKind::Shared }))
+    }
+
+    /// Returns the same call, with an unshared load.
+    pub fn unshared(self) -> Self {
+        Self(self.0.map(|load| PendingLoad { kind: FlightKind::Unshared, ..load }))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The cache: thin methods over the store. Those that load have files of their own.
 
 mod loads;
-mod many;
 mod timeout;
 
 use std::fmt;

@@ -89,12 +89,6 @@ impl<V> KeyComparisons<V> {
     }
 }
 
-impl<V> Registered<V> {
-    fn is(&self, flight: &Arc<Flight<V>>) -> bool {
-        Arc::ptr_eq(&self.flight, flight)
-    }
-}
-
 impl<V> InFlight<V> {
     pub(crate) fn new(written: Written) -> Self {
         InFlight { lists: vec![Vec::new()], registered: 0, sequence: 0, spare: None, written }
@@ -153,7 +147,7 @@ impl<V> InFlight<V> {
 
     #[inline]
     fn find(&self, flight: &Arc<Flight<V>>) -> Option<&Registered<V>> {
-        self.list(flight.hash().low()).iter().find(|other| other.is(flight))
+        self.list(flight.hash().low()).iter().find(|other| Arc::ptr_eq(&other.flight, flight))
     }
 
     /// Deregisters the flights with this lower half of a hash that `keep` rejects. Each is held by
@@ -178,7 +172,9 @@ impl<V> InFlight<V> {
     #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
         let list = self.list_mut(flight.hash().low());
-        let Some(place) = list.iter().position(|other| other.is(flight)) else { return false };
+        let Some(place) = list.iter().position(|other| Arc::ptr_eq(&other.flight, flight)) else {
+            return false;
+        };
         let removed = list.swap_remove(place).flight;
         self.registered -= 1;
         self.shrink();
@@ -245,7 +241,7 @@ impl<V> InFlight<V> {
     /// Makes a flight unshared: nobody joins it any more.
     pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
         let list = self.list_mut(flight.hash().low());
-        if let Some(found) = list.iter_mut().find(|other| other.is(flight)) {
+        if let Some(found) = list.iter_mut().find(|other| Arc::ptr_eq(&other.flight, flight)) {
             found.kind = FlightKind::Unshared;
         }
     }
