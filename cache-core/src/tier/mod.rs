@@ -3,7 +3,7 @@
 //! A tiered cache is a [`Cache`](crate::Cache) in this process, the *memory tier*, in front of a
 //! [`Tier`] that several processes share, in front of the function that makes a value, the
 //! *origin*. This module knows no network: a tier is a trait over bytes. The crate
-//! `cache-memcached` has one; `FakeTier` is one for tests; `Chain` makes one of several.
+//! `cache-memcached` has one; [`FakeTier`] is one for tests; [`Chain`] makes one of several.
 //!
 //! # The promise
 //! * A key that this process has invalidated is not served by this process as it was before.
@@ -23,6 +23,7 @@
 //! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
 //! learns what others have done.
 
+mod chain;
 mod codec;
 #[cfg_attr(not(test), expect(dead_code, reason = "it is for the tiered cache"))]
 mod envelope;
@@ -34,6 +35,7 @@ mod link;
 #[cfg_attr(not(test), expect(dead_code, reason = "`tier_key` is for the tiered cache"))]
 mod remote_key;
 
+pub use chain::{Chain, ChainStats};
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
 pub use fake::{FakeHold, FakeOperations, FakeSnapshot, FakeTier};
