@@ -7,6 +7,10 @@ mod common {
     pub(crate) mod tasks;
 }
 
+mod chain_model;
+mod chain_reads;
+mod chain_support;
+mod chain_writes;
 mod fake_held;
 mod fake_leases;
 mod fake_model;
