@@ -60,38 +60,39 @@ impl<V> Shards<V> {
         eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        // The slots known to hold other keys, in order.
-        let mut different = Vec::new();
+        // The slot that holds the key, and those that hold others: true while the thread is pinned.
+        let others = &RefCell::new(Vec::new());
+        let mut equal = guard.search_hash(hash, |entry| {
+            if eq(entry) {
+                return ControlFlow::Break(entry.id());
+            }
+            others.borrow_mut().push(entry.id());
+            ControlFlow::Continue(())
+        });
+        let mut different = others.take();
         loop {
-            // What is found remains true while the thread is pinned.
-            let (known, more) = (different.as_slice(), &RefCell::new(Vec::new()));
-            let equal = guard.search_hash(hash, |entry| {
-                if known.binary_search(&entry.id()).is_err() {
-                    if eq(entry) {
-                        return ControlFlow::Break(entry.id());
-                    }
-                    more.borrow_mut().push(entry.id());
-                }
-                ControlFlow::Continue(())
-            });
-            different.append(&mut more.take());
             let shard = self.lock(guard, guard.table.shard_of(hash));
-            let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
-            if newest.is_some() {
-                return (shard, newest);
+            equal = equal.map(|id| shard.newest(id));
+            if equal.is_some_and(|id| shard.is_live(id)) {
+                return (shard, equal);
             }
             // Some may be the successors of slots that were compared.
             different.iter_mut().for_each(|id| *id = shard.newest(*id));
             different.sort_unstable();
-            let uncompared = guard.search_hash(hash, |entry| {
-                let is_known = different.binary_search(&entry.id()).is_ok();
-                if is_known { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
-            if uncompared.is_none() {
-                return (shard, None);
-            }
+            let uncompared =
+                guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
+                    Ok(_) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(entry),
+                });
+            let Some(entry) = uncompared else { return (shard, None) };
             drop(shard);
             retries.again(guard);
+            // One at a time: there may be no end of them, and only retries are counted.
+            if eq(entry) {
+                equal = Some(entry.id());
+            } else {
+                different.push(entry.id());
+            }
         }
     }
 }
