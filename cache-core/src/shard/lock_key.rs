@@ -60,7 +60,7 @@ impl<V> Shards<V> {
         eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        // What is found remains true while the thread is pinned.
+        // The slot that holds the key, and those that hold others: true while the thread is pinned.
         let others = &RefCell::new(Vec::new());
         let mut equal = guard.search_hash(hash, |entry| {
             if eq(entry) {
@@ -69,28 +69,29 @@ impl<V> Shards<V> {
             others.borrow_mut().push(entry.id());
             ControlFlow::Continue(())
         });
-        // The slots known to hold other keys.
         let mut different = others.take();
         loop {
             let shard = self.lock(guard, guard.table.shard_of(hash));
-            let newest = equal.map(|id| shard.newest(id)).filter(|&id| shard.is_live(id));
-            if newest.is_some() {
-                return (shard, newest);
+            equal = equal.map(|id| shard.newest(id));
+            if equal.is_some_and(|id| shard.is_live(id)) {
+                return (shard, equal);
             }
             // Some may be the successors of slots that were compared.
             different.iter_mut().for_each(|id| *id = shard.newest(*id));
             different.sort_unstable();
-            let uncompared = guard.search_hash(hash, |entry| {
-                let is_known = different.binary_search(&entry.id()).is_ok();
-                if is_known { ControlFlow::Continue(()) } else { ControlFlow::Break(entry) }
-            });
-            let Some(uncompared) = uncompared else { return (shard, None) };
+            let uncompared =
+                guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
+                    Ok(_) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(entry),
+                });
+            let Some(entry) = uncompared else { return (shard, None) };
             drop(shard);
             retries.again(guard);
-            // This one alone: `eq` may store another key at each comparison.
-            equal = eq(uncompared).then(|| uncompared.id());
-            if equal.is_none() {
-                different.push(uncompared.id());
+            // One at a time: there may be no end of them, and only retries are counted.
+            if eq(entry) {
+                equal = Some(entry.id());
+            } else {
+                different.push(entry.id());
             }
         }
     }
