@@ -85,23 +85,23 @@ impl<I, V, C> Pairing<I, V, C> {
         answers((self.numbers)(asked, &pairs), pairs, |_| None)
     }
 
-    /// Returns what a body has returned for all elements, as it was, and the values to keep of it
-    /// with the numbers of their elements.
+    /// Returns what a body has returned for all elements, as it was, and the value to keep for
+    /// each, if it has one.
     pub(super) fn kept<R, H: ReturnKind<R, C>>(
         &self,
         ids: &[I],
         returned: R,
-    ) -> (R, Vec<(usize, V)>, Option<SharedError>)
+    ) -> (R, Sparse<V>, Option<SharedError>)
     where
         V: Clone,
     {
-        let mut kept = Vec::new();
+        let mut kept = vec![None; ids.len()];
         let returned = H::into_result(returned).map(|pairs| {
             let pairs = (self.apart)(pairs);
             let numbers = (self.numbers)(&ids.iter().collect::<Vec<_>>(), &pairs);
-            let numbered = numbers.into_iter().zip(&pairs);
-            let numbered = numbered.filter_map(|(number, pair)| Some((number?, pair.1.clone())));
-            kept = numbered.collect();
+            for (number, (_, value)) in numbers.into_iter().zip(&pairs) {
+                number.map(|number| kept[number].get_or_insert_with(|| value.clone()));
+            }
             (self.together)(pairs)
         });
         (H::from_result(returned), kept, None)

@@ -21,9 +21,6 @@ pub trait ReturnKind<R, V> {
     /// Returns the return value again.
     fn from_result(result: Result<V, Self::Uncached>) -> R;
 
-    /// Returns the value to cache, if there is one.
-    fn cached_value(returned: &R) -> Option<&V>;
-
     /// Returns how the waiters of a load share what is not cached.
     fn sharing(self) -> impl ErrorSharing<Self::Uncached>;
 }
@@ -40,9 +37,6 @@ impl<V> ReturnKind<V, V> for Whole {
     }
     fn from_result(Ok(value): Result<V, Infallible>) -> V {
         value
-    }
-    fn cached_value(returned: &V) -> Option<&V> {
-        Some(returned)
     }
     fn sharing(self) -> impl ErrorSharing<Infallible> {
         KeepError
@@ -62,9 +56,6 @@ impl<V> ReturnKind<Option<V>, V> for SomeOnly {
     fn from_result(result: Result<V, Nothing>) -> Option<V> {
         result.ok()
     }
-    fn cached_value(returned: &Option<V>) -> Option<&V> {
-        returned.as_ref()
-    }
     fn sharing(self) -> impl ErrorSharing<Nothing> {
         ShareNothing
     }
@@ -82,9 +73,6 @@ impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {
     }
     fn from_result(result: Result<V, E>) -> Result<V, E> {
         result
-    }
-    fn cached_value(returned: &Result<V, E>) -> Option<&V> {
-        returned.as_ref().ok()
     }
     fn sharing(self) -> impl ErrorSharing<E> {
         self.0

@@ -9,6 +9,7 @@ use super::return_kind::ReturnKind;
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
+use crate::flight::share_error::SharedError;
 use crate::load::attempt::{Attempt, Lookup};
 use crate::types::stats::Stats;
 use std::future::Future;
@@ -131,7 +132,8 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> R {
         let mut body = Some(body);
         let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
-        cache.reload(key.0, body, H::cached_value)
+        let led = [cache.store().lead_reload(cache.hashed(key.0))];
+        cache.store().reload(led, || kept_of::<_, _, H>(body()))
     }
 
     /// As [`CacheValue::refresh`], with a future.
@@ -141,13 +143,11 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         _keep: H,
     ) -> impl Future<Output = R> {
-        let loader = async {
-            let result = body.await;
-            let kept = H::cached_value(&result).map(|value| (0, value.clone()));
-            (result, Vec::from_iter(kept), None)
-        };
-        let key = cache.hashed(key.0);
-        cache.store().reload_async(vec![key], loader)
+        async move {
+            let led = [cache.store().lead_reload(cache.hashed(key.0))];
+            let loader = async { kept_of::<_, _, H>(body.await) };
+            cache.store().reload_async(led, loader).await
+        }
     }
 
     /// As [`CacheValue::find`], for a function over many keys. Only for missing elements an owned
@@ -230,8 +230,9 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl FnOnce() -> R,
         how: (H, Pairing<I, Self, C>),
     ) -> R {
-        let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
-        cache.store().reload(keys, || how.1.kept::<R, H>(ids, body()))
+        let lead = |OwnKey(key): OwnKey<O>| cache.store().lead_reload(cache.hashed(key));
+        let led: Vec<_> = keys.into_iter().map(lead).collect();
+        cache.store().reload(led, || how.1.kept::<R, H>(ids, body()))
     }
 
     /// As [`CacheValue::refresh_many`], with a future.
@@ -242,9 +243,12 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl Future<Output = R>,
         how: (H, Pairing<I, Self, C>),
     ) -> impl Future<Output = R> {
-        let keys = keys.into_iter().map(|OwnKey(key)| cache.hashed(key)).collect();
-        let loader = async move { how.1.kept::<R, H>(ids, body.await) };
-        cache.store().reload_async(keys, loader)
+        async move {
+            let lead = |OwnKey(key): OwnKey<O>| cache.store().lead_reload(cache.hashed(key));
+            let led: Vec<_> = keys.into_iter().map(lead).collect();
+            let loader = async { how.1.kept::<R, H>(ids, body.await) };
+            cache.store().reload_async(led, loader).await
+        }
     }
 
     /// `f::clear()`.
@@ -273,6 +277,15 @@ where
     let attempt = Attempt::new(cache.store(), key, looked_up, kind);
     let loaded = attempt.run(|| H::into_result(body()), &keep.sharing());
     H::from_result(loaded.map(|(value, _)| value))
+}
+
+/// Returns what a body has returned, as it was, and the value to keep of it, if there is one.
+fn kept_of<R, V: Clone, H: ReturnKind<R, V>>(
+    returned: R,
+) -> (R, [Option<V>; 1], Option<SharedError>) {
+    let returned = H::into_result(returned);
+    let value = returned.as_ref().ok().cloned();
+    (H::from_result(returned), [value], None)
 }
 
 impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}

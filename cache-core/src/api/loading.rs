@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::api::cache::Cache;
 use crate::flight::flight::FlightKind;
-use crate::flight::share_error::{ShareArc, SharedError};
+use crate::flight::share_error::{ErrorSharing, ShareArc};
 use crate::load::attempt::{Attempt, Lookup, StaleEntry, Step};
 use crate::load::guard::DetachedLoad;
 use crate::types::error::LoadError;
@@ -201,14 +201,15 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        let own = Hashed { hash: self.cache.hash(key), key: key.to_owned() };
+        let (store, hash) = (self.cache.store(), self.cache.hash(key));
+        let led = [store.lead_reload(Hashed { hash, key: key.to_owned() })];
         let load = || {
             let loaded = (self.loader)(&key.to_owned()).map_err(Arc::new);
-            let kept = loaded.iter().map(|value| (0, value.clone())).collect();
-            let error = loaded.as_ref().err().map(|error| Arc::clone(error) as SharedError);
-            (loaded, kept, error)
+            let error = loaded.as_ref().err().and_then(|error| ShareArc.to_shared(error));
+            let value = loaded.as_ref().ok().cloned();
+            (loaded, [value], error)
         };
-        self.cache.store().reload(vec![own], load).map_err(LoadError::Failed)
+        store.reload(led, load).map_err(LoadError::Failed)
     }
 
     /// Returns what [`get`](Self::get) would for each of the keys, in their order. The loader runs

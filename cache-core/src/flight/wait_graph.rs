@@ -43,9 +43,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::mem::ManuallyDrop;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
 
 use crate::table::SharedSlot;
 use crate::util::hash::KeyHash;
@@ -148,42 +148,39 @@ pub(crate) fn loads_of(cache: usize, hash: KeyHash, least: usize) -> Vec<Arc<dyn
     })
 }
 
-/// Polls a future as the loader of a load: calls that it makes know what they are inside of. So do
-/// calls that are made when what it holds is dropped, even if that is before its end.
+/// Runs a loader: calls that it makes know what they are inside of.
+pub(crate) fn run<T>(load: Arc<dyn LoadNode>, loader: impl FnOnce() -> T) -> T {
+    let _scope = LoadScope::enter(load);
+    loader()
+}
+
+/// As [`run`], with a future, which is inside of the load also when it is dropped, even if that is
+/// before its end.
 pub(crate) async fn run_async<T>(load: Arc<dyn LoadNode>, loader: impl Future<Output = T>) -> T {
-    let leave = LeaveAtLast(AtomicBool::new(false));
-    let mut loader = pin!(loader);
-    // Dropped before the loader, as `leave` is after it.
-    let _enter = EnterAgain { load: &load, entered: &leave };
-    poll_fn(|context| {
-        load.note_poll();
-        let _scope = LoadScope::enter(Arc::clone(&load));
-        loader.as_mut().poll(context)
-    })
-    .await
+    let loader = pin!(Some(loader));
+    let mut running = Running { load, loader };
+    poll_fn(|context| running.poll(context)).await
 }
 
-/// Enters a load when it is dropped.
-struct EnterAgain<'f> {
-    load: &'f Arc<dyn LoadNode>,
-    entered: &'f LeaveAtLast,
+/// A loader that is polled inside of its load, and dropped there.
+struct Running<'f, F> {
+    load: Arc<dyn LoadNode>,
+    /// `None` once it is dropped.
+    loader: Pin<&'f mut Option<F>>,
 }
 
-impl Drop for EnterAgain<'_> {
-    fn drop(&mut self) {
-        std::mem::forget(LoadScope::enter(Arc::clone(self.load)));
-        self.entered.0.store(true, Relaxed);
+impl<F: Future> Running<'_, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.load.note_poll();
+        let _scope = LoadScope::enter(Arc::clone(&self.load));
+        self.loader.as_mut().as_pin_mut().expect("not dropped yet").poll(context)
     }
 }
 
-/// Leaves what was entered again. An atomic, because the future that it is part of may be sent.
-struct LeaveAtLast(AtomicBool);
-
-impl Drop for LeaveAtLast {
+impl<F> Drop for Running<'_, F> {
     fn drop(&mut self) {
-        if *self.0.get_mut() {
-            drop(LoadScope(()));
-        }
+        let _scope = LoadScope::enter(Arc::clone(&self.load));
+        self.loader.set(None);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing, SharedError};
@@ -107,8 +107,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
 
     /// Runs user code inside of the load.
     pub(super) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _scope = LoadScope::enter(self.node());
-        work()
+        wait_graph::run(self.node(), work)
     }
 
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
@@ -147,7 +146,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     ) -> Result<(V, Status), E> {
         let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok((self.publish_inside(value, load_nanos), Status::Loaded)),
+            Ok(value) => Ok((self.publish_inside(value, share.life(), load_nanos), Status::Loaded)),
             Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
         }
     }
@@ -176,19 +175,19 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     /// replaced), and gives it to the waiters. The user code that this runs is inside of the load,
     /// as the loader was: the waiters cannot go on before it.
     /// `load_nanos` is how long the loader took, where that is of interest.
-    pub(super) fn publish(self, value: V, load_nanos: u64) -> V {
+    pub(crate) fn publish(self, value: V, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value, load_nanos)
+        self.publish_inside(value, None, load_nanos)
     }
 
-    fn publish_inside(self, value: V, load_nanos: u64) -> V {
+    fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = flight.key(&guard);
-            store.prepare(Hashed { hash, key }, value.clone(), None, load_nanos)
+            store.prepare(Hashed { hash, key }, value.clone(), life, load_nanos)
         } else {
-            store.prepare_keyless(hash, value.clone(), load_nanos)
+            store.prepare_keyless(hash, value.clone(), life, load_nanos)
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::flight::flight::{FlightKind, Outcome};
 use crate::flight::share_error::SharedError;
-use crate::flight::wait_graph::{self, BatchNode, LoadNode, LoadScope};
+use crate::flight::wait_graph::{self, BatchNode, LoadNode};
 use crate::load::attempt::Acquired;
 use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::store::store::Store;
@@ -55,65 +55,68 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         }
     }
 
-    /// Loads keys whatever is stored under them. `loader` returns numbers of keys with the values
-    /// to be stored, and what callers that wait for the others are given; what is stored under
-    /// those stays.
-    pub(crate) fn reload<R>(
-        &self,
-        keys: Vec<Hashed<K>>,
-        loader: impl FnOnce() -> (R, Vec<(usize, V)>, Option<SharedError>),
+    /// Loads keys whatever is stored under them, by the loads that [`lead_reload`] has begun.
+    /// `loader` returns for each of them the value to be stored, if there is one, and what callers
+    /// that wait for the others are given; what is stored under those stays.
+    ///
+    /// [`lead_reload`]: Self::lead_reload
+    pub(crate) fn reload<'s, R, Values: Several<Option<V>>>(
+        &'s self,
+        led: impl Several<FlightGuard<'s, K, V>>,
+        loader: impl FnOnce() -> (R, Values, Option<SharedError>),
     ) -> R {
-        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
-        let scope = LoadScope::enter(node_of(&guards));
-        let (result, values, error) = loader();
-        drop(scope);
-        end_reloads(guards, timer, values, error);
-        result
+        let timer = self.start_timer();
+        let loaded = wait_graph::run(node_of(led.as_ref().iter()), loader);
+        end_reload(led, timer, loaded)
     }
 
     /// As [`reload`](Self::reload), as a task.
-    pub(crate) async fn reload_async<R>(
-        &self,
-        keys: Vec<Hashed<K>>,
-        loader: impl Future<Output = (R, Vec<(usize, V)>, Option<SharedError>)>,
+    pub(crate) async fn reload_async<'s, R, Values: Several<Option<V>>>(
+        &'s self,
+        led: impl Several<FlightGuard<'s, K, V>>,
+        loader: impl Future<Output = (R, Values, Option<SharedError>)>,
     ) -> R {
-        let (guards, timer) = (self.lead_reloads(keys), self.start_timer());
-        let (result, values, error) = wait_graph::run_async(node_of(&guards), loader).await;
-        end_reloads(guards, timer, values, error);
-        result
+        let timer = self.start_timer();
+        let loaded = wait_graph::run_async(node_of(led.as_ref().iter()), loader).await;
+        end_reload(led, timer, loaded)
     }
 
     /// Leads whatever is stored or being loaded.
-    fn lead_reloads(&self, keys: Vec<Hashed<K>>) -> Vec<FlightGuard<'_, K, V>> {
-        let lead = |key: Hashed<K>| {
-            self.check_levels(key.hash, &key.key);
-            let (guard, outer) = (self.table.pin(), wait_graph::current_load());
-            let shard = self.lock(&guard, key.hash);
-            self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
-        };
-        keys.into_iter().map(lead).collect()
+    pub(crate) fn lead_reload(&self, key: Hashed<K>) -> FlightGuard<'_, K, V> {
+        self.check_levels(key.hash, &key.key);
+        let (guard, outer) = (self.table.pin(), wait_graph::current_load());
+        let shard = self.lock(&guard, key.hash);
+        self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
     }
 }
 
-fn end_reloads<K: Eq, V: Clone + Send + Sync + 'static>(
-    guards: Vec<FlightGuard<'_, K, V>>,
-    timer: LoadTimer<'_, K, V>,
-    values: Vec<(usize, V)>,
-    error: Option<SharedError>,
-) {
-    let load_nanos = timer.stop(!values.is_empty());
-    let mut guards: Vec<_> = guards.into_iter().map(Some).collect();
-    for (number, value) in values {
-        if let Some(guard) = guards[number].take() {
-            drop(guard.publish(value, load_nanos));
+/// An array of one, or a vector.
+pub(crate) trait Several<T>: AsRef<[T]> + IntoIterator<Item = T> {}
+
+impl<T, C: AsRef<[T]> + IntoIterator<Item = T>> Several<T> for C {}
+
+fn end_reload<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
+    led: impl Several<FlightGuard<'s, K, V>>,
+    timer: LoadTimer<'s, K, V>,
+    (result, values, error): (R, impl Several<Option<V>>, Option<SharedError>),
+) -> R {
+    let load_nanos = timer.stop(values.as_ref().iter().any(Option::is_some));
+    for (guard, value) in led.into_iter().zip(values) {
+        match value {
+            Some(value) => drop(guard.publish(value, load_nanos)),
+            None => guard.end(Outcome::Failed(error.clone())),
         }
     }
-    guards.into_iter().flatten().for_each(|guard| guard.end(Outcome::Failed(error.clone())));
+    result
 }
 
-/// The flights of a batch as one load that others may be begun inside of.
+/// The flights of one call of a loader as one load that others may be begun inside of.
 pub(super) fn node_of<'g, 's: 'g, K: Eq + 's, V: Clone + Send + Sync + 'static>(
-    guards: impl IntoIterator<Item = &'g FlightGuard<'s, K, V>>,
+    led: impl ExactSizeIterator<Item = &'g FlightGuard<'s, K, V>>,
 ) -> Arc<dyn LoadNode> {
-    Arc::new(BatchNode(guards.into_iter().map(FlightGuard::node).collect()))
+    let mut nodes = led.map(FlightGuard::node);
+    match (nodes.len(), nodes.next()) {
+        (1, Some(node)) => node,
+        (_, first) => Arc::new(BatchNode(first.into_iter().chain(nodes).collect())),
+    }
 }

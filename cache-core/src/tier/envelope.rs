@@ -66,6 +66,17 @@ pub(crate) enum Rejected {
     OtherSchema,
     /// The value of another key.
     OtherKey,
+    /// A value from before the end of an outage of its server, when an invalidation may have
+    /// failed.
+    Distrusted,
+}
+
+impl Rejected {
+    /// Whether the item is to go. One that another version of the program understands stays: while
+    /// the new version is rolled out both run.
+    pub(super) fn is_to_be_discarded(self) -> bool {
+        !matches!(self, Rejected::OtherFormat | Rejected::OtherSchema)
+    }
 }
 
 impl Envelope {

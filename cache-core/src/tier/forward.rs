@@ -52,8 +52,8 @@ macro_rules! forward {
                 (**self).mark_stale(key, life)
             }
 
-            fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-                (**self).generation(name, at_least)
+            fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+                (**self).generation(name, if_absent)
             }
 
             fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
@@ -134,9 +134,9 @@ macro_rules! forward {
             fn generation<'a>(
                 &'a self,
                 name: &'a [u8],
-                at_least: u64,
+                if_absent: u64,
             ) -> TierFuture<'a, Result<u64, TierError>> {
-                (**self).generation(name, at_least)
+                (**self).generation(name, if_absent)
             }
 
             fn bump<'a>(

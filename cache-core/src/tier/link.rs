@@ -173,12 +173,12 @@ pub trait Tier: Send + Sync + 'static {
     /// If it is not known whether the tier has marked it.
     fn mark_stale(&self, key: &[u8], life: Duration) -> Result<bool, TierError>;
 
-    /// Returns the counter of this name. One that is not there, or is lower, is raised to
-    /// `at_least` first.
+    /// Returns the counter of this name. If there is none, makes it first: it begins at
+    /// `if_absent`, which is no lower than any counter of the past (Unix milliseconds).
     ///
     /// # Errors
     /// If the tier could not be asked.
-    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError>;
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError>;
 
     /// Raises the counter of this name, by one or to `at_least`, whichever is more; returns it.
     ///
@@ -273,7 +273,7 @@ pub trait AsyncTier: Send + Sync + 'static {
     fn generation<'a>(
         &'a self,
         name: &'a [u8],
-        at_least: u64,
+        if_absent: u64,
     ) -> TierFuture<'a, Result<u64, TierError>>;
 
     /// See [`Tier::bump`].

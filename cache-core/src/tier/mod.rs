@@ -23,18 +23,33 @@
 //! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
 //! learns what others have done.
 
+mod adapt;
+mod builder;
+mod cache;
 mod chain;
 mod codec;
-#[cfg_attr(not(test), expect(dead_code, reason = "it is for the tiered cache"))]
 mod envelope;
 mod error;
 mod fake;
+mod fetch;
 mod forward;
+mod generation;
+mod hearing;
 mod invalidations;
 mod link;
-#[cfg_attr(not(test), expect(dead_code, reason = "`tier_key` is for the tiered cache"))]
+mod loads;
+mod lock;
+mod many;
+mod names;
+mod pending;
+mod poll;
 mod remote_key;
+mod shared;
+mod stats;
+mod wait;
 
+pub use builder::TieredCacheBuilder;
+pub use cache::TieredCache;
 pub use chain::{Chain, ChainStats};
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
@@ -44,3 +59,4 @@ pub use link::{
     AsyncTier, Filled, Lease, LeaseTerms, Leased, Tier, TierFuture, TierHealth, TierItem,
 };
 pub use remote_key::RemoteKey;
+pub use stats::{RemoteStats, TierStats};

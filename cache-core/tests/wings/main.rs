@@ -38,7 +38,11 @@ const WINGS: [Wing; 12] = [
         "what users call",
         &["util", "types", "time", "table", "flight", "shard", "store", "load"],
     ),
-    Wing("tier", "a remote cache behind the one in memory", &["util", "time", "api"]),
+    Wing(
+        "tier",
+        "a remote cache behind the one in memory",
+        &["util", "types", "time", "flight", "load", "api"],
+    ),
     Wing("__private", "the runtime of `#[cached]`", &["util", "types", "flight", "load", "api"]),
 ];
 

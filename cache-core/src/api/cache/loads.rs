@@ -221,22 +221,6 @@ where
         fetched.ok().map(|(value, _)| value)
     }
 
-    /// Runs `init` whatever is cached, and stores what `pick` takes from the result, unless the key
-    /// was written or the cache flushed since the load began.
-    pub(crate) fn reload<R>(
-        &self,
-        key: K,
-        init: impl FnOnce() -> R,
-        pick: impl FnOnce(&R) -> Option<&V>,
-    ) -> R {
-        let loader = || {
-            let result = init();
-            let kept = pick(&result).map(|value| (0, value.clone()));
-            (result, Vec::from_iter(kept), None)
-        };
-        self.store().reload(vec![self.hashed(key)], loader)
-    }
-
     /// As [`get_with`](Self::get_with), with a future that makes the value.
     ///
     /// Threads and tasks that miss a key at once share one load, whichever began it. The load

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::tier::fake::control::{Checkpoint, FakeState, Moment};
-use crate::util::sync::process::{Condvar, Mutex, MutexGuard};
+use crate::util::fork::{Condvar, Mutex, MutexGuard};
 
 /// The state of a fake tier, and what blocks threads until operations are held.
 pub(super) struct FakeShared {
@@ -49,7 +49,7 @@ impl FakeHold {
     pub fn wait_for(&self, operations: usize) {
         let mut state = self.shared.lock();
         while self.look(&mut state) < operations {
-            self.shared.held.wait_until(&mut state, None);
+            self.shared.held.wait(&mut state);
         }
     }
 

@@ -90,11 +90,11 @@ impl AsyncTier for FakeTier {
         ))
     }
 
-    fn generation<'a>(&'a self, name: &'a [u8], at_least: u64) -> Answer<'a, u64> {
+    fn generation<'a>(&'a self, name: &'a [u8], if_absent: u64) -> Answer<'a, u64> {
         Box::pin(self.exchange(
             |of| &mut of.generations,
             Effect::Reads,
-            move |store, _| store.generation(name, at_least),
+            move |store, _| store.generation(name, if_absent),
         ))
     }
 
@@ -150,8 +150,8 @@ impl Tier for FakeTier {
         block_on(AsyncTier::mark_stale(self, key, life))
     }
 
-    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        block_on(AsyncTier::generation(self, name, at_least))
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+        block_on(AsyncTier::generation(self, name, if_absent))
     }
 
     fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {

@@ -114,10 +114,8 @@ impl FakeStore {
         }
     }
 
-    pub(super) fn generation(&mut self, name: &[u8], at_least: u64) -> u64 {
-        let counter = self.counters.entry(name.to_vec()).or_default();
-        *counter = at_least.max(*counter);
-        *counter
+    pub(super) fn generation(&mut self, name: &[u8], if_absent: u64) -> u64 {
+        *self.counters.entry(name.to_vec()).or_insert(if_absent)
     }
 
     pub(super) fn bump(&mut self, name: &[u8], at_least: u64) -> u64 {

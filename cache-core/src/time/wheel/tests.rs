@@ -78,7 +78,7 @@ impl Pair {
 
     fn check(&self) {
         self.wheel.validate();
-        assert_eq!(self.wheel.len(), self.model.len());
+        assert_eq!(self.wheel.len, self.model.len());
         for id in 0..70 {
             let expected = self.model.get(&id).copied().unwrap_or(NEVER);
             assert_eq!(self.wheel.deadline(id), expected);
@@ -164,7 +164,7 @@ proptest! {
         }
         pair.now = NEVER;
         pair.pop_all(1);
-        prop_assert_eq!(pair.wheel.len(), 0);
+        prop_assert_eq!(pair.wheel.len, 0);
     }
 
     #[test]
@@ -185,7 +185,7 @@ proptest! {
         }
         pair.now = NEVER - 1;
         pair.pop_all(1);
-        prop_assert_eq!(pair.wheel.len(), 0);
+        prop_assert_eq!(pair.wheel.len, 0);
     }
 }
 
@@ -211,7 +211,7 @@ fn new_allocates_nothing_until_the_first_schedule() {
     wheel.schedule(0, 1);
     assert!(wheel.heap_bytes() > 0);
     wheel.clear();
-    assert_eq!((wheel.heap_bytes(), wheel.len(), wheel.next_due()), (0, 0, NEVER));
+    assert_eq!((wheel.heap_bytes(), wheel.len, wheel.next_due()), (0, 0, NEVER));
 }
 
 #[test]
@@ -251,11 +251,11 @@ fn schedule_again_moves_earlier_and_later() {
     wheel.schedule(9, 5_000_000_000);
     wheel.schedule(9, 70);
     wheel.validate();
-    assert_eq!((wheel.len(), drain(&mut wheel, 69)), (1, vec![]));
+    assert_eq!((wheel.len, drain(&mut wheel, 69)), (1, vec![]));
     wheel.schedule(9, 1 << 50);
     assert_eq!(drain(&mut wheel, 5_000_000_000), NONE);
     wheel.schedule(9, NEVER);
-    assert_eq!((wheel.len(), wheel.next_due()), (0, NEVER));
+    assert_eq!((wheel.len, wheel.next_due()), (0, NEVER));
     assert_eq!(drain(&mut wheel, 1 << 51), NONE);
 }
 
@@ -287,7 +287,7 @@ fn far_jump_costs_no_steps_for_empty_time() {
     // All in one slot or another that has passed: each pop is one step, nothing is moved.
     let mut steps = 100;
     while wheel.pop_due(400 * YEAR, &mut steps).is_some() {}
-    assert_eq!((steps, wheel.len()), (0, 1));
+    assert_eq!((steps, wheel.len), (0, 1));
     assert_eq!(drain(&mut wheel, 500 * YEAR - 1), NONE);
     assert_eq!(drain(&mut wheel, 500 * YEAR), [100]);
 }
@@ -321,7 +321,7 @@ fn cancel_of_all_timers_of_an_unfinished_cascade_ends_it() {
         wheel.schedule(0, (1 << 36) + 5);
         assert_eq!(drain(&mut wheel, 1 << 36), NONE);
         assert_eq!(drain(&mut wheel, (1 << 36) + 5), [0]);
-        assert_eq!(wheel.len(), usize::from(keep));
+        assert_eq!(wheel.len, usize::from(keep));
     }
 }
 
@@ -381,5 +381,5 @@ fn million_ids_at_one_instant_cost_one_step_each() {
     }
     assert!(calls <= count as usize * (LEVELS + 1) / 64 + 1, "{calls} calls");
     wheel.validate();
-    assert_eq!((wheel.len(), wheel.next_due()), (0, NEVER));
+    assert_eq!((wheel.len, wheel.next_due()), (0, NEVER));
 }
