@@ -39,6 +39,7 @@
 //! the first tier's counts until it goes. Each tier that is out of reach takes its own time limit
 //! from each call, so a tier should have a breaker. A call of a batch copies key by key.
 
+mod generations;
 mod reads;
 mod tiers;
 mod writes;
@@ -64,6 +65,7 @@ use crate::time::clock::{Clock, MonotonicClock};
 /// | `put`, `remove` | go to every tier, also if one fails, whose error is then returned |
 /// | `mark_stale` | marks the item in the first tier, and removes it from the others |
 /// | `generation`, `bump` | the highest of all tiers, to which the others are raised |
+/// | | a tier without a counter takes that of the tiers below, so that a new one is no flush |
 ///
 /// A tier that fails is a miss and is counted; a read fails if all tiers do. What is copied up
 /// keeps its remaining life. A put that is [too large](TierError::TooLarge) for a tier removes the
@@ -162,8 +164,8 @@ impl Tier for Chain {
         self.tiers.mark_stale(key, life)
     }
 
-    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        self.tiers.generation(name, at_least)
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+        self.tiers.generation(name, if_absent)
     }
 
     fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {

@@ -69,8 +69,8 @@ impl Tier for Split {
         Tier::mark_stale(&self.tier, key, life)
     }
 
-    fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        Tier::generation(&self.tier, name, at_least)
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+        Tier::generation(&self.tier, name, if_absent)
     }
 
     fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {

@@ -6,7 +6,7 @@ use cache_core::FakeClock;
 use cache_core::tier::{Chain, Event, FakeTier, Filled, Leased, Tier, TierError};
 
 use crate::chain_support::{Process, Split};
-use crate::support::{SECOND, terms, value, won};
+use crate::support::{SECOND, next_reply, terms, value, won};
 
 #[test]
 fn writes_go_to_every_tier() {
@@ -86,12 +86,7 @@ fn check_removal_during_a_copy(steps: usize) {
         let get = scope.spawn(|| process.chain.get(b"key"));
         replies.wait_for(1);
         if steps == 2 {
-            let requests = process.old.hold_requests();
-            drop(replies);
-            requests.wait_for(1);
-            replies = process.old.hold_replies();
-            drop(requests);
-            replies.wait_for(1);
+            replies = next_reply(&process.old, replies);
         }
         assert_eq!(other.chain.remove(b"key"), Ok(true));
         drop(replies);
@@ -184,58 +179,6 @@ fn a_mark_is_in_the_first_tier_only() {
     let Ok(Leased::Found { lease: Some(lease), is_stale: true, .. }) = found else { panic!() };
     assert_eq!(chain.fill(b"key", lease, b"new", None), Ok(Filled::Stored));
     assert_eq!(chain.mark_stale(b"other", SECOND), Ok(false));
-}
-
-#[test]
-fn a_generation_is_the_highest_and_the_others_are_raised_to_it() {
-    let (_, Process { chain, new, old }) = Process::first();
-    old.bump(b"name", 50).unwrap();
-    assert_eq!(chain.generation(b"name", 10), Ok(50));
-    assert_eq!(new.generation(b"name", 0), Ok(50));
-    // A tier that has lost its counter.
-    new.flush();
-    assert_eq!(chain.generation(b"name", 20), Ok(50));
-    old.go_down();
-    assert_eq!(chain.generation(b"name", 20), Ok(50));
-    new.go_down();
-    assert!(matches!(chain.generation(b"name", 20), Err(TierError::Unreachable(_))));
-}
-
-#[test]
-fn a_bump_raises_every_tier_above_all() {
-    let (_, Process { chain, new, old }) = Process::first();
-    old.bump(b"name", 50).unwrap();
-    assert_eq!(chain.bump(b"name", 10), Ok(51));
-    assert_eq!(chain.bump(b"name", 90), Ok(91));
-    assert_eq!((new.generation(b"name", 0), old.generation(b"name", 0)), (Ok(91), Ok(91)));
-    old.go_down();
-    assert!(matches!(chain.bump(b"name", 0), Err(TierError::Unreachable(_))));
-    // The process that reaches the other tier only has to hear of the next.
-    old.come_back();
-    assert_eq!(chain.bump(b"name", 0), Ok(93));
-    assert_eq!((new.generation(b"name", 0), old.generation(b"name", 0)), (Ok(93), Ok(93)));
-}
-
-#[test]
-fn two_bumps_at_once_end_with_one_generation() {
-    let (clock, process) = Process::first();
-    let other = process.peer(&clock);
-    process.chain.bump(b"name", 10).unwrap();
-    // It reads 11, raises the first tier, and is held before the second.
-    let replies = process.old.hold_replies();
-    thread::scope(|scope| {
-        let bump = scope.spawn(|| process.chain.bump(b"name", 0));
-        replies.wait_for(1);
-        let requests = process.old.hold_requests();
-        drop(replies);
-        requests.wait_for(1);
-        assert_eq!(other.new.generation(b"name", 0), Ok(12));
-        assert_eq!(other.chain.bump(b"name", 0), Ok(13));
-        drop(requests);
-        assert_eq!(bump.join().unwrap(), Ok(14));
-    });
-    let (new, old) = (other.new.generation(b"name", 0), other.old.generation(b"name", 0));
-    assert_eq!((new, old), (Ok(14), Ok(14)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod common {
     pub(crate) mod tasks;
 }
 
+mod chain_generations;
 mod chain_model;
 mod chain_reads;
 mod chain_support;
@@ -18,6 +19,7 @@ mod fake_orders;
 mod support;
 mod tiered;
 mod tiered_builder;
+mod tiered_chain;
 mod tiered_failures;
 mod tiered_loads;
 mod tiered_stale;

@@ -78,46 +78,4 @@ impl Tiers {
         }
         error.map_or(Ok(all), Err)
     }
-
-    /// Returns the highest counter of this name. A tier that fails is left out: a flush that did
-    /// not reach every tier was an error to its caller, so any tier knows of all others.
-    pub(super) fn generation(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        let ask = |chained: &ChainedTier| chained.checked(chained.tier.generation(name, at_least));
-        let answers: Vec<_> = self.chained().iter().map(ask).collect();
-        // If it cannot be raised now, then at the next call.
-        let (highest, _) = self.level(name, &answers)?;
-        Ok(highest)
-    }
-
-    pub(super) fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
-        let before = self.generation(name, at_least)?;
-        let target = at_least.max(before.saturating_add(1));
-        let raise = |chained: &ChainedTier| chained.checked(chained.tier.bump(name, target));
-        let answers: Vec<_> = self.chained().iter().map(raise).collect();
-        let (highest, leveled) = self.level(name, &answers)?;
-        for answer in answers {
-            answer?;
-        }
-        leveled.map(|()| highest)
-    }
-
-    /// Returns the highest of the counters that the tiers have answered, and whether the others of
-    /// them could be raised to it.
-    fn level(
-        &self,
-        name: &[u8],
-        answers: &[Result<u64, TierError>],
-    ) -> Result<(u64, Result<(), TierError>), TierError> {
-        let Some(highest) = answers.iter().flatten().copied().max() else {
-            return Err(answers[0].clone().expect_err("there is a tier, and it has failed"));
-        };
-        let mut leveled = Ok(());
-        for (chained, answer) in self.chained().iter().zip(answers) {
-            if answer.as_ref().is_ok_and(|answer| *answer < highest) {
-                let raised = chained.checked(chained.tier.generation(name, highest));
-                leveled = leveled.and(raised.map(drop));
-            }
-        }
-        Ok((highest, leveled))
-    }
 }
