@@ -37,9 +37,9 @@
 //!   synchronisation, so what one writes comes before what the next writes. A writer compares its
 //!   home number with the table it is used with, and so panics in the hands of another.
 //! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in
-//!   its place, checks that the slot is live in the writer's shard. A slot without a value, or with
-//!   one that is not published, is a token that is used up; so is a list of slots on their way back
-//!   to their shard. Both know their shard's home number (`reserved.rs`).
+//!   its place, checks that the slot is live in the writer's shard. A slot without a value is
+//!   a token that is used up; so is a list of slots on their way back to their shard. Both know
+//!   their shard's home number (`reserved.rs`).
 //! * *The end.* A writer that outlives its table has no guard to be used with. The table does not
 //!   need it to know what its slots hold: their states say that.
 //!

@@ -9,7 +9,8 @@ use super::table::Table;
 /// What one shard has retired since it sealed the last batch, and when its calls must collect.
 #[derive(Default)]
 pub(super) struct OpenBatch {
-    shard: usize,
+    /// Its number in the table. (32 bits: what a shard's lock guards fills its cache lines.)
+    shard: u32,
     /// Slots retired and not yet sealed, and their weight.
     pub(super) ids: Vec<SlotId>,
     weight: u64,
@@ -26,7 +27,7 @@ pub(super) struct OpenBatch {
 impl OpenBatch {
     /// `calls`: the count to begin with.
     pub(super) fn new(shard: usize, calls: u8) -> Self {
-        OpenBatch { shard, calls, ..OpenBatch::default() }
+        OpenBatch { shard: shard as u32, calls, ..OpenBatch::default() }
     }
 
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
@@ -42,7 +43,7 @@ impl OpenBatch {
         if self.ids.len() >= full || self.weight >= table.batch_weight {
             self.seal(table);
         } else if self.ids.len() == 1 {
-            table.sweeper.note_open(self.shard);
+            table.sweeper.note_open(self.shard as usize);
         }
     }
 
@@ -53,8 +54,8 @@ impl OpenBatch {
             let ids = std::mem::replace(&mut self.ids, std::mem::take(&mut self.spare));
             let weight = std::mem::take(&mut self.weight);
             self.handed = 0;
-            table.sweeper.note_sealed(self.shard);
-            self.seal_other(table, Garbage::Slots { shard: self.shard, ids }, weight);
+            table.sweeper.note_sealed(self.shard as usize);
+            self.seal_other(table, Garbage::Slots { shard: self.shard as usize, ids }, weight);
         }
     }
 
