@@ -74,11 +74,6 @@ pub struct Pairing<I, V, C> {
 }
 
 impl<I, V, C> Pairing<I, V, C> {
-    /// Returns clones of all elements.
-    pub(super) fn all(&self, ids: &[I]) -> Vec<I> {
-        (self.cloned)(&ids.iter().collect::<Vec<_>>())
-    }
-
     /// Returns what a body has returned, with the numbers of the elements.
     pub(super) fn answers<K>(&self, asked: &[&I], returned: C) -> Answers<K, V> {
         let pairs = (self.apart)(returned);
@@ -98,7 +93,7 @@ impl<I, V, C> Pairing<I, V, C> {
         let mut kept = vec![None; ids.len()];
         let returned = H::into_result(returned).map(|pairs| {
             let pairs = (self.apart)(pairs);
-            let numbers = (self.numbers)(&ids.iter().collect::<Vec<_>>(), &pairs);
+            let numbers = (self.numbers)(&Vec::from_iter(ids), &pairs);
             for (number, (_, value)) in numbers.into_iter().zip(&pairs) {
                 number.map(|number| kept[number].get_or_insert_with(|| value.clone()));
             }

@@ -99,7 +99,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = R> {
         let body = async { H::into_result(body.await) };
         async move {
-            let Some(PendingLoad { key, looked_up, kind }) = missed.0 else {
+            let Some((key, looked_up, kind)) = missed.0 else {
                 return H::from_result(body.await);
             };
             let attempt = Attempt::new(cache.store(), key, looked_up, kind);
@@ -210,7 +210,9 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         F: Future<Output = R>,
     {
         async move {
-            let Some(found) = many.0 else { return body(pairing.all(ids)).await };
+            let Some(found) = many.0 else {
+                return body((pairing.cloned)(&Vec::from_iter(ids))).await;
+            };
             let (missing, pairing) = (found.missing(ids), &pairing);
             let loader = |places: Vec<usize>| {
                 let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -264,30 +266,21 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 }
 
 /// A call that has no value yet. `None` if it bypasses the cache.
-pub struct Miss<O: Owned, V>(pub(super) Option<PendingLoad<O::Key, V>>);
-
-/// The load of one key, and what the look-up saw of it.
-pub(super) struct PendingLoad<K, V> {
-    pub(super) key: Hashed<K>,
-    pub(super) looked_up: Lookup<V>,
-    /// Unshared: joins no other run, and no other call joins it.
-    pub(super) kind: FlightKind,
-}
+/// Otherwise the key to be loaded, and what the look-up saw of it. A load of the kind "unshared"
+/// joins no other run, and no other call joins it.
+pub struct Miss<O: Owned, V>(Option<(Hashed<O::Key>, Lookup<V>, FlightKind)>);
 
 impl<O: Owned, V> Miss<O, V> {
     /// Only here, on a miss, an owned key is made.
     #[cold]
-    pub(super) fn new<P>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self
-    where
-        P: Part<Key = O::Key>,
-    {
+    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self {
         let key = Hashed { hash, key: view.0.to_key() };
-        Self(Some(PendingLoad { key, looked_up, kind: FlightKind::Shared }))
+        Self(Some((key, looked_up, FlightKind::Shared)))
     }
 
     /// Returns the same call, with an unshared load.
     pub fn unshared(self) -> Self {
-        Self(self.0.map(|load| PendingLoad { kind: FlightKind::Unshared, ..load }))
+        Self(self.0.map(|(key, looked_up, _)| (key, looked_up, FlightKind::Unshared)))
     }
 }
 
@@ -302,7 +295,7 @@ fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
 where
     V: Clone + Send + Sync + 'static,
 {
-    let Some(PendingLoad { key, looked_up, kind }) = missed.0 else { return body() };
+    let Some((key, looked_up, kind)) = missed.0 else { return body() };
     let attempt = Attempt::new(cache.store(), key, looked_up, kind);
     let loaded = attempt.run(|| H::into_result(body()), &keep.sharing());
     H::from_result(loaded.map(|(value, _)| value))

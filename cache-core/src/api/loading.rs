@@ -140,8 +140,7 @@ where
         // The loader is shown a second key: the first is in the cache meanwhile.
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.attempt(own).run(load, &ShareArc);
-        loaded.map_err(LoadError::Failed)
+        self.attempt(own).run(load, &ShareArc).map_err(LoadError::Failed)
     }
 
     fn attempt(&self, key: Hashed<K>) -> Attempt<'_, K, V> {

@@ -212,8 +212,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         };
         match attempt.resume(flight, waited, recover) {
             Ok(attempt) => self.wanted.push((place, attempt)),
-            Err(None) => {}
-            Err(Some(error)) => return Err(error),
+            Err(error) => return error.map_or(Ok(()), Err),
         }
         Ok(())
     }

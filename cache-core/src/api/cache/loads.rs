@@ -356,7 +356,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
         let (keys, guard) = (keys.into_iter(), self.store().table.pin());
-        keys.map(|key| self.lookup_pinned(&guard, key, self.hash(key), V::clone)).collect()
+        keys.map(|key| self.lookup(&guard, key, self.hash(key), V::clone)).collect()
     }
 
     /// Returns the values of the keys, in their order; loads those that are missing together.
