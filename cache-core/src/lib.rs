@@ -42,6 +42,7 @@ mod util;
 
 #[doc(hidden)]
 pub mod __private;
+pub mod tier;
 
 pub use ahash::RandomState;
 #[cfg(feature = "macros")]

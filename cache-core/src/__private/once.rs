@@ -8,8 +8,7 @@
 
 use std::sync::OnceLock;
 
-use crate::util::fork::{self, Global};
-use crate::util::sync::process::Condvar;
+use crate::util::fork::{self, Condvar, Global};
 use crate::util::thread_slot;
 
 /// A cell that is set once, and that survives a fork.
@@ -79,7 +78,7 @@ impl Turn {
                 drop(making);
                 panic!("a cache is needed while it is being built, by the code that builds it");
             }
-            MADE.wait_until(&mut making, None);
+            MADE.wait(&mut making);
         }
         making.push((cell, own));
         Turn(cell)

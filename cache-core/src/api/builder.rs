@@ -290,19 +290,17 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
+    /// Makes it the memory tier of a cache of this name, whose entries live no longer than this.
+    pub(crate) fn for_memory_tier(mut self, name: &str, longest: Duration) -> Self {
+        self.config.name.get_or_insert_with(|| name.to_owned());
+        let ttl = self.config.time_to_live.map_or(longest, |ttl| ttl.min(longest));
+        self.config.time_to_live = Some(ttl);
+        self
+    }
+
     /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
     fn is_off(&self) -> bool {
         self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
-    }
-
-    /// Returns the bound on the sum of the weights; 0 for a cache that is off.
-    fn bound(&self) -> u64 {
-        let asked = self.config.max_capacity.unwrap_or(u64::MAX);
-        match &self.config.weigher {
-            _ if self.is_off() => 0,
-            Some(_) => asked,
-            None => asked.min(self.config.most_entries),
-        }
     }
 }
 
@@ -349,9 +347,12 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
         self.check()?;
-        let (bound, lifetimes, is_off) = (self.bound(), self.lifetimes(), self.is_off());
-        let mut config = Config { bound, lifetimes, ..self.config };
+        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
+        let mut config = Config { lifetimes, ..self.config };
+        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
+        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
         if is_off {
+            config.bound = 0;
             // Not called for values that are not stored.
             (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
         }

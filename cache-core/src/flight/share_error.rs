@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An error on its way to waiters.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
@@ -24,6 +25,11 @@ pub trait ErrorSharing<E> {
     /// failed. Then the old value is out of date.
     fn is_absence(&self) -> bool {
         false
+    }
+    /// Returns how long the value of the load may be kept, if the load knows; asked when it has
+    /// returned one. Zero: it is not stored.
+    fn life(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::util::deadline_thread::{DeadlineThread, Scheduled, When};
+use crate::util::deadline_thread::{DeadlineThread, Scheduled};
 use crate::util::panics::drop_payload;
 
 /// How long the thread stays when there is nothing to wait for.
@@ -29,7 +29,7 @@ pub(crate) struct WakeTimer(Scheduled<Waker>);
 impl WakeTimer {
     /// Has `waker` called at this time, or a little later.
     pub(crate) fn start(at: Instant, waker: Waker) -> WakeTimer {
-        let (timer, _started) = TIMERS.add(waker, When::Once(at));
+        let (timer, _started) = TIMERS.add(waker, Some(at), None);
         WakeTimer(timer)
     }
 

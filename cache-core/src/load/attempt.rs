@@ -252,7 +252,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         // Flights that began up to here are for other keys.
         let mut newest_compared = 0;
         loop {
-            let (mut shard, found) = self.lock_missing(guard, hash, |other| other == key, retries);
+            let (mut shard, found) =
+                self.shards.lock_missing(guard, hash, |other| other == key, retries);
             if let Some(id) = found.filter(|_| !kind.replaces_fresh()) {
                 let entry = shard.entry(id);
                 let Some(now) = now else {

@@ -322,7 +322,7 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
 
     fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let key = self.key;
-        locks.store.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
+        locks.store.shards.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
     }
 
     fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {

@@ -124,7 +124,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         let TxnLocks { store, guard, retries } = &self.locks;
         let key = flight.key(guard);
         let eq = |other: &K| other == key;
-        let (mut shard, found) = store.lock_key(guard, flight.hash(), eq, retries);
+        let (mut shard, found) = store.shards.lock_key(guard, flight.hash(), eq, retries);
         let in_time = shard.loads().remove(flight);
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))

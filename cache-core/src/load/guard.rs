@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing, SharedError};
@@ -118,7 +118,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     ) -> Result<(V, Status), E> {
         let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
-            Ok(value) => Ok((self.publish_inside(value, load_nanos), Status::Loaded)),
+            Ok(value) => Ok((self.publish_inside(value, share.life(), load_nanos), Status::Loaded)),
             Err(error) if share.is_absence() => {
                 self.end_absent(share.to_shared(&error));
                 Err(error)
@@ -141,19 +141,19 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     /// replaced), and gives it to the waiters. The user code that this runs is inside of the load,
     /// as the loader was: the waiters cannot go on before it.
     /// `load_nanos` is how long the loader took, where that is of interest.
-    pub(super) fn publish(self, value: V, load_nanos: u64) -> V {
+    pub(crate) fn publish(self, value: V, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value, load_nanos)
+        self.publish_inside(value, None, load_nanos)
     }
 
-    fn publish_inside(self, value: V, load_nanos: u64) -> V {
+    fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
             let guard = store.table.pin();
             let key = flight.key(&guard);
-            store.prepare(Hashed { hash, key }, value.clone(), None, load_nanos)
+            store.prepare(Hashed { hash, key }, value.clone(), life, load_nanos)
         } else {
-            store.prepare_keyless(hash, value.clone(), load_nanos)
+            store.prepare_keyless(hash, value.clone(), life, load_nanos)
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {
@@ -301,7 +301,7 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
 
 impl<K, V> Store<K, V> {
     /// The identity of this cache.
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self) as usize
     }
 

@@ -1,11 +1,13 @@
-//! Removing many entries: all of them, or those that a predicate picks.
+//! Calls that go through all shards, one after the other: removing many entries, freeing what is
+//! expired or unreachable, and what a store reports of itself.
 
 use crate::flight::in_flight::KeyComparisons;
-use crate::shard::shard::cause_or_expired;
+use crate::shard::shard::{ShardBytes, cause_or_expired};
 use crate::store::store::{Store, StoreGuard};
 use crate::store::txn::{TxnLocks, WriteTxn};
 use crate::table::{Due, EntryRef, Retries};
 use crate::types::removal::RemovalCause;
+use crate::types::stats::Stats;
 use crate::util::panics::DeferredPanic;
 
 /// The most rounds of [`Store::remove_if`] in a shard that follow writes of the predicate's to the
@@ -175,5 +177,102 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         }
         self.unlock(shard);
         count
+    }
+}
+
+impl<K, V> Store<K, V> {
+    /// Frees everything that is expired or unreachable, and returns unused memory to the allocator.
+    pub(crate) fn run_pending_tasks(&self) {
+        let mut panics = DeferredPanic::default();
+        for step in 0..2 * self.shards.count() + 2 {
+            panics.catch(|| _ = self.maintain(step));
+        }
+        panics.resume();
+    }
+
+    /// Does one step of [`run_pending_tasks`](Self::run_pending_tasks); returns `false` if there is
+    /// none of this number. First each shard removes what has expired, then garbage is collected;
+    /// then each shard returns the memory that this has left unused, and the garbage of that is
+    /// collected.
+    pub(crate) fn maintain(&self, step: usize) -> bool {
+        let (shards, mut panics) = (self.shards.count(), DeferredPanic::default());
+        let (round, index) = (step / (shards + 1), step % (shards + 1));
+        match round {
+            0 | 1 if index == shards => self.shards.collect_all(&self.table, &mut panics),
+            0 => self.expire_all(index, &mut panics),
+            1 => {
+                let guard = self.table.pin();
+                self.shards.lock(&guard, index).shrink();
+            }
+            _ => return false,
+        }
+        panics.resume();
+        true
+    }
+
+    /// Removes all entries of a shard that have expired.
+    fn expire_all(&self, index: usize, panics: &mut DeferredPanic) {
+        let (now, mut more) = (self.now(), true);
+        while std::mem::take(&mut more) {
+            let expire_some = |txn: &mut WriteTxn<'_, '_, K, V>| {
+                let mut shard = txn.locks.store.shards.lock(txn.locks.guard, index);
+                more = shard.expire_some(usize::MAX, &mut txn.ledger);
+                txn.unlock(shard);
+            };
+            panics.catch(|| self.write(now, expire_some));
+        }
+    }
+
+    /// Returns the statistics; all zero if none are recorded.
+    pub(crate) fn stats(&self) -> Stats {
+        if self.config.record_stats { Stats::sum(self.table.counters()) } else { Stats::default() }
+    }
+
+    /// Returns the number of entries. With weights, acquires the locks of all shards, one at a
+    /// time.
+    pub(crate) fn entry_count(&self) -> u64 {
+        if self.config.weigher.is_none() {
+            return self.budget.used();
+        }
+        let guard = self.table.pin();
+        let entries = |index| self.shards.lock(&guard, index).entries() as u64;
+        (0..self.shards.count()).map(entries).sum()
+    }
+
+    /// Returns the bytes held, by part.
+    pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
+        let table = self.table.bytes();
+        let guard = self.table.pin();
+        let mut shards = ShardBytes::default();
+        (0..self.shards.count())
+            .for_each(|index| self.shards.lock(&guard, index).add_bytes(&mut shards));
+        vec![
+            ("slots", table.slots),
+            ("table", table.regions),
+            ("ghosts", shards.ghosts),
+            ("timers", shards.timers),
+            ("blocks and garbage queues", table.bookkeeping + shards.writer),
+            ("shards", self.shards.bytes()),
+            ("lines of threads", table.threads),
+            ("lists of flights", shards.flights),
+            ("writes during batches", shards.writes),
+            ("the cache itself", size_of::<Self>()),
+        ]
+    }
+
+    /// Checks every invariant, while no other thread writes.
+    ///
+    /// # Panics
+    /// If one is broken.
+    pub(crate) fn validate(&self) {
+        let mut weight = 0;
+        for index in 0..self.shards.count() {
+            let guard = self.table.pin();
+            let shard = self.shards.lock(&guard, index);
+            shard.validate_shard();
+            weight += shard.weight();
+        }
+        assert_eq!(weight, self.budget.used(), "the budget is what the entries weigh");
+        assert!(weight <= self.budget.max);
     }
 }

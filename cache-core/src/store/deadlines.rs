@@ -84,28 +84,6 @@ impl<K, V> Store<K, V> {
         moved.unwrap_or(instant)
     }
 
-    /// Determines what must be known of a new value before its shard is locked, and the time. Runs
-    /// user code: weigher, `Expiry`, clock.
-    pub(crate) fn prepare(
-        &self,
-        Hashed { hash, key }: Hashed<&K>,
-        value: V,
-        ttl: Option<Duration>,
-        load_nanos: u64,
-    ) -> (NewEntry<V>, u64)
-    where
-        K: Eq,
-    {
-        let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
-        let (mut times, now) = self.times_of_new(hash, &value, ttl, load_nanos);
-        if let Some(expiry) = &self.config.expiry {
-            let entry_deadline = self.expiry_of_new(expiry, Hashed { hash, key }, &value, now);
-            times.entry_deadline = times.entry_deadline.min(entry_deadline);
-            times.deadline = times.deadline.min(entry_deadline);
-        }
-        (NewEntry { value, weight, times }, now)
-    }
-
     /// Returns `true` if the weigher or `Expiry` needs the key of each new value.
     pub(crate) fn needs_key(&self) -> bool {
         self.config.weigher.is_some() || self.config.expiry.is_some()
@@ -116,9 +94,10 @@ impl<K, V> Store<K, V> {
         &self,
         hash: KeyHash,
         value: V,
+        ttl: Option<Duration>,
         load_nanos: u64,
     ) -> (NewEntry<V>, u64) {
-        let (times, now) = self.times_of_new(hash, &value, None, load_nanos);
+        let (times, now) = self.times_of_new(hash, &value, ttl, load_nanos);
         (NewEntry { value, weight: 1, times }, now)
     }
 
@@ -148,32 +127,6 @@ impl<K, V> Store<K, V> {
             load_nanos,
         };
         (times, written)
-    }
-
-    /// Returns the entry deadline that the user's `Expiry` sets for a new value.
-    #[cold]
-    fn expiry_of_new(
-        &self,
-        expiry: &BoxedExpiry<K, V>,
-        Hashed { hash, key }: Hashed<&K>,
-        value: &V,
-        now: u64,
-    ) -> u64
-    where
-        K: Eq,
-    {
-        let (guard, moment) = (self.table.pin(), self.instant(now));
-        let old = guard.find(hash, |other| other == key).filter(|old| now < old.deadline());
-        let Some(old) = old else {
-            return deadline_after(now, expiry.expire_after_create(key, value, moment));
-        };
-        let remaining = time_until(old.deadline(), now);
-        let lifetime = expiry.expire_after_update(key, value, moment, remaining);
-        if lifetime == remaining {
-            old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.entry_deadline())
-        } else {
-            deadline_after(now, lifetime)
-        }
     }
 
     /// Returns `true` if the entry is fresh, and then counts a use and extends its deadlines.
@@ -206,20 +159,6 @@ impl<K, V> Store<K, V> {
         if let (true, Some(refresh_state)) = (lifetimes.idles(), entry.refresh_state()) {
             refresh_state.stay_until(now.saturating_add(lifetimes.idle));
         }
-        if self.config.expiry.is_some() {
-            self.extend_by_expiry(guard, hash, entry, now);
-        }
-    }
-
-    /// Has the user's `Expiry`, if there is one, move the deadline of an entry that is used.
-    #[cold]
-    fn extend_by_expiry(
-        &self,
-        guard: &StoreGuard<'_, K, V>,
-        hash: KeyHash,
-        entry: EntryRef<'_, K, V>,
-        now: u64,
-    ) {
         let Some(expiry) = &self.config.expiry else { return };
         let written = entry.written().unwrap_or(now);
         let remaining = time_until(entry.deadline(), now);
@@ -241,7 +180,6 @@ impl<K, V> Store<K, V> {
             if shard.is_live(entry.id()) {
                 shard.arm(entry);
             }
-            drop(shard);
         }
     }
 
@@ -255,7 +193,7 @@ impl<K, V> Store<K, V> {
     ) -> bool {
         let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
         let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash.low(), now);
-        let (mut shard, found) = self.lock_key(&guard, hash, eq, &Retries::new(&guard));
+        let (mut shard, found) = self.shards.lock_key(&guard, hash, eq, &Retries::new(&guard));
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_entry_deadline(entry, entry_deadline);
@@ -283,16 +221,12 @@ impl<K, V> Store<K, V> {
         let guard = self.table.pin();
         let entry = self.peek_live(&guard, hash, eq)?;
         let now = self.now();
+        let age = |written| Duration::from_nanos(now.saturating_sub(written));
+        let load_nanos = entry.refresh_state().map(|state| state.load_nanos());
         Some(EntryInfo {
-            age: self
-                .written(entry)
-                .map(|written| Duration::from_nanos(now.saturating_sub(written))),
+            age: self.written(entry).map(age),
             time_left: time_until(entry.deadline(), now),
-            load_time: entry
-                .refresh_state()
-                .map(|refresh_state| refresh_state.load_nanos())
-                .filter(|&nanos| nanos > 0)
-                .map(Duration::from_nanos),
+            load_time: load_nanos.filter(|&nanos| nanos > 0).map(Duration::from_nanos),
             weight: entry.weight(),
         })
     }
@@ -300,11 +234,52 @@ impl<K, V> Store<K, V> {
     /// Returns the least time until an entry may be due to be freed; `None` if none expires.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let guard = self.table.pin();
-        let due = |index| {
-            let shard = self.shards.lock(&guard, index);
-            shard.next_expiry()
-        };
+        let due = |index| self.shards.lock(&guard, index).next_expiry();
         let earliest = (0..self.shards.count()).map(due).min().unwrap_or(NEVER);
         time_until(earliest, self.now())
+    }
+}
+
+impl<K: Eq, V> Store<K, V> {
+    /// Determines what must be known of a new value before its shard is locked, and the time. Runs
+    /// user code: weigher, `Expiry`, clock.
+    pub(crate) fn prepare(
+        &self,
+        Hashed { hash, key }: Hashed<&K>,
+        value: V,
+        ttl: Option<Duration>,
+        load_nanos: u64,
+    ) -> (NewEntry<V>, u64) {
+        let weight = self.config.weigher.as_ref().map_or(1, |weigh| weigh(key, &value));
+        let (mut times, now) = self.times_of_new(hash, &value, ttl, load_nanos);
+        if let Some(expiry) = &self.config.expiry {
+            let entry_deadline = self.expiry_of_new(expiry, Hashed { hash, key }, &value, now);
+            times.entry_deadline = times.entry_deadline.min(entry_deadline);
+            times.deadline = times.deadline.min(entry_deadline);
+        }
+        (NewEntry { value, weight, times }, now)
+    }
+
+    /// Returns the entry deadline that the user's `Expiry` sets for a new value.
+    #[cold]
+    fn expiry_of_new(
+        &self,
+        expiry: &BoxedExpiry<K, V>,
+        Hashed { hash, key }: Hashed<&K>,
+        value: &V,
+        now: u64,
+    ) -> u64 {
+        let (guard, moment) = (self.table.pin(), self.instant(now));
+        let old = guard.find(hash, |other| other == key).filter(|old| now < old.deadline());
+        let Some(old) = old else {
+            return deadline_after(now, expiry.expire_after_create(key, value, moment));
+        };
+        let remaining = time_until(old.deadline(), now);
+        let lifetime = expiry.expire_after_update(key, value, moment, remaining);
+        if lifetime == remaining {
+            old.refresh_state().map_or(NEVER, |refresh_state| refresh_state.entry_deadline())
+        } else {
+            deadline_after(now, lifetime)
+        }
     }
 }

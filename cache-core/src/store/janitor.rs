@@ -23,9 +23,9 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::util::deadline_thread::{DeadlineThread, Scheduled, When};
+use crate::util::deadline_thread::{DeadlineThread, Scheduled};
 use crate::util::panics::drop_payload;
 
 /// What the janitor maintains.
@@ -39,9 +39,7 @@ static JANITOR: DeadlineThread<Weak<dyn Maintain>> =
     DeadlineThread::new("cache-janitor", Duration::ZERO, maintain_all, || JANITOR.restart());
 
 /// A cache's place with the janitor. Dropping it removes the cache.
-pub(crate) struct JanitorRegistration {
-    _scheduled: Scheduled<Weak<dyn Maintain>>,
-}
+pub(crate) type JanitorRegistration = Scheduled<Weak<dyn Maintain>>;
 
 /// Has a cache maintained once in each period, from now on, for as long as it holds the
 /// [`JanitorRegistration`].
@@ -52,8 +50,9 @@ pub(crate) fn register(
     cache: Weak<dyn Maintain>,
     period: Duration,
 ) -> io::Result<JanitorRegistration> {
-    let (scheduled, started) = JANITOR.add(cache, When::Every(period));
-    started.map(|()| JanitorRegistration { _scheduled: scheduled })
+    let deadline = Instant::now().checked_add(period);
+    let (registration, started) = JANITOR.add(cache, deadline, Some(period));
+    started.map(|()| registration)
 }
 
 fn maintain_all(cache: Weak<dyn Maintain>) {

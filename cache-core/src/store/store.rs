@@ -15,9 +15,7 @@ use crate::shard::budget::Budget;
 use crate::shard::shard::{Shard, ShardState};
 use crate::shard::shards::Shards;
 use crate::store::config::{Config, expected_threads, shards_for};
-use crate::table::{
-    ColumnSet, EntryRef, Guard, NEVER, Notices, Retries, SlotId, Table, TableConfig,
-};
+use crate::table::{ColumnSet, EntryRef, Guard, NEVER, Notices, Table, TableConfig};
 use crate::time::source::ClockSource;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::{Counter, Counters};
@@ -98,30 +96,6 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// In a forked child, where there are no other threads and no lock is held: forgets what they
-    /// were doing.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn after_fork(&self, thread: &OnlyThread)
-    where
-        V: Send + Sync,
-    {
-        let may_be_writing = self.table.forget_other_threads(thread);
-        let weight = self.shards.forget_other_threads(thread);
-        // What they had reserved comes back. Not if this thread forks inside of a call to this
-        // cache, which may hold a reservation itself: then theirs is lost.
-        let used = (!may_be_writing).then_some(weight);
-        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
-    }
-
-    /// Returns its locks, for a fork.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2]
-    where
-        V: Send + Sync,
-    {
-        [&self.table, self.shards.locks()]
-    }
-
     /// Returns how a message refers to the cache.
     pub(crate) fn title(&self) -> String {
         title(self.config.name.as_deref())
@@ -151,31 +125,6 @@ impl<K, V> Store<K, V> {
         hash: KeyHash,
     ) -> Shard<'p, K, V> {
         self.shards.lock(guard, self.table.shard_of(hash))
-    }
-
-    /// As [`lock`](Self::lock); also returns the key's entry as of that moment. `eq` runs without
-    /// the lock.
-    #[inline]
-    pub(crate) fn lock_key<'p>(
-        &'p self,
-        guard: &'p StoreGuard<'p, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_key(guard, hash, eq, retries)
-    }
-
-    /// As [`lock_key`](Self::lock_key), for a key that was just not found.
-    #[inline]
-    pub(crate) fn lock_missing<'p>(
-        &'p self,
-        guard: &'p StoreGuard<'p, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_missing(guard, hash, eq, retries)
     }
 
     /// Returns the fresh entry of a key. No lock. Neither misses nor hits on entries without a
@@ -212,12 +161,10 @@ impl<K, V> Store<K, V> {
         if self.extends_on_read {
             return self.extend_if_fresh(guard, hash, entry).then_some(entry);
         }
-        let deadline = entry.fixed_deadline();
-        if deadline == NEVER || self.clock.is_before(deadline) {
+        self.is_fresh(entry).then(|| {
             entry.touch();
-            return Some(entry);
-        }
-        None
+            entry
+        })
     }
 
     /// Returns `true` if the entry is fresh or may still be served stale.
@@ -274,5 +221,24 @@ impl<K, V> Store<K, V> {
             drop_payload(panic);
             guard.counters().listener_panics.add(1);
         }
+    }
+}
+
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl<K, V: Send + Sync> Store<K, V> {
+    /// In a forked child, where there are no other threads and no lock is held: forgets what they
+    /// were doing.
+    pub(crate) fn after_fork(&self, thread: &OnlyThread) {
+        let may_be_writing = self.table.forget_other_threads(thread);
+        let weight = self.shards.forget_other_threads(thread);
+        // What they had reserved comes back. Not if this thread forks inside of a call to this
+        // cache, which may hold a reservation itself: then theirs is lost.
+        let used = (!may_be_writing).then_some(weight);
+        self.budget.forget_other_threads(crate::util::thread_slot::held(), used);
+    }
+
+    /// Returns its locks, for a fork.
+    pub(crate) fn locks(&self) -> [&dyn CacheLocks; 2] {
+        [&self.table, self.shards.locks()]
     }
 }

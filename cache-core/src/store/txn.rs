@@ -53,7 +53,8 @@ impl<'p, K, V> TxnLocks<'p, K, V> {
         compared: &mut KeyComparisons<V>,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         loop {
-            let (mut shard, found) = self.store.lock_key(self.guard, hash, eq, &self.retries);
+            let (mut shard, found) =
+                self.store.shards.lock_key(self.guard, hash, eq, &self.retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), compared);
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);

@@ -27,24 +27,13 @@ impl<K, V> Store<K, V> {
         now: u64,
         work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R,
     ) -> R {
-        let mut panics = DeferredPanic::default();
-        let result = self.write_and_catch(now, work, &mut panics);
-        panics.resume();
-        result
-    }
-
-    /// As `write`, but leaves panics of drops to the caller.
-    pub(super) fn write_and_catch<R>(
-        &self,
-        now: u64,
-        work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R,
-        panics: &mut DeferredPanic,
-    ) -> R {
         fork::catch_up();
         let (guard, mut due) = (self.table.pin(), Due::default());
+        let mut panics = DeferredPanic::default();
         let result = work(&mut WriteTxn::new(self, &guard, now, &mut due));
-        guard.drop_retired(&due, panics);
-        self.collect(&due, panics);
+        guard.drop_retired(&due, &mut panics);
+        self.collect(&due, &mut panics);
+        panics.resume();
         result
     }
 
@@ -59,27 +48,6 @@ impl<K, V> Store<K, V> {
         }
     }
 
-    /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
-    pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>)
-    where
-        K: Eq,
-    {
-        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, ttl, 0);
-        if let Some(cause) = self.refuses(&new, now) {
-            return self.reject(Hashed { hash, key }, new, cause, now);
-        }
-        self.write(now, |txn| {
-            let mut compared = KeyComparisons::new();
-            let mut write = KeyWrite { hash, key: &key, compared: &mut compared };
-            let (mut shard, target) = txn.lock_with_room(new.weight, &mut write);
-            let target = target.expect("an insert is always wanted");
-            let slot = shard.reserve(hash, key);
-            shard.store(slot, target, new, &mut txn.ledger);
-            shard.loads().supersede(hash.low(), &compared);
-            txn.expire_and_unlock(shard);
-        });
-    }
-
     /// Returns the reason why a value cannot be stored, if there is one: it expires at once, or is
     /// heavier than the whole cache.
     pub(crate) fn refuses(&self, new: &NewEntry<V>, now: u64) -> Option<RemovalCause> {
@@ -88,25 +56,6 @@ impl<K, V> Store<K, V> {
             () if u64::from(new.weight) > self.budget.max => Some(RemovalCause::Size),
             () => None,
         }
-    }
-
-    /// Ends the insertion of a value that cannot be stored: the old one is removed nevertheless,
-    /// and the listener is notified of both.
-    fn reject(&self, Hashed { hash, key }: Hashed<K>, new: NewEntry<V>, why: RemovalCause, now: u64)
-    where
-        K: Eq,
-    {
-        self.write(now, |txn| {
-            let (eq, mut compared) = (|other: &K| *other == key, KeyComparisons::new());
-            let (mut shard, found) = txn.locks.lock_to_write(hash, eq, &mut compared);
-            if let Some(id) = found {
-                let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
-                shard.remove(id, cause, &mut txn.ledger);
-            }
-            shard.loads().supersede(hash.low(), &compared);
-            let _not_shown = txn.reject(&mut shard, Hashed { hash, key }, new, why);
-            txn.expire_and_unlock(shard);
-        });
     }
 
     /// Removes a key's entry. If it was fresh, returns what `f` makes of its value; `f` runs
@@ -130,6 +79,48 @@ impl<K, V> Store<K, V> {
             txn.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
         })
+    }
+}
+
+impl<K: Eq, V> Store<K, V> {
+    /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
+    pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
+        let (new, now) = self.prepare(Hashed { hash, key: &key }, value, ttl, 0);
+        if let Some(cause) = self.refuses(&new, now) {
+            return self.reject(Hashed { hash, key }, new, cause, now);
+        }
+        self.write(now, |txn| {
+            let mut compared = KeyComparisons::new();
+            let mut write = KeyWrite { hash, key: &key, compared: &mut compared };
+            let (mut shard, target) = txn.lock_with_room(new.weight, &mut write);
+            let target = target.expect("an insert is always wanted");
+            let slot = shard.reserve(hash, key);
+            shard.store(slot, target, new, &mut txn.ledger);
+            shard.loads().supersede(hash.low(), &compared);
+            txn.expire_and_unlock(shard);
+        });
+    }
+
+    /// Ends the insertion of a value that cannot be stored: the old one is removed nevertheless,
+    /// and the listener is notified of both.
+    fn reject(
+        &self,
+        Hashed { hash, key }: Hashed<K>,
+        new: NewEntry<V>,
+        why: RemovalCause,
+        now: u64,
+    ) {
+        self.write(now, |txn| {
+            let (eq, mut compared) = (|other: &K| *other == key, KeyComparisons::new());
+            let (mut shard, found) = txn.locks.lock_to_write(hash, eq, &mut compared);
+            if let Some(id) = found {
+                let cause = cause_or_expired(shard.entry(id), RemovalCause::Replaced, now);
+                shard.remove(id, cause, &mut txn.ledger);
+            }
+            shard.loads().supersede(hash.low(), &compared);
+            let _not_shown = txn.reject(&mut shard, Hashed { hash, key }, new, why);
+            txn.expire_and_unlock(shard);
+        });
     }
 }
 

@@ -200,7 +200,7 @@ impl Clock for MonotonicClock {
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(shared.now(), Tick::from(Duration::from_secs(60)));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FakeClock {
     nanos: Arc<AtomicU64>,
 }
@@ -209,7 +209,7 @@ impl FakeClock {
     /// Returns a clock that shows zero.
     #[must_use]
     pub fn new() -> Self {
-        Self { nanos: Arc::new(AtomicU64::new(0)) }
+        Self::default()
     }
 
     /// Moves the time forward for all clones. It stops at [`Tick::MAX`], 584 years.
@@ -219,12 +219,6 @@ impl FakeClock {
         // what this thread did before. The update itself reads nothing but the time, so its own
         // load may be relaxed.
         let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, later);
-    }
-}
-
-impl Default for FakeClock {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

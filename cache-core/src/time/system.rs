@@ -53,7 +53,5 @@ mod reading {
         u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    pub(in crate::time) fn fine_nanos() -> u64 {
-        coarse_nanos()
-    }
+    pub(in crate::time) use self::coarse_nanos as fine_nanos;
 }

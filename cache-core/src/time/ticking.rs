@@ -32,8 +32,6 @@ use crate::time::system;
 use crate::util::fork::{self, Global};
 use crate::util::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-const NO_THREAD: &str = "the system could not start the thread of TickingClock";
-
 const PERIOD: Duration = Duration::from_millis(1);
 
 /// What a ticker shows in a forked child, where it has no thread.
@@ -109,21 +107,14 @@ impl TickingClock {
                 nanos: AtomicU64::new(system::fine_nanos()),
                 started_in: AtomicU32::new(fork::generation()),
             });
-            spawn(Arc::downgrade(&ticker)).expect(NO_THREAD);
+            spawn(Arc::downgrade(&ticker))
+                .expect("the system could not start the thread of TickingClock");
             *current = Arc::downgrade(&ticker);
             ticker
         });
         Self { ticker }
     }
-}
 
-impl Default for TickingClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl TickingClock {
     /// Returns what the thread has stored last; in a forked child perhaps [`WIPED`].
     #[inline]
     pub(in crate::time) fn hasty_nanos(&self) -> u64 {
@@ -151,6 +142,12 @@ impl TickingClock {
             started_in.store(fork::generation(), Ordering::Relaxed);
         }
         system::fine_nanos()
+    }
+}
+
+impl Default for TickingClock {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

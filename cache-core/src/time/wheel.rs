@@ -95,8 +95,8 @@ pub(crate) struct Wheel {
 struct Lists {
     /// First timers of the lists: `LEVELS` times `SLOTS`, then `OVERDUE`.
     heads: [u32; OVERDUE + 1],
-    /// A bit for each slot that is not empty, a word for each level.
-    occupied: [u64; LEVELS],
+    /// A bit for each list that is not empty: a word for each level, and one for `OVERDUE`.
+    occupied: [u64; LEVELS + 1],
     /// A bit for each word of `occupied` that is not zero.
     levels: u16,
     /// The list that a cascade has left unfinished. Its slot contains `elapsed`.
@@ -105,32 +105,13 @@ struct Lists {
 
 impl Lists {
     fn new() -> Self {
-        Self { heads: [NIL; OVERDUE + 1], occupied: [0; LEVELS], levels: 0, cascading: None }
+        Self { heads: [NIL; OVERDUE + 1], occupied: [0; LEVELS + 1], levels: 0, cascading: None }
     }
 
-    /// Returns the list of the slot that comes first.
+    /// Returns the list of the slot that comes first; `OVERDUE` if all others are empty.
     fn first(&self) -> Option<usize> {
         let level = (self.levels != 0).then(|| self.levels.trailing_zeros() as usize)?;
         Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
-    }
-
-    /// Marks the slot of a list as not empty.
-    fn mark(&mut self, list: usize) {
-        if list != OVERDUE {
-            self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
-            self.levels |= 1 << (list / SLOTS);
-        }
-    }
-
-    /// Marks the slot of a list as empty.
-    fn unmark(&mut self, list: usize) {
-        if list != OVERDUE {
-            let level = list / SLOTS;
-            self.occupied[level] &= !(1 << (list % SLOTS));
-            if self.occupied[level] == 0 {
-                self.levels &= !(1 << level);
-            }
-        }
     }
 }
 
@@ -150,7 +131,10 @@ impl Wheel {
             return self.cancel(id);
         }
         assert!(id < HEAD, "wheel ids have 31 bits");
-        self.reserve(id);
+        self.lists.get_or_insert_with(|| Box::new(Lists::new()));
+        if self.timers.len() <= id as usize {
+            self.timers.resize(id as usize + 1, IDLE);
+        }
         let before = std::mem::replace(&mut self.timers[id as usize].at, at);
         if before == at {
             return;
@@ -239,12 +223,6 @@ impl Wheel {
         self.len == 0
     }
 
-    /// Returns the number of scheduled ids.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Cancels everything and frees the memory.
     pub(crate) fn clear(&mut self) {
         *self = Self { elapsed: self.elapsed, ..Self::new() };
@@ -260,22 +238,20 @@ impl Wheel {
     /// `None` if every list begins after `now`. Requires `elapsed <= now`.
     fn next_to_visit(&mut self, now: u64) -> Option<u32> {
         let lists = self.lists.as_mut()?;
-        if lists.heads[OVERDUE] != NIL {
-            return Some(lists.heads[OVERDUE]);
+        let mut before_others = [Some(OVERDUE), lists.cascading].into_iter().flatten();
+        if let Some(list) = before_others.find(|&list| lists.heads[list] != NIL) {
+            return Some(lists.heads[list]);
         }
-        if let Some(list) = lists.cascading {
-            if lists.heads[list] != NIL {
-                return Some(lists.heads[list]);
-            }
-            lists.cascading = None;
-        }
+        lists.cascading = None;
         // Finer levels lie before coarser ones, and within a level all lies after `elapsed`.
         let Some(list) = lists.first() else {
             self.next_due = NEVER;
             return None;
         };
         let (level, slot) = (list / SLOTS, list % SLOTS);
-        let first = slot_start(self.elapsed, level, slot);
+        // It lies ahead of `elapsed`.
+        let digit = (slot as u64) << (level as u32 * DIGIT_BITS);
+        let first = self.elapsed & mask_from(level + 1) | digit;
         let last = first | !mask_from(level);
         self.next_due = first;
         if first > now {
@@ -290,21 +266,14 @@ impl Wheel {
         Some(lists.heads[list])
     }
 
-    /// Allocates the lists, and timers up to this id.
-    fn reserve(&mut self, id: u32) {
-        self.lists.get_or_insert_with(|| Box::new(Lists::new()));
-        if self.timers.len() <= id as usize {
-            self.timers.resize(id as usize + 1, IDLE);
-        }
-    }
-
     /// Puts a timer that is in no list into the one of its deadline. Returns a moment that lies
     /// neither after the deadline nor, in a level, after the beginning of the slot.
     fn link(&mut self, id: u32) -> u64 {
         let at = self.timers[id as usize].at;
         let (list, starts) = place(self.elapsed, at);
         let lists = self.lists.as_mut().expect("there are lists where there are timers");
-        lists.mark(list);
+        lists.occupied[list / SLOTS] |= 1 << (list % SLOTS);
+        lists.levels |= 1 << (list / SLOTS);
         let second = std::mem::replace(&mut lists.heads[list], id);
         if second != NIL {
             self.timers[second as usize].prev = id;
@@ -327,7 +296,11 @@ impl Wheel {
         let lists = self.lists.as_mut().expect("the timer is in a list");
         lists.heads[list] = next;
         if next == NIL {
-            lists.unmark(list);
+            let level = list / SLOTS;
+            lists.occupied[level] &= !(1 << (list % SLOTS));
+            if lists.occupied[level] == 0 {
+                lists.levels &= !(1 << level);
+            }
         }
     }
 
@@ -383,10 +356,8 @@ impl Wheel {
             assert!(count <= self.len, "a loop in list {list}");
             (prev, id) = (id, timer.next);
         }
-        if list != OVERDUE {
-            let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
-            assert_eq!(bit, count > 0, "bit of list {list}");
-        }
+        let bit = lists.occupied[list / SLOTS] >> (list % SLOTS) & 1 == 1;
+        assert_eq!(bit, count > 0, "bit of list {list}");
         count
     }
 }
@@ -400,11 +371,6 @@ fn place(elapsed: u64, at: u64) -> (usize, u64) {
     let level = ((at ^ elapsed).ilog2() / DIGIT_BITS) as usize;
     let slot = (at >> (level as u32 * DIGIT_BITS)) as usize % SLOTS;
     (level * SLOTS + slot, at & mask_from(level))
-}
-
-/// Returns the beginning of a slot that lies ahead of `elapsed` on `level`.
-fn slot_start(elapsed: u64, level: usize, slot: usize) -> u64 {
-    elapsed & mask_from(level + 1) | (slot as u64) << (level as u32 * DIGIT_BITS)
 }
 
 /// Returns the bits of the digits from `level` upwards.

@@ -75,9 +75,6 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
 impl<E: std::error::Error> std::error::Error for LoadError<E> {
     /// Returns the source of the loader's error, whose text is shown as this error's own.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            LoadError::Failed(error) => error.source(),
-            LoadError::TimedOut => None,
-        }
+        self.failure()?.source()
     }
 }

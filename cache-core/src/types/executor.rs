@@ -108,7 +108,8 @@ impl<F: Fn(Job) + Send + Sync + 'static> Spawn for F {
     }
 
     fn spawn_future(&self, future: FutureJob) -> Result<(), FutureJob> {
-        let blocking = Arc::new(Blocking::new(future));
+        let (future, giver) = (Mutex::new(Some(future)), thread::current().id());
+        let blocking = Arc::new(Blocking { future, giver, given: AtomicBool::new(false) });
         let job = Arc::clone(&blocking);
         self(Box::new(move || job.run()));
         blocking.given.store(true, Relaxed);
@@ -129,11 +130,6 @@ struct Blocking {
 }
 
 impl Blocking {
-    fn new(future: FutureJob) -> Self {
-        let (future, giver) = (Mutex::new(Some(future)), thread::current().id());
-        Blocking { future, giver, given: AtomicBool::new(false) }
-    }
-
     fn run(&self) {
         let at_home = thread::current().id() == self.giver;
         if at_home && !self.given.load(Relaxed) {

@@ -23,8 +23,7 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::util::fork::Global;
-use crate::util::sync::process::{Condvar, MutexGuard};
+use crate::util::fork::{Condvar, Global, MutexGuard};
 
 /// A thread for items of one kind; it stands in a `static`.
 pub(crate) struct DeadlineThread<T: 'static> {
@@ -38,62 +37,47 @@ pub(crate) struct DeadlineThread<T: 'static> {
     run: fn(T),
 }
 
-/// When an item is to run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum When {
-    /// At this moment; the item is removed then.
-    Once(Instant),
-    /// At the end of each period, the first of which begins now. The thread runs clones of the
-    /// item. Never, if the platform's clock cannot say a moment so far.
-    Every(Duration),
-}
+/// The longest that the thread waits without a look at its items.
+const DAY: Duration = Duration::from_secs(86_400);
 
 struct Schedule<T> {
     items: BTreeMap<u64, Item<T>>,
     /// The deadlines of the items that have one, with their numbers.
     deadlines: BTreeSet<(Instant, u64)>,
-    next_number: u64,
+    next: u64,
     /// There is a thread.
     is_running: bool,
 }
 
 struct Item<T> {
     value: T,
+    /// `None`: never, because the platform's clock cannot say a moment so far.
     deadline: Option<Instant>,
-    /// Of an item that runs again and again.
+    /// Of an item that runs again and again: each time a clone of it.
     period: Option<Duration>,
 }
 
 impl<T> Schedule<T> {
     const fn new() -> Self {
-        Schedule {
-            items: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            next_number: 0,
-            is_running: false,
-        }
+        Schedule { items: BTreeMap::new(), deadlines: BTreeSet::new(), next: 0, is_running: false }
     }
 
     /// Adds an item and returns its number.
-    fn add(&mut self, value: T, when: When, now: Instant) -> u64 {
-        let (deadline, period) = match when {
-            When::Once(at) => (Some(at), None),
-            When::Every(period) => (now.checked_add(period), Some(period)),
-        };
-        let number = self.next_number;
-        self.next_number += 1;
+    fn add(&mut self, value: T, deadline: Option<Instant>, period: Option<Duration>) -> u64 {
+        let number = self.next;
+        self.next += 1;
         self.deadlines.extend(deadline.map(|at| (at, number)));
         self.items.insert(number, Item { value, deadline, period });
         number
     }
 
     /// Removes an item, if it is there still. The caller drops it without the lock.
-    fn remove(&mut self, number: u64) -> Option<Item<T>> {
-        let removed = self.items.remove(&number);
-        if let Some(at) = removed.as_ref().and_then(|item| item.deadline) {
+    fn remove(&mut self, number: u64) -> Option<T> {
+        let item = self.items.remove(&number)?;
+        if let Some(at) = item.deadline {
             self.deadlines.remove(&(at, number));
         }
-        removed
+        Some(item.value)
     }
 
     fn earliest(&self) -> Option<Instant> {
@@ -108,9 +92,7 @@ impl<T> Schedule<T> {
     {
         let &(at, number) = self.deadlines.first().filter(|(at, _)| *at <= now)?;
         let item = self.items.get_mut(&number)?;
-        let Some(period) = item.period else {
-            return self.remove(number).map(|item| item.value);
-        };
+        let Some(period) = item.period else { return self.remove(number) };
         self.deadlines.remove(&(at, number));
         item.deadline = now.checked_add(period);
         self.deadlines.extend(item.deadline.map(|at| (at, number)));
@@ -138,16 +120,22 @@ impl<T: Send + Clone + 'static> DeadlineThread<T> {
         DeadlineThread { schedule, changed: Condvar::new(), name, linger, run }
     }
 
-    /// Adds an item. The second part says whether there is a thread for it; if the system could not
-    /// start one, the item stays, and the next call tries again.
-    pub(crate) fn add(&'static self, item: T, when: When) -> (Scheduled<T>, io::Result<()>) {
+    /// Adds an item that runs at its deadline: once, or again at the end of each period from then
+    /// on. The second part says whether there is a thread for it; if the system could not start
+    /// one, the item stays, and the next call tries again.
+    pub(crate) fn add(
+        &'static self,
+        item: T,
+        deadline: Option<Instant>,
+        period: Option<Duration>,
+    ) -> (Scheduled<T>, io::Result<()>) {
         let mut schedule = self.schedule.lock();
         let before = schedule.earliest();
-        let number = schedule.add(item, when, Instant::now());
+        let number = schedule.add(item, deadline, period);
         let started = self.start(&mut schedule);
         // An item that is due later than another need not wake the thread.
         if schedule.earliest() != before {
-            self.changed.notify_one();
+            self.changed.notify_all();
         }
         (Scheduled { thread: self, number }, started)
     }
@@ -181,12 +169,13 @@ impl<T: Send + Clone + 'static> DeadlineThread<T> {
                 continue;
             }
             let until = if schedule.items.is_empty() {
-                Some(*end.get_or_insert(now + self.linger))
+                *end.get_or_insert(now + self.linger)
             } else {
                 end = None;
-                schedule.earliest()
+                schedule.earliest().unwrap_or(now + DAY)
             };
-            if end.is_some_and(|end| end <= now) {
+            // No item is due: it is the end that has come.
+            if until <= now {
                 // Under the lock: an item that comes next starts another thread.
                 schedule.is_running = false;
                 return;
@@ -219,7 +208,7 @@ impl<T: Send + 'static> Drop for Scheduled<T> {
         let mut schedule = self.thread.schedule.lock();
         let removed = schedule.remove(self.number);
         if schedule.items.is_empty() && self.thread.linger.is_zero() {
-            self.thread.changed.notify_one();
+            self.thread.changed.notify_all();
         }
         drop(schedule);
         drop(removed);
@@ -235,9 +224,9 @@ mod tests {
         let mut schedule = Schedule::new();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let every = |millis| When::Every(Duration::from_millis(millis));
-        let numbers = [("a", every(30)), ("b", every(20)), ("c", When::Every(Duration::MAX))]
-            .map(|(item, when)| schedule.add(item, when, start));
+        let millis = Duration::from_millis;
+        let numbers = [("a", millis(30)), ("b", millis(20)), ("c", Duration::MAX)]
+            .map(|(item, period)| schedule.add(item, start.checked_add(period), Some(period)));
         assert_eq!((schedule.earliest(), schedule.take_due(at(19))), (Some(at(20)), None));
         assert_eq!(schedule.take_due(at(20)), Some("b"));
         assert_eq!((schedule.take_due(at(29)), schedule.take_due(at(30))), (None, Some("a")));
@@ -254,10 +243,10 @@ mod tests {
     fn an_item_that_runs_once_is_removed_before_it_runs() {
         let mut schedule = Schedule::new();
         let start = Instant::now();
-        let [first, second] = ["a", "b"].map(|item| schedule.add(item, When::Once(start), start));
+        let [first, second] = ["a", "b"].map(|item| schedule.add(item, Some(start), None));
         assert_eq!((schedule.take_due(start), schedule.items.len()), (Some("a"), 1));
         assert!(schedule.remove(first).is_none());
-        assert_eq!(schedule.remove(second).map(|item| item.value), Some("b"));
+        assert_eq!(schedule.remove(second), Some("b"));
         assert_eq!((schedule.take_due(start), schedule.deadlines.len()), (None, 0));
     }
 }

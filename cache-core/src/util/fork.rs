@@ -4,7 +4,7 @@
 //! In the child of a fork there is one thread, the one that forked; the memory is that of the
 //! parent at that moment. If another thread was just changing something, it stays half changed, and
 //! locked. So no thread but the one that forks holds a lock of the crate while the process forks
-//! ([`prepare`], [`release`]).
+//! (`prepare`, `release`).
 //! * The locks of what stands in a `static` are acquired: each [`Global`] is listed when it is
 //!   first used.
 //! * So are the [gates](gate), for what is on no list: the locks of flights, cells that are set
@@ -23,29 +23,22 @@
 //!
 //! A fork by `_Fork`, `vfork` or a direct system call runs no handlers.
 #![allow(unsafe_code)]
-#![cfg_attr(not(unix), allow(dead_code))]
+#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{
-    AtomicBool, AtomicU32,
-    Ordering::{Acquire, Relaxed},
-    fence,
-};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-#[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::cache_padded::CachePadded;
 
 mod lock;
 
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) use self::lock::Suspend;
-#[cfg(all(unix, not(any(loom, shuttle))))]
-use self::lock::{INNER, OUTER, set_forking};
-pub(crate) use self::lock::{InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard};
-#[cfg(target_os = "linux")]
-pub(crate) use self::lock::{wait_while, wake};
+use self::handlers::install;
+pub(crate) use self::handlers::{AtFork, Gate, gate};
+pub(crate) use self::lock::{
+    Condvar, Event, InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard, Suspend,
+};
 
 /// A value in a `static`, under a lock that is held while the process forks.
 pub(crate) struct Global<T: 'static> {
@@ -121,7 +114,6 @@ impl<T: Send> AnyGlobal for Global<T> {
 static GLOBALS: Mutex<Vec<&'static dyn AnyGlobal>> = Mutex::new(Vec::new());
 
 /// Some of the locks of a cache.
-#[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait CacheLocks {
     /// Suspends all locks of this level: see [`Suspend::suspend`].
     fn suspend(&self, level: Level);
@@ -131,7 +123,6 @@ pub(crate) trait CacheLocks {
 }
 
 /// The locks of a cache's shards.
-#[cfg(all(unix, not(any(loom, shuttle))))]
 impl<T: Send> CacheLocks for Box<[CachePadded<OuterMutex<T>>]> {
     fn suspend(&self, level: Level) {
         if level == Level::Outer {
@@ -153,19 +144,6 @@ pub(crate) enum Level {
 
 /// Proof that the process has one thread, which holds no lock.
 pub(crate) struct OnlyThread(());
-
-/// A cache, as a fork sees it.
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) trait AtFork: Send + Sync {
-    /// Returns its locks, first the inner ones.
-    fn locks(&self) -> [&dyn CacheLocks; 2];
-    /// Called in the child. Runs no user code.
-    fn after_fork(&self, thread: &OnlyThread);
-}
-
-/// In models and on systems without `fork`.
-#[cfg(any(not(unix), loom, shuttle))]
-pub(crate) trait AtFork {}
 
 static CACHES: Mutex<Caches> = Mutex::new(Caches { by_number: BTreeMap::new(), next: 0 });
 
@@ -189,9 +167,7 @@ pub(crate) struct ForkAware<T> {
 }
 
 /// An entry of the list; removed on drop.
-struct Listing {
-    number: u64,
-}
+struct Listing(u64);
 
 impl<T: 'static> ForkAware<T>
 where
@@ -206,7 +182,7 @@ where
             caches.next += 1;
             caches.by_number.insert(number, Listed { cache: weak.clone(), is_suspended: false });
             drop(caches);
-            ForkAware { _listing: Listing { number }, it: make(weak) }
+            ForkAware { _listing: Listing(number), it: make(weak) }
         })
     }
 }
@@ -222,66 +198,8 @@ impl<T> Deref for ForkAware<T> {
 
 impl Drop for Listing {
     fn drop(&mut self) {
-        let left = CACHES.lock().by_number.remove(&self.number);
-        drop(left);
+        let _left = CACHES.lock().by_number.remove(&self.0);
     }
-}
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-impl Caches {
-    /// Marks the caches whose locks are to be suspended. Not one that is being made, or dropped, by
-    /// another thread: no thread of a child can reach it.
-    fn mark(&mut self) {
-        for listed in self.by_number.values_mut() {
-            listed.is_suspended = listed.cache.strong_count() > 0;
-        }
-        // Pairs with the making of the first reference: the contents of the caches are visible.
-        fence(Acquire);
-    }
-
-    /// Shows the marked caches.
-    fn each(&self, mut visit: impl FnMut(&dyn AtFork)) {
-        for listed in self.by_number.values().filter(|listed| listed.is_suspended) {
-            // SAFETY: it is initialised, as there was a reference to it when it was marked, under
-            // the lock of `self`, held ever since. The last reference may be dropped meanwhile, but
-            // not the contents: a `ForkAware` is dropped in its place, beginning with its
-            // `Listing`, which waits for that lock. An upgrade would be safe code, but would write
-            // to the memory of each cache, and might have to drop the cache.
-            visit(unsafe { &*listed.cache.as_ptr() });
-        }
-    }
-}
-
-/// Keeps the process from forking until the guard is dropped. For short work under a lock that is
-/// on no list, or under none. Under it, a thread acquires no lock of this file and none of a cache.
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) fn gate() -> Gate {
-    thread_local! {
-        static HERE: u8 = const { 0 };
-    }
-    install();
-    // The address of a thread-local spreads the threads over the gates; they lie pages apart.
-    let here = HERE.with(|here| std::ptr::from_ref(here) as usize);
-    GATES[(here >> 12) % GATES.len()].0.lock()
-}
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) type Gate = MutexGuard<'static, ()>;
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-#[repr(align(128))]
-struct Stripe(Mutex<()>);
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-static GATES: [Stripe; 16] = [const { Stripe(Mutex::new(())) }; 16];
-
-/// Where no process forks.
-#[cfg(any(not(unix), loom, shuttle))]
-pub(crate) struct Gate;
-
-#[cfg(any(not(unix), loom, shuttle))]
-pub(crate) fn gate() -> Gate {
-    Gate
 }
 
 /// The number of forks between the first process and this one.
@@ -314,91 +232,143 @@ fn catch_up_now() {
     }
 }
 
-/// Installs the handlers.
-#[cfg(any(not(unix), loom, shuttle))]
-fn install() {}
-
+/// What the handlers do.
 #[cfg(all(unix, not(any(loom, shuttle))))]
-fn install() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    #[cold]
-    fn register() {
+mod handlers {
+    use std::sync::atomic::{Ordering::Acquire, fence};
+
+    use super::lock::{INNER, OUTER, set_forking};
+    use super::*;
+
+    /// A cache, as a fork sees it.
+    pub(crate) trait AtFork: Send + Sync {
+        /// Returns its locks, first the inner ones.
+        fn locks(&self) -> [&dyn CacheLocks; 2];
+        /// Called in the child. Runs no user code.
+        fn after_fork(&self, thread: &OnlyThread);
+    }
+
+    impl Caches {
+        /// Marks the caches whose locks are to be suspended. Not one that is being made, or
+        /// dropped, by another thread: no thread of a child can reach it.
+        fn mark(&mut self) {
+            for listed in self.by_number.values_mut() {
+                listed.is_suspended = listed.cache.strong_count() > 0;
+            }
+            // Pairs with the making of the first reference: the contents of the caches are visible.
+            fence(Acquire);
+        }
+
+        /// Shows the marked caches.
+        fn each(&self, mut visit: impl FnMut(&dyn AtFork)) {
+            for listed in self.by_number.values().filter(|listed| listed.is_suspended) {
+                // SAFETY: it is initialised, as there was a reference to it when it was marked,
+                // under the lock of `self`, held ever since. The last reference may be dropped
+                // meanwhile, but not the contents: a `ForkAware` is dropped in its place, beginning
+                // with its `Listing`, which waits for that lock. An upgrade would be safe code, but
+                // would write to the memory of each cache, and might have to drop the cache.
+                visit(unsafe { &*listed.cache.as_ptr() });
+            }
+        }
+    }
+
+    /// Keeps the process from forking until the guard is dropped. For short work under a lock that
+    /// is on no list, or under none. Under it, a thread acquires no lock of this file and none of a
+    /// cache.
+    pub(crate) fn gate() -> Gate {
+        thread_local! {
+            static HERE: u8 = const { 0 };
+        }
+        install();
+        // The address of a thread-local spreads the threads over the gates; they lie pages apart.
+        let here = HERE.with(|here| std::ptr::from_ref(here) as usize);
+        GATES[(here >> 12) % GATES.len()].0.lock()
+    }
+
+    pub(crate) type Gate = MutexGuard<'static, ()>;
+
+    static GATES: [CachePadded<Mutex<()>>; 16] = [const { CachePadded(Mutex::new(())) }; 16];
+
+    /// Installs the handlers.
+    pub(super) fn install() {
+        static INSTALLED: AtomicBool = AtomicBool::new(false);
         // Not under a lock: a fork that comes now would leave it locked in its child. Another
         // thread may continue before the handlers are installed, once in the life of the process.
-        if !INSTALLED.swap(true, Relaxed) {
-            // SAFETY: the functions have no conditions, and exist for as long as this code does.
-            // Without memory for them the process continues, as if there were no handlers.
-            unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
+        if !INSTALLED.load(Relaxed) && !INSTALLED.swap(true, Relaxed) {
+            // SAFETY: the functions exist for as long as this code does. `prepare` has no
+            // conditions; each `release` is called after it, once, on the same thread or, in the
+            // child, its image. Without memory for them the process continues, as if there were no
+            // handlers.
+            unsafe {
+                libc::pthread_atfork(Some(prepare), Some(release::<false>), Some(release::<true>))
+            };
         }
     }
-    if !INSTALLED.load(Relaxed) {
-        register();
-    }
-}
 
-/// Runs before the process forks, on the thread that forks it: waits for the holders of all locks,
-/// in the order in which they are acquired elsewhere, and keeps others from acquiring them. No
-/// holder of one runs user code, so this takes moments.
-#[cfg(all(unix, not(any(loom, shuttle))))]
-extern "C" fn prepare() {
-    let mut caches = CACHES.lock();
-    caches.mark();
-    // One level after the other: the holder of an outer lock must still get the inner ones.
-    for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
-        set_forking(number);
-        caches.each(|cache| cache.locks().iter().for_each(|locks| locks.suspend(level)));
-    }
-    std::mem::forget(caches);
-    let globals = GLOBALS.lock();
-    globals.iter().for_each(|global| global.hold());
-    std::mem::forget(globals);
-    GATES.iter().for_each(|gate| std::mem::forget(gate.0.lock()));
-}
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-extern "C" fn in_parent() {
-    // SAFETY: it is called after `prepare`, on the same thread.
-    unsafe { release(false) };
-}
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-extern "C" fn in_child() {
-    // SAFETY: it is called after `prepare`, on the image of the same thread.
-    unsafe { release(true) };
-}
-
-/// # Safety
-/// `prepare` was called, and not yet this.
-#[cfg(all(unix, not(any(loom, shuttle))))]
-unsafe fn release(in_child: bool) {
-    if in_child {
-        GENERATION.fetch_add(1, Relaxed);
-    }
-    // SAFETY: the caller's promise, for each lock below: `prepare` has acquired it and forgotten
-    // the guard.
-    unsafe {
-        GATES.iter().for_each(|gate| gate.0.force_unlock());
-        let globals = GLOBALS.make_guard_unchecked();
-        globals.iter().for_each(|global| global.release(in_child));
-    }
-    // SAFETY: as above.
-    let mut caches = unsafe { CACHES.make_guard_unchecked() };
-    if in_child {
-        // Another thread may have finished making a cache since `prepare`, and left it where this
-        // one finds it.
+    /// Runs before the process forks, on the thread that forks it: waits for the holders of all
+    /// locks, in the order in which they are acquired elsewhere, and keeps others from acquiring
+    /// them. No holder of one runs user code, so this takes moments.
+    extern "C" fn prepare() {
+        let mut caches = CACHES.lock();
         caches.mark();
-    }
-    caches.each(|cache| {
-        for locks in cache.locks() {
-            // SAFETY: they stand still since `prepare`. In a child those of a cache may be among
-            // them that was still being made then: nobody holds its locks either, see
-            // `RawLock::wait_for_fork`.
-            unsafe { locks.resume(in_child) };
+        // One level after the other: the holder of an outer lock must still get the inner ones.
+        for (level, number) in [(Level::Outer, OUTER), (Level::Inner, INNER)] {
+            set_forking(number);
+            caches.each(|cache| cache.locks().iter().for_each(|locks| locks.suspend(level)));
         }
-    });
-    set_forking(0);
-    if in_child {
-        caches.each(|cache| cache.after_fork(&OnlyThread(())));
-        PENDING.store(true, Relaxed);
+        std::mem::forget(caches);
+        let globals = GLOBALS.lock();
+        globals.iter().for_each(|global| global.hold());
+        std::mem::forget(globals);
+        GATES.iter().for_each(|gate| std::mem::forget(gate.0.lock()));
     }
+
+    /// # Safety
+    /// `prepare` was called, and not yet this.
+    unsafe extern "C" fn release<const IN_CHILD: bool>() {
+        if IN_CHILD {
+            GENERATION.fetch_add(1, Relaxed);
+        }
+        // SAFETY: the caller's promise, for each lock below: `prepare` has acquired it and
+        // forgotten the guard.
+        unsafe {
+            GATES.iter().for_each(|gate| gate.0.force_unlock());
+            let globals = GLOBALS.make_guard_unchecked();
+            globals.iter().for_each(|global| global.release(IN_CHILD));
+        }
+        // SAFETY: as above.
+        let mut caches = unsafe { CACHES.make_guard_unchecked() };
+        if IN_CHILD {
+            // Another thread may have finished making a cache since `prepare`, and left it where
+            // this one finds it.
+            caches.mark();
+        }
+        caches.each(|cache| {
+            for locks in cache.locks() {
+                // SAFETY: they stand still since `prepare`. In a child those of a cache may be
+                // among them that was still being made then: nobody holds its locks either, see
+                // `RawLock::wait_for_fork`.
+                unsafe { locks.resume(IN_CHILD) };
+            }
+        });
+        set_forking(0);
+        if IN_CHILD {
+            caches.each(|cache| cache.after_fork(&OnlyThread(())));
+            PENDING.store(true, Relaxed);
+        }
+    }
+}
+
+/// Where no process forks.
+#[cfg(any(not(unix), loom, shuttle))]
+mod handlers {
+    pub(crate) trait AtFork {}
+
+    pub(crate) struct Gate;
+
+    pub(crate) fn gate() -> Gate {
+        Gate
+    }
+
+    pub(super) fn install() {}
 }

@@ -39,11 +39,7 @@ pub(crate) struct Hashed<K> {
 #[inline]
 pub(crate) fn hash<Q: Hash + ?Sized, S: BuildHasher + 'static>(hasher: &S, key: &Q) -> KeyHash {
     let hash = hasher.hash_one(key);
-    if TypeId::of::<S>() == TypeId::of::<RandomState>() {
-        KeyHash(hash)
-    } else {
-        KeyHash(fold(hash))
-    }
+    KeyHash(if TypeId::of::<S>() == TypeId::of::<RandomState>() { hash } else { fold(hash) })
 }
 
 /// Mixes the two halves of a 128-bit product: each bit of the result depends on each of the input.

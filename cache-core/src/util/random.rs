@@ -38,8 +38,8 @@ pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Returns a random number of the exponential distribution with mean 1.
-pub(crate) fn exponential() -> f64 {
+/// Returns a random number from 0 to below 1.
+pub(crate) fn uniform() -> f64 {
     // The next state of the generator whose output function is `mix`. A thread that is ending has
     // no state any more, and gets the same number each time.
     let bits = STATE.try_with(|state| {
@@ -50,8 +50,13 @@ pub(crate) fn exponential() -> f64 {
         state.set((seed.wrapping_add(0x9e37_79b9_7f4a_7c15), fork::generation()));
         mix(state.get().0)
     });
+    unit(bits.unwrap_or(1 << 63))
+}
+
+/// Returns a random number of the exponential distribution with mean 1.
+pub(crate) fn exponential() -> f64 {
     // The argument of the logarithm is from above 0 to 1.
-    -(1.0 - unit(bits.unwrap_or(1 << 63))).ln()
+    -(1.0 - uniform()).ln()
 }
 
 #[cfg(all(test, not(loom)))]

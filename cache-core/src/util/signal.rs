@@ -4,7 +4,7 @@
 //! below it on the stack, which parks the same thread.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -32,7 +32,8 @@ impl Wake for Signal {
 }
 
 /// Polls a future until it is ready, and blocks the thread in between.
-pub(crate) fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
     let signal = Signal::new();
     let waker = Waker::from(Arc::clone(&signal));
     loop {

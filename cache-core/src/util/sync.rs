@@ -2,7 +2,7 @@
 //! and those of `util/fork.rs`; loom's under `--cfg loom`, for models of the table, with atomics
 //! and memory orders; or shuttle's under `--cfg shuttle`, for models of the whole cache and its
 //! loads, which switch threads at locks only, so that an atomic operation is one step. What stands
-//! in a `static` belongs to the [process] and is not part of a model.
+//! in a `static` belongs to the process and is part of no model: it uses those of `util/fork.rs`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
@@ -10,10 +10,10 @@ pub(crate) use loom::sync::atomic;
 pub(crate) use std::sync::atomic;
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use self::process::{Event, Mutex, MutexGuard};
-#[cfg(not(any(loom, shuttle)))]
-pub(crate) use crate::util::fork::{InnerMutex, OuterMutex, OuterMutexGuard};
-#[cfg(not(any(loom, shuttle)))]
+pub(crate) use crate::util::fork::{
+    Event, InnerMutex, Mutex, MutexGuard, OuterMutex, OuterMutexGuard,
+};
+#[cfg(not(shuttle))]
 pub(crate) use std::thread_local;
 
 #[cfg(any(loom, shuttle))]
@@ -22,142 +22,6 @@ pub(crate) use self::model::{Event, Mutex, Mutex as InnerMutex, Mutex as OuterMu
 pub(crate) use self::model::{MutexGuard, MutexGuard as OuterMutexGuard};
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread_local;
-#[cfg(loom)]
-pub(crate) use std::thread_local;
-
-/// Primitives that no model replaces. Waiting threads leave nothing of them behind in a forked
-/// child: see `util/fork/lock.rs`.
-pub(crate) mod process {
-    use std::time::Instant;
-
-    pub(crate) use crate::util::fork::{Mutex, MutexGuard};
-
-    #[cfg(target_os = "linux")]
-    pub(crate) use self::futex::{Condvar, Event};
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) use self::portable::{Condvar, Event};
-
-    #[cfg(target_os = "linux")]
-    mod futex {
-        use super::{Instant, MutexGuard};
-        use crate::util::fork::{wait_while, wake};
-        use std::sync::atomic::{
-            AtomicU32,
-            Ordering::{Acquire, Relaxed, Release},
-        };
-
-        /// A condition variable: it counts notifications.
-        pub(crate) struct Condvar(AtomicU32);
-
-        impl Condvar {
-            pub(crate) const fn new() -> Self {
-                Condvar(AtomicU32::new(0))
-            }
-
-            /// The caller holds the mutex, or has held it since the condition became true.
-            pub(crate) fn notify_one(&self) {
-                // Relaxed: the mutex orders it after the load of a waiter that found the condition
-                // false.
-                self.0.fetch_add(1, Relaxed);
-                wake(&self.0, 1);
-            }
-
-            /// As `notify_one`.
-            pub(crate) fn notify_all(&self) {
-                self.0.fetch_add(1, Relaxed);
-                wake(&self.0, u32::MAX >> 1);
-            }
-
-            /// Releases the mutex until a notification (perhaps a spurious one) or the deadline.
-            pub(crate) fn wait_until<T>(
-                &self,
-                guard: &mut MutexGuard<'_, T>,
-                deadline: Option<Instant>,
-            ) {
-                let seen = self.0.load(Relaxed);
-                MutexGuard::unlocked(guard, || wait_while(&self.0, seen, deadline));
-            }
-        }
-
-        /// A flag that one thread waits for.
-        pub(crate) struct Event(AtomicU32);
-
-        impl Event {
-            pub(crate) fn new() -> Self {
-                Event(AtomicU32::new(0))
-            }
-
-            pub(crate) fn set(&self) {
-                // Release: pairs with the Acquire in `wait`.
-                if self.0.swap(1, Release) == 0 {
-                    wake(&self.0, 1);
-                }
-            }
-
-            /// Blocks until it is set, and clears it, or until the deadline.
-            pub(crate) fn wait(&self, deadline: Option<Instant>) {
-                // Acquire: pairs with the Release in `set`.
-                while self.0.swap(0, Acquire) == 0 && wait_while(&self.0, 0, deadline) {}
-            }
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    mod portable {
-        use super::{Instant, Mutex, MutexGuard};
-
-        pub(crate) struct Condvar(parking_lot::Condvar);
-
-        impl Condvar {
-            pub(crate) const fn new() -> Self {
-                Condvar(parking_lot::Condvar::new())
-            }
-
-            pub(crate) fn notify_one(&self) {
-                self.0.notify_one();
-            }
-
-            pub(crate) fn notify_all(&self) {
-                self.0.notify_all();
-            }
-
-            /// Releases the mutex until a notification (perhaps a spurious one) or the deadline.
-            pub(crate) fn wait_until<T>(
-                &self,
-                guard: &mut MutexGuard<'_, T>,
-                deadline: Option<Instant>,
-            ) {
-                match deadline {
-                    None => self.0.wait(guard),
-                    Some(deadline) => _ = self.0.wait_until(guard, deadline),
-                }
-            }
-        }
-
-        /// A flag that one thread waits for.
-        pub(crate) struct Event(Mutex<bool>, Condvar);
-
-        impl Event {
-            pub(crate) fn new() -> Self {
-                Event(Mutex::new(false), Condvar::new())
-            }
-
-            pub(crate) fn set(&self) {
-                *self.0.lock() = true;
-                self.1.notify_one();
-            }
-
-            /// Blocks until it is set, and clears it, or until the deadline.
-            pub(crate) fn wait(&self, deadline: Option<Instant>) {
-                let mut set = self.0.lock();
-                while !*set && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-                    self.1.wait_until(&mut set, deadline);
-                }
-                *set = false;
-            }
-        }
-    }
-}
 
 /// The primitives of the model checkers, with the same interface.
 #[cfg(any(loom, shuttle))]

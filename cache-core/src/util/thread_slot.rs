@@ -13,8 +13,7 @@
 //! same reason. [`identity`] is a number that is never given out twice.
 
 use std::cell::Cell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::util::fork::Global;
@@ -23,24 +22,19 @@ use crate::util::fork::Global;
 pub(crate) const NONE: usize = usize::MAX;
 
 static SLOTS: Global<FreeSlots> = Global::new(
-    FreeSlots { returned: BinaryHeap::new(), next: 0 },
-    FreeSlots::forget_other_threads,
+    FreeSlots { returned: BTreeSet::new(), next: 0 },
+    // The slots of threads that are not in the child are free.
+    |slots| {
+        let own = held();
+        slots.returned = (0..slots.next).filter(|&slot| slot != own).collect();
+    },
     || (),
 );
 
 struct FreeSlots {
-    returned: BinaryHeap<Reverse<usize>>,
+    returned: BTreeSet<usize>,
     /// No slot from here on has ever been given out.
     next: usize,
-}
-
-impl FreeSlots {
-    /// In a forked child: returns the slots of the threads that are not there.
-    fn forget_other_threads(&mut self) {
-        let own = held();
-        self.returned.clear();
-        self.returned.extend((0..self.next).filter(|&slot| slot != own).map(Reverse));
-    }
 }
 
 #[cfg(not(loom))]
@@ -168,30 +162,23 @@ pub(crate) fn identity() -> usize {
 /// Takes the smallest free slot.
 fn take() -> usize {
     let mut slots = SLOTS.lock();
-    if let Some(Reverse(slot)) = slots.returned.pop() {
-        return slot;
-    }
-    slots.next += 1;
-    slots.next - 1
+    slots.returned.pop_first().unwrap_or_else(|| {
+        slots.next += 1;
+        slots.next - 1
+    })
 }
 
 /// Frees a slot. The lock orders what its holder did before what the next holder does.
 fn free(slot: usize) {
-    SLOTS.lock().returned.push(Reverse(slot));
+    SLOTS.lock().returned.insert(slot);
 }
 
 /// Returns `true` if a thread has this slot. If none has, the lock orders what its last holder did
 /// before its return, and the return before what the next holder does.
-#[cfg(not(loom))]
 pub(crate) fn is_taken(slot: usize) -> bool {
     let slots = SLOTS.lock();
-    slot < slots.next && slots.returned.iter().all(|returned| returned.0 != slot)
-}
-
-/// In a model, slots are not returned.
-#[cfg(loom)]
-pub(crate) fn is_taken(_: usize) -> bool {
-    true
+    // In a model, slots are not returned.
+    cfg!(loom) || slot < slots.next && !slots.returned.contains(&slot)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -11,7 +11,7 @@ use crate::source::{Source, Step, Walk};
 
 /// The wings of cache-core from the ground up: the only copy of this map. A wing may use those that
 /// it names, all of which stand before it in this list.
-const WINGS: [Wing; 11] = [
+const WINGS: [Wing; 12] = [
     Wing("util", "threads, locks, forks, hashes: nothing that knows of caches", &[]),
     Wing("types", "small public types", &["util"]),
     Wing("time", "clocks and the timing wheel", &["util"]),
@@ -37,6 +37,11 @@ const WINGS: [Wing; 11] = [
         "api",
         "what users call",
         &["util", "types", "time", "table", "flight", "shard", "store", "load"],
+    ),
+    Wing(
+        "tier",
+        "a remote cache behind the one in memory",
+        &["util", "types", "time", "flight", "load", "api"],
     ),
     Wing("__private", "the runtime of `#[cached]`", &["util", "types", "flight", "load", "api"]),
 ];

@@ -1,4 +1,5 @@
-//! The locks of the crate.
+//! The locks of the crate, and what threads wait for without one. Waiting threads leave nothing of
+//! them behind in a forked child.
 //!
 //! # Why not parking_lot's
 //! In the child of a fork there is one thread, the one that forked; the memory is that of the
@@ -22,13 +23,10 @@
 
 #[cfg(target_os = "linux")]
 use self::futex as locks;
-#[cfg(target_os = "linux")]
-pub(crate) use self::futex::{wait_while, wake};
+pub(super) use self::locks::set_forking;
+pub(crate) use self::locks::{Condvar, Event};
 #[cfg(not(target_os = "linux"))]
 use self::portable as locks;
-
-#[cfg(all(unix, not(any(loom, shuttle))))]
-pub(super) use self::locks::set_forking;
 
 /// A mutex without poison. It is acquired before the process forks.
 pub(crate) type Mutex<T> = lock_api::Mutex<locks::RawLock<HELD>, T>;
@@ -45,7 +43,6 @@ pub(super) const OUTER: u32 = 1;
 pub(super) const INNER: u32 = 2;
 
 /// A lock that is suspended, free, while the process forks.
-#[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) trait Suspend {
     /// Waits until no thread holds the lock. From then on none acquires it.
     fn suspend(&self);
@@ -58,11 +55,13 @@ pub(crate) trait Suspend {
 mod futex {
     use std::sync::atomic::{
         AtomicU32,
-        Ordering::{Relaxed, Release, SeqCst},
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
     };
     use std::time::{Duration, Instant};
 
     use rustix::thread::futex::{self, Flags, Timespec};
+
+    use super::MutexGuard;
 
     const FREE: u32 = 0;
     const TAKEN: u32 = 1;
@@ -99,14 +98,12 @@ mod futex {
 
         #[inline]
         fn try_lock(&self) -> bool {
-            if !self.try_acquire() {
-                return false;
-            }
-            if Self::is_suspended() {
+            let is_acquired = self.try_acquire();
+            let is_refused = is_acquired && Self::is_suspended();
+            if is_refused {
                 self.release();
-                return false;
             }
-            true
+            is_acquired && !is_refused
         }
 
         #[inline]
@@ -126,11 +123,8 @@ mod futex {
         #[cold]
         #[inline(never)]
         fn acquire_contended(&self) {
-            let mut spins = 0;
-            while self.0.load(Relaxed) == TAKEN && spins < SPINS {
-                std::hint::spin_loop();
-                spins += 1;
-            }
+            let is_taken = |_: &u32| self.0.load(Relaxed) == TAKEN;
+            (0..SPINS).take_while(is_taken).for_each(|_| std::hint::spin_loop());
             if self.try_acquire() {
                 return;
             }
@@ -162,16 +156,12 @@ mod futex {
         fn wait_for_fork(&self) {
             while Self::is_suspended() {
                 self.release();
-                loop {
-                    let level = FORKING.load(SeqCst);
-                    if level < LEVEL {
-                        break;
-                    }
+                let mut level = FORKING.load(SeqCst);
+                while level >= LEVEL {
                     wait_while(&FORKING, level, None);
+                    level = FORKING.load(SeqCst);
                 }
-                if !self.try_acquire() {
-                    self.acquire_contended();
-                }
+                self.acquire_contended();
             }
         }
     }
@@ -185,7 +175,6 @@ mod futex {
         }
     }
 
-    #[cfg(not(any(loom, shuttle)))]
     impl<const LEVEL: u32, T> super::Suspend for lock_api::Mutex<RawLock<LEVEL>, T> {
         /// Only reads, so that the pages stay shared with the child.
         fn suspend(&self) {
@@ -215,9 +204,60 @@ mod futex {
         }
     }
 
+    /// A condition variable: it counts notifications.
+    pub(crate) struct Condvar(AtomicU32);
+
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Condvar(AtomicU32::new(0))
+        }
+
+        /// The caller holds the mutex, or has held it since the condition became true.
+        pub(crate) fn notify_all(&self) {
+            // Relaxed: the mutex orders it after the load of a waiter that found the condition
+            // false.
+            self.0.fetch_add(1, Relaxed);
+            wake(&self.0, u32::MAX >> 1);
+        }
+
+        /// Releases the mutex until a notification, perhaps a spurious one.
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let seen = self.0.load(Relaxed);
+            MutexGuard::unlocked(guard, || wait_while(&self.0, seen, None));
+        }
+
+        /// As `wait`, or until the deadline.
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) {
+            let seen = self.0.load(Relaxed);
+            MutexGuard::unlocked(guard, || wait_while(&self.0, seen, Some(deadline)));
+        }
+    }
+
+    /// A flag that one thread waits for.
+    pub(crate) struct Event(AtomicU32);
+
+    impl Event {
+        pub(crate) fn new() -> Self {
+            Event(AtomicU32::new(0))
+        }
+
+        pub(crate) fn set(&self) {
+            // Release: pairs with the Acquire in `wait`.
+            if self.0.swap(1, Release) == 0 {
+                wake(&self.0, 1);
+            }
+        }
+
+        /// Blocks until it is set, and clears it, or until the deadline.
+        pub(crate) fn wait(&self, deadline: Option<Instant>) {
+            // Acquire: pairs with the Release in `set`.
+            while self.0.swap(0, Acquire) == 0 && wait_while(&self.0, 0, deadline) {}
+        }
+    }
+
     /// Blocks while the word has this value, until it is woken (perhaps spuriously) or the deadline
     /// has come. Returns `false` if that had come before.
-    pub(crate) fn wait_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool {
+    fn wait_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool {
         /// Callers check again, so a bound is harmless; the kernel accepts one of this size.
         const DAY: Duration = Duration::from_secs(86_400);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -233,7 +273,7 @@ mod futex {
 
     /// Wakes at most `most` of the threads that wait for this word.
     #[cold]
-    pub(crate) fn wake(word: &AtomicU32, most: u32) {
+    fn wake(word: &AtomicU32, most: u32) {
         // It fails only for invalid addresses.
         let _ = futex::wake(word, Flags::PRIVATE, most);
     }
@@ -242,13 +282,17 @@ mod futex {
 /// For systems without futexes: see the head of the file. Locks of all levels are acquired.
 #[cfg(not(target_os = "linux"))]
 mod portable {
+    use std::time::Instant;
+
+    pub(crate) use parking_lot::Condvar;
+
+    use super::Mutex;
+
     pub(crate) type RawLock<const LEVEL: u32> = parking_lot::RawMutex;
 
-    #[cfg(all(unix, not(any(loom, shuttle))))]
     pub(in super::super) fn set_forking(_: u32) {}
 
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    impl<T> super::Suspend for super::Mutex<T> {
+    impl<T> super::Suspend for Mutex<T> {
         fn suspend(&self) {
             std::mem::forget(self.lock());
         }
@@ -256,6 +300,32 @@ mod portable {
         unsafe fn resume(&self, _: bool) {
             // SAFETY: the caller's promise: `suspend` has acquired it and forgotten the guard.
             unsafe { self.force_unlock() };
+        }
+    }
+
+    /// A flag that one thread waits for.
+    pub(crate) struct Event(Mutex<bool>, Condvar);
+
+    impl Event {
+        pub(crate) fn new() -> Self {
+            Event(Mutex::new(false), Condvar::new())
+        }
+
+        pub(crate) fn set(&self) {
+            *self.0.lock() = true;
+            self.1.notify_all();
+        }
+
+        /// Blocks until it is set, and clears it, or until the deadline.
+        pub(crate) fn wait(&self, deadline: Option<Instant>) {
+            let mut set = self.0.lock();
+            while !*set && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                match deadline {
+                    None => self.1.wait(&mut set),
+                    Some(deadline) => _ = self.1.wait_until(&mut set, deadline),
+                }
+            }
+            *set = false;
         }
     }
 }

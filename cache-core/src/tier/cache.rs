@@ -1,0 +1,367 @@
+//! The tiered cache: its handle, reading without loading, writing.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::TierError;
+use super::fetch::Way;
+use super::poll::PollRegistration;
+use super::remote_key::RemoteKey;
+use super::shared::Shared;
+use super::stats::{TierStats, count};
+use crate::api::cache::Cache;
+use crate::types::removal::RemovalCause;
+use crate::util::hash::KeyHash;
+use crate::util::signal::block_on;
+use equivalent::Equivalent;
+
+/// A [`Cache`] in this process in front of a [`Tier`](super::Tier) that several processes share.
+/// Made by [`TieredCache::builder`].
+///
+/// It is a handle: a clone is another handle to the same tiers.
+///
+/// A hit in memory costs what a hit of a [`Cache`] costs, and acquires no lock. A call that misses
+/// there asks the remote tier, within the time limits of that, and then the function that makes the
+/// value. Reads do not fail because the remote tier does. Writes say so: what could not be done
+/// remotely is a [`TierError`], the key is dropped from memory in any case, and the removal is
+/// tried again behind, at every poll.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::tier::{FakeTier, Raw, TieredCache};
+/// use cache_core::{Cache, FakeClock};
+///
+/// let clock = FakeClock::new();
+/// let tier = FakeTier::new(&clock);
+/// let process = || {
+///     TieredCache::<String, String, _>::builder("greetings")
+///         .memory(Cache::builder().max_capacity(1_000).clock(clock.clone()))
+///         .tier(tier.clone())
+///         .time_to_live(Duration::from_secs(60))
+///         .codec(Raw)
+///         .build()
+/// };
+/// let (here, elsewhere) = (process(), process());
+/// assert_eq!(here.get_with_by_ref("de", || "Guten Tag".to_owned()), "Guten Tag");
+/// assert_eq!(elsewhere.get_with_by_ref("de", || unreachable!()), "Guten Tag");
+/// ```
+pub struct TieredCache<K, V> {
+    pub(super) shared: Arc<Shared<K, V>>,
+    pub(super) _polls: Option<Arc<PollRegistration>>,
+}
+
+impl<K, V> Clone for TieredCache<K, V> {
+    /// Returns another handle to the same tiers.
+    fn clone(&self) -> Self {
+        TieredCache { shared: Arc::clone(&self.shared), _polls: self._polls.clone() }
+    }
+}
+
+impl<K, V> fmt::Debug for TieredCache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TieredCache")
+            .field("prefix", &self.shared.prefix)
+            .field("memory", &self.shared.memory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> TieredCache<K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Returns the memory tier. What is written there is not written to the remote one.
+    #[must_use]
+    pub fn memory(&self) -> &Cache<K, V> {
+        &self.shared.memory
+    }
+
+    /// Returns what has been counted.
+    #[must_use]
+    pub fn stats(&self) -> TierStats {
+        let shared = &self.shared;
+        let mut remote = shared.counters.read();
+        remote.pending_removals = shared.pending.len() as u64;
+        remote.health = shared.threads.health();
+        TierStats { memory: shared.memory.stats(), remote }
+    }
+
+    pub(super) fn on_thread(&self) -> Way<'_, K, V> {
+        Way { shared: &self.shared, tier: &*self.shared.threads }
+    }
+
+    pub(super) fn on_task(&self) -> Way<'_, K, V> {
+        Way { shared: &self.shared, tier: &*self.shared.tasks }
+    }
+
+    /// Returns the key's value from memory or from the remote tier. A tier that fails is a miss.
+    ///
+    /// A value from the remote tier is not put into memory, because that would need an owned key:
+    /// for this there is [`optionally_get_with_by_ref`](Self::optionally_get_with_by_ref) with a
+    /// loader that returns `None`.
+    #[must_use]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
+        let found = self.shared.memory.get(key);
+        found.or_else(|| block_on(self.on_thread().get(key)))
+    }
+
+    /// As [`get`](Self::get), as a task.
+    pub async fn get_async<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
+        match self.shared.memory.get(key) {
+            Some(value) => Some(value),
+            None => self.on_task().get(key).await,
+        }
+    }
+
+    /// Stores a value in both tiers. A load of the key that runs, in whichever process, is not
+    /// stored any more.
+    ///
+    /// # Errors
+    /// If the remote tier has not stored it, or has not said that it has. Then the key is in
+    /// neither tier: it is dropped from memory, and its removal from the remote tier is pending.
+    pub fn insert(&self, key: K, value: V) -> Result<(), TierError> {
+        block_on(self.on_thread().insert(key, value))
+    }
+
+    /// As [`insert`](Self::insert), as a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn insert_async(&self, key: K, value: V) -> Result<(), TierError> {
+        self.on_task().insert(key, value).await
+    }
+
+    /// Removes a key from both tiers. Other processes may serve what they have in memory for the
+    /// rest of its memory life, unless the tier tells them.
+    ///
+    /// # Errors
+    /// If the remote tier has not removed it, or has not said that it has. It is dropped from
+    /// memory all the same, this process does not read it from the tier, and the removal is tried
+    /// again at every poll.
+    pub fn invalidate<Q>(&self, key: &Q) -> Result<(), TierError>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
+        block_on(self.on_thread().invalidate(key))
+    }
+
+    /// As [`invalidate`](Self::invalidate), as a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invalidate_async<Q>(&self, key: &Q) -> Result<(), TierError>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
+        self.on_task().invalidate(key).await
+    }
+
+    /// Removes all keys of this cache from both tiers, in O(1) there: the generation is raised.
+    /// Other processes hear of it within the period of their polls.
+    ///
+    /// # Errors
+    /// If the remote tier could not be told. Memory is emptied all the same, this process does
+    /// without the tier until it could be told, and tries at every poll.
+    pub fn invalidate_all(&self) -> Result<(), TierError> {
+        block_on(self.on_thread().flush())
+    }
+
+    /// As [`invalidate_all`](Self::invalidate_all), as a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invalidate_all_async(&self) -> Result<(), TierError> {
+        self.on_task().flush().await
+    }
+
+    /// Does what is otherwise done once in each period: reads the generation, which empties memory
+    /// if another process has flushed, and makes removals and flushes that are pending.
+    ///
+    /// # Errors
+    /// If the remote tier fails.
+    pub fn poll(&self) -> Result<(), TierError> {
+        block_on(self.on_thread().poll())
+    }
+}
+
+/// The most removals that one poll makes.
+const REMOVALS_A_POLL: usize = 1_000;
+
+impl<K, V> Way<'_, K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    async fn get<Q: RemoteKey + ?Sized>(&self, key: &Q) -> Option<V> {
+        let (shared, counters) = (self.shared, &self.shared.counters);
+        let key = self.key(&bytes_of(key)).await?;
+        let item = match self.tier.get(&key.wire).await {
+            Ok(item) => item,
+            Err(error) => {
+                counters.error(error);
+                return None;
+            }
+        };
+        let entry = item.map(|item| shared.read_item(&item, &key));
+        let entry = entry.and_then(|read| read.map_err(|why| counters.rejected(why)).ok());
+        let value = entry.filter(|entry| entry.is_fresh()).and_then(|entry| entry.value);
+        count(if value.is_some() { &counters.hits } else { &counters.misses });
+        value
+    }
+
+    async fn insert(&self, key: K, value: V) -> Result<(), TierError> {
+        let shared = self.shared;
+        let is_kept = shared.keep_remotely.as_ref().is_none_or(|keep| keep(&key, &value));
+        let key = shared.memory.hashed(key);
+        let doubt = Doubt::new(shared, key.hash, &key.key);
+        // In memory it is a load that began before the remote write: an invalidation of the key
+        // that comes meanwhile supersedes it.
+        let flight = shared.memory.store().lead_reload(key);
+        match is_kept {
+            true => self.put(&doubt.key, &value).await?,
+            false => self.remove(&doubt.key).await?,
+        }
+        drop(flight.publish(value, 0));
+        doubt.settle();
+        Ok(())
+    }
+
+    async fn invalidate<Q>(&self, key: &Q) -> Result<(), TierError>
+    where
+        Q: Hash + RemoteKey + ?Sized,
+    {
+        let shared = self.shared;
+        let hash = shared.memory.hash(key);
+        let doubt = Doubt::new(shared, hash, key);
+        self.remove(&doubt.key).await?;
+        // After the remote removal: what is loaded from now on is not the old value.
+        doubt.forget();
+        doubt.settle();
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), TierError> {
+        let shared = self.shared;
+        let flush = shared.generation.flush(self.tier, shared.now(), shared.unix_millis());
+        // Whatever becomes of the flush, and if the caller does not wait for it.
+        let emptied = Emptied(&shared.memory);
+        let flushed = flush.await;
+        drop(emptied);
+        flushed.map_err(|error| shared.counters.error(error))
+    }
+
+    pub(super) async fn poll(&self) -> Result<(), TierError> {
+        let shared = self.shared;
+        shared.read_generation(self.tier).await?;
+        for key in shared.pending.snapshot().into_iter().take(REMOVALS_A_POLL) {
+            self.remove(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores a value remotely.
+    async fn put(&self, key: &[u8], value: &V) -> Result<(), TierError> {
+        let shared = self.shared;
+        let put = async {
+            let generation = shared.current_generation(self.tier).await?;
+            let key = shared.key_of(generation, key);
+            let encoded = shared.encode(&key, Some(value), Duration::ZERO)?;
+            self.tier.put(&key.wire, &encoded.bytes, encoded.life).await
+        };
+        put.await.map_err(|error| shared.counters.error(error))?;
+        shared.pending.remove(key);
+        Ok(())
+    }
+
+    /// Removes a key remotely, and from the removals that are pending.
+    async fn remove(&self, key: &[u8]) -> Result<(), TierError> {
+        let shared = self.shared;
+        let remove = async {
+            let generation = shared.current_generation(self.tier).await?;
+            self.tier.remove(&shared.key_of(generation, key).wire).await
+        };
+        remove.await.map_err(|error| shared.counters.error(error))?;
+        shared.pending.remove(key);
+        Ok(())
+    }
+}
+
+/// A write to a key that may or may not be made remotely. Dropped without having been settled, by
+/// an error or with its caller's future, it drops the key from memory, and its remote removal is
+/// pending.
+struct Doubt<'w, K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    shared: &'w Shared<K, V>,
+    hash: KeyHash,
+    /// As [`RemoteKey`] writes it.
+    key: Vec<u8>,
+    is_settled: bool,
+}
+
+impl<'w, K, V> Doubt<'w, K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn new<Q: RemoteKey + ?Sized>(shared: &'w Shared<K, V>, hash: KeyHash, key: &Q) -> Self {
+        Doubt { shared, hash, key: bytes_of(key), is_settled: false }
+    }
+
+    /// Drops the key from memory, and supersedes its load.
+    fn forget(&self) {
+        let is_meant = |other: &K| bytes_of(other) == self.key;
+        self.shared.memory.store().remove_as(self.hash, RemovalCause::Explicit, is_meant, |_| ());
+    }
+
+    fn settle(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl<K, V> Drop for Doubt<'_, K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if !self.is_settled {
+            // Before: a load that begins after this does not read the tier.
+            self.shared.remove_later(&self.key);
+            self.forget();
+        }
+    }
+}
+
+/// Empties the memory tier when it is dropped.
+struct Emptied<'w, K, V>(&'w Cache<K, V>)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static;
+
+impl<K, V> Drop for Emptied<'_, K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        self.0.invalidate_all();
+    }
+}
+
+pub(super) fn bytes_of<Q: RemoteKey + ?Sized>(key: &Q) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    key.write(&mut bytes);
+    bytes
+}

@@ -1,0 +1,152 @@
+//! The generation of a cache's keys: how a flush reaches all processes.
+//!
+//! A counter in the tier is part of each key. A flush raises it, in O(1) however many keys there
+//! are: nobody asks for the old ones any more, and the tier forgets them as it needs room. Every
+//! process reads the counter once in each period and, when it has changed, drops what it has in
+//! memory. So a flush is heard within the period.
+//!
+//! * A process that has not been able to read the counter for [`VALID_PERIODS`] periods does
+//!   without the tier: it may have been flushed.
+//! * A counter that was lost begins anew at the time, in milliseconds since 1970, which is higher
+//!   than it was. Nothing raises it to what a process has seen: that might undo a flush of which
+//!   that process has not heard.
+//! * One that is lower than this process has seen (a server has restarted with old data) is raised
+//!   beyond that: another flush, because what else came back is not known.
+//! * A flush that could not be made is made later, and until then the tier is not used.
+
+use std::time::Duration;
+
+use super::error::TierError;
+use super::link::AsyncTier;
+use super::lock::ForkMutex;
+
+/// For how many periods a counter that was read is good.
+const VALID_PERIODS: u32 = 3;
+
+/// What is known of the counter.
+pub(super) struct Generation {
+    /// The counter's name in the tier.
+    name: Vec<u8>,
+    /// In nanoseconds; `u64::MAX`: without end.
+    valid: u64,
+    state: ForkMutex<CounterState>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct CounterState {
+    /// The counter as it was read last; `None` before the first time.
+    seen: Option<u64>,
+    /// When that was, by the cache's clock.
+    read_at: u64,
+    /// How many flushes were asked for, and how many of these, from the first on, were made.
+    flushes_asked: u64,
+    flushes_made: u64,
+}
+
+impl CounterState {
+    fn is_flush_pending(&self) -> bool {
+        self.flushes_made < self.flushes_asked
+    }
+}
+
+/// What a reading of the counter has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// What was known before.
+    Nothing,
+    /// The counter, for the first time.
+    First,
+    /// Another counter than before: what is in memory has to go.
+    Flush,
+}
+
+impl Generation {
+    pub(super) fn new(name: Vec<u8>, period: Duration) -> Self {
+        let valid = period.checked_mul(VALID_PERIODS);
+        let valid = valid.and_then(|valid| u64::try_from(valid.as_nanos()).ok());
+        Generation {
+            name,
+            valid: valid.unwrap_or(u64::MAX),
+            state: ForkMutex::new(CounterState::default()),
+        }
+    }
+
+    /// Returns the counter if what is known of it is good at this tick.
+    pub(super) fn known(&self, now: u64) -> Option<u64> {
+        let state = *self.state.lock();
+        let is_good = !state.is_flush_pending() && now.saturating_sub(state.read_at) <= self.valid;
+        state.seen.filter(|_| is_good)
+    }
+
+    /// Returns the counter as it was read last.
+    pub(super) fn seen(&self) -> Option<u64> {
+        self.state.lock().seen
+    }
+
+    /// Reads the counter, or makes the flush that is pending. `now` is the tick of the start,
+    /// `unix_millis` the time.
+    ///
+    /// # Errors
+    /// If the tier fails.
+    pub(super) async fn read(
+        &self,
+        tier: &dyn AsyncTier,
+        now: u64,
+        unix_millis: u64,
+    ) -> Result<Heard, TierError> {
+        let before = *self.state.lock();
+        let mut counter = if before.is_flush_pending() {
+            tier.bump(&self.name, unix_millis).await?
+        } else {
+            tier.generation(&self.name, unix_millis).await?
+        };
+        if let Some(seen) = before.seen.filter(|seen| counter < *seen) {
+            counter = tier.bump(&self.name, unix_millis.max(seen + 1)).await?;
+        }
+        // With a flush pending, the counter was raised after all flushes that were asked for then.
+        Ok(self.note(counter, now, before.flushes_asked))
+    }
+
+    /// Raises the counter: a flush. If that fails, it is made later.
+    ///
+    /// # Errors
+    /// If the tier fails.
+    pub(super) async fn flush(
+        &self,
+        tier: &dyn AsyncTier,
+        now: u64,
+        unix_millis: u64,
+    ) -> Result<(), TierError> {
+        // Until the new counter is known nothing is read under the old one: not by a call that
+        // begins after this one has returned, and not if its future is dropped halfway.
+        let asked = self.flush_later();
+        let counter = tier.bump(&self.name, unix_millis).await?;
+        self.note(counter, now, asked);
+        Ok(())
+    }
+
+    /// Notes that a flush is to be made. Until then the tier is not used. Returns its number.
+    pub(super) fn flush_later(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.flushes_asked += 1;
+        state.flushes_asked
+    }
+
+    /// Notes a counter that was read. An older reading that comes later changes nothing: counters
+    /// only rise.
+    fn note(&self, counter: u64, now: u64, flushes_made: u64) -> Heard {
+        let mut state = self.state.lock();
+        state.flushes_made = state.flushes_made.max(flushes_made);
+        if state.seen.is_some_and(|seen| seen > counter) {
+            return Heard::Nothing;
+        }
+        let heard = match state.seen {
+            None => Heard::First,
+            Some(seen) if seen == counter => Heard::Nothing,
+            Some(_) => Heard::Flush,
+        };
+        state.seen = Some(counter);
+        state.read_at = state.read_at.max(now);
+        heard
+    }
+}

@@ -1,0 +1,334 @@
+//! What the handles of a tiered cache share, and its small decisions: routes, lives, what an item
+//! of the tier is worth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::codec::{Codec, CodecError, Framing};
+use super::envelope::{Envelope, Rejected};
+use super::error::TierError;
+use super::generation::{Generation, Heard};
+use super::invalidations::Subscription;
+use super::link::{AsyncTier, TierItem};
+use super::lock::ForkMutex;
+use super::names::{NameIndex, NotedLoad};
+use super::pending::{PendingRemovals, Queued};
+use super::remote_key::{RemoteKey, TierKey, tier_key};
+use super::stats::{RemoteCounters, count};
+use crate::api::cache::Cache;
+use crate::flight::wait_graph;
+use crate::time::source::ClockSource;
+use crate::util::hash::KeyHash;
+
+/// A codec of which only the value's type is known.
+pub(super) trait AnyCodec<V>: Send + Sync {
+    fn encode(&self, value: &V, out: &mut Vec<u8>) -> Result<(), CodecError>;
+    fn decode(&self, bytes: &[u8]) -> Result<V, CodecError>;
+    fn framing(&self) -> Framing;
+}
+
+impl<V, C: Codec<V>> AnyCodec<V> for C {
+    fn encode(&self, value: &V, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        Codec::encode(self, value, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<V, CodecError> {
+        Codec::decode(self, bytes)
+    }
+
+    fn framing(&self) -> Framing {
+        Codec::framing(self)
+    }
+}
+
+/// How long values live, and how long a call waits.
+#[derive(Clone, Debug)]
+pub(super) struct Lives {
+    /// In the tier; `None`: without end.
+    pub(super) remote: Option<Duration>,
+    /// In memory, at most.
+    pub(super) memory: Duration,
+    /// Of the knowledge that a key has no value; `None`: that is not stored.
+    pub(super) negative: Option<Duration>,
+    pub(super) stale_while_revalidate: Duration,
+    pub(super) stale_if_error: Duration,
+    /// How long a call waits for the holder of a lease.
+    pub(super) lease_wait: Duration,
+}
+
+impl Lives {
+    /// How long the tier keeps a value after its life.
+    pub(super) fn grace(&self) -> Duration {
+        self.stale_while_revalidate.max(self.stale_if_error)
+    }
+}
+
+/// How long a lease is held at least: servers count whole seconds, and not from their beginning.
+pub(super) const SHORTEST_LEASE: Duration = Duration::from_secs(2);
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
+
+/// How long a stale value is served from memory: at most one attempt in this time to load it.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) type KeepRemotely<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
+pub(super) type WallClock = Box<dyn Fn() -> SystemTime + Send + Sync>;
+
+pub(super) struct Shared<K, V> {
+    pub(super) memory: Cache<K, V>,
+    /// As threads use it, and as tasks do.
+    pub(super) threads: Arc<dyn AsyncTier>,
+    pub(super) tasks: Arc<dyn AsyncTier>,
+    pub(super) codec: Box<dyn AnyCodec<V>>,
+    pub(super) lives: Lives,
+    pub(super) keep_remotely: Option<KeepRemotely<K, V>>,
+    /// The name and the schema, as keys begin.
+    pub(super) prefix: String,
+    pub(super) schema: u32,
+    pub(super) clock: ClockSource,
+    pub(super) wall_clock: WallClock,
+    pub(super) generation: Generation,
+    pub(super) pending: PendingRemovals,
+    pub(super) counters: RemoteCounters,
+    pub(super) load_times: LoadTimes,
+    /// If the tier tells of others' writes.
+    pub(super) names: Option<NameIndex>,
+    pub(super) subscription: ForkMutex<Option<Subscription>>,
+}
+
+/// What an item of the tier holds.
+pub(super) struct RemoteEntry<V> {
+    /// `None`: there is no value, and that is known.
+    pub(super) value: Option<V>,
+    /// How much longer it is fresh; `None`: without end.
+    pub(super) fresh_for: Option<Duration>,
+    /// For how long it has not been fresh any more; zero if it is.
+    pub(super) stale_for: Duration,
+}
+
+impl<V> RemoteEntry<V> {
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh_for != Some(Duration::ZERO)
+    }
+}
+
+/// A value's life as bytes.
+pub(super) struct Encoded {
+    pub(super) bytes: Vec<u8>,
+    /// How long the tier is to keep it; `None`: without end.
+    pub(super) life: Option<Duration>,
+}
+
+impl<K, V> Shared<K, V> {
+    fn unix_time(&self) -> Duration {
+        (self.wall_clock)().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    pub(super) fn unix_millis(&self) -> u64 {
+        millis(self.unix_time())
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// Reads the generation, and drops what is in memory if it has changed.
+    pub(super) async fn read_generation(&self, tier: &dyn AsyncTier) -> Result<(), TierError>
+    where
+        K: std::hash::Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let read = self.generation.read(tier, self.now(), self.unix_millis()).await;
+        match read.map_err(|error| self.counters.error(error))? {
+            Heard::Nothing => {}
+            // What was loaded without the tier is from before a flush, for all that is known. But
+            // usually there is nothing, and the load that reads the counter is not superseded.
+            Heard::First if self.memory.entry_count() == 0 => {}
+            Heard::First => self.memory.invalidate_all(),
+            Heard::Flush => {
+                count(&self.counters.flushes_heard);
+                self.memory.invalidate_all();
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the generation of the keys; reads it first, if what is known of it is too old.
+    ///
+    /// # Errors
+    /// If the tier fails.
+    pub(super) async fn current_generation(&self, tier: &dyn AsyncTier) -> Result<u64, TierError>
+    where
+        K: std::hash::Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        if let Some(generation) = self.generation.known(self.now()) {
+            return Ok(generation);
+        }
+        self.read_generation(tier).await?;
+        self.generation.known(self.now()).ok_or(TierError::UnknownGeneration)
+    }
+
+    /// Returns a key's name in the tier.
+    pub(super) fn key_of<Q: RemoteKey + ?Sized>(&self, generation: u64, key: &Q) -> TierKey {
+        let prefix = format!("{}{generation}:", self.prefix);
+        tier_key(&prefix, key, self.threads.max_key_len())
+    }
+
+    /// Remembers a removal that could not be made.
+    pub(super) fn remove_later(&self, key: &[u8]) {
+        if self.pending.add(key) == Queued::Overflow {
+            self.generation.flush_later();
+        }
+    }
+
+    /// How long a lease is to be held: three times what loads take.
+    pub(super) fn lease_time(&self) -> Duration {
+        let nanos = self.load_times.0.load(Relaxed).saturating_mul(3);
+        Duration::from_nanos(nanos).clamp(SHORTEST_LEASE, LONGEST_LEASE)
+    }
+
+    /// The memory life of a value that was loaded without the protection of a lease.
+    pub(super) fn unleased_life(&self) -> Duration {
+        self.lives.memory.min(SHORTEST_LEASE)
+    }
+
+    /// Returns what an item holds.
+    pub(super) fn read_item(
+        &self,
+        item: &TierItem,
+        key: &TierKey,
+    ) -> Result<RemoteEntry<V>, Rejected> {
+        let now = self.unix_time();
+        let (value, created, times) = match self.codec.framing() {
+            Framing::Bare => {
+                let times = self.times_of_bare(item);
+                // Without an envelope its age follows from how long it was to live.
+                let age =
+                    times.0.zip(self.lives.remote).map(|(left, life)| life.saturating_sub(left));
+                (Some(item.value.as_slice()), age.map(|age| now.saturating_sub(age)), times)
+            }
+            Framing::Envelope => {
+                let (envelope, payload) = Envelope::read(&item.value, self.schema, &key.full)?;
+                let value = (!envelope.is_negative).then(|| &item.value[payload]);
+                // A clock that is ahead elsewhere does not make an item younger than now.
+                let created = Duration::from_millis(envelope.created).min(now);
+                let fresh_until = Duration::from_millis(envelope.fresh_until);
+                let is_endless = envelope.fresh_until == u64::MAX;
+                let fresh_for = (!is_endless).then(|| fresh_until.saturating_sub(now));
+                (value, Some(created), (fresh_for, now.saturating_sub(fresh_until)))
+            }
+        };
+        if let Some(trusted_since) = item.distrusted_before {
+            let trusted_since = trusted_since.duration_since(UNIX_EPOCH).unwrap_or_default();
+            if created.is_none_or(|created| created <= trusted_since) {
+                return Err(Rejected::Distrusted);
+            }
+        }
+        let decode = |bytes| self.codec.decode(bytes).map_err(|_| Rejected::Corrupt);
+        let (fresh_for, stale_for) = times;
+        Ok(RemoteEntry { value: value.map(decode).transpose()?, fresh_for, stale_for })
+    }
+
+    /// How much longer an item without an envelope is fresh, and for how long it has not been: the
+    /// tier keeps it for the grace longer than it is fresh.
+    fn times_of_bare(&self, item: &TierItem) -> (Option<Duration>, Duration) {
+        let grace = self.lives.grace();
+        let life = item.life.map(|life| life.saturating_sub(grace));
+        (life, item.life.map_or(Duration::ZERO, |life| grace.saturating_sub(life)))
+    }
+
+    /// Returns the value that may be served because a newer one could not be loaded.
+    pub(super) fn value_after_failure(&self, old: RemoteEntry<V>) -> Option<V> {
+        let lives = &self.lives;
+        let window = lives.stale_if_error.max(lives.stale_while_revalidate);
+        let may_be_served = old.is_fresh() || old.stale_for < window;
+        old.value.filter(|_| may_be_served)
+    }
+
+    /// Whether the value of the load that the calling thread is inside of is to be stored remotely.
+    pub(super) fn keeps_remotely(&self, value: &V) -> bool {
+        let Some(keep) = &self.keep_remotely else { return true };
+        let (store, load) = (self.memory.store(), wait_graph::current_load());
+        let (guard, mut keeps) = (store.table.pin(), true);
+        let load = load.expect("it is asked from inside of a load of the memory tier");
+        load.for_each_key(&mut |at| {
+            if at.cache == store.address()
+                && let Some(key) = guard.key_of(&at.slot)
+            {
+                keeps &= keep(key, value);
+            }
+        });
+        keeps
+    }
+
+    /// Notes a name for which events are to be heard.
+    pub(super) fn note<'h>(
+        &self,
+        names: &'h NameIndex,
+        name: &[u8],
+        hash: KeyHash,
+    ) -> NotedLoad<'h> {
+        // Before the lock is acquired.
+        let guard = self.memory.store().table.pin();
+        names.note(name, hash, |hash| guard.find(hash, |_| true).is_some())
+    }
+
+    /// Returns the knowledge that a key has no value as bytes, if there is a way to write it.
+    pub(super) fn encode_absence(&self, key: &TierKey, took: Duration) -> Option<Encoded> {
+        let has_envelope = self.codec.framing() == Framing::Envelope;
+        has_envelope.then(|| self.encode(key, None, took).ok()).flatten()
+    }
+
+    /// Makes bytes of a value, or of the knowledge that there is none.
+    ///
+    /// # Errors
+    /// If the codec fails.
+    pub(super) fn encode(
+        &self,
+        key: &TierKey,
+        value: Option<&V>,
+        load_time: Duration,
+    ) -> Result<Encoded, TierError> {
+        let mut payload = Vec::new();
+        if let Some(value) = value {
+            let encoded = self.codec.encode(value, &mut payload);
+            encoded.map_err(|error| TierError::Codec(error.to_string()))?;
+        }
+        let life = if value.is_some() { self.lives.remote } else { self.lives.negative };
+        let kept = life.map(|life| life.saturating_add(self.lives.grace()));
+        if self.codec.framing() == Framing::Bare {
+            return Ok(Encoded { bytes: payload, life: kept });
+        }
+        let now = self.unix_time();
+        let end =
+            |life: Option<Duration>| life.map_or(u64::MAX, |life| millis(now.saturating_add(life)));
+        let envelope = Envelope {
+            is_negative: value.is_none(),
+            schema: self.schema,
+            // The beginning of its load: it is as old as what the origin read then.
+            created: millis(now.saturating_sub(load_time)),
+            fresh_until: end(life),
+            stale_until: end(kept),
+            load_time,
+        };
+        Ok(Encoded { bytes: envelope.write(&key.full, &payload), life: kept })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long loads take, in nanoseconds: about the longest of the last few dozen.
+#[derive(Default)]
+pub(super) struct LoadTimes(AtomicU64);
+
+impl LoadTimes {
+    /// Notes a load. Relaxed, and not exact if two end at once: it is an estimate.
+    pub(super) fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let before = self.0.load(Relaxed);
+        self.0.store(took.max(before - before / 16), Relaxed);
+    }
+}

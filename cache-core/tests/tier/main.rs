@@ -1,0 +1,20 @@
+//! Tiers: a fake one for tests, and a chain of several.
+
+/// What this binary uses of the helpers of all.
+#[path = "../common"]
+mod common {
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod tasks;
+}
+
+mod fake_held;
+mod fake_leases;
+mod fake_model;
+mod fake_orders;
+mod support;
+mod tiered;
+mod tiered_builder;
+mod tiered_failures;
+mod tiered_loads;
+mod tiered_stale;
+mod tiered_writes;
