@@ -253,7 +253,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let mut newest_compared = 0;
         loop {
             let (mut shard, found) =
-                self.shards.lock_missing(guard, hash, |other| other == key, retries);
+                self.shards.lock_key(guard, hash, None, |other| other == key, retries);
             if let Some(id) = found.filter(|_| !kind.replaces_fresh()) {
                 let entry = shard.entry(id);
                 let Some(now) = now else {

@@ -321,8 +321,9 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
     }
 
     fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let key = self.key;
-        locks.store.shards.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
+        let (hash, key, guard) = (self.hash, self.key, locks.guard);
+        let (found, eq) = (guard.find_hash(hash), |other: &K| other == key);
+        locks.store.shards.lock_key(guard, hash, found, eq, &locks.retries)
     }
 
     fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {

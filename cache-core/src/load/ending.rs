@@ -122,9 +122,9 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// the key if the flight came in time.
     fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let TxnLocks { store, guard, retries } = &self.locks;
-        let key = flight.key(guard);
-        let eq = |other: &K| other == key;
-        let (mut shard, found) = store.shards.lock_key(guard, flight.hash(), eq, retries);
+        let (hash, key) = (flight.hash(), flight.key(guard));
+        let (found, eq) = (guard.find_hash(hash), |other: &K| other == key);
+        let (mut shard, found) = store.shards.lock_key(guard, hash, found, eq, retries);
         let in_time = shard.loads().remove(flight);
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))

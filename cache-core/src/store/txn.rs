@@ -53,8 +53,9 @@ impl<'p, K, V> TxnLocks<'p, K, V> {
         compared: &mut KeyComparisons<V>,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         loop {
+            let found = self.guard.find_hash(hash);
             let (mut shard, found) =
-                self.store.shards.lock_key(self.guard, hash, eq, &self.retries);
+                self.store.shards.lock_key(self.guard, hash, found, eq, &self.retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), compared);
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);

@@ -1,0 +1,58 @@
+//! Tests against a real memcached. Without one they are reported as ignored.
+//!
+//! What does not depend on time is given a time limit that no machine is too slow for; what does
+//! depend on it is only bounded from above, by ten times what is promised.
+
+#[cfg(unix)]
+mod basics;
+#[cfg(unix)]
+mod counters;
+#[cfg(unix)]
+mod failures;
+#[cfg(unix)]
+mod leases;
+#[cfg(unix)]
+mod memcached;
+#[cfg(unix)]
+mod proxy;
+#[cfg(unix)]
+mod several;
+#[cfg(all(unix, feature = "tokio"))]
+mod tasks;
+#[cfg(unix)]
+mod tiers;
+#[cfg(unix)]
+mod watching;
+
+#[cfg(unix)]
+fn main() {
+    use libtest_mimic::{Arguments, Trial, run};
+
+    let is_missing = !memcached::is_installed();
+    if is_missing {
+        eprintln!("memcached is not installed: the tests that need it are ignored");
+    }
+    let families = [
+        ("basics", basics::CASES),
+        ("leases", leases::CASES),
+        ("counters", counters::CASES),
+        ("failures", failures::CASES),
+        ("several", several::CASES),
+        ("watching", watching::CASES),
+        #[cfg(feature = "tokio")]
+        ("tasks", tasks::CASES),
+    ];
+    let trials = families.into_iter().flat_map(|(family, cases)| {
+        cases.iter().map(move |(name, case)| {
+            let trial = Trial::test(format!("{family}::{name}"), || {
+                case();
+                Ok(())
+            });
+            trial.with_ignored_flag(is_missing)
+        })
+    });
+    run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+#[cfg(not(unix))]
+fn main() {}

@@ -1,0 +1,224 @@
+//! Hearing of others' writes.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cache_core::tier::{Event, Subscription, Tier};
+use cache_memcached::{Hearing, Memcached};
+
+use crate::memcached::Server;
+use crate::proxy::{Fate, Proxy};
+use crate::tiers::{MINUTE, cases, patient, wait_until};
+
+cases![
+    others_writes_are_heard_by_name,
+    own_writes_are_not_heard,
+    all_servers_are_listened_to,
+    a_lost_server_is_told_and_heard_again,
+    a_hung_server_is_told,
+    a_flood_that_loses_lines_is_told,
+    a_server_that_forbids_it_is_told_once,
+    threads_end_with_the_last_subscription,
+    how_long_until_another_process_hears,
+];
+
+/// What a tier hears.
+struct Ears {
+    events: Receiver<Event>,
+    _subscription: Subscription,
+}
+
+impl Ears {
+    /// Subscribes, and waits until all servers are listened to.
+    fn of(tier: &Memcached) -> Self {
+        let ears = Self::deaf(tier);
+        wait_until(|| tier.hearing() == Hearing::Listening);
+        let servers = format!("{tier:?}").matches("127.0.0.1").count();
+        for _ in 0..servers {
+            assert_eq!(ears.next(), Event::Lost, "the beginning");
+        }
+        ears
+    }
+
+    fn deaf(tier: &Memcached) -> Self {
+        let (send, events) = channel();
+        let send = Mutex::new(send);
+        let source = tier.invalidations().expect("the watch is on");
+        let subscription = source.subscribe(Arc::new(move |event| {
+            // The test may be over.
+            drop(send.lock().expect("no panic").send(event));
+        }));
+        Ears { events, _subscription: subscription }
+    }
+
+    fn next(&self) -> Event {
+        self.events.recv_timeout(Duration::from_secs(30)).expect("an event")
+    }
+}
+
+fn key(name: &str) -> Event {
+    Event::Key(name.as_bytes().to_vec())
+}
+
+fn others_writes_are_heard_by_name() {
+    let server = Server::start();
+    let (one, other) =
+        (patient([server.address()]).watch().build(), patient([server.address()]).watch().build());
+    let ears = Ears::of(&one);
+    other.put(b"a", b"value", None).expect("stored");
+    assert_eq!(ears.next(), key("a"));
+    other.remove(b"b").expect("an answer");
+    assert_eq!(ears.next(), key("b"));
+    other.mark_stale(b"c", MINUTE).expect("an answer");
+    assert_eq!(ears.next(), key("c"));
+    other.bump(b"users", 1).expect("an answer");
+    assert_eq!(ears.next(), Event::Prefix(b"users".to_vec()));
+    let binary = b"a\r\nb %41\xff";
+    other.remove(binary).expect("an answer");
+    assert_eq!(ears.next(), Event::Key(binary.to_vec()));
+    let longest = vec![b'k'; other.max_key_len()];
+    other.remove(&longest).expect("an answer");
+    assert_eq!(ears.next(), Event::Key(longest));
+    other.remove(&[b'k'; 300]).expect("an answer");
+    assert_eq!(ears.next(), Event::Lost, "it has no name");
+}
+
+fn own_writes_are_not_heard() {
+    let server = Server::start();
+    let (one, other) =
+        (patient([server.address()]).watch().build(), patient([server.address()]).watch().build());
+    let foreign = patient([server.address()]).namespace("foreign").watch().build();
+    let ears = Ears::of(&one);
+    one.put(b"own", b"value", None).expect("stored");
+    one.remove(b"own").expect("an answer");
+    foreign.put(b"foreign", b"value", None).expect("stored");
+    let lease = crate::tiers::won(&other, b"filled");
+    other.fill(b"filled", lease, b"value", None).expect("an answer");
+    other.put(b"last", b"value", None).expect("stored");
+    assert_eq!(ears.next(), key("last"));
+}
+
+fn all_servers_are_listened_to() {
+    let servers: Vec<_> = (0..3).map(|_| Server::start()).collect();
+    let (one, other) = (
+        patient(servers.iter().map(Server::address)).watch().build(),
+        patient(servers.iter().map(Server::address)).watch().build(),
+    );
+    let ears = Ears::of(&one);
+    for number in 0..30 {
+        let name = format!("key:{number}");
+        other.remove(name.as_bytes()).expect("an answer");
+        assert_eq!(ears.next(), key(&name));
+    }
+    assert_eq!(one.health().hearing_losses, 0);
+}
+
+fn a_lost_server_is_told_and_heard_again() {
+    let mut server = Server::start();
+    let (one, other) =
+        (patient([server.address()]).watch().build(), patient([server.address()]).watch().build());
+    let ears = Ears::of(&one);
+    server.kill();
+    assert_eq!(ears.next(), Event::Lost);
+    wait_until(|| one.hearing() == Hearing::Lost);
+    assert_eq!(one.health().hearing_losses, 1);
+    server.restart();
+    assert_eq!(ears.next(), Event::Lost, "the beginning of the next watch");
+    wait_until(|| one.hearing() == Hearing::Listening);
+    wait_until(|| other.remove(b"key").is_ok());
+    assert_eq!(ears.next(), key("key"));
+}
+
+/// A hung server says nothing on a watch.
+fn a_hung_server_is_told() {
+    let server = Server::start();
+    let one =
+        patient([server.address()]).exchange_timeout(Duration::from_millis(500)).watch().build();
+    let ears = Ears::of(&one);
+    server.hang();
+    assert_eq!(ears.next(), Event::Lost);
+    server.go_on();
+    assert_eq!(ears.next(), Event::Lost);
+    wait_until(|| one.hearing() == Hearing::Listening);
+}
+
+fn a_flood_that_loses_lines_is_told() {
+    const WRITES: usize = 200_000;
+    let server = Server::start();
+    let one = patient([server.address()]).watch().build();
+    let source = one.invalidations().expect("the watch is on");
+    let (send, lost) = channel();
+    let send = Mutex::new(send);
+    // A sink that is slower than it should be, so that lines are lost on any machine.
+    let _subscription = source.subscribe(Arc::new(move |event| {
+        if event == Event::Lost {
+            let _ = send.lock().expect("no panic").send(());
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }));
+    wait_until(|| one.hearing() == Hearing::Listening);
+    lost.recv_timeout(Duration::from_secs(30)).expect("the beginning");
+    let mut writer = TcpStream::connect(server.address()).expect("it runs");
+    let mut lines = Vec::new();
+    for number in 0..WRITES {
+        let tombstone = format!("ms test:~i:0123456789abcdef:k{number} 0 T60 q\r\n\r\n");
+        lines.extend_from_slice(tombstone.as_bytes());
+    }
+    writer.write_all(&lines).expect("it reads");
+    lost.recv_timeout(Duration::from_secs(60)).expect("a loss");
+    assert!(one.health().hearing_losses >= 1);
+}
+
+fn a_server_that_forbids_it_is_told_once() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.address());
+    let one = patient([proxy.address()]).watch().build();
+    proxy.next(Fate::Replaced(b"ERROR\r\n".to_vec()));
+    let ears = Ears::deaf(&one);
+    assert_eq!(ears.next(), Event::Lost);
+    wait_until(|| one.hearing() == Hearing::Refused);
+    assert_eq!(one.health().hearing_losses, 1);
+    one.put(b"key", b"value", None).expect("all else works");
+}
+
+fn threads_end_with_the_last_subscription() {
+    let server = Server::start();
+    let one = patient([server.address()]).watch().build();
+    assert_eq!(one.hearing(), Hearing::Off);
+    assert!(patient([server.address()]).build().invalidations().is_none());
+    let (first, second) = (Ears::of(&one), Ears::deaf(&one));
+    drop(first);
+    one.clone().put(b"key", b"value", None).expect("stored");
+    assert_eq!(one.hearing(), Hearing::Listening);
+    drop(second);
+    wait_until(|| one.hearing() == Hearing::Off);
+    wait_until(|| server.say("stats").contains("STAT log_watchers 0"));
+    let again = Ears::of(&one);
+    let other = patient([server.address()]).watch().build();
+    other.remove(b"key").expect("an answer");
+    assert_eq!(again.next(), key("key"));
+}
+
+/// Prints times, and asserts none: they depend on the machine.
+fn how_long_until_another_process_hears() {
+    const ROUNDS: usize = 300;
+    let server = Server::start();
+    let (one, other) =
+        (patient([server.address()]).watch().build(), patient([server.address()]).watch().build());
+    let ears = Ears::of(&one);
+    let mut times: Vec<Duration> = (0..ROUNDS)
+        .map(|number| {
+            let start = Instant::now();
+            other.remove(format!("key:{number}").as_bytes()).expect("an answer");
+            assert_eq!(ears.next(), key(&format!("key:{number}")));
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let at = |part: usize| times[(ROUNDS * part / 100).min(ROUNDS - 1)];
+    println!("heard after p50 {:?}, p99 {:?}, at most {:?}", at(50), at(99), at(100));
+}
