@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn sample_of_few_rows_is_all_of_them() {
-        assert_eq!(sample(5, 0), []);
+        assert!(sample(5, 0).is_empty());
         assert_eq!(sample(5, 4), [0, 1, 2, 3]);
-        assert_eq!(sample(0, 4), []);
+        assert!(sample(0, 4).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! it returns are put together with those that were found. The loads are a batch: `load/batch.rs`.
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
-use super::return_kind::ReturnKind;
+use super::type_probe::ReturnKind;
 use super::view::Owned;
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;
@@ -74,15 +74,10 @@ pub struct Pairing<I, V, C> {
 }
 
 impl<I, V, C> Pairing<I, V, C> {
-    /// Returns clones of all elements.
-    pub(super) fn all(&self, ids: &[I]) -> Vec<I> {
-        (self.cloned)(&ids.iter().collect::<Vec<_>>())
-    }
-
     /// Returns what a body has returned, with the numbers of the elements.
     pub(super) fn answers<K>(&self, asked: &[&I], returned: C) -> Answers<K, V> {
         let pairs = (self.apart)(returned);
-        answers((self.numbers)(asked, &pairs), pairs, |_| None)
+        answers(asked.len(), (self.numbers)(asked, &pairs), pairs, |_| None)
     }
 
     /// Returns what a body has returned for all elements, as it was, and the value to keep for
@@ -98,7 +93,7 @@ impl<I, V, C> Pairing<I, V, C> {
         let mut kept = vec![None; ids.len()];
         let returned = H::into_result(returned).map(|pairs| {
             let pairs = (self.apart)(pairs);
-            let numbers = (self.numbers)(&ids.iter().collect::<Vec<_>>(), &pairs);
+            let numbers = (self.numbers)(&Vec::from_iter(ids), &pairs);
             for (number, (_, value)) in numbers.into_iter().zip(&pairs) {
                 number.map(|number| kept[number].get_or_insert_with(|| value.clone()));
             }
@@ -132,7 +127,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Found<K, V> {
         self,
         cache: &Cache<K, V, S>,
     ) -> (Sparse<V>, Batch<'_, K, V>) {
-        let (hasher, looked_up) = (cache.hasher().clone(), self.looked_up.into_iter());
+        let (hasher, looked_up) = (cache.inner.hasher.clone(), self.looked_up.into_iter());
         let hash = |key: &K| cache.hash(key);
         (self.values, Batch::new(cache.store(), &self.keys, looked_up, hasher, hash))
     }

@@ -23,15 +23,12 @@
 //! Nothing here is stable: an expansion and this module are always of one version.
 #![allow(missing_debug_implementations, reason = "expansions print no value of these types")]
 
-mod autoref;
 mod borrowed;
 mod bounds;
 mod diagnostics;
 pub mod macro_caches;
 mod many;
-mod miss;
 mod once;
-mod return_kind;
 mod runtime;
 mod settings;
 mod storage;
@@ -40,17 +37,15 @@ mod type_probe;
 mod view;
 
 pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
-pub use autoref::{Bare, BareValue};
-pub use borrowed::{CowPart, OptionPart};
+pub use borrowed::{Bare, BareValue, CowPart, OptionPart};
 pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
 pub use diagnostics::{Arg, KeyPart};
 pub use many::{BatchLookup, Pairing, Pairs};
-pub use miss::Miss;
-pub use return_kind::{OkOnly, ReturnKind, SomeOnly, Whole};
-pub use runtime::CacheValue;
+pub use runtime::{CacheValue, Miss};
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use storage::{CacheByType, StaticCache, ThreadCaches};
 pub use type_probe::{
-    CloneShared, ErrorOf, Fallible, KeepOwn, Optional, OtherType, TypeProbe, typed,
+    CloneShared, ErrorOf, Fallible, KeepOwn, OkOnly, Optional, OtherType, ReturnKind, SomeOnly,
+    TypeProbe, Whole, typed,
 };
 pub use view::{Leaf, OwnKey, Owned, Part, View, key_of, keys_of};

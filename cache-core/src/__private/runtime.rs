@@ -4,14 +4,15 @@
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::macro_caches;
 use super::many::{BatchLookup, Found, Pairing};
-use super::miss::{Miss, PendingLoad};
-use super::return_kind::ReturnKind;
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
+use super::type_probe::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
+use crate::flight::flight::FlightKind;
 use crate::flight::share_error::SharedError;
 use crate::load::attempt::{Attempt, Lookup};
 use crate::types::stats::Stats;
+use crate::util::hash::{Hashed, KeyHash};
 use std::future::Future;
 
 /// What a cached value must be, and all that an expansion does with a cache of such values.
@@ -98,7 +99,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = R> {
         let body = async { H::into_result(body.await) };
         async move {
-            let Some(PendingLoad { key, looked_up, kind }) = missed.0 else {
+            let Some((key, looked_up, kind)) = missed.0 else {
                 return H::from_result(body.await);
             };
             let attempt = Attempt::new(cache.store(), key, looked_up, kind);
@@ -209,7 +210,9 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         F: Future<Output = R>,
     {
         async move {
-            let Some(found) = many.0 else { return body(pairing.all(ids)).await };
+            let Some(found) = many.0 else {
+                return body((pairing.cloned)(&Vec::from_iter(ids))).await;
+            };
             let (missing, pairing) = (found.missing(ids), &pairing);
             let loader = |places: Vec<usize>| {
                 let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -262,6 +265,25 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     }
 }
 
+/// A call that has no value yet. `None` if it bypasses the cache.
+/// Otherwise the key to be loaded, and what the look-up saw of it. A load of the kind "unshared"
+/// joins no other run, and no other call joins it.
+pub struct Miss<O: Owned, V>(Option<(Hashed<O::Key>, Lookup<V>, FlightKind)>);
+
+impl<O: Owned, V> Miss<O, V> {
+    /// Only here, on a miss, an owned key is made.
+    #[cold]
+    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self {
+        let key = Hashed { hash, key: view.0.to_key() };
+        Self(Some((key, looked_up, FlightKind::Shared)))
+    }
+
+    /// Returns the same call, with an unshared load.
+    pub fn unshared(self) -> Self {
+        Self(self.0.map(|(key, looked_up, _)| (key, looked_up, FlightKind::Unshared)))
+    }
+}
+
 /// As [`CacheValue::load`], for all functions of these types.
 #[inline(never)]
 fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
@@ -273,7 +295,7 @@ fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
 where
     V: Clone + Send + Sync + 'static,
 {
-    let Some(PendingLoad { key, looked_up, kind }) = missed.0 else { return body() };
+    let Some((key, looked_up, kind)) = missed.0 else { return body() };
     let attempt = Attempt::new(cache.store(), key, looked_up, kind);
     let loaded = attempt.run(|| H::into_result(body()), &keep.sharing());
     H::from_result(loaded.map(|(value, _)| value))

@@ -1,7 +1,6 @@
 //! The cache: thin methods over the store. Those that load have files of their own.
 
 mod loads;
-mod many;
 mod timeout;
 
 use std::fmt;
@@ -106,10 +105,6 @@ impl<K, V, S> Cache<K, V, S> {
     pub(crate) fn store(&self) -> &Store<K, V> {
         &self.inner.store
     }
-
-    pub(crate) fn hasher(&self) -> &S {
-        &self.inner.hasher
-    }
 }
 
 impl<K, V, S> Cache<K, V, S>
@@ -153,16 +148,7 @@ where
 
     /// Looks a key up and returns what `f` makes of its value. Counts a use, and a hit or a miss.
     #[inline]
-    pub(crate) fn lookup<Q, R>(&self, key: &Q, hash: KeyHash, f: impl FnOnce(&V) -> R) -> Option<R>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        self.lookup_pinned(&self.store().table.pin(), key, hash, f)
-    }
-
-    /// As [`lookup`](Self::lookup), under a guard that the caller holds.
-    #[inline]
-    fn lookup_pinned<Q: Hash + Equivalent<K> + ?Sized, R>(
+    fn lookup<Q: Hash + Equivalent<K> + ?Sized, R>(
         &self,
         guard: &StoreGuard<'_, K, V>,
         key: &Q,
@@ -191,7 +177,7 @@ where
         if store.serves_old_values {
             return store.find_or_claim(&guard, hash, move |other| key.equivalent(other));
         }
-        match self.lookup_pinned(&guard, key, hash, V::clone) {
+        match self.lookup(&guard, key, hash, V::clone) {
             Some(value) => Lookup::Hit(value, Status::Hit),
             None => Lookup::Miss,
         }
@@ -212,7 +198,7 @@ where
     #[inline]
     #[must_use = "to test for a key without counting a use, there is `contains_key`"]
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
-        self.lookup(key, self.hash(key), V::clone)
+        self.view(key, V::clone)
     }
 
     /// Calls `f` with the key's value, without cloning it, and returns what `f` returns; `None` if
@@ -232,7 +218,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lookup(key, self.hash(key), f)
+        let hash = self.hash(key);
+        self.lookup(&self.store().table.pin(), key, hash, f)
     }
 
     /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the

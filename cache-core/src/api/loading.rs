@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::api::cache::Cache;
-use crate::flight::flight::FlightKind;
+use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::share_error::{ErrorSharing, ShareArc};
 use crate::load::attempt::{Attempt, Lookup, StaleEntry, Step};
-use crate::load::guard::DetachedLoad;
+use crate::load::guard::FlightGuard;
 use crate::types::error::LoadError;
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
@@ -140,15 +140,14 @@ where
         // The loader is shown a second key: the first is in the cache meanwhile.
         let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.attempt(own).run(load, &ShareArc);
-        loaded.map_err(LoadError::Failed)
+        self.attempt(own).run(load, &ShareArc).map_err(LoadError::Failed)
     }
 
-    /// Hands the refresh of an entry to the executor, and returns the old value.
     fn attempt(&self, key: Hashed<K>) -> Attempt<'_, K, V> {
         Attempt::new(self.cache.store(), key, Lookup::Miss, FlightKind::Shared)
     }
 
+    /// Hands the refresh of an entry to the executor, and returns the old value.
     fn spawn_refresh<Q>(&self, hash: KeyHash, key: &Q, stale: StaleEntry<V>) -> (V, Status)
     where
         Q: ToOwned<Owned = K> + ?Sized,
@@ -157,8 +156,7 @@ where
         // It is nested in no load, not even in the one that its caller runs inside: no caller waits
         // for it.
         if let Some(guard) = store.lead_refresh(own, stale.claim, None) {
-            let detached = Some(guard.detach());
-            let refresh = BackgroundRefresh { cache: self.cache.clone(), detached };
+            let refresh = BackgroundRefresh { cache: self.cache.clone(), flight: guard.detach() };
             let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
             let job = move || refresh.run(move || loader(&own).map_err(Arc::new));
             store.config.executor.spawn(Box::new(job));
@@ -267,14 +265,12 @@ where
 /// completes the flight.
 struct BackgroundRefresh<K: Eq, V: Clone + Send + Sync + 'static, S> {
     cache: Cache<K, V, S>,
-    /// Taken when it runs.
-    detached: Option<DetachedLoad<V>>,
+    flight: Arc<Flight<V>>,
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static, S> BackgroundRefresh<K, V, S> {
-    fn run<E: Send + Sync + 'static>(mut self, loader: impl FnOnce() -> Result<V, Arc<E>>) {
-        let detached = self.detached.take().expect("it runs once");
-        let guard = detached.attach(self.cache.store());
+    fn run<E: Send + Sync + 'static>(self, loader: impl FnOnce() -> Result<V, Arc<E>>) {
+        let guard = FlightGuard::attach(self.cache.store(), &self.flight);
         // A loader's panic must not reach the executor: some end the process then. The process's
         // panic hook has reported it, and it is counted and noted with the entry.
         let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &ShareArc)));
@@ -284,8 +280,6 @@ impl<K: Eq, V: Clone + Send + Sync + 'static, S> BackgroundRefresh<K, V, S> {
 
 impl<K: Eq, V: Clone + Send + Sync + 'static, S> Drop for BackgroundRefresh<K, V, S> {
     fn drop(&mut self) {
-        if let Some(detached) = self.detached.take() {
-            drop(detached.attach(self.cache.store()));
-        }
+        drop(FlightGuard::attach(self.cache.store(), &self.flight));
     }
 }

@@ -36,9 +36,9 @@
 //! wants to *join* compares the keys, and so does one that *writes* the key and finds flights of
 //! the same hash, without the lock: the flight's key waits in its reserved slot.
 //!
-//! There are three kinds of flight ([`FlightKind`]): loads that may be joined; loads that run
-//! beside another of the same key because their caller cannot wait for it; and computations of the
-//! entry interface, which others wait for but learn nothing from.
+//! There are four kinds of flight ([`FlightKind`]): loads that may be joined; loads that run beside
+//! another of the same key because their caller cannot wait for it; loads that replace what is
+//! fresh; and computations of the entry interface, which others wait for but learn nothing from.
 //!
 //! The leader holds a guard ([`FlightGuard`](crate::load::guard::FlightGuard)). Dropping it, by a
 //! panic or with a future that is not polled to its end, completes the flight, and one of the
@@ -81,8 +81,17 @@ pub(crate) enum FlightKind {
     /// A load whose caller could not join another, or for which a waiter timed out. Nobody joins
     /// it, and its value is stored only if nothing fresh is there and no computation runs.
     Unshared,
+    /// A load whose value takes the place of one that is fresh: others with the same key join it.
+    Refresh,
     /// A computation of the entry interface: others wait for it, and then look again.
     Compute,
+}
+
+impl FlightKind {
+    /// Returns `true` if its value may take the place of one that is fresh.
+    pub(crate) fn replaces_fresh(self) -> bool {
+        matches!(self, FlightKind::Refresh | FlightKind::Compute)
+    }
 }
 
 /// How a waiter waits.
@@ -99,7 +108,8 @@ pub(crate) struct Flight<V> {
     key: KeyAt,
     /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn LoadNode>>,
-    pub(crate) is_compute: bool,
+    /// What it began as. The in-flight table knows whether it is shared still.
+    pub(crate) kind: FlightKind,
     /// Number of callers that may wait. Incremented under the shard's lock by a caller that finds
     /// the flight registered; read by the leader after it has deregistered the flight under the
     /// same lock.
@@ -184,10 +194,6 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
         visit(&self.key);
     }
 
-    fn includes(&self, address: usize) -> bool {
-        self.address() == address
-    }
-
     fn note_poll(&self) {
         // Relaxed: a reader compares it with its own number only, which it finds here if it stored
         // it itself.
@@ -201,7 +207,7 @@ impl<V> Flight<V> {
         Flight {
             key,
             outer,
-            is_compute: kind == FlightKind::Compute,
+            kind,
             joined: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
@@ -216,7 +222,7 @@ impl<V> Flight<V> {
     /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
     pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.is_plain() && self.waiters.get_mut().calls.is_empty());
-        (self.key, self.outer, self.is_compute) = (key, outer, kind == FlightKind::Compute);
+        (self.key, self.outer, self.kind) = (key, outer, kind);
         self.generation = fork::generation();
         *self.polled_by.get_mut() = 0;
         (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
@@ -225,17 +231,13 @@ impl<V> Flight<V> {
 
     /// Returns `true` if the calling thread is inside of this load.
     pub(crate) fn is_led_here(&self) -> bool {
-        wait_graph::is_inside(self.address())
+        wait_graph::is_inside(&self.key)
     }
 
     /// Returns `true` if it began before the process was forked and is led by a thread that is not
     /// there any more; or by a future that may never be polled again: nobody waits for that either.
     pub(crate) fn is_orphaned(&self) -> bool {
         self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self) as usize
     }
 
     /// Locks the waiters for `work`. Meanwhile the process does not fork.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::written::{RunningBatch, Written};
+use crate::table::{SharedSlot, SlotId};
 use crate::util::hash::KeyHash;
 
 /// Flights per list, on average, above which there are twice as many lists.
@@ -40,7 +41,7 @@ struct Registered<V> {
     /// Numbers the flights of the shard in the order of their registration.
     sequence: u64,
     /// The key had no entry when the flight was registered (for a computation: none that was
-    /// fresh), and no load has stored one since.
+    /// fresh; for a refresh: perhaps), and no load has stored one since.
     vacant: bool,
     flight: Arc<Flight<V>>,
 }
@@ -64,8 +65,15 @@ impl<V> KeyComparisons<V> {
         KeyComparisons { own: Arc::as_ptr(flight) as usize, flights: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, is_same_key: bool) {
-        self.flights.push((flight, is_same_key));
+    /// Compares the key of a flight: `is_same_key` is given the slot that holds it, and returns
+    /// `None` if the flight has ended. Then it is not registered any more.
+    pub(crate) fn compare(
+        &mut self,
+        flight: Arc<Flight<V>>,
+        is_same_key: impl FnOnce(&SharedSlot) -> Option<bool>,
+    ) {
+        let compared = is_same_key(flight.slot());
+        self.flights.extend(compared.map(|is_same_key| (flight, is_same_key)));
     }
 
     /// Returns `true` if the flight need not be compared any more.
@@ -78,12 +86,6 @@ impl<V> KeyComparisons<V> {
     fn is_other(&self, flight: &Arc<Flight<V>>) -> bool {
         let is_it = |other| Arc::ptr_eq(other, flight);
         self.flights.iter().any(|(other, is_same_key)| !is_same_key && is_it(other))
-    }
-}
-
-impl<V> Registered<V> {
-    fn is(&self, flight: &Arc<Flight<V>>) -> bool {
-        Arc::ptr_eq(&self.flight, flight)
     }
 }
 
@@ -100,17 +102,17 @@ impl<V> InFlight<V> {
         self.spare.take_if(|spare| Arc::strong_count(spare) == 1)
     }
 
-    /// Registers a flight. `vacant`: its key has no entry, not even an expired one; for a
-    /// computation, none that is fresh.
+    /// Registers a flight whose key has this entry; for a computation, if it is fresh. (A refresh
+    /// need not have looked.)
     #[inline]
-    pub(crate) fn add(&mut self, kind: FlightKind, vacant: bool, flight: Arc<Flight<V>>) {
+    pub(crate) fn add(&mut self, flight: Arc<Flight<V>>, entry: Option<SlotId>) {
         if self.registered == SHORT * self.lists.len() {
             self.double_lists();
         }
         self.sequence += 1;
         self.registered += 1;
+        let (kind, vacant, hash) = (flight.kind, entry.is_none(), flight.hash());
         let registered = Registered { kind, sequence: self.sequence, vacant, flight };
-        let hash = registered.flight.hash();
         self.list_mut(hash.low()).push(registered);
     }
 
@@ -145,7 +147,7 @@ impl<V> InFlight<V> {
 
     #[inline]
     fn find(&self, flight: &Arc<Flight<V>>) -> Option<&Registered<V>> {
-        self.list(flight.hash().low()).iter().find(|other| other.is(flight))
+        self.list(flight.hash().low()).iter().find(|other| Arc::ptr_eq(&other.flight, flight))
     }
 
     /// Deregisters the flights with this lower half of a hash that `keep` rejects. Each is held by
@@ -170,7 +172,9 @@ impl<V> InFlight<V> {
     #[inline]
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<V>>) -> bool {
         let list = self.list_mut(flight.hash().low());
-        let Some(place) = list.iter().position(|other| other.is(flight)) else { return false };
+        let Some(place) = list.iter().position(|other| Arc::ptr_eq(&other.flight, flight)) else {
+            return false;
+        };
         let removed = list.swap_remove(place).flight;
         self.registered -= 1;
         self.shrink();
@@ -237,7 +241,7 @@ impl<V> InFlight<V> {
     /// Makes a flight unshared: nobody joins it any more.
     pub(crate) fn stop_sharing(&mut self, flight: &Arc<Flight<V>>) {
         let list = self.list_mut(flight.hash().low());
-        if let Some(found) = list.iter_mut().find(|other| other.is(flight)) {
+        if let Some(found) = list.iter_mut().find(|other| Arc::ptr_eq(&other.flight, flight)) {
             found.kind = FlightKind::Unshared;
         }
     }
@@ -339,7 +343,6 @@ impl<V> InFlight<V> {
 mod tests {
     use super::*;
     use crate::flight::wait_graph::KeyAt;
-    use crate::table::SharedSlot;
 
     fn key(hash: u64) -> KeyAt {
         KeyAt { cache: 0, hash: KeyHash(hash), slot: SharedSlot::empty() }
@@ -350,9 +353,7 @@ mod tests {
         let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = |hash| Arc::new(Flight::new(key(hash), None, FlightKind::Shared));
         let flights: Vec<_> = (0..1000).map(flight).collect();
-        flights
-            .iter()
-            .for_each(|flight| in_flight.add(FlightKind::Shared, true, Arc::clone(flight)));
+        flights.iter().for_each(|flight| in_flight.add(Arc::clone(flight), None));
         assert!(in_flight.lists.len() > 100);
         assert!(in_flight.lists.iter().all(|list| list.len() <= 2 * SHORT));
         assert!(flights.iter().all(|flight| in_flight.is_vacant(flight)));
@@ -365,7 +366,7 @@ mod tests {
     fn a_flight_is_used_again_when_nobody_holds_it() {
         let mut in_flight = InFlight::<u64>::new(Written::new(Arc::default(), 10));
         let flight = Arc::new(Flight::new(key(1), None, FlightKind::Shared));
-        in_flight.add(FlightKind::Shared, true, Arc::clone(&flight));
+        in_flight.add(Arc::clone(&flight), None);
         assert!(in_flight.remove(&flight));
         assert!(in_flight.take_spare().is_none(), "its leader still holds it");
         let address = Arc::as_ptr(&flight);
@@ -374,7 +375,7 @@ mod tests {
         assert_eq!(Arc::as_ptr(&spare), address);
         assert!(Arc::get_mut(&mut spare).is_some() && in_flight.take_spare().is_none());
         // One that somebody has joined is not: it holds its outcome.
-        in_flight.add(FlightKind::Shared, true, Arc::clone(&spare));
+        in_flight.add(Arc::clone(&spare), None);
         assert!(in_flight.awaitable(KeyHash(1), 0).is_some());
         assert!(in_flight.remove(&spare));
         drop(spare);

@@ -60,8 +60,6 @@ pub(crate) trait LoadNode: Any + Send + Sync {
     fn for_each_key(&self, visit: &mut dyn FnMut(&KeyAt));
     /// Notes that the calling thread polls the loader, which is a future.
     fn note_poll(&self);
-    /// Returns `true` if it is the load at this address, or one of several that is.
-    fn includes(&self, address: usize) -> bool;
 }
 
 /// A key that is being loaded.
@@ -87,10 +85,6 @@ impl LoadNode for BatchNode {
 
     fn note_poll(&self) {
         self.0.iter().for_each(|load| load.note_poll());
-    }
-
-    fn includes(&self, address: usize) -> bool {
-        self.0.iter().any(|load| load.includes(address))
     }
 }
 
@@ -121,9 +115,17 @@ pub(crate) fn current_load() -> Option<Arc<dyn LoadNode>> {
     with_loads(|loads| loads.all.last().map(Arc::clone))
 }
 
-/// Returns `true` if the calling thread is inside of the load at this address.
-pub(crate) fn is_inside(address: usize) -> bool {
-    with_loads(|loads| loads.all.iter().any(|load| load.includes(address)))
+/// Returns `true` if the calling thread is inside of the load of this key: of this very load.
+pub(crate) fn is_inside(key: &KeyAt) -> bool {
+    let is_it = |at: &KeyAt| std::ptr::eq(at, key);
+    with_loads(|loads| loads.all.iter().any(|load| has_key(load, is_it)))
+}
+
+/// Returns `true` if a key that the load loads is one of these.
+fn has_key(load: &Arc<dyn LoadNode>, is_it: impl Fn(&KeyAt) -> bool) -> bool {
+    let mut has_key = false;
+    load.for_each_key(&mut |at| has_key |= is_it(at));
+    has_key
 }
 
 /// Returns the number of loads that the calling thread is inside of.
@@ -139,12 +141,8 @@ pub(crate) fn loads_of(cache: usize, hash: KeyHash, least: usize) -> Vec<Arc<dyn
         if loads.all.len() < least || loads.count_of(cache, hash) < least {
             return Vec::new();
         }
-        let has_key = |load: &&Arc<dyn LoadNode>| {
-            let mut has_key = false;
-            load.for_each_key(&mut |at| has_key |= at.cache == cache && at.hash == hash);
-            has_key
-        };
-        loads.all.iter().filter(has_key).map(Arc::clone).collect()
+        let is_it = |at: &KeyAt| at.cache == cache && at.hash == hash;
+        loads.all.iter().filter(|load| has_key(load, is_it)).map(Arc::clone).collect()
     })
 }
 
@@ -347,11 +345,7 @@ fn count(counts: &mut KeyCounts, load: &Arc<dyn LoadNode>) {
 /// Calls `work` with the loads on the thread's stack; with none where a thread of a model is ending
 /// and has no stack any more.
 #[inline]
-fn with_loads<R>(work: impl FnOnce(&mut Loads) -> R) -> R {
-    let mut work = Some(work);
-    let done = STACK.try_with(|stack| {
-        let work = work.take().expect("called once");
-        work(&mut stack.loads.borrow_mut())
-    });
-    done.unwrap_or_else(|_| work.take().expect("not called")(&mut Loads::new()))
+fn with_loads<R>(work: impl Fn(&mut Loads) -> R) -> R {
+    let done = STACK.try_with(|stack| work(&mut stack.loads.borrow_mut()));
+    done.unwrap_or_else(|_| work(&mut Loads::new()))
 }

@@ -39,7 +39,6 @@
 //!   its load. A call that times out a second time loads unshared.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,7 +80,7 @@ pub(crate) struct Attempt<'s, K, V> {
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
-    /// Until the first round: what the look-up has found.
+    /// What the look-up has found, or the last wait. Nothing once it is used.
     looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
@@ -100,9 +99,9 @@ pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 }
 
 /// What a call finds under the lock of a key's shard.
-pub(super) enum Acquired<'p, K, V, T> {
-    /// An entry, of which the call has made this.
-    Served(T),
+pub(super) enum Acquired<'p, K, V> {
+    /// An entry that may be served, to a call that loads for want of one.
+    Served(EntryRef<'p, K, V>, Status),
     /// A flight to wait for. The call has joined it.
     Running(Arc<Flight<V>>),
     /// Neither. The lock is held; there may be an entry.
@@ -140,10 +139,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         let guard = store.table.pin();
         // What the thread has written since the last round is no doing of this call.
         self.retries.has_written(&guard);
-        let serve = |entry, now| Some((entry, store.config.lifetimes.served(entry, now)?));
         let key = Hashed { hash, key: &self.key.key };
-        match store.acquire(&guard, key, self.kind, &self.retries, Some(serve)) {
-            Acquired::Served((entry, status)) => {
+        match store.acquire(&guard, key, self.kind, &self.retries) {
+            Acquired::Served(entry, status) => {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
                 let status = if was_loaded { Status::Coalesced } else { status };
@@ -152,18 +150,19 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
                 let outer = wait_graph::current_load();
-                Step::Lead(store.lead((shard, found.is_none()), self.key, self.kind, outer))
+                Step::Lead(store.lead((shard, found), self.key, self.kind, outer))
             }
         }
     }
 
-    /// Goes on after a wait for a flight: with its value, with its error, or with another attempt.
+    /// Goes on after a wait for a flight: with its error; with its value, which the attempt then
+    /// has; or with another attempt.
     pub(crate) fn resume<E>(
         mut self,
         flight: &Arc<Flight<V>>,
         waited: WaitResult,
         recover: impl FnOnce(&SharedError) -> Option<E>,
-    ) -> Result<ControlFlow<(V, Status), Self>, E> {
+    ) -> Result<Self, E> {
         self.waited = true;
         // None if the process was forked, and the leader is not there.
         match (waited, flight.outcome().unwrap_or(&Outcome::Retry)) {
@@ -173,7 +172,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::TimedOut, _) => {
                 let again = std::mem::replace(&mut self.timed_out, true);
-                if again || flight.is_compute {
+                if again || flight.kind == FlightKind::Compute {
                     self.kind = FlightKind::Unshared;
                 } else {
                     self.store.stop_sharing(flight);
@@ -181,18 +180,20 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             }
             (WaitResult::Completed, Outcome::Value(value)) => {
                 self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
-                return Ok(ControlFlow::Break((value.clone(), Status::Coalesced)));
+                self.looked_up = Lookup::Hit(value.clone(), Status::Coalesced);
             }
             (WaitResult::Completed, Outcome::Failed(shared)) => {
                 if let Some(error) = shared.as_ref().and_then(recover) {
                     let old = self.store.old_value(self.key.hash, &self.key.key);
-                    return old.map(ControlFlow::Break).ok_or(error);
+                    let (value, status) = old.ok_or(error)?;
+                    self.looked_up = Lookup::Hit(value, status);
+                } else {
+                    self.kind = FlightKind::Unshared;
                 }
-                self.kind = FlightKind::Unshared;
             }
             (WaitResult::Completed, Outcome::Retry) => {}
         }
-        Ok(ControlFlow::Continue(self))
+        Ok(self)
     }
 
     /// Loads the key as a thread. The loader runs at most once, inside this call.
@@ -209,10 +210,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.store.wait_deadline());
-            match waiting.resume(&flight, waited, |error| share.recover(error))? {
-                ControlFlow::Break(done) => return Ok(done),
-                ControlFlow::Continue(again) => attempt = again,
-            }
+            attempt = waiting.resume(&flight, waited, |error| share.recover(error))?;
         }
     }
 
@@ -230,45 +228,41 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait_async(waiting.store.wait_deadline()).await;
-            match waiting.resume(&flight, waited, |error| share.recover(error))? {
-                ControlFlow::Break(done) => return Ok(done),
-                ControlFlow::Continue(again) => attempt = again,
-            }
+            attempt = waiting.resume(&flight, waited, |error| share.recover(error))?;
         }
     }
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Acquires the lock of a key's shard, unless there is an entry of which `serve` makes
-    /// something, given the time, or a flight to wait for. A flight of kind
-    /// [`FlightKind::Unshared`] waits for none.
+    /// Acquires the lock of a key's shard, for a flight of this kind; unless there is a value to be
+    /// served instead, or a flight to wait for. A [refresh](FlightKind::Refresh) and a computation
+    /// are served none, and an [unshared](FlightKind::Unshared) load waits for none.
     ///
     /// # Panics
     /// See [`Retries::again`].
-    pub(super) fn acquire<'p, T>(
+    pub(super) fn acquire<'p>(
         &'p self,
         guard: &'p StoreGuard<'p, K, V>,
         Hashed { hash, key }: Hashed<&K>,
         kind: FlightKind,
         retries: &Retries,
-        serve: Option<impl Fn(EntryRef<'p, K, V>, u64) -> Option<T>>,
-    ) -> Acquired<'p, K, V, T> {
+    ) -> Acquired<'p, K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
         // Flights that began up to here are for other keys.
         let mut newest_compared = 0;
         loop {
             let (mut shard, found) =
-                self.shards.lock_missing(guard, hash, |other| other == key, retries);
-            if let (Some(serve), Some(id)) = (&serve, found) {
+                self.shards.lock_key(guard, hash, None, |other| other == key, retries);
+            if let Some(id) = found.filter(|_| !kind.replaces_fresh()) {
                 let entry = shard.entry(id);
                 let Some(now) = now else {
                     drop(shard);
                     now = Some(self.now());
                     continue;
                 };
-                if let Some(served) = serve(entry, now) {
-                    return Acquired::Served(served);
+                if let Some(status) = self.config.lifetimes.served(entry, now) {
+                    return Acquired::Served(entry, status);
                 }
             }
             let running = match kind {
@@ -309,10 +303,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     pub(crate) fn wait_deadline(&self) -> Option<Instant> {
         let limit = self.config.coalesce_timeout;
         // "For ever" needs no clock, which not every platform has.
-        if limit == Duration::MAX || !SYSTEM_HAS_CLOCK {
-            return None;
-        }
-        Instant::now().checked_add(limit)
+        let now = (limit != Duration::MAX && SYSTEM_HAS_CLOCK).then(Instant::now);
+        now?.checked_add(limit)
     }
 
     /// Makes a flight unshared: nobody joins it any more.

@@ -26,7 +26,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::flight::flight::{Flight, FlightKind};
@@ -97,9 +96,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
     /// Loads what is wanted, and returns the values in the order of the keys.
     ///
-    /// The loader is given places of keys in the batch, and returns numbers of those that it was
-    /// given with their values, and other keys with theirs: see
-    /// [`answers`].
+    /// The loader is given places of keys in the batch.
     pub(crate) fn load<E>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> Result<Answers<K, V>, E>,
@@ -108,9 +105,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
-                let scope = LoadScope::enter(Arc::clone(&round.node));
-                let loaded = loader(round.led.iter().map(|&(place, _)| place).collect());
-                drop(scope);
+                let places = round.led.iter().map(|&(place, _)| place).collect();
+                let loaded = wait_graph::run(Arc::clone(&round.node), || loader(places));
                 self.end_round(round, loaded, share)?;
             }
             let deadline = self.store.wait_deadline();
@@ -132,9 +128,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             let (round, joined) = self.start_round();
             if let Some(round) = round {
                 // A closure may do its work when it is called.
-                let scope = LoadScope::enter(Arc::clone(&round.node));
-                let loading = loader(round.led.iter().map(|&(place, _)| place).collect());
-                drop(scope);
+                let places = round.led.iter().map(|&(place, _)| place).collect();
+                let loading = wait_graph::run(Arc::clone(&round.node), || loader(places));
                 let loaded = wait_graph::run_async(Arc::clone(&round.node), loading).await;
                 self.end_round(round, loaded, share)?;
             }
@@ -174,11 +169,17 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
         let Round { led, node, since, timer } = round;
-        let brought_some = |answers: &Answers<K, V>| !answers.asked.is_empty();
+        let brought_some = |answers: &Answers<K, V>| answers.asked.iter().any(Option::is_some);
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
         match loaded {
             Ok(answers) => {
-                self.publish(led, answers.asked, load_nanos);
+                for ((place, guard), value) in led.into_iter().zip(answers.asked) {
+                    match value {
+                        Some(value) => self.values[place] = Some(guard.publish(value, load_nanos)),
+                        // The loader knows nothing of this key, and the waiters are given that.
+                        None => guard.end_absent(ShareNothing.to_shared(&Nothing)),
+                    }
+                }
                 for (key, value) in answers.others {
                     self.store.add_unasked(key, value, &since, load_nanos);
                 }
@@ -188,7 +189,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 let _scope = LoadScope::enter(node);
                 let (shared, mut served) = (share.to_shared(&error), true);
                 for (place, guard) in led {
-                    self.values[place] = guard.fail(shared.clone(), false).map(|(old, _)| old);
+                    self.values[place] = guard.fail(shared.clone()).map(|(old, _)| old);
                     served &= self.values[place].is_some();
                 }
                 if served { Ok(()) } else { Err(error) }
@@ -196,28 +197,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         }
     }
 
-    /// Publishes the values of the keys that the batch leads.
-    fn publish(
-        &mut self,
-        led: Vec<(usize, FlightGuard<'s, K, V>)>,
-        answers: Vec<(usize, V)>,
-        load_nanos: u64,
-    ) {
-        let mut led: Vec<_> = led.into_iter().map(Some).collect();
-        for (number, value) in answers {
-            if let Some((place, guard)) = led[number].take() {
-                self.values[place] = Some(guard.publish(value, load_nanos));
-            }
-        }
-        // The loader knows nothing of these keys, and the waiters are given that.
-        for (_, guard) in led.into_iter().flatten() {
-            // It has not failed, so no old value is served instead.
-            let _ = guard.fail(ShareNothing.to_shared(&Nothing), true);
-        }
-    }
-
-    /// Goes on after a wait for the flight of another caller: takes its value, or wants the key
-    /// still.
+    /// Goes on after a wait for the flight of another caller.
     fn resume<E>(
         &mut self,
         (place, attempt): (usize, Attempt<'s, K, V>),
@@ -231,10 +211,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             None => share.recover(error).map(Some),
         };
         match attempt.resume(flight, waited, recover) {
-            Ok(ControlFlow::Break((value, _))) => self.values[place] = Some(value),
-            Ok(ControlFlow::Continue(attempt)) => self.wanted.push((place, attempt)),
-            Err(None) => {}
-            Err(Some(error)) => return Err(error),
+            Ok(attempt) => self.wanted.push((place, attempt)),
+            Err(error) => return error.map_or(Ok(()), Err),
         }
         Ok(())
     }
@@ -249,26 +227,27 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 
 /// What a loader has returned.
 pub(crate) struct Answers<K, V> {
-    /// Numbers of keys that it was asked for, with their values.
-    pub(crate) asked: Vec<(usize, V)>,
+    /// For each key that it was asked for the value, if it has one.
+    pub(crate) asked: Vec<Option<V>>,
     /// Other keys, with their values.
     pub(crate) others: Vec<(Hashed<K>, V)>,
 }
 
-/// Separates pairs with keys that were asked for, which have a number, from others, whose keys are
-/// what `other` makes of them; `None`: the pair is dropped.
+/// Separates pairs with the keys that were asked for, which have a number, from others, whose keys
+/// are what `other` makes of them; `None`: the pair is dropped.
 pub(crate) fn answers<Q, K, V>(
+    asked: usize,
     numbers: Vec<Option<usize>>,
     pairs: Vec<(Q, V)>,
     other: impl Fn(Q) -> Option<Hashed<K>>,
 ) -> Answers<K, V> {
-    let mut answers = Answers { asked: Vec::with_capacity(pairs.len()), others: Vec::new() };
+    let mut answers = Answers { asked: (0..asked).map(|_| None).collect(), others: Vec::new() };
     for (number, (key, value)) in numbers.into_iter().zip(pairs) {
         match number {
             Some(number) => {
                 // Before the value is moved: a panic of this would leak it.
                 drop(key);
-                answers.asked.push((number, value));
+                answers.asked[number].get_or_insert(value);
             }
             None => answers.others.extend(other(key).map(|key| (key, value))),
         }
@@ -342,8 +321,9 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Unasked<'_, K> {
     }
 
     fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let key = self.key;
-        locks.store.shards.lock_key(locks.guard, self.hash, |other| other == key, &locks.retries)
+        let (hash, key, guard) = (self.hash, self.key, locks.guard);
+        let (found, eq) = (guard.find_hash(hash), |other: &K| other == key);
+        locks.store.shards.lock_key(guard, hash, found, eq, &locks.retries)
     }
 
     fn wants(&mut self, shard: &mut Shard<'p, K, V>, found: Option<SlotId>) -> bool {

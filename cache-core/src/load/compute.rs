@@ -16,7 +16,6 @@
 //! [`Store::compute`] and [`Store::compute_async`] differ in how they wait and how they call the
 //! closure.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use crate::flight::wait_graph::{self, LoadScope};
 use crate::load::attempt::Acquired;
 use crate::load::guard::FlightGuard;
 use crate::store::store::Store;
-use crate::table::{EntryRef, Retries};
+use crate::table::Retries;
 use crate::types::entry::{CompResult, Entry, Op};
 use crate::util::hash::Hashed;
 
@@ -48,7 +47,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
             };
             let deadline = self.wait_deadline();
             let mut waited = flight.wait(deadline);
-            if waited == WaitResult::OwnThread && flight.is_compute {
+            if waited == WaitResult::OwnThread && flight.kind == FlightKind::Compute {
                 // It cannot go ahead of another computation. Perhaps another thread of the runtime
                 // polls that one; if not, the wait times out.
                 waited = flight.block(deadline);
@@ -57,7 +56,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         };
         let key = key.key;
         // Cloned inside of the computation, like all user code while it is registered.
-        let decided = guard.scope(|| decide(shown(&key, &old)));
+        let decided = wait_graph::run(guard.node(), || decide(shown(&key, &old)));
         carry_out(guard, key, old, decided)
     }
 
@@ -95,15 +94,14 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         let guard = self.table.pin();
         retries.has_written(&guard);
         let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
-        let serve_none = None::<fn(EntryRef<'_, K, V>, u64) -> Option<Infallible>>;
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });
-        match self.acquire(&guard, wanted, kind, retries, serve_none) {
-            Acquired::Served(never) => match never {},
+        match self.acquire(&guard, wanted, kind, retries) {
+            Acquired::Served(..) => unreachable!("a computation is not served a value"),
             Acquired::Running(flight) => Err(flight),
             Acquired::Idle(shard, found) => {
-                let entry = found.map(|id| shard.entry(id)).filter(|entry| entry.deadline() > now);
-                let outer = wait_graph::current_load();
-                let leads = self.lead((shard, entry.is_none()), own, kind, outer);
+                let (found, outer) = (found.map(|id| shard.entry(id)), wait_graph::current_load());
+                let entry = found.filter(|entry| entry.deadline() > now);
+                let leads = self.lead((shard, entry.map(|entry| entry.id())), own, kind, outer);
                 self.count(&guard, |counters| match entry {
                     Some(_) => &counters.hits,
                     None => &counters.misses,
@@ -126,25 +124,24 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// # Panics
     /// If the computation cannot begin before the flight completes, and must not wait for it.
     fn check_wait(&self, flight: &Arc<Flight<V>>, waited: WaitResult) {
-        let name = || self.title();
         match waited {
             WaitResult::Completed => {}
             WaitResult::Deadlock => panic!(
                 "{}: an entry is computed from inside a load or a computation of the same key, or \
                  of one that waits for it; it would wait for itself for ever. Do the inner work \
                  first, or with another key",
-                name()
+                self.title()
             ),
             // A load that hangs, or that cannot go on before this call returns, will not be stored
             // over what this computation stores.
-            WaitResult::TimedOut | WaitResult::OwnThread if !flight.is_compute => {
+            WaitResult::TimedOut | WaitResult::OwnThread if flight.kind != FlightKind::Compute => {
                 self.stop_sharing(flight);
             }
             WaitResult::TimedOut | WaitResult::OwnThread => panic!(
                 "{}: another computation of the same entry has not ended within \
                  `coalesce_timeout`, and two cannot run at once. If it is a future that only this \
                  thread polls, it never will: use the `_async` method here",
-                name()
+                self.title()
             ),
         }
     }
@@ -183,17 +180,16 @@ fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
             guard.remove();
             CompResult::Removed(Entry::found(key, old))
         }
-        (Op::Nop, Some(old)) => {
+        (Op::Nop, old) => {
             drop(guard);
-            CompResult::Unchanged(Entry::found(key, old))
+            match old {
+                Some(old) => CompResult::Unchanged(Entry::found(key, old)),
+                None => CompResult::StillNone(key),
+            }
         }
         (Op::Remove, None) => {
             // There may be one that has expired, and must not be served stale.
             guard.remove_expired();
-            CompResult::StillNone(key)
-        }
-        (Op::Nop, None) => {
-            drop(guard);
             CompResult::StillNone(key)
         }
     })

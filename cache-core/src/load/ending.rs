@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::flight::flight::Flight;
+use crate::flight::flight::{Flight, FlightKind};
 use crate::flight::in_flight::KeyComparisons;
 use crate::shard::lifetimes::RETRY;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
@@ -15,19 +15,9 @@ use crate::table::{EntryRef, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
 
-/// What the value of a flight may take the place of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replaces {
-    /// An entry that is not fresh any more.
-    Expired,
-    /// Any entry.
-    Anything,
-}
-
 /// The value of a flight, to be stored if the flight came in time.
 struct Publication<'f, V> {
     flight: &'f Arc<Flight<V>>,
-    replaces: Replaces,
     now: u64,
     compared: KeyComparisons<V>,
     /// There is no entry, and the flight may be published: nothing need be compared.
@@ -58,8 +48,7 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Publication<'_, V> {
             return true;
         }
         // Another caller timed out on an unshared flight and has loaded a newer value.
-        let replaces =
-            self.replaces == Replaces::Anything && !shard.loads().is_unshared(self.flight);
+        let replaces = self.flight.kind.replaces_fresh() && !shard.loads().is_unshared(self.flight);
         let vacant = found.is_none_or(|id| replaces || shard.entry(id).deadline() <= self.now);
         vacant && shard.loads().may_publish(self.flight)
     }
@@ -67,25 +56,20 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for Publication<'_, V> {
 
 impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// Deregisters a flight, and stores its value if that is still wanted.
-    pub(super) fn publish(
-        &mut self,
-        flight: &Arc<Flight<V>>,
-        replaces: Replaces,
-        new: NewEntry<V>,
-    ) {
+    pub(super) fn publish(&mut self, flight: &Arc<Flight<V>>, new: NewEntry<V>) {
         let hash = flight.hash();
         let compared = KeyComparisons::for_leader(flight);
         let mut publication =
-            Publication { flight, replaces, now: self.ledger.now, compared, is_certain: false };
+            Publication { flight, now: self.ledger.now, compared, is_certain: false };
         let (mut shard, target) = self.lock_with_room(new.weight, &mut publication);
         let compared = publication.compared;
         let loads = shard.loads();
-        if target.is_some() && replaces == Replaces::Anything && !flight.is_compute {
+        if target.is_some() && flight.kind == FlightKind::Refresh {
             loads.supersede_older(flight, &compared);
         }
         loads.remove(flight);
         if let Some(target) = target {
-            if flight.is_compute {
+            if flight.kind == FlightKind::Compute {
                 loads.supersede(hash.low(), &compared);
             }
             loads.occupy(hash);
@@ -138,9 +122,9 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     /// the key if the flight came in time.
     fn leave(&mut self, flight: &Arc<Flight<V>>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let TxnLocks { store, guard, retries } = &self.locks;
-        let key = flight.key(guard);
-        let eq = |other: &K| other == key;
-        let (mut shard, found) = store.shards.lock_key(guard, flight.hash(), eq, retries);
+        let (hash, key) = (flight.hash(), flight.key(guard));
+        let (found, eq) = (guard.find_hash(hash), |other: &K| other == key);
+        let (mut shard, found) = store.shards.lock_key(guard, hash, found, eq, retries);
         let in_time = shard.loads().remove(flight);
         shard.abandon(flight.take_slot());
         (shard, found.filter(|_| in_time))
@@ -159,12 +143,12 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
     }
 
     /// Ends a flight that has found that there is no value: the old one must not be served any
-    /// more. One that is fresh is only removed if the flight was to replace it.
-    pub(super) fn end_absent(&mut self, flight: &Arc<Flight<V>>, replaces: Replaces) {
+    /// more. One that is fresh is only removed by a refresh.
+    pub(super) fn end_absent(&mut self, flight: &Arc<Flight<V>>) {
         let (mut shard, found) = self.leave(flight);
         if let Some(id) = found {
             let cause = cause_or_expired(shard.entry(id), RemovalCause::Explicit, self.ledger.now);
-            if replaces == Replaces::Anything || cause == RemovalCause::Expired {
+            if flight.kind == FlightKind::Refresh || cause == RemovalCause::Expired {
                 shard.remove(id, cause, &mut self.ledger);
             }
         }

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use crate::flight::flight::{Flight, FlightKind, Outcome};
 use crate::flight::share_error::{ErrorSharing, SharedError};
 use crate::flight::wait_graph::{self, KeyAt, LoadNode, LoadScope};
-use crate::load::ending::Replaces;
 use crate::shard::shard::Shard;
 use crate::store::deadlines::nanos;
 use crate::store::store::{Store, StoreGuard};
 use crate::store::txn::WriteTxn;
-use crate::table::SharedSlot;
+use crate::table::{SharedSlot, SlotId};
 use crate::time::system::SYSTEM_HAS_CLOCK;
 use crate::types::removal::RemovalCause;
 use crate::types::status::Status;
@@ -28,33 +27,21 @@ use crate::util::panics::DeferredPanic;
 pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     store: &'s Store<K, V>,
     flight: Arc<Flight<V>>,
-    replaces: Replaces,
     /// A call is given what comes of it.
     serves: bool,
-    /// The duty has gone to a [`DetachedLoad`].
+    /// The duty has gone to another guard; see [`detach`](Self::detach).
     detached: bool,
 }
 
-/// The [`FlightGuard`] of a refresh on its way from one thread to another, without the store. It
-/// must be [attached](Self::attach) again: dropping it completes nothing.
-#[must_use]
-pub(crate) struct DetachedLoad<V>(Arc<Flight<V>>);
-
-impl<V: Clone + Send + Sync + 'static> DetachedLoad<V> {
-    /// `store` is the one that the flight is registered with. No call is given what comes of it.
-    pub(crate) fn attach<K: Eq>(self, store: &Store<K, V>) -> FlightGuard<'_, K, V> {
-        let (flight, replaces) = (self.0, Replaces::Anything);
-        FlightGuard { store, flight, replaces, serves: false, detached: false }
-    }
-}
-
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
-    /// Registers a flight, and releases the lock. `vacant`: the key has no entry. `outer` is the
+    /// Registers a flight, and releases the lock. `entry`: see [`InFlight::add`]. `outer` is the
     /// load that it is begun inside of.
+    ///
+    /// [`InFlight::add`]: crate::flight::in_flight::InFlight::add
     #[inline]
     pub(super) fn lead(
         &self,
-        (mut shard, vacant): (Shard<'_, K, V>, bool),
+        (mut shard, entry): (Shard<'_, K, V>, Option<SlotId>),
         Hashed { hash, key }: Hashed<K>,
         kind: FlightKind,
         outer: Option<Arc<dyn LoadNode>>,
@@ -70,44 +57,29 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                 spare
             }
         };
-        loads.add(kind, vacant, Arc::clone(&flight));
+        loads.add(Arc::clone(&flight), entry);
         drop(shard);
-        let replaces = match kind {
-            FlightKind::Compute => Replaces::Anything,
-            FlightKind::Shared | FlightKind::Unshared => Replaces::Expired,
-        };
-        FlightGuard { store: self, flight, replaces, serves: true, detached: false }
+        FlightGuard { store: self, flight, serves: true, detached: false }
     }
 }
 
-impl<K, V> Store<K, V> {
-    /// The identity of this cache.
-    pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(self) as usize
-    }
-}
-
-impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
-    /// Lets its value replace one that is fresh.
-    pub(super) fn replacing(mut self) -> Self {
-        self.replaces = Replaces::Anything;
-        self
-    }
-
-    /// Lets go of the store, before the loader of a refresh has run.
-    pub(crate) fn detach(mut self) -> DetachedLoad<V> {
+impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
+    /// Lets go of the store, before the loader of a refresh has run. The flight must be
+    /// [attached](Self::attach) again: nothing else completes it.
+    #[must_use]
+    pub(crate) fn detach(mut self) -> Arc<Flight<V>> {
         self.detached = true;
-        DetachedLoad(Arc::clone(&self.flight))
+        Arc::clone(&self.flight)
+    }
+
+    /// `store` is the one that the flight is registered with. No call is given what comes of it.
+    pub(crate) fn attach(store: &'s Store<K, V>, flight: &Arc<Flight<V>>) -> Self {
+        FlightGuard { store, flight: Arc::clone(flight), serves: false, detached: false }
     }
 
     /// The flight as one that others may be begun inside of.
     pub(super) fn node(&self) -> Arc<dyn LoadNode> {
         Arc::clone(&self.flight) as Arc<dyn LoadNode>
-    }
-
-    /// Runs user code inside of the load.
-    pub(super) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        wait_graph::run(self.node(), work)
     }
 
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
@@ -147,24 +119,18 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
             Ok(value) => Ok((self.publish_inside(value, share.life(), load_nanos), Status::Loaded)),
-            Err(error) => self.fail(share.to_shared(&error), share.is_absence()).ok_or(error),
+            Err(error) if share.is_absence() => {
+                self.end_absent(share.to_shared(&error));
+                Err(error)
+            }
+            Err(error) => self.fail(share.to_shared(&error)).ok_or(error),
         }
     }
 
     /// Shares an error. Returns the old value that may be served instead, if there is one.
-    /// `is_absence`: see [`ErrorSharing::is_absence`].
-    pub(super) fn fail(self, error: Option<SharedError>, is_absence: bool) -> Option<(V, Status)> {
-        let mut old = None;
-        if !self.store.config.lifetimes.serves_old_values() {
-            self.deregister();
-        } else if is_absence {
-            self.end_absent();
-        } else {
-            old = self.end_failed();
-        }
-        if self.flight.is_joined() {
-            self.flight.complete(Outcome::Failed(error));
-        }
+    pub(super) fn fail(self, error: Option<SharedError>) -> Option<(V, Status)> {
+        let old = self.end_failed();
+        self.complete(|| Outcome::Failed(error));
         if let (Some((_, status)), true) = (&old, self.serves) {
             self.store.count_status(&self.store.table.pin(), *status);
         }
@@ -191,20 +157,17 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {
-                return txn.publish(flight, self.replaces, new);
+                return txn.publish(flight, new);
             };
             // What the value was to replace is out of date all the same.
-            let outdated =
-                self.replaces == Replaces::Anything || store.config.lifetimes.serves_stale();
+            let outdated = flight.kind.replaces_fresh() || store.config.lifetimes.serves_stale();
             let remove = outdated.then_some(RemovalCause::Replaced);
             txn.withdraw(flight, remove, Some((new, cause)));
         });
-        if flight.is_joined() {
-            flight.complete(match flight.is_compute {
-                true => Outcome::Retry,
-                false => Outcome::Value(value.clone()),
-            });
-        }
+        self.complete(|| match flight.kind {
+            FlightKind::Compute => Outcome::Retry,
+            _ => Outcome::Value(value.clone()),
+        });
         value
     }
 
@@ -214,29 +177,41 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'_, K, V> {
     }
 
     /// Ends a computation that would remove an entry and was shown none.
-    pub(super) fn remove_expired(mut self) {
-        self.replaces = Replaces::Expired;
+    pub(super) fn remove_expired(self) {
         if self.store.config.lifetimes.serves_stale() {
-            self.end_absent();
+            self.write(|txn| txn.end_absent(&self.flight));
         }
     }
 
     /// Ends the flight without a value.
     pub(super) fn end(self, outcome: Outcome<V>) {
         self.deregister();
-        if self.flight.is_joined() {
-            self.flight.complete(outcome);
-        }
+        self.complete(|| outcome);
     }
 
-    /// Ends the flight of a load that has found that there is no value.
-    fn end_absent(&self) {
-        self.write(|txn| txn.end_absent(&self.flight, self.replaces));
+    /// Ends the flight of a load that has found that there is no value, and shares that.
+    pub(super) fn end_absent(self, shared: Option<SharedError>) {
+        match self.store.config.lifetimes.serves_old_values() {
+            true => self.write(|txn| txn.end_absent(&self.flight)),
+            false => self.deregister(),
+        }
+        self.complete(|| Outcome::Failed(shared));
+    }
+
+    /// Gives waiters the outcome. One of a flight that has completed stays.
+    fn complete(&self, outcome: impl FnOnce() -> Outcome<V>) {
+        if self.flight.is_joined() {
+            self.flight.complete(outcome());
+        }
     }
 
     /// Ends the flight of a load that has failed, and notes that with the old entry. Returns the
     /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
+        if !self.store.config.lifetimes.serves_old_values() {
+            self.deregister();
+            return None;
+        }
         self.write(|txn| {
             let old = txn.end_failed(&self.flight)?;
             let lifetimes = &self.store.config.lifetimes;
@@ -278,10 +253,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
                 panics.catch(|| self.deregister());
             }
         }
-        // Whatever went wrong, no waiter waits for ever. A completed flight stays as it is.
-        if self.flight.is_joined() {
-            self.flight.complete(Outcome::Retry);
-        }
+        // Whatever went wrong, no waiter waits for ever.
+        self.complete(|| Outcome::Retry);
         panics.resume();
     }
 }
@@ -297,8 +270,6 @@ impl<V> Flight<V> {
 /// dropped.
 pub(crate) struct LoadTimer<'s, K, V> {
     store: &'s Store<K, V>,
-    /// The cache records statistics.
-    counts: bool,
     /// The start by the system's clock, for the statistics; `None` without such a clock.
     began: Option<Instant>,
     /// The start by the cache's clock, if refreshes may come early: that depends on load times.
@@ -317,7 +288,7 @@ impl<K, V> LoadTimer<'_, K, V> {
 
 impl<K, V> Drop for LoadTimer<'_, K, V> {
     fn drop(&mut self) {
-        if !self.counts {
+        if !self.store.config.record_stats {
             return;
         }
         let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
@@ -329,11 +300,15 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
 }
 
 impl<K, V> Store<K, V> {
+    /// The identity of this cache.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
     /// Starts to time a load.
     pub(crate) fn start_timer(&self) -> LoadTimer<'_, K, V> {
-        let counts = self.config.record_stats;
-        let began = (counts && SYSTEM_HAS_CLOCK).then(Instant::now);
+        let began = (self.config.record_stats && SYSTEM_HAS_CLOCK).then(Instant::now);
         let started = (self.config.lifetimes.early > 0.0).then(|| self.clock.fine_now());
-        LoadTimer { store: self, counts, began, started, succeeded: false }
+        LoadTimer { store: self, began, started, succeeded: false }
     }
 }

@@ -11,7 +11,6 @@
 //! A *reload* is a load of a key whatever is stored or being loaded: it joins nothing, and of
 //! several the one that began last wins.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use crate::flight::wait_graph::{self, BatchNode, LoadNode};
 use crate::load::attempt::Acquired;
 use crate::load::guard::{FlightGuard, LoadTimer};
 use crate::store::store::Store;
-use crate::table::{EntryRef, RefreshState, Retries};
+use crate::table::{RefreshState, Retries};
 use crate::util::hash::Hashed;
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
@@ -36,10 +35,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         let hash = key.hash;
         self.check_levels(hash, &key.key);
         let (guard, own) = (self.table.pin(), Hashed { hash, key: &key.key });
-        let serve_none = None::<fn(EntryRef<'_, K, V>, u64) -> Option<Infallible>>;
-        let kind = FlightKind::Shared;
-        match self.acquire(&guard, own, kind, &Retries::default(), serve_none) {
-            Acquired::Served(never) => match never {},
+        let kind = FlightKind::Refresh;
+        match self.acquire(&guard, own, kind, &Retries::default()) {
+            Acquired::Served(..) => None,
             Acquired::Running(flight) => {
                 flight.unjoin();
                 None
@@ -50,7 +48,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                     return None;
                 }
                 self.count(&guard, |counters| &counters.refreshes);
-                Some(self.lead((shard, false), key, kind, outer).replacing())
+                Some(self.lead((shard, found), key, kind, outer))
             }
         }
     }
@@ -86,7 +84,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         self.check_levels(key.hash, &key.key);
         let (guard, outer) = (self.table.pin(), wait_graph::current_load());
         let shard = self.lock(&guard, key.hash);
-        self.lead((shard, false), key, FlightKind::Shared, outer).replacing()
+        self.lead((shard, None), key, FlightKind::Refresh, outer)
     }
 }
 

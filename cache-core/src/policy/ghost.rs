@@ -32,7 +32,7 @@ use std::num::NonZeroU32;
 
 const SLOTS: usize = 8;
 /// Words in a bucket.
-const BUCKET: usize = size_of::<Bucket>() / size_of::<u16>();
+const BUCKET: usize = 2 * SLOTS;
 
 /// A ghost of this age, in units of its queue's count, is forgotten.
 const LIFETIME: u16 = 64;
@@ -71,39 +71,29 @@ impl Ghost {
     }
 }
 
-/// The counts of evictions so far, of the small queue and of main.
+/// The counts of evictions so far, of the small queue and of main. The high bits do not matter.
 #[derive(Clone, Copy)]
 pub(super) struct EvictionCounts {
-    pub(super) small: u32,
-    pub(super) main: u32,
+    pub(super) small: u16,
+    pub(super) main: u16,
 }
 
-/// The tags, then the rest of each.
-type Bucket = [u16; 2 * SLOTS];
+/// The tags of a bucket, or the rest of each ghost in it, which come after the tags.
+type Half = [u16; SLOTS];
 
 /// The table, empty until the first eviction.
 #[derive(Default)]
 pub(super) struct Ghosts {
     /// The buckets, from `offset` on: that keeps a bucket within a cache line. Plain words, because
     /// these the allocator hands out zeroed: a large table costs no pause when it is made.
-    words: Vec<u16>,
+    pub(super) words: Vec<u16>,
     offset: usize,
     buckets: usize,
     /// The table is enlarged when the shard holds this many entries.
-    enlarge_at: usize,
+    pub(super) enlarge_at: usize,
 }
 
 impl Ghosts {
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.words.capacity() * size_of::<u16>()
-    }
-
-    /// Returns `true` if `len` entries have outgrown the table.
-    #[inline]
-    pub(super) fn is_small_for(&self, len: usize) -> bool {
-        len >= self.enlarge_at
-    }
-
     /// Makes the table fit `entries`. Growing drops the ghosts: a ghost does not hold the bits that
     /// would tell its bucket in a larger table. That happens each time the number of entries has
     /// doubled, thus seldom.
@@ -111,15 +101,14 @@ impl Ghosts {
         let ghosts = entries.max(1).saturating_mul(PER_ENTRY.0) / PER_ENTRY.1;
         self.buckets = ghosts.div_ceil(SLOTS);
         self.words = vec![0; (self.buckets + 1) * BUCKET];
-        self.offset = self.words.as_ptr().align_offset(size_of::<Bucket>()).min(BUCKET);
+        self.offset = self.words.as_ptr().align_offset(BUCKET * size_of::<u16>()).min(BUCKET);
         self.enlarge_at = entries.max(1).saturating_mul(2);
     }
 
     /// Takes out the ghost of a key that returns.
     #[inline]
     pub(super) fn take(&mut self, hash: u32, now: EvictionCounts) -> Option<Ghost> {
-        let (bucket, tag) = self.locate(hash)?;
-        let (tags, rest) = halves(bucket);
+        let (tags, rest, tag) = self.locate(hash)?;
         // All eight compared at once; a search that stops at the first would be a branch each.
         if !tags.iter().fold(false, |any, &of| any | (of == tag)) {
             return None;
@@ -127,7 +116,7 @@ impl Ghosts {
         let place = tags.iter().position(|&of| of == tag)?;
         tags[place] = 0;
         let rest = rest[place];
-        let age = age(rest, now.small as u16, now.main as u16);
+        let age = age(rest, now);
         let main = u32::from(rest & MAIN != 0);
         let word = NonZeroU32::MIN | main << 1 | u32::from(age) << 8 | u32::from(rest) << 24;
         (age <= LIFETIME).then_some(Ghost(word))
@@ -136,31 +125,23 @@ impl Ghosts {
     /// Remembers a key evicted just now, from main or from the small queue.
     #[inline]
     pub(super) fn push(&mut self, hash: u32, from_main: bool, used: u8, now: EvictionCounts) {
-        let Some((bucket, tag)) = self.locate(hash) else { return };
-        let (tags, rest) = halves(bucket);
-        let (small, main) = (now.small as u16, now.main as u16);
-        let place = make_place(tags, rest, tag, small, main);
-        let (mark, count) = if from_main { (MAIN, main) } else { (0, small) };
+        let Some((tags, rest, tag)) = self.locate(hash) else { return };
+        let place = make_place(tags, rest, tag, now);
+        let (mark, count) = if from_main { (MAIN, now.main) } else { (0, now.small) };
         tags[place] = tag;
         rest[place] = mark | (count & AGE_MASK) << 8 | u16::from(used);
     }
 
+    /// The bucket of a key, and its tag.
     #[inline]
-    fn locate(&mut self, hash: u32) -> Option<(&mut Bucket, u16)> {
+    fn locate(&mut self, hash: u32) -> Option<(&mut Half, &mut Half, u16)> {
         let mixed = mix(hash);
         let bucket = (u64::from(mixed) * self.buckets as u64) >> 32;
         let tag = (mixed as u16).max(1);
         let words = self.words.get_mut(self.offset + bucket as usize * BUCKET..)?;
-        Some((words.first_chunk_mut()?, tag))
+        let (tags, rest) = words.first_chunk_mut::<BUCKET>()?.split_at_mut(SLOTS);
+        Some((tags.first_chunk_mut()?, rest.first_chunk_mut()?, tag))
     }
-}
-
-#[inline]
-fn halves(bucket: &mut Bucket) -> (&mut [u16; SLOTS], &mut [u16; SLOTS]) {
-    let (tags, rest) = bucket.split_at_mut(SLOTS);
-    let halves = (tags.first_chunk_mut(), rest.first_chunk_mut());
-    let (Some(tags), Some(rest)) = halves else { unreachable!("a bucket is two halves") };
-    (tags, rest)
 }
 
 /// The place in a bucket for a ghost with this tag: a free one, else that of the ghost nearest to
@@ -169,16 +150,10 @@ fn halves(bucket: &mut Bucket) -> (&mut [u16; SLOTS], &mut [u16; SLOTS]) {
 /// No branches, 16 bits throughout, and array by array: so it is some fifty instructions, mostly on
 /// vectors of eight. Not inlined, for the optimiser then loses sight of the vectors.
 #[inline(never)]
-fn make_place(
-    tags: &mut [u16; SLOTS],
-    rest: &[u16; SLOTS],
-    tag: u16,
-    small: u16,
-    main: u16,
-) -> usize {
+fn make_place(tags: &mut Half, rest: &Half, tag: u16, now: EvictionCounts) -> usize {
     let old = *tags;
-    let ages = rest.map(|rest| age(rest, small, main));
-    let kept: [u16; SLOTS] = from_fn(|place| {
+    let ages = rest.map(|rest| age(rest, now));
+    let kept: Half = from_fn(|place| {
         let (age, of) = (ages[place], old[place]);
         let over = (age > LIFETIME) | (of == tag) | (of == 0);
         if over { 0 } else { u16::MAX }
@@ -193,8 +168,8 @@ fn make_place(
 }
 
 #[inline]
-fn age(rest: u16, small: u16, main: u16) -> u16 {
-    let count = if rest & MAIN != 0 { main } else { small };
+fn age(rest: u16, now: EvictionCounts) -> u16 {
+    let count = if rest & MAIN != 0 { now.main } else { now.small };
     count.wrapping_sub(rest >> 8) & AGE_MASK
 }
 

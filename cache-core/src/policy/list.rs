@@ -42,11 +42,6 @@ impl SlotList {
         (self.oldest != SlotId::NIL).then_some(self.oldest)
     }
 
-    /// Forgets all slots without visiting them.
-    pub(super) fn clear(&mut self) {
-        *self = SlotList::new(self.mark);
-    }
-
     #[inline]
     pub(super) fn push_newest(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         self.link_newest(slots, slot.id);

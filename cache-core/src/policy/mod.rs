@@ -156,13 +156,9 @@ impl Meter {
     fn add(&mut self, weight: u32, ticks_per_capacity: u64, capacity: u64) {
         self.rest += u64::from(weight) * ticks_per_capacity;
         if self.rest >= capacity {
-            self.carry(capacity);
+            self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
+            self.rest %= capacity;
         }
-    }
-
-    fn carry(&mut self, capacity: u64) {
-        self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
-        self.rest %= capacity;
     }
 }
 
@@ -218,8 +214,7 @@ impl EvictionPolicy {
     pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
         let slot = SlotView::of(slots, id);
         let to_main = ghost.is_some_and(|ghost| self.gate(slots, &slot, ghost));
-        slot.header.frequency.set(0);
-        slot.header.set_last_moved(self.now());
+        slot.header.set_moved(self.now(), 0);
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
         for _ in 0..OVERFLOW_STEPS {
@@ -261,8 +256,7 @@ impl EvictionPolicy {
                 return Some(oldest);
             }
             *steps -= 1;
-            oldest.header.frequency.set(frequency - 1);
-            oldest.header.set_last_moved(self.now());
+            oldest.header.set_moved(self.now(), frequency - 1);
             self.main.rotate(slots);
         }
     }
@@ -271,7 +265,7 @@ impl EvictionPolicy {
     #[inline]
     pub(crate) fn victim(&mut self, slots: &impl Slots) -> Option<SlotId> {
         let len = self.len();
-        if len > 0 && self.ghosts.is_small_for(len) {
+        if len > 0 && len >= self.ghosts.enlarge_at {
             self.size_ghosts();
         }
         let (slot, from_main, used) = self.choose(slots)?;
@@ -319,8 +313,7 @@ impl EvictionPolicy {
     /// Moves a slot from small to the newest end of main.
     fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
         self.small.unlink(slots, slot);
-        slot.header.frequency.set(0);
-        slot.header.set_last_moved(self.now());
+        slot.header.set_moved(self.now(), 0);
         self.main.push_newest(slots, slot);
     }
 
@@ -350,8 +343,7 @@ impl EvictionPolicy {
         let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
         if let Some(list) = self.list_of(&old) {
             list.replace(slots, &old, &new);
-            new.header.frequency.set(old.header.frequency.get());
-            new.header.set_last_moved(old.header.last_moved());
+            new.header.set_moved(old.header.last_moved(), old.header.frequency.get());
         }
     }
 
@@ -367,8 +359,8 @@ impl EvictionPolicy {
     /// Forgets all entries and ghosts, without visiting a slot: the caller resets their marks. The
     /// window stays, as the traffic is likely to.
     pub(crate) fn clear(&mut self) {
-        self.small.clear();
-        self.main.clear();
+        self.small = SlotList::new(Queue::Small);
+        self.main = SlotList::new(Queue::Main);
         self.ghosts = Ghosts::default();
     }
 
@@ -382,7 +374,7 @@ impl EvictionPolicy {
 
     /// Memory of the ghosts; all else lies in the policy or in the slots.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.ghosts.heap_bytes()
+        self.ghosts.words.capacity() * size_of::<u16>()
     }
 
     /// Panics if an invariant is broken.
@@ -400,6 +392,7 @@ impl EvictionPolicy {
     }
 
     fn counts(&self) -> EvictionCounts {
-        EvictionCounts { small: self.small_evictions.ticks, main: self.main_evictions.ticks }
+        let (small, main) = (self.small_evictions.ticks as u16, self.main_evictions.ticks as u16);
+        EvictionCounts { small, main }
     }
 }

@@ -249,7 +249,7 @@ fn replace_keeps_place_frequency_and_last_move() {
         let mut toy = Toy::new(100, 200);
         toy.access_all(0..100);
         toy.slots.weights[150] = 9;
-        toy.slots.header(place).frequency.set(2);
+        (0..2).for_each(|_| toy.slots.header(place).frequency.add());
         let moved = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
         toy.policy.replace(&toy.slots, slot(place), slot(150));
@@ -356,7 +356,8 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
     toy.access_all(0..1000);
     for window in [1, 1000] {
         toy.policy.window = window;
-        (0..1000).for_each(|id| toy.slots.header(id).frequency.set(MAX_FREQUENCY));
+        let use_it = |id| (0..MAX_FREQUENCY).for_each(|_| toy.slots.header(id).frequency.add());
+        (0..1000).for_each(use_it);
         let (small, main) = toy.order();
         let oldest = if window == 1 { small } else { main };
         let victim = toy.policy.victim(&toy.slots).unwrap();

@@ -42,11 +42,8 @@ impl Budget {
     fn try_reserve(&self, weight: u64) -> bool {
         // AcqRel: a thread that reserves released weight synchronises with the unlinking that
         // released it.
-        self.used
-            .fetch_update(AcqRel, Acquire, |used| {
-                used.checked_add(weight).filter(|&sum| sum <= self.max)
-            })
-            .is_ok()
+        let raised = |used: u64| used.checked_add(weight).filter(|&sum| sum <= self.max);
+        self.used.fetch_update(AcqRel, Acquire, raised).is_ok()
     }
 
     /// What is lent, under its lock; and the gate that is acquired before.

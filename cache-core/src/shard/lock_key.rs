@@ -1,6 +1,6 @@
 //! How a writer finds a key without running `Eq` under the lock.
 //!
-//! [`Shards::lock_key`] looks the key up as a reader does, acquires the lock, and then walks the
+//! [`Shards::lock_key`] compares the key as a reader does, acquires the lock, and then walks the
 //! key's lanes comparing only stored hashes. Slots that the user's `Eq` has already compared need
 //! no second look: the guard guarantees that their numbers mean the same entries. A slot that was
 //! replaced names its successor, which has the same key, so the result of the comparison holds for
@@ -17,22 +17,24 @@ use crate::table::{EntryRef, Guard, Retries, SlotId};
 use crate::util::hash::KeyHash;
 
 impl<V> Shards<V> {
-    /// Acquires the lock of a key's shard, together with the key's entry as of that moment. `eq`
-    /// runs without the lock.
+    /// Acquires the lock of a key's shard, together with the key's entry as of that moment. `found`
+    /// is the first entry with the hash; or nothing, for a key that was just looked for in vain: if
+    /// no slot has its hash under the lock, there is nothing to compare it with. `eq` runs without
+    /// the lock.
     #[inline]
     pub(crate) fn lock_key<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
+        found: Option<EntryRef<'_, K, V>>,
         eq: impl Fn(&K) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         // Nearly always no entry or the key's entry has this hash, and no other writer comes
         // between.
-        let found = guard.find_hash(hash);
         let equal = found.is_some_and(|entry| eq(entry.key()));
         if equal || found.is_none() {
-            let shard = self.lock(guard, guard.shard_of(hash));
+            let shard = self.lock(guard, guard.table.shard_of(hash));
             let settled = match found {
                 Some(entry) => shard.is_live(entry.id()),
                 None => guard.find_hash(hash).is_none(),
@@ -58,83 +60,39 @@ impl<V> Shards<V> {
         eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let (mut equal, mut different) = compare(guard, hash, eq);
+        // The slot that holds the key, and those that hold others: true while the thread is pinned.
+        let others = &RefCell::new(Vec::new());
+        let mut equal = guard.search_hash(hash, |entry| {
+            if eq(entry) {
+                return ControlFlow::Break(entry.id());
+            }
+            others.borrow_mut().push(entry.id());
+            ControlFlow::Continue(())
+        });
+        let mut different = others.take();
         loop {
-            let shard = self.lock(guard, guard.shard_of(hash));
+            let shard = self.lock(guard, guard.table.shard_of(hash));
             equal = equal.map(|id| shard.newest(id));
-            if let Some(id) = equal
-                && shard.is_live(id)
-            {
-                return (shard, Some(id));
+            if equal.is_some_and(|id| shard.is_live(id)) {
+                return (shard, equal);
             }
-            let mut unknown = first_uncompared(guard, hash, &different);
-            if unknown.is_some() {
-                // Perhaps it is the successor of a slot that was compared.
-                different.iter_mut().for_each(|id| *id = shard.newest(*id));
-                different.sort_unstable();
-                unknown = first_uncompared(guard, hash, &different);
-            }
-            let Some(unknown) = unknown else { return (shard, None) };
+            // Some may be the successors of slots that were compared.
+            different.iter_mut().for_each(|id| *id = shard.newest(*id));
+            different.sort_unstable();
+            let uncompared =
+                guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
+                    Ok(_) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(entry),
+                });
+            let Some(entry) = uncompared else { return (shard, None) };
             drop(shard);
             retries.again(guard);
-            if eq(unknown) {
-                equal = Some(unknown.id());
+            // One at a time: there may be no end of them, and only retries are counted.
+            if eq(entry) {
+                equal = Some(entry.id());
             } else {
-                let place = different.partition_point(|&id| id < unknown.id());
-                different.insert(place, unknown.id());
+                different.push(entry.id());
             }
         }
     }
-
-    /// As [`lock_key`](Self::lock_key), for a key that was just looked for in vain: if no slot has
-    /// its hash under the lock, there is nothing to compare it with.
-    #[inline]
-    pub(crate) fn lock_missing<'p, K>(
-        &'p self,
-        guard: &'p Guard<'_, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-        retries: &Retries,
-    ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        let shard = self.lock(guard, guard.shard_of(hash));
-        if guard.find_hash(hash).is_none() {
-            return (shard, None);
-        }
-        drop(shard);
-        self.lock_key(guard, hash, eq, retries)
-    }
-}
-
-/// Compares a key with those of the same hash. Returns the slot that holds it, and those, in order,
-/// that hold others. The results stay true while the thread is pinned.
-fn compare<K, V>(
-    guard: &Guard<'_, K, V>,
-    hash: KeyHash,
-    eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
-) -> (Option<SlotId>, Vec<SlotId>) {
-    let different = RefCell::new(Vec::new());
-    let different_ref = &different;
-    let equal = guard.search_hash(hash, |entry| {
-        if eq(entry) {
-            return ControlFlow::Break(entry.id());
-        }
-        different_ref.borrow_mut().push(entry.id());
-        ControlFlow::Continue(())
-    });
-    let mut different = different.into_inner();
-    different.sort_unstable();
-    (equal, different)
-}
-
-/// The first entry with this hash that is none of those known to hold other keys, which are given
-/// in order. Returns `None` under the lock only if there is none.
-fn first_uncompared<'p, K, V>(
-    guard: &'p Guard<'_, K, V>,
-    hash: KeyHash,
-    different: &[SlotId],
-) -> Option<EntryRef<'p, K, V>> {
-    guard.search_hash(hash, |entry| match different.binary_search(&entry.id()) {
-        Ok(_) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(entry),
-    })
 }

@@ -194,7 +194,7 @@ fn table_remove_against_a_reader() {
             assert!(matches!(find(guard, 1), Some(10) | None));
             assert_eq!(find(guard, 2), Some(20), "its neighbour stays");
         },
-        |table| assert_eq!(remove(&table, 1), Some(10)),
+        |table| assert_eq!(remove(table, 1), Some(10)),
     );
 }
 

@@ -2,14 +2,13 @@
 //!
 //! A shard is single-threaded code behind a lock: its table's writer, the eviction policy, the
 //! timer wheel and the in-flight table, kept in step (`shard`). The time is an argument, removed
-//! entries go into a buffer of the caller, and no user code runs. `shards` has the locks;
-//! `lock_key` finds a key under its lock without running the user's `Eq` there; `collect` gives
-//! collected slots back. `lifetimes` decides whether an entry is fresh, due, stale or over;
+//! entries go into a buffer of the caller, and no user code runs. `shards` has the locks, and
+//! gives collected slots back; `lock_key` finds a key under its lock without running the user's
+//! `Eq` there. `lifetimes` decides whether an entry is fresh, due, stale or over;
 //! `budget` is the capacity that all shards share; `ledger` is what a write carries from one shard
 //! to the next.
 
 pub(crate) mod budget;
-mod collect;
 pub(crate) mod ledger;
 pub(crate) mod lifetimes;
 mod lock_key;

@@ -16,7 +16,7 @@ use crate::policy::{EvictionPolicy, Ghost};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
-    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, Writer,
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, State, Writer,
 };
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
@@ -129,7 +129,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Entries in the shard.
     pub(crate) fn entries(&self) -> usize {
-        self.state.writer.entries()
+        self.state.writer.blocks().live
     }
 
     /// The weight of the shard's entries.
@@ -145,12 +145,16 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Returns `true` if this slot is in the shard.
     #[inline]
     pub(crate) fn is_live(&self, id: SlotId) -> bool {
-        self.state.writer.is_live(self.guard, id)
+        self.state.writer.blocks().is_live(self.guard.slots(), id)
     }
 
     /// The slot that holds this slot's key now, following replacements.
-    pub(crate) fn newest(&self, id: SlotId) -> SlotId {
-        self.state.writer.newest(self.guard, id)
+    pub(crate) fn newest(&self, mut id: SlotId) -> SlotId {
+        let slots = self.guard.slots();
+        while slots.header(id).state() == State::Replaced {
+            id = slots.links(id).next.get();
+        }
+        id
     }
 
     /// An entry of this shard.
@@ -236,22 +240,20 @@ impl<'p, K, V> Shard<'p, K, V> {
         }
         let (weight, times) = (new.weight, new.times);
         let (state, guard) = (&mut *self.state, self.guard);
-        let slots = guard.slots();
-        let completed = state.writer.complete(guard, slot, new);
+        let (policy, slots) = (&mut state.policy, guard.slots());
         ledger.reservation.spend(need);
         let block = match target {
             Target::Replace(old) => {
                 let surplus = slots.weight(old).saturating_sub(weight);
-                state.policy.replace(slots, old, completed.id());
-                let (entry, block) = state.writer.replace(guard, old, completed);
+                let queue = |id| policy.replace(slots, old, id);
+                let (entry, block) = state.writer.replace(guard, old, slot, new, queue);
                 ledger.reservation.take_over(u64::from(surplus));
                 let cause = cause_or_expired(entry, RemovalCause::Replaced, ledger.now);
                 ledger.removed.push(entry, cause);
                 block
             }
             Target::Insert(ghost) => {
-                state.policy.admit(slots, completed.id(), ghost);
-                state.writer.publish(guard, completed)
+                state.writer.publish(guard, slot, new, |id| policy.admit(slots, id, ghost))
             }
         };
         state.arm(block, times.deadline.min(times.idle_deadline));
@@ -315,7 +317,7 @@ impl<'p, K, V> Shard<'p, K, V> {
             looks -= Guard::<K, V>::BLOCK;
             // Its timer is scheduled anew for those that are left.
             let mut earliest = NEVER;
-            for id in self.state.writer.live_in(BlockNo(block)) {
+            for id in self.state.writer.blocks().live_in(BlockNo(block)) {
                 let end = self.end_of(id);
                 if end > ledger.now || steps == 0 {
                     earliest = earliest.min(end);
@@ -340,7 +342,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         if state.wheel.is_empty() {
             state.wheel.clear();
         }
-        if state.writer.entries() == 0 {
+        if state.writer.blocks().live == 0 {
             // Drop the ghosts too: an empty shard has no history worth keeping.
             state.policy.clear();
         }
@@ -381,8 +383,8 @@ impl<'p, K, V> Shard<'p, K, V> {
         state.policy.validate(self.guard.slots());
         state.wheel.validate();
         assert_eq!(state.policy.len(), self.entries(), "the policy knows every entry");
-        for block in state.writer.blocks() {
-            for end in state.writer.live_in(block).map(|id| self.end_of(id)) {
+        for block in state.writer.blocks().numbers() {
+            for end in state.writer.blocks().live_in(block).map(|id| self.end_of(id)) {
                 let timer = state.wheel.deadline(block.0);
                 assert!(timer <= end, "an entry that ends at {end} has its timer at {timer}");
             }

@@ -2,12 +2,16 @@
 //!
 //! Only the holder of a shard's lock changes the shard: the table's writer lies under it. Readers
 //! of the table take no lock.
+//!
+//! Garbage is collected by calls that hold no lock: the table decides what is free; slots then go
+//! back to the shard that they belong to, under its lock.
 
 use super::shard::{Shard, ShardState};
-use crate::table::{Guard, Writer};
+use crate::table::{Due, EmptySlots, Guard, Live, Table, Writer};
 use crate::util::cache_padded::CachePadded;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{CacheLocks, OnlyThread};
+use crate::util::panics::DeferredPanic;
 use crate::util::sync::OuterMutex as Mutex;
 
 /// The shards of one table, each with its lock.
@@ -44,8 +48,38 @@ impl<V> Shards<V> {
     }
 
     /// Runs `f` with a shard's writer, under its lock. The caller need not be pinned.
-    pub(super) fn with_writer<R>(&self, shard: usize, f: impl FnOnce(&mut Writer) -> R) -> R {
+    fn with_writer<R>(&self, shard: usize, f: impl FnOnce(&mut Writer) -> R) -> R {
         f(&mut self.0[shard].lock().writer)
+    }
+
+    /// A step of garbage collection, at the end of a call whose [`Due`] asks for it. Runs the
+    /// user's `Drop`, so the caller holds no lock; acquires the lock of one shard at a time. Does
+    /// nothing if called from such a `Drop`.
+    #[cold]
+    pub(crate) fn collect_due<K>(
+        &self,
+        table: &Table<K, V>,
+        due: &Due,
+        live: Live,
+        panics: &mut DeferredPanic,
+    ) {
+        let Some(collector) = table.begin_collecting() else { return };
+        if due.sweep {
+            collector.sweep(|shard| self.with_writer(shard, |writer| writer.seal(table)));
+        }
+        collector.collect(Some(live), panics, |slots| self.free(table, slots));
+    }
+
+    /// Collects all garbage that no reader can reach. As `collect_due`.
+    pub(crate) fn collect_all<K>(&self, table: &Table<K, V>, panics: &mut DeferredPanic) {
+        (0..self.count()).for_each(|shard| self.with_writer(shard, |writer| writer.seal(table)));
+        let Some(collector) = table.begin_collecting() else { return };
+        collector.collect(None, panics, |slots| self.free(table, slots));
+        collector.shrink();
+    }
+
+    fn free<K>(&self, table: &Table<K, V>, slots: EmptySlots) {
+        self.with_writer(slots.shard, |writer| writer.free_slots(table, slots));
     }
 
     /// Memory of the shards and their locks, without what they hold on the heap.

@@ -50,7 +50,7 @@ impl<K, V> BareTable<K, V> {
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
-        self.shards.lock_key(guard, hash, eq, &Retries::new(guard))
+        self.shards.lock_key(guard, hash, guard.find_hash(hash), eq, &Retries::new(guard))
     }
 
     pub(super) fn collect_all(&self, panics: &mut DeferredPanic) {
@@ -72,11 +72,10 @@ impl<'p, K, V> Shard<'p, K, V> {
     pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<SlotId>) -> SlotId {
         let (guard, writer) = (self.guard, &mut self.state.writer);
         let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
-        let slot = writer.complete(guard, slot, new);
-        let id = slot.id();
+        let mut id = SlotId::NIL;
         match old {
-            Some(old) => _ = writer.replace(guard, old, slot),
-            None => _ = writer.publish(guard, slot),
+            Some(old) => _ = writer.replace(guard, old, slot, new, |new| id = new),
+            None => _ = writer.publish(guard, slot, new, |new| id = new),
         }
         id
     }

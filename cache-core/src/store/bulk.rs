@@ -163,10 +163,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             while let Some(flight) = shard.loads().first_uncompared(low, &compared) {
                 self.unlock(shard);
                 self.locks.retries.again(guard);
-                if let Some(key) = guard.key_of(flight.slot()) {
-                    let is_same_key = key == entry.key();
-                    compared.add(flight, is_same_key);
-                }
+                compared.compare(flight, |slot| Some(guard.key_of(slot)? == entry.key()));
                 shard = store.shards.lock(guard, index);
             }
             shard.loads().supersede(low, &compared);

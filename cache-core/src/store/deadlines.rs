@@ -193,7 +193,8 @@ impl<K, V> Store<K, V> {
     ) -> bool {
         let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
         let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash.low(), now);
-        let (mut shard, found) = self.shards.lock_key(&guard, hash, eq, &Retries::new(&guard));
+        let (found, retries) = (guard.find_hash(hash), Retries::new(&guard));
+        let (mut shard, found) = self.shards.lock_key(&guard, hash, found, eq, &retries);
         let entry = found.map(|id| shard.entry(id)).filter(|entry| now < entry.deadline());
         if let Some(entry) = entry {
             self.set_entry_deadline(entry, entry_deadline);

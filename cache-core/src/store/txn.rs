@@ -53,17 +53,14 @@ impl<'p, K, V> TxnLocks<'p, K, V> {
         compared: &mut KeyComparisons<V>,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         loop {
+            let found = self.guard.find_hash(hash);
             let (mut shard, found) =
-                self.store.shards.lock_key(self.guard, hash, eq, &self.retries);
+                self.store.shards.lock_key(self.guard, hash, found, eq, &self.retries);
             let first_uncompared = shard.loads().first_uncompared(hash.low(), compared);
             let Some(flight) = first_uncompared else { return (shard, found) };
             drop(shard);
             self.retries.again(self.guard);
-            // A flight that has ended meanwhile is not registered any more.
-            if let Some(key) = self.guard.key_of(flight.slot()) {
-                let is_same_key = eq(key);
-                compared.add(flight, is_same_key);
-            }
+            compared.compare(flight, |slot| self.guard.key_of(slot).map(eq));
         }
     }
 }

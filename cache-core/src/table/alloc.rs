@@ -37,25 +37,33 @@ fn layout<T>(len: usize, align: usize) -> Layout {
         .unwrap_or_else(|| panic!("an array of {len} entries is larger than the address space"))
 }
 
-/// Allocates `len` zeroed values, aligned to `align`, a power of two of at least the alignment of
-/// `T` and of a word.
-pub(super) fn allocate<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
+/// Allocates `len` values, aligned to `align`, a power of two of at least the alignment of `T` and
+/// of a word. Zeroed, or else uninitialised: for arrays that are [zeroed](zero) by parts, as they
+/// are put to use. An allocator that reuses memory of that size would have to zero all of it first:
+/// 10 ms for 32 MiB, within a single call.
+pub(super) fn allocate<T: Zeroed>(len: usize, align: usize, zeroed: bool) -> NonNull<T> {
+    assert!(align.is_power_of_two() && align >= align_of::<T>().max(ORDINARY));
+    let layout = layout::<T>(len, align);
+    let allocate = if zeroed { std::alloc::alloc_zeroed } else { std::alloc::alloc };
     // SAFETY: the layout's size is not 0.
-    let array = allocate_by(len, align, |layout| unsafe { std::alloc::alloc_zeroed(layout) });
+    let start = unsafe { allocate(layout) };
+    if start.is_null() {
+        handle_alloc_error(layout);
+    }
+    let room_for_note = start.wrapping_add(ORDINARY);
+    let array = room_for_note.map_addr(|address| address.next_multiple_of(align));
+    // SAFETY: there is at least a word between `start` and `array`, at most `align + ORDINARY`
+    // bytes; the rest of the allocation is the array's. All three are aligned to a word.
+    let array = unsafe {
+        array.cast::<*mut u8>().sub(1).write(start);
+        NonNull::new_unchecked(array).cast::<T>()
+    };
     #[cfg(loom)]
-    // SAFETY: the array is that long, and no other thread knows it yet.
-    unsafe {
-        zero(array, len);
+    if zeroed {
+        // SAFETY: the array is that long, and no other thread knows it yet.
+        unsafe { zero(array, len) };
     }
     array
-}
-
-/// As [`allocate`], but uninitialised: for arrays that are [zeroed](zero) by parts, as they are put
-/// to use. An allocator that reuses memory of that size would have to zero all of it first: 10 ms
-/// for 32 MiB, within a single call.
-pub(super) fn allocate_raw<T: Zeroed>(len: usize, align: usize) -> NonNull<T> {
-    // SAFETY: the layout's size is not 0.
-    allocate_by(len, align, |layout| unsafe { std::alloc::alloc(layout) })
 }
 
 /// Zeroes the bytes of `len` values that must be zero: of large slots a few bytes each.
@@ -78,24 +86,6 @@ pub(super) unsafe fn zero<T: Zeroed>(first: NonNull<T>, len: usize) {
         // SAFETY: as above.
         unsafe { first.add(i).write(T::default()) };
     }
-}
-
-fn allocate_by<T>(len: usize, align: usize, allocate: fn(Layout) -> *mut u8) -> NonNull<T> {
-    assert!(align.is_power_of_two() && align >= align_of::<T>().max(ORDINARY));
-    let layout = layout::<T>(len, align);
-    let start = allocate(layout);
-    if start.is_null() {
-        handle_alloc_error(layout);
-    }
-    let room_for_note = start.wrapping_add(ORDINARY);
-    let array = room_for_note.map_addr(|address| address.next_multiple_of(align));
-    // SAFETY: there is at least a word between `start` and `array`, at most `align + ORDINARY`
-    // bytes; the rest of the allocation is the array's. All three are aligned to a word.
-    let array = unsafe {
-        array.cast::<*mut u8>().sub(1).write(start);
-        NonNull::new_unchecked(array)
-    };
-    array.cast::<T>()
 }
 
 /// Frees what [`allocate`] gave, without dropping the values.
@@ -133,7 +123,7 @@ mod tests {
 
     #[test]
     fn only_what_must_be_zero_is_written() {
-        let array = allocate::<Headed>(3, 64);
+        let array = allocate::<Headed>(3, 64, false);
         // SAFETY: the array is ours and that long.
         unsafe {
             array.cast::<u8>().write_bytes(0xff, 3 * size_of::<Headed>());
@@ -150,7 +140,7 @@ mod tests {
     #[test]
     fn arrays_are_aligned_zeroed_and_freed() {
         for (len, align) in [(1, 8), (3, 64), (1000, 128), (300_000, 64)] {
-            let array = allocate::<Line>(len, align);
+            let array = allocate::<Line>(len, align, true);
             assert_eq!(array.as_ptr().addr() % align, 0);
             // SAFETY: the array is ours and that long.
             unsafe {

@@ -36,7 +36,7 @@ fn not_in_the_shard(id: SlotId) -> ! {
 
 /// The blocks of a shard.
 #[derive(Default)]
-pub(super) struct BlockList {
+pub(crate) struct BlockList {
     /// By number.
     blocks: Vec<Block>,
     /// The blocks that have free slots.
@@ -44,7 +44,7 @@ pub(super) struct BlockList {
     /// Numbers that no block has.
     vacant: Vec<BlockNo>,
     /// Live slots of all blocks.
-    pub(super) live: usize,
+    pub(crate) live: usize,
 }
 
 impl BlockList {
@@ -80,20 +80,16 @@ impl BlockList {
     /// Removes the blocks all of whose slots are free, and shrinks the lists to what is left.
     /// Returns the blocks' numbers, and their first slots. O(blocks of the shard).
     pub(super) fn release_free<K, V>(&mut self, _: &Slab<K, V>) -> (Vec<BlockNo>, Vec<SlotId>) {
-        let mut released = (Vec::new(), Vec::new());
-        for (block, number) in self.blocks.iter_mut().zip(0..) {
-            if block.free == Slab::<K, V>::FULL {
-                released.0.push(BlockNo(number));
-                released.1.push(std::mem::replace(block, VACANT).first_slot);
-            }
-        }
+        let all = self.blocks.iter_mut().zip(0..);
+        let released = all
+            .filter(|(block, _)| block.free == Slab::<K, V>::FULL)
+            .map(|(block, number)| (BlockNo(number), std::mem::replace(block, VACANT).first_slot))
+            .unzip();
         let used = self.blocks.iter().rposition(|block| !block.is_vacant());
         self.blocks.truncate(used.map_or(0, |last| last + 1));
         let listed = |is_wanted: fn(&Block) -> bool| {
-            let all = self.blocks.iter().zip(0..);
-            all.filter(move |(block, _)| is_wanted(block))
-                .map(|(_, number)| BlockNo(number))
-                .collect()
+            let all = self.numbers().zip(&self.blocks);
+            all.filter(|(_, block)| is_wanted(block)).map(|(number, _)| number).collect()
         };
         (self.with_free, self.vacant) = (listed(|block| block.free != 0), listed(Block::is_vacant));
         self.blocks.shrink_to_fit();
@@ -151,7 +147,7 @@ impl BlockList {
 
     /// Returns `true` if the slot belongs to this shard and is live.
     #[inline]
-    pub(super) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: SlotId) -> bool {
+    pub(crate) fn is_live<K, V>(&self, slab: &Slab<K, V>, id: SlotId) -> bool {
         let Some(block) = self.blocks.get(slab.block_of(id).index()) else { return false };
         // A number that is another shard's leads to a block that does not begin where it should.
         let offset = id.offset_from(block.first_slot);
@@ -159,7 +155,7 @@ impl BlockList {
     }
 
     /// The numbers of the blocks, and of blocks that there were.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
         (0..self.blocks.len() as u32).map(BlockNo)
     }
 
@@ -170,7 +166,7 @@ impl BlockList {
     }
 
     /// The live slots of a block, as of now.
-    pub(super) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
+    pub(crate) fn live_in(&self, block: BlockNo) -> impl Iterator<Item = SlotId> + use<> {
         let block = &self.blocks[block.index()];
         let (first, mut live) = (block.first_slot, block.live);
         std::iter::from_fn(move || {

@@ -5,7 +5,7 @@ use super::header::State;
 use super::ids::SlotId;
 use super::open_batch::Due;
 use super::reclaim::epoch::Collecting;
-use super::reclaim::limbo::{Garbage, Live};
+use super::reclaim::limbo::{BATCH, Garbage, Live};
 use super::reserved::EmptySlots;
 use super::slab::Slab;
 use super::table::Table;
@@ -28,21 +28,21 @@ impl<K, V> Guard<'_, K, V> {
         // The thread stays pinned: another thread that uses the table only now may seal these
         // slots, but none frees them before this call has dropped what they hold.
         let Some(_dropping) = self.pin.begin_dropping(&self.table.epoch) else { return };
-        for &id in ids {
-            let slot = self.table.slab.slot(id);
-            // SAFETY: this thread retired the slot, was pinned then and still is, and the slot was
-            // handed to this call alone. No other thread can reach it (`begin_dropping`), and no
-            // reference of this thread is left: it holds no other pin, and the caller has given up
-            // this guard. No other thread drops its contents: that takes an epoch which this pin
-            // holds back.
-            panics.catch(|| unsafe { slot.drop_contents() });
-        }
+        // SAFETY: this thread retired the slots, was pinned then and still is, and they were handed
+        // to this call alone. No other thread can reach them (`begin_dropping`), and no reference
+        // of this thread is left: it holds no other pin, and the caller has given up this guard. No
+        // other thread drops their contents: that takes an epoch which this pin holds back.
+        unsafe { self.table.slab.drop_contents(ids, panics) };
     }
 }
 
+/// One call drops no more slots when it has dropped so many: bounded, and faster than one call adds
+/// to the queue.
+const ENOUGH: usize = 2 * BATCH;
+
 /// A step of collection by the calling thread, which holds no lock: it runs the user's `Drop`.
 pub(crate) struct Collector<'t, K, V> {
-    pub(crate) table: &'t Table<K, V>,
+    table: &'t Table<K, V>,
     _collecting: Collecting<'t>,
 }
 
@@ -62,30 +62,25 @@ impl<K, V> Collector<'_, K, V> {
     }
 
     /// Finds out what is free, if garbage waits; given how much is live, only if enough has been
-    /// sealed since the last time, or something has been waiting for long. Returns `false` if no
-    /// garbage waits. (Without a lock, so that may be out of date.)
-    pub(crate) fn advance(&self, live: Option<Live>) -> bool {
-        let Table { limbo, epoch, .. } = self.table;
-        if limbo.is_empty() {
-            return false;
-        }
-        match live {
-            Some(live) => limbo.advance_if_due(epoch, live),
-            None => limbo.advance(epoch),
-        }
-        true
-    }
-
-    /// Drops garbage that is free, and gives its memory back, until that was `enough` slots (where
-    /// a piece of another kind counts as one) or no more is free. `free` must give the slots to
-    /// their shard's writer.
-    pub(crate) fn recycle_free(
+    /// sealed since the last time, or something has been waiting for long. Drops what is free, and
+    /// gives its memory back: all of it, or given how much is live, until that was [`ENOUGH`] slots
+    /// (where a piece of another kind counts as one). `free` must give the slots to their shard's
+    /// writer.
+    pub(crate) fn collect(
         &self,
-        enough: usize,
+        live: Option<Live>,
         panics: &mut DeferredPanic,
         mut free: impl FnMut(EmptySlots),
     ) {
         let Table { slab, limbo, epoch, .. } = self.table;
+        if limbo.is_empty() {
+            return;
+        }
+        let enough = if live.is_some() { ENOUGH } else { usize::MAX };
+        match live {
+            Some(live) => limbo.advance_if_due(epoch, live),
+            None => limbo.advance(epoch),
+        }
         let mut slots = 0;
         while slots < enough {
             let before = slots;
@@ -123,7 +118,8 @@ impl<K, V> Slab<K, V> {
     /// Drops what slots hold, each once.
     ///
     /// # Safety
-    /// The slots are free garbage, and the caller has them alone.
+    /// The slots are garbage that no thread can reach, and the caller has them alone.
+    #[inline]
     unsafe fn drop_contents(&self, ids: &[SlotId], panics: &mut DeferredPanic) {
         let to_drop = if std::mem::needs_drop::<(K, V)>() { ids } else { &[] };
         for slot in to_drop.iter().map(|&id| self.slot(id)) {

@@ -49,17 +49,6 @@ pub(super) struct Group {
 // used.
 unsafe impl Zeroed for Group {}
 
-#[cfg(not(loom))]
-impl Group {
-    /// One without an entry: the default, as a constant.
-    pub(super) const fn empty() -> Group {
-        Group {
-            words: [const { AtomicU64::new(0) }; 2],
-            slots: [const { AtomicU32::new(0) }; LANES],
-        }
-    }
-}
-
 /// A copy of a group's tags and overflow count.
 #[derive(Clone, Copy)]
 pub(super) struct Tags([u64; 2]);
@@ -73,10 +62,7 @@ impl Iterator for Lanes {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let lane = self.0.trailing_zeros() as usize;
+        let lane = (self.0 != 0).then(|| self.0.trailing_zeros() as usize)?;
         self.0 &= self.0 - 1;
         Some(lane)
     }
@@ -85,8 +71,7 @@ impl Iterator for Lanes {
 /// The tag of a key: the low byte of its hash, 0 being taken.
 #[inline]
 pub(super) fn tag(hash: u32) -> u8 {
-    let byte = hash as u8;
-    if byte == 0 { 1 } else { byte }
+    (hash as u8).max(1)
 }
 
 impl Tags {
@@ -131,13 +116,11 @@ fn equal_bytes(words: [u64; 2], byte: u8) -> u32 {
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-#[inline]
-fn equal_bytes(words: [u64; 2], byte: u8) -> u32 {
-    equal_bytes_in_words(words, byte)
-}
+use self::equal_bytes_in_words as equal_bytes;
 
 /// The same on any machine: exact, no carry runs from one byte into the next.
 #[cfg_attr(all(target_arch = "x86_64", not(miri), not(test)), allow(dead_code))]
+#[inline]
 fn equal_bytes_in_words(words: [u64; 2], byte: u8) -> u32 {
     const LOW_7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     const GATHER: u64 = 0x0102_0408_1020_4080;
@@ -215,7 +198,7 @@ mod tests {
 
     #[test]
     fn matching_finds_exactly_the_lanes_filled_with_the_tag() {
-        let group = Group::empty();
+        let group = Group::default();
         for (lane, tag) in [(0, 7), (3, 200), (7, 7), (8, 7), (11, 1)] {
             group.fill(lane, tag, SlotId(lane as u32 * 10));
         }
@@ -232,7 +215,7 @@ mod tests {
 
     #[test]
     fn overflow_counts_beside_the_tags() {
-        let group = Group::empty();
+        let group = Group::default();
         group.fill(11, 255, SlotId(1));
         assert!(!group.tags().overflowed());
         for _ in 0..1000 {

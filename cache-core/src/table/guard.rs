@@ -26,7 +26,7 @@ use crate::util::panics::title;
 
 /// A pinned thread's access to the table. What it finds stays readable while the guard lives.
 pub(crate) struct Guard<'t, K, V> {
-    pub(super) table: &'t Table<K, V>,
+    pub(crate) table: &'t Table<K, V>,
     pub(super) pin: EpochGuard<'t>,
 }
 
@@ -51,12 +51,6 @@ impl<K, V> Guard<'_, K, V> {
     /// The number of the calling thread's line: no other thread has it while this one is pinned.
     pub(crate) fn line(&self) -> usize {
         self.pin.reader.number()
-    }
-
-    /// The shard a key with this hash belongs to.
-    #[inline]
-    pub(crate) fn shard_of(&self, hash: KeyHash) -> usize {
-        self.table.shard_of(hash)
     }
 
     /// What is kept of each slot, for callers that have learnt of slots under a shard's lock.

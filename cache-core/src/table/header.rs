@@ -104,8 +104,10 @@ impl SlotHeader {
         self.last_moved.load(Relaxed)
     }
 
+    /// Notes that the policy has given the entry its place, with this frequency.
     #[inline]
-    pub(crate) fn set_last_moved(&self, tick: u16) {
+    pub(crate) fn set_moved(&self, tick: u16, frequency: u8) {
+        self.frequency.0.store(frequency, Relaxed);
         self.last_moved.store(tick, Relaxed);
     }
 
@@ -182,11 +184,6 @@ impl Frequency {
     #[inline]
     pub(crate) fn get(&self) -> u8 {
         self.0.load(Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, frequency: u8) {
-        self.0.store(frequency, Relaxed);
     }
 
     /// Counts a reader's use. Not a read-modify-write: two readers at once may count one, which

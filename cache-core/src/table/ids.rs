@@ -2,7 +2,7 @@
 //! hash or a weight.
 
 /// The number of a slot in its table.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub(crate) struct SlotId(pub(super) u32);
 

@@ -37,14 +37,14 @@
 //!   synchronisation, so what one writes comes before what the next writes. A writer compares its
 //!   home number with the table it is used with, and so panics in the hands of another.
 //! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in
-//!   its place, checks that the slot is live in the writer's shard. A slot without a value, or with
-//!   one that is not published, is a token that is used up; so is a list of slots on their way back
-//!   to their shard. Both know their shard's home number (`reserved.rs`).
+//!   its place, checks that the slot is live in the writer's shard. A slot without a value is
+//!   a token that is used up; so is a list of slots on their way back to their shard. Both know
+//!   their shard's home number (`reserved.rs`).
 //! * *The end.* A writer that outlives its table has no guard to be used with. The table does not
 //!   need it to know what its slots hold: their states say that.
 //!
 //! Two things ask for care outside. The numbers that the lists of timers and of the policy keep
-//! ([`Slots`], [`Writer::newest`]) must be those of slots that are live, or were replaced since the
+//! ([`Slots`]) must be those of slots that are live, or were replaced since the
 //! thread was pinned; of others, memory may be read that was given back. And a [`Due`] belongs to
 //! the call that it was made for.
 //!
@@ -88,19 +88,18 @@ mod table;
 mod times;
 mod writer;
 
-pub(crate) use self::collect::Collector;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
-pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots};
+pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots, State};
 pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::open_batch::Due;
-pub(crate) use self::reclaim::limbo::{BATCH, Live};
+pub(crate) use self::reclaim::limbo::Live;
 #[cfg(all(test, loom))]
 pub(crate) use self::region::SMALLEST_REGION;
 pub(crate) use self::region::entries_for_groups;
-pub(crate) use self::reserved::{Reserved, SharedSlot};
+pub(crate) use self::reserved::{EmptySlots, Reserved, SharedSlot};
 pub(crate) use self::slab::ColumnSet;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};

@@ -3,18 +3,21 @@
 
 use super::header::Slots;
 use super::ids::SlotId;
-use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
+use super::reclaim::limbo::{Garbage, SWEEP};
 use super::table::Table;
 
 /// What one shard has retired since it sealed the last batch, and when its calls must collect.
+#[derive(Default)]
 pub(super) struct OpenBatch {
+    /// Its number in the table. (32 bits: what a shard's lock guards fills its cache lines.)
+    shard: u32,
     /// Slots retired and not yet sealed, and their weight.
-    ids: Vec<SlotId>,
+    pub(super) ids: Vec<SlotId>,
     weight: u64,
     /// How many of them, from the first on, were handed to calls that might drop them at once.
     handed: u8,
     /// The list of a batch whose slots were freed, for the next batch.
-    spare: Vec<SlotId>,
+    pub(super) spare: Vec<SlotId>,
     /// Garbage was sealed, and no call has it noted in its [`Due`] yet.
     sealed: bool,
     /// Calls since the last one that had to sweep the other shards.
@@ -23,19 +26,13 @@ pub(super) struct OpenBatch {
 
 impl OpenBatch {
     /// `calls`: the count to begin with.
-    pub(super) fn new(calls: u8) -> Self {
-        OpenBatch { ids: Vec::new(), weight: 0, handed: 0, spare: Vec::new(), sealed: false, calls }
+    pub(super) fn new(shard: usize, calls: u8) -> Self {
+        OpenBatch { shard: shard as u32, calls, ..OpenBatch::default() }
     }
 
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
     #[inline(always)]
-    pub(super) fn retire<K, V>(
-        &mut self,
-        table: &Table<K, V>,
-        shard: usize,
-        id: SlotId,
-        entries: usize,
-    ) {
+    pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId, entries: usize) {
         self.ids.push(id);
         self.weight += u64::from(table.slab.weight(id));
         let full = if table.epoch.seems_alone() {
@@ -44,21 +41,21 @@ impl OpenBatch {
             table.limits.batch(entries, table.shards())
         };
         if self.ids.len() >= full || self.weight >= table.batch_weight {
-            self.seal(table, shard);
+            self.seal(table);
         } else if self.ids.len() == 1 {
-            table.sweeper.note_open(shard);
+            table.sweeper.note_open(self.shard as usize);
         }
     }
 
     /// Seals the batch, if anything is in it.
     #[cold]
-    pub(super) fn seal<K, V>(&mut self, table: &Table<K, V>, shard: usize) {
+    pub(super) fn seal<K, V>(&mut self, table: &Table<K, V>) {
         if !self.ids.is_empty() {
             let ids = std::mem::replace(&mut self.ids, std::mem::take(&mut self.spare));
             let weight = std::mem::take(&mut self.weight);
             self.handed = 0;
-            table.sweeper.note_sealed(shard);
-            self.seal_other(table, Garbage::Slots { shard, ids }, weight);
+            table.sweeper.note_sealed(self.shard as usize);
+            self.seal_other(table, Garbage::Slots { shard: self.shard as usize, ids }, weight);
         }
     }
 
@@ -70,7 +67,7 @@ impl OpenBatch {
 
     /// The end of a call that may have retired something: notes what it has to do about garbage.
     #[inline]
-    pub(super) fn end_call<K, V>(&mut self, table: &Table<K, V>, shard: usize, due: &mut Due) {
+    pub(super) fn end_call<K, V>(&mut self, table: &Table<K, V>, due: &mut Due) {
         due.collect |= std::mem::take(&mut self.sealed);
         self.calls += 1;
         if self.calls >= SWEEP {
@@ -81,17 +78,11 @@ impl OpenBatch {
             self.handed += due.retired.take_from(&self.ids[usize::from(self.handed)..]) as u8;
             if usize::from(self.handed) < self.ids.len() {
                 // More than a call can take: they are dropped when the thread is not pinned.
-                self.seal(table, shard);
+                self.seal(table);
                 due.collect = true;
                 self.sealed = false;
             }
         }
-    }
-
-    /// Keeps the list of a batch whose slots were freed, for the next.
-    pub(super) fn reuse(&mut self, mut ids: Vec<SlotId>) {
-        ids.clear();
-        self.spare = ids;
     }
 
     pub(super) fn shrink(&mut self) {
@@ -101,12 +92,6 @@ impl OpenBatch {
 
     pub(super) fn bytes(&self) -> usize {
         (self.ids.capacity() + self.spare.capacity()) * size_of::<SlotId>()
-    }
-
-    /// Panics if an invariant is broken.
-    pub(super) fn validate(&self, is_live: impl Fn(SlotId) -> bool) {
-        assert!(self.ids.len() < BATCH);
-        assert!(!self.ids.iter().any(|&id| is_live(id)), "garbage is not live");
     }
 }
 
@@ -134,16 +119,10 @@ impl Due {
 }
 
 /// A few retired slots. Each has been handed to one call.
+#[derive(Default)]
 pub(crate) struct Retired {
     ids: [SlotId; AT_ONCE],
     len: usize,
-}
-
-impl Default for Retired {
-    #[inline]
-    fn default() -> Self {
-        Retired { ids: [SlotId::NIL; AT_ONCE], len: 0 }
-    }
 }
 
 impl Retired {

@@ -117,26 +117,12 @@ pub(super) struct Region {
 // SAFETY: a Region is an address; groups are made of atomics.
 unsafe impl Send for Region {}
 
-/// A lane's place: group and lane in a word, so that it fits a register.
+/// A lane's place.
 #[derive(Clone, Copy)]
-pub(super) struct Lane(u64);
-
-impl Lane {
-    #[inline]
-    fn new(group: usize, lane: usize) -> Lane {
-        Lane((group as u64) << 4 | lane as u64)
-    }
-
-    #[inline]
-    fn group(self) -> usize {
-        (self.0 >> 4) as usize
-    }
-
+pub(super) struct Lane {
+    group: usize,
     /// In the group.
-    #[inline]
-    fn lane(self) -> usize {
-        self.0 as usize % 16
-    }
+    lane: usize,
 }
 
 /// All groups, in the order in which a key visits them.
@@ -154,12 +140,13 @@ fn first_group(hash: u32, class: SizeClass) -> usize {
 }
 
 /// The region of all shards without entries.
+// SAFETY: zero bytes are valid groups, see `Zeroed`.
 #[cfg(not(loom))]
-static NOTHING: [Group; 2] = [Group::empty(), Group::empty()];
+static NOTHING: [Group; 2] = unsafe { std::mem::zeroed() };
 
 impl Region {
     pub(super) fn allocate(class: SizeClass) -> Region {
-        Region { groups: alloc::allocate(class.groups(), ALIGN), class }
+        Region { groups: alloc::allocate(class.groups(), ALIGN, true), class }
     }
 
     /// The region of a shard without entries. Nothing may be inserted into it.
@@ -286,7 +273,7 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != SlotId::NIL
-                && let ControlFlow::Break(found) = visit(slot, Lane::new(index, lane))
+                && let ControlFlow::Break(found) = visit(slot, Lane { group: index, lane })
             {
                 return (Some(found), tags);
             }
@@ -333,7 +320,7 @@ impl Region {
     #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: SlotId) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group()) }.swap(lane.lane(), slot);
+        unsafe { self.group(lane.group) }.swap(lane.lane, slot);
     }
 
     /// Empties the lane of a slot with this hash.
@@ -343,8 +330,8 @@ impl Region {
     #[inline]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group()) }.clear(lane.lane());
-        if lane.group() != first_group(hash, self.class) {
+        unsafe { self.group(lane.group) }.clear(lane.lane);
+        if lane.group != first_group(hash, self.class) {
             // SAFETY: the caller's promise.
             unsafe { self.uncount(hash, lane) };
         }
@@ -353,7 +340,7 @@ impl Region {
     /// Counts down the overflow of the groups that an entry passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        for group in probe(hash, self.class).take_while(|&group| group != lane.group()) {
+        for group in probe(hash, self.class).take_while(|&group| group != lane.group) {
             // SAFETY: probes stay below the number of groups.
             unsafe { self.group(group) }.overflow_sub();
         }

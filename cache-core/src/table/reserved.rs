@@ -25,32 +25,13 @@ pub(crate) struct Reserved {
     pub(super) home: u64,
 }
 
-/// The right to publish a slot that holds key and value.
-#[must_use = "a completed slot is published"]
-pub(crate) struct Completed(pub(super) Reserved);
-
-impl Completed {
-    /// The number of the slot.
-    #[inline]
-    pub(crate) fn id(&self) -> SlotId {
-        self.0.id
-    }
-}
-
 /// The right to free slots whose contents have been dropped: their shard gives them out again.
 #[must_use = "slots that are not given back are lost"]
 pub(crate) struct EmptySlots {
-    /// The shard's number in its table.
-    pub(super) shard: usize,
+    /// The number of the shard that they belong to.
+    pub(crate) shard: usize,
     pub(super) home: u64,
     pub(super) ids: Vec<SlotId>,
-}
-
-impl EmptySlots {
-    /// The number of the shard that they belong to.
-    pub(crate) fn shard(&self) -> usize {
-        self.shard
-    }
 }
 
 /// A reserved slot whose key other threads may read.
@@ -62,8 +43,7 @@ pub(crate) struct SharedSlot {
 
 impl SharedSlot {
     pub(crate) fn new(reserved: Reserved) -> Self {
-        let Reserved { id, home } = reserved;
-        SharedSlot { id: AtomicU32::new(id.0), home }
+        SharedSlot { id: AtomicU32::new(reserved.id.0), home: reserved.home }
     }
 
     /// Takes the token out. Returns `None` if that was done before.

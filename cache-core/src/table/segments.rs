@@ -81,7 +81,8 @@ const fn align<T>() -> usize {
 /// That saves a shift and a subtraction at each access: with the arrays' true starts instead, a hit
 /// in a cache of 5,000 entries took 8.8 ns in place of 7.8, an update 7 % and an evicting insert 4
 /// % more instructions.
-pub(super) struct Segments<T, B: Blocks> {
+#[derive(Default)]
+pub(super) struct Segments<T, B> {
     /// Where each segment's array would begin. Only to be offset by positions of indices below
     /// `ends`.
     origins: [AtomicPtr<T>; PLACES],
@@ -91,36 +92,6 @@ pub(super) struct Segments<T, B: Blocks> {
 }
 
 impl<T: Zeroed, B: Blocks> Segments<T, B> {
-    pub(super) fn new() -> Self {
-        Segments {
-            origins: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-            ends: std::array::from_fn(|_| AtomicU32::new(0)),
-            blocks: PhantomData,
-        }
-    }
-
-    /// Adds a segment in memory from `allocate`, [`alloc::allocate`] or [`alloc::allocate_raw`];
-    /// elements of the latter are valid only when they have been [zeroed](Growing::zero_block). The
-    /// array that is returned is the memory of it, for the caller to keep and to free.
-    pub(super) fn add_segment(
-        &self,
-        segment: usize,
-        len: u32,
-        allocate: fn(usize, usize) -> NonNull<T>,
-    ) -> Array {
-        let start = allocate(len as usize, align::<T>());
-        let position = B::BLOCK << segment;
-        let origin = start.as_ptr().wrapping_sub(position as usize);
-        self.origins[segment].store(origin, Relaxed);
-        // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
-        self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
-        // SAFETY: it came from `allocate` with this length and alignment; the caller of
-        // `Array::free` promises the rest.
-        let free =
-            |start: NonNull<()>, len| unsafe { alloc::free::<T>(start.cast(), len, align::<T>()) };
-        Array { start: start.cast(), len: len as usize, free }
-    }
-
     /// # Safety
     /// The index lies in a segment that was added, and was read with an ordering that makes the
     /// segment's origin visible.
@@ -170,8 +141,10 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
 
 /// Segments, whatever they are of.
 pub(super) trait Growing {
-    /// Adds a segment of elements that are valid only when they have been zeroed.
-    fn add_raw_segment(&self, segment: usize, len: u32) -> Array;
+    /// Adds a segment: of zeroed elements, or else of elements that are valid only when they have
+    /// been [zeroed](Self::zero_block). The array that is returned is the memory of it, for the
+    /// caller to keep and to free.
+    fn add_segment(&self, segment: usize, len: u32, zeroed: bool) -> Array;
 
     /// Zeroes the elements of a block that no thread has had an index of.
     ///
@@ -186,8 +159,18 @@ pub(super) trait Growing {
 }
 
 impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
-    fn add_raw_segment(&self, segment: usize, len: u32) -> Array {
-        self.add_segment(segment, len, alloc::allocate_raw)
+    fn add_segment(&self, segment: usize, len: u32, zeroed: bool) -> Array {
+        let start = alloc::allocate::<T>(len as usize, align::<T>(), zeroed);
+        let position = B::BLOCK << segment;
+        let origin = start.as_ptr().wrapping_sub(position as usize);
+        self.origins[segment].store(origin, Relaxed);
+        // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
+        self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
+        // SAFETY: it came from `allocate` with this length and alignment; the caller of
+        // `Array::free` promises the rest.
+        let free =
+            |start: NonNull<()>, len| unsafe { alloc::free::<T>(start.cast(), len, align::<T>()) };
+        Array { start: start.cast(), len: len as usize, free }
     }
 
     unsafe fn zero_block(&self, first: u32) {

@@ -39,8 +39,8 @@ mod growth;
 use std::sync::OnceLock;
 
 use self::growth::Growth;
-use super::alloc::{self, Zeroed};
-use super::header::{Links, NEVER, SlotHeader, Slots, State};
+use super::alloc::Zeroed;
+use super::header::{Links, NEVER, SlotHeader, Slots};
 use super::ids::{BlockNo, SlotId};
 use super::segments::{Array, Blocks, Growing, Segments, first_of};
 use super::slot::Slot;
@@ -120,13 +120,13 @@ impl<K, V> Slab<K, V> {
 
     pub(super) fn new(planned: Option<u64>, set: ColumnSet) -> Self {
         let slab = Slab {
-            slots: Segments::new(),
-            links: Segments::new(),
-            weights: set.weights.then(|| Box::new(Segments::new())),
+            slots: Segments::default(),
+            links: Segments::default(),
+            weights: set.weights.then(Box::default),
             write_times: OnceLock::new(),
-            refresh_states: set.refresh_states.then(|| Box::new(Segments::new())),
+            refresh_states: set.refresh_states.then(Box::default),
             idles: set.idles,
-            block_numbers: Segments::new(),
+            block_numbers: Segments::default(),
             stock: Mutex::new(Stock {
                 growth: Growth::new(planned.unwrap_or(u64::MAX), Self::BLOCK),
                 block_numbers: Vec::new(),
@@ -151,11 +151,11 @@ impl<K, V> Slab<K, V> {
         // Under the lock, so each existing segment is added to the new column exactly once.
         let mut stock = self.stock.lock();
         self.write_times.get_or_init(|| {
-            let write_times = Box::new(Segments::new());
+            let write_times = Box::<Column<AtomicU64, K, V>>::default();
             for (number, segment) in stock.growth.segments.iter_mut().enumerate() {
                 if let Some(segment) = segment {
                     let len = self.slots.len(number) as u32;
-                    let array = write_times.add_segment(number, len, alloc::allocate);
+                    let array = write_times.add_segment(number, len, true);
                     segment.arrays[WRITE_TIMES] = Some(array);
                 }
             }
@@ -183,7 +183,7 @@ impl<K, V> Slab<K, V> {
                 break taken;
             }
             let (number, len) = stock.growth.next_segment();
-            let add = |column: Option<&dyn Growing>| Some(column?.add_raw_segment(number, len));
+            let add = |column: Option<&dyn Growing>| Some(column?.add_segment(number, len, false));
             stock.growth.add(number, len, self.columns().map(add));
         };
         if is_new {
@@ -197,7 +197,7 @@ impl<K, V> Slab<K, V> {
         let segment = stock.block_numbers.len();
         if segment == 0 || block >= first_of(segment, Self::BLOCK) {
             let len = Self::BLOCK << segment;
-            stock.block_numbers.push(self.block_numbers.add_segment(segment, len, alloc::allocate));
+            stock.block_numbers.push(self.block_numbers.add_segment(segment, len, true));
         }
         self.block_numbers.get(block).store(number.0, Relaxed);
         first
@@ -307,21 +307,6 @@ impl<K, V> Slab<K, V> {
         BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
 
-    /// Drops what all slots hold, when the table is dropped.
-    pub(super) fn drop_all_contents(&mut self, panics: &mut DeferredPanic) {
-        if !std::mem::needs_drop::<(K, V)>() {
-            return;
-        }
-        for id in self.stock.get_mut().growth.given_out() {
-            let slot = self.slots.get(id.0);
-            if !matches!(slot.header.state(), State::Free | State::Emptied) {
-                // SAFETY: its block was given out once, so the slot exists and its state says what
-                // it holds; no other thread uses it.
-                panics.catch(|| unsafe { slot.drop_contents() });
-            }
-        }
-    }
-
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
         let bytes = self.columns().map(|column| column.map_or(0, Growing::bytes));
@@ -335,14 +320,24 @@ impl<K, V> Slab<K, V> {
 }
 
 impl<K, V> Drop for Slab<K, V> {
+    /// Drops what all slots hold, and frees their memory.
     fn drop(&mut self) {
+        let mut panics = DeferredPanic::default();
         let stock = self.stock.get_mut();
+        if std::mem::needs_drop::<(K, V)>() {
+            for id in stock.growth.given_out() {
+                // SAFETY: its block was given out once, so the slot exists and its state says what
+                // it holds; no other thread uses it.
+                panics.catch(|| unsafe { self.slots.get(id.0).drop_contents() });
+            }
+        }
         let segments = std::mem::take(&mut stock.growth.segments).into_iter().flatten();
         let columns = segments.flat_map(|segment| segment.arrays).flatten();
         for array in columns.chain(std::mem::take(&mut stock.block_numbers)) {
             // SAFETY: the slab is being dropped.
             unsafe { array.free() };
         }
+        panics.resume();
     }
 }
 

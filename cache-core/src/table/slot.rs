@@ -81,19 +81,13 @@ impl<K, V> Slot<K, V> {
     /// # Safety
     /// The caller has the only access to the slot; no thread reads its key or value any more.
     pub(super) unsafe fn drop_contents(&self) {
-        struct DropKey<'s, K, V>(&'s Slot<K, V>);
-        impl<K, V> Drop for DropKey<'_, K, V> {
-            fn drop(&mut self) {
-                // SAFETY: as promised by the caller of `drop_contents`; the slot holds a key.
-                unsafe { (*self.0.key.get()).assume_init_drop() };
-            }
-        }
         let state = self.header.state();
         // First, so that a panic below leads to no second drop.
         self.header.set_state(State::Emptied);
         let holds_key = !matches!(state, State::Free | State::Emptied);
-        // Made only then: dropping it drops the key.
-        let _drop_key = holds_key.then(|| DropKey(self));
+        // Taken out before the value is dropped, and dropped after it, even if that panics.
+        // SAFETY: as promised by the caller; these states hold a key.
+        let _key = holds_key.then(|| unsafe { (*self.key.get()).assume_init_read() });
         if matches!(state, State::Live | State::Removed | State::Replaced) {
             // SAFETY: as promised by the caller; these states hold a value.
             unsafe { (*self.value.get()).assume_init_drop() };

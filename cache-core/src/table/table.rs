@@ -10,7 +10,6 @@ use super::slot::Slot;
 use crate::types::removal::RemovalCause;
 use crate::types::stats::Counters;
 use crate::util::hash::KeyHash;
-use crate::util::panics::DeferredPanic;
 use crate::util::sync::InnerMutex as Mutex;
 
 /// Slots that hold keys and values, each with the cause of its removal.
@@ -34,19 +33,23 @@ pub(crate) struct TableConfig {
 }
 
 /// A lock-free map for readers, in shards that have one [`Writer`](super::writer::Writer) each.
+///
+/// In C's order: with the slab at the beginning a hit takes an instruction less; and what only
+/// readers use stands apart from what writers change.
+#[repr(C)]
 pub(crate) struct Table<K, V> {
+    pub(super) slab: Slab<K, V>,
     /// The home number of its first shard, see [`home`](Self::home).
     first_home: u64,
     /// The cache's name, for messages.
     pub(super) name: Option<String>,
-    pub(super) epoch: Epoch,
-    pub(super) slab: Slab<K, V>,
-    /// By shard. Apart from what writers change, so that readers do not lose these cache lines.
+    /// By shard.
     pub(super) regions: Box<[RegionPtr]>,
-    pub(super) limbo: Limbo,
     pub(super) limits: Limits,
     /// Weight that makes a batch full with fewer slots than usual.
     pub(super) batch_weight: u64,
+    pub(super) epoch: Epoch,
+    pub(super) limbo: Limbo,
     pub(super) sweeper: Sweeper,
     /// Removed entries that the listener is still to be shown, by the number of their thread's
     /// line: see `notices.rs`.
@@ -162,9 +165,6 @@ impl<K, V> Drop for Table<K, V> {
             // SAFETY: as above; a region is published in one word or queued, never both.
             unsafe { word.load().free() };
         }
-        let mut panics = DeferredPanic::default();
-        self.slab.drop_all_contents(&mut panics);
-        panics.resume();
     }
 }
 

@@ -35,8 +35,8 @@ use equivalent::Equivalent;
 ///
 /// let clock = FakeClock::new();
 /// let tier = FakeTier::new(&clock);
-/// let process = || {
-///     TieredCache::<String, String, _>::builder("greetings")
+/// let process = || -> TieredCache<String, String> {
+///     TieredCache::builder("greetings")
 ///         .memory(Cache::builder().max_capacity(1_000).clock(clock.clone()))
 ///         .tier(tier.clone())
 ///         .time_to_live(Duration::from_secs(60))
@@ -274,6 +274,9 @@ where
         let put = async {
             let generation = shared.current_generation(self.tier).await?;
             let key = shared.key_of(generation, key);
+            if !shared.may_hold(&key) {
+                return Ok(());
+            }
             let encoded = shared.encode(&key, Some(value), Duration::ZERO)?;
             self.tier.put(&key.wire, &encoded.bytes, encoded.life).await
         };

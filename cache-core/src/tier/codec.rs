@@ -73,7 +73,9 @@ pub enum Framing {
     /// checksum. What does not check is a miss.
     Envelope,
     /// Nothing, so that programs in other languages read and write the same items. Only the codec
-    /// tells bytes that are not its own; a value has no age, and a missing one cannot be noted.
+    /// tells bytes that are not its own; a value has no age, and a missing one cannot be noted. A
+    /// key whose name in the tier is a hash stays out of the tier: nothing would tell whose the
+    /// item is.
     Bare,
 }
 

@@ -116,7 +116,8 @@ where
         if usable.is_none() {
             count(&shared.counters.bypasses);
         }
-        usable.map(|generation| shared.key_of(generation, key))
+        let key = usable.map(|generation| shared.key_of(generation, key));
+        key.filter(|key| shared.may_hold(key))
     }
 
     /// Returns the value from the tier, or from the origin. It runs inside of the memory tier's

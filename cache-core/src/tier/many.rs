@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::{Future, ready};
 use std::hash::Hash;
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,12 @@ struct AfterLoads<'w, K, V> {
     unkept: HashMap<K, V>,
 }
 
+impl<K, V> AfterLoads<'_, K, V> {
+    fn new() -> Self {
+        AfterLoads { noted: Vec::new(), short: Vec::new(), unkept: HashMap::new() }
+    }
+}
+
 /// A key that the tier has no value for.
 struct ToLoad {
     /// Its place among the keys.
@@ -45,8 +52,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn new(way: Way<'w, K, V>) -> Self {
-        let after = AfterLoads { noted: Vec::new(), short: Vec::new(), unkept: HashMap::new() };
-        Missing { way, after: ForkMutex::new(after) }
+        Missing { way, after: ForkMutex::new(AfterLoads::new()) }
     }
 
     /// Gets the values of keys from the tier, and those that it lacks from `load`. Returns those
@@ -180,7 +186,7 @@ where
 
     /// Gives the values in memory their lives, and fills in what is not kept there.
     fn finish(self, keys: &[K], mut values: Vec<Option<V>>) -> Vec<Option<V>> {
-        let after = self.after.into_inner();
+        let after = mem::replace(&mut *self.after.lock(), AfterLoads::new());
         for (key, life) in after.short {
             self.way.shared.memory.set_ttl(&key, life);
         }

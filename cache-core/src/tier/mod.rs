@@ -3,7 +3,7 @@
 //! A tiered cache is a [`Cache`](crate::Cache) in this process, the *memory tier*, in front of a
 //! [`Tier`] that several processes share, in front of the function that makes a value, the
 //! *origin*. This module knows no network: a tier is a trait over bytes. The crate
-//! `cache-memcached` has one; `FakeTier` is one for tests; `Chain` makes one of several.
+//! `cache-memcached` has one; [`FakeTier`] is one for tests; [`Chain`] makes one of several.
 //!
 //! # The promise
 //! * A key that this process has invalidated is not served by this process as it was before.
@@ -26,6 +26,7 @@
 mod adapt;
 mod builder;
 mod cache;
+mod chain;
 mod codec;
 mod envelope;
 mod error;
@@ -49,6 +50,7 @@ mod wait;
 
 pub use builder::TieredCacheBuilder;
 pub use cache::TieredCache;
+pub use chain::{Chain, ChainStats};
 pub use codec::{Codec, CodecError, Framing, Json, Postcard, Raw};
 pub use error::TierError;
 pub use fake::{FakeHold, FakeOperations, FakeSnapshot, FakeTier};

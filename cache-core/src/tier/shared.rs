@@ -175,6 +175,12 @@ impl<K, V> Shared<K, V> {
         tier_key(&prefix, key, self.threads.max_key_len())
     }
 
+    /// Whether the tier may hold the value of a key. Not if its name is a hash and the value has no
+    /// envelope: nothing would tell whose it is.
+    pub(super) fn may_hold(&self, key: &TierKey) -> bool {
+        self.codec.framing() == Framing::Envelope || key.wire == key.full
+    }
+
     /// Remembers a removal that could not be made.
     pub(super) fn remove_later(&self, key: &[u8]) {
         if self.pending.add(key) == Queued::Overflow {

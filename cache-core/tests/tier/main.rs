@@ -7,6 +7,11 @@ mod common {
     pub(crate) mod tasks;
 }
 
+mod chain_generations;
+mod chain_model;
+mod chain_reads;
+mod chain_support;
+mod chain_writes;
 mod fake_held;
 mod fake_leases;
 mod fake_model;
@@ -14,6 +19,7 @@ mod fake_orders;
 mod support;
 mod tiered;
 mod tiered_builder;
+mod tiered_chain;
 mod tiered_failures;
 mod tiered_loads;
 mod tiered_stale;

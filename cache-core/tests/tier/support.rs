@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_core::FakeClock;
-use cache_core::tier::{FakeTier, Lease, LeaseTerms, Leased, Tier};
+use cache_core::tier::{FakeHold, FakeTier, Lease, LeaseTerms, Leased, Tier};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,4 +31,15 @@ pub(crate) fn won(tier: &impl Tier, key: &[u8]) -> Lease {
 #[track_caller]
 pub(crate) fn value(tier: &impl Tier, key: &[u8]) -> Option<Vec<u8>> {
     tier.get(key).unwrap().map(|item| item.value)
+}
+
+/// Lets the operation go on whose reply is held, and holds the reply of the next one.
+pub(crate) fn next_reply(tier: &FakeTier, replies: FakeHold) -> FakeHold {
+    let requests = tier.hold_requests();
+    replies.release();
+    requests.wait_for(1);
+    let replies = tier.hold_replies();
+    requests.release();
+    replies.wait_for(1);
+    replies
 }

@@ -179,7 +179,7 @@ fn an_item_from_before_the_end_of_an_outage_is_not_used() {
         world.clock.advance(SECOND);
         let now = UNIX_EPOCH + 1_000_000 * MINUTE + world.clock.now().as_duration();
         second.tier.distrust_before(now);
-        world.clock.advance(Duration::from_millis(1));
+        world.clock.advance(SECOND);
         second.miss(1, "new");
         assert_eq!(second.remote().rejected_distrusted, 1);
         world.clock.advance(5 * SECOND);
@@ -264,4 +264,27 @@ fn a_look_up_by_a_borrowed_form_is_remote_too() {
         assert_eq!(second.get(&("a".to_owned(), 1)).as_deref(), Some("x"));
         assert_eq!(second.get(&("a".to_owned(), 2)), None);
     });
+}
+
+/// Two keys may have one hash, and the item of a bare codec does not say whose it is.
+#[test]
+fn a_bare_codec_keeps_keys_that_are_hashed_out_of_the_tier() {
+    let clock = cache_core::FakeClock::new();
+    let tier = cache_core::tier::FakeTier::new(&clock);
+    let process = || -> TieredCache<String, String> {
+        TieredCache::builder("bare")
+            .memory(Cache::builder().clock(clock.clone()))
+            .tier(tier.clone())
+            .codec(cache_core::tier::Raw)
+            .build()
+    };
+    let (first, second) = (process(), process());
+    for key in ["two words", &"long".repeat(100)] {
+        assert_eq!(first.get_with_by_ref(key, || "first".to_owned()), "first");
+        assert_eq!(first.memory().get(key).as_deref(), Some("first"));
+        assert_eq!(second.get_with_by_ref(key, || "second".to_owned()), "second");
+    }
+    assert_eq!(first.get_with_by_ref("word", || "first".to_owned()), "first");
+    assert_eq!(second.get_with_by_ref("word", || unreachable!()), "first");
+    assert_eq!(first.insert("two words".to_owned(), "x".to_owned()), Ok(()));
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::policy::tests::hash;
 
 fn counts(small: u32, main: u32) -> EvictionCounts {
-    EvictionCounts { small, main }
+    EvictionCounts { small: small as u16, main: main as u16 }
 }
 
 #[test]

@@ -88,17 +88,12 @@ mod system {
     }
 }
 
+/// Elsewhere there is none.
 #[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
 mod system {
-    pub(in super::super) fn asymmetric() -> bool {
-        false
-    }
+    pub(in super::super) use self::{none as asymmetric, none as by_page, none as heavy};
 
-    pub(in super::super) fn heavy() -> bool {
-        false
-    }
-
-    pub(in super::super) fn by_page() -> bool {
+    pub(in super::super) fn none() -> bool {
         false
     }
 }

@@ -86,7 +86,7 @@ pub(crate) struct Epoch {
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
     /// Line `number` stands in `more[b]` with `b = log2(number / first.len())`, which holds
-    /// `first.len() << b` lines. The first thread that needs one makes them, see `pin_line`.
+    /// `first.len() << b` lines. The first thread that needs one makes them, see `pin_slowly`.
     more: [OnceLock<Box<[Reader]>>; 24],
 }
 
@@ -152,6 +152,13 @@ impl Epoch {
 
     /// As `pin`, for the thread's first pin anywhere, its first pin of this cache, a nested pin, a
     /// thread with a large number, or one that is ending.
+    ///
+    /// The line may be new in `more`. A collector need not see a new line: the fence below orders
+    /// its making and its first announcement together.
+    /// * If the collector's fence in `advance` comes after this one, the collector sees the line,
+    ///   in use, and checks it as any other.
+    /// * If it comes before, this thread sees all that the collector had unlinked, and can reach
+    ///   none of it.
     #[cold]
     #[inline(never)]
     fn pin_slowly(&self, number: usize) -> EpochGuard<'_> {
@@ -159,26 +166,6 @@ impl Epoch {
         if leased && reader.is_idle() {
             reader.extra.store(LEASED, Relaxed);
         }
-        self.pin_line(reader)
-    }
-
-    /// The line of the calling thread, which has this number or none yet, and whether the thread
-    /// leases a number for it, because it is ending.
-    fn own_line(&self, mut number: usize) -> (&Reader, bool) {
-        if number == thread_slot::NONE {
-            number = thread_slot::register();
-        }
-        let leased = number == thread_slot::NONE;
-        (self.reader(if leased { thread_slot::lease() } else { number }), leased)
-    }
-
-    /// Pins by this line, which may be new in `more`. A collector need not see a new line: the
-    /// fence below orders its making and its first announcement together.
-    /// * If the collector's fence in `advance` comes after this one, the collector sees the line,
-    ///   in use, and checks it as any other.
-    /// * If it comes before, this thread sees all that the collector had unlinked, and can reach
-    ///   none of it.
-    fn pin_line<'e>(&'e self, reader: &'e Reader) -> EpochGuard<'e> {
         match reader.announced.load(Relaxed) {
             IDLE => self.announce(reader),
             UNUSED => {
@@ -199,6 +186,16 @@ impl Epoch {
             }
         }
         EpochGuard { reader, here: PhantomData }
+    }
+
+    /// The line of the calling thread, which has this number or none yet, and whether the thread
+    /// leases a number for it, because it is ending.
+    fn own_line(&self, mut number: usize) -> (&Reader, bool) {
+        if number == thread_slot::NONE {
+            number = thread_slot::register();
+        }
+        let leased = number == thread_slot::NONE;
+        (self.reader(if leased { thread_slot::lease() } else { number }), leased)
     }
 
     fn reader(&self, number: usize) -> &Reader {
@@ -256,7 +253,7 @@ impl Epoch {
     pub(crate) fn advance(&self) {
         let mut safe = self.current.load(Acquire);
         // Orders the unlinking of all that is stamped up to `safe` before the loads below. That
-        // suffices for lines that no thread has used yet, see `pin_line`.
+        // suffices for lines that no thread has used yet, see `pin_slowly`.
         fence(SeqCst);
         if self.is_alone() {
             // No other line has been used.
@@ -341,7 +338,7 @@ impl EpochGuard<'_> {
         if reader.extra.load(Relaxed) != 0 || reader.collecting.load(Relaxed) {
             return None;
         }
-        // Pairs with the fence in `pin_line`:
+        // Pairs with the fence in `pin_slowly`:
         // * if this one comes first, a thread that uses the cache for the first time sees the
         //   unlinking;
         // * if that one comes first, the thread is counted here.

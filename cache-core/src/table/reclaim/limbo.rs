@@ -6,7 +6,7 @@
 //! call pay for all the others:
 //! * now and then a call finds out which stamps are free ([`Epoch::advance`], which may have to
 //!   interrupt other cores);
-//! * what is free is dropped and its slots freed: up to some hundred (`shard/collect.rs`) by each
+//! * what is free is dropped and its slots freed: up to some hundred (`table/collect.rs`) by each
 //!   call that sealed a batch, after it has released its locks, so that the queue shrinks faster
 //!   than it grows.
 //!
@@ -107,10 +107,7 @@ pub(crate) enum Garbage {
 
 impl Garbage {
     pub(crate) fn slots(&self) -> usize {
-        match self {
-            Garbage::Slots { ids, .. } => ids.len(),
-            Garbage::Region(_) | Garbage::Blocks(_) => 0,
-        }
+        if let Garbage::Slots { ids, .. } = self { ids.len() } else { 0 }
     }
 }
 
@@ -256,10 +253,8 @@ impl Sweeper {
 
     /// Checks the next shards, and calls `seal` for some whose batches have been open for long.
     pub(crate) fn sweep(&self, mut seal: impl FnMut(usize)) {
-        let (first, mut seals) = (self.next.load(Relaxed), 0);
-        let looks = LOOKS.min(self.open.len());
-        let mut place = first;
-        for _ in 0..looks {
+        let (mut place, mut seals) = (self.next.load(Relaxed), 0);
+        for _ in 0..LOOKS.min(self.open.len()) {
             let shard = place % self.open.len();
             place = shard + 1;
             match self.open[shard].load(Relaxed) {

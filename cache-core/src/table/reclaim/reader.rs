@@ -98,7 +98,7 @@ impl Reader {
     /// Returns `true` if the line's announcements can be relied on after a fence of the caller: the
     /// line *has switched*. Acquires the lock of all threads' numbers.
     pub(super) fn has_switched(&self) -> bool {
-        // A first pin has another fence, see `pin_line`.
+        // A first pin has another fence, see `pin_slowly`.
         self.announced.load(Relaxed) == UNUSED
             // Acquire: pairs with the Release in `announce`.
             || self.fenced.load(Acquire)

@@ -13,8 +13,6 @@ pub(super) struct Growth<A> {
     pub(super) total: u64,
     /// How many slots the cache is expected to need at most.
     planned: u64,
-    /// How many segments of full length that takes.
-    planned_segments: usize,
 }
 
 /// The blocks of one segment.
@@ -34,16 +32,7 @@ pub(super) struct Segment<A> {
 
 impl<A> Growth<A> {
     pub(super) fn new(planned: u64, block: u32) -> Self {
-        let most = most_segments(block);
-        let holds = |segments: usize| u64::from(first_of(segments, block));
-        let planned_segments = (0..most).find(|&segments| holds(segments) >= planned);
-        Growth {
-            block,
-            segments: Vec::new(),
-            total: 0,
-            planned,
-            planned_segments: planned_segments.unwrap_or(most),
-        }
+        Growth { block, segments: Vec::new(), total: 0, planned }
     }
 
     /// Gives out a block that no shard has: its first slot, and whether it is given out for the
@@ -81,7 +70,9 @@ impl<A> Growth<A> {
     /// nearer they come to the full length, so that 2^30 slots can be had whatever the plan and the
     /// block.
     fn step(&self, number: usize, nominal: u64, last: usize) -> u64 {
-        let step = 1 + number.saturating_sub(self.planned_segments);
+        let is_planned = |&segment: &usize| u64::from(first_of(segment, self.block)) < self.planned;
+        let planned_segments = (0..=last).take_while(is_planned).count();
+        let step = 1 + number.saturating_sub(planned_segments);
         (self.total << step.min(20) >> 7).max(nominal >> (last - number)).max(1)
     }
 
@@ -91,13 +82,12 @@ impl<A> Growth<A> {
         let first = first_of(number, self.block);
         let end = first + len;
         let segment = Segment { first, next: first, end, out: 0, returned: Vec::new(), arrays };
-        if number < self.segments.len() {
-            self.segments[number] = Some(segment);
-        } else {
+        if number == self.segments.len() {
             // Few ever: most caches have one or two.
             self.segments.reserve_exact(1);
-            self.segments.push(Some(segment));
+            self.segments.push(None);
         }
+        self.segments[number] = Some(segment);
     }
 
     /// Takes back a block of this segment, by its first slot. If that was the last one that a shard
