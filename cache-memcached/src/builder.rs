@@ -147,14 +147,15 @@ impl MemcachedBuilder {
     ///
     /// Each write of a key that is no fill also stores an empty item, a tombstone, for 60 seconds,
     /// in the same exchange. A thread for each server listens to the server's log of mutations
-    /// (`watch mutations`) on a connection of its own, as long as something has subscribed. Once a
+    /// (`watch mutations`) on its own connection, as long as something has subscribed. Once a
     /// second it asks the server for its statistics: a hung server says nothing on a watch, and
     /// lines of the log that were dropped are counted there.
     ///
-    /// What is heard is a hint. Lines are lost when many are written, and then everything in memory
-    /// is dropped ([`Event::Lost`](cache_core::tier::Event::Lost)). A server that forbids `watch`,
-    /// as managed services do, is told by [`Memcached::hearing`]. All processes that write must be
-    /// built with this option.
+    /// A write is told as [`Event::Key`](cache_core::tier::Event::Key), with the key or with the
+    /// name of the counter. What is heard is a hint: lines are lost when many are written, and then
+    /// everything in memory is dropped ([`Event::Lost`](cache_core::tier::Event::Lost)). A server
+    /// that forbids `watch`, as managed services do, is told by [`Memcached::hearing`]. All
+    /// processes that write must be built with this option.
     #[must_use]
     pub fn watch(mut self) -> Self {
         self.watching = Watching::On;

@@ -163,8 +163,9 @@ impl<'h> Listener<'h> {
                 self.note(number);
                 let surroundings = &self.hearers.surroundings;
                 match surroundings.space.heard(surroundings.process, &key) {
-                    Some(Tombstone::Key(key)) => self.hearers.tell(&Event::Key(key)),
-                    Some(Tombstone::Counter(name)) => self.hearers.tell(&Event::Prefix(name)),
+                    Some(Tombstone::Key(key) | Tombstone::Counter(key)) => {
+                        self.hearers.tell(&Event::Key(key));
+                    }
                     // A key that no cache of cache-core's has: it keeps to `max_key_len`. Nothing
                     // can be told but that something was not.
                     Some(Tombstone::Unnamed) => self.has_lost = true,
