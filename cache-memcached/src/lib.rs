@@ -33,6 +33,14 @@
 //! A server's idle timeout (`-o idle_timeout`) should be off: a connection that the server has
 //! closed looks like a restart, after which what was stored before is distrusted.
 //!
+//! # What it is bad at
+//! * Any failed exchange, be it a single one that took too long, has this process distrust what that
+//!   server had before: whether an invalidation of another process failed at the same time is not
+//!   known. So the time limits should be well above what the network needs.
+//! * A key lives on one server. Nothing is replicated, and nothing moves when a server fails.
+//! * A name that the system looks up slowly costs a thread for each attempt to connect.
+//! * Text only: no TLS, no authentication, no UDP.
+//!
 //! # The files
 //! `wire` makes bytes of commands and replies of bytes, `server` does one exchange with one server,
 //! `dialogue` is what is said for each operation, `route` chooses the server, `memcached` is the
@@ -56,3 +64,8 @@ mod wire;
 pub use crate::builder::MemcachedBuilder;
 pub use crate::memcached::Memcached;
 pub use crate::watch::Hearing;
+
+/// The example of the README is tested like those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,8 +4,8 @@
 //! every change is either an addition, which the server makes in one piece, or depends on the CAS
 //! of what was read.
 //!
-//! A value that is no number, or the largest one, is replaced, as if there were none. An error would
-//! be the strict way, but then whatever program wrote it would stop all flushes for ever, and
+//! A value that is no number, or the largest one, is replaced, as if there were none. An error
+//! would be the strict way, but then whatever program wrote it would stop all flushes for ever. And
 //! nothing is lost: a counter that is gone is made anew in the same way.
 
 use std::ops::ControlFlow;

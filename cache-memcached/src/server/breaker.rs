@@ -141,18 +141,19 @@ pub(crate) struct Permit<'b> {
 }
 
 impl Permit<'_> {
-    pub(crate) fn succeeded(self) {
+    pub(crate) fn succeeded(mut self) {
         self.breaker.succeeded(self.kind);
+        self.kind = Kind::Ordinary;
     }
 
-    pub(crate) fn failed(self) {
+    pub(crate) fn failed(mut self) {
         self.breaker.failed(self.kind);
+        self.kind = Kind::Ordinary;
     }
 }
 
 impl Drop for Permit<'_> {
-    /// After a report it finds no probe that is its own: a success has closed the breaker, and a
-    /// failure has ended the probe and begun a rest, in which no other begins.
+    /// After a report it is no probe any more: another may be on its way.
     fn drop(&mut self) {
         self.breaker.abandoned(self.kind);
     }

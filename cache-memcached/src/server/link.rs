@@ -10,7 +10,7 @@ use super::address::Address;
 use super::breaker::{Breaker, Permit};
 use super::connection::{Connection, is_quiet};
 use super::outage::{Outages, Start};
-use super::pool::{Era, Pool};
+use super::pool::{Era, Pool, Waited};
 use crate::wire::batch::Batch;
 use crate::wire::fault::{Fault, of_io};
 use crate::wire::replies::Replies;
@@ -124,14 +124,18 @@ impl Server {
     /// If the breaker is open.
     pub(crate) fn begin(&self) -> Result<(Running<'_>, Option<TcpStream>), TierError> {
         let permit = self.breaker.admit().ok_or(TierError::BreakerOpen)?;
-        let (mut stream, mut era) = self.pool.take();
-        if stream.as_ref().is_some_and(|stream| !is_quiet(stream)) {
-            // The server has closed it while nobody used it: it may have restarted, with old data.
-            // No call has failed, so the breaker is not told.
-            self.known.outages.fail();
-            self.pool.lose_all();
-            (stream, era) = self.pool.take();
-        }
+        let (waited, mut era) = self.pool.take(Instant::now());
+        let stream = match waited {
+            Some(Waited::Shortly(stream) | Waited::TooLong(stream)) if !is_quiet(&stream) => {
+                // The server has closed it while nobody used it: it may have restarted, with old
+                // data. No call has failed, so the breaker is not told.
+                self.known.outages.fail();
+                era = self.pool.lose_all();
+                None
+            }
+            Some(Waited::Shortly(stream)) => Some(stream),
+            Some(Waited::TooLong(_)) | None => None,
+        };
         // After the outage: this exchange, if it succeeds, ends it.
         let start = self.known.outages.begin();
         Ok((Running { server: self, permit, start, era }, stream))
@@ -150,7 +154,7 @@ impl Running<'_> {
         let server = self.server;
         server.known.outages.succeed(self.start, SystemTime::now());
         self.permit.succeeded();
-        server.pool.give_back(stream, self.era);
+        server.pool.give_back(stream, self.era, Instant::now());
     }
 
     /// Reports a failure.
@@ -164,7 +168,7 @@ impl Running<'_> {
             self.permit.succeeded();
         }
         if matches!(fault, Fault::Lost(_)) {
-            server.pool.lose_all();
+            let _ = server.pool.lose_all();
         }
         server.known.address.named(fault).into()
     }

@@ -91,7 +91,10 @@ fn namespaces_are_checked() {
 
 proptest! {
     #[test]
-    fn no_key_can_inject(key in prop::collection::vec(any::<u8>(), 0..300), space in "[a-z]{0,64}") {
+    fn no_key_can_inject(
+        key in prop::collection::vec(any::<u8>(), 0..300),
+        space in "[a-z]{0,64}",
+    ) {
         let space = Namespace::new(&space);
         for key in [space.item(&key), space.counter(&key), space.tombstone(3, &Told::Key(&key))] {
             let wire = on_the_wire(&key);

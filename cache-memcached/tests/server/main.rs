@@ -20,6 +20,8 @@ mod several;
 #[cfg(all(unix, feature = "tokio"))]
 mod tasks;
 #[cfg(unix)]
+mod tiered;
+#[cfg(unix)]
 mod tiers;
 #[cfg(unix)]
 mod watching;
@@ -39,6 +41,7 @@ fn main() {
         ("failures", failures::CASES),
         ("several", several::CASES),
         ("watching", watching::CASES),
+        ("tiered", tiered::CASES),
         #[cfg(feature = "tokio")]
         ("tasks", tasks::CASES),
     ];
