@@ -10,6 +10,8 @@ mod counters;
 #[cfg(unix)]
 mod failures;
 #[cfg(unix)]
+mod interop;
+#[cfg(unix)]
 mod leases;
 #[cfg(unix)]
 mod memcached;
@@ -34,6 +36,10 @@ fn main() {
     if is_missing {
         eprintln!("memcached is not installed: the tests that need it are ignored");
     }
+    let has_python = interop::is_installed();
+    if !has_python {
+        eprintln!("there is no Python with pymemcache (see CONTRIBUTING): its test is ignored");
+    }
     let families = [
         ("basics", basics::CASES),
         ("leases", leases::CASES),
@@ -42,6 +48,7 @@ fn main() {
         ("several", several::CASES),
         ("watching", watching::CASES),
         ("tiered", tiered::CASES),
+        ("interop", interop::CASES),
         #[cfg(feature = "tokio")]
         ("tasks", tasks::CASES),
     ];
@@ -51,7 +58,7 @@ fn main() {
                 case();
                 Ok(())
             });
-            trial.with_ignored_flag(is_missing)
+            trial.with_ignored_flag(is_missing || (family == "interop" && !has_python))
         })
     });
     run(&Arguments::from_args(), trials.collect()).exit();
