@@ -142,8 +142,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     /// as the loader was: the waiters cannot go on before it.
     /// `load_nanos` is how long the loader took, where that is of interest.
     pub(crate) fn publish(self, value: V, load_nanos: u64) -> V {
+        self.publish_for(value, None, load_nanos)
+    }
+
+    /// As [`publish`](Self::publish), for a value that has a life of its own: zero is not stored.
+    pub(crate) fn publish_for(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value, None, load_nanos)
+        self.publish_inside(value, life, load_nanos)
     }
 
     fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
