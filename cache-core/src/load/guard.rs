@@ -77,6 +77,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         FlightGuard { store, flight: Arc::clone(flight), serves: false, detached: false }
     }
 
+    /// Returns `false` if a caller has timed out on the flight, and others join its load instead.
+    pub(crate) fn is_shared(&self) -> bool {
+        let guard = self.store.table.pin();
+        let mut shard = self.store.lock(&guard, self.flight.hash());
+        !shard.loads().is_unshared(&self.flight)
+    }
+
     /// The flight as one that others may be begun inside of.
     pub(super) fn node(&self) -> Arc<dyn LoadNode> {
         Arc::clone(&self.flight) as Arc<dyn LoadNode>

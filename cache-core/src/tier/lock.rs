@@ -24,10 +24,6 @@ impl<T> ForkMutex<T> {
         let gate = fork::gate();
         ForkMutexGuard { guard: self.0.lock(), _gate: gate }
     }
-
-    pub(super) fn into_inner(self) -> T {
-        self.0.into_inner()
-    }
 }
 
 impl<T> Deref for ForkMutexGuard<'_, T> {

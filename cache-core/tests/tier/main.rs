@@ -18,6 +18,7 @@ mod fake_orders;
 mod support;
 mod tiered;
 mod tiered_builder;
+mod tiered_dropped;
 mod tiered_failures;
 mod tiered_loads;
 mod tiered_stale;
