@@ -21,5 +21,7 @@ mod tiered_builder;
 mod tiered_dropped;
 mod tiered_failures;
 mod tiered_loads;
+mod tiered_model;
+mod tiered_promise;
 mod tiered_stale;
 mod tiered_writes;
