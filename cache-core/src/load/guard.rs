@@ -77,11 +77,12 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         FlightGuard { store, flight: Arc::clone(flight), serves: false, detached: false }
     }
 
-    /// Returns `false` if a caller has timed out on the flight, and others join its load instead.
+    /// Returns `true` if every other load of the key that has begun since has joined the flight: it
+    /// was neither superseded nor has a caller timed out on it.
     pub(crate) fn is_shared(&self) -> bool {
         let guard = self.store.table.pin();
         let mut shard = self.store.lock(&guard, self.flight.hash());
-        !shard.loads().is_unshared(&self.flight)
+        shard.loads().is_shared(&self.flight)
     }
 
     /// The flight as one that others may be begun inside of.

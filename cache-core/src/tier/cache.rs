@@ -249,8 +249,8 @@ where
         if flight.is_shared() {
             drop(flight.publish_for(value, life_left(until, &shared.clock), 0));
         } else {
-            // A caller that has timed out may have loaded the old value, and would be taken for the
-            // later one.
+            // Superseded, by a flush that was heard of, or given up by a caller that has timed out.
+            // What was loaded since may be what the tier had before.
             drop(flight);
             doubt.forget();
         }

@@ -184,6 +184,24 @@ fn an_insert_replaces_what_a_caller_has_loaded_that_timed_out_on_it() {
     assert_eq!(first.cache.get_with(1, || unreachable!("the tier has it")), "new");
 }
 
+/// Hearing of a flush supersedes the insert in memory, so a load that comes then does not wait for
+/// it, and reads what the tier has before.
+#[test]
+fn an_insert_replaces_what_was_loaded_after_it_has_heard_of_a_flush() {
+    let world = World::new(By::Jobs);
+    let (jobs, first, second) = processes(&world);
+    first.cache.poll().unwrap();
+    second.flush().unwrap();
+    second.load(1, || "old".to_owned());
+    let mut insert = Polled::pending(first.cache.insert_async(1, "new".to_owned()));
+    jobs.step();
+    assert!(insert.poll().is_none());
+    assert_eq!(first.remote().flushes_heard, 1);
+    assert_eq!(first.cache.get_with(1, || unreachable!("the tier has it")), "old");
+    assert_eq!(jobs.finish(insert), Ok(()));
+    assert_eq!(first.cache.get_with(1, || unreachable!("the tier has it")), "new");
+}
+
 /// What a batch must not keep is a value all the same.
 #[test]
 fn a_caller_that_has_joined_a_batch_is_given_a_value_that_is_not_kept() {

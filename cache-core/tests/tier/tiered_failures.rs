@@ -198,6 +198,22 @@ fn a_flush_is_heard_without_being_asked_for() {
     assert_eq!(tier.operations().generations, asked);
 }
 
+/// The caller is not told whether it was made, so it was not.
+#[test]
+fn an_insert_that_panics_leaves_neither_the_old_value_nor_the_new_one() {
+    World::each(|world| {
+        let first = world.process_with(|builder| {
+            builder.keep_remotely_if(|_, value| value != "new" || panic!("on purpose"))
+        });
+        first.insert(1, "old").unwrap();
+        let insert = std::panic::AssertUnwindSafe(|| first.insert(1, "new"));
+        assert!(std::panic::catch_unwind(insert).is_err());
+        assert_eq!((first.in_memory(1), first.get(1)), (None, None));
+        first.cache.poll().unwrap();
+        first.miss(1, "newer");
+    });
+}
+
 /// A tier that removes no key whose name ends like this.
 struct Refusing {
     tier: FakeTier,
