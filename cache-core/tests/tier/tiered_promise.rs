@@ -54,8 +54,9 @@ enum Firmness {
 #[derive(Default)]
 struct Obligations {
     bounds: [Vec<Bound>; KEYS],
-    /// Others' writes since the counter was raised that it has not read: key, version, time.
-    deferred: Vec<(usize, u64, Duration)>,
+    /// What others have written since the counter was raised that it has not read: the bounds that
+    /// begin with its next poll.
+    deferred: [Vec<Bound>; KEYS],
     /// What others' flushes have made old, since its last poll.
     flushed: Option<Versions>,
     /// The counter that it has read, by how often that was raised.
@@ -63,6 +64,17 @@ struct Obligations {
     /// What it has written in vain, and what of that was a flush.
     owed: [Option<u64>; KEYS],
     owed_flush: Option<Versions>,
+}
+
+impl Obligations {
+    /// Has what was deferred begin, no earlier than this.
+    fn begin_deferred(&mut self, earliest: Duration) {
+        for (bounds, deferred) in self.bounds.iter_mut().zip(&mut self.deferred) {
+            bounds.extend(
+                deferred.drain(..).map(|bound| Bound { from: bound.from.max(earliest), ..bound }),
+            );
+        }
+    }
 }
 
 pub(crate) struct Promise {
@@ -106,14 +118,13 @@ impl Promise {
         self.version(key)
     }
 
-    fn bind(
-        &mut self,
-        (process, key): (usize, usize),
-        version: u64,
-        (firmness, from): (Firmness, Duration),
-    ) {
+    fn bound(&mut self, version: u64, (firmness, from): (Firmness, Duration)) -> Bound {
         self.last += 1;
-        let bound = Bound { version, from, number: self.last, firmness };
+        Bound { version, from, number: self.last, firmness }
+    }
+
+    fn bind(&mut self, (process, key): (usize, usize), version: u64, when: (Firmness, Duration)) {
+        let bound = self.bound(version, when);
         self.processes[process].bounds[key].push(bound);
     }
 
@@ -135,12 +146,13 @@ impl Promise {
 
     fn announce(&mut self, (process, key): (usize, usize), version: u64, moment: Moment) {
         for other in (0..PROCESSES).filter(|other| *other != process) {
+            let when = (Firmness::Soft, moment.now + MEMORY_LIFE);
             if self.processes[other].heard != Some(moment.raised) {
-                self.processes[other].deferred.push((key, version, moment.now));
+                let bound = self.bound(version, when);
+                self.processes[other].deferred[key].push(bound);
             } else if self.tells {
                 self.bind((other, key), version, (Firmness::Firm, moment.now));
             } else {
-                let when = (Firmness::Soft, moment.now + MEMORY_LIFE);
                 self.bind((other, key), version, when);
             }
         }
@@ -187,27 +199,20 @@ impl Promise {
     fn hear(&mut self, process: usize, Moment { now, raised }: Moment) {
         let own = &mut self.processes[process];
         own.heard = Some(raised);
-        let (flushed, deferred) = (own.flushed.take(), std::mem::take(&mut own.deferred));
-        if let Some(versions) = flushed {
+        own.begin_deferred(now);
+        if let Some(versions) = own.flushed.take() {
             self.bind_all(process, versions, (Firmness::Firm, now));
-        }
-        for (key, version, written) in deferred {
-            let when = (Firmness::Soft, now.max(written + MEMORY_LIFE));
-            self.bind((process, key), version, when);
         }
     }
 
     /// The server has started with old data.
     pub(crate) fn restarted_with_old_data(&mut self, now: Duration) {
-        let when = (Firmness::Soft, now + MEMORY_LIFE);
+        let end = now + MEMORY_LIFE;
         for process in 0..PROCESSES {
             let own = &mut self.processes[process];
-            let (flushed, deferred) = (own.flushed.take(), std::mem::take(&mut own.deferred));
-            if let Some(versions) = flushed {
-                self.bind_all(process, versions, when);
-            }
-            for (key, version, _) in deferred {
-                self.bind((process, key), version, when);
+            own.begin_deferred(end);
+            if let Some(versions) = own.flushed.take() {
+                self.bind_all(process, versions, (Firmness::Soft, end));
             }
         }
     }
@@ -220,7 +225,8 @@ impl Promise {
     /// A load of a key has ended.
     pub(crate) fn ended(&mut self, (process, key): (usize, usize), began: Began, now: Duration) {
         self.longest = self.longest.max(now - began.now);
-        for bound in &mut self.processes[process].bounds[key] {
+        let own = &mut self.processes[process];
+        for bound in own.bounds[key].iter_mut().chain(&mut own.deferred[key]) {
             if bound.number > began.last && bound.firmness == Firmness::Soft {
                 bound.from = bound.from.max(now + UNLEASED_LIFE);
             }
