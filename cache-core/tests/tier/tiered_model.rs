@@ -113,12 +113,32 @@ fn load(during: impl Strategy<Value = Vec<Act>>) -> impl Strategy<Value = Act> {
     })
 }
 
+/// A load during which its key is written and time passes; perhaps while another process has the
+/// lease.
+fn race() -> impl Strategy<Value = Act> {
+    let told = prop::sample::select(vec![Told::Insert, Told::Invalidate]);
+    let how = prop::sample::select(vec![How::Load, How::Many]);
+    let times = prop::sample::select(vec![1_000, 2_000, 4_000]);
+    let processes = prop::array::uniform3(0..PROCESSES);
+    (processes, 0..KEYS, how, told, times, any::<bool>()).prop_map(
+        |([process, writer, holder], key, how, told, millis, is_held)| {
+            let during = vec![Act::Write(writer, key, told), Act::Advance(millis)];
+            let load = Act::Load { process, key, how, during };
+            match is_held {
+                false => load,
+                true => Act::Load { process: holder, key, how: How::Load, during: vec![load] },
+            }
+        },
+    )
+}
+
 fn act() -> impl Strategy<Value = Act> {
     let inner = prop_oneof![3 => leaf(), 1 => load(Just(Vec::new()))];
     prop_oneof![
         4 => leaf(),
         2 => load(Just(Vec::new())),
         1 => load(prop::collection::vec(inner, 1..5)),
+        1 => race(),
     ]
 }
 
