@@ -333,6 +333,11 @@ impl<V> InFlight<V> {
         self.spare = None;
     }
 
+    /// Returns `true` if the flight is registered and may be joined.
+    pub(crate) fn is_shared(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.find(flight).is_some_and(|found| found.kind != FlightKind::Unshared)
+    }
+
     /// Returns `true` if the flight is registered and nobody joins it any more.
     pub(crate) fn is_unshared(&self, flight: &Arc<Flight<V>>) -> bool {
         self.find(flight).is_some_and(|found| found.kind == FlightKind::Unshared)

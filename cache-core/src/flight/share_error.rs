@@ -31,6 +31,11 @@ pub trait ErrorSharing<E> {
     fn life(&self) -> Option<Duration> {
         None
     }
+    /// As [`life`](Self::life), for a load of several keys: that of the key with this number, of
+    /// those that the loader was asked for last.
+    fn life_of(&self, _number: usize) -> Option<Duration> {
+        None
+    }
 }
 
 /// Shares a clone of the error.

@@ -173,9 +173,14 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
         match loaded {
             Ok(answers) => {
-                for ((place, guard), value) in led.into_iter().zip(answers.asked) {
+                for (number, ((place, guard), value)) in
+                    led.into_iter().zip(answers.asked).enumerate()
+                {
                     match value {
-                        Some(value) => self.values[place] = Some(guard.publish(value, load_nanos)),
+                        Some(value) => {
+                            let life = share.life_of(number);
+                            self.values[place] = Some(guard.publish_for(value, life, load_nanos));
+                        }
                         // The loader knows nothing of this key, and the waiters are given that.
                         None => guard.end_absent(ShareNothing.to_shared(&Nothing)),
                     }

@@ -77,6 +77,14 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         FlightGuard { store, flight: Arc::clone(flight), serves: false, detached: false }
     }
 
+    /// Returns `true` if every other load of the key that has begun since has joined the flight: it
+    /// was neither superseded nor has a caller timed out on it.
+    pub(crate) fn is_shared(&self) -> bool {
+        let guard = self.store.table.pin();
+        let mut shard = self.store.lock(&guard, self.flight.hash());
+        shard.loads().is_shared(&self.flight)
+    }
+
     /// The flight as one that others may be begun inside of.
     pub(super) fn node(&self) -> Arc<dyn LoadNode> {
         Arc::clone(&self.flight) as Arc<dyn LoadNode>
@@ -142,8 +150,13 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     /// as the loader was: the waiters cannot go on before it.
     /// `load_nanos` is how long the loader took, where that is of interest.
     pub(crate) fn publish(self, value: V, load_nanos: u64) -> V {
+        self.publish_for(value, None, load_nanos)
+    }
+
+    /// As [`publish`](Self::publish), for a value that has a life of its own: zero is not stored.
+    pub(crate) fn publish_for(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
         let _scope = LoadScope::enter(self.node());
-        self.publish_inside(value, None, load_nanos)
+        self.publish_inside(value, life, load_nanos)
     }
 
     fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {

@@ -2,8 +2,10 @@
 //!
 //! The way of a load through the tiers is written once, as a future (`fetch.rs`). A thread drives
 //! it by blocking, a task by awaiting. So a blocking [`Tier`] has to look like an [`AsyncTier`] to
-//! it, in two ways: for a thread each operation runs within the poll ([`Inline`]); for a task it
-//! runs as a job of the cache's executor ([`Offloaded`]), because a task must not block.
+//! it, in two ways: for a thread each operation runs when it is made ([`Inline`]); for a task it
+//! runs as a job of the cache's executor ([`Offloaded`]), because a task must not block. A job
+//! whose task has gone before the job begins does nothing: a write that nobody waits for would else
+//! come after the writes that follow it.
 
 use std::future::{poll_fn, ready};
 use std::sync::Arc;
@@ -35,7 +37,11 @@ impl Offloaded {
     ) -> TierFuture<'static, T> {
         let (tier, reply) = (Arc::clone(&self.tier), Reply::new());
         let sender = ReplySender { reply: Arc::clone(&reply), lost: Some(lost) };
-        self.executor.spawn(Box::new(move || sender.send(work(&*tier))));
+        self.executor.spawn(Box::new(move || {
+            if sender.is_awaited() {
+                sender.send(work(&*tier));
+            }
+        }));
         Box::pin(poll_fn(move |context| reply.poll(context.waker())))
     }
 
@@ -60,11 +66,13 @@ impl<T> Reply<T> {
     }
 
     fn poll(&self, waker: &Waker) -> Poll<T> {
+        // Cloned and dropped without the lock: it is the executor's code.
+        let waker = waker.clone();
         let mut state = self.0.lock();
         if let Some(value) = state.0.take() {
             return Poll::Ready(value);
         }
-        let old = state.1.replace(waker.clone());
+        let old = state.1.replace(waker);
         drop(state);
         drop(old);
         Poll::Pending
@@ -88,6 +96,11 @@ struct ReplySender<T> {
 }
 
 impl<T> ReplySender<T> {
+    /// Returns `false` if the future that the reply is for was dropped.
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.reply) > 1
+    }
+
     fn send(mut self, value: T) {
         self.lost = None;
         self.reply.set(value);

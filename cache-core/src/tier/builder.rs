@@ -109,8 +109,9 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
         self
     }
 
-    /// Sets the remote tier as tasks use it. With this alone the other methods block their thread
-    /// until its futures are ready.
+    /// Sets the remote tier as tasks use it. With this alone the other methods, and the thread that
+    /// polls, block until its futures are ready: do not call them on a thread that has to run for
+    /// that.
     pub fn tier_async(mut self, tier: impl AsyncTier) -> Self {
         self.async_tier = Some(Arc::new(tier));
         self

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::TierError;
-use super::fetch::Way;
+use super::fetch::{Way, life_left};
+use super::pending::AddedBefore;
 use super::poll::PollRegistration;
 use super::remote_key::RemoteKey;
 use super::shared::Shared;
@@ -29,7 +30,7 @@ use equivalent::Equivalent;
 /// tried again behind, at every poll.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use cache_core::tier::{FakeTier, Raw, TieredCache};
 /// use cache_core::{Cache, FakeClock};
 ///
@@ -123,7 +124,7 @@ where
     }
 
     /// Stores a value in both tiers. A load of the key that runs, in whichever process, is not
-    /// stored any more.
+    /// stored any more. Takes two exchanges: the generation is read first.
     ///
     /// # Errors
     /// If the remote tier has not stored it, or has not said that it has. Then the key is in
@@ -141,7 +142,8 @@ where
     }
 
     /// Removes a key from both tiers. Other processes may serve what they have in memory for the
-    /// rest of its memory life, unless the tier tells them.
+    /// rest of its memory life, unless the tier tells them. Takes two exchanges, as
+    /// [`insert`](Self::insert) does.
     ///
     /// # Errors
     /// If the remote tier has not removed it, or has not said that it has. It is dropped from
@@ -196,6 +198,10 @@ where
 /// The most removals that one poll makes.
 const REMOVALS_A_POLL: usize = 1_000;
 
+/// When a poll makes no more removals after one that fails. Until then it goes on: one server that
+/// is out of reach does not keep removals from the others.
+const MOST_WAITED: Duration = Duration::from_millis(100);
+
 impl<K, V> Way<'_, K, V>
 where
     K: RemoteKey + Hash + Eq + Send + Sync + 'static,
@@ -220,17 +226,36 @@ where
 
     async fn insert(&self, key: K, value: V) -> Result<(), TierError> {
         let shared = self.shared;
-        let is_kept = shared.keep_remotely.as_ref().is_none_or(|keep| keep(&key, &value));
         let key = shared.memory.hashed(key);
-        let doubt = Doubt::new(shared, key.hash, &key.key);
+        let (hash, doubt) = (key.hash, Doubt::new(shared, key.hash, &key.key));
+        let is_kept = shared.keep_remotely.as_ref().is_none_or(|keep| keep(&key.key, &value));
         // In memory it is a load that began before the remote write: an invalidation of the key
         // that comes meanwhile supersedes it.
         let flight = shared.memory.store().lead_reload(key);
-        match is_kept {
-            true => self.put(&doubt.key, &value).await?,
-            false => self.remove(&doubt.key).await?,
+        let write = async {
+            let generation = shared.newest_generation(self.tier).await?;
+            let key = shared.key_of(generation, doubt.key.as_slice());
+            let (noted, since) = (shared.note(&doubt.key, hash), shared.now());
+            match is_kept {
+                true if !shared.may_hold(&key) => {}
+                true => {
+                    let encoded = shared.encode(&key, Some(&value), Duration::ZERO)?;
+                    self.tier.put(&key.wire, &encoded.bytes, encoded.life).await?;
+                }
+                false => _ = self.tier.remove(&key.wire).await?,
+            }
+            Ok((noted, shared.stored_until(since)))
+        };
+        let (noted, until) = write.await.map_err(|error| shared.counters.error(error))?;
+        if flight.is_shared() {
+            drop(flight.publish_for(value, life_left(until, &shared.clock), 0));
+        } else {
+            // Superseded, by a flush that was heard of, or given up by a caller that has timed out.
+            // What was loaded since may be what the tier had before.
+            drop(flight);
+            doubt.forget();
         }
-        drop(flight.publish(value, 0));
+        drop(noted);
         doubt.settle();
         Ok(())
     }
@@ -242,7 +267,11 @@ where
         let shared = self.shared;
         let hash = shared.memory.hash(key);
         let doubt = Doubt::new(shared, hash, key);
-        self.remove(&doubt.key).await?;
+        let remove = async {
+            let generation = shared.newest_generation(self.tier).await?;
+            self.tier.remove(&shared.key_of(generation, key).wire).await
+        };
+        remove.await.map_err(|error| shared.counters.error(error))?;
         // After the remote removal: what is loaded from now on is not the old value.
         doubt.forget();
         doubt.settle();
@@ -261,40 +290,27 @@ where
 
     pub(super) async fn poll(&self) -> Result<(), TierError> {
         let shared = self.shared;
+        // Before the generation is read, under which the keys are removed.
+        let (before, keys) = (shared.pending.begin(), shared.pending.snapshot());
         shared.read_generation(self.tier).await?;
-        for key in shared.pending.snapshot().into_iter().take(REMOVALS_A_POLL) {
-            self.remove(&key).await?;
-        }
-        Ok(())
-    }
-
-    /// Stores a value remotely.
-    async fn put(&self, key: &[u8], value: &V) -> Result<(), TierError> {
-        let shared = self.shared;
-        let put = async {
-            let generation = shared.current_generation(self.tier).await?;
-            let key = shared.key_of(generation, key);
-            if !shared.may_hold(&key) {
-                return Ok(());
+        let (began, mut failed) = (Instant::now(), None);
+        for key in keys.into_iter().take(REMOVALS_A_POLL) {
+            let remove = async {
+                let generation = shared.current_generation(self.tier).await?;
+                self.tier.remove(&shared.key_of(generation, key.as_slice()).wire).await
+            };
+            match remove.await {
+                Ok(_) => shared.pending.settle(&key, before),
+                Err(error) => {
+                    failed = Some(shared.counters.error(error));
+                    shared.pending.put_back(&key);
+                    if began.elapsed() >= MOST_WAITED {
+                        break;
+                    }
+                }
             }
-            let encoded = shared.encode(&key, Some(value), Duration::ZERO)?;
-            self.tier.put(&key.wire, &encoded.bytes, encoded.life).await
-        };
-        put.await.map_err(|error| shared.counters.error(error))?;
-        shared.pending.remove(key);
-        Ok(())
-    }
-
-    /// Removes a key remotely, and from the removals that are pending.
-    async fn remove(&self, key: &[u8]) -> Result<(), TierError> {
-        let shared = self.shared;
-        let remove = async {
-            let generation = shared.current_generation(self.tier).await?;
-            self.tier.remove(&shared.key_of(generation, key).wire).await
-        };
-        remove.await.map_err(|error| shared.counters.error(error))?;
-        shared.pending.remove(key);
-        Ok(())
+        }
+        failed.map_or(Ok(()), Err)
     }
 }
 
@@ -310,6 +326,8 @@ where
     hash: KeyHash,
     /// As [`RemoteKey`] writes it.
     key: Vec<u8>,
+    /// Pending removals of the key that this write makes as well.
+    earlier: AddedBefore,
     is_settled: bool,
 }
 
@@ -319,7 +337,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn new<Q: RemoteKey + ?Sized>(shared: &'w Shared<K, V>, hash: KeyHash, key: &Q) -> Self {
-        Doubt { shared, hash, key: bytes_of(key), is_settled: false }
+        let earlier = shared.pending.begin();
+        Doubt { shared, hash, key: bytes_of(key), earlier, is_settled: false }
     }
 
     /// Drops the key from memory, and supersedes its load.
@@ -328,8 +347,10 @@ where
         self.shared.memory.store().remove_as(self.hash, RemovalCause::Explicit, is_meant, |_| ());
     }
 
+    /// It was made.
     fn settle(mut self) {
         self.is_settled = true;
+        self.shared.pending.settle(&self.key, self.earlier);
     }
 }
 

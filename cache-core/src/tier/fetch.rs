@@ -15,7 +15,9 @@
 //! What was loaded without a lease is not stored remotely, because it may be older than a write of
 //! another process, and is kept in memory for no longer than a lease.
 //!
-//! The memory life is told to the flight beside the value ([`Lived`]): zero is not stored.
+//! Until when the value may be in memory is told to the flight beside it ([`Lived`]). A memory life
+//! begins before the exchange that has brought or stored the value: an invalidation by another
+//! process may come just after the server has replied, however late that is noticed here.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -30,6 +32,7 @@ use super::shared::{RETRY, RemoteEntry, Shared};
 use super::stats::count;
 use super::wait::sleep;
 use crate::flight::share_error::{ErrorSharing, SharedError};
+use crate::time::source::ClockSource;
 use crate::util::hash::KeyHash;
 use crate::util::random;
 
@@ -51,20 +54,33 @@ pub(super) struct Lived<'l, E, S> {
     /// The key, as [`RemoteKey`] writes it.
     key: Vec<u8>,
     failure: Failure<E, S>,
-    /// The memory life in nanoseconds, set by the load. Relaxed: the load itself reads it.
-    life: AtomicU64,
+    clock: &'l ClockSource,
+    /// Until when the value may be in memory, set by the load. Relaxed: the load itself reads it.
+    until: AtomicU64,
     /// Kept until the value is in memory.
     noted: OnceLock<NotedLoad<'l>>,
 }
 
-impl<E, S> Lived<'_, E, S> {
-    pub(super) fn new(hash: KeyHash, key: Vec<u8>, failure: Failure<E, S>) -> Self {
-        Lived { hash, key, failure, life: AtomicU64::new(u64::MAX), noted: OnceLock::new() }
+impl<'l, E, S> Lived<'l, E, S> {
+    /// `clock` is the memory tier's.
+    pub(super) fn new(
+        (hash, key): (KeyHash, Vec<u8>),
+        failure: Failure<E, S>,
+        clock: &'l ClockSource,
+    ) -> Self {
+        let (until, noted) = (AtomicU64::new(u64::MAX), OnceLock::new());
+        Lived { hash, key, failure, clock, until, noted }
     }
 
-    fn set_life(&self, life: Duration) {
-        self.life.store(u64::try_from(life.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    fn set_until(&self, tick: u64) {
+        self.until.store(tick, Relaxed);
     }
+}
+
+/// Returns the life that is left of a value that may be in memory until this tick; `None`: without
+/// end.
+pub(super) fn life_left(until: u64, clock: &ClockSource) -> Option<Duration> {
+    (until != u64::MAX).then(|| Duration::from_nanos(until.saturating_sub(clock.now())))
 }
 
 impl<E, S: ErrorSharing<E>> ErrorSharing<E> for Lived<'_, E, S> {
@@ -81,19 +97,26 @@ impl<E, S: ErrorSharing<E>> ErrorSharing<E> for Lived<'_, E, S> {
     }
 
     fn life(&self) -> Option<Duration> {
-        let nanos = self.life.load(Relaxed);
-        (nanos != u64::MAX).then(|| Duration::from_nanos(nanos))
+        life_left(self.until.load(Relaxed), self.clock)
     }
 }
 
 /// What the remote tier has brought.
 enum Sought<V, E> {
-    /// A value, with its memory life.
-    Value(V, Duration),
+    /// A value, and until when it may be in memory.
+    Value(V, u64),
     /// There is none, and that is known.
     Absent(E),
     /// Nothing that may be served as it is.
-    Missing { lease: Option<Lease>, old: Option<RemoteEntry<V>> },
+    Missing { lease: Option<Lease>, old: Option<Old<V>> },
+}
+
+/// What there is until a newer value is loaded.
+struct Old<V> {
+    entry: RemoteEntry<V>,
+    /// What the lease is to replace, unless it was marked as stale; and a tick at which it was
+    /// there.
+    item: Option<(TierItem, u64)>,
 }
 
 /// A load on its way: the key, and the side of the tier that it uses.
@@ -128,16 +151,18 @@ where
         origin: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
         let (shared, nothing) = (self.shared, lived.failure.nothing);
-        let Some(key) = self.key(&lived.key).await else {
-            lived.set_life(shared.unleased_life());
-            return origin.await;
-        };
-        if let Some(names) = &shared.names {
-            let _ = lived.noted.set(shared.note(names, &key.wire, lived.hash));
+        let key = self.key(&lived.key).await;
+        if let Some(noted) = shared.note(&lived.key, lived.hash) {
+            let _ = lived.noted.set(noted);
         }
+        let Some(key) = key else {
+            let loaded = origin.await;
+            lived.set_until(shared.unleased_until());
+            return loaded;
+        };
         let (lease, old) = match self.find(&key, nothing).await {
-            Sought::Value(value, life) => {
-                lived.set_life(life);
+            Sought::Value(value, until) => {
+                lived.set_until(until);
                 return Ok(value);
             }
             Sought::Absent(nothing) => return Err(nothing),
@@ -152,7 +177,7 @@ where
         match loaded {
             Ok(value) => {
                 shared.load_times.note(took);
-                lived.set_life(self.keep((&key, lease), &value, took).await);
+                lived.set_until(self.keep((&key, lease), &value, took).await);
                 Ok(value)
             }
             Err(error) if nothing.is_some() => {
@@ -160,62 +185,75 @@ where
                 Err(error)
             }
             Err(error) => {
-                if let Some(old) = old.and_then(|old| shared.value_after_failure(old)) {
-                    count(&shared.counters.stale);
-                    lived.set_life(shared.lives.memory.min(RETRY));
-                    return Ok(old);
-                }
-                self.give_up(&key, lease).await;
-                Err(error)
+                let Some(old) = self.old_after_failure((&key, lease), old).await else {
+                    self.give_up(&key, lease).await;
+                    return Err(error);
+                };
+                lived.set_until(shared.until(shared.now(), shared.lives.memory.min(RETRY)));
+                Ok(old)
             }
         }
+    }
+
+    /// Returns the old value of a load that has failed, if it may be served; then others may try to
+    /// replace it.
+    async fn old_after_failure(
+        &self,
+        (key, lease): (&TierKey, Option<Lease>),
+        old: Option<Old<V>>,
+    ) -> Option<V> {
+        let Old { entry, item } = old?;
+        let value = self.shared.value_after_failure(entry)?;
+        count(&self.shared.counters.stale);
+        if let (Some(lease), Some(item)) = (lease, item) {
+            self.give_back(key, lease, item).await;
+        }
+        Some(value)
     }
 
     /// Looks in the tier until there is a value, a lease, or no hope of either.
     async fn find<E>(&self, key: &TierKey, nothing: Option<fn() -> E>) -> Sought<V, E> {
         let counters = &self.shared.counters;
         let (mut old, mut has_discarded, mut waiting) = (None, false, None);
+        let missing = |lease, old| {
+            count(&counters.misses);
+            Sought::Missing { lease, old }
+        };
         loop {
             match self.ask(key, nothing.is_some()).await {
-                Asked::Won { lease, old: with } => {
-                    return Sought::Missing { lease: Some(lease), old: with.or(old) };
-                }
+                Asked::Won { lease, old: with } => return missing(Some(lease), with.or(old)),
                 Asked::Failed => return Sought::Missing { lease: None, old },
                 Asked::Unusable(Unusable::Discard) if !has_discarded => {
                     has_discarded = true;
                     if let Err(error) = self.tier.remove(&key.wire).await {
                         counters.error(error);
-                        return Sought::Missing { lease: None, old: None };
+                        return missing(None, None);
                     }
                     continue;
                 }
-                Asked::Unusable(_) => {
-                    count(&counters.misses);
-                    return Sought::Missing { lease: None, old: None };
-                }
-                Asked::Entry { entry, is_stale } => {
-                    if let Some(found) = self.serve(&entry, is_stale, nothing) {
+                Asked::Unusable(_) => return missing(None, None),
+                Asked::Entry { entry, is_stale, since } => {
+                    if let Some(found) = self.serve(&entry, (is_stale, since), nothing) {
                         return found;
                     }
-                    old = Some(entry);
+                    old = Some(Old { entry, item: None });
                 }
                 Asked::Lost => {}
             }
             if !self.wait(&mut waiting).await {
-                return Sought::Missing { lease: None, old };
+                return missing(None, old);
             }
         }
     }
 
     /// Asks the tier once.
     async fn ask(&self, key: &TierKey, may_be_absent: bool) -> Asked<V> {
-        let (shared, counters) = (self.shared, &self.shared.counters);
+        let (shared, counters, since) = (self.shared, &self.shared.counters, self.shared.now());
         let mut terms = LeaseTerms::new(shared.lease_time());
         terms.refresh_within = Some(shared.lives.grace()).filter(|grace| !grace.is_zero());
         let (item, lease, is_stale) = match self.tier.lease(&key.wire, terms).await {
             Ok(Leased::Found { item, lease, is_stale }) => (item, lease, is_stale),
             Ok(Leased::Won(lease)) => {
-                count(&counters.misses);
                 count(&counters.leases_won);
                 return Asked::Won { lease, old: None };
             }
@@ -229,18 +267,20 @@ where
         match (lease, entry) {
             (Some(lease), entry) => {
                 count(&counters.leases_won);
-                Asked::Won { lease, old: entry.ok() }
+                let item = (!is_stale).then_some((item, since));
+                Asked::Won { lease, old: entry.ok().map(|entry| Old { entry, item }) }
             }
-            (None, Ok(entry)) => Asked::Entry { entry, is_stale },
+            (None, Ok(entry)) => Asked::Entry { entry, is_stale, since },
             (None, Err(unusable)) => Asked::Unusable(unusable),
         }
     }
 
-    /// Returns what an entry is served as, if it is, to a caller that is not to refresh it.
+    /// Returns what an entry is served as, if it is, to a caller that is not to refresh it. `since`
+    /// is a tick before the tier was asked.
     fn serve<E>(
         &self,
         entry: &RemoteEntry<V>,
-        is_stale: bool,
+        (is_stale, since): (bool, u64),
         nothing: Option<fn() -> E>,
     ) -> Option<Sought<V, E>> {
         let (lives, counters) = (&self.shared.lives, &self.shared.counters);
@@ -258,7 +298,7 @@ where
             count(&counters.stale);
             lives.memory.min(RETRY)
         };
-        Some(Sought::Value(value, life))
+        Some(Sought::Value(value, self.shared.until(since, life)))
     }
 
     /// Reads an item, and counts it if it cannot be used.
@@ -296,30 +336,31 @@ where
         true
     }
 
-    /// Stores a loaded value, if it is to be stored remotely. Returns the memory life that it may
-    /// have.
+    /// Stores a loaded value, if it is to be stored remotely. Returns until when it may be in
+    /// memory.
     async fn keep(
         &self,
         (key, lease): (&TierKey, Option<Lease>),
         value: &V,
         took: Duration,
-    ) -> Duration {
+    ) -> u64 {
         if self.shared.keeps_remotely(value) {
             return self.store((key, lease), value, took).await;
         }
         self.give_up(key, lease).await;
-        self.shared.lives.memory
+        self.shared.until(self.shared.now(), self.shared.lives.memory)
     }
 
-    /// Stores a loaded value under its lease. Returns the memory life that it may have.
+    /// Stores a loaded value under its lease. Returns until when it may be in memory; zero: it may
+    /// not.
     pub(super) async fn store(
         &self,
         (key, lease): (&TierKey, Option<Lease>),
         value: &V,
         took: Duration,
-    ) -> Duration {
-        let (shared, counters) = (self.shared, &self.shared.counters);
-        let Some(lease) = lease else { return shared.unleased_life() };
+    ) -> u64 {
+        let (shared, counters, since) = (self.shared, &self.shared.counters, self.shared.now());
+        let Some(lease) = lease else { return shared.unleased_until() };
         let stored = match shared.encode(key, Some(value), took) {
             Ok(encoded) => self.tier.fill(&key.wire, lease, &encoded.bytes, encoded.life).await,
             Err(error) => Err(error),
@@ -327,24 +368,21 @@ where
         match stored {
             Ok(Filled::Stored) => {
                 count(&counters.fills);
-                shared
-                    .lives
-                    .remote
-                    .map_or(shared.lives.memory, |life| life.min(shared.lives.memory))
+                shared.stored_until(since)
             }
             Ok(Filled::Refused) => {
                 count(&counters.fills_refused);
-                Duration::ZERO
+                0
             }
             Err(TierError::TooLarge { .. } | TierError::Codec(_)) => {
                 count(&counters.not_storable);
                 self.give_up(key, Some(lease)).await;
-                shared.unleased_life()
+                shared.unleased_until()
             }
             // It is not known whether it is stored. To try again might replace a newer value.
             Err(error) => {
                 counters.error(error);
-                shared.unleased_life()
+                shared.unleased_until()
             }
         }
     }
@@ -366,6 +404,18 @@ where
         }
     }
 
+    /// Lets others have the lease, and leaves what it was to replace: stores that once more, if the
+    /// lease still holds. Without this nobody would get a lease until it is gone.
+    async fn give_back(&self, key: &TierKey, lease: Lease, (item, since): (TierItem, u64)) {
+        let passed = Duration::from_nanos(self.shared.now().saturating_sub(since));
+        let life = item.life.map(|life| life.saturating_sub(passed));
+        if life.is_none_or(|life| !life.is_zero())
+            && let Err(error) = self.tier.fill(&key.wire, lease, &item.value, life).await
+        {
+            self.shared.counters.error(error);
+        }
+    }
+
     /// Lets others have the lease, and removes what it was to replace. Without this they would wait
     /// until it ends.
     pub(super) async fn give_up(&self, key: &TierKey, lease: Option<Lease>) {
@@ -382,14 +432,15 @@ enum Asked<V> {
     /// The value is to be loaded by this caller; until then there may be an old one.
     Won {
         lease: Lease,
-        old: Option<RemoteEntry<V>>,
+        old: Option<Old<V>>,
     },
     /// Another caller has the lease.
     Lost,
-    /// An entry, and whether it was marked as stale.
+    /// An entry, whether it was marked as stale, and a tick before it was read.
     Entry {
         entry: RemoteEntry<V>,
         is_stale: bool,
+        since: u64,
     },
     /// An item, and what to do with it.
     Unusable(Unusable),

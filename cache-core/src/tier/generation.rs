@@ -5,6 +5,8 @@
 //! process reads the counter once in each period and, when it has changed, drops what it has in
 //! memory. So a flush is heard within the period.
 //!
+//! * A write reads the counter first. Made by the names of before a flush that this process has not
+//!   heard of, it would reach nothing that was loaded since.
 //! * A process that has not been able to read the counter for [`VALID_PERIODS`] periods does
 //!   without the tier: it may have been flushed.
 //! * A counter that was lost begins anew at the time, in milliseconds since 1970, which is higher
@@ -38,6 +40,8 @@ struct CounterState {
     seen: Option<u64>,
     /// When that was, by the cache's clock.
     read_at: u64,
+    /// It could not be read, and was not read since.
+    has_failed: bool,
     /// How many flushes were asked for, and how many of these, from the first on, were made.
     flushes_asked: u64,
     flushes_made: u64,
@@ -54,10 +58,13 @@ impl CounterState {
 pub(super) enum Heard {
     /// What was known before.
     Nothing,
-    /// The counter, for the first time.
+    /// The counter, for the first time, and no load has gone on without it.
     First,
-    /// Another counter than before: what is in memory has to go.
+    /// Another counter than before: what is in memory has to go. Or the first one, after loads that
+    /// have gone on without it: what they bring is from before a flush, for all that is known.
     Flush,
+    /// This process's own flush, which is made now.
+    Own,
 }
 
 impl Generation {
@@ -95,16 +102,33 @@ impl Generation {
         unix_millis: u64,
     ) -> Result<Heard, TierError> {
         let before = *self.state.lock();
-        let mut counter = if before.is_flush_pending() {
+        let counter = self.read_counter(tier, before, unix_millis).await;
+        if counter.is_err() {
+            self.state.lock().has_failed = true;
+        }
+        let counter = counter?;
+        // With a flush pending, the counter was raised after all flushes that were asked for then.
+        Ok(match self.note(counter, now, before.flushes_asked) {
+            Heard::Flush if before.is_flush_pending() => Heard::Own,
+            heard => heard,
+        })
+    }
+
+    async fn read_counter(
+        &self,
+        tier: &dyn AsyncTier,
+        before: CounterState,
+        unix_millis: u64,
+    ) -> Result<u64, TierError> {
+        let counter = if before.is_flush_pending() {
             tier.bump(&self.name, unix_millis).await?
         } else {
             tier.generation(&self.name, unix_millis).await?
         };
-        if let Some(seen) = before.seen.filter(|seen| counter < *seen) {
-            counter = tier.bump(&self.name, unix_millis.max(seen + 1)).await?;
+        match before.seen.filter(|seen| counter < *seen) {
+            Some(seen) => tier.bump(&self.name, unix_millis.max(seen + 1)).await,
+            None => Ok(counter),
         }
-        // With a flush pending, the counter was raised after all flushes that were asked for then.
-        Ok(self.note(counter, now, before.flushes_asked))
     }
 
     /// Raises the counter: a flush. If that fails, it is made later.
@@ -141,10 +165,11 @@ impl Generation {
             return Heard::Nothing;
         }
         let heard = match state.seen {
-            None => Heard::First,
+            None if !state.has_failed => Heard::First,
             Some(seen) if seen == counter => Heard::Nothing,
-            Some(_) => Heard::Flush,
+            _ => Heard::Flush,
         };
+        state.has_failed = false;
         state.seen = Some(counter);
         state.read_at = state.read_at.max(now);
         heard

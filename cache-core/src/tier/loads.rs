@@ -85,7 +85,8 @@ where
         match memory.lookup_to_load(key.borrow(), hash) {
             Lookup::Hit(value, _) => ControlFlow::Break(value),
             looked_up => {
-                let lived = Lived::new(hash, bytes_of(key.borrow()), failure);
+                let named = (hash, bytes_of(key.borrow()));
+                let lived = Lived::new(named, failure, &self.shared.clock);
                 let key = Hashed { hash, key: own(key) };
                 let kind = FlightKind::Shared;
                 ControlFlow::Continue((Attempt::new(memory.store(), key, looked_up, kind), lived))

@@ -1,39 +1,35 @@
 //! Loading several keys at once: one exchange with the tier for all that memory does not have.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::hash::Hash;
-use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cache::{TieredCache, bytes_of};
-use super::fetch::Way;
+use super::fetch::{Way, life_left};
 use super::link::{Lease, LeaseTerms, Leased};
 use super::lock::ForkMutex;
 use super::names::NotedLoad;
 use super::remote_key::{RemoteKey, TierKey};
 use super::stats::count;
+use crate::flight::share_error::ErrorSharing;
 use crate::util::signal::block_on;
 
 /// What one call makes of the keys that memory does not have.
 struct Missing<'w, K, V> {
     way: Way<'w, K, V>,
-    after: ForkMutex<AfterLoads<'w, K, V>>,
+    /// Of the keys of the last exchange, until when their values may be in memory.
+    until: ForkMutex<Vec<u64>>,
+    /// Kept until the values are in memory.
+    noted: ForkMutex<Vec<NotedLoad<'w>>>,
 }
 
-/// What has to be done when the values are in memory.
-struct AfterLoads<'w, K, V> {
-    noted: Vec<NotedLoad<'w>>,
-    /// Values that live shorter in memory than others do.
-    short: Vec<(K, Duration)>,
-    /// Values that must not be kept in memory.
-    unkept: HashMap<K, V>,
-}
-
-impl<K, V> AfterLoads<'_, K, V> {
-    fn new() -> Self {
-        AfterLoads { noted: Vec::new(), short: Vec::new(), unkept: HashMap::new() }
+impl<K, V> ErrorSharing<Infallible> for Missing<'_, K, V> {
+    fn life_of(&self, number: usize) -> Option<Duration> {
+        let until = self.until.lock()[number];
+        life_left(until, &self.way.shared.clock)
     }
 }
 
@@ -52,16 +48,16 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn new(way: Way<'w, K, V>) -> Self {
-        Missing { way, after: ForkMutex::new(AfterLoads::new()) }
+        Missing { way, until: ForkMutex::new(Vec::new()), noted: ForkMutex::new(Vec::new()) }
     }
 
-    /// Gets the values of keys from the tier, and those that it lacks from `load`. Returns those
-    /// that may be kept in memory.
+    /// Gets the values of keys from the tier, and those that it lacks from `load`.
     async fn get<F: Future<Output = Vec<(K, V)>>>(
         &self,
         keys: &[K],
         load: impl FnOnce(Vec<K>) -> F,
     ) -> Vec<(K, V)> {
+        *self.until.lock() = vec![u64::MAX; keys.len()];
         let (mut pairs, to_load) = self.look_up(keys).await;
         if !to_load.is_empty() {
             let asked = to_load.iter().map(|it| keys[it.place].clone()).collect();
@@ -79,23 +75,24 @@ where
         let (shared, counters) = (self.way.shared, &self.way.shared.counters);
         let (mut found, mut to_load, mut named) = (Vec::new(), Vec::new(), Vec::new());
         for (place, key) in keys.iter().enumerate() {
-            match self.way.key(&bytes_of(key)).await {
+            let bytes = bytes_of(key);
+            let name = self.way.key(&bytes).await;
+            let noted = shared.note(&bytes, shared.memory.hash(key));
+            self.noted.lock().extend(noted);
+            match name {
                 None => to_load.push(ToLoad { place, name: None, lease: None }),
-                Some(name) => {
-                    let names = shared.names.as_ref();
-                    let hash = shared.memory.hash(key);
-                    let noted = names.map(|names| shared.note(names, &name.wire, hash));
-                    self.after.lock().noted.extend(noted);
-                    named.push((place, name));
-                }
+                Some(name) => named.push((place, name)),
             }
         }
+        let since = shared.now();
         let wires: Vec<&[u8]> = named.iter().map(|(_, name)| name.wire.as_slice()).collect();
         let items =
             if wires.is_empty() { Vec::new() } else { self.way.tier.get_many(&wires).await };
         drop(wires);
-        for ((place, name), item) in named.into_iter().zip(items) {
-            let item = item.map_err(|error| counters.error(error));
+        let mut items = items.into_iter();
+        for (place, name) in named {
+            // A tier that returns too few knows nothing of the rest.
+            let item = items.next().unwrap_or(Ok(None)).map_err(|error| counters.error(error));
             let is_asked = item.is_ok();
             let entry = item.ok().flatten().map(|item| shared.read_item(&item, &name));
             let entry = entry.and_then(|read| read.map_err(|why| counters.rejected(why)).ok());
@@ -103,15 +100,17 @@ where
             {
                 Some((Some(value), left)) => {
                     count(&counters.hits);
-                    let key = keys[place].clone();
-                    if let Some(left) = left.filter(|left| *left < shared.lives.memory) {
-                        self.after.lock().short.push((key.clone(), left));
-                    }
-                    found.push((key, value));
+                    let memory = shared.lives.memory;
+                    let life = left.map_or(memory, |left| left.min(memory));
+                    self.until.lock()[place] = shared.until(since, life);
+                    found.push((keys[place].clone(), value));
                 }
                 _ => {
-                    count(&counters.misses);
-                    let lease = if is_asked { self.lease(&name).await } else { None };
+                    let mut lease = None;
+                    if is_asked {
+                        count(&counters.misses);
+                        lease = self.lease(&name).await;
+                    }
                     to_load.push(ToLoad { place, name: Some(name), lease });
                 }
             }
@@ -141,7 +140,7 @@ where
         }
     }
 
-    /// Stores what was loaded. Returns what may be kept in memory.
+    /// Stores what was loaded, and returns it.
     async fn store(
         &self,
         keys: &[K],
@@ -151,9 +150,9 @@ where
     ) -> Vec<(K, V)> {
         let shared = self.way.shared;
         let mut values: HashMap<K, V> = pairs.into_iter().collect();
-        let mut kept = Vec::with_capacity(to_load.len());
+        let mut stored = Vec::with_capacity(to_load.len());
         for ToLoad { place, name, lease } in to_load {
-            if lease.is_none() {
+            if lease.is_none() && name.is_some() {
                 count(&shared.counters.unleased_loads);
             }
             let loaded = values.remove_entry(&keys[place]);
@@ -164,38 +163,18 @@ where
                 continue;
             };
             let keep = shared.keep_remotely.as_ref().is_none_or(|keep| keep(&key, &value));
-            let life = match &name {
-                None => shared.unleased_life(),
+            let until = match &name {
+                None => shared.unleased_until(),
                 Some(name) if keep => self.way.store((name, lease), &value, took).await,
                 Some(name) => {
                     self.way.give_up(name, lease).await;
-                    shared.lives.memory
+                    shared.until(shared.now(), shared.lives.memory)
                 }
             };
-            if life.is_zero() {
-                self.after.lock().unkept.insert(key, value);
-                continue;
-            }
-            if life < shared.lives.memory {
-                self.after.lock().short.push((key.clone(), life));
-            }
-            kept.push((key, value));
+            self.until.lock()[place] = until;
+            stored.push((key, value));
         }
-        kept
-    }
-
-    /// Gives the values in memory their lives, and fills in what is not kept there.
-    fn finish(self, keys: &[K], mut values: Vec<Option<V>>) -> Vec<Option<V>> {
-        let after = mem::replace(&mut *self.after.lock(), AfterLoads::new());
-        for (key, life) in after.short {
-            self.way.shared.memory.set_ttl(&key, life);
-        }
-        for (key, value) in keys.iter().zip(&mut values) {
-            if value.is_none() {
-                *value = after.unkept.get(key).cloned();
-            }
-        }
-        values
+        stored
     }
 }
 
@@ -220,11 +199,8 @@ where
         mut init: impl FnMut(&[K]) -> Vec<(K, V)>,
     ) -> Vec<Option<V>> {
         let missing = Missing::new(self.on_thread());
-        let values = self
-            .shared
-            .memory
-            .get_many_with(keys, |keys| block_on(missing.get(keys, |asked| ready(init(&asked)))));
-        missing.finish(keys, values)
+        let load = |keys: &[K]| block_on(missing.get(keys, |asked| ready(init(&asked))));
+        self.shared.memory.get_many_sharing(keys, load, &missing)
     }
 
     /// As [`get_many_with`](Self::get_many_with), with a future to load the missing keys.
@@ -239,10 +215,7 @@ where
         let (missing, init) = (Missing::new(self.on_task()), Mutex::new(init));
         let load = |asked| init.lock().unwrap_or_else(PoisonError::into_inner)(asked);
         let (get, load) = (&missing, &load);
-        let values = self.shared.memory.get_many_with_async(keys, move |keys: Vec<K>| async move {
-            get.get(&keys, load).await
-        });
-        let values = values.await;
-        missing.finish(keys, values)
+        let load = move |keys: Vec<K>| async move { get.get(&keys, load).await };
+        self.shared.memory.get_many_sharing_async(keys, load, &missing).await
     }
 }

@@ -8,7 +8,9 @@
 //! # The promise
 //! * A key that this process has invalidated is not served by this process as it was before.
 //! * Another process serves it for no longer than its memory life, and usually for less: as
-//!   soon as its tier's [`Invalidations`] tell it.
+//!   soon as its tier's [`Invalidations`] tell it. Two cases may last longer. A load that had begun
+//!   and has no lease is kept for two seconds from its end. A process that has not yet heard of a
+//!   flush asks the tier by the names of before, until it hears.
 //! * A flush is heard by every process within the period at which it reads the generation; a
 //!   process that cannot read it does without the remote tier.
 //! * What was loaded before an invalidation, in whichever process, is not stored after it: the

@@ -104,6 +104,8 @@ pub(super) struct RemoteEntry<V> {
     pub(super) fresh_for: Option<Duration>,
     /// For how long it has not been fresh any more; zero if it is.
     pub(super) stale_for: Duration,
+    /// When that was so, by the wall clock.
+    read_at: Duration,
 }
 
 impl<V> RemoteEntry<V> {
@@ -132,6 +134,11 @@ impl<K, V> Shared<K, V> {
         self.clock.now()
     }
 
+    /// Returns the tick at which a life ends that began at this one.
+    pub(super) fn until(&self, since: u64, life: Duration) -> u64 {
+        since.saturating_add(u64::try_from(life.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// Reads the generation, and drops what is in memory if it has changed.
     pub(super) async fn read_generation(&self, tier: &dyn AsyncTier) -> Result<(), TierError>
     where
@@ -140,11 +147,8 @@ impl<K, V> Shared<K, V> {
     {
         let read = self.generation.read(tier, self.now(), self.unix_millis()).await;
         match read.map_err(|error| self.counters.error(error))? {
-            Heard::Nothing => {}
-            // What was loaded without the tier is from before a flush, for all that is known. But
-            // usually there is nothing, and the load that reads the counter is not superseded.
-            Heard::First if self.memory.entry_count() == 0 => {}
-            Heard::First => self.memory.invalidate_all(),
+            Heard::Nothing | Heard::First => {}
+            Heard::Own => self.memory.invalidate_all(),
             Heard::Flush => {
                 count(&self.counters.flushes_heard);
                 self.memory.invalidate_all();
@@ -162,9 +166,22 @@ impl<K, V> Shared<K, V> {
         K: std::hash::Hash + Eq + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        if let Some(generation) = self.generation.known(self.now()) {
-            return Ok(generation);
+        match self.generation.known(self.now()) {
+            Some(generation) => Ok(generation),
+            None => self.newest_generation(tier).await,
         }
+    }
+
+    /// Returns the generation of the keys as the tier has it now: for writes. Under one that was
+    /// read before the write began, they would miss what others read after a flush since.
+    ///
+    /// # Errors
+    /// If the tier fails.
+    pub(super) async fn newest_generation(&self, tier: &dyn AsyncTier) -> Result<u64, TierError>
+    where
+        K: std::hash::Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
         self.read_generation(tier).await?;
         self.generation.known(self.now()).ok_or(TierError::UnknownGeneration)
     }
@@ -184,7 +201,10 @@ impl<K, V> Shared<K, V> {
     /// Remembers a removal that could not be made.
     pub(super) fn remove_later(&self, key: &[u8]) {
         if self.pending.add(key) == Queued::Overflow {
+            // The flush first: else a load might find neither, and read what is out of date.
+            let before = self.pending.begin();
             self.generation.flush_later();
+            self.pending.forget(before);
         }
     }
 
@@ -194,9 +214,17 @@ impl<K, V> Shared<K, V> {
         Duration::from_nanos(nanos).clamp(SHORTEST_LEASE, LONGEST_LEASE)
     }
 
-    /// The memory life of a value that was loaded without the protection of a lease.
-    pub(super) fn unleased_life(&self) -> Duration {
-        self.lives.memory.min(SHORTEST_LEASE)
+    /// Returns until when a value may be in memory that was loaded without the protection of a
+    /// lease: its load ends now.
+    pub(super) fn unleased_until(&self) -> u64 {
+        self.until(self.now(), self.lives.memory.min(SHORTEST_LEASE))
+    }
+
+    /// Returns until when a value may be in memory that was stored remotely. `since` is a tick
+    /// before that.
+    pub(super) fn stored_until(&self, since: u64) -> u64 {
+        let memory = self.lives.memory;
+        self.until(since, self.lives.remote.map_or(memory, |life| life.min(memory)))
     }
 
     /// Returns what an item holds.
@@ -233,7 +261,8 @@ impl<K, V> Shared<K, V> {
         }
         let decode = |bytes| self.codec.decode(bytes).map_err(|_| Rejected::Corrupt);
         let (fresh_for, stale_for) = times;
-        Ok(RemoteEntry { value: value.map(decode).transpose()?, fresh_for, stale_for })
+        let value = value.map(decode).transpose()?;
+        Ok(RemoteEntry { value, fresh_for, stale_for, read_at: now })
     }
 
     /// How much longer an item without an envelope is fresh, and for how long it has not been: the
@@ -244,12 +273,14 @@ impl<K, V> Shared<K, V> {
         (life, item.life.map_or(Duration::ZERO, |life| grace.saturating_sub(life)))
     }
 
-    /// Returns the value that may be served because a newer one could not be loaded.
+    /// Returns the value that may be served because a newer one could not be loaded, which may have
+    /// taken a while.
     pub(super) fn value_after_failure(&self, old: RemoteEntry<V>) -> Option<V> {
-        let lives = &self.lives;
-        let window = lives.stale_if_error.max(lives.stale_while_revalidate);
-        let may_be_served = old.is_fresh() || old.stale_for < window;
-        old.value.filter(|_| may_be_served)
+        let waited = self.unix_time().saturating_sub(old.read_at);
+        let is_fresh = old.fresh_for.is_none_or(|left| left > waited);
+        let since_read = waited.saturating_sub(old.fresh_for.unwrap_or_default());
+        let stale_for = old.stale_for.saturating_add(since_read);
+        old.value.filter(|_| is_fresh || stale_for < self.lives.grace())
     }
 
     /// Whether the value of the load that the calling thread is inside of is to be stored remotely.
@@ -268,16 +299,14 @@ impl<K, V> Shared<K, V> {
         keeps
     }
 
-    /// Notes a name for which events are to be heard.
-    pub(super) fn note<'h>(
-        &self,
-        names: &'h NameIndex,
-        name: &[u8],
-        hash: KeyHash,
-    ) -> NotedLoad<'h> {
+    /// Notes the name of a key that is about to be in memory, so that events for it are heard.
+    /// Also of one that the tier is not asked for. Without a generation there are no names.
+    pub(super) fn note(&self, key: &[u8], hash: KeyHash) -> Option<NotedLoad<'_>> {
+        let names = self.names.as_ref()?;
+        let name = self.key_of(self.generation.seen()?, key);
         // Before the lock is acquired.
         let guard = self.memory.store().table.pin();
-        names.note(name, hash, |hash| guard.find(hash, |_| true).is_some())
+        Some(names.note(&name.wire, hash, |hash| guard.find(hash, |_| true).is_some()))
     }
 
     /// Returns the knowledge that a key has no value as bytes, if there is a way to write it.

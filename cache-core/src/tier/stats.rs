@@ -25,7 +25,7 @@ pub struct TierStats {
 pub struct RemoteStats {
     /// Look-ups that found a value, fresh or stale, or that there is none.
     pub hits: u64,
-    /// Look-ups that found nothing that can be used.
+    /// Look-ups that found nothing that can be used. Not those that failed.
     pub misses: u64,
     /// Values served after their life, while or because no newer one was to be had.
     pub stale: u64,
@@ -33,7 +33,8 @@ pub struct RemoteStats {
     pub errors: u64,
     /// Operations that got no answer in time.
     pub timeouts: u64,
-    /// Calls that did without the tier, because it did not say whether it was flushed.
+    /// Calls that did without the tier, because it did not say whether it was flushed, or because a
+    /// removal of the key is pending.
     pub bypasses: u64,
     /// Leases that were won: loads that this process made for all.
     pub leases_won: u64,
@@ -60,7 +61,7 @@ pub struct RemoteStats {
     pub rejected_distrusted: u64,
     /// Flushes that were heard of, this process's own not counted.
     pub flushes_heard: u64,
-    /// Invalidations by others that were heard of before the end of a memory life.
+    /// Events that the tier has told of others' writes, also of keys that are not in memory.
     pub events_heard: u64,
     /// Invalidations that are still to be made remotely, at present.
     pub pending_removals: u64,

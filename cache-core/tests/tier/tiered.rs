@@ -65,12 +65,16 @@ impl World {
     /// Runs a test once for each way of calling.
     pub(crate) fn each(test: impl Fn(&World)) {
         for by in [By::Threads, By::Jobs, By::Tasks, By::BlockedThreads] {
-            let clock = FakeClock::new();
-            // A day after the beginning of time, so that a tick of zero is nothing special.
-            clock.advance(1440 * MINUTE);
-            let tier = FakeTier::new(&clock);
-            test(&World { clock, tier, by });
+            test(&World::new(by));
         }
+    }
+
+    pub(crate) fn new(by: By) -> Self {
+        let clock = FakeClock::new();
+        // A day after the beginning of time, so that a tick of zero is nothing special.
+        clock.advance(1440 * MINUTE);
+        let tier = FakeTier::new(&clock);
+        World { clock, tier, by }
     }
 
     /// Starts a process. Its values live a minute remotely and five seconds in memory; it polls

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_core::Cache;
-use cache_core::tier::{FakeTier, TierError, TieredCache};
+use cache_core::tier::{
+    FakeTier, Filled, Lease, LeaseTerms, Leased, Tier, TierError, TierItem, TieredCache,
+};
 
 use crate::tiered::{By, MINUTE, SECOND, World};
 
@@ -194,4 +196,88 @@ fn a_flush_is_heard_without_being_asked_for() {
     drop((first, second));
     let asked = tier.operations().generations;
     assert_eq!(tier.operations().generations, asked);
+}
+
+/// The caller is not told whether it was made, so it was not.
+#[test]
+fn an_insert_that_panics_leaves_neither_the_old_value_nor_the_new_one() {
+    World::each(|world| {
+        let first = world.process_with(|builder| {
+            builder.keep_remotely_if(|_, value| value != "new" || panic!("on purpose"))
+        });
+        first.insert(1, "old").unwrap();
+        let insert = std::panic::AssertUnwindSafe(|| first.insert(1, "new"));
+        assert!(std::panic::catch_unwind(insert).is_err());
+        assert_eq!((first.in_memory(1), first.get(1)), (None, None));
+        first.cache.poll().unwrap();
+        first.miss(1, "newer");
+    });
+}
+
+/// A tier that removes no key whose name ends like this.
+struct Refusing {
+    tier: FakeTier,
+    suffix: &'static [u8],
+}
+
+impl Tier for Refusing {
+    fn get(&self, key: &[u8]) -> Result<Option<TierItem>, TierError> {
+        Tier::get(&self.tier, key)
+    }
+
+    fn lease(&self, key: &[u8], terms: LeaseTerms) -> Result<Leased, TierError> {
+        Tier::lease(&self.tier, key, terms)
+    }
+
+    fn fill(
+        &self,
+        key: &[u8],
+        lease: Lease,
+        value: &[u8],
+        life: Option<Duration>,
+    ) -> Result<Filled, TierError> {
+        Tier::fill(&self.tier, key, lease, value, life)
+    }
+
+    fn put(&self, key: &[u8], value: &[u8], life: Option<Duration>) -> Result<(), TierError> {
+        Tier::put(&self.tier, key, value, life)
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<bool, TierError> {
+        match key.ends_with(self.suffix) {
+            true => Err(TierError::BreakerOpen),
+            false => Tier::remove(&self.tier, key),
+        }
+    }
+
+    fn mark_stale(&self, key: &[u8], life: Duration) -> Result<bool, TierError> {
+        Tier::mark_stale(&self.tier, key, life)
+    }
+
+    fn generation(&self, name: &[u8], if_absent: u64) -> Result<u64, TierError> {
+        Tier::generation(&self.tier, name, if_absent)
+    }
+
+    fn bump(&self, name: &[u8], at_least: u64) -> Result<u64, TierError> {
+        Tier::bump(&self.tier, name, at_least)
+    }
+}
+
+#[test]
+fn one_server_that_is_out_of_reach_does_not_keep_removals_from_the_others() {
+    let clock = cache_core::FakeClock::new();
+    let tier = FakeTier::new(&clock);
+    let cache: TieredCache<u32, String> = TieredCache::builder("partial")
+        .memory(Cache::builder().clock(clock.clone()))
+        .tier(Refusing { tier: tier.clone(), suffix: b":1" })
+        .poll_period(Duration::MAX)
+        .codec(crate::tiered::Text)
+        .build();
+    tier.go_down();
+    for key in 0..20 {
+        cache.invalidate(&key).unwrap_err();
+    }
+    tier.come_back();
+    assert_eq!(cache.poll(), Err(TierError::BreakerOpen));
+    assert_eq!(cache.stats().remote.pending_removals, 1);
 }

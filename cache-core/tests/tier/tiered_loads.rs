@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use cache_core::tier::{TierError, TieredCache};
 use cache_core::{Cache, Clock};
 
+use crate::common::tasks::Polled;
 use crate::tiered::{By, MINUTE, SECOND, World};
 
 #[test]
@@ -287,4 +288,51 @@ fn a_bare_codec_keeps_keys_that_are_hashed_out_of_the_tier() {
     assert_eq!(first.get_with_by_ref("word", || "first".to_owned()), "first");
     assert_eq!(second.get_with_by_ref("word", || unreachable!()), "first");
     assert_eq!(first.insert("two words".to_owned(), "x".to_owned()), Ok(()));
+}
+
+/// Another process may have invalidated it in the meantime.
+#[test]
+fn a_memory_life_begins_when_the_tier_is_asked() {
+    World::each(|world| {
+        let (first, second) = (world.process(), world.process());
+        first.miss(1, "one");
+        let loaded = second.load_many(&[1, 2], |missing| {
+            assert_eq!(missing, [2]);
+            world.clock.advance(SECOND);
+            vec![(2, "two".to_owned())]
+        });
+        assert_eq!(loaded, [Some("one".to_owned()), Some("two".to_owned())]);
+        world.clock.advance(4 * SECOND);
+        assert_eq!((second.in_memory(1), second.in_memory(2).is_some()), (None, true));
+        if world.by == By::Tasks {
+            let held = second.tier.hold_replies();
+            let mut hit = Polled::pending(second.cache.get_with_async(1, async { unreachable!() }));
+            world.clock.advance(4 * SECOND);
+            drop(held);
+            assert_eq!(hit.poll().as_deref(), Some("one"));
+            world.clock.advance(SECOND);
+            assert_eq!(second.in_memory(1), None);
+        }
+    });
+}
+
+#[test]
+fn a_look_up_is_a_hit_or_a_miss_or_has_failed() {
+    World::each(|world| {
+        let (first, second) = (world.process(), world.process());
+        let counted = |process: &crate::tiered::Process| {
+            let stats = process.remote();
+            (stats.hits, stats.misses, stats.errors, stats.unleased_loads)
+        };
+        first.load(1, || {
+            second.miss(1, "without the lease");
+            "one".to_owned()
+        });
+        assert_eq!((counted(&first), counted(&second)), ((0, 1, 0, 0), (0, 1, 0, 1)));
+        world.clock.advance(2 * SECOND);
+        assert_eq!(second.hit(1), "one");
+        second.tier.fail_next(1, TierError::TimedOut);
+        second.load_many(&[2], |_| vec![(2, "two".to_owned())]);
+        assert_eq!(counted(&second), (1, 1, 1, 2));
+    });
 }

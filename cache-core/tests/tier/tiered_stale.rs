@@ -97,3 +97,33 @@ fn absence_that_a_refresh_finds_ends_the_old_value() {
         first.miss(1, "new");
     });
 }
+
+#[test]
+fn a_refresh_that_fails_gives_the_lease_back() {
+    World::each(|world| {
+        let (first, second) = (world.process_with(stale), world.process_with(stale));
+        first.miss(1, "old");
+        world.clock.advance(MINUTE + SECOND);
+        assert_eq!(first.try_load(1, || Err::<String, _>("no")), Ok("old".to_owned()));
+        assert_eq!(second.load(1, || "new".to_owned()), "new");
+        assert_eq!((second.remote().leases_won, second.remote().fills), (1, 1));
+        // The old value lives as long as it would have: not again after this failure.
+        world.clock.advance(2 * MINUTE);
+        first.miss(1, "newer");
+    });
+}
+
+/// The load takes so long that the window has passed when it fails.
+#[test]
+fn the_window_of_a_failed_load_is_that_of_its_end() {
+    World::each(|world| {
+        let first = world.process_with(stale);
+        first.miss(1, "old");
+        world.clock.advance(MINUTE + 5 * SECOND);
+        let failed = first.try_load(1, || {
+            world.clock.advance(15 * SECOND);
+            Err::<String, _>("no")
+        });
+        assert_eq!(*failed.unwrap_err(), "no");
+    });
+}

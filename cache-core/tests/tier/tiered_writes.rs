@@ -305,3 +305,66 @@ fn no_name_of_a_key_in_memory_is_forgotten() {
         }
     });
 }
+
+/// The writer has not heard of another process's flush. By the names of before it would not reach
+/// what was loaded since.
+#[test]
+fn a_write_reaches_what_was_loaded_after_a_flush_that_the_writer_has_not_heard_of() {
+    World::each(|world| {
+        for is_insert in [false, true] {
+            let (first, second) = (world.process(), world.process());
+            first.cache.poll().unwrap();
+            second.flush().unwrap();
+            second.miss(1, "old");
+            match is_insert {
+                true => first.insert(1, "new").unwrap(),
+                false => first.invalidate(1).unwrap(),
+            }
+            let new = is_insert.then(|| "new".to_owned());
+            assert_eq!(first.get(1), new);
+            first.cache.poll().unwrap();
+            assert_eq!(first.get(1), new);
+            world.clock.advance(5 * SECOND);
+            assert_eq!(second.get(1), new);
+        }
+    });
+}
+
+#[test]
+fn what_was_inserted_or_loaded_without_the_tier_is_heard_of_too() {
+    World::each(|world| {
+        world.tier.tell_writes();
+        let (first, second) = (world.process(), world.process());
+        first.insert(1, "old").unwrap();
+        second.invalidate(1).unwrap();
+        assert_eq!(first.in_memory(1), None);
+        for by_batch in [false, true] {
+            first.tier.go_down();
+            first.invalidate(2).unwrap_err();
+            match by_batch {
+                true => drop(first.load_many(&[2], |_| vec![(2, "old".to_owned())])),
+                false => first.miss(2, "old"),
+            }
+            assert!(first.in_memory(2).is_some());
+            second.invalidate(2).unwrap();
+            assert_eq!(first.in_memory(2), None);
+            first.tier.come_back();
+        }
+    });
+}
+
+/// The load has gone on without the tier, because that failed, and is from before a flush for all
+/// that is known.
+#[test]
+fn the_first_reading_of_the_generation_after_failures_is_a_flush() {
+    World::each(|world| {
+        let (first, second) = (world.process(), world.process());
+        first.tier.fail_next(1, TierError::TimedOut);
+        let loaded = first.load(1, || {
+            second.flush().unwrap();
+            first.cache.poll().unwrap();
+            "old".to_owned()
+        });
+        assert_eq!((loaded.as_str(), first.in_memory(1)), ("old", None));
+    });
+}
