@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Only a failure takes so long.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -86,6 +86,9 @@ impl Server {
     /// Stops it: it takes connections, and answers nothing.
     pub(crate) fn hang(&self) {
         kill_process(self.pid(), Signal::STOP).expect("it is ours");
+        // The signal is sent; its threads may still answer for a moment.
+        let stopped = waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("it is ours");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{stopped:?}");
     }
 
     pub(crate) fn go_on(&self) {
