@@ -11,10 +11,16 @@
 //! * **The window** (small's part) follows the traffic, in the spirit of ARC: a key that returns
 //!   soon after small evicted it shows that small is too short, one that returns soon after main
 //!   evicted it shows that main is. Only ghosts younger than a quarter of the capacity count: what
-//!   returns late would not have been kept by moving the border a little.
-//! * **Overflow.** Small gives its oldest to main, used or not, while it holds more than its window
-//!   without it. So main takes whatever room there is. This is what makes a loop slightly larger
-//!   than the cache hit: a part of it settles in main and stays, where LRU loses everything.
+//!   returns late would not have been kept by moving the border a little. Nor does what small
+//!   evicted and the gate (below) turns away: in a loop just beyond the cache all is of that kind,
+//!   and a window that listened to it would grow until nothing is kept. The steps grow with the
+//!   *trend*, an average of the last evidence: after a jump of the traffic the window is where it
+//!   should be in half the accesses, and it does not waver more where the evidence is mixed.
+//! * **Overflow.** While the cache fills up, small gives its oldest to main, used or not, if it
+//!   holds more than its window without it. So main takes whatever room there is. This is what
+//!   makes a loop slightly larger than the cache hit: a part of it settles in main and stays, where
+//!   LRU loses everything. In a full cache only what was used goes this way: a window that shrinks
+//!   would otherwise pump newcomers into main that nobody wanted.
 //! * **The gate.** A key with a ghost has been wanted twice and would go straight to main. In a
 //!   long loop every key has a ghost, and main would churn. So it enters only if it was used more
 //!   recently than main's oldest entry has been idle: `used` of the ghost against that entry's
@@ -27,15 +33,18 @@
 //! `|S|` and `|M|` are the weights of the queues, `C` the shard's capacity, `w` the window.
 //!
 //! ```text
-//!   miss:    a ghost of S younger than C/4: w += weight;   one of M: w -= weight
-//!   victim:  while |S| >= w, or M is empty:
+//!   victim:  the cache is full
+//!            while |S| >= w, or M is empty:
 //!                e = oldest of S
-//!                if used twice, or |S| - e >= w: e to M
+//!                if used twice, or used and |S| - e >= w: e to M
 //!                else: evict e, with a ghost
 //!            while the oldest of M was used: frequency -= 1, to the newest end
 //!            evict the oldest of M, with a ghost
 //!   admit:   to M if it has a ghost and the gate lets it pass, else to S;
-//!            while |S| - oldest of S >= w: the oldest of S to M
+//!            a ghost of S younger than C/4 that passed: w += step;   one of M: w -= step
+//!                (step = weight * (1 + 4 * trend if the trend points the same way))
+//!            while |S| - oldest of S >= w, and it was used or nothing was evicted since the last
+//!                admission: the oldest of S to M
 //! ```
 //!
 //! The state of an entry lies in its slot: links, queue mark, `frequency` (0 to 3) and a 16-bit
@@ -61,7 +70,7 @@
 //! A hit: one relaxed load, and a relaxed store unless the counter is full. `miss`: the ghost's
 //! bucket, half a cache line. `admit`: the new slot and the newest, which the last
 //! admission touched. `victim`: the slot evicted, and a bucket; besides, it passes over 0.0 to 1.7
-//! entries on average, by trace, and 16 at most, after which the oldest goes whatever its count.
+//! entries on average, by trace, and 64 at most, after which the oldest goes whatever its count.
 //! `miss` + `victim` + `admit` of new keys, one after the other, take about 16 ns at 1000 entries,
 //! 18 at 100 000 and 50 at 1 000 000, where the bucket and the slots come from memory (best of 15
 //! rounds, one core of a virtual machine).
@@ -119,7 +128,7 @@ pub(crate) use self::ghost::Ghost;
 /// The frequency that carries an entry from the small queue into main.
 const PROMOTION: u8 = 2;
 /// Entries that one eviction passes over, at most; then the oldest goes, whatever its count.
-const SCAN_BOUND: u32 = 16;
+const SCAN_BOUND: u32 = 64;
 /// Entries of main that the gate passes over in search of one not used. More would let loops in,
 /// none would shut out what comes back to a main in use.
 const GATE_STEPS: u32 = 2;
@@ -139,6 +148,12 @@ const MAIN_TICKS: u64 = 128;
 /// Only a ghost younger than a quarter of the capacity moves the window.
 const YOUNG_SMALL: u32 = 8;
 const YOUNG_MAIN: u32 = 32;
+/// The trend when all evidence points one way.
+const FULL_TREND: i32 = 1 << 12;
+/// The number of pieces of evidence that the trend is an average of.
+const TREND_LENGTH: i32 = 64;
+/// A step of the window is longer by up to this many weights where the trend points its way.
+const LONGER_STEPS: i32 = 4;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
@@ -167,6 +182,10 @@ pub(crate) struct EvictionPolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
     window: u64,
+    /// Where the window has been moving: up, or down if negative; at most `FULL_TREND`.
+    trend: i32,
+    /// An entry was evicted since the last admission, so the cache is full.
+    full: bool,
     small: SlotList,
     main: SlotList,
     ghosts: Ghosts,
@@ -183,6 +202,8 @@ impl EvictionPolicy {
         EvictionPolicy {
             capacity,
             window: (capacity / FIRST_WINDOW).max(1),
+            trend: 0,
+            full: false,
             small: SlotList::new(Queue::Small),
             main: SlotList::new(Queue::Main),
             ghosts: Ghosts::default(),
@@ -193,43 +214,63 @@ impl EvictionPolicy {
     }
 
     /// Notes that a key which is not here is about to be stored, with so much weight. Takes its
-    /// ghost, and moves the clock and the window.
+    /// ghost, and moves the clock.
     #[inline(always)]
     pub(crate) fn miss(&mut self, hash: u32, weight: u32) -> Option<Ghost> {
         let ghost = self.ghosts.take(hash, self.counts());
         self.clock.add(weight, CLOCK_TICKS, self.capacity);
-        let step = u64::from(weight);
-        if let Some(ghost) = ghost {
-            if ghost.main() && ghost.age() < YOUNG_MAIN {
-                self.window = self.window.saturating_sub(step).max(1);
-            } else if !ghost.main() && ghost.age() < YOUNG_SMALL {
-                self.window = self.window.saturating_add(step).min(self.capacity);
-            }
-        }
         ghost
     }
 
-    /// Queues a slot once there is room for it. Its hash and weight are set.
+    /// Queues a slot once there is room for it, and moves the window. Its hash and weight are set.
     #[inline]
     pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
         let slot = SlotView::of(slots, id);
-        let to_main = ghost.is_some_and(|ghost| self.gate(slots, &slot, ghost));
+        let to_main = ghost.is_some_and(|ghost| self.admit_returned(slots, &slot, ghost));
         slot.header.set_moved(self.now(), 0);
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
         for _ in 0..OVERFLOW_STEPS {
             match self.small.oldest() {
-                Some(oldest) if self.overflows(slots.weight(oldest)) => {
+                Some(oldest) if self.overflows(&SlotView::of(slots, oldest)) => {
                     self.promote(slots, &SlotView::of(slots, oldest));
                 }
                 _ => break,
             }
         }
+        self.full = false;
+    }
+
+    /// Decides whether a key with a ghost goes straight to main, and moves the window. (Inlined, it
+    /// costs all writes a larger frame.)
+    #[inline(never)]
+    fn admit_returned(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
+        let passes = self.gate(slots, slot, ghost);
+        if passes || ghost.main() {
+            self.move_window(ghost, slot.weight);
+        }
+        passes
+    }
+
+    /// Moves the border between the queues towards the one whose ghost has returned soon.
+    fn move_window(&mut self, ghost: Ghost, weight: u32) {
+        let (direction, young) = if ghost.main() { (-1, YOUNG_MAIN) } else { (1, YOUNG_SMALL) };
+        if ghost.age() >= young {
+            return;
+        }
+        self.trend += (direction * FULL_TREND - self.trend) / TREND_LENGTH;
+        let longer = (LONGER_STEPS * direction * self.trend / FULL_TREND).max(0);
+        let step = u64::from(weight) * (1 + u64::from(longer.unsigned_abs()));
+        self.window = if ghost.main() {
+            self.window.saturating_sub(step).max(1)
+        } else {
+            self.window.saturating_add(step).min(self.capacity)
+        };
     }
 
     /// Returns `true` if a key with a ghost goes straight to main.
     fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
-        if self.small.weight + u64::from(slot.weight) > self.window {
+        if !self.full && self.small.weight + u64::from(slot.weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
@@ -268,6 +309,7 @@ impl EvictionPolicy {
         if len > 0 && len >= self.ghosts.enlarge_at {
             self.size_ghosts();
         }
+        self.full = true;
         let (slot, from_main, used) = self.choose(slots)?;
         let (list, count, ticks) = if from_main {
             (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
@@ -291,7 +333,7 @@ impl EvictionPolicy {
             }
             let oldest = SlotView::of(slots, oldest);
             let frequency = oldest.header.frequency.get();
-            let moves_on = frequency >= PROMOTION || self.overflows(oldest.weight);
+            let moves_on = frequency >= PROMOTION || self.overflows(&oldest);
             if !moves_on || steps == 0 {
                 // When an entry was hit is not recorded: it may have been just now.
                 let used = if frequency == 0 { oldest.header.last_moved() } else { self.now() };
@@ -304,10 +346,12 @@ impl EvictionPolicy {
         Some((oldest, true, self.now()))
     }
 
-    /// Returns `true` if small is full even without its oldest, which weighs so much.
+    /// Returns `true` if small is full even without its oldest, and has something to give to main:
+    /// while the cache fills up, anything; later, what was used.
     #[inline]
-    fn overflows(&self, oldest: u32) -> bool {
-        self.small.weight - u64::from(oldest) >= self.window
+    fn overflows(&self, oldest: &SlotView<'_>) -> bool {
+        self.small.weight - u64::from(oldest.weight) >= self.window
+            && (!self.full || oldest.header.frequency.get() > 0)
     }
 
     /// Moves a slot from small to the newest end of main.
