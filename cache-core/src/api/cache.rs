@@ -147,7 +147,9 @@ where
     }
 
     /// Looks a key up and returns what `f` makes of its value. Counts a use, and a hit or a miss.
-    #[inline]
+    // Always inlined: as a function of its own, it is a fifth of a hit's instructions that only
+    // save and restore registers.
+    #[inline(always)]
     fn lookup<Q: Hash + Equivalent<K> + ?Sized, R>(
         &self,
         guard: &StoreGuard<'_, K, V>,

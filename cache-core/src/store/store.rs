@@ -140,7 +140,7 @@ impl<K, V> Store<K, V> {
     }
 
     /// Returns `true` if the entry has not expired.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_fresh(&self, entry: EntryRef<'_, K, V>) -> bool {
         if self.extends_on_read {
             return self.read_clock() < entry.deadline();
@@ -150,7 +150,8 @@ impl<K, V> Store<K, V> {
     }
 
     /// As `peek_live`, and counts a use. Runs the user's `Expiry`.
-    #[inline]
+    // Always inlined, as `Cache::lookup`.
+    #[inline(always)]
     pub(crate) fn find_live<'p>(
         &self,
         guard: &'p StoreGuard<'_, K, V>,

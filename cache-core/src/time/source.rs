@@ -37,17 +37,25 @@ impl ClockSource {
     /// Returns the nanoseconds since the clock's origin.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        // One comparison before the fastest: a match of four would be a jump through a table.
-        if let Self::Ticking(clock) = self { clock.now().as_nanos() } else { self.now_otherwise() }
+        // Comparisons before the fastest two: a match of four would be a jump through a table.
+        match self {
+            Self::Ticking(clock) => clock.now().as_nanos(),
+            Self::Monotonic => system::coarse_nanos(),
+            _ => self.now_otherwise(),
+        }
     }
 
     /// Returns `true` if this tick of the clock has not come yet. For hits: one comparison more
     /// than a reading, and only if the tick has come.
     #[inline]
     pub(crate) fn is_before(&self, tick: u64) -> bool {
-        // In a forked child a ticking clock may show the end of time; then no tick is before it.
-        let at_once = matches!(self, Self::Ticking(clock) if clock.hasty_nanos() < tick);
-        at_once || self.now_otherwise() < tick
+        match self {
+            // In a forked child a ticking clock may show the end of time; then no tick is before
+            // it.
+            Self::Ticking(clock) if clock.hasty_nanos() < tick => true,
+            Self::Monotonic => system::coarse_nanos() < tick,
+            _ => self.now_otherwise() < tick,
+        }
     }
 
     /// As `now`, at the finest resolution that the clock has, for measuring short times.
