@@ -37,15 +37,19 @@ struct Case {
     loss: Loss,
     /// It is the server that has the counter of the cache's generation.
     has_counter: bool,
+    has_gutter: bool,
 }
 
-const CASES: [Case; 6] = [
-    Case { name: "back empty", loss: Loss::Empty, has_counter: false },
-    Case { name: "back with old data", loss: Loss::OldData, has_counter: false },
-    Case { name: "cut off", loss: Loss::CutOff, has_counter: false },
-    Case { name: "the counter's, back empty", loss: Loss::Empty, has_counter: true },
-    Case { name: "the counter's, back with old data", loss: Loss::OldData, has_counter: true },
-    Case { name: "all ten silent for 0.2 s", loss: Loss::Blip, has_counter: false },
+const CASE: Case = Case { name: "", loss: Loss::Empty, has_counter: false, has_gutter: false };
+
+const CASES: [Case; 7] = [
+    Case { name: "back empty", ..CASE },
+    Case { name: "back with old data", loss: Loss::OldData, ..CASE },
+    Case { name: "cut off", loss: Loss::CutOff, ..CASE },
+    Case { name: "the counter's, back empty", has_counter: true, ..CASE },
+    Case { name: "the counter's, with old data", loss: Loss::OldData, has_counter: true, ..CASE },
+    Case { name: "the counter's, with a gutter", has_counter: true, has_gutter: true, ..CASE },
+    Case { name: "all ten silent for 0.2 s", loss: Loss::Blip, ..CASE },
 ];
 
 /// What was counted in one span of time.
@@ -96,7 +100,7 @@ pub(crate) fn answer(options: &Options, verdict: &mut Verdict) -> Vec<Table> {
         "One of {SERVERS} servers is lost at {} s and back at {} s. {processes} processes with \
          {reads_a_second} reads/s each of {keys} keys by Zipf 0.99, {writes_a_second} \
          invalidations/s in all; remote life 60 s, memory life 5 s, poll of 1 s. Without a server's \
-         counter (two columns) no process uses any server.",
+         counter and without a gutter (two columns) no process uses any server.",
         plan.lost.as_secs(),
         plan.back.as_secs(),
     ));
@@ -162,7 +166,7 @@ fn staleness(runs: &[Vec<Span>]) -> Table {
 }
 
 fn run(case: &Case, settings: Settings, plan: &Plan, verdict: &mut Verdict) -> Vec<Span> {
-    let world = World::start(settings);
+    let world = World::start(Settings { has_gutter: case.has_gutter, ..settings });
     let of_counter = server_of(format!("{NAME}:generation").as_bytes());
     let server = if case.has_counter { of_counter } else { (of_counter + 1) % SERVERS };
     let mut data = FakeSnapshot::default();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::Cache;
-use cache_core::tier::{Codec, CodecError, TierError, TieredCache};
+use cache_core::tier::{Chain, Codec, CodecError, TierError, TieredCache};
+use cache_core::{Cache, Job};
 
 use crate::network::{Network, Uplink};
 use crate::settings::{Settings, Tiers};
@@ -32,17 +32,30 @@ impl Codec<u64> for Version {
 }
 
 impl Process {
-    pub(crate) fn new(number: usize, settings: &Settings, network: &Arc<Network>) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        settings: &Settings,
+        network: &Arc<Network>,
+        gutter: Option<&Arc<Network>>,
+    ) -> Self {
         let clock = network.time.clock.clone();
         let memory = Cache::builder().max_capacity(settings.memory).clock(clock);
         if settings.tiers == Tiers::Memory {
             return Process::Memory(memory.time_to_live(settings.memory_life).build());
         }
         let (uplink, time) = (Uplink::new(network, number), network.time.clone());
-        let builder = TieredCache::builder(NAME)
-            .memory(memory)
-            .tier(uplink.clone())
-            .tier_async(uplink)
+        let builder = match gutter {
+            None => {
+                TieredCache::builder(NAME).memory(memory).tier(uplink.clone()).tier_async(uplink)
+            }
+            // A chain is for threads: what it does for tasks is done at once, by the executor.
+            Some(gutter) => {
+                TieredCache::builder(NAME).memory(memory.executor(|job: Job| job())).tier(
+                    Chain::with_clock(uplink, time.clock.clone()).then(Uplink::new(gutter, number)),
+                )
+            }
+        };
+        let builder = builder
             .codec(Version)
             .time_to_live(settings.remote_life)
             .memory_time_to_live(settings.memory_life)

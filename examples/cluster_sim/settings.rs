@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     /// How long a load takes.
     pub(crate) load: [Duration; 2],
     pub(crate) is_watching: bool,
+    /// There are ten more servers, for the keys of those that are lost.
+    pub(crate) has_gutter: bool,
     pub(crate) seed: u64,
     pub(crate) fault: Option<Fault>,
 }
@@ -62,6 +64,7 @@ impl Settings {
             lease_wait: SECOND,
             load: [Duration::from_millis(10), Duration::from_millis(30)],
             is_watching: false,
+            has_gutter: false,
             seed: options.seed,
             fault: options.fault,
         }

@@ -42,17 +42,22 @@ impl World {
         let time = Time::new();
         let mut dice = Dice::seeded(settings.seed);
         let mut fork = || Dice::seeded(dice.next());
-        let network = Arc::new(Network {
-            time: time.clone(),
-            servers: Servers::new(&time),
-            watch: settings.is_watching.then(|| Watch::new(settings.processes, fork())),
-            dice: Mutex::new(fork()),
-            lease_wait: settings.lease_wait,
-            fault: settings.fault,
-            thread: thread::current().id(),
-            requests: AtomicU64::new(0),
-        });
-        let process = |number| Process::new(number, &settings, &network);
+        let watch = settings.is_watching.then(|| Watch::new(settings.processes, fork()));
+        let mut network = |watch| {
+            Arc::new(Network {
+                time: time.clone(),
+                servers: Servers::new(&time),
+                watch,
+                dice: Mutex::new(fork()),
+                lease_wait: settings.lease_wait,
+                fault: settings.fault,
+                thread: thread::current().id(),
+                requests: AtomicU64::new(0),
+            })
+        };
+        let gutter = settings.has_gutter.then(|| network(None));
+        let network = network(watch);
+        let process = |number| Process::new(number, &settings, &network, gutter.as_ref());
         let world = Rc::new(World {
             origin: Origin::new(&time, settings.keys, settings.load, fork()),
             promise: RefCell::new(settings.promise()),
