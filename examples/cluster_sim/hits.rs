@@ -37,7 +37,7 @@ pub(crate) fn answer(options: &Options, verdict: &mut Verdict) -> Vec<Table> {
 
 fn table(options: &Options, exponent: f64, verdict: &mut Verdict) -> Table {
     let settings = Settings { exponent, writes_a_second: 5.0, ..Settings::new(options) };
-    let (keys, life) = if options.quick { (300, 10) } else { (1_000, 20) };
+    let (keys, life) = if options.quick { (300, 10) } else { (1_000, 15) };
     let settings = Settings { keys, remote_life: Duration::from_secs(life), ..settings };
     let mut table = Table::new(
         format!("Where reads are served, keys asked for by Zipf {exponent}"),

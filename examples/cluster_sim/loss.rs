@@ -97,13 +97,17 @@ pub(crate) fn answer(options: &Options, verdict: &mut Verdict) -> Vec<Table> {
     ];
     let Settings { processes, keys, reads_a_second, writes_a_second, .. } = settings;
     tables[0].note(format!(
-        "One of {SERVERS} servers is lost at {} s and back at {} s. {processes} processes with \
-         {reads_a_second} reads/s each of {keys} keys by Zipf 0.99, {writes_a_second} \
-         invalidations/s in all; remote life 60 s, memory life 5 s, poll of 1 s. Without a server's \
-         counter and without a gutter (two columns) no process uses any server.",
+        "One of {SERVERS} servers is lost at {} s and back at {} s.",
         plan.lost.as_secs(),
         plan.back.as_secs(),
     ));
+    tables[0].note(format!(
+        "{processes} processes with {reads_a_second} reads/s each of {keys} keys by Zipf 0.99, \
+         {writes_a_second} invalidations/s in all; remote life 60 s, memory life 5 s, poll of 1 s."
+    ));
+    tables[0].note(
+        "Without the server that has the counter, and without a gutter, no process uses any server.",
+    );
     tables
 }
 
@@ -158,10 +162,8 @@ fn staleness(runs: &[Vec<Span>]) -> Table {
             oldest(|tally| &tally.stale_after_error),
         ]);
     }
-    table.note(
-        "Of an invalidation that fails its caller is told; it is made when the server is back. \
-         Until then, other processes may have the old value in memory, for the rest of its life.",
-    );
+    table.note("Of an invalidation that fails its caller is told; it is made later.");
+    table.note("Until then, other processes may serve the old value.");
     table
 }
 

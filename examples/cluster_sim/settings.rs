@@ -53,7 +53,7 @@ impl Settings {
             processes: if options.quick { 20 } else { 100 },
             keys: if options.quick { 300 } else { 2_000 },
             exponent: 0.99,
-            reads_a_second: 30.0,
+            reads_a_second: if options.quick { 30.0 } else { 20.0 },
             writes_a_second: 0.0,
             tiers: Tiers::Both,
             memory: 1_000_000,

@@ -48,12 +48,12 @@ pub(crate) fn answer(options: &Options, verdict: &mut Verdict) -> Vec<Table> {
         table.row(cells(name, &tally, tally.invalidations, &promised));
     }
     table.note(format!(
-        "{} processes, {} reads/s each, {} keys by Zipf 0.99. A flush follows a change of all keys.",
+        "{} processes, {} reads/s each, {} keys by Zipf 0.99; a flush follows a change of all keys.",
         settings.processes, settings.reads_a_second, settings.keys,
     ));
     table.note(
-        "Promised is the longer of the memory life and what a load without a lease may add \
-         (two seconds from its end).",
+        "Promised by key is the longer of the memory life and what a load without a lease may add: \
+         two seconds from its end.",
     );
     vec![table]
 }
@@ -66,7 +66,7 @@ fn run(
     (name, options): (&str, &Options),
 ) -> Tally {
     let world = World::start(settings);
-    let turns = if options.quick { 2 } else { 5 };
+    let turns = if options.quick { 2 } else { 4 };
     world.run(5 * SECOND);
     world.take_tally();
     for turn in 0..turns {
