@@ -69,3 +69,8 @@ pub use crate::watch::Hearing;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the guide for operators, which use both crates.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/scaling.md")]
+struct Scaling;
