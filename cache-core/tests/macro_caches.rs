@@ -219,3 +219,25 @@ fn caches_made_by_many_at_once_are_listed_once() {
     });
     assert_eq!(macro_caches::clear("raced"), 3);
 }
+
+#[test]
+fn clear_all_leaves_a_tier_as_it_is() {
+    use cache_core::FakeClock;
+    use cache_core::tier::{FakeTier, Raw};
+    use std::sync::LazyLock;
+
+    static TIER: LazyLock<FakeTier> = LazyLock::new(|| FakeTier::new(&FakeClock::new()));
+    let _turn = one_at_a_time();
+    #[cached(tier = &*TIER, codec = Raw, name = "tiered")]
+    fn next(_n: u64) -> String {
+        run().to_string()
+    }
+    assert_eq!(next(1), "1");
+    macro_caches::clear_all();
+    assert_eq!((next::cache().entry_count(), TIER.keys().len()), (0, 1));
+    // The tier still has it.
+    assert_eq!((next(1), next::stats().misses), ("1".to_owned(), 2));
+    assert!(
+        macro_caches::stats().iter().any(|(name, stats)| name == "tiered" && stats.misses == 2)
+    );
+}

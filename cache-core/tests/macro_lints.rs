@@ -86,6 +86,8 @@ pub mod many;
 pub mod methods;
 #[path = "lints/returning.rs"]
 pub mod returning;
+#[path = "lints/tiers.rs"]
+pub mod tiers;
 
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
@@ -207,4 +209,15 @@ fn methods_work() {
         (Some(1), Some(1), 1),
         "with `return`"
     );
+}
+
+#[test]
+fn functions_with_a_tier_work() {
+    let shop = tiers::Shop { id: 1 };
+    let texts = (tiers::free("tea", 2), shop.inside(2), now(shop.beside(2)));
+    assert_eq!(texts, ("tea2".into(), "12".into(), Some("12".into())), "plain");
+    assert_eq!(now(tiers::later(1)), Ok("1".into()), "in a future");
+    assert_eq!(now(tiers::several(&[1])), [(1, "1".into())], "many");
+    assert_eq!(tiers::free::invalidate("tea", 2), Ok(true), "in the companion");
+    assert_eq!(now(shop.beside_get(2)), Some("12".into()), "in a method beside it");
 }

@@ -25,7 +25,16 @@ use syn::ext::IdentExt;
 impl Options {
     /// The words of the given options that configure the cache.
     pub(crate) fn given_for_cache(&self) -> impl Iterator<Item = &Ident> {
-        let words = OPTIONS.iter().filter(|(_, group, _)| matches!(group, Group::Cache));
+        self.given_of(|group| matches!(group, Group::Cache))
+    }
+
+    /// The words of the given options that are about what stands behind the cache.
+    pub(crate) fn given_for_tier(&self) -> impl Iterator<Item = &Ident> {
+        self.given_of(|group| matches!(group, Group::Tier))
+    }
+
+    fn given_of(&self, is_meant: fn(&Group) -> bool) -> impl Iterator<Item = &Ident> {
+        let words = OPTIONS.iter().filter(move |(_, group, _)| is_meant(group));
         words.filter_map(|(word, ..)| self.given(word))
     }
 

@@ -5,6 +5,7 @@ mod function;
 mod many;
 mod options;
 mod return_type;
+mod tier;
 
 pub(crate) use function::no_argument;
 
@@ -13,7 +14,7 @@ use crate::errors::Errors;
 use crate::signature::Function;
 
 /// The checks of the options among each other.
-const OF_OPTIONS: [fn(&Options, &mut Errors); 11] = [
+const OF_OPTIONS: [fn(&Options, &mut Errors); 17] = [
     options::key_excludes_skip,
     options::errors_exclude_none,
     options::names_differ,
@@ -25,10 +26,16 @@ const OF_OPTIONS: [fn(&Options, &mut Errors); 11] = [
     options::refresh_comes_before_the_end,
     options::negative_values_live_shorter,
     options::weights_need_a_bound,
+    tier::options_of_a_tier_need_one,
+    tier::memory_in_front_is_of_the_process,
+    tier::values_live_as_long_as_each_other,
+    tier::loads_are_shared_by_all_processes,
+    tier::memory_forgets_first,
+    tier::name_is_part_of_remote_keys,
 ];
 
 /// The checks of the options against the function.
-const OF_FUNCTION: [fn(&Options, &Function, &mut Errors); 12] = [
+const OF_FUNCTION: [fn(&Options, &Function, &mut Errors); 15] = [
     function::skip_names_arguments,
     function::self_is_decided,
     function::companion_hides_no_primitive,
@@ -41,6 +48,9 @@ const OF_FUNCTION: [fn(&Options, &Function, &mut Errors); 12] = [
     return_type::negative_values_are_of_that_type,
     return_type::negative_ttl_has_negative_values,
     return_type::stale_if_error_has_errors,
+    tier::instances_are_told_apart,
+    tier::functions_have_a_place,
+    tier::absence_is_that_of_an_option,
 ];
 
 /// Runs every check; those of the function if it could be read.

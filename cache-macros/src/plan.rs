@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) function: Function,
     pub(crate) companion: CompanionKind,
     pub(crate) storage: Storage,
+    /// What stands behind the cache, if something does.
+    pub(crate) tier: Option<TierPlan>,
     pub(crate) parts: Vec<PartPlan>,
     pub(crate) returned: ReturnPlan,
     /// If one call is for many keys, these.
@@ -31,6 +33,13 @@ pub(crate) struct Plan {
     pub(crate) bypass: Option<Expr>,
     /// Each call loads unshared.
     pub(crate) unshared: bool,
+}
+
+/// What stands behind the cache: a tier that several processes share.
+pub(crate) struct TierPlan {
+    pub(crate) tier: Expr,
+    /// How values are written for it; `None`: the default.
+    pub(crate) codec: Option<Expr>,
 }
 
 /// Where the functions that belong to the cache stand, the body among them.
@@ -105,10 +114,13 @@ pub(crate) fn make(
         None if options.thread_local.is_some() => Storage::ThreadLocal,
         None => Storage::Static,
     };
+    let codec = options.codec;
+    let tier = options.tier.map(|tier| TierPlan { tier, codec });
     Some(Plan {
         crate_path: options.crate_path.unwrap_or_else(|| parse_quote!(::cache_core)),
         companion,
         storage,
+        tier,
         parts,
         returned,
         many,

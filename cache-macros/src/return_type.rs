@@ -43,8 +43,9 @@ pub(crate) fn decide(
 ) -> ReturnPlan {
     refuse(ty, errors);
     let word = last_word(ty);
-    // With `many`, each value is negative by itself.
-    let negative = options.setting("negative_ttl").is_some() && options.many.is_none();
+    // With `many`, each value is negative by itself; a tier keeps the absence of a value.
+    let whole = options.many.is_none() && options.given("tier").is_none();
+    let negative = options.setting("negative_ttl").is_some() && whole;
     let cached = match word.as_str() {
         "Result" if options.cache_errors.is_none() && !negative => CachedPart::Ok(inner(ty, 2)),
         "Option" if options.cache_none.is_none() && !negative => CachedPart::Some(inner(ty, 1)),

@@ -9,7 +9,10 @@
 //! * [`CacheValue`]: all functions that an expansion calls;
 //! * [`KeyPart`], and `Way`: what keys and values must be, and how a violation is reported;
 //! * [`OptionPart`] and [`CowPart`]: arguments that are taken for an `Option` or a `Cow`;
-//! * [`Settings`]: the options, under the names that they have in the attribute;
+//! * [`Settings`] and [`TieredSettings`]: the options, under the names that they have in the
+//!   attribute;
+//! * [`TieredValue`] and [`RemotePart`]: as [`CacheValue`] and [`KeyPart`], for functions with a
+//!   remote tier; [`TierOf`] finds out whether that serves threads, tasks or both;
 //! * [`Miss`] and [`BatchLookup`]: what a look-up that found nothing, or not all, hands to the
 //!   load;
 //! * [`Whole`], [`OkOnly`] and [`SomeOnly`]: the part of a return value that is cached;
@@ -33,10 +36,15 @@ mod runtime;
 mod settings;
 mod storage;
 pub mod testing;
+mod tier_names;
+mod tier_parts;
+mod tier_settings;
+mod tiered;
 mod type_probe;
 mod view;
 
 pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
+pub use crate::tier::Postcard;
 pub use borrowed::{Bare, BareValue, CowPart, OptionPart};
 pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
 pub use diagnostics::{Arg, KeyPart};
@@ -44,6 +52,11 @@ pub use many::{BatchLookup, Pairing, Pairs};
 pub use runtime::{CacheValue, Miss};
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use storage::{CacheByType, StaticCache, ThreadCaches};
+pub use tier_parts::{RemotePart, TierOwned, TierPart};
+pub use tier_settings::{
+    BothSides, TaskSide, ThreadSide, TierOf, TierSides, TieredSet, TieredSettings,
+};
+pub use tiered::{Looked, TieredValue};
 pub use type_probe::{
     CloneShared, ErrorOf, Fallible, KeepOwn, OkOnly, Optional, OtherType, ReturnKind, SomeOnly,
     TypeProbe, Whole, typed,

@@ -268,7 +268,10 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
 /// A call that has no value yet. `None` if it bypasses the cache.
 /// Otherwise the key to be loaded, and what the look-up saw of it. A load of the kind "unshared"
 /// joins no other run, and no other call joins it.
-pub struct Miss<O: Owned, V>(Option<(Hashed<O::Key>, Lookup<V>, FlightKind)>);
+pub struct Miss<O: Owned, V>(pub(super) Option<Missed<O::Key, V>>);
+
+/// The key to be loaded, what the look-up saw of it, and how it is loaded.
+pub(super) type Missed<K, V> = (Hashed<K>, Lookup<V>, FlightKind);
 
 impl<O: Owned, V> Miss<O, V> {
     /// Only here, on a miss, an owned key is made.

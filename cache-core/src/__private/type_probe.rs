@@ -171,6 +171,12 @@ pub trait ReturnKind<R, V> {
 
     /// Returns how the waiters of a load share what is not cached.
     fn sharing(self) -> impl ErrorSharing<Self::Uncached>;
+
+    /// Returns what makes the rest of the return value that says that there is no value, if
+    /// something does: a remote tier may keep that.
+    fn nothing() -> Option<fn() -> Self::Uncached> {
+        None
+    }
 }
 
 /// The whole return value is cached.
@@ -206,6 +212,9 @@ impl<V> ReturnKind<Option<V>, V> for SomeOnly {
     }
     fn sharing(self) -> impl ErrorSharing<Nothing> {
         ShareNothing
+    }
+    fn nothing() -> Option<fn() -> Nothing> {
+        Some(|| Nothing)
     }
 }
 

@@ -13,6 +13,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::flight::flight::{FlightKind, Outcome};
 use crate::flight::share_error::SharedError;
@@ -79,6 +80,28 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         end_reload(led, timer, loaded)
     }
 
+    /// As [`reload`](Self::reload), for values that have a life of their own: zero is not stored.
+    pub(crate) fn reload_for<'s, R>(
+        &'s self,
+        led: Vec<FlightGuard<'s, K, V>>,
+        loader: impl FnOnce() -> (R, Vec<Option<LivedValue<V>>>),
+    ) -> R {
+        let timer = self.start_timer();
+        let loaded = wait_graph::run(node_of(led.iter()), loader);
+        end_reload_for(led, timer, loaded)
+    }
+
+    /// As [`reload_for`](Self::reload_for), as a task.
+    pub(crate) async fn reload_for_async<'s, R>(
+        &'s self,
+        led: Vec<FlightGuard<'s, K, V>>,
+        loader: impl Future<Output = (R, Vec<Option<LivedValue<V>>>)>,
+    ) -> R {
+        let timer = self.start_timer();
+        let loaded = wait_graph::run_async(node_of(led.iter()), loader).await;
+        end_reload_for(led, timer, loaded)
+    }
+
     /// Leads whatever is stored or being loaded.
     pub(crate) fn lead_reload(&self, key: Hashed<K>) -> FlightGuard<'_, K, V> {
         self.check_levels(key.hash, &key.key);
@@ -103,6 +126,24 @@ fn end_reload<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
         match value {
             Some(value) => drop(guard.publish(value, load_nanos)),
             None => guard.end(Outcome::Failed(error.clone())),
+        }
+    }
+    result
+}
+
+/// A value, and how long it may be kept; `None`: without end.
+pub(crate) type LivedValue<V> = (V, Option<Duration>);
+
+fn end_reload_for<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
+    led: Vec<FlightGuard<'s, K, V>>,
+    timer: LoadTimer<'s, K, V>,
+    (result, values): (R, Vec<Option<LivedValue<V>>>),
+) -> R {
+    let load_nanos = timer.stop(values.iter().any(Option::is_some));
+    for (guard, value) in led.into_iter().zip(values) {
+        match value {
+            Some((value, life)) => drop(guard.publish_for(value, life, load_nanos)),
+            None => guard.end(Outcome::Failed(None)),
         }
     }
     result

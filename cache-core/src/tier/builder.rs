@@ -16,7 +16,7 @@ use super::names::NameIndex;
 use super::pending::PendingRemovals;
 use super::poll;
 use super::remote_key::RemoteKey;
-use super::shared::{KeepRemotely, Lives, LoadTimes, Shared, WallClock};
+use super::shared::{AnyCodec, KeepRemotely, Lives, LoadTimes, Shared, WallClock};
 use super::stats::RemoteCounters;
 use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
@@ -162,12 +162,20 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
 
     /// Sets how values are written as bytes. Default: [`Postcard`].
     pub fn codec<C2: Codec<V>>(self, codec: C2) -> TieredCacheBuilder<K, V, C2> {
+        self.with_codec(|_| codec)
+    }
+
+    /// Replaces the codec.
+    pub(crate) fn with_codec<C2>(
+        self,
+        codec: impl FnOnce(C) -> C2,
+    ) -> TieredCacheBuilder<K, V, C2> {
         TieredCacheBuilder {
             name: self.name,
             memory: self.memory,
             tier: self.tier,
             async_tier: self.async_tier,
-            codec,
+            codec: codec(self.codec),
             schema: self.schema,
             time_to_live: self.time_to_live,
             memory_time_to_live: self.memory_time_to_live,
@@ -210,6 +218,12 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
     /// [`SystemTime::now`].
     pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.wall_clock = Box::new(now);
+        self
+    }
+
+    /// Replaces the name.
+    pub(crate) fn name(mut self, name: String) -> Self {
+        self.name = name;
         self
     }
 
@@ -266,6 +280,17 @@ where
     /// If an option of this builder, of the memory tier or of the remote tier has no meaning; if
     /// there is no remote tier; or if the system cannot start the thread that polls.
     pub fn try_build(self) -> Result<TieredCache<K, V>, BuildError> {
+        self.with_codec(|codec| Box::new(codec) as Box<dyn AnyCodec<V>>).try_build_erased()
+    }
+}
+
+impl<K, V> TieredCacheBuilder<K, V, Box<dyn AnyCodec<V>>>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// As [`try_build`](TieredCacheBuilder::try_build), whatever the codec.
+    pub(crate) fn try_build_erased(self) -> Result<TieredCache<K, V>, BuildError> {
         self.check()?;
         let lives = Lives {
             remote: self.time_to_live,
@@ -290,7 +315,7 @@ where
             subscription: ForkMutex::new(None),
             threads,
             tasks,
-            codec: Box::new(self.codec),
+            codec: self.codec,
             lives,
             keep_remotely: self.keep_remotely,
             prefix,

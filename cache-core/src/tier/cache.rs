@@ -69,25 +69,31 @@ impl<K, V> fmt::Debug for TieredCache<K, V> {
     }
 }
 
-impl<K, V> TieredCache<K, V>
-where
-    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K, V> TieredCache<K, V> {
     /// Returns the memory tier. What is written there is not written to the remote one.
     #[must_use]
     pub fn memory(&self) -> &Cache<K, V> {
         &self.shared.memory
     }
+}
 
-    /// Returns what has been counted.
-    #[must_use]
-    pub fn stats(&self) -> TierStats {
-        let shared = &self.shared;
-        let mut remote = shared.counters.read();
-        remote.pending_removals = shared.pending.len() as u64;
-        remote.health = shared.threads.health();
-        TierStats { memory: shared.memory.stats(), remote }
+impl<K, V: Clone + Send + Sync + 'static> TieredCache<K, V> {
+    /// Removes all keys of this cache from both tiers, in O(1) there: the generation is raised.
+    /// Other processes hear of it within the period of their polls.
+    ///
+    /// # Errors
+    /// If the remote tier could not be told. Memory is emptied all the same, this process does
+    /// without the tier until it could be told, and tries at every poll.
+    pub fn invalidate_all(&self) -> Result<(), TierError> {
+        block_on(self.on_thread().flush())
+    }
+
+    /// As [`invalidate_all`](Self::invalidate_all), as a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invalidate_all_async(&self) -> Result<(), TierError> {
+        self.on_task().flush().await
     }
 
     pub(super) fn on_thread(&self) -> Way<'_, K, V> {
@@ -96,6 +102,22 @@ where
 
     pub(super) fn on_task(&self) -> Way<'_, K, V> {
         Way { shared: &self.shared, tier: &*self.shared.tasks }
+    }
+}
+
+impl<K, V> TieredCache<K, V>
+where
+    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Returns what has been counted.
+    #[must_use]
+    pub fn stats(&self) -> TierStats {
+        let shared = &self.shared;
+        let mut remote = shared.counters.read();
+        remote.pending_removals = shared.pending.len() as u64;
+        remote.health = shared.threads.health();
+        TierStats { memory: shared.memory.stats(), remote }
     }
 
     /// Returns the key's value from memory or from the remote tier. A tier that fails is a miss.
@@ -153,7 +175,7 @@ where
     where
         Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
     {
-        block_on(self.on_thread().invalidate(key))
+        self.withdraw(key).map(|_| ())
     }
 
     /// As [`invalidate`](Self::invalidate), as a task.
@@ -164,25 +186,23 @@ where
     where
         Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
     {
+        self.withdraw_async(key).await.map(|_| ())
+    }
+
+    /// As [`invalidate`](Self::invalidate); returns `true` if one of the tiers had a value.
+    pub(crate) fn withdraw<Q>(&self, key: &Q) -> Result<bool, TierError>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
+        block_on(self.on_thread().invalidate(key))
+    }
+
+    /// As [`withdraw`](Self::withdraw), as a task.
+    pub(crate) async fn withdraw_async<Q>(&self, key: &Q) -> Result<bool, TierError>
+    where
+        Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
+    {
         self.on_task().invalidate(key).await
-    }
-
-    /// Removes all keys of this cache from both tiers, in O(1) there: the generation is raised.
-    /// Other processes hear of it within the period of their polls.
-    ///
-    /// # Errors
-    /// If the remote tier could not be told. Memory is emptied all the same, this process does
-    /// without the tier until it could be told, and tries at every poll.
-    pub fn invalidate_all(&self) -> Result<(), TierError> {
-        block_on(self.on_thread().flush())
-    }
-
-    /// As [`invalidate_all`](Self::invalidate_all), as a task.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn invalidate_all_async(&self) -> Result<(), TierError> {
-        self.on_task().flush().await
     }
 
     /// Does what is otherwise done once in each period: reads the generation, which empties memory
@@ -201,6 +221,18 @@ const REMOVALS_A_POLL: usize = 1_000;
 /// When a poll makes no more removals after one that fails. Until then it goes on: one server that
 /// is out of reach does not keep removals from the others.
 const MOST_WAITED: Duration = Duration::from_millis(100);
+
+impl<K, V: Clone + Send + Sync + 'static> Way<'_, K, V> {
+    async fn flush(&self) -> Result<(), TierError> {
+        let shared = self.shared;
+        let flush = shared.generation.flush(self.tier, shared.now(), shared.unix_millis());
+        // Whatever becomes of the flush, and if the caller does not wait for it.
+        let emptied = Emptied(&shared.memory);
+        let flushed = flush.await;
+        drop(emptied);
+        flushed.map_err(|error| shared.counters.error(error))
+    }
+}
 
 impl<K, V> Way<'_, K, V>
 where
@@ -260,7 +292,8 @@ where
         Ok(())
     }
 
-    async fn invalidate<Q>(&self, key: &Q) -> Result<(), TierError>
+    /// Returns `true` if one of the tiers had the key.
+    async fn invalidate<Q>(&self, key: &Q) -> Result<bool, TierError>
     where
         Q: Hash + RemoteKey + ?Sized,
     {
@@ -271,21 +304,11 @@ where
             let generation = shared.newest_generation(self.tier).await?;
             self.tier.remove(&shared.key_of(generation, key).wire).await
         };
-        remove.await.map_err(|error| shared.counters.error(error))?;
+        let was_stored = remove.await.map_err(|error| shared.counters.error(error))?;
         // After the remote removal: what is loaded from now on is not the old value.
-        doubt.forget();
+        let was_in_memory = doubt.forget();
         doubt.settle();
-        Ok(())
-    }
-
-    async fn flush(&self) -> Result<(), TierError> {
-        let shared = self.shared;
-        let flush = shared.generation.flush(self.tier, shared.now(), shared.unix_millis());
-        // Whatever becomes of the flush, and if the caller does not wait for it.
-        let emptied = Emptied(&shared.memory);
-        let flushed = flush.await;
-        drop(emptied);
-        flushed.map_err(|error| shared.counters.error(error))
+        Ok(was_stored || was_in_memory)
     }
 
     pub(super) async fn poll(&self) -> Result<(), TierError> {
@@ -341,10 +364,11 @@ where
         Doubt { shared, hash, key: bytes_of(key), earlier, is_settled: false }
     }
 
-    /// Drops the key from memory, and supersedes its load.
-    fn forget(&self) {
-        let is_meant = |other: &K| bytes_of(other) == self.key;
-        self.shared.memory.store().remove_as(self.hash, RemovalCause::Explicit, is_meant, |_| ());
+    /// Drops the key from memory, and supersedes its load. Returns `true` if it was there.
+    fn forget(&self) -> bool {
+        let (store, is_meant) =
+            (self.shared.memory.store(), |other: &K| bytes_of(other) == self.key);
+        store.remove_as(self.hash, RemovalCause::Explicit, is_meant, |_| ()).is_some()
     }
 
     /// It was made.
@@ -369,18 +393,11 @@ where
 }
 
 /// Empties the memory tier when it is dropped.
-struct Emptied<'w, K, V>(&'w Cache<K, V>)
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static;
+struct Emptied<'w, K, V: Clone + Send + Sync + 'static>(&'w Cache<K, V>);
 
-impl<K, V> Drop for Emptied<'_, K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K, V: Clone + Send + Sync + 'static> Drop for Emptied<'_, K, V> {
     fn drop(&mut self) {
-        self.0.invalidate_all();
+        self.0.store().remove_all();
     }
 }
 

@@ -43,8 +43,8 @@ use std::sync::Arc;
     label = "no codec for `{V}`",
     note = "for the codec `Postcard`, which is the default, turn on the feature `postcard` of \
             cache-core and derive `serde::Serialize` and `serde::Deserialize` for `{V}`",
-    note = "or name another codec by `.codec(..)`: `Raw` for bytes and strings, `Json` with the \
-            feature `json`, or your own"
+    note = "or name another codec, by `.codec(..)` or by `#[cached(codec = ..)]`: `Raw` for bytes \
+            and strings, `Json` with the feature `json`, or your own"
 )]
 pub trait Codec<V>: Send + Sync + 'static {
     /// Appends the value to `out`. What is appended before an error is of no account.

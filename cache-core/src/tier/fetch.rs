@@ -42,9 +42,9 @@ use crate::util::random;
 const POLLS: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(80)];
 
 /// How the error of a load travels, and which of them says that there is no value.
-pub(super) struct Failure<E, S> {
-    pub(super) share: S,
-    pub(super) nothing: Option<fn() -> E>,
+pub(crate) struct Failure<E, S> {
+    pub(crate) share: S,
+    pub(crate) nothing: Option<fn() -> E>,
 }
 
 /// What a load of both tiers knows beside its value: its key, and how long the value may be kept in
@@ -406,7 +406,12 @@ where
 
     /// Lets others have the lease, and leaves what it was to replace: stores that once more, if the
     /// lease still holds. Without this nobody would get a lease until it is gone.
-    async fn give_back(&self, key: &TierKey, lease: Lease, (item, since): (TierItem, u64)) {
+    pub(super) async fn give_back(
+        &self,
+        key: &TierKey,
+        lease: Lease,
+        (item, since): (TierItem, u64),
+    ) {
         let passed = Duration::from_nanos(self.shared.now().saturating_sub(since));
         let life = item.life.map(|life| life.saturating_sub(passed));
         if life.is_none_or(|life| !life.is_zero())

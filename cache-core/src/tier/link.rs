@@ -123,6 +123,12 @@ pub struct TierHealth {
 /// Implementors bound each call by a time limit of their own, keep no connection that a call has
 /// left in the middle of an exchange, and share none with a forked child. Keys may be any bytes, up
 /// to [`max_key_len`](Self::max_key_len) of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no remote tier",
+    label = "no `Tier`",
+    note = "a tier is a `Memcached` of cache-memcached, a `Chain`, a `FakeTier`, your own, or an \
+            `Arc` or a `&'static` reference of one; of a `LazyLock` write `&*TIER`"
+)]
 pub trait Tier: Send + Sync + 'static {
     /// Returns the item of a key.
     ///

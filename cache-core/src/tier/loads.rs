@@ -39,12 +39,10 @@ where
         Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
         T: Borrow<Q>,
     {
-        let (attempt, lived) = match self.attempt(key, own, failure) {
-            ControlFlow::Break(value) => return Ok(value),
-            ControlFlow::Continue(attempt) => attempt,
-        };
-        let load = || block_on(self.on_thread().load(&lived, async { init() }));
-        attempt.run(load, &lived).map(|(value, _)| value)
+        match self.attempt(key, own, failure) {
+            ControlFlow::Break(value) => Ok(value),
+            ControlFlow::Continue(attempt) => self.run(attempt, init),
+        }
     }
 
     /// As [`fetch`](Self::fetch), as a task.
@@ -59,13 +57,63 @@ where
         Q: Hash + Equivalent<K> + RemoteKey + ?Sized,
         T: Borrow<Q>,
     {
-        let (attempt, lived) = match self.attempt(key, own, failure) {
-            ControlFlow::Break(value) => return Ok(value),
-            ControlFlow::Continue(attempt) => attempt,
-        };
+        match self.attempt(key, own, failure) {
+            ControlFlow::Break(value) => Ok(value),
+            ControlFlow::Continue(attempt) => self.run_async(attempt, init).await,
+        }
+    }
+
+    fn run<'s, E, S: ErrorSharing<E>>(
+        &'s self,
+        (attempt, lived): TieredLoad<'s, K, V, E, S>,
+        init: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        let load = || block_on(self.on_thread().load(&lived, async { init() }));
+        attempt.run(load, &lived).map(|(value, _)| value)
+    }
+
+    async fn run_async<'s, E, S: ErrorSharing<E>>(
+        &'s self,
+        (attempt, lived): TieredLoad<'s, K, V, E, S>,
+        init: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, E> {
         let way = self.on_task();
         let load = way.load(&lived, init);
         attempt.run_async(load, &lived).await.map(|(value, _)| value)
+    }
+
+    /// Loads a key that has been looked up in memory, as a thread.
+    pub(crate) fn load_missed<E>(
+        &self,
+        (key, looked_up): (Hashed<K>, Lookup<V>),
+        init: impl FnOnce() -> Result<V, E>,
+        failure: Failure<E, impl ErrorSharing<E>>,
+    ) -> Result<V, E> {
+        self.run(self.missed(bytes_of(&key.key), key, looked_up, failure), init)
+    }
+
+    /// As [`load_missed`](Self::load_missed), as a task.
+    pub(crate) async fn load_missed_async<E>(
+        &self,
+        (key, looked_up): (Hashed<K>, Lookup<V>),
+        init: impl Future<Output = Result<V, E>>,
+        failure: Failure<E, impl ErrorSharing<E>>,
+    ) -> Result<V, E> {
+        let attempt = self.missed(bytes_of(&key.key), key, looked_up, failure);
+        self.run_async(attempt, init).await
+    }
+
+    /// What a load is made with. `named` is the key as [`RemoteKey`] writes it.
+    fn missed<'s, E, S: ErrorSharing<E>>(
+        &'s self,
+        named: Vec<u8>,
+        key: Hashed<K>,
+        looked_up: Lookup<V>,
+        failure: Failure<E, S>,
+    ) -> TieredLoad<'s, K, V, E, S> {
+        let lived = Lived::new((key.hash, named), failure, &self.shared.clock);
+        let store = self.shared.memory.store();
+        (Attempt::new(store, key, looked_up, FlightKind::Shared), lived)
     }
 
     /// Looks a key up in memory. Without a value there, returns what the load is made with.
@@ -85,11 +133,9 @@ where
         match memory.lookup_to_load(key.borrow(), hash) {
             Lookup::Hit(value, _) => ControlFlow::Break(value),
             looked_up => {
-                let named = (hash, bytes_of(key.borrow()));
-                let lived = Lived::new(named, failure, &self.shared.clock);
+                let named = bytes_of(key.borrow());
                 let key = Hashed { hash, key: own(key) };
-                let kind = FlightKind::Shared;
-                ControlFlow::Continue((Attempt::new(memory.store(), key, looked_up, kind), lived))
+                ControlFlow::Continue(self.missed(named, key, looked_up, failure))
             }
         }
     }

@@ -22,8 +22,8 @@
 //! `link` is the seam (the traits over bytes), `error` what goes wrong there; `remote_key`, `codec`
 //! and `envelope` make bytes of keys and values, and refuse bytes that are not theirs; `fake` and
 //! `chain` are tiers; `cache` and `builder` are the tiered cache, `fetch` the way of one load
-//! through the tiers, for threads and tasks alike; `generation` and `hearing` are how a process
-//! learns what others have done.
+//! through the tiers, for threads and tasks alike, `many` that of several, `reload` that of one
+//! whatever they have; `generation` and `hearing` are how a process learns what others have done.
 
 mod adapt;
 mod builder;
@@ -45,6 +45,7 @@ mod many;
 mod names;
 mod pending;
 mod poll;
+mod reload;
 mod remote_key;
 mod shared;
 mod stats;
@@ -62,3 +63,8 @@ pub use link::{
 };
 pub use remote_key::RemoteKey;
 pub use stats::{RemoteStats, TierStats};
+
+// For the runtime of `#[cached]`.
+pub(crate) use fetch::Failure;
+pub(crate) use remote_key::{hashed, is_readable};
+pub(crate) use shared::AnyCodec;

@@ -128,7 +128,7 @@ as_text!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char);
 
 macro_rules! as_parts {
     ($($part:ident)*) => {
-        /// Each part behind its length: `2:ab1:7`.
+        /// Each part behind its length: `2:ab1:7`. The tuple of no parts is empty.
         impl<$($part: RemoteKey),*> RemoteKey for ($($part,)*) {
             fn write(&self, _out: &mut Vec<u8>) {
                 #[allow(non_snake_case)]
@@ -139,6 +139,7 @@ macro_rules! as_parts {
     };
 }
 
+as_parts!();
 as_parts!(A);
 as_parts!(A B);
 as_parts!(A B C);
@@ -213,7 +214,8 @@ pub(crate) fn is_readable(bytes: &[u8]) -> bool {
     bytes.iter().all(u8::is_ascii_graphic)
 }
 
-fn hashed(prefix: &[u8], key: &[u8]) -> Vec<u8> {
+/// Returns the prefix, a mark, and the hash of a text.
+pub(crate) fn hashed(prefix: &[u8], key: &[u8]) -> Vec<u8> {
     let mut hasher = SipHasher24::new();
     hasher.write(key);
     let mut wire = Vec::with_capacity(prefix.len() + HASH_LEN);

@@ -22,7 +22,7 @@ use crate::time::source::ClockSource;
 use crate::util::hash::KeyHash;
 
 /// A codec of which only the value's type is known.
-pub(super) trait AnyCodec<V>: Send + Sync {
+pub(crate) trait AnyCodec<V>: Send + Sync {
     fn encode(&self, value: &V, out: &mut Vec<u8>) -> Result<(), CodecError>;
     fn decode(&self, bytes: &[u8]) -> Result<V, CodecError>;
     fn framing(&self) -> Framing;

@@ -22,3 +22,4 @@ mod methods;
 mod options;
 mod siblings;
 mod threads;
+mod tiers;

@@ -43,7 +43,11 @@ const WINGS: [Wing; 12] = [
         "a remote cache behind the one in memory",
         &["util", "types", "time", "flight", "load", "api"],
     ),
-    Wing("__private", "the runtime of `#[cached]`", &["util", "types", "flight", "load", "api"]),
+    Wing(
+        "__private",
+        "the runtime of `#[cached]`",
+        &["util", "types", "flight", "load", "api", "tier"],
+    ),
 ];
 
 /// A wing's name, its duty, and the wings that it may use.

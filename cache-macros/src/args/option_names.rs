@@ -5,10 +5,10 @@ use crate::suggest;
 use syn::Ident;
 
 /// Options with a settled meaning that this version cannot do.
-const LATER: [&str; 4] = ["tier", "schema", "l1_ttl", "tags"];
+const LATER: [&str; 1] = ["tags"];
 
 /// What other caches call an option.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 27] = [
     ("time", "ttl"),
     ("time_to_live", "ttl"),
     ("expire", "ttl"),
@@ -31,6 +31,11 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("option", "cache_none"),
     ("sync_writes", "single_flight"),
     ("unless", "bypass"),
+    ("remote", "tier"),
+    ("l2", "tier"),
+    ("memory_time_to_live", "l1_ttl"),
+    ("memory_ttl", "l1_ttl"),
+    ("version", "schema"),
 ];
 
 /// Returns `true` for an option, also for one of a later version.

@@ -1,11 +1,12 @@
 //! The options that there are. A new one that configures the cache is one row here and one method
-//! of `Settings` in cache-core; a new one that says something of calls is a row, a field of
-//! `Options`, and what `plan.rs` makes of it.
+//! of `Settings` in cache-core, and of `TieredSettings` or a rule that it does not go with `tier`; a
+//! new one that says something of calls is a row, a field of `Options`, and what `plan.rs` makes of
+//! it.
 
 use super::options::{Options, Setting};
 use super::raw_option::RawOption;
 use super::values;
-use Group::{Cache, Calls};
+use Group::{Cache, Calls, Tier};
 use Reader::{Field, Value};
 
 /// How an option is read.
@@ -20,12 +21,14 @@ pub(super) enum Reader {
 pub(super) enum Group {
     /// It configures the cache; rejected together with `cache = ..`.
     Cache,
+    /// It is about what stands behind the cache; nothing without `tier = ..`.
+    Tier,
     /// It says what calls of the function do.
     Calls,
 }
 
 /// Each option: its word, what it is about, and how it is read.
-pub(super) const OPTIONS: [(&str, Group, Reader); 23] = [
+pub(super) const OPTIONS: [(&str, Group, Reader); 27] = [
     ("ttl", Cache, Value(values::time)),
     ("ttl_from", Cache, Value(|raw| values::function(raw, "|value| duration", 1))),
     ("tti", Cache, Value(values::time)),
@@ -38,6 +41,10 @@ pub(super) const OPTIONS: [(&str, Group, Reader); 23] = [
     ("weigher", Cache, Value(|raw| values::function(raw, "|key, value| weight", 2))),
     ("cache_if", Cache, Value(|raw| values::function(raw, "|value| condition", 1))),
     ("name", Cache, Field(|to, raw| put(&mut to.name, values::name(raw)))),
+    ("tier", Tier, Field(|to, raw| put(&mut to.tier, values::assigned(raw, "&*TIER")))),
+    ("schema", Tier, Value(values::schema)),
+    ("l1_ttl", Tier, Value(values::time)),
+    ("codec", Tier, Field(|to, raw| put(&mut to.codec, values::assigned(raw, "Postcard")))),
     ("key", Calls, Field(|to, raw| put(&mut to.key, values::key(raw)))),
     ("skip", Calls, Field(|to, raw| put(&mut to.skip, values::skip(raw)))),
     ("many", Calls, Field(|to, raw| put(&mut to.many, values::argument(raw)))),

@@ -20,6 +20,10 @@ pub(crate) struct Options {
     /// The argument whose elements are keys.
     pub(crate) many: Option<Ident>,
     pub(crate) cache: Option<Expr>,
+    /// What stands behind the cache.
+    pub(crate) tier: Option<Expr>,
+    /// How values are written for it.
+    pub(crate) codec: Option<Expr>,
     /// The place of `thread_local`, if it is on.
     pub(crate) thread_local: Option<Span>,
     /// The place of `cache_errors`, if it is on.
@@ -59,10 +63,11 @@ impl Options {
 
     /// The expressions that configure the cache.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expr> {
-        self.settings.iter().filter_map(|(_, setting)| match setting {
+        let settings = self.settings.iter().filter_map(|(_, setting)| match setting {
             Setting::Expr(expr) => Some(expr),
             Setting::Duration(_) => None,
-        })
+        });
+        settings.chain(&self.tier).chain(&self.codec)
     }
 }
 

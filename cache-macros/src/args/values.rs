@@ -95,6 +95,7 @@ pub(super) fn time(raw: RawOption) -> syn::Result<Setting> {
         let without = match word.to_string().as_str() {
             "ttl" | "tti" => "for a value that never expires, leave it out",
             "negative_ttl" => "for what is not to be kept, leave it out",
+            "l1_ttl" => "for a tenth of `ttl`, and five seconds at most, leave it out",
             _ => "to do without, leave it out",
         };
         return fail(format!("`{word}` must be longer than zero; {without}"));
@@ -144,6 +145,21 @@ pub(super) fn max_capacity(raw: RawOption) -> syn::Result<Setting> {
         }
     }
     Ok(Setting::Expr(expr))
+}
+
+/// The version of the type of the values: a number, or an expression that gives one.
+pub(super) fn schema(raw: RawOption) -> syn::Result<Setting> {
+    let expr = assigned(raw, "1")?;
+    let fits = match &expr {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<u32>().is_ok(),
+        Expr::Lit(_) => false,
+        Expr::Unary(unary) => !matches!(unary.op, syn::UnOp::Neg(_)),
+        _ => true,
+    };
+    if fits {
+        return Ok(Setting::Expr(expr));
+    }
+    Err(syn::Error::new_spanned(expr, "expected the number of a version, such as 1"))
 }
 
 /// A text.

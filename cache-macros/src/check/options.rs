@@ -53,7 +53,7 @@ pub(super) fn own_cache_has_its_own_settings(options: &Options, errors: &mut Err
     if options.cache.is_none() {
         return;
     }
-    for word in options.given_for_cache() {
+    for word in options.given_for_cache().filter(|_| options.tier.is_none()) {
         errors.push(
             word,
             format!(
@@ -108,7 +108,7 @@ pub(super) fn what_is_stale_has_expired(options: &Options, errors: &mut Errors) 
 
 /// Jitter shortens a time to live.
 pub(super) fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors) {
-    let lives = ["ttl", "ttl_from", "negative_ttl", "cache"];
+    let lives = ["ttl", "ttl_from", "negative_ttl", "cache", "tier"];
     if let Some(word) = options.given("jitter")
         && lives.iter().all(|life| options.given(life).is_none())
     {
@@ -121,6 +121,10 @@ pub(super) fn jitter_needs_a_time_to_live(options: &Options, errors: &mut Errors
 
 /// An expired value is not refreshed.
 pub(super) fn refresh_comes_before_the_end(options: &Options, errors: &mut Errors) {
+    if options.given("tier").is_some() {
+        // It is about the value in memory, which has another life.
+        return;
+    }
     if let (Some(refresh), Some(live)) =
         (options.duration("refresh_after"), options.duration("ttl"))
         && refresh >= live
@@ -139,6 +143,10 @@ pub(super) fn refresh_comes_before_the_end(options: &Options, errors: &mut Error
 
 /// The earliest deadline counts.
 pub(super) fn negative_values_live_shorter(options: &Options, errors: &mut Errors) {
+    if options.given("tier").is_some() {
+        // Where the absence of a value is no value.
+        return;
+    }
     if let (Some(negative), Some(live)) =
         (options.duration("negative_ttl"), options.duration("ttl"))
         && negative >= live

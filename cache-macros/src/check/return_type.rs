@@ -34,6 +34,7 @@ pub(super) fn negative_ttl_has_negative_values(
     let all = options.cache_errors.is_some() || options.cache_none.is_some();
     if let Some(at) = options.given("negative_ttl")
         && !all
+        && options.given("tier").is_none()
         && options.many.is_none()
         && !matches!(last_word(&function.output).as_str(), "Result" | "Option")
     {

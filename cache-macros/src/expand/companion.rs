@@ -91,7 +91,10 @@ impl Companion<'_> {
         let of_all = match &self.code.names.plan.storage {
             // The user has it.
             Storage::Given(_) => Vec::new(),
-            Storage::Static => vec![self.clear(), self.stats()],
+            Storage::Static => {
+                let memory = self.code.names.plan.tier.as_ref().map(|_| self.memory());
+                memory.into_iter().chain([self.clear(), self.stats()]).collect()
+            }
             Storage::ThreadLocal => vec![self.with(), self.clear(), self.stats()],
         };
         of_keys.into_iter().chain(of_all).collect()
@@ -103,7 +106,7 @@ impl Companion<'_> {
         let plan = self.code.names.plan;
         let method = match &plan.storage {
             Storage::Given(_) => return None,
-            Storage::Static => self.cache(),
+            Storage::Static => self.stored(),
             Storage::ThreadLocal => self.handle(),
         };
         let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
@@ -113,13 +116,25 @@ impl Companion<'_> {
 
 /// The functions, one by one.
 impl Companion<'_> {
-    /// `cache()`: the cache in a `static`, built on first use.
-    fn cache(&self) -> TokenStream {
+    /// `cache()`, or `tiered()`: the cache in a `static`, built on first use.
+    fn stored(&self) -> TokenStream {
         let names = &self.code.names;
-        let cache_ty = &names.cache_ty;
-        let doc = " The cache of the function.";
-        self.of_cache(storage::maker_name(&names.plan.storage), doc, storage::built(names))
-            .returning(quote_spanned! {names.at_output=> &'static #cache_ty })
+        let stored_ty = names.stored_ty();
+        let doc = match names.plan.tier {
+            None => " The cache of the function.",
+            Some(_) => " The cache of the function, and the tier behind it.",
+        };
+        self.of_cache(storage::maker_name(names.plan), doc, storage::built(names))
+            .returning(quote_spanned! {names.at_output=> &'static #stored_ty })
+            .written()
+    }
+
+    /// `cache()` in front of a tier.
+    fn memory(&self) -> TokenStream {
+        let Fragments { names: Names { cache_ty, at_output, .. }, bind, cache, .. } = self.code;
+        let body = quote_spanned! {*at_output=> #bind #cache.memory() };
+        self.of_cache("cache", " The cache of the function in memory.", body)
+            .returning(quote_spanned! {*at_output=> &'static #cache_ty })
             .written()
     }
 
@@ -128,7 +143,7 @@ impl Companion<'_> {
         let names = &self.code.names;
         let cache_ty = &names.cache_ty;
         let doc = " The cache of the function on the calling thread.";
-        let name = storage::maker_name(&names.plan.storage);
+        let name = storage::maker_name(names.plan);
         let method = self.of_cache(name, doc, storage::built(names));
         Method { public: false, ..method }
             .returning(quote_spanned! {names.at_output=> ::std::rc::Rc<#cache_ty> })
@@ -152,28 +167,44 @@ impl Companion<'_> {
     fn get(&self) -> TokenStream {
         let Fragments { names, cache, .. } = self.code;
         let value_ty = &names.value_ty;
-        let body = self.view.used(|view| names.call("get", quote! { #cache, #view }));
+        let body = match self.asks_a_tier() {
+            false => self.view.used(|view| names.call("get", quote! { #cache, #view })),
+            true => {
+                let look = self.view.used(|view| names.call("look", quote! { #cache, #view }));
+                self.asked("get", &look, None)
+            }
+        };
         self.of_one_key("get", " The cached value, if there is one; nothing is computed.", body)
             .returning(quote_spanned! {names.at_output=> ::core::option::Option<#value_ty> })
+            .asking()
             .written()
     }
 
     fn insert(&self) -> TokenStream {
         let Fragments { names, cache, .. } = self.code;
         let (value_ty, value) = (&names.value_ty, names.value("value"));
-        let body = self.view.used(|view| names.call("insert", quote! { #cache, #view, #value }));
+        let body = match self.asks_a_tier() {
+            false => self.view.used(|view| names.call("insert", quote! { #cache, #view, #value })),
+            true => self.asked("insert", &self.own_key(), Some(&value)),
+        };
         let doc = " Puts a value into the cache, as if the function had returned it.";
         let mut method = self.of_one_key("insert", doc, body);
         method.arguments.push(quote! { #value: #value_ty });
-        method.written()
+        method.telling(&quote! { () }).asking().written()
     }
 
     fn invalidate(&self) -> TokenStream {
         let Fragments { names, cache, .. } = self.code;
-        let body = self.view.used(|view| names.call("invalidate", quote! { #cache, #view }));
+        let body = match self.asks_a_tier() {
+            false => self.view.used(|view| names.call("invalidate", quote! { #cache, #view })),
+            true => self.asked("invalidate", &self.own_key(), None),
+        };
         let doc = " Removes the cached value, and returns whether there was one.";
+        let found = quote! { ::core::primitive::bool };
         self.of_one_key("invalidate", doc, body)
-            .returning(quote! { ::core::primitive::bool })
+            .returning(found.clone())
+            .telling(&found)
+            .asking()
             .written()
     }
 
@@ -202,8 +233,14 @@ impl Companion<'_> {
 
     fn clear(&self) -> TokenStream {
         let Fragments { names, bind, cache, .. } = self.code;
-        let clear = names.call("clear", cache.clone());
-        self.of_cache("clear", " Removes all cached values.", quote! { #bind #clear }).written()
+        let clear = match self.asks_a_tier() {
+            false => names.call("clear", cache.clone()),
+            true => names.call_awaited("clear", cache.clone()),
+        };
+        self.of_cache("clear", " Removes all cached values.", quote! { #bind #clear })
+            .telling(&quote! { () })
+            .asking()
+            .written()
     }
 
     fn stats(&self) -> TokenStream {
@@ -212,6 +249,27 @@ impl Companion<'_> {
         self.of_cache("stats", " The statistics of the cache.", quote! { #bind #stats })
             .returning(quote! { #krate::Stats })
             .written()
+    }
+
+    /// Returns `true` if a task would block for what a function asks of the tier, so that it is to
+    /// be awaited.
+    fn asks_a_tier(&self) -> bool {
+        let plan = self.code.names.plan;
+        plan.tier.is_some() && plan.function.asyncness.is_some()
+    }
+
+    /// The owned key of the arguments: a borrowed one must not live across the `.await`.
+    fn own_key(&self) -> TokenStream {
+        let krate = self.code.names.krate;
+        self.view.used(|view| quote! { #krate::__private::key_of(#view) })
+    }
+
+    /// The question to the tier, with what has been made of the arguments before.
+    fn asked(&self, function: &str, first: &TokenStream, value: Option<&Ident>) -> TokenStream {
+        let Fragments { names, cache, .. } = self.code;
+        let (made, value) = (local("made"), value.into_iter());
+        let ask = names.call_awaited(function, quote! { #cache, #made #(, #value)* });
+        quote! { let #made = #first; #ask }
     }
 
     /// A function that takes the arguments of one key, and finds the cache in a variable.
@@ -253,6 +311,23 @@ struct Method<'a> {
 impl Method<'_> {
     fn returning(self, output: TokenStream) -> Self {
         Self { output: Some(output), ..self }
+    }
+
+    /// With a tier, it returns whether that could be told.
+    fn telling(self, output: &TokenStream) -> Self {
+        let names = &self.companion.code.names;
+        if names.plan.tier.is_none() {
+            return self;
+        }
+        let krate = names.krate;
+        let output = quote! { ::core::result::Result<#output, #krate::tier::TierError> };
+        self.returning(output)
+    }
+
+    /// For tasks, what it asks of a tier is awaited.
+    fn asking(self) -> Self {
+        let awaits = self.awaits || self.companion.asks_a_tier();
+        Self { awaits, ..self }
     }
 
     /// The generics of the function, a line of documentation, and the rest.

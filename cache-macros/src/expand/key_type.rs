@@ -1,14 +1,14 @@
 //! The type of the key in its forms: as users write it, as it is kept, as it is looked up.
 //!
 //! A type that the compiler has to check before it can be part of a key is named through
-//! `KeyPart`, at the place where the user wrote it. So each mistake is reported there, in the same
-//! words by all that is generated. Types that are known to be fit need no check, and the code is
-//! shorter.
+//! `KeyPart` (`RemotePart`, if a tier is to know the key), at the place where the user wrote it. So
+//! each mistake is reported there, in the same words by all that is generated. Types that are known
+//! to be fit need no check, and the code is shorter.
 
 use super::tokens::{at, located};
 use crate::key::PartKind;
-use crate::plan::PartPlan;
-use proc_macro2::{Ident, TokenStream};
+use crate::plan::{PartPlan, Plan};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Path, Type, TypePath};
 
@@ -20,12 +20,55 @@ pub(super) fn written(parts: &[PartPlan]) -> TokenStream {
     types(parts, &owned)
 }
 
+/// How parts of a key are checked.
+#[derive(Clone, Copy)]
+pub(super) struct PartCheck<'a> {
+    krate: &'a Path,
+    /// The trait that each part must have.
+    part: &'static str,
+}
+
+impl<'a> PartCheck<'a> {
+    pub(super) fn of(plan: &'a Plan) -> Self {
+        let part = if plan.tier.is_some() { "RemotePart" } else { "KeyPart" };
+        PartCheck { krate: &plan.crate_path, part }
+    }
+
+    /// Something of that trait.
+    ///
+    /// Output: `<Arg<User> as KeyPart<_>>::part`.
+    pub(super) fn of_part(self, ty: &Type, what: &str) -> TokenStream {
+        self.through(ty, self.part, what)
+    }
+
+    /// Something of a trait of the runtime that checks a part of a key.
+    ///
+    /// Output: `<Arg<Cow<'_, str>> as CowPart>::target`.
+    pub(super) fn through(self, ty: &Type, of: &str, what: &str) -> TokenStream {
+        let (krate, what) = (located(self.krate, at(ty)), Ident::new(what, at(ty)));
+        let way = (of == self.part).then(|| quote_spanned! {at(ty)=> <_> });
+        let of = Ident::new(of, at(ty));
+        quote_spanned! {at(ty)=>
+            <#krate::__private::Arg<#ty> as #krate::__private::#of #way>::#what
+        }
+    }
+
+    /// The function that borrows an expression of which only the compiler knows the type, at its
+    /// place.
+    ///
+    /// Output: `KeyPart::<_>::part`.
+    pub(super) fn of_untyped(self, at: Span) -> TokenStream {
+        let (krate, part) = (located(self.krate, at), Ident::new(self.part, at));
+        quote_spanned! {at=> #krate::__private::#part::<_>::part }
+    }
+}
+
 /// The same type, in the body of a function.
 ///
 /// Output for the same input: `(<str as ToOwned>::Owned, <User as KeyPart<_>>::Kept, u64,)`.
-pub(super) fn kept(krate: &Path, parts: &[PartPlan]) -> TokenStream {
+pub(super) fn kept(check: PartCheck<'_>, parts: &[PartPlan]) -> TokenStream {
     types(parts, &|leaf| match leaf.to_be_checked() {
-        Some(ty) => through(krate, ty, "KeyPart", "Kept"),
+        Some(ty) => check.of_part(ty, "Kept"),
         None => owned(leaf),
     })
 }
@@ -33,10 +76,10 @@ pub(super) fn kept(krate: &Path, parts: &[PartPlan]) -> TokenStream {
 /// The type of what is looked up, in the body of a function. It determines that of the key.
 ///
 /// Output for the same input: `(&str, <User as KeyPart<_>>::Borrowed<'_>, &u64,)`.
-pub(super) fn looked_up(krate: &Path, parts: &[PartPlan]) -> TokenStream {
+pub(super) fn looked_up(check: PartCheck<'_>, parts: &[PartPlan]) -> TokenStream {
     types(parts, &|leaf| match (leaf.to_be_checked(), leaf) {
         (Some(ty), _) => {
-            let borrowed = through(krate, ty, "KeyPart", "Borrowed");
+            let borrowed = check.of_part(ty, "Borrowed");
             quote_spanned! {at(ty)=> #borrowed<'_> }
         }
         (None, LeafType::Value(ty) | LeafType::Target(ty)) => quote! { &#ty },
@@ -121,14 +164,4 @@ fn owned(leaf: LeafType<'_>) -> TokenStream {
         }
         LeafType::Untyped => quote! { _ },
     }
-}
-
-/// Something of a trait of the runtime that checks a part of a key.
-///
-/// Output: `<Arg<User> as KeyPart<_>>::part`.
-pub(super) fn through(krate: &Path, ty: &Type, of: &str, what: &str) -> TokenStream {
-    let (krate, what) = (located(krate, at(ty)), Ident::new(what, at(ty)));
-    let way = (of == "KeyPart").then(|| quote_spanned! {at(ty)=> <_> });
-    let of = Ident::new(of, at(ty));
-    quote_spanned! {at(ty)=> <#krate::__private::Arg<#ty> as #krate::__private::#of #way>::#what }
 }

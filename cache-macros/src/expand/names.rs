@@ -31,7 +31,7 @@ pub(super) struct Names<'a> {
     pub(super) turbofish: TokenStream,
     /// The functions that belong to the cache, if there are any.
     pub(super) functions: Option<FunctionNames<'a>>,
-    /// The trait with the functions of the runtime: `<V as CacheValue<_>>`.
+    /// The trait with the functions of the runtime: `<V as CacheValue<_>>`, or `TieredValue`.
     runtime: TokenStream,
 }
 
@@ -42,13 +42,15 @@ impl<'a> Names<'a> {
         let unknown = matches!(plan.returned.cached, CachedPart::Ok(None) | CachedPart::Some(None));
         let (key_ty, value_ty) = (key_type::written(&plan.parts), value_type(plan));
         let turbofish = turbofish(&plan.function.generics);
+        let runtime = if plan.tier.is_some() { "TieredValue" } else { "CacheValue" };
+        let runtime = Ident::new(runtime, at_output);
         Self {
             plan,
             krate,
             at_output,
             at_unknown_value: unknown.then_some(at_output),
             cache_ty: quote_spanned! {at_output=> #krate::Cache<#key_ty, #value_ty> },
-            runtime: quote_spanned! {at_output=> <#value_ty as #krate::__private::CacheValue<_>> },
+            runtime: quote_spanned! {at_output=> <#value_ty as #krate::__private::#runtime<_>> },
             key_ty,
             value_ty,
             functions: FunctionNames::new(&plan.companion, &turbofish),
@@ -75,6 +77,15 @@ impl<'a> Names<'a> {
         let (at, runtime) = (self.at_output, &self.runtime);
         let function = Ident::new(function, at);
         quote_spanned! {at=> #runtime::#function(#arguments) }
+    }
+
+    /// The type of what the function has its values in: the cache, or with a tier both.
+    pub(super) fn stored_ty(&self) -> TokenStream {
+        let Self { krate, key_ty, value_ty, cache_ty, at_output, .. } = self;
+        match self.plan.tier {
+            None => cache_ty.clone(),
+            Some(_) => quote_spanned! {*at_output=> #krate::tier::TieredCache<#key_ty, #value_ty> },
+        }
     }
 
     /// As `call`; in an `async fn` of the function with a future, which is awaited.

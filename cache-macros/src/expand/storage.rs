@@ -1,10 +1,11 @@
 //! Where the cache is stored: how it is built, and how functions reach it.
 
+use super::key_type::{self, PartCheck};
+use super::lints;
 use super::names::Names;
-use super::tokens::{borrow, local};
-use super::{key_type, lints};
+use super::tokens::{at, borrow, local};
 use crate::args::Setting;
-use crate::plan::{CompanionKind, Storage};
+use crate::plan::{CompanionKind, Plan, Storage, TierPlan};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -23,11 +24,12 @@ pub(super) fn bind(names: &Names<'_>) -> TokenStream {
         }
         (_, None) => {
             let written = plan.settings.iter().any(|(_, set)| matches!(set, Setting::Expr(_)));
+            let written = written || plan.tier.is_some();
             let (shadowing, built) = (written.then(lints::shadowing), built(names));
             quote! { #shadowing let #cache = #built; }
         }
-        (storage, Some(functions)) => {
-            let maker = functions.path(maker_name(storage));
+        (_, Some(functions)) => {
+            let maker = functions.path(maker_name(plan));
             let call = quote! { #maker() };
             let call = match names.at_unknown_value {
                 Some(at) => lints::moved(&call, &|_| at),
@@ -39,10 +41,11 @@ pub(super) fn bind(names: &Names<'_>) -> TokenStream {
 }
 
 /// The name of the function that builds the cache.
-pub(super) const fn maker_name(storage: &Storage) -> &'static str {
-    match storage {
-        Storage::ThreadLocal => "__handle",
-        Storage::Static | Storage::Given(_) => "cache",
+pub(super) const fn maker_name(plan: &Plan) -> &'static str {
+    match (&plan.storage, &plan.tier) {
+        (Storage::ThreadLocal, _) => "__handle",
+        (Storage::Static, Some(_)) => "tiered",
+        (Storage::Static | Storage::Given(_), _) => "cache",
     }
 }
 
@@ -59,8 +62,8 @@ pub(super) fn reference(names: &Names<'_>) -> TokenStream {
 ///
 /// A static without parameters suffices if nothing is generic. In an `impl` the macro cannot know.
 pub(super) fn built(names: &Names<'_>) -> TokenStream {
-    let Names { plan, krate, key_ty, value_ty, .. } = names;
-    let build = build(names);
+    let Names { plan, krate, .. } = names;
+    let (build, stored_ty) = (build(names), names.stored_ty());
     if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
@@ -73,7 +76,7 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
     if let (CompanionKind::Type(_), true) = (&plan.companion, names.turbofish.is_empty()) {
         let at = names.at_unknown_value.unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
-            static __CACHED: #krate::__private::StaticCache<#krate::Cache<#key_ty, #value_ty>> =
+            static __CACHED: #krate::__private::StaticCache<#stored_ty> =
                 #krate::__private::StaticCache::unbuilt();
             __CACHED.get(|| #build)
         }};
@@ -92,10 +95,14 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
 /// fit for a key.
 fn build(names: &Names<'_>) -> TokenStream {
     let Names { plan, krate, key_ty, functions, .. } = names;
-    let kept = functions.is_none().then(|| key_type::kept(krate, &plan.parts));
+    let check = PartCheck::of(plan);
+    let kept = functions.is_none().then(|| key_type::kept(check, &plan.parts));
     let key_ty = kept.as_ref().unwrap_or(key_ty);
     let (name, settings) = (cache_name(names), local("settings"));
     let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
+    let tier = plan.tier.as_ref().map(|tier| tier_settings(names, tier));
+    let of = if tier.is_some() { "TieredSettings" } else { "Settings" };
+    let of = format_ident!("{of}");
     let options = plan.settings.iter().map(|(word, setting)| {
         let word = format_ident!("{word}");
         match setting {
@@ -107,13 +114,53 @@ fn build(names: &Names<'_>) -> TokenStream {
         }
     });
     let set = quote! {
-        |#settings: #krate::__private::Settings<#key_ty, _>| #settings #thread #(#options)*
+        |#settings: #krate::__private::#of<#key_ty, _>| #settings #thread #tier #(#options)*
     };
     if kept.is_some() || !key_type::is_checked(&plan.parts) {
         return names.call("build", quote! { #name, #set });
     }
-    let parts = key_type::looked_up(krate, &plan.parts);
+    let parts = key_type::looked_up(check, &plan.parts);
     names.call_for("build_for", &parts, quote! { #name, #set })
+}
+
+/// The settings that a tier needs: itself, the codec, and what its name is made of beside that of
+/// the cache.
+///
+/// Output: `.tier(&*TIER).codec(Postcard).at("src/lib.rs:7:1")`.
+///
+/// The error of a value without a codec is reported at the return type, if the codec is not the
+/// user's.
+fn tier_settings(names: &Names<'_>, TierPlan { tier, codec }: &TierPlan) -> TokenStream {
+    let Names { plan, at_output, .. } = names;
+    let tier = match plan.function.asyncness {
+        None => quote! { .tier(#tier) },
+        Some(_) => {
+            let (at, krate) = (at(tier), names.krate_at(at(tier)));
+            let sides = quote_spanned! {at=>
+                {
+                    #[allow(unused_imports)]
+                    use #krate::__private::{BothSides as _, TaskSide as _, ThreadSide as _};
+                    (&&&#krate::__private::TierOf(#tier)).sides_for_cached()
+                }
+            };
+            quote! { .tier_of_tasks(#sides) }
+        }
+    };
+    let codec = match codec {
+        Some(codec) => quote! { .codec(#codec) },
+        None => {
+            let krate = names.krate_at(*at_output);
+            quote_spanned! {*at_output=> .codec(#krate::__private::Postcard) }
+        }
+    };
+    let name = match (&plan.name, plan.function.is_associated()) {
+        (Some(_), false) => TokenStream::new(),
+        (Some(_), true) => quote! { .of_type(::core::any::type_name::<Self>()) },
+        (None, _) => quote! {
+            .at(::core::concat!(::core::file!(), ":", ::core::line!(), ":", ::core::column!()))
+        },
+    };
+    quote! { #tier #codec #name }
 }
 
 /// The name of the cache: as given, or the path of the function.

@@ -1,6 +1,6 @@
 //! The key of one call as it is looked up: a view of the arguments, on the stack.
 
-use super::key_type::{LeafType, through};
+use super::key_type::{LeafType, PartCheck};
 use super::names::Names;
 use super::tokens::{at, borrow, local};
 use crate::key::PartKind;
@@ -8,7 +8,7 @@ use crate::many::ManyPlan;
 use crate::plan::{PartPlan, Source};
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Index, Path};
+use syn::Index;
 
 /// A view, or the views of many keys, and the variables that it borrows.
 pub(super) struct KeyView {
@@ -48,17 +48,15 @@ impl KeyView {
 /// Input: `key(name: &str = &user.name, user.id)`.
 /// Output: `let cached_part_0: &str = &user.name;` and `let cached_part_1 = Bare(&user.id)..;`.
 fn variables(names: &Names<'_>) -> TokenStream {
-    let krate = names.krate;
+    let (krate, check) = (names.krate, PartCheck::of(names.plan));
     let lines = names.plan.parts.iter().map(|PartPlan { place, source, .. }| match source {
         Source::Argument => TokenStream::new(),
         Source::Computed(ty, expr) => quote! { let #place: #ty = #expr; },
         Source::Untyped(expr) => {
             let part = {
-                let krate = names.krate_at(at(expr));
+                let (krate, part) = (names.krate_at(at(expr)), check.of_untyped(at(expr)));
                 quote_spanned! {at(expr)=>
-                    #krate::__private::KeyPart::<_>::part(
-                        #krate::__private::Bare(#place).part_for_cached(),
-                    )
+                    #part(#krate::__private::Bare(#place).part_for_cached(),)
                 }
             };
             let expr = borrow(expr).unwrap_or_else(|| quote! { &(#expr) });
@@ -101,34 +99,34 @@ fn views(names: &Names<'_>, many: &ManyPlan) -> TokenStream {
 
 /// The view of what stands in these places.
 fn view_of(names: &Names<'_>, stands: impl Fn(&Ident) -> TokenStream) -> TokenStream {
-    let krate = names.krate;
+    let (krate, check) = (names.krate, PartCheck::of(names.plan));
     let parts =
-        names.plan.parts.iter().map(|part| borrowed(krate, &part.kind, stands(&part.place)));
+        names.plan.parts.iter().map(|part| borrowed(check, &part.kind, stands(&part.place)));
     quote! { #krate::__private::View((#(#parts,)*)) }
 }
 
 /// One part of the view, out of the place where the part is.
-fn borrowed(krate: &Path, kind: &PartKind, place: TokenStream) -> TokenStream {
+fn borrowed(check: PartCheck<'_>, kind: &PartKind, place: TokenStream) -> TokenStream {
     match kind {
-        PartKind::Value(ty) => checked(krate, LeafType::Value(ty), quote! { &#place }),
+        PartKind::Value(ty) => checked(check, LeafType::Value(ty), quote! { &#place }),
         PartKind::Reference { depth, target } => {
             let stars = std::iter::repeat_n(quote! { * }, depth - 1);
-            checked(krate, LeafType::Target(target), quote! { #(#stars)* #place })
+            checked(check, LeafType::Target(target), quote! { #(#stars)* #place })
         }
         PartKind::Cow { ty, target } => {
-            let target_of = through(krate, ty, "CowPart", "target");
+            let target_of = check.through(ty, "CowPart", "target");
             let reference = quote_spanned! {at(ty)=> #target_of(&#place) };
-            checked(krate, LeafType::Target(target), reference)
+            checked(check, LeafType::Target(target), reference)
         }
         PartKind::Option { ty, inner } => {
-            let (some, value) = (local("some"), through(krate, ty, "OptionPart", "value"));
-            let inner = borrowed(krate, inner, quote! { (*#some) });
+            let (some, value) = (local("some"), check.through(ty, "OptionPart", "value"));
+            let inner = borrowed(check, inner, quote! { (*#some) });
             quote_spanned! {at(ty)=> ::core::option::Option::map(#value(&#place), |#some| #inner) }
         }
         PartKind::Tuple(parts) => {
             let parts = parts.iter().enumerate().map(|(index, part)| {
                 let index = Index::from(index);
-                borrowed(krate, part, quote! { #place.#index })
+                borrowed(check, part, quote! { #place.#index })
             });
             quote! { (#(#parts,)*) }
         }
@@ -138,10 +136,10 @@ fn borrowed(krate: &Path, kind: &PartKind, place: TokenStream) -> TokenStream {
 }
 
 /// A reference to a part, by way of the check of its type.
-fn checked(krate: &Path, leaf: LeafType<'_>, reference: TokenStream) -> TokenStream {
+fn checked(check: PartCheck<'_>, leaf: LeafType<'_>, reference: TokenStream) -> TokenStream {
     match leaf.to_be_checked() {
         Some(ty) => {
-            let part = through(krate, ty, "KeyPart", "part");
+            let part = check.of_part(ty, "part");
             quote_spanned! {at(ty)=> #part(#reference) }
         }
         None => reference,

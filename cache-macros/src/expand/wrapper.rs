@@ -142,6 +142,10 @@ fn functions(plan: &Plan, owner: &str) -> String {
     );
     match plan.storage {
         Storage::Given(_) => format!("{of_keys}."),
+        Storage::Static if plan.tier.is_some() => format!(
+            "{of_keys}, and `{owner}cache()` for the tier in memory, `{owner}tiered()` for both, \
+             `{owner}clear()` and `{owner}stats()`."
+        ),
         Storage::Static => {
             format!("{of_keys}, and `{owner}cache()`, `{owner}clear()` and `{owner}stats()`.")
         }

@@ -10,6 +10,8 @@ mod counters;
 #[cfg(unix)]
 mod failures;
 #[cfg(unix)]
+mod functions;
+#[cfg(unix)]
 mod interop;
 #[cfg(unix)]
 mod leases;
@@ -48,6 +50,7 @@ fn main() {
         ("several", several::CASES),
         ("watching", watching::CASES),
         ("tiered", tiered::CASES),
+        ("functions", functions::CASES),
         ("interop", interop::CASES),
         #[cfg(feature = "tokio")]
         ("tasks", tasks::CASES),

@@ -11,8 +11,9 @@ pub(crate) type Cases = &'static [(&'static str, fn())];
 
 /// Lists functions with their names.
 macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(crate) const CASES: crate::tiers::Cases = &[$((stringify!($case), $case)),*];
+    ($($(#[$cfg:meta])? $case:ident),* $(,)?) => {
+        pub(crate) const CASES: crate::tiers::Cases =
+            &[$($(#[$cfg])? (stringify!($case), $case)),*];
     };
 }
 pub(crate) use cases;

@@ -400,20 +400,10 @@ where
     /// });
     /// assert_eq!(squares, [Some(10), Some(20), None]);
     /// ```
-    pub fn get_many_with(&self, keys: &[K], init: impl FnMut(&[K]) -> Vec<(K, V)>) -> Vec<Option<V>>
-    where
-        K: Clone,
-    {
-        self.get_many_sharing(keys, init, &KeepError)
-    }
-
-    /// As [`get_many_with`](Self::get_many_with), for an `init` that knows how long values may be
-    /// kept: `share` says so.
-    pub(crate) fn get_many_sharing(
+    pub fn get_many_with(
         &self,
         keys: &[K],
         mut init: impl FnMut(&[K]) -> Vec<(K, V)>,
-        share: &impl ErrorSharing<Infallible>,
     ) -> Vec<Option<V>>
     where
         K: Clone,
@@ -426,7 +416,7 @@ where
             drop(missing);
             Ok::<_, Infallible>(self.answers(&asked, pairs))
         };
-        let Ok(values) = self.batch(keys).load(loader, share);
+        let Ok(values) = self.batch(keys).load(loader, &KeepError);
         values
     }
 
@@ -443,21 +433,7 @@ where
     pub async fn get_many_with_async<F>(
         &self,
         keys: &[K],
-        init: impl FnMut(Vec<K>) -> F,
-    ) -> Vec<Option<V>>
-    where
-        K: Clone,
-        F: Future<Output = Vec<(K, V)>>,
-    {
-        self.get_many_sharing_async(keys, init, &KeepError).await
-    }
-
-    /// As [`get_many_sharing`](Self::get_many_sharing), as a task.
-    pub(crate) async fn get_many_sharing_async<F>(
-        &self,
-        keys: &[K],
         mut init: impl FnMut(Vec<K>) -> F,
-        share: &impl ErrorSharing<Infallible>,
     ) -> Vec<Option<V>>
     where
         K: Clone,
@@ -468,7 +444,7 @@ where
             let loading = init(asked.iter().copied().cloned().collect());
             async move { Ok::<_, Infallible>(self.answers(&asked, loading.await)) }
         };
-        let Ok(values) = self.batch(keys).load_async(loader, share).await;
+        let Ok(values) = self.batch(keys).load_async(loader, &KeepError).await;
         values
     }
 
@@ -478,7 +454,7 @@ where
     }
 
     /// Looks all keys up, for a load of those that are missing.
-    fn batch(&self, keys: &[K]) -> Batch<'_, K, V>
+    pub(crate) fn batch(&self, keys: &[K]) -> Batch<'_, K, V>
     where
         K: Clone,
     {

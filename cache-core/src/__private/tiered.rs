@@ -1,0 +1,324 @@
+//! What the expansion of a function with a remote tier calls: the functions of
+//! [`CacheValue`](super::CacheValue) once more, over a [`TieredCache`].
+//!
+//! They have the same names, so that an expansion differs in the name of the trait alone; and the
+//! same look-up, so that a hit in memory costs what it costs without a tier.
+//!
+//! The companion's functions for tasks take an owned key: the borrowed one must not live across an
+//! `.await`, or its arguments would have to be `Sync`.
+
+use super::bounds::{Fits, Impossible, Key, Never};
+use super::many::{BatchLookup, Pairing};
+use super::runtime::{CacheValue, Miss};
+use super::tier_parts::{TierOwned, TierPart};
+use super::tier_settings::{self, TieredSet};
+use super::type_probe::ReturnKind;
+use super::view::{OwnKey, Owned, View};
+use crate::tier::{Failure, RemoteKey, TierError, TieredCache};
+use crate::types::stats::Stats;
+use std::future::Future;
+
+/// What a companion's `get` has found in memory: a value, or the key to be looked up remotely.
+pub struct Looked<O: Owned, V>(Result<V, O::Key>);
+
+/// What a cached value must be, and all that an expansion does with a tiered cache of such values.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in a cache",
+    label = "must be `Clone + Send + Sync + 'static`",
+    note = "every hit hands out a clone: where the type is not `Clone`, or costly to clone, \
+            wrap it in `Arc`"
+)]
+pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
+    /// Builds the cache of one function; `set` sets the options.
+    ///
+    /// # Panics
+    ///
+    /// See `tier_settings::build`.
+    #[cold]
+    fn build<K: Key + RemoteKey>(name: &str, set: TieredSet<K, Self>) -> TieredCache<K, Self> {
+        tier_settings::build(name, set)
+    }
+
+    /// As [`TieredValue::build`], where the type of the key stands written elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[cold]
+    fn build_for<P: TierPart>(
+        name: &str,
+        set: TieredSet<P::Key, Self>,
+    ) -> TieredCache<P::Key, Self> {
+        tier_settings::build(name, set)
+    }
+
+    /// The hit path: [`CacheValue::find`] in memory.
+    ///
+    /// # Errors
+    ///
+    /// The key, if there is no value in memory.
+    #[inline]
+    fn find<P: TierPart>(
+        bypass: bool,
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+    ) -> Result<Self, Miss<P::Owned, Self>> {
+        <Self as CacheValue<Fits>>::find(bypass, cache.memory(), view)
+    }
+
+    /// Gets the value from the tier, or loads it.
+    #[cold]
+    fn load<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        missed: Miss<O, Self>,
+        body: impl FnOnce() -> R,
+        keep: H,
+    ) -> R {
+        let mut body = Some(body);
+        load_dyn(cache, missed, &mut || body.take().expect("a body runs once")(), keep)
+    }
+
+    /// As [`TieredValue::load`], with a future.
+    fn load_async<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        missed: Miss<O, Self>,
+        body: impl Future<Output = R>,
+        keep: H,
+    ) -> impl Future<Output = R> {
+        let body = async { H::into_result(body.await) };
+        async move {
+            let Some((key, looked_up, _)) = missed.0 else {
+                return H::from_result(body.await);
+            };
+            let failure = Failure { share: keep.sharing(), nothing: H::nothing() };
+            H::from_result(cache.load_missed_async((key, looked_up), body, failure).await)
+        }
+    }
+
+    /// `f::get(..)`: returns the value if one of the tiers has it; nothing is loaded.
+    fn get<P: TierPart>(cache: &TieredCache<P::Key, Self>, view: View<P>) -> Option<Self> {
+        cache.get(&view)
+    }
+
+    /// The beginning of `f::get(..)` for tasks: looks into memory.
+    fn look<P: TierPart>(
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+    ) -> Looked<P::Owned, Self> {
+        Looked(cache.memory().get(&view).ok_or_else(|| view.0.to_key()))
+    }
+
+    /// Its end: asks the tier.
+    fn get_async<O: TierOwned>(
+        cache: &TieredCache<O::Key, Self>,
+        looked: Looked<O, Self>,
+    ) -> impl Future<Output = Option<Self>> {
+        async move {
+            match looked.0 {
+                Ok(value) => Some(value),
+                Err(key) => cache.get_async(&key).await,
+            }
+        }
+    }
+
+    /// `f::insert(.., value)`.
+    ///
+    /// # Errors
+    ///
+    /// See [`TieredCache::insert`].
+    fn insert<P: TierPart>(
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+        value: Self,
+    ) -> Result<(), TierError> {
+        cache.insert(view.0.to_key(), value)
+    }
+
+    /// As [`TieredValue::insert`], as a task.
+    fn insert_async<O: TierOwned>(
+        cache: &TieredCache<O::Key, Self>,
+        key: OwnKey<O>,
+        value: Self,
+    ) -> impl Future<Output = Result<(), TierError>> {
+        cache.insert_async(key.0, value)
+    }
+
+    /// `f::invalidate(..)`: returns `true` if one of the tiers had a value.
+    ///
+    /// # Errors
+    ///
+    /// See [`TieredCache::invalidate`].
+    fn invalidate<P: TierPart>(
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+    ) -> Result<bool, TierError> {
+        cache.withdraw(&view)
+    }
+
+    /// As [`TieredValue::invalidate`], as a task.
+    fn invalidate_async<O: TierOwned>(
+        cache: &TieredCache<O::Key, Self>,
+        key: OwnKey<O>,
+    ) -> impl Future<Output = Result<bool, TierError>> {
+        async move { cache.withdraw_async(&key.0).await }
+    }
+
+    /// `f::refresh(..)`: runs the body, and stores the part of its result that is to be cached.
+    fn refresh<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        key: OwnKey<O>,
+        body: impl FnOnce() -> R,
+        _keep: H,
+    ) -> R {
+        cache.reload(&[key.0], || kept_of::<_, _, H>(body()))
+    }
+
+    /// As [`TieredValue::refresh`], with a future.
+    fn refresh_async<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        key: OwnKey<O>,
+        body: impl Future<Output = R>,
+        _keep: H,
+    ) -> impl Future<Output = R> {
+        async move { cache.reload_async(&[key.0], async { kept_of::<_, _, H>(body.await) }).await }
+    }
+
+    /// As [`TieredValue::find`], for a function over many keys.
+    fn find_many<P: TierPart>(
+        bypass: bool,
+        cache: &TieredCache<P::Key, Self>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> BatchLookup<P::Owned, Self> {
+        <Self as CacheValue<Fits>>::find_many(bypass, cache.memory(), views)
+    }
+
+    /// Gets the keys that [`TieredValue::find_many`] has not found from the tier, or loads them.
+    fn load_many<O: TierOwned, I, C, R, H: ReturnKind<R, C>>(
+        cache: &TieredCache<O::Key, Self>,
+        many: BatchLookup<O, Self>,
+        ids: &[I],
+        mut body: impl FnMut(&[I]) -> R,
+        (keep, pairing): (H, Pairing<I, Self, C>),
+    ) -> R {
+        let Some(found) = many.0 else { return body(ids) };
+        let (missing, keys) = (found.missing(ids), found.keys.clone());
+        let load = |places: Vec<usize>| {
+            let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
+            let returned = body(&(pairing.cloned)(&asked));
+            Ok(pairing.answers::<()>(&asked, H::into_result(returned)?).asked)
+        };
+        let (values, batch) = found.into_batch(cache.memory());
+        let loaded = cache.load_many((&keys, batch), load, keep.sharing());
+        H::from_result(loaded.map(|loaded| (pairing.complete)(ids, values, loaded)))
+    }
+
+    /// As [`TieredValue::load_many`], with futures.
+    fn load_many_async<O: TierOwned, I, C, R, H: ReturnKind<R, C>, F>(
+        cache: &TieredCache<O::Key, Self>,
+        many: BatchLookup<O, Self>,
+        ids: &[I],
+        mut body: impl FnMut(Vec<I>) -> F,
+        (keep, pairing): (H, Pairing<I, Self, C>),
+    ) -> impl Future<Output = R>
+    where
+        F: Future<Output = R>,
+    {
+        async move {
+            let Some(found) = many.0 else {
+                return body((pairing.cloned)(&Vec::from_iter(ids))).await;
+            };
+            let (missing, keys, pairing) = (found.missing(ids), found.keys.clone(), &pairing);
+            let load = |places: Vec<usize>| {
+                let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
+                let loading = body((pairing.cloned)(&asked));
+                async move {
+                    let returned = H::into_result(loading.await)?;
+                    Ok(pairing.answers::<()>(&asked, returned).asked)
+                }
+            };
+            let (values, batch) = found.into_batch(cache.memory());
+            let loaded = cache.load_many_async((&keys, batch), load, keep.sharing()).await;
+            H::from_result(loaded.map(|loaded| (pairing.complete)(ids, values, loaded)))
+        }
+    }
+
+    /// As [`TieredValue::refresh`], for a function over many keys.
+    fn refresh_many<O: TierOwned, I, C, R, H: ReturnKind<R, C>>(
+        cache: &TieredCache<O::Key, Self>,
+        ids: &[I],
+        keys: Vec<OwnKey<O>>,
+        body: impl FnOnce() -> R,
+        how: (H, Pairing<I, Self, C>),
+    ) -> R {
+        cache.reload(&plain(keys), || {
+            let (returned, values, _) = how.1.kept::<R, H>(ids, body());
+            (returned, values)
+        })
+    }
+
+    /// As [`TieredValue::refresh_many`], with a future.
+    fn refresh_many_async<O: TierOwned, I, C, R, H: ReturnKind<R, C>>(
+        cache: &TieredCache<O::Key, Self>,
+        ids: &[I],
+        keys: Vec<OwnKey<O>>,
+        body: impl Future<Output = R>,
+        how: (H, Pairing<I, Self, C>),
+    ) -> impl Future<Output = R> {
+        async move {
+            let origin = async {
+                let (returned, values, _) = how.1.kept::<R, H>(ids, body.await);
+                (returned, values)
+            };
+            cache.reload_async(&plain(keys), origin).await
+        }
+    }
+
+    /// `f::clear()`.
+    ///
+    /// # Errors
+    ///
+    /// See [`TieredCache::invalidate_all`].
+    fn clear<K>(cache: &TieredCache<K, Self>) -> Result<(), TierError> {
+        cache.invalidate_all()
+    }
+
+    /// As [`TieredValue::clear`], as a task.
+    fn clear_async<K>(cache: &TieredCache<K, Self>) -> impl Future<Output = Result<(), TierError>> {
+        cache.invalidate_all_async()
+    }
+
+    /// `f::stats()`: those of the memory.
+    fn stats<K>(cache: &TieredCache<K, Self>) -> Stats {
+        cache.memory().store().stats()
+    }
+}
+
+/// As [`TieredValue::load`], for all functions of these types.
+#[inline(never)]
+fn load_dyn<O: TierOwned, V, R, H: ReturnKind<R, V>>(
+    cache: &TieredCache<O::Key, V>,
+    missed: Miss<O, V>,
+    body: &mut dyn FnMut() -> R,
+    keep: H,
+) -> R
+where
+    V: Clone + Send + Sync + 'static,
+{
+    let Some((key, looked_up, _)) = missed.0 else { return body() };
+    let failure = Failure { share: keep.sharing(), nothing: H::nothing() };
+    H::from_result(cache.load_missed((key, looked_up), || H::into_result(body()), failure))
+}
+
+/// Returns what a body has returned, as it was, and the value to keep of it, if there is one.
+fn kept_of<R, V: Clone, H: ReturnKind<R, V>>(returned: R) -> (R, Vec<Option<V>>) {
+    let returned = H::into_result(returned);
+    let value = returned.as_ref().ok().cloned();
+    (H::from_result(returned), vec![value])
+}
+
+fn plain<O: Owned>(keys: Vec<OwnKey<O>>) -> Vec<O::Key> {
+    keys.into_iter().map(|key| key.0).collect()
+}
+
+impl<T: Clone + Send + Sync + 'static> TieredValue<Fits> for T {}
+impl<T: Impossible + Clone + Send + Sync + 'static> TieredValue<Never> for T {}
