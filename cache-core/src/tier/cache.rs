@@ -168,7 +168,8 @@ where
     }
 
     /// Removes all keys of this cache from both tiers, in O(1) there: the generation is raised.
-    /// Other processes hear of it within the period of their polls.
+    /// Other processes hear of it within the period of their polls, or as soon as the tier tells
+    /// them.
     ///
     /// # Errors
     /// If the remote tier could not be told. Memory is emptied all the same, this process does

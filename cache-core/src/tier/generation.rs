@@ -3,7 +3,9 @@
 //! A counter in the tier is part of each key. A flush raises it, in O(1) however many keys there
 //! are: nobody asks for the old ones any more, and the tier forgets them as it needs room. Every
 //! process reads the counter once in each period and, when it has changed, drops what it has in
-//! memory. So a flush is heard within the period.
+//! memory. So a flush is heard within the period. A tier that tells of others' writes tells of a
+//! raised counter as well: then it is read at once. The event itself changes nothing: what counts
+//! is what the tier then says.
 //!
 //! * A write reads the counter first. Made by the names of before a flush that this process has not
 //!   heard of, it would reach nothing that was loaded since.
@@ -76,6 +78,11 @@ impl Generation {
             valid: valid.unwrap_or(u64::MAX),
             state: ForkMutex::new(CounterState::default()),
         }
+    }
+
+    /// Returns the counter's name in the tier.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// Returns the counter if what is known of it is good at this tick.
