@@ -92,6 +92,13 @@ impl Generation {
         state.seen.filter(|_| is_good)
     }
 
+    /// Returns the counter to a write that has just read it, however long that took; `None` if a
+    /// flush was asked for meanwhile, which is to be made first.
+    pub(super) fn just_read(&self) -> Option<u64> {
+        let state = *self.state.lock();
+        state.seen.filter(|_| !state.is_flush_pending())
+    }
+
     /// Returns the counter as it was read last.
     pub(super) fn seen(&self) -> Option<u64> {
         self.state.lock().seen
