@@ -286,7 +286,9 @@ where
         let emptied = Emptied(&shared.memory);
         let flushed = flush.await;
         drop(emptied);
-        flushed.map_err(|error| shared.counters.error(error))
+        let counter = flushed.map_err(|error| shared.counters.error(error))?;
+        shared.generation.emptied(counter);
+        Ok(())
     }
 
     pub(super) async fn poll(&self) -> Result<(), TierError> {

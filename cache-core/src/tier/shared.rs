@@ -149,14 +149,14 @@ impl<K, V> Shared<K, V> {
         V: Clone + Send + Sync + 'static,
     {
         let read = self.generation.read(tier, self.now(), self.unix_millis()).await;
-        match read.map_err(|error| self.counters.error(error))? {
-            Heard::Nothing | Heard::First => {}
-            Heard::Own => self.memory.invalidate_all(),
-            Heard::Flush => {
-                count(&self.counters.flushes_heard);
-                self.memory.invalidate_all();
-            }
+        let (heard, counter) = read.map_err(|error| self.counters.error(error))?;
+        match heard {
+            Heard::Nothing | Heard::First => return Ok(()),
+            Heard::Flush => count(&self.counters.flushes_heard),
+            Heard::Known => {}
         }
+        self.memory.invalidate_all();
+        self.generation.emptied(counter);
         Ok(())
     }
 
