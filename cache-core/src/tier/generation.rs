@@ -152,8 +152,8 @@ impl Generation {
         }
     }
 
-    /// Raises the counter: a flush. If that fails, it is made later. Returns the counter; the caller
-    /// empties memory in any case, and then says [`emptied`](Self::emptied).
+    /// Raises the counter: a flush. If that fails, it is made later. Returns the counter; the
+    /// caller empties memory in any case, and then says [`emptied`](Self::emptied).
     ///
     /// # Errors
     /// If the tier fails.
