@@ -23,6 +23,7 @@ cases![
     a_flood_that_loses_lines_is_told,
     the_losses_of_another_watcher_are_not_told,
     a_server_that_forbids_it_is_told_once,
+    a_silent_server_is_made_to_look_at_its_log,
     threads_end_with_the_last_subscription,
     how_long_until_another_process_hears,
 ];
@@ -227,6 +228,22 @@ fn a_server_that_forbids_it_is_told_once() {
     wait_until(|| one.hearing() == Hearing::Refused);
     assert_eq!(one.health().hearing_losses, 1);
     one.put(b"key", b"value", None).expect("all else works");
+}
+
+/// Else it would look once a second. What it has to log is told to nobody.
+fn a_silent_server_is_made_to_look_at_its_log() {
+    let server = Server::start();
+    let bare = bare_watch(&server);
+    let [one, other] = [(); 2].map(|()| patient([server.address()]).watch().build());
+    let ears = [&one, &other].map(Ears::of);
+    for _ in 0..10 {
+        next(&bare, |line| line.contains("~w"));
+    }
+    one.remove(b"key").expect("an answer");
+    assert_eq!(ears[1].next(), key("key"));
+    other.remove(b"other").expect("an answer");
+    assert_eq!(ears[0].next(), key("other"));
+    assert_eq!(one.health().hearing_losses, 0);
 }
 
 fn threads_end_with_the_last_subscription() {
