@@ -115,7 +115,7 @@ impl MemcachedBuilder {
     /// reply. Default: 50 ms.
     ///
     /// A call is one exchange with each server that it needs, with all servers at once, and one
-    /// more for each 200 keys. A counter takes two or three.
+    /// more for each 200 keys. A `put` takes two, a counter two or three.
     #[must_use]
     pub fn exchange_timeout(mut self, limit: Duration) -> Self {
         self.limits.exchange = limit;

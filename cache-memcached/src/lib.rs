@@ -4,7 +4,8 @@
 //! client of memcached's meta protocol:
 //!
 //! * Every fill depends on the lease that its miss was given (the CAS of the lease), so that what
-//!   was loaded before an invalidation is not stored after it.
+//!   was loaded before an invalidation is not stored after it. Every other write of a value depends
+//!   on what it replaces, so that one that arrives late replaces no later one.
 //! * Each call has a time limit: 100 ms for a connection, 50 ms for the whole exchange. A
 //!   connection on which anything went wrong is discarded, so a late reply answers no other
 //!   request, and every reply must echo the number of its command.

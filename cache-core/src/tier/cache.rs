@@ -124,7 +124,7 @@ where
     }
 
     /// Stores a value in both tiers. A load of the key that runs, in whichever process, is not
-    /// stored any more. Takes two exchanges: the generation is read first.
+    /// stored any more. The generation is read first: an exchange more than the write itself.
     ///
     /// # Errors
     /// If the remote tier has not stored it, or has not said that it has. Then the key is in
@@ -142,8 +142,8 @@ where
     }
 
     /// Removes a key from both tiers. Other processes may serve what they have in memory for the
-    /// rest of its memory life, unless the tier tells them. Takes two exchanges, as
-    /// [`insert`](Self::insert) does.
+    /// rest of its memory life, unless the tier tells them. The generation is read first, as by
+    /// [`insert`](Self::insert).
     ///
     /// # Errors
     /// If the remote tier has not removed it, or has not said that it has. It is dropped from
