@@ -4,7 +4,8 @@
 //! client of memcached's meta protocol:
 //!
 //! * Every fill depends on the lease that its miss was given (the CAS of the lease), so that what
-//!   was loaded before an invalidation is not stored after it.
+//!   was loaded before an invalidation is not stored after it. Every other write of a value depends
+//!   on what it replaces, so that one that arrives late replaces no later one.
 //! * Each call has a time limit: 100 ms for a connection, 50 ms for the whole exchange. A
 //!   connection on which anything went wrong is discarded, so a late reply answers no other
 //!   request, and every reply must echo the number of its command.
@@ -13,7 +14,7 @@
 //!   server fails. What a server has from before an outage is told to be distrusted.
 //! * No key can bring a command with it, no reply takes more memory than the limit allows, and no
 //!   connection is shared with a forked child.
-//! * If asked to, other processes' memory tiers hear of a write within about a millisecond: see
+//! * If asked to, other processes' memory tiers hear of a write within milliseconds: see
 //!   [`MemcachedBuilder::watch`].
 //!
 //! ```

@@ -11,9 +11,10 @@ fn main() {
     use libtest_mimic::{Arguments, Trial, run};
 
     let is_missing = !memcached::is_installed();
-    let cases: [(&str, fn()); 2] = [
+    let cases: [(&str, fn()); 3] = [
         ("parent_and_child_have_their_own_connections", children::own_connections),
         ("a_child_hears_what_its_parent_subscribed_to", children::hearing),
+        ("parent_and_child_are_two_processes_to_a_tiered_cache", children::tiered),
     ];
     let trials = cases.map(|(name, case)| {
         let trial = Trial::test(name, move || {
@@ -39,7 +40,7 @@ mod children {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use cache_core::tier::{Event, Tier};
+    use cache_core::tier::{Event, Tier, TieredCache};
     use cache_memcached::{Hearing, Memcached};
 
     use crate::memcached::Server;
@@ -163,5 +164,51 @@ mod children {
         other.remove(b"key").expect("an answer");
         wait_until(|| heard.load(SeqCst) == 1);
         drop(subscription);
+    }
+
+    /// Loads and invalidates a few keys.
+    fn use_cache(cache: &TieredCache<u64, String>, rounds: u64) {
+        for round in 0..rounds {
+            let key = round * 7 % 20;
+            assert_eq!(cache.get_with(key, || format!("value{key}")), format!("value{key}"));
+            if round % 5 == 0 {
+                cache.invalidate(&key).expect("removed");
+            }
+        }
+    }
+
+    /// In the middle of loads and writes. What one of the two writes, the other one reads, and the
+    /// child's own thread hears of its parent's flush.
+    pub(crate) fn tiered() {
+        let server = Server::start();
+        let cache = TieredCache::<u64, String>::builder("users")
+            .tier(patient(&server).build())
+            .memory_time_to_live(LONGEST)
+            .poll_period(Duration::from_millis(20))
+            .build();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(SeqCst) {
+                    use_cache(&cache, 20);
+                }
+            });
+            for round in 0..10 {
+                let [old, of_child] = [100, 200].map(|base| base + round);
+                cache.insert(old, "old".to_owned()).expect("stored");
+                let child = Child::new(|| {
+                    assert_eq!(cache.get_with(old, || unreachable!("it is there")), "old");
+                    use_cache(&cache, 40);
+                    cache.insert(of_child, "written".to_owned()).expect("stored");
+                    wait_until(|| cache.memory().get(&old).is_none());
+                    assert_eq!(cache.get(&old), None);
+                    use_cache(&cache, 40);
+                });
+                wait_until(|| cache.get(&of_child).as_deref() == Some("written"));
+                cache.invalidate_all().expect("flushed");
+                child.wait();
+            }
+            stop.store(true, SeqCst);
+        });
     }
 }

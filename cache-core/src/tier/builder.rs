@@ -197,8 +197,9 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
     }
 
     /// Sets how often the generation is read: how soon this process hears of a flush. Real time, on
-    /// a thread of the process, `cache-tier`. Default: one second. [`Duration::MAX`]: only when
-    /// [`TieredCache::poll`] is called.
+    /// a thread of the process, `cache-tier`. It is also read as soon as the tier's
+    /// [`Invalidations`](super::Invalidations) tell of a flush. Default: one second.
+    /// [`Duration::MAX`]: only when [`TieredCache::poll`] is called.
     pub fn poll_period(mut self, period: Duration) -> Self {
         self.poll_period = period;
         self
@@ -326,12 +327,13 @@ where
             counters: RemoteCounters::default(),
             load_times: LoadTimes::default(),
         });
-        hearing::listen(&shared);
         let polls = poll::register(&shared, self.poll_period).map_err(|error| {
             let text = format!("the system could not start its thread ({error}); try again");
             BuildError::new("poll_period", text)
         })?;
-        Ok(TieredCache { shared, _polls: Some(Arc::new(polls)) })
+        let polls = Arc::new(polls);
+        hearing::listen(&shared, &polls);
+        Ok(TieredCache { shared, _polls: Some(polls) })
     }
 }
 

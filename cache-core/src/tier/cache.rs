@@ -79,7 +79,8 @@ impl<K, V> TieredCache<K, V> {
 
 impl<K, V: Clone + Send + Sync + 'static> TieredCache<K, V> {
     /// Removes all keys of this cache from both tiers, in O(1) there: the generation is raised.
-    /// Other processes hear of it within the period of their polls.
+    /// Other processes hear of it within the period of their polls, or as soon as the tier tells
+    /// them.
     ///
     /// # Errors
     /// If the remote tier could not be told. Memory is emptied all the same, this process does
@@ -146,7 +147,7 @@ where
     }
 
     /// Stores a value in both tiers. A load of the key that runs, in whichever process, is not
-    /// stored any more. Takes two exchanges: the generation is read first.
+    /// stored any more. The generation is read first: an exchange more than the write itself.
     ///
     /// # Errors
     /// If the remote tier has not stored it, or has not said that it has. Then the key is in
@@ -164,8 +165,8 @@ where
     }
 
     /// Removes a key from both tiers. Other processes may serve what they have in memory for the
-    /// rest of its memory life, unless the tier tells them. Takes two exchanges, as
-    /// [`insert`](Self::insert) does.
+    /// rest of its memory life, unless the tier tells them. The generation is read first, as by
+    /// [`insert`](Self::insert).
     ///
     /// # Errors
     /// If the remote tier has not removed it, or has not said that it has. It is dropped from
@@ -230,7 +231,9 @@ impl<K, V: Clone + Send + Sync + 'static> Way<'_, K, V> {
         let emptied = Emptied(&shared.memory);
         let flushed = flush.await;
         drop(emptied);
-        flushed.map_err(|error| shared.counters.error(error))
+        let counter = flushed.map_err(|error| shared.counters.error(error))?;
+        shared.generation.emptied(counter);
+        Ok(())
     }
 }
 

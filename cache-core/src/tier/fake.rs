@@ -200,7 +200,9 @@ impl FakeTier {
     }
 
     /// Has all processes told of each other's writes from now on: of `put`, `remove` and
-    /// `mark_stale`, but not of `fill`, after which no process has an older value.
+    /// `mark_stale`, but not of `fill`, after which no process has an older value, and not of
+    /// `bump`: caches read a counter of which they hear on a thread of their own, at no certain
+    /// time. Where that is what is tested, [`hear`](Self::hear) tells of it.
     pub fn tell_writes(&self) {
         self.shared.lock().tells_writes = true;
     }

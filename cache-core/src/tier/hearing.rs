@@ -3,11 +3,17 @@
 //! An event for a key that is in memory removes the entry, and supersedes a load that runs. It is
 //! found by its hash (`names.rs`) and compared by its whole name, so that a collision costs a
 //! comparison.
+//!
+//! An event that may be of the counter of generations has it read at once, by the thread that polls
+//! (`poll.rs`). Events come from a thread of the tier's, which must not wait for an exchange: while
+//! one hangs it would hear nothing. Nothing is concluded from the event itself, and the counter is
+//! read in each period all the same.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use super::invalidations::Event;
+use super::poll::PollRegistration;
 use super::remote_key::RemoteKey;
 use super::shared::Shared;
 use super::stats::count;
@@ -32,6 +38,17 @@ where
         }
     }
 
+    /// Returns `true` if another process may have raised the counter. Not if events were lost: what
+    /// they told is found by polling, in any case.
+    fn may_be_flush(&self, event: &Event) -> bool {
+        match event {
+            Event::Key(name) => name == self.generation.name(),
+            Event::Prefix(prefix) => self.generation.name().starts_with(prefix),
+            Event::Everything => true,
+            Event::Lost => false,
+        }
+    }
+
     fn forget(&self, name: &[u8]) {
         let hash = self.names.as_ref().and_then(|names| names.hash_of(name));
         let Some(hash) = hash else { return };
@@ -46,17 +63,22 @@ where
     }
 }
 
-/// Subscribes a cache to the events of its tier. The sink holds no handle to the cache.
-pub(super) fn listen<K, V>(shared: &Arc<Shared<K, V>>)
+/// Subscribes a cache to the events of its tier. The sink holds no handle to the cache, nor to its
+/// place with the thread that polls.
+pub(super) fn listen<K, V>(shared: &Arc<Shared<K, V>>, polls: &Arc<PollRegistration>)
 where
     K: RemoteKey + Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     let Some(source) = shared.threads.invalidations() else { return };
-    let weak = Arc::downgrade(shared);
+    let (weak, polls) = (Arc::downgrade(shared), Arc::downgrade(polls));
     let subscription = source.subscribe(Arc::new(move |event| {
-        if let Some(shared) = weak.upgrade() {
-            shared.hear(&event);
+        let Some(shared) = weak.upgrade() else { return };
+        shared.hear(&event);
+        if shared.may_be_flush(&event)
+            && let Some(polls) = polls.upgrade()
+        {
+            polls.hasten();
         }
     }));
     *shared.subscription.lock() = Some(subscription);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It has written or removed this key of the tier.
+    /// It has written or removed this key of the tier, or raised the counter of this name.
     Key(Vec<u8>),
     /// It has written or removed keys that begin like this.
     Prefix(Vec<u8>),

@@ -121,8 +121,9 @@ pub struct TierHealth {
 /// A cache that several processes share, as a thread sees it: keys and values are bytes.
 ///
 /// Implementors bound each call by a time limit of their own, keep no connection that a call has
-/// left in the middle of an exchange, and share none with a forked child. Keys may be any bytes, up
-/// to [`max_key_len`](Self::max_key_len) of them.
+/// left in the middle of an exchange, share none with a forked child, and let no write that arrives
+/// when its call has long failed replace a later one. Keys may be any bytes, up to
+/// [`max_key_len`](Self::max_key_len) of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no remote tier",
     label = "no `Tier`",

@@ -11,8 +11,9 @@
 //!   soon as its tier's [`Invalidations`] tell it. Two cases may last longer. A load that had begun
 //!   and has no lease is kept for two seconds from its end. A process that has not yet heard of a
 //!   flush asks the tier by the names of before, until it hears.
-//! * A flush is heard by every process within the period at which it reads the generation; a
-//!   process that cannot read it does without the remote tier.
+//! * A flush is heard by every process within the period at which it reads the generation, and as
+//!   soon as a key's invalidation where the tier tells of it; a process that cannot read the
+//!   generation does without the remote tier.
 //! * What was loaded before an invalidation, in whichever process, is not stored after it: the
 //!   tier's *lease* is dead (Nishtala and others, "Scaling Memcache at Facebook", NSDI 2013).
 //! * No call fails because a tier does, but for those that say so: a write that could not be made

@@ -3,6 +3,11 @@
 //! It reads each cache's generation once in each period, and makes what is pending. It holds a weak
 //! reference to each cache, as the janitor does; with the last handle of a cache its place ends,
 //! and with the last place the thread.
+//!
+//! A cache whose tier tells of a flush has its turn at once ([`PollRegistration::hasten`]). The
+//! listener only says so: the exchange with the tier, which may take its whole time limit, is made
+//! by this thread. So a tier that hangs makes other caches hear later, by its time limits, but no
+//! listener waits for it.
 
 use std::hash::Hash;
 use std::io;
@@ -38,7 +43,15 @@ static POLLS: DeadlineThread<Weak<dyn Poll>> =
 
 /// A cache's place with the thread. Dropping it removes the cache.
 pub(super) struct PollRegistration {
-    _scheduled: Scheduled<Weak<dyn Poll>>,
+    scheduled: Scheduled<Weak<dyn Poll>>,
+}
+
+impl PollRegistration {
+    /// Has the cache polled now; once more, if it is just being polled. Not if it is polled only
+    /// when its user says so. It waits for nothing.
+    pub(super) fn hasten(&self) {
+        self.scheduled.hasten();
+    }
 }
 
 /// Has a cache polled once in each period, for as long as it holds the registration.
@@ -55,7 +68,7 @@ where
 {
     let weak = Arc::downgrade(shared) as Weak<dyn Poll>;
     let (scheduled, started) = POLLS.add(weak, Instant::now().checked_add(period), Some(period));
-    started.map(|()| PollRegistration { _scheduled: scheduled })
+    started.map(|()| PollRegistration { scheduled })
 }
 
 fn poll_one(cache: Weak<dyn Poll>) {

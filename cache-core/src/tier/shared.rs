@@ -71,6 +71,9 @@ const LONGEST_LEASE: Duration = Duration::from_secs(600);
 /// How long a stale value is served from memory: at most one attempt in this time to load it.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
+/// How often a write reads the generation before it gives up.
+const MOST_READINGS: u32 = 16;
+
 pub(super) type KeepRemotely<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
 pub(super) type WallClock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -146,14 +149,14 @@ impl<K, V> Shared<K, V> {
         V: Clone + Send + Sync + 'static,
     {
         let read = self.generation.read(tier, self.now(), self.unix_millis()).await;
-        match read.map_err(|error| self.counters.error(error))? {
-            Heard::Nothing | Heard::First => {}
-            Heard::Own => self.memory.invalidate_all(),
-            Heard::Flush => {
-                count(&self.counters.flushes_heard);
-                self.memory.invalidate_all();
-            }
+        let (heard, counter) = read.map_err(|error| self.counters.error(error))?;
+        match heard {
+            Heard::Nothing | Heard::First => return Ok(()),
+            Heard::Flush => count(&self.counters.flushes_heard),
+            Heard::Known => {}
         }
+        self.memory.invalidate_all();
+        self.generation.emptied(counter);
         Ok(())
     }
 
@@ -166,24 +169,32 @@ impl<K, V> Shared<K, V> {
         K: std::hash::Hash + Eq + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        match self.generation.known(self.now()) {
-            Some(generation) => Ok(generation),
-            None => self.newest_generation(tier).await,
+        if let Some(generation) = self.generation.known(self.now()) {
+            return Ok(generation);
         }
+        self.read_generation(tier).await?;
+        self.generation.known(self.now()).ok_or(TierError::UnknownGeneration)
     }
 
     /// Returns the generation of the keys as the tier has it now: for writes. Under one that was
-    /// read before the write began, they would miss what others read after a flush since.
+    /// read before the write began, they would miss what others read after a flush since. If this
+    /// process asks for a flush while the generation is read, it is read once more, and the write
+    /// comes after the flush.
     ///
     /// # Errors
-    /// If the tier fails.
+    /// If the tier fails, or the process flushes again and again.
     pub(super) async fn newest_generation(&self, tier: &dyn AsyncTier) -> Result<u64, TierError>
     where
         K: std::hash::Hash + Eq + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        self.read_generation(tier).await?;
-        self.generation.known(self.now()).ok_or(TierError::UnknownGeneration)
+        for _ in 0..MOST_READINGS {
+            self.read_generation(tier).await?;
+            if let Some(generation) = self.generation.just_read() {
+                return Ok(generation);
+            }
+        }
+        Err(TierError::UnknownGeneration)
     }
 
     /// Returns a key's name in the tier.

@@ -84,6 +84,16 @@ impl<T> Schedule<T> {
         self.deadlines.first().map(|&(at, _)| at)
     }
 
+    /// Makes an item due, if it has a deadline at all.
+    fn hasten(&mut self, number: u64, now: Instant) {
+        let Some(item) = self.items.get_mut(&number) else { return };
+        if let Some(at) = item.deadline.filter(|at| *at > now) {
+            self.deadlines.remove(&(at, number));
+            item.deadline = Some(now);
+            self.deadlines.insert((now, number));
+        }
+    }
+
     /// Takes the item with the earliest deadline, if that has come; or a clone of it, if it runs
     /// again a period from now.
     fn take_due(&mut self, now: Instant) -> Option<T>
@@ -191,6 +201,24 @@ impl<T: Send + Clone + 'static> DeadlineThread<T> {
     }
 }
 
+impl<T: Send + Clone + 'static> Scheduled<T> {
+    /// Has the item run now, and not at its deadline. While it runs already, it is to run once more
+    /// afterwards: what that run has looked at may be older than this call. Several calls before it
+    /// runs are one. An item without a deadline is left alone.
+    ///
+    /// It acquires the thread's lock for a moment and waits for no run.
+    pub(crate) fn hasten(&self) {
+        let mut schedule = self.thread.schedule.lock();
+        let before = schedule.earliest();
+        schedule.hasten(self.number, Instant::now());
+        // If there is none to be had, the next call tries again.
+        let _ = self.thread.start(&mut schedule);
+        if schedule.earliest() != before {
+            self.thread.changed.notify_all();
+        }
+    }
+}
+
 impl<T: Send + 'static> Scheduled<T> {
     /// Replaces the item; returns `false` if it has been taken to run.
     pub(crate) fn replace(&self, mut item: T) -> bool {
@@ -248,5 +276,25 @@ mod tests {
         assert!(schedule.remove(first).is_none());
         assert_eq!(schedule.remove(second), Some("b"));
         assert_eq!((schedule.take_due(start), schedule.deadlines.len()), (None, 0));
+    }
+    #[test]
+    fn an_item_that_is_hastened_runs_now_and_a_period_later_again() {
+        let mut schedule = Schedule::new();
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let period = Some(Duration::from_millis(100));
+        let number = schedule.add("a", Some(at(100)), period);
+        let never = schedule.add("b", None, Some(Duration::MAX));
+        schedule.hasten(number, at(10));
+        schedule.hasten(number, at(20));
+        schedule.hasten(never, at(20));
+        assert_eq!((schedule.take_due(at(20)), schedule.take_due(at(20))), (Some("a"), None));
+        assert_eq!((schedule.earliest(), schedule.deadlines.len()), (Some(at(120)), 1));
+        // It has been taken and may be running.
+        schedule.hasten(number, at(30));
+        assert_eq!((schedule.take_due(at(30)), schedule.take_due(at(30))), (Some("a"), None));
+        assert!(schedule.remove(number).is_some());
+        schedule.hasten(number, at(40));
+        assert_eq!((schedule.earliest(), schedule.items.len()), (None, 1));
     }
 }

@@ -5,6 +5,8 @@
 mod common {
     #[allow(dead_code, reason = "other binaries use the rest")]
     pub(crate) mod tasks;
+    #[allow(dead_code, reason = "other binaries use the rest")]
+    pub(crate) mod threads;
 }
 
 mod chain_generations;
@@ -22,6 +24,7 @@ mod tiered_builder;
 mod tiered_chain;
 mod tiered_dropped;
 mod tiered_failures;
+mod tiered_flushes;
 mod tiered_loads;
 mod tiered_model;
 mod tiered_promise;

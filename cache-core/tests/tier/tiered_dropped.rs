@@ -219,3 +219,41 @@ fn a_caller_that_has_joined_a_batch_is_given_a_value_that_is_not_kept() {
     assert_eq!(joined.finish().as_deref(), Some("loaded"));
     assert_eq!((first.in_memory(1), first.remote().fills_refused), (None, 1));
 }
+
+/// The write has read the counter, and has yet to use it.
+#[test]
+fn a_write_into_which_a_flush_of_its_own_process_comes_is_made_after_the_flush() {
+    for is_insert in [false, true] {
+        let world = World::new(By::Jobs);
+        let (jobs, first, second) = processes(&world);
+        second.insert(1, "old").unwrap();
+        let mut write = Polled::pending(async {
+            match is_insert {
+                true => first.cache.insert_async(1, "new".to_owned()).await,
+                false => first.cache.invalidate_async(&1).await,
+            }
+        });
+        jobs.step();
+        let flush = Polled::pending(first.cache.invalidate_all_async());
+        assert!(write.poll().is_none());
+        assert_eq!((jobs.finish(flush), jobs.finish(write)), (Ok(()), Ok(())));
+        second.cache.poll().unwrap();
+        let new = is_insert.then(|| "new".to_owned());
+        assert_eq!((second.get(1), first.remote().pending_removals), (new, 0));
+    }
+}
+
+/// What a write has read since it began is good for it, also if reading took longer than that is
+/// good for others.
+#[test]
+fn a_write_goes_on_with_a_counter_that_took_long_to_read() {
+    let world = World::new(By::Jobs);
+    let jobs = Jobs::default();
+    let memory = Cache::builder().executor(jobs.clone());
+    let first = world.process_of(memory, |builder| builder.poll_period(1_000 * SECOND));
+    let write = Polled::pending(first.cache.insert_async(1, "new".to_owned()));
+    jobs.step();
+    world.clock.advance(10_000 * SECOND);
+    assert_eq!(jobs.finish(write), Ok(()));
+    assert_eq!(world.process().get(1).as_deref(), Some("new"));
+}

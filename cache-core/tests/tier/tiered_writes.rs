@@ -1,8 +1,13 @@
 //! Writes, invalidations and flushes: what each process sees after them.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use cache_core::Cache;
 use cache_core::tier::{Event, TierError};
 
-use crate::tiered::{SECOND, World};
+use crate::tiered::{By, SECOND, World};
 
 #[test]
 fn an_insert_is_seen_by_others_and_supersedes_their_loads() {
@@ -366,5 +371,34 @@ fn the_first_reading_of_the_generation_after_failures_is_a_flush() {
             "old".to_owned()
         });
         assert_eq!((loaded.as_str(), first.in_memory(1)), ("old", None));
+    });
+}
+
+/// Of two threads that read the counter after a flush one is the first to know. The other one does
+/// not return while the first has yet to empty memory.
+#[test]
+fn a_poll_returns_with_memory_emptied_whichever_thread_has_heard_first() {
+    let world = World::new(By::Threads);
+    let (held, release) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (held_by_first, release_of_first) = (Arc::clone(&held), Arc::clone(&release));
+    let is_first = AtomicBool::new(true);
+    let memory = Cache::builder().eviction_listener(move |_, _, _| {
+        if is_first.swap(false, SeqCst) {
+            held_by_first.wait();
+            release_of_first.wait();
+        }
+    });
+    let (first, second) = (world.process_of(memory, |builder| builder), world.process());
+    (0..100).for_each(|key| first.miss(key, "old"));
+    second.flush().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| first.cache.poll().unwrap());
+        held.wait();
+        // One shard is empty, and the listener is told of that.
+        assert!((0..100).any(|key| first.in_memory(key).is_some()));
+        first.cache.poll().unwrap();
+        let left = (0..100).filter(|key| first.in_memory(*key).is_some()).count();
+        release.wait();
+        assert_eq!((left, first.remote().flushes_heard), (0, 1));
     });
 }

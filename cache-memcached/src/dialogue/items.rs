@@ -169,12 +169,25 @@ impl Dialogue for Fill<'_> {
     }
 }
 
+/// Other processes can get in between so often.
+const MOST_CLAIMS: u32 = 32;
+
+/// Seconds for which a key that is missing is claimed.
+const CLAIM: u64 = 2;
+
 /// [`Tier::put`](cache_core::tier::Tier::put).
+///
+/// It stores on condition that nobody has written since it began. A command whose reply has not
+/// come in time may still reach the server, after later writes to the key have been made: without
+/// the condition it would replace them by what is older than they are.
 pub(crate) struct Put<'v> {
     key: WireKey,
     value: &'v [u8],
     seconds: u64,
     tombstone: Option<WireKey>,
+    /// The CAS of what it replaces, once that is known.
+    replaced: Option<u64>,
+    claims: u32,
 }
 
 impl<'v> Put<'v> {
@@ -184,7 +197,8 @@ impl<'v> Put<'v> {
         life: Option<Duration>,
         tombstone: Option<WireKey>,
     ) -> Self {
-        Put { key, value, seconds: seconds(life, SystemTime::now()), tombstone }
+        let seconds = seconds(life, SystemTime::now());
+        Put { key, value, seconds, tombstone, replaced: None, claims: 0 }
     }
 }
 
@@ -196,14 +210,27 @@ impl Dialogue for Put<'_> {
     }
 
     fn ask(&self, batch: &mut Batch) {
-        batch.set(&self.key, self.value, self.seconds, Condition::Always);
+        let Some(cas) = self.replaced else { return batch.claim(&self.key, CLAIM) };
+        batch.set(&self.key, self.value, self.seconds, Condition::Cas(cas));
         tell(batch, self.tombstone.as_ref());
     }
 
     fn answer(&mut self, outcome: Outcome) -> Result<Step<()>, TierError> {
         let reply = outcome.into_first()?;
-        match reply.status {
-            Status::Done => Ok(Step::Done(())),
+        match (self.replaced.take(), reply.status) {
+            (None, Status::Done) => {
+                self.replaced = Some(reply.cas);
+                self.claims += 1;
+                Ok(Step::Again)
+            }
+            (Some(_), Status::Done) => Ok(Step::Done(())),
+            // It was written, or has ended, in between.
+            (Some(_), Status::Exists | Status::NotFound) if self.claims < MOST_CLAIMS => {
+                Ok(Step::Again)
+            }
+            (Some(_), Status::Exists | Status::NotFound) => {
+                Err(TierError::Protocol("a key that never stays the same".into()))
+            }
             _ => Err(unexpected(&reply)),
         }
     }

@@ -9,14 +9,18 @@ use super::gaps::{Gaps, Look};
 use super::hall::{Hearers, Standing};
 use crate::server::connection::Connection;
 use crate::server::link::Known;
-use crate::wire::batch::{Batch, Condition};
+use crate::wire::batch::{Batch, Condition, random};
 use crate::wire::fault::Fault;
-use crate::wire::key::{Told, Tombstone};
+use crate::wire::key::Tombstone;
 use crate::wire::line::{Lines, LogLosses, StatsEnd, WatchLine, watch_line};
 use crate::wire::replies::Replies;
 
 /// Between two looks at the server's counters.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// For how long the log is silent before this process has a line logged, at least: see the head of
+/// the module. At random up to twice as long, so that it is one of all processes.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// Between attempts to connect, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -54,6 +58,11 @@ pub(super) fn run(hearers: &Arc<Hearers>, server: usize) {
         hearers.pause(if is_refused { PAUSE_IF_REFUSED } else { pause });
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+fn end_of_silence() -> Instant {
+    let part = random() as f64 / u64::MAX as f64;
+    Instant::now() + SILENCE + SILENCE.mul_f64(part)
 }
 
 /// Notes the end of the thread, also if a sink panics.
@@ -128,11 +137,19 @@ impl<'h> Listener<'h> {
         self.hearers.tell(&Event::Lost);
         self.has_lost = false;
         let mut tick = Instant::now() + PERIOD;
+        let mut silent = end_of_silence();
         while self.hearers.is_wanted(self.server) {
-            match connection.read(&mut buffer, tick) {
-                Ok(count) => self.take(&buffer[..count])?,
+            match connection.read(&mut buffer, tick.min(silent)) {
+                Ok(count) => {
+                    self.take(&buffer[..count])?;
+                    silent = end_of_silence();
+                }
                 Err(Fault::TimedOut) => {}
                 Err(fault) => return Err(fault),
+            }
+            if Instant::now() >= silent {
+                self.wake();
+                silent = end_of_silence();
             }
             if Instant::now() >= tick {
                 self.look()?;
@@ -199,6 +216,19 @@ impl<'h> Listener<'h> {
         Ok(())
     }
 
+    /// Has the server log a line, and waits for no reply: should it hang, that is found when its
+    /// counters are looked at, with a time limit that one slow reply in many does not exceed.
+    fn wake(&mut self) {
+        let mut command = b"ms ".to_vec();
+        self.hearers.surroundings.space.waking().write(&mut command);
+        command.extend_from_slice(b" 0 T1 q\r\n\r\n");
+        let deadline = self.exchange_deadline();
+        if self.stats.as_mut().is_some_and(|it| it.write(&command, deadline).is_err()) {
+            // The next look opens another one.
+            self.stats = None;
+        }
+    }
+
     /// Some watcher was left out, this one or another. If it was this one, its next line says so:
     /// has the server log one.
     ///
@@ -206,10 +236,8 @@ impl<'h> Listener<'h> {
     /// If the server does not answer in time.
     fn provoke_a_line(&mut self) -> Result<(), Fault> {
         let Some(mut connection) = self.stats.take() else { return Ok(()) };
-        let surroundings = &self.hearers.surroundings;
-        let own = surroundings.space.tombstone(surroundings.process, &Told::Key(b""));
         let mut batch = Batch::default();
-        batch.set(&own, b"", 1, Condition::Always);
+        batch.set(&self.hearers.surroundings.space.waking(), b"", 1, Condition::Always);
         let deadline = self.exchange_deadline();
         connection.write(batch.bytes(), deadline)?;
         connection.receive(&mut Replies::new(&batch, 0), deadline)?;

@@ -89,6 +89,15 @@ impl Batch {
         self.end(key, is_echoed.then_some(echo));
     }
 
+    /// `mg`: the CAS of an item without its value, or of the lease that a missing key gives for so
+    /// many seconds.
+    pub(crate) fn claim(&mut self, key: &WireKey, lease: u64) {
+        self.begin(b"mg ", key);
+        self.bytes.extend_from_slice(b" c");
+        self.flag(b'N', Some(lease));
+        self.end(key, None);
+    }
+
     /// `ms`: stores a value.
     pub(crate) fn set(&mut self, key: &WireKey, value: &[u8], seconds: u64, on: Condition) {
         self.begin(b"ms ", key);
@@ -176,6 +185,7 @@ mod tests {
         let lease = GetFlags { lease: Some(2), refresh_within: Some(10) };
         assert_eq!(text(|it| it.get(&key, GetFlags::default())), "mg key v c t k O#\r\n");
         assert_eq!(text(|it| it.get(&binary, lease)), "mg YSBi v c t N2 R10 b O#\r\n");
+        assert_eq!(text(|it| it.claim(&binary, 2)), "mg YSBi c N2 b O#\r\n");
         assert_eq!(
             text(|it| it.set(&key, b"value", 60, Condition::Cas(7))),
             "ms key 5 T60 C7 O#\r\nvalue\r\n"

@@ -6,6 +6,7 @@
 //! | one whose key does not fit, is empty or begins with `~` | `namespace:~h:` + 32 hex digits |
 //! | a counter | `namespace:~g:` + its name, or `namespace:~G:` + 32 hex digits |
 //! | a tombstone | `namespace:~i:` + 16 hex digits of the process + `:` + the key |
+//! | what is stored to have a line of the log | `namespace:~w:` |
 //!
 //! A key that begins with `~` is hashed, so no item has the key of a counter, a tombstone or a hash
 //! by its own text. Without a namespace `namespace:` is left out.
@@ -33,6 +34,7 @@ const HASHED: &[u8] = b"~h:";
 const COUNTER: &[u8] = b"~g:";
 const HASHED_COUNTER: &[u8] = b"~G:";
 const TOMBSTONE: &[u8] = b"~i:";
+const WAKING: &[u8] = b"~w:";
 
 /// A key of the server's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +172,11 @@ impl Namespace {
             let unnamed = self.with(&[TOMBSTONE, process.as_bytes(), HASHED]);
             WireKey { bytes: unnamed, form: Form::Plain }
         })
+    }
+
+    /// Returns the key that is stored to have the server log a line, which tells nothing.
+    pub(crate) fn waking(&self) -> WireKey {
+        WireKey { bytes: self.with(&[WAKING]), form: Form::Plain }
     }
 
     /// Returns what a key that was stored on the server tells, if it is a tombstone of another

@@ -52,6 +52,15 @@ fn keys_of_different_kinds_never_meet() {
 }
 
 #[test]
+fn what_has_a_line_logged_is_no_item_and_tells_nothing() {
+    for space in [Namespace::new(""), Namespace::new("app")] {
+        let waking = space.waking();
+        assert_eq!(space.heard(1, waking.bytes()), None);
+        assert_ne!(space.item(b"~w:"), waking);
+    }
+}
+
+#[test]
 fn a_key_of_the_most_bytes_is_told_by_name() {
     for name in ["", "app", &"n".repeat(Namespace::MOST)] {
         let space = Namespace::new(name);

@@ -20,6 +20,7 @@ cases![
     what_is_from_before_an_outage_is_distrusted,
     a_restart_while_idle_is_an_outage,
     what_comes_back_with_old_data_is_distrusted,
+    a_write_that_arrives_late_replaces_no_later_one,
     a_late_reply_answers_no_other_request,
     a_reply_that_trickles_in_is_bounded_as_a_whole,
     half_a_reply_is_an_error,
@@ -196,6 +197,29 @@ fn what_comes_back_with_old_data_is_distrusted() {
     let item = item.expect("the server has kept it");
     assert_eq!(item.value, b"old");
     assert!(item.distrusted_before.is_some_and(|before| before > end), "{item:?}");
+}
+
+/// Packets are lost, and are sent again when the call has long returned an error.
+fn a_write_that_arrives_late_replaces_no_later_one() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.address());
+    let other = patient([server.address()]).build();
+    for (round, is_removed) in [false, true, false, true].into_iter().enumerate() {
+        if round < 2 {
+            other.put(b"key", b"old", None).expect("stored");
+        }
+        let limit = Duration::from_millis(300);
+        let tier = patient([proxy.address()]).clock(FakeClock::new()).exchange_timeout(limit);
+        let tier = tier.build();
+        proxy.hold(b"late");
+        wait_until(|| tier.put(b"key", b"late", None).is_err() && proxy.is_holding());
+        let later = match is_removed {
+            true => other.remove(b"key").map(|_| None),
+            false => other.put(b"key", b"later", None).map(|()| Some(&b"later"[..])),
+        };
+        proxy.deliver();
+        assert_eq!(value(&other, b"key").as_deref(), later.expect("an answer"), "{is_removed}");
+    }
 }
 
 fn a_late_reply_answers_no_other_request() {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::tiers::wait_until;
+
 /// What becomes of a reply.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
@@ -33,13 +35,36 @@ struct Fates {
     /// Of the next reply; then replies are passed again.
     next: Fate,
     last: Vec<u8>,
+    held: Held,
+}
+
+/// A request that waits.
+#[derive(Default)]
+struct Held {
+    /// What it holds.
+    part: Option<Vec<u8>>,
+    stands: Stands,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stands {
+    #[default]
+    Awaited,
+    Held,
+    Released,
+    Delivered,
 }
 
 impl Proxy {
     pub(crate) fn before(server: String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound port").port();
-        let shared = Arc::new(Mutex::new(Fates { next: Fate::Passed, last: Vec::new() }));
+        let shared = Arc::new(Mutex::new(Fates {
+            next: Fate::Passed,
+            last: Vec::new(),
+            held: Held::default(),
+        }));
         let fates = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -55,10 +80,39 @@ impl Proxy {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Holds the next request that has this in it.
+    pub(crate) fn hold(&self, part: &[u8]) {
+        let held = Held { part: Some(part.to_vec()), stands: Stands::Awaited };
+        self.shared.lock().expect("no panic").held = held;
+    }
+
+    /// Returns `true` if it has come.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.shared.lock().expect("no panic").held.stands == Stands::Held
+    }
+
+    /// Delivers the request that is held, and waits until the server has replied to it.
+    pub(crate) fn deliver(&self) {
+        self.shared.lock().expect("no panic").held.stands = Stands::Released;
+        wait_until(|| self.shared.lock().expect("no panic").held.stands == Stands::Delivered);
+    }
+
     /// Decides what becomes of the next reply.
     pub(crate) fn next(&self, fate: Fate) {
         self.shared.lock().expect("no panic").next = fate;
     }
+}
+
+/// Returns `true` if this request is the one that is to wait.
+fn is_to_be_held(request: &[u8], fates: &Mutex<Fates>) -> bool {
+    let mut fates = fates.lock().expect("no panic");
+    let held = &mut fates.held;
+    let has_it = |part: &Vec<u8>| request.windows(part.len()).any(|window| window == &part[..]);
+    let is_it = held.stands == Stands::Awaited && held.part.as_ref().is_some_and(has_it);
+    if is_it {
+        held.stands = Stands::Held;
+    }
+    is_it
 }
 
 /// Hands on a request, as far as it comes in one piece, and then its reply.
@@ -73,8 +127,15 @@ fn relay(
         if count == 0 {
             return Ok(());
         }
+        let is_held = is_to_be_held(&buffer[..count], fates);
+        if is_held {
+            wait_until(|| fates.lock().expect("no panic").held.stands == Stands::Released);
+        }
         upstream.write_all(&buffer[..count])?;
         let count = upstream.read(&mut buffer)?;
+        if is_held {
+            fates.lock().expect("no panic").held.stands = Stands::Delivered;
+        }
         let reply = buffer[..count].to_vec();
         let (fate, last) = {
             let mut fates = fates.lock().expect("no panic");

@@ -13,6 +13,7 @@ cases![
     processes_share_what_one_has_loaded,
     an_invalidation_is_heard_by_another_process,
     a_flush_is_heard_by_another_process,
+    a_flush_is_heard_by_the_watch_without_a_poll,
     a_dead_server_fails_no_load,
 ];
 
@@ -68,6 +69,25 @@ fn a_flush_is_heard_by_another_process() {
     wait_until(|| other.get(&7).is_none());
     assert_eq!(other.get_with(7, || "new".into()), "new");
     assert_eq!(one.get_with(7, must_not_load), "new");
+}
+
+fn a_flush_is_heard_by_the_watch_without_a_poll() {
+    let server = Server::start();
+    let tiers = [(); 2].map(|()| patient([server.address()]).watch().build());
+    let [one, other] = tiers.clone().map(|tier| {
+        let builder = users(tier).poll_period(Duration::from_secs(1_000));
+        builder.build()
+    });
+    wait_until(|| tiers.iter().all(|tier| tier.hearing() == Hearing::Listening));
+    for round in 1..=20 {
+        assert_eq!(one.get_with(7, || "old".into()), "old");
+        // The beginning of the watch, which empties memory, may come in between.
+        wait_until(|| other.get_with(7, must_not_load) == "old");
+        one.invalidate_all().expect("flushed");
+        wait_until(|| other.stats().remote.flushes_heard == round);
+        wait_until(|| other.memory().get(&7).is_none());
+        assert_eq!(other.get(&7), None, "it asks by the names of after the flush");
+    }
 }
 
 fn a_dead_server_fails_no_load() {

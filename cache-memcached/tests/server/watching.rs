@@ -1,6 +1,6 @@
 //! Hearing of others' writes.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
@@ -23,6 +23,7 @@ cases![
     a_flood_that_loses_lines_is_told,
     the_losses_of_another_watcher_are_not_told,
     a_server_that_forbids_it_is_told_once,
+    a_silent_server_is_made_to_look_at_its_log,
     threads_end_with_the_last_subscription,
     how_long_until_another_process_hears,
 ];
@@ -229,6 +230,22 @@ fn a_server_that_forbids_it_is_told_once() {
     one.put(b"key", b"value", None).expect("all else works");
 }
 
+/// Else it would look once a second. What it has to log is told to nobody.
+fn a_silent_server_is_made_to_look_at_its_log() {
+    let server = Server::start();
+    let bare = bare_watch(&server);
+    let [one, other] = [(); 2].map(|()| patient([server.address()]).watch().build());
+    let ears = [&one, &other].map(Ears::of);
+    for _ in 0..10 {
+        next(&bare, |line| line.contains("~w"));
+    }
+    one.remove(b"key").expect("an answer");
+    assert_eq!(ears[1].next(), key("key"));
+    other.remove(b"other").expect("an answer");
+    assert_eq!(ears[0].next(), key("other"));
+    assert_eq!(one.health().hearing_losses, 0);
+}
+
 fn threads_end_with_the_last_subscription() {
     let server = Server::start();
     let one = patient([server.address()]).watch().build();
@@ -247,22 +264,61 @@ fn threads_end_with_the_last_subscription() {
     assert_eq!(again.next(), key("key"));
 }
 
-/// Prints times, and asserts none: they depend on the machine.
+/// Prints times, and asserts none: they depend on the machine. They are those until a subscriber is
+/// called, and those until a bare connection has the same line of the server's log.
 fn how_long_until_another_process_hears() {
-    const ROUNDS: usize = 300;
     let server = Server::start();
     let (one, other) =
         (patient([server.address()]).watch().build(), patient([server.address()]).watch().build());
-    let ears = Ears::of(&one);
-    let mut times: Vec<Duration> = (0..ROUNDS)
-        .map(|number| {
+    let (send, told) = channel();
+    let send = Mutex::new(send);
+    let source = one.invalidations().expect("the watch is on");
+    let _subscription = source.subscribe(Arc::new(move |event| {
+        drop(send.lock().expect("no panic").send((event, Instant::now())));
+    }));
+    wait_until(|| one.hearing() == Hearing::Listening);
+    let bare = bare_watch(&server);
+    for (gap, rounds) in [(0, 300), (10, 100), (100, 30), (1_000, 5)] {
+        let mut times: [Vec<Duration>; 2] = Default::default();
+        for number in 0..rounds {
+            std::thread::sleep(Duration::from_millis(gap));
+            let name = format!("key-{gap}-{number}");
             let start = Instant::now();
-            other.remove(format!("key:{number}").as_bytes()).expect("an answer");
-            assert_eq!(ears.next(), key(&format!("key:{number}")));
-            start.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    let at = |part: usize| times[(ROUNDS * part / 100).min(ROUNDS - 1)];
-    println!("heard after p50 {:?}, p99 {:?}, at most {:?}", at(50), at(99), at(100));
+            other.remove(name.as_bytes()).expect("an answer");
+            times[0].push(next(&told, |event| *event == key(&name)) - start);
+            times[1].push(next(&bare, |line| line.contains(&format!("{name} "))) - start);
+        }
+        for (what, times) in ["subscriber", "connection"].into_iter().zip(&mut times) {
+            times.sort_unstable();
+            let at = |part: usize| times[(rounds * part / 100).min(rounds - 1)];
+            let [half, most, all] = [50, 99, 100].map(at);
+            println!("{gap} ms apart, {what}: p50 {half:?}, p99 {most:?}, at most {all:?}");
+        }
+    }
+}
+
+/// Waits for something, and returns when it came.
+fn next<T>(receiver: &Receiver<(T, Instant)>, is_it: impl Fn(&T) -> bool) -> Instant {
+    let received = || receiver.recv_timeout(Duration::from_secs(30)).expect("it comes");
+    std::iter::repeat_with(received).find(|(it, _)| is_it(it)).expect("without end").1
+}
+
+/// Returns the lines of the server's log, and when each was there.
+fn bare_watch(server: &Server) -> Receiver<(String, Instant)> {
+    let mut stream = TcpStream::connect(server.address()).expect("it runs");
+    stream.write_all(b"watch mutations\r\n").expect("it reads");
+    let (send, lines) = channel();
+    let mut stream = BufReader::new(stream);
+    let mut begun = String::new();
+    stream.read_line(&mut begun).expect("it answers");
+    assert_eq!(begun, "OK\r\n");
+    // It ends with the server.
+    std::thread::spawn(move || {
+        let lines = stream.lines().map_while(Result::ok);
+        lines
+            .map(|line| send.send((line, Instant::now())))
+            .take_while(Result::is_ok)
+            .for_each(drop);
+    });
+    lines
 }

@@ -1,0 +1,95 @@
+//! Flushes by one process, as others hear of them.
+
+use std::time::{Duration, Instant};
+
+use crate::memcached::Server;
+use crate::parent::{LONGEST, Settings, cases, wait_until};
+
+cases![
+    a_flush_is_heard_within_the_period,
+    a_flush_is_heard_by_the_watch_at_once,
+    an_invalidation_is_heard_by_the_watch_at_once,
+    a_flush_during_a_load_leaves_nothing_of_it_after_the_poll,
+];
+
+/// Ten times the period, for a machine that is busy.
+fn a_flush_is_heard_within_the_period() {
+    let period = Duration::from_millis(50);
+    let server = Server::start();
+    let settings =
+        Settings { poll_period: period, memory_life: LONGEST, ..Settings::of(server.address()) };
+    let mut processes = [(); 3].map(|()| settings.start());
+    for round in 0..5 {
+        let old = format!("old{round}");
+        for process in &mut processes {
+            wait_until(|| process.value_or(7, &old) == old);
+        }
+        let [first, others @ ..] = &mut processes;
+        first.must("flush");
+        let flushed = Instant::now();
+        for other in others {
+            // Its memory would keep it for a minute.
+            wait_until(|| other.ask("memory 7") == "nothing");
+        }
+        assert!(flushed.elapsed() < 10 * period, "{:?}", flushed.elapsed());
+    }
+}
+
+/// Nobody polls.
+fn a_flush_is_heard_by_the_watch_at_once() {
+    let server = Server::start();
+    let settings =
+        Settings { watches: true, memory_life: LONGEST, ..Settings::of(server.address()) };
+    let mut processes = [(); 3].map(|()| settings.start());
+    processes.iter_mut().for_each(|it| it.wait_for_hearing());
+    for round in 0..5 {
+        let old = format!("old{round}");
+        for process in &mut processes {
+            wait_until(|| process.value_or(7, &old) == old);
+        }
+        let [first, others @ ..] = &mut processes;
+        first.must("flush");
+        for other in others {
+            wait_until(|| other.ask("memory 7") == "nothing" && other.figure("flushes") > round);
+            assert_eq!(
+                other.value_or(7, &format!("old{}", round + 1)),
+                format!("old{}", round + 1)
+            );
+        }
+    }
+}
+
+fn an_invalidation_is_heard_by_the_watch_at_once() {
+    let server = Server::start();
+    let settings =
+        Settings { watches: true, memory_life: LONGEST, ..Settings::of(server.address()) };
+    let mut processes = [(); 3].map(|()| settings.start());
+    processes.iter_mut().for_each(|it| it.wait_for_hearing());
+    for round in 0..20 {
+        let value = format!("value{round}");
+        let [writer, others @ ..] = &mut processes;
+        writer.must(&format!("insert 7 {value}"));
+        for other in others {
+            wait_until(|| other.value_or(7, "wrong") == value);
+        }
+    }
+}
+
+fn a_flush_during_a_load_leaves_nothing_of_it_after_the_poll() {
+    let server = Server::start();
+    let settings = Settings { memory_life: LONGEST, ..Settings::of(server.address()) };
+    let [mut one, mut other] = [(); 2].map(|()| settings.start());
+    for round in 0..10 {
+        one.begin_load(7);
+        other.must("flush");
+        one.end_load("old");
+        one.must("poll");
+        let new = format!("new{round}");
+        let [first, second] = [&mut one, &mut other].map(|it| it.value_or(7, &new));
+        assert_eq!((first, second), (new.clone(), new));
+        one.must("invalidate 7");
+        other.must("poll");
+        // It has polled, but nothing was flushed: what was invalidated stays for its memory life.
+        other.must("invalidate 7");
+    }
+}
