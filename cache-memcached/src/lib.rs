@@ -13,7 +13,8 @@
 //!   server fails. What a server has from before an outage is told to be distrusted.
 //! * No key can bring a command with it, no reply takes more memory than the limit allows, and no
 //!   connection is shared with a forked child.
-//! * If asked to, other processes' memory tiers hear of a write within about a millisecond: see
+//! * If asked to, other processes' memory tiers hear of a write: within about a millisecond from a
+//!   server that is written to all the time, later from an idle one. See
 //!   [`MemcachedBuilder::watch`].
 //!
 //! ```

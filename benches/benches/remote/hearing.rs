@@ -5,8 +5,8 @@
 //! the way of the line is in every figure; the row `a line there and back` is that alone.
 //!
 //! Where the other process hears by asking from time to time, or by the end of a life, the
-//! invalidation comes at a random moment of that time. So it does with the watch: memcached writes
-//! its log at intervals, which are the longer the less there is to write.
+//! invalidation comes at a random moment of that time. So it does with the watch: memcached passes
+//! its log on at intervals, which grow to about an eighth of the time in which nothing was written.
 
 use crate::{
     hearer::{self, Hears},

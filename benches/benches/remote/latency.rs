@@ -60,7 +60,7 @@ pub(crate) struct Measured {
 
 /// Measures and prints.
 pub(crate) fn run(server: SocketAddr, args: &Args) -> Vec<Measured> {
-    let keys = args.pick(500, 10_000);
+    let keys = args.pick(500, 100_000);
     let rounds = args.rounds_or(21);
     let slot = Duration::from_millis(args.pick(4, 60));
     let mut subjects = subjects(server, keys);
@@ -137,11 +137,14 @@ fn value(i: usize) -> Arc<str> {
     format!("{i:0>100}").into()
 }
 
-/// Brings every value into memcached, and into memory what stays there.
+/// Brings every value into memcached, by the first that can, and into each memory what stays there.
 fn warm(subjects: &[Subject], stream: &[u64], keys: usize) {
-    for subject in subjects.iter().filter(|subject| subject.tiers.is_some()) {
-        (0..keys).for_each(|i| (subject.get)(i));
-        stream.iter().rev().take(2 * keys).for_each(|rank| (subject.get)(*rank as usize));
+    let mut tiers = subjects.iter().filter(|subject| subject.tiers.is_some()).peekable();
+    if let Some(first) = tiers.peek() {
+        (0..keys).for_each(|i| (first.get)(i));
+    }
+    for subject in tiers {
+        stream.iter().rev().take(keys).for_each(|rank| (subject.get)(*rank as usize));
     }
 }
 
