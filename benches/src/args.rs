@@ -14,6 +14,7 @@ usage: cargo bench -p benches --bench NAME -- [OPTIONS] [TEXT]
   --rounds N            go round the subjects N times
   --quick               smoke test: small sizes, few short rounds (the default without --bench)
   --json FILE           also write the results to FILE
+  --chart FILE          also draw them, as SVG (`remote` only)
   --criterion           criterion's groups instead of the interleaved table
   --bench, --test       passed by cargo: measure in full; smoke test
 ";
@@ -31,6 +32,8 @@ pub struct Args {
     pub rounds: Option<usize>,
     /// Where to write the results.
     pub json: Option<PathBuf>,
+    /// Where to draw the results.
+    pub chart: Option<PathBuf>,
     /// Print the usage and stop.
     pub help: bool,
     /// A test runner asks for the list of tests; there are none.
@@ -68,6 +71,7 @@ impl Args {
                 "--filter" => args.filter = Some(value()?),
                 "--rounds" => args.rounds = Some(rounds(&value()?)?),
                 "--json" => args.json = Some(value()?.into()),
+                "--chart" => args.chart = Some(value()?.into()),
                 "--help" | "-h" => args.help = true,
                 "--list" => args.list = true,
                 // Output formats of test runners; there is nothing here for them to format.
@@ -131,6 +135,8 @@ mod tests {
         assert_eq!(args.json.as_deref(), Some(std::path::Path::new("out.json")));
         assert!(args.wants("hit/1k/zipf/2t") && !args.wants("hit/1k/zipf/1t"));
         assert!(parse("--bench --criterion").unwrap().criterion);
+        let chart = parse("--bench --chart out.svg").unwrap().chart;
+        assert_eq!(chart.as_deref(), Some(std::path::Path::new("out.svg")));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! reports is the median of the ratios taken inside each round. Each line uses only what stands
 //! above it:
 //!
-//! * [`stats`]: medians and ratios; [`keys`]: the streams; [`args`]: the command line.
+//! * [`stats`]: medians and ratios; [`histogram`]: latencies, and [`chart`]: a picture of them;
+//!   [`keys`]: the streams; [`args`]: the command line.
 //! * [`subject`]: the interface of a cache under test.
 //! * [`ours`], [`peers`]: the caches; [`loads`]: their loading calls; [`workload`]: what one thread
 //!   does to a cache.
@@ -16,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod chart;
+pub mod histogram;
 pub mod keys;
 pub mod loads;
 pub mod ours;

@@ -100,10 +100,15 @@ fn case_json(outcome: &Outcome) -> Value {
     })
 }
 
-/// Writes the file, or says why not. No panic: the figures have been printed already.
+/// Writes the file, see [`write_text`].
 pub fn write_json(path: &Path, value: &Value) {
     // `{:#}` of a Value is indented JSON.
-    match std::fs::write(path, format!("{value:#}\n")) {
+    write_text(path, &format!("{value:#}\n"));
+}
+
+/// Writes the file, or says why not. No panic: the figures have been printed already.
+pub fn write_text(path: &Path, text: &str) {
+    match std::fs::write(path, text) {
         Ok(()) => println!("\nwritten to {}", path.display()),
         Err(error) => eprintln!("cannot write {}: {error}", path.display()),
     }

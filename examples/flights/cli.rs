@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::enrich::DEFAULT_CAPACITY;
+use crate::functions::DEFAULT_CAPACITY;
 use crate::input::Source;
 use crate::problem::{Problem, quoted};
 
@@ -26,6 +26,8 @@ the 336,776 flights that left New York in 2013, which come with the program.
   --output PATH         where the enriched csv goes
                         [default: flights-enriched.csv in the target folder
                         under cargo, else in the current folder]
+  --tier HOST:PORT      a memcached behind the caches: what one run has looked
+                        up, the next finds there
   --no-cache            call the functions without their caches
   --capacity N          entries that each of the three caches may hold
                         [default: 100000]
@@ -65,6 +67,8 @@ pub struct Options {
     pub database: PathBuf,
     /// Call the functions through their caches.
     pub cache: bool,
+    /// The memcached behind the caches, if there is to be one.
+    pub tier: Option<String>,
     /// Entries that each cache may hold.
     pub capacity: u64,
     /// Threads that enrich.
@@ -84,6 +88,7 @@ impl Default for Options {
             output: target.unwrap_or_default().join("flights-enriched.csv"),
             database: database.join("flights.sqlite"),
             cache: true,
+            tier: None,
             capacity: DEFAULT_CAPACITY,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             limit: None,
@@ -110,6 +115,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, P
         match argument {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("no-cache") => options.cache = false,
+            Long("tier") => {
+                let address = parser.value().map_err(misused)?;
+                options.tier = Some(address.to_string_lossy().into_owned());
+            }
             Long("capacity") => options.capacity = number(&mut parser, "--capacity", 1, u64::MAX)?,
             Long("threads") => {
                 options.threads = number(&mut parser, "--threads", 1, MOST_THREADS)? as usize;
@@ -127,6 +136,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, P
     }
     if let Some(path) = file {
         options.source = Source::File(path);
+    }
+    if options.tier.is_some() && !options.cache {
+        return Err(Problem::new("--tier and --no-cache exclude each other; leave one out"));
     }
     Ok(Command::Run(options))
 }

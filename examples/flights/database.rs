@@ -47,9 +47,14 @@ enum Found {
     Current,
 }
 
+/// Returns a checksum of what is in the database.
+pub fn version() -> i32 {
+    data::fingerprint(SCHEMA)
+}
+
 /// Builds the database unless a current one exists; returns `true` if it was built.
 pub fn ensure(path: &Path) -> Result<bool, Problem> {
-    let version = data::fingerprint(SCHEMA);
+    let version = version();
     if look(path, version)? == Found::Current {
         return Ok(false);
     }

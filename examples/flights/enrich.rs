@@ -1,22 +1,13 @@
-//! The three cached functions, and everything that uses their caches.
-//!
-//! Each is an ordinary function with one attribute. It queries through this thread's connection, so
-//! no argument has to carry a connection and none has to be left out of the key. "There is no such
-//! plane" is a result like any other (`Ok(None)`): it is stored, and spares the database the same
-//! query again. Errors are not stored.
+//! One row: what the three functions say of it, and how that is written.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use cache_core::{Stats, cached};
-
-use crate::database;
+use crate::functions::{Plane, Weather, night_share, plane, weather};
 use crate::hour::Hour;
 use crate::input::{Columns, Row};
 use crate::problem::{Problem, quoted};
-use crate::track::{self, Place};
+use crate::tiers::Tiers;
 
 /// What enriching appends to every row.
 pub const ADDED_COLUMNS: [&str; 9] = [
@@ -31,86 +22,13 @@ pub const ADDED_COLUMNS: [&str; 9] = [
     "night_share",
 ];
 
-/// Entries that each cache may hold by default: above the 53,063 that the largest needs.
-pub const DEFAULT_CAPACITY: u64 = 100_000;
-
-static CAPACITY: AtomicU64 = AtomicU64::new(DEFAULT_CAPACITY);
-
-/// Sets the bound of all three caches. A cache reads it once, when it is first used.
-pub fn set_capacity(entries: u64) {
-    CAPACITY.store(entries, Ordering::Relaxed);
-}
-
-fn capacity() -> u64 {
-    CAPACITY.load(Ordering::Relaxed)
-}
-
-/// What the database knows of a plane.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Plane {
-    year: Option<i64>,
-    manufacturer: String,
-    model: String,
-    seats: Option<i64>,
-}
-
-/// The weather of one hour: degrees Fahrenheit, miles per hour, inches, miles.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weather {
-    temp: Option<f64>,
-    wind_speed: Option<f64>,
-    precip: Option<f64>,
-    visib: Option<f64>,
-}
-
-/// Returns the plane with this tail number. In an `Arc`, because a hit clones the value.
-#[cached(max_capacity = capacity())]
-pub fn plane(tail: &str) -> Result<Option<Arc<Plane>>, Problem> {
-    let sql = "SELECT year, manufacturer, model, seats FROM plane WHERE tailnum = ?";
-    database::find(sql, &[&tail], |row| {
-        Ok(Arc::new(Plane {
-            year: row.get(0)?,
-            manufacturer: row.get(1)?,
-            model: row.get(2)?,
-            seats: row.get(3)?,
-        }))
-    })
-}
-
-/// Returns the weather at an airport in the hour with this number since 1970.
-#[cached(max_capacity = capacity())]
-pub fn weather(origin: &str, hour: i64) -> Result<Option<Weather>, Problem> {
-    let sql = "SELECT temp, wind_speed, precip, visib FROM weather WHERE origin = ? AND hour = ?";
-    database::find(sql, &[&origin, &hour], |row| {
-        Ok(Weather {
-            temp: row.get(0)?,
-            wind_speed: row.get(1)?,
-            precip: row.get(2)?,
-            visib: row.get(3)?,
-        })
-    })
-}
-
-/// Returns the share of the way from `origin` to `dest` that lies in the dark, by week of the year
-/// and hour of departure; `None` where an airport is unknown. Its arguments are already rounded to
-/// what it depends on, so that equal arguments mean an equal result whether it is cached or not.
-#[cached(max_capacity = capacity())]
-pub fn night_share(origin: &str, dest: &str, week: u8, hour: u8) -> Result<Option<f64>, Problem> {
-    let (Some(from), Some(to)) = (airport(origin)?, airport(dest)?) else { return Ok(None) };
-    Ok(Some(track::night_share(from, to, week, hour)))
-}
-
-fn airport(code: &str) -> Result<Option<Place>, Problem> {
-    database::find("SELECT lat, lon FROM airport WHERE faa = ?", &[&code], |row| {
-        Ok(Place { latitude: row.get(0)?, longitude: row.get(1)? })
-    })
-}
-
 /// Whether the functions are called through their caches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
     /// As a user of the functions calls them.
     Cached,
+    /// Their bodies behind two tiers.
+    Tiered(&'a Tiers),
     /// The bodies of the same functions, every time.
     Uncached,
 }
@@ -122,13 +40,24 @@ struct Found {
     night_share: Option<f64>,
 }
 
-fn look_up(tail: &str, origin: &str, dest: &str, hour: Hour, mode: Mode) -> Result<Found, Problem> {
+fn look_up(
+    tail: &str,
+    origin: &str,
+    dest: &str,
+    hour: Hour,
+    mode: Mode<'_>,
+) -> Result<Found, Problem> {
     let Hour { since_1970, week, of_day } = hour;
     Ok(match mode {
         Mode::Cached => Found {
             plane: plane(tail)?,
             weather: weather(origin, since_1970)?,
             night_share: night_share(origin, dest, week, of_day)?,
+        },
+        Mode::Tiered(tiers) => Found {
+            plane: tiers.plane(tail)?,
+            weather: tiers.weather(origin, since_1970)?,
+            night_share: tiers.night_share(origin, dest, week, of_day)?,
         },
         Mode::Uncached => Found {
             plane: plane::uncached(tail)?,
@@ -143,7 +72,7 @@ pub fn enrich<W: io::Write>(
     input: &str,
     columns: Columns,
     row: &Row,
-    mode: Mode,
+    mode: Mode<'_>,
     out: &mut csv::Writer<W>,
 ) -> Result<(), Problem> {
     let field = |column: usize| &row.fields[column];
@@ -182,50 +111,4 @@ fn whole(value: Option<i64>) -> String {
 
 fn decimal(value: Option<f64>, digits: usize) -> String {
     value.map(|value| format!("{value:.digits$}")).unwrap_or_default()
-}
-
-/// What the cache of one function has counted.
-#[derive(Clone, Copy, Debug)]
-pub struct Counters {
-    /// The name of the function.
-    pub function: &'static str,
-    /// Calls served from the cache.
-    pub hits: u64,
-    /// Calls that found nothing stored.
-    pub misses: u64,
-    /// Runs of the body that gave a value.
-    pub loads: u64,
-    /// Time spent in the body, over all threads.
-    pub load_time: Duration,
-    /// Entries held now.
-    pub entries: u64,
-}
-
-impl Counters {
-    fn new(function: &'static str, stats: Stats, entries: u64) -> Counters {
-        let Stats { hits, misses, loads, load_time, .. } = stats;
-        Counters { function, hits, misses, loads, load_time, entries }
-    }
-
-    /// Returns the share of calls that were served from the cache; 0 before the first.
-    pub fn hit_ratio(&self) -> f64 {
-        let calls = self.hits + self.misses;
-        if calls == 0 { 0.0 } else { self.hits as f64 / calls as f64 }
-    }
-}
-
-/// Returns what the three caches have counted since the program began.
-pub fn counters() -> [Counters; 3] {
-    [
-        Counters::new("plane", plane::stats(), plane::cache().entry_count()),
-        Counters::new("weather", weather::stats(), weather::cache().entry_count()),
-        Counters::new("night_share", night_share::stats(), night_share::cache().entry_count()),
-    ]
-}
-
-/// Empties the three caches.
-pub fn clear() {
-    plane::clear();
-    weather::clear();
-    night_share::clear();
 }

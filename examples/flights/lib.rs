@@ -2,9 +2,10 @@
 //!
 //! For each of the 336,776 flights that left New York in 2013 three facts are added: which plane it
 //! was, what the weather was, how much of the way was dark. Two come from a database, one is
-//! computed, and all three come from ordinary functions with `#[cached]` on them (see [`enrich`]).
-//! The program shows what that one line is worth: it does the job through the caches, then part of
-//! it again without, and prints both speeds.
+//! computed, and all three come from ordinary functions with `#[cached]` on them: see
+//! [`functions`]. The program shows what that one line is worth: it does the job through the
+//! caches, then part of it again without, and prints both speeds. With a memcached behind the
+//! caches (see [`tiers`]) several runs share what they have looked up.
 //!
 //! This is a library so that the tests can call it; the program around it is `main.rs`.
 
@@ -12,6 +13,7 @@ pub mod cli;
 pub mod data;
 pub mod database;
 pub mod enrich;
+pub mod functions;
 pub mod hour;
 pub mod input;
 pub mod lines;
@@ -21,6 +23,7 @@ pub mod problem;
 pub mod progress;
 pub mod report;
 pub mod sample;
+pub mod tiers;
 pub mod track;
 
 use std::io::Write;
@@ -36,17 +39,23 @@ use problem::Problem;
 use progress::Progress;
 use report::{Kind, Report};
 use sample::Sample;
+use tiers::Tiers;
 
 /// Does what the options say and reports it in `out`.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Problem> {
     refuse_overwriting(options)?;
-    enrich::set_capacity(options.capacity);
+    functions::set_capacity(options.capacity);
     let mut output = Output::create(&options.output)?;
     if database::ensure(&options.database)? {
         let content = database::describe(&options.database)?;
         print(out, &format!("built {} with {content}\n\n", options.database.display()))?;
     }
-    let mode = if options.cache { Mode::Cached } else { Mode::Uncached };
+    let tiers = options.tier.as_deref().map(Tiers::connect).transpose()?;
+    let mode = match &tiers {
+        _ if !options.cache => Mode::Uncached,
+        Some(tiers) => Mode::Tiered(tiers),
+        None => Mode::Cached,
+    };
     let mut sample = Sample::new(if options.cache { options.baseline_rows } else { 0 });
     let job = Job {
         source: options.source.clone(),
@@ -61,8 +70,13 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Problem> {
     let kind = match mode {
         Mode::Uncached => Kind::Uncached,
         Mode::Cached => {
-            let counters = enrich::counters().to_vec();
+            let counters = functions::counters().to_vec();
             Kind::Cached { counters, baseline: baseline(&job, &sample)? }
+        }
+        Mode::Tiered(tiers) => {
+            let server = options.tier.clone().unwrap_or_default();
+            let counters = tiers.counters().to_vec();
+            Kind::Tiered { server, counters, baseline: baseline(&job, &sample)? }
         }
     };
     let report = Report {
@@ -94,7 +108,7 @@ fn baseline(job: &Job<'_>, sample: &Sample) -> Result<Option<Pass>, Problem> {
         Ok((pass, bytes))
     };
     let (pass, uncached) = again(Mode::Uncached, Progress::on_terminal("without cache"))?;
-    let (_, cached) = again(Mode::Cached, Progress::hidden())?;
+    let (_, cached) = again(job.mode, Progress::hidden())?;
     if cached != uncached {
         return Err(Problem::new("cached and uncached rows differ; that is a bug, report it"));
     }

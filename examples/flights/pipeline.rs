@@ -34,7 +34,7 @@ pub struct Job<'a> {
     /// The database for the lookups.
     pub database: &'a Path,
     /// Through the caches or not.
-    pub mode: Mode,
+    pub mode: Mode<'a>,
     /// How many threads enrich; at least 1.
     pub threads: usize,
     /// Stop after so many rows.
@@ -154,7 +154,12 @@ fn work(
     }
 }
 
-fn enrich_batch(label: &str, columns: Columns, rows: &[Row], mode: Mode) -> Result<Text, Problem> {
+fn enrich_batch(
+    label: &str,
+    columns: Columns,
+    rows: &[Row],
+    mode: Mode<'_>,
+) -> Result<Text, Problem> {
     let mut out = csv::Writer::from_writer(Vec::new());
     for row in rows {
         enrich::enrich(label, columns, row, mode, &mut out)?;

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::enrich::Counters;
+use crate::functions::Counters;
 use crate::pipeline::Pass;
+use crate::tiers::TierCounters;
 
 /// Everything that the table shows.
 #[derive(Debug)]
@@ -21,13 +22,22 @@ pub struct Report {
     pub kind: Kind,
 }
 
-/// The two kinds of run.
+/// The kinds of run.
 #[derive(Debug)]
 pub enum Kind {
     /// Through the caches, with what they counted while the output was written.
     Cached {
         /// One for each function.
         counters: Vec<Counters>,
+        /// Part of the rows again without a cache, unless there were none.
+        baseline: Option<Pass>,
+    },
+    /// With `--tier`.
+    Tiered {
+        /// The address of the server.
+        server: String,
+        /// One for each function, of the time in which the output was written.
+        counters: Vec<TierCounters>,
         /// Part of the rows again without a cache, unless there were none.
         baseline: Option<Pass>,
     },
@@ -53,17 +63,31 @@ impl Report {
         match kind {
             Kind::Uncached => pass_line(text, "without cache, every row", main),
             Kind::Cached { counters, baseline } => {
-                pass_line(text, "with cache, every row, from empty caches", main)?;
-                if let Some(baseline) = baseline {
-                    pass_line(text, "without cache, rows taken at even distances", baseline)?;
-                    let times = main.rate() / baseline.rate();
-                    writeln!(text, "speed-up: {times:.1} times the rows per second")?;
-                    writeln!(text, "those rows come out byte for byte the same both ways")?;
-                }
+                let name = "with cache, every row, from empty caches";
+                compared(text, name, main, baseline.as_ref())?;
                 functions(text, counters)
+            }
+            Kind::Tiered { server, counters, baseline } => {
+                let name = "with cache and memcached, every row";
+                compared(text, name, main, baseline.as_ref())?;
+                tiers(text, server, counters)
             }
         }
     }
+}
+
+fn compared(
+    text: &mut String,
+    name: &str,
+    main: &Pass,
+    baseline: Option<&Pass>,
+) -> std::fmt::Result {
+    pass_line(text, name, main)?;
+    let Some(baseline) = baseline else { return Ok(()) };
+    pass_line(text, "without cache, rows taken at even distances", baseline)?;
+    let times = main.rate() / baseline.rate();
+    writeln!(text, "speed-up: {times:.1} times the rows per second")?;
+    writeln!(text, "those rows come out byte for byte the same both ways")
 }
 
 fn pass_line(text: &mut String, name: &str, pass: &Pass) -> std::fmt::Result {
@@ -92,6 +116,35 @@ fn functions(text: &mut String, counters: &[Counters]) -> std::fmt::Result {
         )?;
     }
     writeln!(text, "(seconds loading are summed over the threads)")
+}
+
+fn tiers(text: &mut String, server: &str, counters: &[TierCounters]) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\n{:<14}{:>11}{:>11}{:>11}{:>11}",
+        "answered by", "memory", "memcached", "the body", "entries"
+    )?;
+    for one in counters {
+        writeln!(
+            text,
+            "{:<14}{:>11}{:>11}{:>11}{:>11}",
+            one.function,
+            grouped(one.memory),
+            grouped(one.remote),
+            grouped(one.loads),
+            grouped(one.entries),
+        )?;
+    }
+    let sum = |of: fn(&TierCounters) -> u64| counters.iter().map(of).sum::<u64>();
+    let (found, loaded, failures) =
+        (sum(|it| it.remote), sum(|it| it.loads), sum(|it| it.failures));
+    let warmth = if found > loaded { "warm" } else { "cold" };
+    let (of, found) = (grouped(found + loaded), grouped(found));
+    writeln!(text, "{server} was {warmth}: it had {found} of {of} values that were not in memory")?;
+    if failures > 0 {
+        writeln!(text, "it did not answer {} times: is it running?", grouped(failures))?;
+    }
+    Ok(())
 }
 
 /// Formats a number with a comma after every third digit from the end: 336,776.

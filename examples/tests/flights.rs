@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -138,6 +139,31 @@ fn output_is_the_same_when_the_caches_are_tiny() {
         options.limit = Some(600);
     });
     assert!(fs::read(bench.path("out.csv")).unwrap() == expected);
+}
+
+/// With a server that runs: `.ci/run`, and the tests of `tiers.rs`.
+#[test]
+fn output_is_the_same_when_the_memcached_does_not_run() {
+    let bench = Bench::new();
+    let (port, rows) = (closed_port(), ["--limit", "1700", "--baseline-rows", "40"]);
+    let server = format!("127.0.0.1:{port}");
+    let report = report(&bench.run(&[&rows[..], &["--tier", &server]].concat()));
+    let found = fs::read(bench.path("out.csv")).unwrap();
+    assert!(found == enriched(|options| options.cache = false));
+    assert!(report.contains(&format!("{server} was cold: it had 0 of ")), "{report}");
+    assert!(report.contains("is it running?"), "{report}");
+    for function in ["plane", "weather", "night_share"] {
+        let [memory, remote, loads, _] = numbers(&report, function)[..] else {
+            panic!("four numbers in {report}");
+        };
+        assert_eq!((memory + loads, remote), (1_700.0, 0.0), "{report}");
+    }
+}
+
+/// Returns a port on which nothing listens, as long as nothing else takes it.
+fn closed_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 #[test]
@@ -321,7 +347,7 @@ fn output_on_a_full_disk_leaves_nothing() {
 #[test]
 fn options_that_are_wrong_get_one_line() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--threads", "0"], "--threads \"0\": give a whole number, from 1 to 1024"),
         (&["--capacity", "0"], "--capacity \"0\": give a whole number, 1 or more"),
         (&["--limit", "0"], "--limit \"0\""),
@@ -330,6 +356,9 @@ fn options_that_are_wrong_get_one_line() {
         (&["--baseline-rows", "some"], "--baseline-rows \"some\""),
         (&["--capacity"], "--capacity"),
         (&["--cache"], "--cache"),
+        (&["--tier"], "--tier"),
+        (&["--tier", "localhost"], "--tier \"localhost\": "),
+        (&["--tier", "localhost:11211", "--no-cache"], "--tier and --no-cache exclude each other"),
         (&["one.csv", "two.csv"], "two.csv"),
     ];
     for (arguments, text) in cases {

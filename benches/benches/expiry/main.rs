@@ -7,7 +7,6 @@
 //! * `mass`: the latency of single operations while a million entries expire; see `mass.rs`.
 #![forbid(unsafe_code)]
 
-mod histogram;
 mod hits;
 mod mass;
 

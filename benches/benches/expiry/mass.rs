@@ -7,9 +7,8 @@
 //! are cheaper.) `nothing` does no operation at all: it shows the machine, which takes the
 //! processor away now and then, whatever runs on it.
 
-use super::histogram::Histogram;
 use ahash::RandomState;
-use benches::stats::median;
+use benches::{histogram::Histogram, stats::median};
 use cache_core::Cache;
 use serde_json::{Value, json};
 use std::{

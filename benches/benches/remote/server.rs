@@ -44,7 +44,7 @@ impl Server {
         let child = Command::new("memcached")
             .args(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0"])
             // Started by root, it needs a user to run as; otherwise it ignores this.
-            .args(["-u", "nobody", "-m", "64", "-t", "1"])
+            .args(["-u", "nobody", "-m", "256", "-t", "1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
