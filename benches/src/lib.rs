@@ -13,10 +13,12 @@
 //!   does to a cache.
 //! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured.
 //! * [`report`]: tables and JSON.
+//! * [`cells`]: hit ratios, and what they come to.
 //! * [`suite`]: goes round the runners of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod cells;
 pub mod chart;
 pub mod histogram;
 pub mod keys;

@@ -154,9 +154,6 @@ impl MemcachedBuilder {
     /// less often the less there is in it: others hear of a write after 1 ms on a busy server, and
     /// after some 10 ms on a quiet one.
     ///
-    /// The server passes its log on at intervals: of a millisecond while it has something to pass
-    /// on, else growing, to an eighth of the time without a write, and no more than a second.
-    ///
     /// A write is told as [`Event::Key`](cache_core::tier::Event::Key), with the key or with the
     /// name of the counter. What is heard is a hint: lines are lost when many are written, and then
     /// everything in memory is dropped ([`Event::Lost`](cache_core::tier::Event::Lost)). A server
