@@ -36,12 +36,13 @@ pub(crate) struct Hashed<K> {
 /// The output of the default hasher is taken as it is. Another hasher may have its good bits all at
 /// one end, or return integers unchanged, so its output is folded once more; the choice is made at
 /// compile time.
+#[expect(clippy::manual_hash_one, reason = "a call of its own where the key is a tuple")]
 #[inline]
 pub(crate) fn hash<Q: Hash + ?Sized, S: BuildHasher + 'static>(hasher: &S, key: &Q) -> KeyHash {
     if TypeId::of::<S>() != TypeId::of::<RandomState>() {
         return KeyHash(fold(hasher.hash_one(key)));
     }
-    // What `hash_one` does. But that is not always inlined: ten instructions of a hit.
+    // What `hash_one` does. But that is not always inlined: then it is ten instructions more a hit.
     let mut hasher = hasher.build_hasher();
     key.hash(&mut hasher);
     KeyHash(hasher.finish())
