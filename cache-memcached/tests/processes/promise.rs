@@ -14,6 +14,8 @@
 //! read of the counter is good for no longer than that, and what was read by then has left memory
 //! after M.
 //!
+//! A call that fails binds its own process all the same, and no other.
+//!
 //! A load that another process's write comes into may bring what is old, and leave it in memory for
 //! M from its end if it had no lease; its own callers are given it in any case.
 
@@ -29,6 +31,8 @@ const STEP: u64 = 10_000_000;
 
 /// For how many periods a counter that was read is good.
 const VALID_PERIODS: u64 = 3;
+
+const MOST_PRINTED: u64 = 10;
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +125,8 @@ pub(crate) struct Verdict {
 pub(crate) struct Logs {
     terms: Terms,
     logs: Vec<Vec<Record>>,
-    /// When each flush began and ended, and whose it was.
+    /// When each flush began, when it was made, and whose it was. One that failed is made by the
+    /// next poll of its process.
     flushes: Vec<(u64, u64, usize)>,
     /// When each poll of each process began and ended, in order.
     polls: Vec<Vec<(u64, u64)>>,
@@ -130,16 +135,21 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) fn new(logs: Vec<Vec<Record>>, terms: Terms) -> Self {
         let (mut flushes, mut polls) = (Vec::new(), vec![Vec::new(); logs.len()]);
+        for (log, polls) in logs.iter().zip(&mut polls) {
+            polls.extend(log.iter().filter_map(|record| match record {
+                Record::Poll { begin, end, is_ok: true } => Some((*begin, *end)),
+                _ => None,
+            }));
+            polls.sort_unstable();
+        }
         for (process, log) in logs.iter().enumerate() {
             for record in log {
-                match record {
-                    Record::Flush { begin, end, .. } => flushes.push((*begin, *end, process)),
-                    Record::Poll { begin, end, is_ok: true } => polls[process].push((*begin, *end)),
-                    _ => {}
+                if let Record::Flush { begin, end, is_ok, .. } = *record {
+                    let made = if is_ok { Some(end) } else { poll_after(&polls[process], end) };
+                    flushes.push((begin, made.unwrap_or(u64::MAX), process));
                 }
             }
         }
-        polls.iter_mut().for_each(|polls| polls.sort_unstable());
         Logs { terms, logs, flushes, polls }
     }
 
@@ -147,11 +157,7 @@ impl Logs {
     fn hears(&self, process: usize, flushed: u64) -> Option<u64> {
         match self.terms.period {
             Some(period) => Some(flushed + VALID_PERIODS * period + STEP),
-            None => {
-                let polls = &self.polls[process];
-                let next = polls.partition_point(|(begin, _)| *begin < flushed);
-                polls.get(next).map(|(_, end)| *end)
-            }
+            None => poll_after(&self.polls[process], flushed),
         }
     }
 
@@ -221,7 +227,7 @@ impl Logs {
         bounds
     }
 
-    /// Judges all reads. Prints those that are stale.
+    /// Judges all reads. Prints the first of those that are stale.
     pub(crate) fn judge(&self) -> Verdict {
         let mut verdict = Verdict::default();
         let acknowledged = self.acknowledged();
@@ -240,8 +246,10 @@ impl Logs {
                     .filter(|bound| bound.from <= begin && bound.version > version);
                 for bound in broken {
                     if !self.is_left_by_a_load(process, record, bound.loads_before) {
-                        println!("process {process}: {record:?} is past {bound:?}");
                         verdict.stale += 1;
+                        if verdict.stale <= MOST_PRINTED {
+                            println!("process {process}: {record:?} is past {bound:?}");
+                        }
                         break;
                     }
                 }
@@ -276,6 +284,12 @@ impl Logs {
             _ => false,
         })
     }
+}
+
+/// Returns when the first poll has ended that began after this.
+fn poll_after(polls: &[(u64, u64)], time: u64) -> Option<u64> {
+    let next = polls.partition_point(|(begin, _)| *begin < time);
+    polls.get(next).map(|(_, end)| *end)
 }
 
 /// Returns the highest version up to each time.
