@@ -60,7 +60,7 @@ pub(crate) struct Measured {
 
 /// Measures and prints.
 pub(crate) fn run(server: SocketAddr, args: &Args) -> Vec<Measured> {
-    let keys = args.pick(500, 100_000);
+    let keys = args.pick(500, 10_000);
     let rounds = args.rounds_or(21);
     let slot = Duration::from_millis(args.pick(4, 60));
     let mut subjects = subjects(server, keys);

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
     if let Some(path) = &args.chart {
         let caption = [
-            "Values of 100 bytes, 100,000 keys, Zipf 0.99, one client thread; each get timed by \
+            "Values of 100 bytes, 10,000 keys, Zipf 0.99, one client thread; each get timed by \
              itself, clock included.",
             "memcached over loopback: a network would add to it. Two shared cores of a Xeon, \
              Linux.",
