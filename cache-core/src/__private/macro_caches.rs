@@ -4,7 +4,8 @@
 //! A function's cache is listed here from the moment it is built, which is the first call of the
 //! function or of its companion. Its name is the `name` option, or the path of the function,
 //! `my_crate::module::function` and `my_crate::module::Type::method`. Caches that users pass to a
-//! function (`cache = ..`) are not listed.
+//! function (`cache = ..`) are not listed. Of a function with a `tier`, what is listed is its cache
+//! in memory: nothing here is heard by the tier, or by other processes.
 //!
 //! ```
 //! use cache_core::{cached, macro_caches};

@@ -1,7 +1,7 @@
 //! The options that there are. A new one that configures the cache is one row here and one method
-//! of `Settings` in cache-core, and of `TieredSettings` or a rule that it does not go with `tier`; a
-//! new one that says something of calls is a row, a field of `Options`, and what `plan.rs` makes of
-//! it.
+//! of `Settings` in cache-core, and of `TieredSettings` or a rule that it does not go with `tier`;
+//! a new one that says something of calls is a row, a field of `Options`, and what `plan.rs` makes
+//! of it.
 
 use super::options::{Options, Setting};
 use super::raw_option::RawOption;

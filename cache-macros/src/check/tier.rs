@@ -25,8 +25,8 @@ pub(super) fn memory_in_front_is_of_the_process(options: &Options, errors: &mut 
     if options.cache.is_some() {
         errors.push(
             tier,
-            "`cache` and `tier` exclude each other: the cache is there already\n  = note: leave out \
-             `cache`, or build a `TieredCache` and call its `get_with` in the function",
+            "`cache` and `tier` exclude each other: the cache is there already\n  = note: leave \
+             out `cache`, or build a `TieredCache` and call its `get_with` in the function",
         );
     }
     if let Some(at) = options.thread_local {
@@ -169,8 +169,8 @@ pub(super) fn absence_is_that_of_an_option(
         "with `tier`, `many` and `negative_ttl` exclude each other: a key without a value is asked \
          for again\n  = note: to keep that a key has no value, return pairs with an `Option`"
     } else if options.cache_errors.is_some() || options.cache_none.is_some() {
-        "with `tier`, `negative_ttl` does not go with `cache_errors` and `cache_none`: a tier keeps \
-         all values for the same time"
+        "with `tier`, `negative_ttl` does not go with `cache_errors` and `cache_none`: a tier \
+         keeps all values for the same time"
     } else if last_word(&function.output) != "Option" {
         "with `tier`, `negative_ttl` is for functions that return an `Option`: a tier keeps that \
          there is no value, and no errors"
