@@ -28,6 +28,8 @@ usage: cargo bench -p benches --bench hit_ratio -- [OPTIONS] [TRACE..]
   --quick               small synthetic streams: does it work? (the default without --bench)
   --bench, --test       passed by cargo: measure in full; smoke test
   --rounds, --criterion are ignored: nothing is timed here
+
+Relative paths start in the folder benches, because cargo starts benchmarks there.
 ";
 
 /// A parsed command line.
