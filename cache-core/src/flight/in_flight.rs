@@ -261,6 +261,12 @@ impl<V> InFlight<V> {
         flights.find(|other| other.hash().low() == low && !compared.contains(other)).cloned()
     }
 
+    /// Returns `true` if a flight with this lower half of a hash is registered.
+    #[inline]
+    pub(crate) fn has_hash(&self, low: u32) -> bool {
+        self.registered > 0 && self.list(low).iter().any(|other| other.flight.hash().low() == low)
+    }
+
     /// A key is written: deregisters its flights. The writer has compared its key with those of all
     /// flights of the same hash.
     #[inline]

@@ -16,6 +16,7 @@ use crate::table::{Due, Live, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::hash::{Hashed, KeyHash};
+use crate::util::known_eq;
 use crate::util::panics::DeferredPanic;
 
 impl<K, V> Store<K, V> {
@@ -82,7 +83,7 @@ impl<K, V> Store<K, V> {
     }
 }
 
-impl<K: Eq, V> Store<K, V> {
+impl<K: Eq + 'static, V> Store<K, V> {
     /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
     pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
         let (new, now) = self.prepare(Hashed { hash, key: &key }, value, ttl, 0);
@@ -131,7 +132,7 @@ struct KeyWrite<'k, K, V> {
     compared: &'k mut KeyComparisons<V>,
 }
 
-impl<'p, K: Eq, V> LockKey<'p, K, V> for KeyWrite<'_, K, V> {
+impl<'p, K: Eq + 'static, V> LockKey<'p, K, V> for KeyWrite<'_, K, V> {
     fn hash(&self) -> KeyHash {
         self.hash
     }
@@ -139,7 +140,9 @@ impl<'p, K: Eq, V> LockKey<'p, K, V> for KeyWrite<'_, K, V> {
     #[inline]
     fn lock(&mut self, locks: &TxnLocks<'p, K, V>) -> (Shard<'p, K, V>, Option<SlotId>) {
         let key = self.key;
-        locks.lock_to_write(self.hash, |other| other == key, self.compared)
+        let eq = |other: &K| other == key;
+        let locked = known_eq::is_known::<K>().then(|| locks.lock_known(self.hash, eq)).flatten();
+        locked.unwrap_or_else(|| locks.lock_to_write(self.hash, eq, self.compared))
     }
 
     fn wants(&mut self, _: &mut Shard<'p, K, V>, _: Option<SlotId>) -> bool {

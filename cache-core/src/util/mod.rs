@@ -10,6 +10,7 @@ pub(crate) mod cache_padded;
 pub(crate) mod deadline_thread;
 pub(crate) mod fork;
 pub(crate) mod hash;
+pub(crate) mod known_eq;
 pub(crate) mod panics;
 pub(crate) mod random;
 pub(crate) mod signal;
