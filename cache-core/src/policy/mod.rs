@@ -102,9 +102,9 @@
 //!
 //! Where recency is all that counts (prefix caches of language models at 20 %: 3 points below LRU),
 //! and Zipf traffic with scans in a cache that is nearly large enough (3 below quick_cache). An
-//! entry's size plays no part, so small caches by bytes are 3 to 5 points below moka by accesses
-//! (not by bytes): favouring small entries gained 0.2 points on the one trace with sizes,
-//! which is not worth a rule.
+//! entry's size plays no part, so caches by bytes with room for few entries are 3 to 5 points below
+//! moka. Favouring small entries gained 0.2 points on the one trace with sizes, which is not worth
+//! a rule.
 //!
 //! # Papers
 //!
