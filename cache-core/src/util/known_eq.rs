@@ -32,7 +32,7 @@ mod tests {
     use super::is_known;
 
     #[derive(PartialEq, Eq)]
-    struct Own(#[expect(dead_code, reason = "only its type is asked for")] u64);
+    struct Own(u64);
 
     #[test]
     fn only_types_of_the_standard_library_are_known() {
