@@ -11,6 +11,8 @@
 //!   soon as its tier's [`Invalidations`] tell it. Two cases may last longer. A load that had begun
 //!   and has no lease is kept for two seconds from its end. A process that has not yet heard of a
 //!   flush asks the tier by the names of before, until it hears.
+//! * Processes of another schema keep items of their own. A flush reaches them, an invalidation of
+//!   a key does not.
 //! * A flush is heard by every process within the period at which it reads the generation, and as
 //!   soon as a key's invalidation where the tier tells of it; a process that cannot read the
 //!   generation does without the remote tier.
