@@ -54,8 +54,33 @@ fn use_elsewhere(cache: &Tokens) {
     thread::scope(|scope| _ = scope.spawn(|| cache.get(&u64::MAX)).join());
 }
 
+/// Also if so many other threads live that its number is beyond the lines that a cache begins with.
+#[test]
+fn a_single_thread_with_a_large_number_drops_removed_values_at_once() {
+    let others = 4 * thread::available_parallelism().map_or(8, |cores| cores.get().max(8));
+    let (ready, end) = (Barrier::new(others + 1), Barrier::new(others + 1));
+    thread::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(|| {
+                // It has a number from here on.
+                Cache::<u64, u64>::new(1).insert(1, 1);
+                ready.wait();
+                end.wait();
+            });
+        }
+        ready.wait();
+        let checked = scope.spawn(drops_removed_values_at_once).join();
+        end.wait();
+        checked.expect("the checks");
+    });
+}
+
 #[test]
 fn a_single_thread_drops_removed_values_at_once() {
+    drops_removed_values_at_once();
+}
+
+fn drops_removed_values_at_once() {
     every(|cache, clock, census| {
         let check = |step: &str| {
             assert_eq!(census.alive() as u64, cache.entry_count(), "after {step}");

@@ -213,6 +213,16 @@ impl Epoch {
         &line[number - (first << bucket)]
     }
 
+    /// The line with this number, if there is one yet.
+    fn line(&self, number: usize) -> Option<&Reader> {
+        let first = self.first.len();
+        if number < first {
+            return self.first.get(number);
+        }
+        let bucket = (number / first).ilog2();
+        self.more.get(bucket as usize)?.get()?.get(number - (first << bucket))
+    }
+
     /// All lines that may have been used.
     pub(crate) fn readers(&self) -> impl Iterator<Item = &Reader> {
         let more = self.more.iter().filter_map(OnceLock::get);
@@ -257,7 +267,7 @@ impl Epoch {
         fence(SeqCst);
         if self.is_alone() {
             // No other line has been used.
-            let mine = self.first.get(thread_slot::current());
+            let mine = self.line(thread_slot::current());
             safe = mine.map_or(safe, |mine| mine.hold_back(safe));
         } else if self.order_readers() {
             safe = self.readers().fold(safe, |safe, reader| reader.hold_back(safe));
@@ -306,8 +316,7 @@ impl Epoch {
             0 => true,
             // One line, and it is this thread's: its number leads there.
             1 => self
-                .first
-                .get(thread_slot::current())
+                .line(thread_slot::current())
                 .is_some_and(|mine| mine.announced.load(Relaxed) != UNUSED),
             _ => false,
         }
