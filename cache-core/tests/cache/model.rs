@@ -2,8 +2,8 @@
 //!
 //! If the cache has room for all keys, each result has to be the model's. If not, an entry may be
 //! missing, but what is found has to be right and the bound has to hold. Values have several sizes,
-//! on which the length of a block of slots depends. Keys are of two types: one whose `Eq` is known to
-//! the cache, and a foreign one.
+//! on which the length of a block of slots depends. Keys are of two types: one whose `Eq` is known
+//! to the cache, and a foreign one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
