@@ -23,7 +23,7 @@ struct Rest {
     has_probe: bool,
 }
 
-/// Whether a call goes on, and as what.
+/// The breaker's decision about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Ordinary,

@@ -14,7 +14,7 @@ use crate::time::Time;
 
 pub(crate) const SERVERS: usize = 10;
 
-/// Whether a server answers.
+/// How a server reacts to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     Answers,

@@ -1,4 +1,4 @@
-//! Whether all simulations have kept the promise.
+//! The verdict of a run: the reads that were checked, and those that broke the promise.
 
 use crate::world::World;
 

@@ -32,7 +32,7 @@ const SHARES: [u64; 3] = [100, 10, 1];
 /// Gets that a thread takes from the stream at once.
 const PORTION: usize = 64;
 
-/// Someone who is asked for the value of a key's number.
+/// A cache or client that returns the value of a key, given its number.
 struct Subject {
     name: String,
     get: Box<dyn Fn(usize) + Send + Sync>,

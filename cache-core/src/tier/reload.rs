@@ -69,7 +69,8 @@ where
         Reloading { name, lease, old, _noted }
     }
 
-    /// Takes the lease of a key from whoever has it. Returns with it what it is to replace.
+    /// Acquires the lease of a key, also if another process holds it, whose lease then ends. Also
+    /// returns the item that is to be replaced, with a tick at which it was there.
     async fn seize(&self, name: &TierKey) -> (Option<Lease>, Option<(TierItem, u64)>) {
         let (shared, mut old) = (self.shared, None);
         let terms = LeaseTerms::new(shared.lease_time()).refresh_within(Duration::MAX);

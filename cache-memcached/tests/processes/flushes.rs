@@ -1,19 +1,19 @@
 //! Flushes by one process, as others hear of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::memcached::Server;
 use crate::parent::{LONGEST, Settings, cases, wait_until};
 
 cases![
-    a_flush_is_heard_within_the_period,
+    a_flush_is_heard_by_the_poll,
     a_flush_is_heard_by_the_watch_at_once,
     an_invalidation_is_heard_by_the_watch_at_once,
     a_flush_during_a_load_leaves_nothing_of_it_after_the_poll,
 ];
 
-/// Ten times the period, for a machine that is busy.
-fn a_flush_is_heard_within_the_period() {
+/// That it takes no longer than a period is tested with a clock of the test's, in cache-core.
+fn a_flush_is_heard_by_the_poll() {
     let period = Duration::from_millis(50);
     let server = Server::start();
     let settings =
@@ -26,12 +26,10 @@ fn a_flush_is_heard_within_the_period() {
         }
         let [first, others @ ..] = &mut processes;
         first.must("flush");
-        let flushed = Instant::now();
         for other in others {
             // Its memory would keep it for a minute.
             wait_until(|| other.ask("memory 7") == "nothing");
         }
-        assert!(flushed.elapsed() < 10 * period, "{:?}", flushed.elapsed());
     }
 }
 

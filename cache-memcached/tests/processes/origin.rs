@@ -12,7 +12,7 @@ pub(crate) const KEYS: usize = 16;
 /// A version and its complement, so that a reader sees whether it was half written.
 const RECORD: usize = 16;
 
-/// The origin, as one thread sees it: locks of files belong to who has opened them.
+/// The origin, as one thread sees it: the lock of a file belongs to the handle that opened it.
 pub(crate) struct Origin {
     versions: File,
     /// One for each key, held while its version is raised.
