@@ -57,8 +57,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the simulations of one question. Returns its tables, and adds the reads that it has checked to
-/// the verdict.
+/// Runs the simulations of one question. Returns its tables, and adds the reads that it has checked
+/// to the verdict.
 type Answer = fn(&Options, &mut Verdict) -> Vec<Table>;
 
 fn run(options: &Options) -> ExitCode {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::memcached::Server;
-use crate::parent::{LONGEST, Settings, cases, wait_until};
+use crate::parent::{LONGEST, Process, Settings, cases, wait_until};
 
 cases![
     a_flush_is_heard_by_the_poll,
@@ -33,13 +33,19 @@ fn a_flush_is_heard_by_the_poll() {
     }
 }
 
-/// Nobody polls.
-fn a_flush_is_heard_by_the_watch_at_once() {
-    let server = Server::start();
+/// Three processes that hear what the server tells, and whose memory would keep values for long.
+fn hearing_processes(server: &Server) -> [Process; 3] {
     let settings =
         Settings { watches: true, memory_life: LONGEST, ..Settings::of(server.address()) };
     let mut processes = [(); 3].map(|()| settings.start());
     processes.iter_mut().for_each(|it| it.wait_for_hearing());
+    processes
+}
+
+/// The polls are too far apart to be what it is heard by.
+fn a_flush_is_heard_by_the_watch_at_once() {
+    let server = Server::start();
+    let mut processes = hearing_processes(&server);
     for round in 0..5 {
         let old = format!("old{round}");
         for process in &mut processes {
@@ -59,10 +65,7 @@ fn a_flush_is_heard_by_the_watch_at_once() {
 
 fn an_invalidation_is_heard_by_the_watch_at_once() {
     let server = Server::start();
-    let settings =
-        Settings { watches: true, memory_life: LONGEST, ..Settings::of(server.address()) };
-    let mut processes = [(); 3].map(|()| settings.start());
-    processes.iter_mut().for_each(|it| it.wait_for_hearing());
+    let mut processes = hearing_processes(&server);
     for round in 0..20 {
         let value = format!("value{round}");
         let [writer, others @ ..] = &mut processes;
