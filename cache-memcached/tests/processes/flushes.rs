@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
-use crate::parent::{LONGEST, Process, Settings, cases, wait_until};
+use crate::parent::{LONGEST, Process, Settings};
 
 cases![
     a_flush_is_heard_by_the_poll,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
-use crate::parent::{Process, Settings, cases, next_of, wait_until};
+use crate::parent::{Process, Settings, next_of};
 
 cases![
     of_processes_that_miss_a_key_one_loads_it,

@@ -9,6 +9,9 @@ mod child;
 #[cfg(unix)]
 mod flushes;
 #[cfg(unix)]
+#[path = "../common/harness.rs"]
+mod harness;
+#[cfg(unix)]
 mod leases;
 #[cfg(unix)]
 #[allow(dead_code, reason = "another binary uses the rest")]
@@ -29,7 +32,8 @@ mod promise;
 
 #[cfg(unix)]
 fn main() {
-    use libtest_mimic::{Arguments, Trial, run};
+    use harness::trials;
+    use libtest_mimic::{Arguments, run};
 
     if let Ok(settings) = std::env::var(parent::ROLE) {
         return child::run(&settings);
@@ -38,27 +42,15 @@ fn main() {
     if is_missing {
         eprintln!("memcached is not installed: the tests that need it are ignored");
     }
-    let families: [(&str, parent::Cases); 4] = [
+    let families: [(&str, harness::Cases); 4] = [
         ("leases", leases::CASES),
         ("flushes", flushes::CASES),
         ("outages", outages::CASES),
         ("model", model::CASES),
     ];
-    let with_server = families.into_iter().flat_map(|(family, cases)| {
-        cases.iter().map(move |(name, case)| {
-            let trial = Trial::test(format!("{family}::{name}"), || {
-                case();
-                Ok(())
-            });
-            trial.with_ignored_flag(is_missing)
-        })
-    });
-    let alone = promise::CASES.iter().map(|(name, case)| {
-        Trial::test(format!("promise::{name}"), || {
-            case();
-            Ok(())
-        })
-    });
+    let with_server =
+        families.into_iter().flat_map(|(family, cases)| trials(family, cases, is_missing));
+    let alone = trials("promise", promise::CASES, false);
     run(&Arguments::from_args(), with_server.chain(alone).collect()).exit();
 }
 

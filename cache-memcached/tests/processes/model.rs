@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use crate::harness::cases;
 use crate::memcached::Server;
 use crate::origin::Origin;
-use crate::parent::{NEVER, Process, Settings, cases};
+use crate::parent::{NEVER, Process, Settings};
 use crate::promise::{How, Logs, Record, Terms, Verdict};
 
 cases![

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
-use crate::parent::{Process, Settings, cases, wait_until};
+use crate::parent::{Process, Settings};
 
 cases![
     a_server_that_hangs_holds_up_no_process,

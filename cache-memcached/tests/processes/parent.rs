@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::harness::wait_until;
 
 /// The variable that makes a child of this executable. It holds the child's [`Settings`].
 pub(crate) const ROLE: &str = "CACHE_MEMCACHED_TEST_CHILD";
@@ -15,17 +17,6 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// Longer than any test: what is polled so seldom is not polled.
 pub(crate) const NEVER: Duration = Duration::from_secs(1_000);
-
-/// Tests by their names.
-pub(crate) type Cases = &'static [(&'static str, fn())];
-
-/// Lists functions with their names.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(crate) const CASES: crate::parent::Cases = &[$((stringify!($case), $case)),*];
-    };
-}
-pub(crate) use cases;
 
 /// How a child's cache is built.
 #[derive(Clone, Debug)]
@@ -198,16 +189,6 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Waits for what is sure to come.
-#[track_caller]
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONGEST;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it does not come");
-        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -21,7 +21,7 @@
 
 use crate::origin::KEYS;
 
-pub(crate) const CASES: crate::parent::Cases = &[
+pub(crate) const CASES: crate::harness::Cases = &[
     ("a_stale_read_is_found", a_stale_read_is_found),
     ("a_read_within_its_bound_is_not", a_read_within_its_bound_is_not),
 ];

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use cache_core::tier::{Filled, Tier, TierError};
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{MINUTE, cases, patient, value, won};
+use crate::tiers::{MINUTE, patient, value, won};
 
 cases![
     what_is_put_is_found_until_it_is_removed,
@@ -63,7 +64,7 @@ fn a_short_life_ends() {
     let tier = patient([server.address()]).build();
     let start = SystemTime::now();
     tier.put(b"key", b"value", Some(Duration::from_millis(1))).expect("stored");
-    crate::tiers::wait_until(|| value(&tier, b"key").is_none());
+    crate::harness::wait_until(|| value(&tier, b"key").is_none());
     assert!(start.elapsed().expect("later") < Duration::from_secs(20));
 }
 

@@ -6,8 +6,9 @@ use std::thread;
 
 use cache_core::tier::Tier;
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{cases, patient};
+use crate::tiers::patient;
 
 cases![
     a_counter_is_read_and_raised,

@@ -6,9 +6,10 @@ use cache_core::FakeClock;
 use cache_core::tier::{Filled, LeaseTerms, Leased, Tier, TierError};
 use cache_memcached::Memcached;
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::{Server, free_port};
 use crate::proxy::{Fate, Proxy};
-use crate::tiers::{MINUTE, bounded, cases, patient, strict, value, wait_until, won};
+use crate::tiers::{MINUTE, bounded, patient, strict, value, won};
 
 cases![
     a_tier_is_made_while_the_server_is_down,

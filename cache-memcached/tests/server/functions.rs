@@ -6,8 +6,9 @@ use std::sync::{LazyLock, OnceLock};
 use cache_core::cached;
 use cache_memcached::Memcached;
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{cases, patient};
+use crate::tiers::patient;
 
 cases![
     processes_share_what_a_function_has_returned,

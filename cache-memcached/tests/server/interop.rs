@@ -10,8 +10,9 @@ use std::time::Duration;
 use cache_core::tier::{Codec, Json, Raw, TieredCache};
 use cache_memcached::Memcached;
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{MINUTE, cases, patient};
+use crate::tiers::{MINUTE, patient};
 
 cases![python_and_rust_read_what_the_other_wrote];
 

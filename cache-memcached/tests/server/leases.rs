@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use cache_core::tier::{Filled, LeaseTerms, Leased, Tier};
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{MINUTE, cases, leased, made_up, patient, value, won};
+use crate::tiers::{MINUTE, leased, made_up, patient, value, won};
 
 cases![
     a_missing_key_has_one_winner,
@@ -72,7 +73,7 @@ fn a_lease_ends_by_itself() {
     let Ok(Leased::Won(old)) = tier.lease(b"key", terms) else { panic!("no lease") };
     assert_eq!(tier.lease(b"key", terms), Ok(Leased::Lost), "two seconds at least");
     let mut newer = None;
-    crate::tiers::wait_until(|| {
+    crate::harness::wait_until(|| {
         if let Ok(Leased::Won(lease)) = tier.lease(b"key", terms) {
             newer = Some(lease);
         }

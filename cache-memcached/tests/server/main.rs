@@ -12,6 +12,9 @@ mod failures;
 #[cfg(unix)]
 mod functions;
 #[cfg(unix)]
+#[path = "../common/harness.rs"]
+mod harness;
+#[cfg(unix)]
 mod interop;
 #[cfg(unix)]
 mod leases;
@@ -32,7 +35,8 @@ mod watching;
 
 #[cfg(unix)]
 fn main() {
-    use libtest_mimic::{Arguments, Trial, run};
+    use harness::trials;
+    use libtest_mimic::{Arguments, run};
 
     let is_missing = !memcached::is_installed();
     if is_missing {
@@ -56,13 +60,7 @@ fn main() {
         ("tasks", tasks::CASES),
     ];
     let trials = families.into_iter().flat_map(|(family, cases)| {
-        cases.iter().map(move |(name, case)| {
-            let trial = Trial::test(format!("{family}::{name}"), || {
-                case();
-                Ok(())
-            });
-            trial.with_ignored_flag(is_missing || (family == "interop" && !has_python))
-        })
+        trials(family, cases, is_missing || (family == "interop" && !has_python))
     });
     run(&Arguments::from_args(), trials.collect()).exit();
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::tiers::wait_until;
+use crate::harness::wait_until;
 
 /// What becomes of a reply.
 #[derive(Clone, Debug)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cache_core::tier::Tier;
 
+use crate::harness::cases;
 use crate::memcached::Server;
-use crate::tiers::{bounded, cases, patient, strict, value};
+use crate::tiers::{bounded, patient, strict, value};
 
 cases![
     keys_are_spread_and_found_by_every_process,

@@ -8,9 +8,10 @@ use cache_core::tier::{AsyncTier, Filled, LeaseTerms, Leased, Tier, TierError};
 use cache_memcached::Memcached;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
 use crate::proxy::{Fate, Proxy};
-use crate::tiers::{MINUTE, bounded, cases, patient, strict, value, wait_until};
+use crate::tiers::{MINUTE, bounded, patient, strict, value};
 
 cases![
     each_operation_does_what_it_does_for_threads,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use cache_core::tier::{TieredCache, TieredCacheBuilder};
 use cache_memcached::{Hearing, Memcached};
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
-use crate::tiers::{MINUTE, cases, patient, wait_until};
+use crate::tiers::{MINUTE, patient};
 
 cases![
     processes_share_what_one_has_loaded,

@@ -6,18 +6,6 @@ use std::time::{Duration, Instant};
 use cache_core::tier::{Lease, LeaseTerms, Leased, Tier, TierItem};
 use cache_memcached::{Memcached, MemcachedBuilder};
 
-/// Tests by their names.
-pub(crate) type Cases = &'static [(&'static str, fn())];
-
-/// Lists functions with their names.
-macro_rules! cases {
-    ($($(#[$cfg:meta])? $case:ident),* $(,)?) => {
-        pub(crate) const CASES: crate::tiers::Cases =
-            &[$($(#[$cfg])? (stringify!($case), $case)),*];
-    };
-}
-pub(crate) use cases;
-
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// A tier that waits for longer than any machine takes.
@@ -64,13 +52,4 @@ pub(crate) fn bounded<T>(limit: Duration, work: impl FnOnce() -> T) -> T {
     let took = start.elapsed();
     assert!(took < limit * 10, "it took {took:?}, and {limit:?} were promised");
     result
-}
-
-/// Waits for what is sure to come.
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it does not come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

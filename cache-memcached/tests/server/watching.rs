@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use cache_core::tier::{Event, Subscription, Tier};
 use cache_memcached::{Hearing, Memcached};
 
+use crate::harness::{cases, wait_until};
 use crate::memcached::Server;
 use crate::proxy::{Fate, Proxy};
-use crate::tiers::{MINUTE, cases, patient, wait_until};
+use crate::tiers::{MINUTE, patient};
 
 cases![
     others_writes_are_heard_by_name,
