@@ -10,7 +10,7 @@ use super::view::Owned;
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;
 use crate::load::attempt::Lookup;
-use crate::load::batch::{Answers, Batch, answers, numbers};
+use crate::load::batch::{Batch, LoadedBatch, answers, numbers};
 use std::hash::Hash;
 
 /// What a function over many keys returns.
@@ -75,7 +75,7 @@ pub struct Pairing<I, V, C> {
 
 impl<I, V, C> Pairing<I, V, C> {
     /// Returns what a body has returned, with the numbers of the elements.
-    pub(super) fn answers<K>(&self, asked: &[&I], returned: C) -> Answers<K, V> {
+    pub(super) fn answers<K>(&self, asked: &[&I], returned: C) -> LoadedBatch<K, V> {
         let pairs = (self.apart)(returned);
         answers(asked.len(), (self.numbers)(asked, &pairs), pairs, |_| None)
     }

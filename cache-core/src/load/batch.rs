@@ -99,7 +99,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     /// The loader is given places of keys in the batch.
     pub(crate) fn load<E>(
         mut self,
-        mut loader: impl FnMut(Vec<usize>) -> Result<Answers<K, V>, E>,
+        mut loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<Vec<Option<V>>, E> {
         while !self.wanted.is_empty() {
@@ -119,7 +119,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     }
 
     /// As [`load`](Self::load), as a task.
-    pub(crate) async fn load_async<E, F: Future<Output = Result<Answers<K, V>, E>>>(
+    pub(crate) async fn load_async<E, F: Future<Output = Result<LoadedBatch<K, V>, E>>>(
         mut self,
         mut loader: impl FnMut(Vec<usize>) -> F,
         share: &impl ErrorSharing<E>,
@@ -165,11 +165,11 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     fn end_round<E>(
         &mut self,
         round: Round<'s, K, V>,
-        loaded: Result<Answers<K, V>, E>,
+        loaded: Result<LoadedBatch<K, V>, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(), E> {
         let Round { led, node, since, timer } = round;
-        let brought_some = |answers: &Answers<K, V>| answers.asked.iter().any(Option::is_some);
+        let brought_some = |answers: &LoadedBatch<K, V>| answers.asked.iter().any(Option::is_some);
         let load_nanos = timer.stop(loaded.as_ref().is_ok_and(brought_some));
         match loaded {
             Ok(answers) => {
@@ -231,7 +231,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
 }
 
 /// What a loader has returned.
-pub(crate) struct Answers<K, V> {
+pub(crate) struct LoadedBatch<K, V> {
     /// For each key that it was asked for the value, if it has one.
     pub(crate) asked: Vec<Option<V>>,
     /// Other keys, with their values.
@@ -245,8 +245,8 @@ pub(crate) fn answers<Q, K, V>(
     numbers: Vec<Option<usize>>,
     pairs: Vec<(Q, V)>,
     other: impl Fn(Q) -> Option<Hashed<K>>,
-) -> Answers<K, V> {
-    let mut answers = Answers { asked: (0..asked).map(|_| None).collect(), others: Vec::new() };
+) -> LoadedBatch<K, V> {
+    let mut answers = LoadedBatch { asked: (0..asked).map(|_| None).collect(), others: Vec::new() };
     for (number, (key, value)) in numbers.into_iter().zip(pairs) {
         match number {
             Some(number) => {

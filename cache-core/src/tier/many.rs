@@ -15,7 +15,7 @@ use super::names::NotedLoad;
 use super::remote_key::{RemoteKey, TierKey};
 use super::stats::count;
 use crate::flight::share_error::{ErrorSharing, KeepError, SharedError};
-use crate::load::batch::{Answers, Batch};
+use crate::load::batch::{Batch, LoadedBatch};
 use crate::util::signal::block_on;
 
 /// What one call makes of the keys that memory does not have.
@@ -282,7 +282,7 @@ where
             let asked: Vec<&K> = places.iter().map(|&place| &keys[place]).collect();
             let load = |among: Vec<usize>| ready(load(those(&places, among)));
             let asked = block_on(missing.get(&asked, load))?;
-            Ok(Answers { asked, others: Vec::new() })
+            Ok(LoadedBatch { asked, others: Vec::new() })
         };
         batch.load(loader, &missing)
     }
@@ -304,7 +304,7 @@ where
             let asked: Vec<&K> = places.iter().map(|&place| &keys[place]).collect();
             let load = |among: Vec<usize>| load(those(&places, among));
             let asked = missing.get(&asked, load).await?;
-            Ok(Answers { asked, others: Vec::new() })
+            Ok(LoadedBatch { asked, others: Vec::new() })
         };
         batch.load_async(loader, missing).await
     }

@@ -18,7 +18,7 @@ use super::Cache;
 use crate::flight::flight::FlightKind;
 use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::load::attempt::{Attempt, Lookup};
-use crate::load::batch::{Answers, Batch, answers, numbers};
+use crate::load::batch::{Batch, LoadedBatch, answers, numbers};
 use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
 use equivalent::Equivalent;
@@ -448,7 +448,7 @@ where
         values
     }
 
-    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> Answers<K, V> {
+    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> LoadedBatch<K, V> {
         let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
         answers(asked.len(), numbers, pairs, |key| Some(self.hashed(key)))
     }
