@@ -175,7 +175,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (store, guard) = (self.store(), self.store().table.pin());
+        let (store, guard) = (self.store(), self.store().pin());
         if store.serves_old_values {
             return store.find_or_claim(&guard, hash, move |other| key.equivalent(other));
         }
@@ -221,7 +221,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        self.lookup(&self.store().table.pin(), key, hash, f)
+        self.lookup(&self.store().pin(), key, hash, f)
     }
 
     /// As [`get`](Self::get), but neither a use for the eviction policy nor a hit or miss for the
@@ -237,7 +237,7 @@ where
     #[inline]
     #[must_use = "a peek changes nothing"]
     pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
-        let guard = self.store().table.pin();
+        let guard = self.store().pin();
         let found =
             self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other));
         found.map(|entry| entry.value().clone())
@@ -248,7 +248,7 @@ where
     #[inline]
     #[must_use = "asking changes nothing"]
     pub fn contains_key<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
-        let guard = self.store().table.pin();
+        let guard = self.store().pin();
         self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
 

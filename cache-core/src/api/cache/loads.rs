@@ -355,7 +355,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
-        let (keys, guard) = (keys.into_iter(), self.store().table.pin());
+        let (keys, guard) = (keys.into_iter(), self.store().pin());
         keys.map(|key| self.lookup(&guard, key, self.hash(key), V::clone)).collect()
     }
 
