@@ -267,6 +267,12 @@ impl<V> InFlight<V> {
         self.registered > 0 && self.list(low).iter().any(|other| other.flight.hash().low() == low)
     }
 
+    /// A key is written that has no flights.
+    #[inline]
+    pub(crate) fn note_write(&mut self, low: u32) {
+        self.written.note(low);
+    }
+
     /// A key is written: deregisters its flights. The writer has compared its key with those of all
     /// flights of the same hash.
     #[inline]

@@ -46,6 +46,12 @@ impl Budget {
         self.used.fetch_update(AcqRel, Acquire, raised).is_ok()
     }
 
+    /// Reserves one, if there is room.
+    #[inline]
+    pub(crate) fn try_reserve_one(&self) -> bool {
+        self.used() < self.max && self.try_reserve(1)
+    }
+
     /// What is lent, under its lock; and the gate that is acquired before.
     fn lent(&self) -> (fork::Gate, MutexGuard<'_, Vec<Lent>>) {
         (fork::gate(), self.lent.lock())

@@ -37,10 +37,10 @@ const LOOKS: u32 = 64;
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
     pub(super) policy: EvictionPolicy,
-    wheel: Wheel,
+    pub(super) wheel: Wheel,
     pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
-    quota: u64,
+    pub(super) quota: u64,
     /// The most entries it may have, where their weights do not bound that.
     most: u64,
     /// How long entries are kept after their deadlines.
@@ -69,7 +69,7 @@ impl<V> ShardState<V> {
     /// Schedules the timer of a block no later than the removal time of an entry with this
     /// deadline.
     #[inline]
-    fn arm(&mut self, block: BlockNo, deadline: u64) {
+    pub(super) fn arm(&mut self, block: BlockNo, deadline: u64) {
         if deadline != NEVER {
             let end = deadline.saturating_add(self.grace);
             if end < self.wheel.deadline(block.0) {
@@ -119,6 +119,11 @@ impl<'p, K, V> Shard<'p, K, V> {
     #[inline]
     pub(crate) fn unlock(mut self, due: &mut Due) {
         self.state.writer.end_call(self.guard, due);
+    }
+
+    /// The guard of the thread that holds the lock.
+    pub(crate) fn guard(&self) -> &'p Guard<'p, K, V> {
+        self.guard
     }
 
     /// The loads that run for keys of this shard.
@@ -246,7 +251,11 @@ impl<'p, K, V> Shard<'p, K, V> {
             Target::Replace(old) => {
                 let surplus = slots.weight(old).saturating_sub(weight);
                 let queue = |id| policy.replace(slots, old, id);
-                let (entry, block) = state.writer.replace(guard, old, slot, new, queue);
+                let place = state
+                    .writer
+                    .place_of(guard, slots.header(old).hash(), old)
+                    .expect("it is live");
+                let (entry, block) = state.writer.replace(guard, place, slot, new, queue);
                 ledger.reservation.take_over(u64::from(surplus));
                 let cause = cause_or_expired(entry, RemovalCause::Replaced, ledger.now);
                 ledger.removed.push(entry, cause);
@@ -303,7 +312,13 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// `true` if more may be due.
     #[inline]
     pub(crate) fn expire_some(&mut self, steps: usize, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        self.state.wheel.next_due() <= ledger.now && self.expire_due(steps, ledger)
+        self.is_due(ledger.now) && self.expire_due(steps, ledger)
+    }
+
+    /// Returns `true` if entries may have expired.
+    #[inline]
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        self.state.wheel.next_due() <= now
     }
 
     #[cold]
@@ -330,7 +345,7 @@ impl<'p, K, V> Shard<'p, K, V> {
                 self.state.wheel.schedule(block, earliest);
             }
         }
-        self.state.wheel.next_due() <= ledger.now
+        self.is_due(ledger.now)
     }
 
     /// Frees memory that the shard does not need at present.

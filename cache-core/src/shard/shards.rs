@@ -7,12 +7,12 @@
 //! back to the shard that they belong to, under its lock.
 
 use super::shard::{Shard, ShardState};
-use crate::table::{Due, EmptySlots, Guard, Live, Table, Writer};
+use crate::table::{AllWriters, Due, EmptySlots, Guard, Live, Table, Writer};
 use crate::util::cache_padded::CachePadded;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 use crate::util::fork::{CacheLocks, OnlyThread};
 use crate::util::panics::DeferredPanic;
-use crate::util::sync::OuterMutex as Mutex;
+use crate::util::sync::{OuterMutex as Mutex, OuterMutexGuard as MutexGuard};
 
 /// The shards of one table, each with its lock.
 pub(crate) struct Shards<V>(Box<[CachePadded<Mutex<ShardState<V>>>]>);
@@ -35,7 +35,13 @@ impl<V> Shards<V> {
         guard: &'p Guard<'_, K, V>,
         shard: usize,
     ) -> Shard<'p, K, V> {
-        Shard { guard, state: self.0[shard].lock() }
+        Shard { guard, state: self.state(shard) }
+    }
+
+    /// Acquires a shard's lock.
+    #[inline]
+    pub(super) fn state(&self, shard: usize) -> MutexGuard<'_, ShardState<V>> {
+        self.0[shard].lock()
     }
 
     /// Acquires a shard's lock if no thread holds it.
@@ -81,7 +87,16 @@ impl<V> Shards<V> {
     fn free<K>(&self, table: &Table<K, V>, slots: EmptySlots) {
         self.with_writer(slots.shard, |writer| writer.free_slots(table, slots));
     }
+}
 
+/// Acquires the lock of each shard for a moment.
+impl<V> AllWriters for Shards<V> {
+    fn show(&self, see: &mut dyn FnMut(&Writer)) {
+        self.0.iter().for_each(|shard| see(&shard.lock().writer));
+    }
+}
+
+impl<V> Shards<V> {
     /// Memory of the shards and their locks, without what they hold on the heap.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.0)

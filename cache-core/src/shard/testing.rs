@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
 use crate::table::{
-    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Table, TableConfig, Times,
+    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Slots, Table, TableConfig, Times,
 };
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
@@ -37,7 +37,7 @@ impl<K, V> BareTable<K, V> {
     }
 
     pub(super) fn pin(&self) -> Guard<'_, K, V> {
-        self.table.pin()
+        self.table.pin(&self.shards)
     }
 
     pub(super) fn lock<'p>(&'p self, guard: &'p Guard<'_, K, V>, shard: usize) -> Shard<'p, K, V> {
@@ -74,7 +74,12 @@ impl<'p, K, V> Shard<'p, K, V> {
         let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
         let mut id = SlotId::NIL;
         match old {
-            Some(old) => _ = writer.replace(guard, old, slot, new, |new| id = new),
+            Some(old) => {
+                let place = writer
+                    .place_of(guard, guard.slots().header(old).hash(), old)
+                    .expect("it is live");
+                writer.replace(guard, place, slot, new, |new| id = new);
+            }
             None => _ = writer.publish(guard, slot, new, |new| id = new),
         }
         id

@@ -3,7 +3,7 @@
 //! `store` holds the table, the shards, the configuration (`config`) and the budget. A call that
 //! writes is a transaction (`txn`): it reserves weight, acquires locks one at a time, collects what
 //! it removes, and when it ends releases what it has not used and notifies the listener. `write`
-//! and `bulk`, the calls that go through all shards, are made of such transactions. `deadlines`
+//! (with `plain`, its short way) and `bulk`, the calls that go through all shards, are made of such transactions. `deadlines`
 //! computes when an entry expires; `janitor` is the thread that has expired entries freed.
 //! Weigher, `Expiry`, clock, listener and the drops of removed entries run here, without a lock.
 
@@ -11,6 +11,7 @@ mod bulk;
 pub(crate) mod config;
 pub(crate) mod deadlines;
 pub(crate) mod janitor;
+mod plain;
 #[allow(clippy::module_inception)]
 pub(crate) mod store;
 pub(crate) mod txn;

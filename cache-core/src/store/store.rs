@@ -36,6 +36,9 @@ pub(crate) struct Store<K, V> {
     pub(super) timed: AtomicBool,
     /// A use of an entry may move its deadline, so that the one in its slot is not all.
     pub(crate) extends_on_read: bool,
+    /// Nothing of the user's has a say when a value is stored, and all entries live equally long:
+    /// writes may go the short way.
+    pub(super) plain: bool,
     /// As of the configuration's `Lifetimes`. A copy for the hits of calls that may load, in a line
     /// that they read anyway.
     pub(crate) serves_old_values: bool,
@@ -86,6 +89,7 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             extends_on_read,
+            plain: !weighted && config.listener.is_none() && !write_times && !refresh_states,
             serves_old_values: lifetimes.serves_old_values(),
             // Read only if it is needed: there are platforms without a clock.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
@@ -101,10 +105,11 @@ impl<K, V> Store<K, V> {
         title(self.config.name.as_deref())
     }
 
-    /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
+    /// Pins the calling thread: what it finds from here on stays valid until the guard drops. No
+    /// lock, except that the second thread that uses the cache acquires those of all shards once.
     #[inline]
     pub(crate) fn pin(&self) -> StoreGuard<'_, K, V> {
-        self.table.pin()
+        self.table.pin(&self.shards)
     }
 
     /// Returns the calling thread's counters, if the cache records statistics.

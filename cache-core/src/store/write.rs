@@ -61,7 +61,24 @@ impl<K, V> Store<K, V> {
 
     /// Removes a key's entry. If it was fresh, returns what `f` makes of its value; `f` runs
     /// without the lock.
+    #[inline]
     pub(crate) fn remove_as<R>(
+        &self,
+        hash: KeyHash,
+        cause: RemovalCause,
+        eq: impl Fn(&K) -> bool + Copy,
+        f: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        if !self.plain {
+            return self.remove_in_general(hash, cause, eq, f);
+        }
+        let removed = self.remove_plain(hash, cause, eq, f);
+        removed.unwrap_or_else(|f| self.remove_in_general(hash, cause, eq, f))
+    }
+
+    /// As `remove_as`, whatever the cache is like.
+    #[inline(never)]
+    fn remove_in_general<R>(
         &self,
         hash: KeyHash,
         cause: RemovalCause,
@@ -85,7 +102,20 @@ impl<K, V> Store<K, V> {
 
 impl<K: Eq + 'static, V> Store<K, V> {
     /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
+    #[inline]
     pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
+        if self.plain && ttl.is_none() {
+            if let Err((key, value)) = self.insert_plain(hash, key, value) {
+                self.insert_in_general(hash, key, value, ttl);
+            }
+        } else {
+            self.insert_in_general(hash, key, value, ttl);
+        }
+    }
+
+    /// As `insert`, whatever the cache is like.
+    #[inline(never)]
+    fn insert_in_general(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
         let (new, now) = self.prepare(Hashed { hash, key: &key }, value, ttl, 0);
         if let Some(cause) = self.refuses(&new, now) {
             return self.reject(Hashed { hash, key }, new, cause, now);

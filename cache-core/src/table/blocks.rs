@@ -30,7 +30,7 @@ impl Block {
 
 #[cold]
 #[inline(never)]
-fn not_in_the_shard(id: SlotId) -> ! {
+pub(super) fn not_in_the_shard(id: SlotId) -> ! {
     panic!("slot {} is not in the shard", id.0)
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct BlockList {
 }
 
 impl BlockList {
-    /// Takes a free slot.
+    /// Takes a free slot. Returns its number, and that of its block.
     #[inline]
-    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> SlotId {
+    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> (SlotId, BlockNo) {
         let number = match self.with_free.last() {
             Some(&number) => number,
             None => self.take_block(slab),
@@ -61,7 +61,7 @@ impl BlockList {
         if block.free == 0 {
             self.with_free.pop();
         }
-        block.first_slot.plus(offset)
+        (block.first_slot.plus(offset), number)
     }
 
     /// Gets a block from the slab. Returns its number.
@@ -117,16 +117,14 @@ impl BlockList {
         }
     }
 
-    /// Notes that the slot is in the region; returns the number of its block.
+    /// Notes that the slot, of this block, is in the region.
     #[inline]
-    pub(super) fn set_live<K, V>(&mut self, slab: &Slab<K, V>, id: SlotId) -> BlockNo {
-        let number = slab.block_of(id);
+    pub(super) fn set_live(&mut self, number: BlockNo, id: SlotId) {
         let block = &mut self.blocks[number.index()];
         let bit = 1 << id.offset_from(block.first_slot);
         debug_assert_eq!(block.live & bit, 0);
         block.live |= bit;
         self.live += 1;
-        number
     }
 
     /// Notes that the slot is not in the region any more.

@@ -146,6 +146,14 @@ impl Group {
         SlotId(self.slots[lane].load(Acquire))
     }
 
+    /// Returns `true` if the lane is full and stands for this slot.
+    #[inline]
+    pub(super) fn holds(&self, lane: usize, slot: SlotId) -> bool {
+        // Relaxed: asked by the writer.
+        let tag = self.words[lane / 8].load(Relaxed) >> (lane % 8 * 8) & 0xff;
+        tag != 0 && self.slots[lane].load(Relaxed) == slot.0
+    }
+
     /// Makes an empty lane stand for a slot.
     #[inline]
     pub(super) fn fill(&self, lane: usize, tag: u8, slot: SlotId) {

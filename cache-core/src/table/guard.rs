@@ -30,14 +30,6 @@ pub(crate) struct Guard<'t, K, V> {
     pub(super) pin: EpochGuard<'t>,
 }
 
-impl<K, V> Table<K, V> {
-    /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
-    #[inline]
-    pub(crate) fn pin(&self) -> Guard<'_, K, V> {
-        Guard { table: self, pin: self.epoch.pin() }
-    }
-}
-
 impl<K, V> Guard<'_, K, V> {
     /// Slots in a block.
     pub(crate) const BLOCK: u32 = Slab::<K, V>::BLOCK;
@@ -51,6 +43,13 @@ impl<K, V> Guard<'_, K, V> {
     /// The number of the calling thread's line: no other thread has it while this one is pinned.
     pub(crate) fn line(&self) -> usize {
         self.pin.reader.number()
+    }
+
+    /// Counts a slot that the thread takes, see [`Retries`].
+    #[inline]
+    pub(super) fn note_reserved(&self) {
+        let reserved = &self.pin.reader.notes.reserved;
+        reserved.store(reserved.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// What is kept of each slot, for callers that have learnt of slots under a shard's lock.

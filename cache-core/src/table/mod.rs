@@ -61,12 +61,15 @@
 //! | `table` | what all threads share |
 //! | `guard` `notices` `reserved` | what a pinned thread may do |
 //! | `blocks` `open_batch` `writer` | what a shard's writer may do |
+//! | `detached` `alone` | emptying a shard; what its writer may do while one thread uses the table |
 //! | `collect` `forked` | dropping garbage; the table while the process forks |
 #![allow(unsafe_code)]
 
 mod alloc;
+mod alone;
 mod blocks;
 mod collect;
+mod detached;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod group;
@@ -88,6 +91,8 @@ mod table;
 mod times;
 mod writer;
 
+pub(crate) use self::alone::{AllWriters, Exclusive};
+pub(crate) use self::detached::Detached;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
@@ -103,4 +108,4 @@ pub(crate) use self::reserved::{EmptySlots, Reserved, SharedSlot};
 pub(crate) use self::slab::ColumnSet;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};
-pub(crate) use self::writer::{Detached, Writer};
+pub(crate) use self::writer::{Place, Writer};

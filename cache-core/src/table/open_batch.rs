@@ -38,7 +38,7 @@ impl OpenBatch {
         let full = if table.epoch.seems_alone() {
             table.limits.alone
         } else {
-            table.limits.batch(entries, table.shards())
+            table.limits.batch(entries)
         };
         if self.ids.len() >= full || self.weight >= table.batch_weight {
             self.seal(table);

@@ -360,6 +360,16 @@ impl Region {
         }
     }
 
+    /// Returns `true` if this lane stands for the slot.
+    ///
+    /// # Safety
+    /// As for `search`.
+    #[inline]
+    pub(super) unsafe fn stands_for(self, lane: Lane, slot: SlotId) -> bool {
+        // SAFETY: in bounds; the caller promises the rest.
+        lane.group < self.class.groups() && unsafe { self.group(lane.group) }.holds(lane.lane, slot)
+    }
+
     /// Visits the slots of all lanes that are full.
     ///
     /// # Safety

@@ -257,8 +257,8 @@ impl<K, V> Slab<K, V> {
 
     /// Writes the times of an entry that is about to be published in a slot.
     #[inline]
-    pub(super) fn set_times(&self, id: SlotId, times: &Times) {
-        self.header(id).set_deadline(times.deadline);
+    pub(super) fn set_times(&self, header: &SlotHeader, id: SlotId, times: &Times) {
+        header.set_deadline(times.deadline);
         self.set_written(id, times.written);
         if let Some(refresh_states) = &self.refresh_states {
             refresh_states.get(id.0).init(times);

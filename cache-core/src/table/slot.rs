@@ -75,6 +75,33 @@ impl<K, V> Slot<K, V> {
         unsafe { (*self.value.get()).write(value) };
     }
 
+    /// Exchanges key and value for others, and returns what there was.
+    ///
+    /// # Safety
+    /// The caller has the only access to the slot, which holds a key and a value.
+    #[inline]
+    pub(super) unsafe fn exchange(&self, key: K, value: V) -> (K, V) {
+        #[cfg(loom)]
+        self.life.with_mut(|_| ());
+        // SAFETY: the caller's promise.
+        unsafe {
+            let key = std::mem::replace((*self.key.get()).assume_init_mut(), key);
+            (key, std::mem::replace((*self.value.get()).assume_init_mut(), value))
+        }
+    }
+
+    /// Takes key and value out. The caller sets the state of the slot, which holds nothing then.
+    ///
+    /// # Safety
+    /// As for `exchange`.
+    #[inline]
+    pub(super) unsafe fn take(&self) -> (K, V) {
+        #[cfg(loom)]
+        self.life.with_mut(|_| ());
+        // SAFETY: the caller's promise.
+        unsafe { ((*self.key.get()).assume_init_read(), (*self.value.get()).assume_init_read()) }
+    }
+
     /// Drops what the slot holds, which leaves it [emptied](State::Emptied). Runs the user's
     /// `Drop`. If that of the value panics, the key is dropped all the same.
     ///

@@ -60,7 +60,7 @@ impl<K, V> Table<K, V> {
     /// A table whose shards have no writers yet: [`Table::new`] makes them, one each.
     pub(super) fn without_writers(config: TableConfig) -> Self {
         let TableConfig { name, shards, entries, weight, initial, threads, columns } = config;
-        let limits = Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>());
+        let limits = Limits::new(size_of::<Slot<K, V>>(), std::mem::needs_drop::<(K, V)>(), shards);
         let initial = initial.div_ceil(shards);
         let region = |_| match initial {
             0 => Region::none(),

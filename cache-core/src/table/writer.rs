@@ -7,7 +7,7 @@
 //! batch of garbage; the caller, once it has released its lock, does what [`Writer::end_call`] has
 //! noted in its [`Due`].
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::ops::ControlFlow;
 
 use super::blocks::BlockList;
 use super::guard::{EntryRef, Guard, NewEntry};
@@ -15,21 +15,45 @@ use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
 use super::open_batch::{Due, OpenBatch};
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
-use super::region::{Region, RegionPtr, SizeClass};
+use super::region::{Lane, Region, RegionPtr, SizeClass};
 use super::reserved::{EmptySlots, Reserved};
 use super::slab::Slab;
+use super::slot::Slot;
 use super::table::{Table, TableConfig};
-use crate::util::hash::KeyHash;
+use crate::util::hash::{Hashed, KeyHash};
+
+/// Where an entry stands: the number of its slot, and its lane in the shard's region. Of use until
+/// the shard is changed; what takes one checks that it is still right.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(super) id: SlotId,
+    pub(super) lane: Lane,
+}
+
+impl Place {
+    /// The number of the slot.
+    #[inline]
+    pub(crate) fn id(self) -> SlotId {
+        self.id
+    }
+}
+
+/// A slot that holds key and value, and stands in no region yet.
+struct Filled<'t, K, V> {
+    id: SlotId,
+    slot: &'t Slot<K, V>,
+    block: BlockNo,
+}
 
 /// The right to change a shard of a table.
 pub(crate) struct Writer {
     /// Its shard's, see [`Table::home`].
     home: u64,
     /// What the shard's word holds.
-    region: Region,
+    pub(super) region: Region,
     /// The region is never made smaller than this.
     least: SizeClass,
-    blocks: BlockList,
+    pub(super) blocks: BlockList,
     batch: OpenBatch,
 }
 
@@ -56,12 +80,17 @@ impl<K, V> Table<K, V> {
 }
 
 impl Writer {
+    /// See [`Table::home`].
+    pub(super) fn home(&self) -> u64 {
+        self.home
+    }
+
     /// The number of its shard in the table.
     ///
     /// # Panics
     /// If this is not the table that the writer was made with.
     #[inline(always)]
-    fn shard<K, V>(&self, table: &Table<K, V>) -> usize {
+    pub(super) fn shard<K, V>(&self, table: &Table<K, V>) -> usize {
         table.shard_at(self.home).expect("a shard of this table")
     }
 
@@ -70,7 +99,7 @@ impl Writer {
     /// # Panics
     /// If it is not the one that the writer was made with.
     #[inline(always)]
-    fn table<'p, K, V>(&self, guard: &'p Guard<'_, K, V>) -> &'p Table<K, V> {
+    pub(super) fn table<'p, K, V>(&self, guard: &'p Guard<'_, K, V>) -> &'p Table<K, V> {
         self.shard(guard.table);
         guard.table
     }
@@ -101,6 +130,52 @@ impl Writer {
         EntryRef { id, slot: slab.slot(id), slab }
     }
 
+    /// The place of the entry whose key `eq` accepts. `eq` runs none of the user's code, as the
+    /// caller has the shard.
+    #[inline]
+    pub(crate) fn find<K, V>(
+        &self,
+        guard: &Guard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Option<Place> {
+        let slab = &self.table(guard).slab;
+        // SAFETY: the shard's one writer: what its region holds are live slots.
+        unsafe {
+            self.region.search(hash.low(), move |id, lane| {
+                if eq(slab.slot_unchecked(id).key()) {
+                    ControlFlow::Break(Place { id, lane })
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        }
+    }
+
+    /// The place of a slot whose key has this lower half of a hash, if it is in the shard.
+    #[inline]
+    pub(crate) fn place_of<K, V>(
+        &self,
+        guard: &Guard<'_, K, V>,
+        hash: u32,
+        id: SlotId,
+    ) -> Option<Place> {
+        self.table(guard);
+        // SAFETY: the shard's one writer.
+        let lane = unsafe { self.region.lane_of(hash, id) }?;
+        Some(Place { id, lane })
+    }
+
+    /// Fails if a place is not right any more.
+    ///
+    /// # Panics
+    /// If another slot, or none, stands there.
+    #[inline]
+    pub(super) fn check(&self, Place { id, lane }: Place) {
+        // SAFETY: the shard's one writer.
+        assert!(unsafe { self.region.stands_for(lane, id) }, "slot {} has left its place", id.0);
+    }
+
     /// Takes a slot and puts a key into it. [`publish`](Self::publish) or
     /// [`replace`](Self::replace) adds the value.
     #[inline(always)]
@@ -111,9 +186,8 @@ impl Writer {
         key: K,
     ) -> Reserved {
         let slab = &self.table(guard).slab;
-        let reserved = &guard.pin.reader.notes.reserved;
-        reserved.store(reserved.load(Relaxed).wrapping_add(1), Relaxed);
-        let id = self.blocks.take_slot(slab);
+        guard.note_reserved();
+        let (id, _) = self.blocks.take_slot(slab);
         let slot = slab.slot(id);
         // SAFETY: the slot was free: only this writer has it, and it holds no key.
         unsafe { slot.write_key(key) };
@@ -139,26 +213,53 @@ impl Writer {
         new: NewEntry<V>,
     ) -> EntryRef<'p, K, V> {
         let table = self.table(guard);
-        let id = self.complete(&table.slab, reserved, new);
-        table.slab.header(id).set_state(State::Removed);
+        let Filled { id, slot, .. } = self.complete(&table.slab, reserved, new);
+        slot.header.set_state(State::Removed);
         self.batch.retire(table, id, self.blocks.live);
-        EntryRef { id, slot: table.slab.slot(id), slab: &table.slab }
+        EntryRef { id, slot, slab: &table.slab }
     }
 
-    /// Gives a reserved slot its value. The slab is that of the writer's table. Returns the number
-    /// of the slot, which the caller puts into the region or retires. (Inlined, an insert takes 2 %
-    /// fewer instructions.)
+    /// Gives a reserved slot its value. (Inlined, an insert takes 2 % fewer instructions.)
     #[inline(always)]
-    fn complete<K, V>(&self, slab: &Slab<K, V>, slot: Reserved, new: NewEntry<V>) -> SlotId {
-        let id = self.own(slot);
+    fn complete<'t, K, V>(
+        &self,
+        slab: &'t Slab<K, V>,
+        reserved: Reserved,
+        new: NewEntry<V>,
+    ) -> Filled<'t, K, V> {
+        let id = self.own(reserved);
         let slot = slab.slot(id);
         // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
         // reads its value, which is missing yet; and no other thread has the token.
         unsafe { slot.write_value(new.value) };
         slab.set_weight(id, new.weight);
-        slab.set_times(id, &new.times);
+        slab.set_times(&slot.header, id, &new.times);
         slot.header.set_state(State::Live);
-        id
+        Filled { id, slot, block: slab.block_of(id) }
+    }
+
+    /// Takes a slot and puts key and value into it.
+    #[inline(always)]
+    fn fill<'t, K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        slab: &'t Slab<K, V>,
+        Hashed { hash, key }: Hashed<K>,
+        new: NewEntry<V>,
+    ) -> Filled<'t, K, V> {
+        guard.note_reserved();
+        let (id, block) = self.blocks.take_slot(slab);
+        let slot = slab.slot(id);
+        // SAFETY: the slot was free: only this writer has it, and it holds neither key nor value.
+        unsafe {
+            slot.write_key(key);
+            slot.write_value(new.value);
+        }
+        slot.header.set_hash(hash.low());
+        slab.set_weight(id, new.weight);
+        slab.set_times(&slot.header, id, &new.times);
+        slot.header.set_state(State::Live);
+        Filled { id, slot, block }
     }
 
     /// Gives a reserved slot its value, and puts it into the region, which must not hold its key.
@@ -172,17 +273,39 @@ impl Writer {
         prepare: impl FnOnce(SlotId),
     ) -> BlockNo {
         let table = self.table(guard);
-        let slab = &table.slab;
-        let id = self.complete(slab, reserved, new);
-        prepare(id);
+        let filled = self.complete(&table.slab, reserved, new);
+        prepare(filled.id);
+        self.enter(table, filled)
+    }
+
+    /// Stores a value under a key that the shard does not hold: what [`reserve`](Self::reserve) and
+    /// [`publish`](Self::publish) do, in fewer instructions.
+    #[inline]
+    pub(crate) fn add<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        key: Hashed<K>,
+        new: NewEntry<V>,
+        prepare: impl FnOnce(SlotId),
+    ) -> BlockNo {
+        let table = self.table(guard);
+        let filled = self.fill(guard, &table.slab, key, new);
+        prepare(filled.id);
+        self.enter(table, filled)
+    }
+
+    /// Puts a slot into the region.
+    #[inline(always)]
+    fn enter<K, V>(&mut self, table: &Table<K, V>, filled: Filled<'_, K, V>) -> BlockNo {
         if self.blocks.live >= self.region.room() {
             let class = if self.region.is_none() { self.least } else { self.region.class.next() };
             self.rebuild(table, class);
         }
         // SAFETY: the shard's one writer; the region is published in its table, the slot holds key
         // and value, is in no region yet, and there is room.
-        unsafe { self.region.insert(slab.header(id).hash(), id) };
-        self.blocks.set_live(slab, id)
+        unsafe { self.region.insert(filled.slot.header.hash(), filled.id) };
+        self.blocks.set_live(filled.block, filled.id);
+        filled.block
     }
 
     /// Gives a reserved slot its value, and puts it in the place of a slot with the same key, which
@@ -190,34 +313,59 @@ impl Writer {
     /// number. Returns the slot replaced, and the number of the new slot's block.
     ///
     /// # Panics
-    /// If `old` is not in the shard.
+    /// If the place is not right any more.
     #[inline]
     pub(crate) fn replace<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        old: SlotId,
+        place: Place,
         reserved: Reserved,
         new: NewEntry<V>,
         prepare: impl FnOnce(SlotId),
     ) -> (EntryRef<'p, K, V>, BlockNo) {
         let table = self.table(guard);
+        self.check(place);
+        let filled = self.complete(&table.slab, reserved, new);
+        prepare(filled.id);
+        self.take_lane(table, place, filled)
+    }
+
+    /// As [`replace`](Self::replace), with a slot that is taken now.
+    #[inline]
+    pub(crate) fn update<K, V>(
+        &mut self,
+        guard: &Guard<'_, K, V>,
+        place: Place,
+        key: Hashed<K>,
+        new: NewEntry<V>,
+        prepare: impl FnOnce(SlotId),
+    ) -> BlockNo {
+        let table = self.table(guard);
+        self.check(place);
+        let filled = self.fill(guard, &table.slab, key, new);
+        prepare(filled.id);
+        self.take_lane(table, place, filled).1
+    }
+
+    /// Puts a slot in the place of another, which is right.
+    #[inline(always)]
+    fn take_lane<'p, K, V>(
+        &mut self,
+        table: &'p Table<K, V>,
+        Place { id, lane }: Place,
+        filled: Filled<'_, K, V>,
+    ) -> (EntryRef<'p, K, V>, BlockNo) {
         let slab = &table.slab;
-        let id = self.complete(slab, reserved, new);
-        prepare(id);
-        self.blocks.take_live(slab, old);
-        let entry = EntryRef { id: old, slot: slab.slot(old), slab };
-        // SAFETY: the shard's one writer; the lane comes from this region, and the slot that takes
+        self.blocks.take_live(slab, id);
+        let old = EntryRef { id, slot: slab.slot(id), slab };
+        // SAFETY: the shard's one writer; the lane stands for the old slot, and the slot that takes
         // it holds key and value and is in no region yet.
-        unsafe {
-            let hash = entry.slot.header.hash();
-            let lane = self.region.lane_of(hash, old).expect("a live slot has a lane");
-            self.region.swap(lane, id);
-        }
-        let block = self.blocks.set_live(slab, id);
-        slab.links(old).next.set(id);
-        entry.slot.header.set_state(State::Replaced);
-        self.batch.retire(table, old, self.blocks.live);
-        (entry, block)
+        unsafe { self.region.swap(lane, filled.id) };
+        self.blocks.set_live(filled.block, filled.id);
+        slab.links(id).next.set(filled.id);
+        old.slot.header.set_state(State::Replaced);
+        self.batch.retire(table, id, self.blocks.live);
+        (old, filled.block)
     }
 
     /// Uses up the right to a slot.
@@ -312,18 +460,9 @@ impl Writer {
     }
 
     /// Publishes a region. Returns the one that was published before.
-    fn set_region<K, V>(&mut self, table: &Table<K, V>, new: Region) -> Region {
+    pub(super) fn set_region<K, V>(&mut self, table: &Table<K, V>, new: Region) -> Region {
         table.regions[self.shard(table)].set(new);
         std::mem::replace(&mut self.region, new)
-    }
-
-    /// Empties the shard at once, by publishing an empty region. The caller shows the entries that
-    /// were in it by [`Detached::finish`]. Cost: a bit per slot.
-    pub(crate) fn detach<'p, K, V>(&mut self, guard: &'p Guard<'p, K, V>) -> Detached<'p, K, V> {
-        let table = self.table(guard);
-        let region = self.set_region(table, Region::none());
-        self.blocks.clear_live();
-        Detached { guard, shard: self.shard(table), region }
     }
 
     /// Memory that the writer holds.
@@ -351,48 +490,5 @@ impl Writer {
         assert!(self.batch.ids.len() < BATCH);
         let mut garbage = self.batch.ids.iter();
         assert!(!garbage.any(|&id| self.blocks.is_live(slab, id)), "garbage is not live");
-    }
-}
-
-/// The entries that a shard had when it was emptied. Dropping it retires them.
-pub(crate) struct Detached<'p, K, V> {
-    guard: &'p Guard<'p, K, V>,
-    shard: usize,
-    region: Region,
-}
-
-impl<'p, K, V> Detached<'p, K, V> {
-    /// Shows each entry to `visit`, and retires them.
-    pub(crate) fn finish(self, mut visit: impl FnMut(EntryRef<'_, K, V>)) {
-        let slab = &self.guard.table.slab;
-        // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
-        // sealed it yet: no other thread frees or changes it.
-        unsafe {
-            self.region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
-        };
-    }
-}
-
-impl<K, V> Drop for Detached<'_, K, V> {
-    /// Retires the entries in batches, and the region.
-    fn drop(&mut self) {
-        let table = self.guard.table;
-        let mut ids = Vec::new();
-        // SAFETY: as in `finish`.
-        unsafe {
-            self.region.for_each(|id| {
-                // No other thread changes it: the slot's live bit is not set any more.
-                table.slab.header(id).set_state(State::Removed);
-                ids.push(id);
-            });
-        }
-        for batch in ids.chunks(BATCH) {
-            let weight = batch.iter().map(|&id| u64::from(table.slab.weight(id))).sum();
-            let garbage = Garbage::Slots { shard: self.shard, ids: batch.to_vec() };
-            table.limbo.seal(&table.epoch, garbage, weight);
-        }
-        if !self.region.is_none() {
-            table.limbo.seal(&table.epoch, Garbage::Region(self.region), 0);
-        }
     }
 }

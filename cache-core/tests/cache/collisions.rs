@@ -41,14 +41,15 @@ fn compared(call: impl FnOnce()) -> u64 {
 }
 
 /// A writer compares a key with each other key once. It releases the lock to compare, so a second
-/// time would cost another release and acquisition.
+/// time would cost another release and acquisition. (Except for the first: the short way of a write
+/// looks at one key before it gives up.)
 #[test]
 fn writes_compare_each_key_of_the_same_hash_once() {
     const KEYS: u64 = 100;
     let cache = Cache::<Counted, u64>::builder().max_capacity(1000).build_with_hasher(Constant);
     for n in 0..KEYS {
         let times = compared(|| cache.insert(Counted(n), n));
-        assert!(times <= n, "insert: {times} comparisons with {n} keys");
+        assert!(times <= n + 1, "insert: {times} comparisons with {n} keys");
     }
     let absent = Counted(KEYS);
     for (name, times) in [
@@ -57,7 +58,7 @@ fn writes_compare_each_key_of_the_same_hash_once() {
         ("invalidate", compared(|| cache.invalidate(&absent))),
         ("update", compared(|| cache.insert(Counted(7), 8))),
     ] {
-        assert!(times <= KEYS, "{name}: {times} comparisons with {KEYS} keys");
+        assert!(times <= KEYS + 1, "{name}: {times} comparisons with {KEYS} keys");
     }
     validate(&cache);
 }

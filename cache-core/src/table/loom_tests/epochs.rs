@@ -29,7 +29,7 @@ impl Pointer {
         let pointer = Pointer::new(Epoch::new(4));
         for &number in numbers {
             thread_slot::set(number);
-            drop(pointer.epoch.pin());
+            drop(pointer.epoch.pin(|| ()));
         }
         thread_slot::set(0);
         pointer
@@ -41,7 +41,7 @@ impl Pointer {
     }
 
     fn pin_and_read(&self) {
-        let pin = self.epoch.pin();
+        let pin = self.epoch.pin(|| ());
         self.read();
         drop(pin);
     }
@@ -106,8 +106,8 @@ fn epoch_knows_that_the_read_before_is_over() {
 fn epoch_protects_nested_pins() {
     reuse_beside(&[1], 1, |pointer| {
         pointer.pin_and_read();
-        let outer = pointer.epoch.pin();
-        let inner = pointer.epoch.pin();
+        let outer = pointer.epoch.pin(|| ());
+        let inner = pointer.epoch.pin(|| ());
         drop(outer);
         pointer.read();
         drop(inner);
@@ -171,7 +171,7 @@ fn epoch_advanced_for_another() {
 fn epoch_alone_until_the_first_read_of_another() {
     model(|| {
         let pointer = Pointer::new(Epoch::new(4).with_light_readers());
-        drop(pointer.epoch.pin());
+        drop(pointer.epoch.pin(|| ()));
         let reader = {
             let pointer = Arc::clone(&pointer);
             spawn(1, move || pointer.pin_and_read())
@@ -190,7 +190,7 @@ fn switching(numbers: &[usize]) -> Arc<Pointer> {
     let pointer = Pointer::new(Epoch::new(4).with_light_readers());
     for &number in numbers {
         thread_slot::set(number);
-        drop(pointer.epoch.pin());
+        drop(pointer.epoch.pin(|| ()));
     }
     thread_slot::set(0);
     pointer
@@ -213,7 +213,7 @@ fn switch_beside(reads: fn(&Pointer), collections: usize) {
         // Once all threads have made a pin with the fence, all is free.
         for number in [1, 0] {
             thread_slot::set(number);
-            drop(pointer.epoch.pin());
+            drop(pointer.epoch.pin(|| ()));
         }
         assert!(free || pointer.reuse());
     });
@@ -239,7 +239,7 @@ fn epoch_switches_to_fences_beside_a_reader_of_many_reads() {
 fn epoch_switches_to_fences_beside_nested_pins() {
     switch_beside(
         |pointer| {
-            let outer = pointer.epoch.pin();
+            let outer = pointer.epoch.pin(|| ());
             pointer.pin_and_read();
             pointer.read();
             drop(outer);
@@ -261,7 +261,7 @@ fn epoch_is_switched_by_two_collectors() {
         let collector = {
             let pointer = Arc::clone(&pointer);
             spawn(2, move || {
-                drop(pointer.epoch.pin());
+                drop(pointer.epoch.pin(|| ()));
                 pointer.epoch.advance();
             })
         };

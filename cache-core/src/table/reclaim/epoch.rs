@@ -46,6 +46,15 @@
 //! proves nothing. Such a barrier serves the one collection that pays it, and no later one: a
 //! reader may have read the old number before it, and announce itself after it, without a fence.
 //!
+//! # A thread comes
+//! A writer may change an entry in its place while its thread is the only one that has ever pinned
+//! (`table/exclusive.rs`). It learns that from `users`, under its shard's lock. So the second
+//! thread, which counts itself there first, has to wait for what is under way: before its first
+//! announcement it is shown the writers of all shards, one after the other, which takes their
+//! locks. A change that was made before that came before all that the thread reads; one that would
+//! be made after it finds two users counted. When the second thread has been shown all of them it
+//! sets `shared`; later ones that see that need not ask again.
+//!
 //! # Numbers that do not end
 //! An epoch is a number of 64 bits: at ten million new epochs a second it takes 58,000 years to
 //! come round.
@@ -64,7 +73,7 @@ use super::reader::{IDLE, LEASED, Reader, UNUSED};
 use crate::util::cache_padded::CachePadded;
 use crate::util::fork;
 use crate::util::sync::atomic::{
-    AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
@@ -83,6 +92,8 @@ pub(crate) struct Epoch {
     all_fenced: bool,
     /// Lines that have been used.
     users: AtomicUsize,
+    /// A second thread has come, and whatever the first one was changing in its place is done.
+    shared: AtomicBool,
     /// The lines of the threads with small numbers: all threads, in most programs.
     first: Box<[Reader]>,
     /// Line `number` stands in `more[b]` with `b = log2(number / first.len())`, which holds
@@ -100,15 +111,18 @@ impl Epoch {
             fenceless: AtomicUsize::new(if asymmetric { first.len() } else { 0 }),
             all_fenced: !asymmetric,
             users: AtomicUsize::new(0),
+            shared: AtomicBool::new(false),
             first,
             more: [const { OnceLock::new() }; 24],
         }
     }
 
     /// Announces that the calling thread reads the table. Pins nest. No lock, and on the usual
-    /// path neither a read-modify-write nor a fence.
+    /// path neither a read-modify-write nor a fence. The second thread that ever pins calls
+    /// `arrive` first, and so do those that come meanwhile: it must wait for each writer that is
+    /// at work.
     #[inline]
-    pub(crate) fn pin(&self) -> EpochGuard<'_> {
+    pub(crate) fn pin(&self, arrive: impl Fn()) -> EpochGuard<'_> {
         let number = thread_slot::current();
         // Relaxed: see the module's head; `has_switched` provides for a reader that learns late.
         if number < self.fenceless.load(Relaxed) {
@@ -121,7 +135,7 @@ impl Epoch {
                 return EpochGuard { reader, here: PhantomData };
             }
         }
-        self.pin_slowly(number)
+        self.pin_slowly(number, &arrive)
     }
 
     fn announce(&self, reader: &Reader) {
@@ -161,7 +175,7 @@ impl Epoch {
     ///   none of it.
     #[cold]
     #[inline(never)]
-    fn pin_slowly(&self, number: usize) -> EpochGuard<'_> {
+    fn pin_slowly(&self, number: usize, arrive: &dyn Fn()) -> EpochGuard<'_> {
         let (reader, leased) = self.own_line(number);
         if leased && reader.is_idle() {
             reader.extra.store(LEASED, Relaxed);
@@ -169,8 +183,12 @@ impl Epoch {
         match reader.announced.load(Relaxed) {
             IDLE => self.announce(reader),
             UNUSED => {
+                // Acquire: pairs with the Release below.
+                if self.users.fetch_add(1, Relaxed) > 0 && !self.shared.load(Acquire) {
+                    arrive();
+                    self.shared.store(true, Release);
+                }
                 reader.announced.store(IDLE, Relaxed);
-                self.users.fetch_add(1, Relaxed);
                 // Pairs with the fence in `advance`: the fence of a collector that did not count
                 // this line came before this one, and this thread sees all that it had unlinked.
                 fence(SeqCst);
@@ -337,6 +355,16 @@ pub(crate) struct EpochGuard<'e> {
 }
 
 impl EpochGuard<'_> {
+    /// Returns `true` if no other thread has ever used the cache, and this one holds no other pin.
+    /// Of use to a thread that has the writer of a shard: as long as it has it, that stays so for
+    /// the entries of this shard (see the module's head).
+    #[inline]
+    pub(crate) fn is_only(&self, epoch: &Epoch) -> bool {
+        // Relaxed: a thread that comes is counted before it is shown the writer, which orders the
+        // count with this load. The only line that was ever used is this thread's.
+        self.reader.extra.load(Relaxed) == 0 && epoch.users.load(Relaxed) == 1
+    }
+
     /// Begins to drop garbage at once, if no thread can reach what the caller has unlinked: no
     /// other thread has ever used the cache, and this one holds no other pin. Returns `None`
     /// otherwise, or if the thread is dropping garbage of this cache already.

@@ -71,14 +71,17 @@ pub(crate) struct Limits {
     floor: u64,
     /// How many slots make a batch full while one thread alone uses the table.
     pub(crate) alone: usize,
+    /// How many slots make a batch full at least.
+    least_batch: usize,
 }
 
 impl Limits {
-    /// `needs_drop`: slots may hold something that has a `Drop`.
-    pub(crate) fn new(slot_bytes: usize, needs_drop: bool) -> Self {
+    /// For a table of so many shards. `needs_drop`: slots may hold something that has a `Drop`.
+    pub(crate) fn new(slot_bytes: usize, needs_drop: bool, shards: usize) -> Self {
         let by_bytes = (BYTES / slot_bytes.max(1) as u64).max(1);
         let floor = by_bytes.min(if needs_drop { FEW } else { MANY });
-        Limits { floor, alone: BATCH.min(by_bytes as usize) }
+        let least_batch = (floor as usize / (2 * shards)).max(1);
+        Limits { floor, alone: BATCH.min(by_bytes as usize), least_batch }
     }
 
     /// How many slots may wait beside so many entries.
@@ -87,11 +90,10 @@ impl Limits {
         share.max(self.floor)
     }
 
-    /// How many slots make a batch full, of one of `shards` shards with so many entries.
+    /// How many slots make a batch full, of a shard with so many entries.
     #[inline]
-    pub(crate) fn batch(self, entries: usize, shards: usize) -> usize {
-        let floor = (self.floor as usize / (2 * shards)).max(1);
-        (entries / 16).max(floor).min(BATCH)
+    pub(crate) fn batch(self, entries: usize) -> usize {
+        (entries / 16).max(self.least_batch).min(BATCH)
     }
 }
 
@@ -280,8 +282,8 @@ mod tests {
     /// An epoch that two threads have used.
     fn shared_epoch() -> Epoch {
         let epoch = Epoch::new(4);
-        drop(epoch.pin());
-        std::thread::scope(|scope| _ = scope.spawn(|| drop(epoch.pin())).join());
+        drop(epoch.pin(|| ()));
+        std::thread::scope(|scope| _ = scope.spawn(|| drop(epoch.pin(|| ()))).join());
         assert!(!epoch.is_alone());
         epoch
     }
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn waiting_slots_are_limited_by_what_is_live() {
-        let dropping = Limits::new(32, true);
+        let dropping = Limits::new(32, true, 8);
         let wait = |entries, batch| slots_that_wait(dropping, Live::Entries(entries), batch);
         assert_eq!((wait(0, 1), wait(10, 1), wait(128, 1)), (16, 16, 16));
         assert_eq!((wait(1_000, 1), wait(8_192, 64)), (125, 1024));
@@ -317,28 +319,29 @@ mod tests {
 
     #[test]
     fn slots_that_need_no_drop_wait_by_their_size() {
-        let wait =
-            |bytes, entries| slots_that_wait(Limits::new(bytes, false), Live::Entries(entries), 1);
+        let wait = |bytes, entries| {
+            slots_that_wait(Limits::new(bytes, false, 8), Live::Entries(entries), 1)
+        };
         assert_eq!((wait(32, 10), wait(1024, 10), wait(65_536, 10)), (1024, 64, 1));
         assert_eq!((wait(1 << 20, 2), wait(1 << 20, 80), wait(0, 0)), (1, 10, 1024));
         // Large ones with a `Drop` are not kept longer than those without.
-        assert_eq!(slots_that_wait(Limits::new(65_536, true), Live::Entries(10), 1), 1);
+        assert_eq!(slots_that_wait(Limits::new(65_536, true, 8), Live::Entries(10), 1), 1);
     }
 
     #[test]
     fn batches_follow_the_entries_of_their_shard() {
-        let dropping = Limits::new(32, true);
+        let dropping = Limits::new(32, true, 8);
         assert_eq!(
-            [0, 10, 64, 160, 1_024, 9_999].map(|n| dropping.batch(n, 8)),
+            [0, 10, 64, 160, 1_024, 9_999].map(|n| dropping.batch(n)),
             [1, 1, 4, 10, 64, 64]
         );
-        assert_eq!([0, 10, 9_999].map(|n| Limits::new(32, false).batch(n, 8)), [64, 64, 64]);
-        assert_eq!(Limits::new(32, false).batch(0, 64), 8);
+        assert_eq!([0, 10, 9_999].map(|n| Limits::new(32, false, 8).batch(n)), [64, 64, 64]);
+        assert_eq!(Limits::new(32, false, 64).batch(0), 8);
     }
 
     #[test]
     fn garbage_that_has_waited_for_long_advances_the_epoch() {
-        let (limbo, epoch) = (Limbo::new(Limits::new(32, true)), shared_epoch());
+        let (limbo, epoch) = (Limbo::new(Limits::new(32, true, 8)), shared_epoch());
         let stamp = epoch.stamp();
         limbo.note_sweep();
         assert_eq!(limbo.sweeps.load(Relaxed), 0, "nothing waits");

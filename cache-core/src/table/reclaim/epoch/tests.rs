@@ -20,12 +20,12 @@ fn advance_frees_what_no_reader_can_reach() {
 #[test]
 fn advance_waits_for_the_reader_pinned_before_and_not_for_one_pinned_after() {
     let epoch = Epoch::new(4);
-    let before = epoch.pin();
+    let before = epoch.pin(|| ());
     let stamp = epoch.stamp();
     epoch.advance();
     assert!(!epoch.is_free(stamp));
     drop(before);
-    let after = epoch.pin();
+    let after = epoch.pin(|| ());
     epoch.advance();
     assert!(epoch.is_free(stamp));
     drop(after);
@@ -34,8 +34,8 @@ fn advance_waits_for_the_reader_pinned_before_and_not_for_one_pinned_after() {
 #[test]
 fn pins_nest_and_may_be_dropped_in_any_order() {
     let epoch = Epoch::new(4);
-    let outer = epoch.pin();
-    let inner = epoch.pin();
+    let outer = epoch.pin(|| ());
+    let inner = epoch.pin(|| ());
     let stamp = epoch.stamp();
     drop(outer);
     epoch.advance();
@@ -63,7 +63,7 @@ fn a_pin_on_another_thread_is_seen_by_the_collector() {
     let (guard, unpin) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let pin = epoch.pin();
+            let pin = epoch.pin(|| ());
             guard.wait();
             unpin.wait();
             drop(pin);
@@ -89,7 +89,7 @@ fn a_thread_without_a_number_forgets_all_others() {
     let guard = |is_ending: bool| {
         std::thread::scope(|scope| {
             let pin = || {
-                let pin = epoch.pin();
+                let pin = epoch.pin(|| ());
                 // As a thread that has given its number back.
                 pin.reader.extra.store(if is_ending { LEASED } else { 0 }, Relaxed);
                 std::mem::forget(pin);

@@ -1,0 +1,184 @@
+//! Writes to a cache where nothing of the user's has a say: the short way, see `shard/plain.rs`.
+//!
+//! A cache is *plain* if it has no weigher, no listener and no `Expiry`, and its entries live for
+//! one time that nothing shortens or extends. That is decided when it is built. A write tries the
+//! short way first; it returns what it was given if something unusual is in its way, and then the
+//! general one, in `write.rs`, does it from the beginning.
+
+use crate::shard::budget::Reservation;
+use crate::shard::ledger::{Ledger, RemovedEntries};
+use crate::shard::plain::{Gone, Life, PlainShard, TakenOut};
+use crate::shard::shard::{EXPIRE_STEP, Shard};
+use crate::store::store::{Store, StoreGuard};
+use crate::table::{Due, Place};
+use crate::types::removal::RemovalCause;
+use crate::util::fork;
+use crate::util::hash::{Hashed, KeyHash};
+use crate::util::known_eq;
+use crate::util::panics::DeferredPanic;
+
+impl<K, V> Store<K, V> {
+    /// Returns the time, and when a value that is written now expires.
+    #[inline]
+    fn plain_life(&self) -> Life {
+        let now = self.now();
+        // `NEVER` is the largest number.
+        Life { now, deadline: now.saturating_add(self.config.lifetimes.ttl) }
+    }
+
+    /// Acquires the lock of a key's shard, with the key's entry, unless something unusual is in
+    /// the way. `eq` runs without the lock.
+    #[inline]
+    fn lock_plain<'g, 's>(
+        &'g self,
+        guard: &'g mut StoreGuard<'s, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+    ) -> Option<(PlainShard<'g, 's, K, V>, Option<Place>)> {
+        let id = match guard.find_hash(hash) {
+            Some(entry) if eq(entry.key()) => Some(entry.id()),
+            // Another key with the same 32 bits of hash.
+            Some(_) => return None,
+            None => None,
+        };
+        let shard = self.shards.lock_plain(guard, hash)?;
+        let place = shard.settle(hash, id)?;
+        Some((shard, place))
+    }
+
+    /// Ends a write: removes some of what has expired, and releases the lock.
+    #[inline]
+    fn end_plain(&self, shard: Shard<'_, K, V>, due: &mut Due, now: u64) {
+        if shard.is_due(now) {
+            self.expire_plain(shard, due, now);
+        } else {
+            shard.unlock(due);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expire_plain(&self, mut shard: Shard<'_, K, V>, due: &mut Due, now: u64) {
+        let removed = RemovedEntries::new(false, self.counting(shard.guard()));
+        let reservation = Reservation::new(&self.budget);
+        let mut ledger = Ledger { now, reservation, removed };
+        shard.expire_some(EXPIRE_STEP, &mut ledger);
+        ledger.reservation.release();
+        shard.unlock(due);
+    }
+
+    /// Does what a call has to do when it has released the lock.
+    #[inline]
+    fn leave_plain(
+        &self,
+        guard: StoreGuard<'_, K, V>,
+        due: &Due,
+        taken_out: Option<TakenOut<K, V>>,
+    ) {
+        let mut panics = DeferredPanic::default();
+        if let Some(TakenOut { contents, cause }) = taken_out {
+            self.count(&guard, |counters| counters.removed(cause));
+            if std::mem::needs_drop::<(K, V)>() && contents.is_some() {
+                // Still pinned: what this `Drop` does to the cache is not done in place, so that
+                // no drop runs inside another without end.
+                panics.catch(|| drop(contents));
+            }
+        }
+        guard.drop_retired(due, &mut panics);
+        self.collect(due, &mut panics);
+        panics.resume();
+    }
+}
+
+impl<K, V> Store<K, V> {
+    /// Removes a key's entry for a cause. If it was fresh, returns what `f` makes of its value; `f`
+    /// runs without the lock. Returns `f` if it has done nothing.
+    #[inline]
+    pub(super) fn remove_plain<R, F: FnOnce(&V) -> R>(
+        &self,
+        hash: KeyHash,
+        cause: RemovalCause,
+        eq: impl Fn(&K) -> bool + Copy,
+        f: F,
+    ) -> Result<Option<R>, F> {
+        let life = self.plain_life();
+        fork::catch_up();
+        let (mut guard, mut due) = (self.pin(), Due::default());
+        let Some(gone) = self.take_plain(&mut guard, hash, eq, life, &mut due) else {
+            return Err(f);
+        };
+        let result = gone.as_ref().and_then(|gone| gone.fresh(life)).map(f);
+        let taken_out = gone.map(|gone| gone.taken_out(life, cause));
+        self.leave_plain(guard, &due, taken_out);
+        Ok(result)
+    }
+
+    /// Takes a key's entry out, if there is one. The outer `None`: it has done nothing.
+    #[inline]
+    fn take_plain<'g>(
+        &'g self,
+        guard: &'g mut StoreGuard<'_, K, V>,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        life: Life,
+        due: &mut Due,
+    ) -> Option<Option<Gone<'g, K, V>>> {
+        let (mut shard, found) = self.lock_plain(guard, hash, eq)?;
+        shard.note_write(hash);
+        let (gone, shard) = match found {
+            Some(place) => {
+                let (gone, shard) = shard.take(place);
+                // Before unlocking: the next writer may store the key again, and both must not be
+                // charged to the budget.
+                self.budget.release(1);
+                (Some(gone), shard)
+            }
+            None => (None, shard.into_shard()),
+        };
+        self.end_plain(shard, due, life.now);
+        Some(gone)
+    }
+}
+
+impl<K: Eq + 'static, V> Store<K, V> {
+    /// Stores a value, or returns key and value.
+    #[inline]
+    pub(super) fn insert_plain(&self, hash: KeyHash, key: K, value: V) -> Result<(), (K, V)> {
+        let life = self.plain_life();
+        fork::catch_up();
+        let (mut guard, mut due) = (self.pin(), Due::default());
+        let entry = Hashed { hash, key };
+        let taken_out = self.put_plain(&mut guard, entry, value, life, &mut due)?;
+        self.leave_plain(guard, &due, taken_out);
+        Ok(())
+    }
+
+    /// Stores a value, and returns what that has taken out; or returns key and value.
+    #[inline(always)]
+    fn put_plain(
+        &self,
+        guard: &mut StoreGuard<'_, K, V>,
+        Hashed { hash, key }: Hashed<K>,
+        value: V,
+        life: Life,
+        due: &mut Due,
+    ) -> Result<Option<TakenOut<K, V>>, (K, V)> {
+        let eq = |other: &K| *other == key;
+        let locked = if known_eq::is_known::<K>() {
+            self.shards.lock_plain(guard, hash).map(|shard| {
+                let found = shard.find(hash, eq);
+                (shard, found)
+            })
+        } else {
+            self.lock_plain(guard, hash, eq)
+        };
+        let Some((mut shard, found)) = locked else { return Err((key, value)) };
+        if life.deadline <= life.now || found.is_none() && !shard.has_room(&self.budget) {
+            return Err((key, value));
+        }
+        let taken_out = shard.put(found, Hashed { hash, key }, value, life, &self.budget);
+        shard.note_write(hash);
+        self.end_plain(shard.into_shard(), due, life.now);
+        Ok(taken_out)
+    }
+}
