@@ -159,14 +159,30 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         self.publish_inside(value, life, load_nanos)
     }
 
+    #[inline]
     fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
+        let stored = value.clone();
+        if self.store.plain && life.is_none() {
+            match self.store.publish_plain(&self.flight, stored) {
+                Ok(()) => self.complete(|| Outcome::Value(value.clone())),
+                Err(stored) => self.publish_in_general(&value, stored, life, load_nanos),
+            }
+        } else {
+            self.publish_in_general(&value, stored, life, load_nanos);
+        }
+        value
+    }
+
+    /// As `publish_inside`, whatever the cache and the flight are like.
+    #[inline(never)]
+    fn publish_in_general(&self, value: &V, stored: V, life: Option<Duration>, load_nanos: u64) {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
             let guard = store.pin();
             let key = flight.key(&guard);
-            store.prepare(Hashed { hash, key }, value.clone(), life, load_nanos)
+            store.prepare(Hashed { hash, key }, stored, life, load_nanos)
         } else {
-            store.prepare_keyless(hash, value.clone(), life, load_nanos)
+            store.prepare_keyless(hash, stored, life, load_nanos)
         };
         store.write(now, |txn| {
             let Some(cause) = store.refuses(&new, now) else {
@@ -181,7 +197,6 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
             FlightKind::Compute => Outcome::Retry,
             _ => Outcome::Value(value.clone()),
         });
-        value
     }
 
     /// Removes the key's entry, unless the key was written since the flight began.

@@ -12,10 +12,13 @@
 //! from another shard, a key that another writer has just stored or removed
 //! (`store/plain.rs`). The same model tests run with this way and without it.
 
+use std::sync::Arc;
+
 use super::budget::Budget;
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
-use crate::table::{EntryRef, Exclusive, Guard, NEVER, Place, SlotId, Slots, Times};
+use crate::flight::flight::Flight;
+use crate::table::{Displaced, EntryRef, Exclusive, Guard, Place, SlotId, Times};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::{Hashed, KeyHash};
 use crate::util::sync::OuterMutexGuard as MutexGuard;
@@ -46,13 +49,9 @@ impl Life {
 }
 
 /// An entry that was removed.
-pub(crate) struct Gone<'p, K, V> {
-    entry: Removed<'p, K, V>,
-    deadline: u64,
-}
-
-enum Removed<'p, K, V> {
-    Contents(K, V),
+pub(crate) enum Gone<'p, K, V> {
+    /// By a thread that is alone; to be dropped without the lock.
+    Displaced(Displaced<K, V>),
     /// It stays readable while the guard lives.
     Retired(EntryRef<'p, K, V>),
 }
@@ -61,21 +60,20 @@ impl<K, V> Gone<'_, K, V> {
     /// Its value, if it was fresh.
     #[inline]
     pub(crate) fn fresh(&self, life: Life) -> Option<&V> {
-        let value = match &self.entry {
-            Removed::Contents(_, value) => value,
-            Removed::Retired(entry) => entry.value(),
+        let (value, deadline) = match self {
+            Gone::Displaced(displaced) => (&displaced.value, displaced.deadline),
+            Gone::Retired(entry) => (entry.value(), entry.fixed_deadline()),
         };
-        (life.now < self.deadline).then_some(value)
+        (life.now < deadline).then_some(value)
     }
 
     /// What is left of it to be dropped; it was removed for this cause, unless it had expired.
     #[inline]
     pub(crate) fn taken_out(self, life: Life, cause: RemovalCause) -> TakenOut<K, V> {
-        let contents = match self.entry {
-            Removed::Contents(key, value) => Some((key, value)),
-            Removed::Retired(_) => None,
-        };
-        TakenOut { contents, cause: life.cause(self.deadline, cause) }
+        match self {
+            Gone::Displaced(displaced) => TakenOut::displaced(displaced, life, cause),
+            Gone::Retired(entry) => TakenOut::retired(entry, life, cause),
+        }
     }
 }
 
@@ -87,6 +85,22 @@ pub(crate) struct TakenOut<K, V> {
     pub(crate) cause: RemovalCause,
 }
 
+impl<K, V> TakenOut<K, V> {
+    #[inline]
+    fn displaced(
+        Displaced { key, value, deadline }: Displaced<K, V>,
+        life: Life,
+        cause: RemovalCause,
+    ) -> Self {
+        TakenOut { contents: Some((key, value)), cause: life.cause(deadline, cause) }
+    }
+
+    #[inline]
+    fn retired(entry: EntryRef<'_, K, V>, life: Life, cause: RemovalCause) -> Self {
+        TakenOut { contents: None, cause: life.cause(entry.fixed_deadline(), cause) }
+    }
+}
+
 impl<V> Shards<V> {
     /// Acquires a shard's lock, with a guard that nothing else is found with meanwhile. Returns
     /// `None`, without the lock, if a load of a key with this hash is in flight.
@@ -96,8 +110,19 @@ impl<V> Shards<V> {
         guard: &'g mut Guard<'t, K, V>,
         hash: KeyHash,
     ) -> Option<PlainShard<'g, 't, K, V>> {
+        let shard = self.lock_plain_to_publish(guard, hash);
+        (!shard.state.loads.has_hash(hash.low())).then_some(shard)
+    }
+
+    /// As `lock_plain`, for the leader of a load.
+    #[inline]
+    pub(crate) fn lock_plain_to_publish<'g, 't, K>(
+        &'g self,
+        guard: &'g mut Guard<'t, K, V>,
+        hash: KeyHash,
+    ) -> PlainShard<'g, 't, K, V> {
         let state = self.state(guard.table.shard_of(hash));
-        (!state.loads.has_hash(hash.low())).then_some(PlainShard { guard, state })
+        PlainShard { guard, state }
     }
 }
 
@@ -154,20 +179,20 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         life: Life,
     ) -> TakenOut<K, V> {
         let state = &mut *self.state;
-        let before = self.guard.slots().header(place.id()).deadline();
-        let cause = life.cause(before, RemovalCause::Replaced);
+        let cause = RemovalCause::Replaced;
         if let Some(mut writer) = Exclusive::new(&mut state.writer, self.guard) {
-            let contents = Some(writer.exchange(place, key.key, new));
-            if life.deadline != NEVER && life.deadline < before {
-                state.arm(self.guard.slots().block_of(place.id()), life.deadline);
+            let displaced = writer.exchange(place, key.key, new);
+            if life.deadline < displaced.deadline {
+                let block = writer.slots().block_of(place.id());
+                state.arm(block, life.deadline);
             }
-            return TakenOut { contents, cause };
+            return TakenOut::displaced(displaced, life, cause);
         }
         let (guard, policy) = (&*self.guard, &mut state.policy);
         let queue = |id| policy.replace(guard.slots(), place.id(), id);
-        let block = state.writer.update(guard, place, key, new, queue);
+        let (entry, block) = state.writer.update(guard, place, key, new, queue);
         state.arm(block, life.deadline);
-        TakenOut { contents: None, cause }
+        TakenOut::retired(entry, life, cause)
     }
 
     #[inline]
@@ -178,22 +203,20 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         life: Life,
         budget: &Budget,
     ) -> Option<TakenOut<K, V>> {
-        let state = &mut *self.state;
+        let (state, cause) = (&mut *self.state, RemovalCause::Size);
         let ghost = state.policy.miss(key.hash.low(), 1);
         let mut taken_out = None;
         if !budget.try_reserve_one() {
-            let slots = self.guard.slots();
-            let victim = state.policy.victim(slots).expect("the shard holds an entry");
-            let cause = life.cause(slots.header(victim).deadline(), RemovalCause::Size);
+            let victim = state.policy.victim(self.guard.slots()).expect("an entry to evict");
             if let Some(mut writer) = Exclusive::new(&mut state.writer, self.guard) {
                 let slots = writer.slots();
                 let admit = |id| state.policy.admit(slots, id, ghost);
-                let (contents, block) = writer.recycle(victim, key, new, admit);
+                let (displaced, block) = writer.recycle(victim, key, new, admit);
                 state.arm(block, life.deadline);
-                return Some(TakenOut { contents: Some(contents), cause });
+                return Some(TakenOut::displaced(displaced, life, cause));
             }
-            state.writer.unlink(self.guard, victim);
-            taken_out = Some(TakenOut { contents: None, cause });
+            let entry = state.writer.unlink(self.guard, victim);
+            taken_out = Some(TakenOut::retired(entry, life, cause));
         }
         let guard = &*self.guard;
         let admit = |id| state.policy.admit(guard.slots(), id, ghost);
@@ -202,21 +225,62 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         taken_out
     }
 
+    /// Returns `true` if this flight may store its value without a further look: see
+    /// [`InFlight::is_vacant`](crate::flight::in_flight::InFlight::is_vacant).
+    #[inline]
+    pub(crate) fn is_vacant(&self, flight: &Arc<Flight<V>>) -> bool {
+        self.state.loads.is_vacant(flight)
+    }
+
+    /// Ends a flight that is [vacant](Self::is_vacant), and stores its value. There must be
+    /// [room](Self::has_room).
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        flight: &Arc<Flight<V>>,
+        value: V,
+        life: Life,
+        budget: &Budget,
+    ) -> Option<TakenOut<K, V>> {
+        let state = &mut *self.state;
+        state.loads.remove(flight);
+        state.loads.occupy(flight.hash());
+        let ghost = state.policy.miss(flight.hash().low(), 1);
+        let mut taken_out = None;
+        if !budget.try_reserve_one() {
+            taken_out = Some(self.evict(life));
+        }
+        let (state, guard) = (&mut *self.state, &*self.guard);
+        let new = NewEntry { value, weight: 1, times: life.times() };
+        let admit = |id| state.policy.admit(guard.slots(), id, ghost);
+        let block = state.writer.publish(guard, flight.take_slot(), new, admit);
+        state.arm(block, life.deadline);
+        taken_out
+    }
+
+    #[inline]
+    fn evict(&mut self, life: Life) -> TakenOut<K, V> {
+        let (state, cause) = (&mut *self.state, RemovalCause::Size);
+        let victim = state.policy.victim(self.guard.slots()).expect("an entry to evict");
+        match Exclusive::new(&mut state.writer, self.guard) {
+            Some(mut writer) => TakenOut::displaced(writer.take_slot(victim), life, cause),
+            None => TakenOut::retired(state.writer.unlink(self.guard, victim), life, cause),
+        }
+    }
+
     /// Takes an entry out. Returns it with the shard.
     #[inline]
     pub(crate) fn take(mut self, place: Place) -> (Gone<'g, K, V>, Shard<'g, K, V>) {
         let state = &mut *self.state;
-        let slots = self.guard.slots();
-        let deadline = slots.header(place.id()).deadline();
-        state.policy.remove(slots, place.id());
+        state.policy.remove(self.guard.slots(), place.id());
         let exclusive = Exclusive::new(&mut state.writer, self.guard);
-        let contents = exclusive.map(|mut writer| writer.take(place));
+        let displaced = exclusive.map(|mut writer| writer.take(place));
         let mut shard = self.into_shard();
-        let entry = match contents {
-            Some((key, value)) => Removed::Contents(key, value),
-            None => Removed::Retired(shard.state.writer.unlink(shard.guard, place.id())),
+        let gone = match displaced {
+            Some(displaced) => Gone::Displaced(displaced),
+            None => Gone::Retired(shard.state.writer.unlink(shard.guard, place.id())),
         };
-        (Gone { entry, deadline }, shard)
+        (gone, shard)
     }
 
     /// Notes that a key with this hash is written, for batches of loads that run.

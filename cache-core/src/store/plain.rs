@@ -5,6 +5,9 @@
 //! short way first; it returns what it was given if something unusual is in its way, and then the
 //! general one, in `write.rs`, does it from the beginning.
 
+use std::sync::Arc;
+
+use crate::flight::flight::Flight;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::shard::plain::{Gone, Life, PlainShard, TakenOut};
@@ -111,6 +114,22 @@ impl<K, V> Store<K, V> {
         let taken_out = gone.map(|gone| gone.taken_out(life, cause));
         self.leave_plain(guard, &due, taken_out);
         Ok(result)
+    }
+
+    /// Ends a flight and stores its value; or returns the value.
+    #[inline]
+    pub(crate) fn publish_plain(&self, flight: &Arc<Flight<V>>, value: V) -> Result<(), V> {
+        let life = self.plain_life();
+        fork::catch_up();
+        let (mut guard, mut due) = (self.pin(), Due::default());
+        let mut shard = self.shards.lock_plain_to_publish(&mut guard, flight.hash());
+        if !shard.is_vacant(flight) || life.deadline <= life.now || !shard.has_room(&self.budget) {
+            return Err(value);
+        }
+        let taken_out = shard.publish(flight, value, life, &self.budget);
+        self.end_plain(shard.into_shard(), &mut due, life.now);
+        self.leave_plain(guard, &due, taken_out);
+        Ok(())
     }
 
     /// Takes a key's entry out, if there is one. The outer `None`: it has done nothing.

@@ -38,7 +38,7 @@ pub(crate) struct Store<K, V> {
     pub(crate) extends_on_read: bool,
     /// Nothing of the user's has a say when a value is stored, and all entries live equally long:
     /// writes may go the short way.
-    pub(super) plain: bool,
+    pub(crate) plain: bool,
     /// As of the configuration's `Lifetimes`. A copy for the hits of calls that may load, in a line
     /// that they read anyway.
     pub(crate) serves_old_values: bool,

@@ -22,6 +22,7 @@
 
 use super::blocks::not_in_the_shard;
 use super::guard::{Guard, NewEntry};
+use super::header::Slots;
 use super::ids::{BlockNo, SlotId};
 use super::slab::Slab;
 use super::table::Table;
@@ -59,6 +60,14 @@ impl<K, V> Table<K, V> {
     }
 }
 
+/// What an entry held.
+pub(crate) struct Displaced<K, V> {
+    pub(crate) key: K,
+    pub(crate) value: V,
+    /// The deadline in its slot.
+    pub(crate) deadline: u64,
+}
+
 /// A shard's writer in the hands of the only thread that has ever used the table, and that has no
 /// reference to any entry of it.
 pub(crate) struct Exclusive<'w, 't, K, V> {
@@ -90,20 +99,36 @@ impl<'w, 't, K, V> Exclusive<'w, 't, K, V> {
         self.slab
     }
 
-    /// Exchanges an entry's key, which must equal it, and its value, and sets its times. Returns
-    /// what there was.
+    /// Exchanges an entry's key, which must equal it, and its value, and sets its times.
     ///
     /// # Panics
     /// If the place is not right any more.
     #[inline]
-    pub(crate) fn exchange(&mut self, place: Place, key: K, new: NewEntry<V>) -> (K, V) {
+    pub(crate) fn exchange(&mut self, place: Place, key: K, new: NewEntry<V>) -> Displaced<K, V> {
         self.writer.check(place);
-        let slot = self.slab.slot(place.id);
-        self.slab.set_weight(place.id, new.weight);
-        self.slab.set_times(&slot.header, place.id, &new.times);
-        // SAFETY: the slot stands in the region, so it holds key and value. No other thread and no
-        // reference of this one can reach it, see the module's head.
-        unsafe { slot.exchange(key, new.value) }
+        // SAFETY: the slot stands in the region, so it holds key and value.
+        unsafe { self.exchange_contents(place.id, key, new) }
+    }
+
+    /// Exchanges what a slot holds and is known by, but for its hash.
+    ///
+    /// # Safety
+    /// The slot is this shard's, and holds key and value.
+    #[inline(always)]
+    unsafe fn exchange_contents(
+        &mut self,
+        id: SlotId,
+        key: K,
+        new: NewEntry<V>,
+    ) -> Displaced<K, V> {
+        let slot = self.slab.slot(id);
+        let deadline = slot.header.deadline();
+        self.slab.set_weight(id, new.weight);
+        self.slab.set_times(&slot.header, id, &new.times);
+        // SAFETY: the caller's promise. No other thread and no reference of this one can reach the
+        // slot, see the module's head.
+        let (key, value) = unsafe { slot.exchange(key, new.value) };
+        Displaced { key, value, deadline }
     }
 
     /// Gives the slot of an entry to another key, which the shard must not hold. Calls `prepare`
@@ -119,24 +144,33 @@ impl<'w, 't, K, V> Exclusive<'w, 't, K, V> {
         Hashed { hash, key }: Hashed<K>,
         new: NewEntry<V>,
         prepare: impl FnOnce(SlotId),
-    ) -> ((K, V), BlockNo) {
+    ) -> (Displaced<K, V>, BlockNo) {
         let region = self.writer.region;
-        let slot = self.slab.slot(id);
-        let old = slot.header.hash();
-        // SAFETY: the shard's one writer; the lane comes from this region. The slot stands in no
-        // other lane when it is inserted again, and the region has room for what it had before.
-        // The exchange: as above.
+        let header = &self.slab.slot(id).header;
+        let old = header.hash();
+        // SAFETY: the shard's one writer; the lane comes from this region, so the slot holds key
+        // and value. It stands in no other lane when it is inserted again, and the region has room
+        // for what it had before.
         unsafe {
             let lane = region.lane_of(old, id).unwrap_or_else(|| not_in_the_shard(id));
             region.remove(old, lane);
-            slot.header.set_hash(hash.low());
-            self.slab.set_weight(id, new.weight);
-            self.slab.set_times(&slot.header, id, &new.times);
-            let old = slot.exchange(key, new.value);
+            header.set_hash(hash.low());
+            let displaced = self.exchange_contents(id, key, new);
             prepare(id);
             region.insert(hash.low(), id);
-            (old, self.slab.block_of(id))
+            (displaced, self.slab.block_of(id))
         }
+    }
+
+    /// Takes the entry of a slot out, and frees the slot.
+    ///
+    /// # Panics
+    /// If the slot is not in the shard.
+    #[inline]
+    pub(crate) fn take_slot(&mut self, id: SlotId) -> Displaced<K, V> {
+        // SAFETY: the shard's one writer.
+        let lane = unsafe { self.writer.region.lane_of(self.slab.header(id).hash(), id) };
+        self.take(Place { id, lane: lane.unwrap_or_else(|| not_in_the_shard(id)) })
     }
 
     /// Takes an entry out, and frees its slot.
@@ -144,18 +178,18 @@ impl<'w, 't, K, V> Exclusive<'w, 't, K, V> {
     /// # Panics
     /// If the place is not right any more.
     #[inline]
-    pub(crate) fn take(&mut self, place: Place) -> (K, V) {
+    pub(crate) fn take(&mut self, place: Place) -> Displaced<K, V> {
         self.writer.check(place);
         let Place { id, lane } = place;
         let slot = self.slab.slot(id);
         self.writer.blocks.take_live(self.slab, id);
         // SAFETY: the lane stands for the slot, as was checked, and so the slot holds key and
         // value; no other thread and no reference of this one can reach it.
-        let contents = unsafe {
+        let (key, value) = unsafe {
             self.writer.region.remove(slot.header.hash(), lane);
             slot.take()
         };
         self.writer.blocks.free_slots(self.slab, &[id]);
-        contents
+        Displaced { key, value, deadline: slot.header.deadline() }
     }
 }

@@ -91,7 +91,7 @@ mod table;
 mod times;
 mod writer;
 
-pub(crate) use self::alone::{AllWriters, Exclusive};
+pub(crate) use self::alone::{AllWriters, Displaced, Exclusive};
 pub(crate) use self::detached::Detached;
 pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
 #[cfg(test)]

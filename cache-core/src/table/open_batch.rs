@@ -33,13 +33,17 @@ impl OpenBatch {
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
     #[inline(always)]
     pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId, entries: usize) {
-        self.ids.push(id);
-        self.weight += u64::from(table.slab.weight(id));
         let full = if table.epoch.seems_alone() {
             table.limits.alone
         } else {
             table.limits.batch(entries)
         };
+        if self.ids.capacity() == 0 {
+            // Once for the batch.
+            self.ids.reserve_exact(full);
+        }
+        self.ids.push(id);
+        self.weight += u64::from(table.slab.weight(id));
         if self.ids.len() >= full || self.weight >= table.batch_weight {
             self.seal(table);
         } else if self.ids.len() == 1 {

@@ -19,7 +19,9 @@ const MOST: u32 = 64;
 /// which is a string and a vector, come in blocks of 64.
 const BLOCK_BYTES: usize = 4096;
 
-/// Places for the segments of an array, whatever its blocks.
+/// Places for the segments of an array, whatever its blocks: one for each bit of a position. (Those
+/// of the lowest bits are never used. To go by the bit itself saves a subtraction and a comparison
+/// at each access.)
 const PLACES: usize = 32;
 
 /// How slots, and the columns beside them, are cut into blocks and segments: given by the type of
@@ -36,14 +38,23 @@ pub(super) trait Blocks {
 
     const FIRST_BITS: u32 = Self::BLOCK.ilog2();
 
-    /// Position and segment of an index.
+    /// Position of an index, and its highest bit.
     #[inline]
     fn place(index: u32) -> (usize, usize) {
         // No overflow: the last index given out is below 2^31.
         let position = index.wrapping_add(Self::BLOCK);
         // With the lowest bit set, which changes no logarithm here, it is plainly not zero.
-        let bits = (position | 1).ilog2();
-        (position as usize, bits.wrapping_sub(Self::FIRST_BITS) as usize)
+        (position as usize, (position | 1).ilog2() as usize)
+    }
+
+    /// The number of the segment of an index.
+    fn segment(index: u32) -> usize {
+        Self::place(index).1 - Self::FIRST_BITS as usize
+    }
+
+    /// The highest bit of the positions in a segment.
+    fn bit(segment: usize) -> usize {
+        segment + Self::FIRST_BITS as usize
     }
 }
 
@@ -83,7 +94,7 @@ const fn align<T>() -> usize {
 /// % more instructions.
 #[derive(Default)]
 pub(super) struct Segments<T, B> {
-    /// Where each segment's array would begin. Only to be offset by positions of indices below
+    /// Where each segment's array would begin, by the highest bit of its positions. Only to be offset by positions of indices below
     /// `ends`.
     origins: [AtomicPtr<T>; PLACES],
     /// The index after each segment's last; 0 while the segment does not exist.
@@ -97,16 +108,13 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     /// segment's origin visible.
     #[inline]
     pub(super) unsafe fn get_unchecked(&self, index: u32) -> &T {
-        let (position, segment) = B::place(index);
-        // SAFETY: the index's segment was added, so it is below SEGMENTS, and the position lies in
-        // its array.
-        unsafe {
-            // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
-            // with, so no earlier array of this segment is seen; nor a later one or none, because
-            // the segment is freed only after the slot, and so after this reader was unpinned.
-            let origin = self.origins.get_unchecked(segment).load(Relaxed);
-            &*origin.wrapping_add(position)
-        }
+        let (position, bit) = B::place(index);
+        // Relaxed: the index came through an Acquire load, which its publisher's Release pairs
+        // with, so no earlier array of this segment is seen; nor a later one or none, because the
+        // segment is freed only after the slot, and so after this reader was unpinned.
+        let origin = self.origins[bit].load(Relaxed);
+        // SAFETY: the index's segment was added, and the position lies in its array.
+        unsafe { &*origin.wrapping_add(position) }
     }
 
     /// For an index that is in use: a pinned thread has learnt of it since it was pinned, or it
@@ -119,20 +127,20 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
     /// If there is no such element.
     #[inline]
     pub(super) fn get(&self, index: u32) -> &T {
-        let (position, segment) = B::place(index);
+        let (position, bit) = B::place(index);
         // Compared by the index, not by the position: that of `NIL` is in range where a block is
         // one slot.
-        if index >= self.ends[segment].load(Acquire) {
+        if index >= self.ends[bit].load(Acquire) {
             no_such_slot(index);
         }
         // SAFETY: the segment was added and ends after the position. As the index is in use, its
         // block was zeroed, and a shard has it: the segment is not freed before that block is
         // returned.
-        unsafe { &*self.origins.get_unchecked(segment).load(Relaxed).wrapping_add(position) }
+        unsafe { &*self.origins[bit].load(Relaxed).wrapping_add(position) }
     }
 
     pub(super) fn len(&self, segment: usize) -> usize {
-        match self.ends[segment].load(Relaxed) {
+        match self.ends[B::bit(segment)].load(Relaxed) {
             0 => 0,
             end => (end - first_of(segment, B::BLOCK)) as usize,
         }
@@ -163,9 +171,9 @@ impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
         let start = alloc::allocate::<T>(len as usize, align::<T>(), zeroed);
         let position = B::BLOCK << segment;
         let origin = start.as_ptr().wrapping_sub(position as usize);
-        self.origins[segment].store(origin, Relaxed);
+        self.origins[B::bit(segment)].store(origin, Relaxed);
         // Release: pairs with the Acquire in `get`; a thread that sees the end sees the origin.
-        self.ends[segment].store(first_of(segment, B::BLOCK) + len, Release);
+        self.ends[B::bit(segment)].store(first_of(segment, B::BLOCK) + len, Release);
         // SAFETY: it came from `allocate` with this length and alignment; the caller of
         // `Array::free` promises the rest.
         let free =
@@ -174,8 +182,8 @@ impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
     }
 
     unsafe fn zero_block(&self, first: u32) {
-        let (position, segment) = B::place(first);
-        let first = self.origins[segment].load(Relaxed).wrapping_add(position);
+        let (position, bit) = B::place(first);
+        let first = self.origins[bit].load(Relaxed).wrapping_add(position);
         // SAFETY: the caller's promise: the block lies in the segment's array, and no thread has an
         // index of it.
         unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
@@ -184,12 +192,12 @@ impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
     fn remove_segment(&self, segment: usize) {
         // Release: pairs with the Acquire in `get`, for a checker's sake; no thread has an index to
         // get.
-        self.ends[segment].store(0, Release);
-        self.origins[segment].store(std::ptr::null_mut(), Relaxed);
+        self.ends[B::bit(segment)].store(0, Release);
+        self.origins[B::bit(segment)].store(std::ptr::null_mut(), Relaxed);
     }
 
     fn bytes(&self) -> usize {
-        (0..PLACES).map(|segment| self.len(segment) * size_of::<T>()).sum()
+        (0..most_segments(B::BLOCK)).map(|segment| self.len(segment) * size_of::<T>()).sum()
     }
 }
 

@@ -216,7 +216,7 @@ impl<K, V> Slab<K, V> {
         for &first in blocks {
             #[cfg(loom)]
             (0..Self::BLOCK).for_each(|i| self.slots.get(first.plus(i).0).life.with_mut(|_| ()));
-            let (_, number) = Slot::<K, V>::place(first.0);
+            let number = Slot::<K, V>::segment(first.0);
             if let Some(arrays) = stock.growth.put_back(number, first) {
                 self.columns().into_iter().flatten().for_each(|it| it.remove_segment(number));
                 empty.extend(arrays.into_iter().flatten());

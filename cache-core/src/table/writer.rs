@@ -332,19 +332,19 @@ impl Writer {
 
     /// As [`replace`](Self::replace), with a slot that is taken now.
     #[inline]
-    pub(crate) fn update<K, V>(
+    pub(crate) fn update<'p, K, V>(
         &mut self,
-        guard: &Guard<'_, K, V>,
+        guard: &'p Guard<'_, K, V>,
         place: Place,
         key: Hashed<K>,
         new: NewEntry<V>,
         prepare: impl FnOnce(SlotId),
-    ) -> BlockNo {
+    ) -> (EntryRef<'p, K, V>, BlockNo) {
         let table = self.table(guard);
         self.check(place);
         let filled = self.fill(guard, &table.slab, key, new);
         prepare(filled.id);
-        self.take_lane(table, place, filled).1
+        self.take_lane(table, place, filled)
     }
 
     /// Puts a slot in the place of another, which is right.
