@@ -73,7 +73,7 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
 impl<K, V> Default for CacheBuilder<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
 {
     fn default() -> Self {
         let config = Config {
@@ -304,7 +304,8 @@ impl<K, V> CacheBuilder<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
+/// Building.
+impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilder<K, V> {
     /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
     pub(crate) fn most_entries(mut self, most: u64) -> Self {
         self.config.most_entries = most.clamp(1, MOST_ENTRIES);
@@ -367,7 +368,10 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
     pub fn build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> LoadingCache<K, V, E> {
+    ) -> LoadingCache<K, V, E>
+    where
+        V: Clone,
+    {
         LoadingCache::new(self.build(), loader)
     }
 
@@ -378,12 +382,16 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cac
     pub fn try_build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> Result<LoadingCache<K, V, E>, BuildError> {
+    ) -> Result<LoadingCache<K, V, E>, BuildError>
+    where
+        V: Clone,
+    {
         Ok(LoadingCache::new(self.try_build()?, loader))
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
+/// Making a cache.
+impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
     /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
     /// [off](Self::disabled).
     #[must_use]

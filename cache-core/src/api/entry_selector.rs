@@ -13,6 +13,7 @@ use crate::types::status::Status;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
+/// Entries: acting on one key, depending on what is there.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,

@@ -34,3 +34,4 @@ mod support;
 mod time;
 mod types;
 mod value_sizes;
+mod without_clone;

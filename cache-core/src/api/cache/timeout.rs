@@ -20,6 +20,7 @@ use crate::util::hash::Hashed;
 /// A load that owns all it needs, so that it may outlive the call that began it.
 type Load<V, E> = Pin<Box<dyn Future<Output = Result<(V, Status), Arc<E>>> + Send>>;
 
+/// Loading, with limits of time.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,

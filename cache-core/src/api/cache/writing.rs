@@ -1,0 +1,97 @@
+//! Storing and removing.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::Cache;
+use crate::types::removal::RemovalCause;
+use equivalent::Equivalent;
+
+/// Writing: what is stored and removed supersedes the loads that began before.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Stores a value, in place of the key's present one. The entry's time to live begins anew.
+    ///
+    /// The write supersedes a running load of the key: callers that wait for that load receive its
+    /// value, which is not stored. A value heavier than the whole cache is not stored: the present
+    /// value is removed all the same, and the listener is notified of both.
+    ///
+    /// Acquires the lock of the key's shard, and of others, one at a time, if they have to give up
+    /// room. O(1) amortised; evicts as many entries as the new one needs room for. Runs the
+    /// weigher, and the listener for what was removed.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, &str> = cache_core::Cache::new(10);
+    /// cache.insert(1, "one");
+    /// cache.insert(1, "uno");
+    /// assert_eq!(cache.get(&1), Some("uno"));
+    /// ```
+    pub fn insert(&self, key: K, value: V) {
+        let hash = self.hash(&key);
+        self.store().insert(hash, key, value, None);
+    }
+
+    /// As [`remove`](Self::remove), without cloning the value.
+    pub fn invalidate<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
+        self.invalidate_live(key);
+    }
+
+    /// Removes all entries. Supersedes all running loads: no load that began before is stored
+    /// after.
+    ///
+    /// Acquires each shard's lock, one at a time and for a moment only. Notifying the listener and
+    /// dropping the values, O(n), is done by this call without a lock.
+    pub fn invalidate_all(&self) {
+        self.store().remove_all();
+    }
+
+    /// Removes every entry for which `predicate` returns `true`, and returns how many these were.
+    /// Supersedes all running loads: no load that began before is stored after.
+    ///
+    /// Entries stored during the call may or may not be shown to `predicate`. One that is replaced
+    /// before it can be removed is shown again, a few hundred times at most.
+    ///
+    /// O(n). `predicate` runs without a lock, on every entry that could still be served. The call
+    /// acquires each shard's lock, one at a time, and runs the listener.
+    ///
+    /// # Panics
+    /// With a panic of `predicate`; what was removed before stays removed.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(10);
+    /// for n in 0..6 {
+    ///     cache.insert(n, n * n);
+    /// }
+    /// assert_eq!(cache.invalidate_entries_if(|key, _| key % 2 == 0), 3);
+    /// ```
+    pub fn invalidate_entries_if(&self, predicate: impl FnMut(&K, &V) -> bool) -> u64 {
+        self.store().remove_if(predicate)
+    }
+
+    /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
+    pub(crate) fn invalidate_live<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, |_| ()).is_some()
+    }
+}
+
+/// Writing, and returning a clone of what was removed.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    /// Removes the key's entry, and returns a clone of its value if it had not expired (others may
+    /// be reading the original). Supersedes a running load of the key, as [`insert`](Self::insert)
+    /// does.
+    ///
+    /// Acquires the lock of the key's shard. O(1). Runs the listener.
+    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
+    }
+}
