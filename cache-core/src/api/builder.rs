@@ -1,25 +1,25 @@
-//! Configuring a cache. The options of time are in `times.rs`, the checks of values in `check.rs`.
+//! Configuring a cache. The options of time are in `times.rs`, those with the names of other caches
+//! in `peers.rs`, the checks of values in `check.rs`.
 
+mod build;
 mod check;
+mod peers;
 mod times;
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::cache::Cache;
-use crate::api::loading::LoadingCache;
 use crate::shard::lifetimes::Lifetimes;
 use crate::store::config::{Config, MOST_ENTRIES};
-use crate::store::store::Store;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
-use crate::types::error::BuildError;
 use crate::types::executor::{Spawn, ThreadPerJob};
 use crate::types::removal::RemovalCause;
-use ahash::RandomState;
 
-/// Configures a [`Cache`]; made by [`Cache::builder`].
+/// Configures a [`Cache`]; made by [`Cache::builder`], or with a capacity by
+/// [`CacheBuilder::new`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -133,6 +133,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// cache.insert(1, 10);
     /// assert_eq!(cache.policy().max_capacity(), Some(1 << 40));
     /// ```
+    #[doc(alias = "set_capacity")]
     pub fn max_capacity(mut self, max_capacity: u64) -> Self {
         self.config.max_capacity = Some(max_capacity);
         self
@@ -301,92 +302,6 @@ impl<K, V> CacheBuilder<K, V> {
     /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].
     fn is_off(&self) -> bool {
         self.config.max_capacity == Some(0) || self.config.time_to_live == Some(Duration::ZERO)
-    }
-}
-
-/// Building.
-impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilder<K, V> {
-    /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
-    pub(crate) fn most_entries(mut self, most: u64) -> Self {
-        self.config.most_entries = most.clamp(1, MOST_ENTRIES);
-        self
-    }
-
-    /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build(self) -> Cache<K, V> {
-        self.build_with_hasher(RandomState::new())
-    }
-
-    /// Builds the cache with any hasher.
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
-    where
-        S: BuildHasher + Clone + Send + Sync + 'static,
-    {
-        self.try_build_with_hasher(hasher).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Builds the cache, with the default hasher.
-    ///
-    /// # Errors
-    /// If an option has an unusable value: the error names the option and says what to do.
-    pub fn try_build(self) -> Result<Cache<K, V>, BuildError> {
-        self.try_build_with_hasher(RandomState::new())
-    }
-
-    /// Builds the cache with any hasher.
-    ///
-    /// # Errors
-    /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_hasher<S>(self, hasher: S) -> Result<Cache<K, V, S>, BuildError>
-    where
-        S: BuildHasher + Clone + Send + Sync + 'static,
-    {
-        self.check()?;
-        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
-        let mut config = Config { lifetimes, ..self.config };
-        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
-        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
-        if is_off {
-            config.bound = 0;
-            // Not called for values that are not stored.
-            (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
-        }
-        Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
-    }
-
-    /// Builds a cache that loads missing values with this function. For another hasher, use
-    /// [`LoadingCache::new`].
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_loader<E: Send + Sync + 'static>(
-        self,
-        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> LoadingCache<K, V, E>
-    where
-        V: Clone,
-    {
-        LoadingCache::new(self.build(), loader)
-    }
-
-    /// As [`build_with_loader`](Self::build_with_loader).
-    ///
-    /// # Errors
-    /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_loader<E: Send + Sync + 'static>(
-        self,
-        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> Result<LoadingCache<K, V, E>, BuildError>
-    where
-        V: Clone,
-    {
-        Ok(LoadingCache::new(self.try_build()?, loader))
     }
 }
 

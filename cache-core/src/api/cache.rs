@@ -5,6 +5,7 @@
 mod inside;
 mod loads;
 mod reading;
+mod revalidate;
 mod time;
 mod timeout;
 mod writing;
@@ -96,9 +97,13 @@ impl<K, V, S> Clone for Cache<K, V, S> {
 }
 
 impl<K, V, S> fmt::Debug for Cache<K, V, S> {
+    /// Shows the name, the capacity and the total weight, and no entries: there may be millions, or
+    /// secrets among them, and keys and values need not be `Debug`. To show the entries, collect
+    /// [`iter`](Cache::iter). O(1), without a lock; runs none of your code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("name", &self.inner.store.config.name)
+            .field("max_capacity", &self.inner.store.config.max_capacity)
             .field("weighted_size", &self.inner.store.budget.used())
             .finish_non_exhaustive()
     }

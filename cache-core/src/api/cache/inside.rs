@@ -42,6 +42,8 @@ where
     /// store may count already. O(1); with a weigher O(shards), acquiring their locks one at a
     /// time.
     #[must_use]
+    #[doc(alias = "len")]
+    #[doc(alias = "is_empty")]
     pub fn entry_count(&self) -> u64 {
         self.store().entry_count()
     }
@@ -49,6 +51,7 @@ where
     /// Returns the total weight of the entries; without a weigher, their number. Exact, and never
     /// above the bound. O(1), without a lock.
     #[must_use]
+    #[doc(alias = "weight")]
     pub fn weighted_size(&self) -> u64 {
         self.store().budget.used()
     }
@@ -75,6 +78,7 @@ where
     /// [`record_stats`](crate::CacheBuilder::record_stats); otherwise zeros. O(threads), without a
     /// lock.
     #[must_use]
+    #[doc(alias = "cache_info")]
     pub fn stats(&self) -> Stats {
         self.store().stats()
     }

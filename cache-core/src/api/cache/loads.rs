@@ -117,6 +117,7 @@ where
     /// assert_eq!(cache.get_with(1, || unreachable!()), "one");
     /// ```
     #[inline]
+    #[doc(alias = "get_or_insert_with")]
     pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
         self.get_with_status(key, init).0
     }
@@ -430,7 +431,8 @@ where
         values
     }
 
-    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> LoadedBatch<K, V> {
+    /// Separates the pairs with the keys that were asked for from others.
+    pub(crate) fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> LoadedBatch<K, V> {
         let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
         answers(asked.len(), numbers, pairs, |key| Some(self.hashed(key)))
     }

@@ -142,7 +142,12 @@ where
     {
         let (store, guard) = (self.store(), self.store().table.pin());
         if store.serves_old_values {
-            return store.find_or_claim(&guard, hash, move |other| key.equivalent(other));
+            return store.find_or_claim(
+                &guard,
+                hash,
+                move |other| key.equivalent(other),
+                |_| false,
+            );
         }
         match self.lookup(&guard, key, hash, V::clone) {
             Some(value) => Lookup::Hit(value, Status::Hit),

@@ -29,6 +29,7 @@ where
     /// cache.insert(1, "uno");
     /// assert_eq!(cache.get(&1), Some("uno"));
     /// ```
+    #[doc(alias = "put")]
     pub fn insert(&self, key: K, value: V) {
         let hash = self.hash(&key);
         self.store().insert(hash, key, value, None);
@@ -44,6 +45,8 @@ where
     ///
     /// Acquires each shard's lock, one at a time and for a moment only. Notifying the listener and
     /// dropping the values, O(n), is done by this call without a lock.
+    #[doc(alias = "clear")]
+    #[doc(alias = "cache_clear")]
     pub fn invalidate_all(&self) {
         self.store().remove_all();
     }
@@ -67,6 +70,7 @@ where
     /// }
     /// assert_eq!(cache.invalidate_entries_if(|key, _| key % 2 == 0), 3);
     /// ```
+    #[doc(alias = "retain")]
     pub fn invalidate_entries_if(&self, predicate: impl FnMut(&K, &V) -> bool) -> u64 {
         self.store().remove_if(predicate)
     }
@@ -90,8 +94,40 @@ where
     /// does.
     ///
     /// Acquires the lock of the key's shard. O(1). Runs the listener.
+    #[doc(alias = "pop")]
     pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
         let eq = move |other: &K| key.equivalent(other);
         self.store().remove_as(self.hash(key), RemovalCause::Explicit, eq, V::clone)
+    }
+
+    /// Removes the key's entry if `predicate` returns `true` for its value, and returns a clone of
+    /// that value; `None` if there is no entry, or it stays. Supersedes a running load of the key,
+    /// if it removes.
+    ///
+    /// `predicate` is asked without a lock, and what is removed is what it was shown: if the value
+    /// was replaced meanwhile, it is asked again, about the new one. (A predicate that replaces the
+    /// value itself each time it is asked is asked sixteen times, and nothing is removed.) As
+    /// [`invalidate_entries_if`](Self::invalidate_entries_if), it is also asked about a value that
+    /// has expired and may still be served stale; if that is removed, `None` is returned.
+    ///
+    /// Acquires the lock of the key's shard, if `predicate` returns `true`. O(1). Runs the
+    /// listener.
+    ///
+    /// # Panics
+    /// With a panic of `predicate`; nothing is removed.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<&str, u32> = cache_core::Cache::new(10);
+    /// cache.insert("version", 3);
+    /// assert_eq!(cache.remove_if("version", |version| *version < 3), None);
+    /// assert_eq!(cache.remove_if("version", |version| *version < 4), Some(3));
+    /// assert_eq!(cache.get("version"), None);
+    /// ```
+    pub fn remove_if<Q>(&self, key: &Q, predicate: impl FnMut(&V) -> bool) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let eq = move |other: &K| key.equivalent(other);
+        self.store().remove_key_if(self.hash(key), eq, predicate, V::clone)
     }
 }
