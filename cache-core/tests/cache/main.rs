@@ -29,6 +29,8 @@ mod model;
 mod off;
 mod panicking_drops;
 mod panics;
+mod peers;
+mod remove_if;
 mod stats_and_policy;
 mod support;
 mod time;
