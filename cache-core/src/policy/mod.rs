@@ -183,7 +183,7 @@ impl Meter {
 }
 
 /// The queues, the ghosts and the window of one shard.
-pub(crate) struct EvictionPolicy {
+pub(crate) struct QueuePolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
     window: u64,
@@ -200,11 +200,11 @@ pub(crate) struct EvictionPolicy {
     main_evictions: Meter,
 }
 
-impl EvictionPolicy {
+impl QueuePolicy {
     /// `capacity` is the shard's quota, in units of weight.
     pub(crate) fn new(capacity: u64) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY);
-        EvictionPolicy {
+        QueuePolicy {
             capacity,
             window: (capacity / FIRST_WINDOW).max(1),
             trend: 0,

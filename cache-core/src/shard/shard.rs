@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
-use crate::policy::{EvictionPolicy, Ghost};
+use crate::policy::{QueuePolicy, Ghost};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
@@ -36,7 +36,7 @@ const LOOKS: u32 = 64;
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(super) policy: EvictionPolicy,
+    pub(super) policy: QueuePolicy,
     wheel: Wheel,
     pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
@@ -57,7 +57,7 @@ impl<V> ShardState<V> {
     ) -> Self {
         ShardState {
             writer,
-            policy: EvictionPolicy::new(quota),
+            policy: QueuePolicy::new(quota),
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
