@@ -57,7 +57,7 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Iterator for Iter<K, V, S> {
                 return None;
             }
             let mut copies = Vec::new();
-            let guard = store.table.pin();
+            let guard = store.pin();
             guard.for_each(self.next_shard, |entry| {
                 if store.is_fresh(entry) {
                     copies.push((entry.key().clone(), entry.value().clone()));

@@ -19,10 +19,11 @@ use equivalent::Equivalent;
 
 /// The function that loads.
 enum Loader<K, V, E> {
-    One(Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>),
+    One(OneLoader<K, V, E>),
     Bulk(BulkLoader<K, V, E>),
 }
 
+type OneLoader<K, V, E> = Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>;
 type BulkLoader<K, V, E> = Arc<dyn Fn(&[K]) -> Result<Vec<(K, V)>, E> + Send + Sync>;
 
 impl<K: Eq, V, E> Loader<K, V, E> {

@@ -161,7 +161,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             Lookup::Miss => {}
         }
         store.check_levels(hash, &self.key.key);
-        let guard = store.table.pin();
+        let guard = store.pin();
         // What the thread has written since the last round is no doing of this call.
         self.retries.has_written(&guard);
         let key = Hashed { hash, key: &self.key.key };
@@ -206,7 +206,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
                 }
             }
             (WaitResult::Completed, Outcome::Value(value)) => {
-                self.store.count(&self.store.table.pin(), |counters| &counters.coalesced);
+                self.store.count(&self.store.pin(), |counters| &counters.coalesced);
                 self.looked_up = Lookup::Hit(value.clone(), Status::Coalesced);
             }
             (WaitResult::Completed, Outcome::Failed(shared)) => {
@@ -332,7 +332,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         if !lifetimes.serves_old_values() {
             return None;
         }
-        let (now, guard) = (self.now(), self.table.pin());
+        let (now, guard) = (self.now(), self.pin());
         let old = guard.find(hash, |other| other == key)?;
         let status = lifetimes.served_after_failure(old, now)?;
         self.count_status(&guard, status);
@@ -349,7 +349,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Makes a flight unshared: nobody joins it any more.
     pub(super) fn stop_sharing(&self, flight: &Arc<Flight<V>>) {
-        let guard = self.table.pin();
+        let guard = self.pin();
         let mut shard = self.lock(&guard, flight.hash());
         shard.loads().stop_sharing(flight);
     }
@@ -405,7 +405,7 @@ impl<K, V: Clone> Store<K, V> {
 
     /// Serves an old value to a caller.
     pub(crate) fn serve(&self, stale: StaleEntry<V>) -> (V, Status) {
-        self.count_status(&self.table.pin(), stale.status);
+        self.count_status(&self.pin(), stale.status);
         (stale.value, stale.status)
     }
 }
@@ -436,7 +436,7 @@ impl<K: Eq, V> Store<K, V> {
             return;
         }
         // So many loads of one hash: nearly always they are of one key.
-        let (guard, mut levels) = (self.table.pin(), Vec::new());
+        let (guard, mut levels) = (self.pin(), Vec::new());
         for load in &loads {
             load.for_each_key(&mut |at| {
                 // A load that has ended is none that this one would run inside of.

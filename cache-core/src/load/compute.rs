@@ -91,7 +91,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Begun<'_, K, V> {
         let hash = *hash;
         self.check_levels(hash, key);
-        let guard = self.table.pin();
+        let guard = self.pin();
         retries.has_written(&guard);
         let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });

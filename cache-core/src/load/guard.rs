@@ -86,7 +86,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     /// Returns `true` if every other load of the key that has begun since has joined the flight: it
     /// was neither superseded nor has a caller timed out on it.
     pub(crate) fn is_shared(&self) -> bool {
-        let guard = self.store.table.pin();
+        let guard = self.store.pin();
         let mut shard = self.store.lock(&guard, self.flight.hash());
         shard.loads().is_shared(&self.flight)
     }
@@ -146,7 +146,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         let old = self.end_failed();
         self.complete(|| Outcome::Failed(error));
         if let (Some((_, status)), true) = (&old, self.serves) {
-            self.store.count_status(&self.store.table.pin(), *status);
+            self.store.count_status(&self.store.pin(), *status);
         }
         old
     }
@@ -168,7 +168,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     fn publish_inside(self, value: V, life: Option<Duration>, load_nanos: u64) -> V {
         let (store, flight, hash) = (self.store, &self.flight, self.flight.hash());
         let (new, now) = if store.needs_key() {
-            let guard = store.table.pin();
+            let guard = store.pin();
             let key = flight.key(&guard);
             store.prepare(Hashed { hash, key }, value.clone(), life, load_nanos)
         } else {
@@ -313,7 +313,7 @@ impl<K, V> Drop for LoadTimer<'_, K, V> {
             return;
         }
         let nanos = self.began.map_or(0, |began| nanos(began.elapsed()));
-        let guard = self.store.table.pin();
+        let guard = self.store.pin();
         let counters = guard.counters();
         if self.succeeded { &counters.loads } else { &counters.load_failures }.add(1);
         counters.load_nanos.add(nanos);

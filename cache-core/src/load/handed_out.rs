@@ -24,6 +24,9 @@ pub(crate) enum ValueOrGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     TimedOut,
 }
 
+/// What it gets at once; or the flight that it has to wait for.
+type Started<'s, K, V> = Result<ValueOrGuard<'s, K, V>, (Attempt<'s, K, V>, Arc<Flight<V>>)>;
+
 impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     /// Returns the value, of the cache or of a load that this call waits for, or leads. Waits at
     /// most until the caller's `limit`.
@@ -56,7 +59,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         }
     }
 
-    fn start_handing_out(self) -> Result<ValueOrGuard<'s, K, V>, (Self, Arc<Flight<V>>)> {
+    fn start_handing_out(self) -> Started<'s, K, V> {
         match self.start() {
             Step::Done((value, _)) => Ok(ValueOrGuard::Value(value)),
             Step::Lead(guard) => Ok(ValueOrGuard::Guard(guard.hand_out())),

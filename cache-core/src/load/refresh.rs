@@ -35,7 +35,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     ) -> Option<FlightGuard<'_, K, V>> {
         let hash = key.hash;
         self.check_levels(hash, &key.key);
-        let (guard, own) = (self.table.pin(), Hashed { hash, key: &key.key });
+        let (guard, own) = (self.pin(), Hashed { hash, key: &key.key });
         let kind = FlightKind::Refresh;
         match self.acquire(&guard, own, kind, &Retries::default(), None) {
             Acquired::Served(..) => None,
@@ -106,7 +106,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Leads whatever is stored or being loaded.
     pub(crate) fn lead_reload(&self, key: Hashed<K>) -> FlightGuard<'_, K, V> {
         self.check_levels(key.hash, &key.key);
-        let (guard, outer) = (self.table.pin(), wait_graph::current_load());
+        let (guard, outer) = (self.pin(), wait_graph::current_load());
         let shard = self.lock(&guard, key.hash);
         self.lead((shard, None), key, FlightKind::Refresh, outer)
     }

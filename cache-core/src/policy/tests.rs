@@ -1,4 +1,4 @@
-use super::{QueuePolicy, GATE_STEPS, OVERFLOW_STEPS, SCAN_BOUND};
+use super::{GATE_STEPS, OVERFLOW_STEPS, QueuePolicy, SCAN_BOUND};
 use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
 use std::collections::VecDeque;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
-use crate::policy::{QueuePolicy, Ghost};
+use crate::policy::{Ghost, QueuePolicy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{

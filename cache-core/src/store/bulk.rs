@@ -28,7 +28,7 @@ impl<K, V> Store<K, V> {
         let now = self.now();
         let mut panics = DeferredPanic::default();
         for index in 0..self.shards.count() {
-            let guard = self.table.pin();
+            let guard = self.pin();
             let shard = self.shards.lock(&guard, index);
             let detached = shard.detach(|weight| self.budget.release(weight));
             let counters = self.counting(&guard);
@@ -73,7 +73,7 @@ impl<K, V> Store<K, V> {
         let mut panics = DeferredPanic::default();
         let mut count = 0;
         for index in 0..self.shards.count() {
-            let guard = self.table.pin();
+            let guard = self.pin();
             let mut removal =
                 ShardRemoval { store: self, guard: &guard, index, now, due: Due::default() };
             count += removal.run(&mut predicate);
@@ -201,7 +201,7 @@ impl<K, V> Store<K, V> {
             0 | 1 if index == shards => self.shards.collect_all(&self.table, &mut panics),
             0 => self.expire_all(index, &mut panics),
             1 => {
-                let guard = self.table.pin();
+                let guard = self.pin();
                 self.shards.lock(&guard, index).shrink();
             }
             _ => return false,
@@ -234,7 +234,7 @@ impl<K, V> Store<K, V> {
         if self.config.weigher.is_none() {
             return self.budget.used();
         }
-        let guard = self.table.pin();
+        let guard = self.pin();
         let entries = |index| self.shards.lock(&guard, index).entries() as u64;
         (0..self.shards.count()).map(entries).sum()
     }
@@ -242,7 +242,7 @@ impl<K, V> Store<K, V> {
     /// Returns the bytes held, by part.
     pub(crate) fn memory(&self) -> Vec<(&'static str, usize)> {
         let table = self.table.bytes();
-        let guard = self.table.pin();
+        let guard = self.pin();
         let mut shards = ShardBytes::default();
         (0..self.shards.count())
             .for_each(|index| self.shards.lock(&guard, index).add_bytes(&mut shards));
@@ -267,7 +267,7 @@ impl<K, V> Store<K, V> {
     pub(crate) fn validate(&self) {
         let mut weight = 0;
         for index in 0..self.shards.count() {
-            let guard = self.table.pin();
+            let guard = self.pin();
             let shard = self.shards.lock(&guard, index);
             shard.validate_shard();
             weight += shard.weight();

@@ -191,7 +191,7 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         ttl: Duration,
     ) -> bool {
-        let (now, guard) = (self.begin_entry_ttls(), self.table.pin());
+        let (now, guard) = (self.begin_entry_ttls(), self.pin());
         let entry_deadline = self.config.lifetimes.end_of(nanos(ttl), hash.low(), now);
         let (found, retries) = (guard.find_hash(hash), Retries::new(&guard));
         let (mut shard, found) = self.shards.lock_key(&guard, hash, found, eq, &retries);
@@ -219,7 +219,7 @@ impl<K, V> Store<K, V> {
 
     /// Returns the metadata of a fresh entry. No lock.
     pub(crate) fn info(&self, hash: KeyHash, eq: impl Fn(&K) -> bool + Copy) -> Option<EntryInfo> {
-        let guard = self.table.pin();
+        let guard = self.pin();
         let entry = self.peek_live(&guard, hash, eq)?;
         let now = self.now();
         let age = |written| Duration::from_nanos(now.saturating_sub(written));
@@ -234,7 +234,7 @@ impl<K, V> Store<K, V> {
 
     /// Returns the least time until an entry may be due to be freed; `None` if none expires.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
-        let guard = self.table.pin();
+        let guard = self.pin();
         let due = |index| self.shards.lock(&guard, index).next_expiry();
         let earliest = (0..self.shards.count()).map(due).min().unwrap_or(NEVER);
         time_until(earliest, self.now())
@@ -270,7 +270,7 @@ impl<K: Eq, V> Store<K, V> {
         value: &V,
         now: u64,
     ) -> u64 {
-        let (guard, moment) = (self.table.pin(), self.instant(now));
+        let (guard, moment) = (self.pin(), self.instant(now));
         let old = guard.find(hash, |other| other == key).filter(|old| now < old.deadline());
         let Some(old) = old else {
             return deadline_after(now, expiry.expire_after_create(key, value, moment));

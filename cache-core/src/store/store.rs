@@ -101,6 +101,12 @@ impl<K, V> Store<K, V> {
         title(self.config.name.as_deref())
     }
 
+    /// Pins the calling thread: what it finds from here on stays valid until the guard drops.
+    #[inline]
+    pub(crate) fn pin(&self) -> StoreGuard<'_, K, V> {
+        self.table.pin()
+    }
+
     /// Returns the calling thread's counters, if the cache records statistics.
     pub(crate) fn counting<'p>(&self, guard: &'p StoreGuard<'_, K, V>) -> Option<&'p Counters> {
         self.config.record_stats.then(|| guard.counters())

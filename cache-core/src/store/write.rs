@@ -29,7 +29,7 @@ impl<K, V> Store<K, V> {
         work: impl FnOnce(&mut WriteTxn<'_, '_, K, V>) -> R,
     ) -> R {
         fork::catch_up();
-        let (guard, mut due) = (self.table.pin(), Due::default());
+        let (guard, mut due) = (self.pin(), Due::default());
         let mut panics = DeferredPanic::default();
         let result = work(&mut WriteTxn::new(self, &guard, now, &mut due));
         guard.drop_retired(&due, &mut panics);

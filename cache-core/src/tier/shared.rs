@@ -298,7 +298,7 @@ impl<K, V> Shared<K, V> {
     pub(super) fn keeps_remotely(&self, value: &V) -> bool {
         let Some(keep) = &self.keep_remotely else { return true };
         let (store, load) = (self.memory.store(), wait_graph::current_load());
-        let (guard, mut keeps) = (store.table.pin(), true);
+        let (guard, mut keeps) = (store.pin(), true);
         let load = load.expect("it is asked from inside of a load of the memory tier");
         load.for_each_key(&mut |at| {
             if at.cache == store.address()
@@ -316,7 +316,7 @@ impl<K, V> Shared<K, V> {
         let names = self.names.as_ref()?;
         let name = self.key_of(self.generation.seen()?, key);
         // Before the lock is acquired.
-        let guard = self.memory.store().table.pin();
+        let guard = self.memory.store().pin();
         Some(names.note(&name.wire, hash, |hash| guard.find(hash, |_| true).is_some()))
     }
 

@@ -35,7 +35,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        self.lookup(&self.store().table.pin(), key, hash, f)
+        self.lookup(&self.store().pin(), key, hash, f)
     }
 
     /// Returns `true` if the key is present and not expired. Not a use, nor a hit or miss. O(1),
@@ -43,7 +43,7 @@ where
     #[inline]
     #[must_use = "asking changes nothing"]
     pub fn contains_key<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
-        let guard = self.store().table.pin();
+        let guard = self.store().pin();
         self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other)).is_some()
     }
 
@@ -109,7 +109,7 @@ where
     #[inline]
     #[must_use = "a peek changes nothing"]
     pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
-        let guard = self.store().table.pin();
+        let guard = self.store().pin();
         let found =
             self.store().peek_live(&guard, self.hash(key), move |other| key.equivalent(other));
         found.map(|entry| entry.value().clone())
@@ -130,7 +130,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized + 'q,
     {
-        let (keys, guard) = (keys.into_iter(), self.store().table.pin());
+        let (keys, guard) = (keys.into_iter(), self.store().pin());
         keys.map(|key| self.lookup(&guard, key, self.hash(key), V::clone)).collect()
     }
 
@@ -140,7 +140,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (store, guard) = (self.store(), self.store().table.pin());
+        let (store, guard) = (self.store(), self.store().pin());
         if store.serves_old_values {
             return store.find_or_claim(
                 &guard,

@@ -139,7 +139,7 @@ where
         key: Hashed<K>,
         is_valid: &mut impl FnMut(&V) -> bool,
     ) -> Step<'_, K, V> {
-        let (store, guard) = (self.store(), self.store().table.pin());
+        let (store, guard) = (self.store(), self.store().pin());
         let (eq, mut refused) = (|other: &K| *other == key.key, None);
         let mut refuses = |entry: EntryRef<'_, K, V>| {
             let is_refused = !is_valid(entry.value());

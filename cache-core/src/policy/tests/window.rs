@@ -1,6 +1,6 @@
 //! The window: what moves it, and what small passes on.
 
-use super::super::{QueuePolicy, LONGER_STEPS};
+use super::super::{LONGER_STEPS, QueuePolicy};
 use super::Toy;
 use crate::table::Queue;
 
