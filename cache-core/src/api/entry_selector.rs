@@ -109,8 +109,8 @@ where
     }
 
     /// As [`or_insert_with`](Self::or_insert_with); also replaces the value that is there, if
-    /// `replace_if` returns `true` for it. See [`Cache::get_or_revalidate`], which this is, with the
-    /// opposite question.
+    /// `replace_if` returns `true` for it. See [`Cache::get_or_revalidate`], which this is, with
+    /// the opposite question.
     ///
     /// ```
     /// # let cache: cache_core::Cache<&str, u32> = cache_core::Cache::new(10);

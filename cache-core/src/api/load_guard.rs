@@ -22,9 +22,9 @@ use equivalent::Equivalent;
 /// [`insert`](Self::insert) does that duty. A guard that is dropped hands it over: one of the
 /// waiters is given the next guard, or runs its loader.
 ///
-/// It is a load like that of [`Cache::get_with`]: a write to the key, or a flush, supersedes it. Its
-/// waiters receive the value then, it is not stored, and callers that come later do not wait for it.
-/// The guard may be sent to another thread, and kept across an `.await`.
+/// It is a load like that of [`Cache::get_with`]: a write to the key, or a flush, supersedes it.
+/// Its waiters receive the value then, it is not stored, and callers that come later do not wait
+/// for it. The guard may be sent to another thread, and kept across an `.await`.
 ///
 /// The cache does not know which calls are made to make this value, so it finds fewer waits that
 /// would never end than with [`get_with`](Cache::get_with): only those of the thread that was given
@@ -91,8 +91,8 @@ where
     /// callers of this and of all other loading methods wait for each other.
     ///
     /// A caller that has waited for a load that failed is given an unshared guard, at once: others
-    /// do not wait for it. Where the cache refreshes or serves stale values, one of the callers of a
-    /// key whose refresh is due is given the guard, and the others the old value.
+    /// do not wait for it. Where the cache refreshes or serves stale values, one of the callers of
+    /// a key whose refresh is due is given the guard, and the others the old value.
     ///
     /// A hit acquires no lock and makes no key.
     ///
@@ -156,8 +156,9 @@ where
         })
     }
 
-    /// As [`get_or_guard`](Self::get_or_guard), for a caller that waits for another's load no longer
-    /// than `timeout`, which is real time; zero: not at all. The load that it waited for goes on.
+    /// As [`get_or_guard`](Self::get_or_guard), for a caller that waits for another's load no
+    /// longer than `timeout`, which is real time; zero: not at all. The load that it waited for
+    /// goes on.
     ///
     /// # Errors
     /// [`GuardError::Guard`], which is no failure; [`GuardError::TimedOut`] if the time is over and
@@ -195,15 +196,15 @@ where
         }
     }
 
-    /// As [`get_or_guard_async`](Self::get_or_guard_async), limited by `timeouts`. At the soft limit
-    /// the call is served an old value, if there is one that may be served
+    /// As [`get_or_guard_async`](Self::get_or_guard_async), limited by `timeouts`. At the soft
+    /// limit the call is served an old value, if there is one that may be served
     /// ([`stale_while_revalidate`](crate::CacheBuilder::stale_while_revalidate),
     /// [`stale_if_error`](crate::CacheBuilder::stale_if_error)); otherwise it goes on waiting. At
     /// the hard limit it ends. Neither does anything to the load that it waits for.
     ///
     /// # Errors
-    /// [`GuardError::Guard`], which is no failure; [`GuardError::TimedOut`] at the hard limit, if no
-    /// old value may be served.
+    /// [`GuardError::Guard`], which is no failure; [`GuardError::TimedOut`] at the hard limit, if
+    /// no old value may be served.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

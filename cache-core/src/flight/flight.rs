@@ -230,8 +230,8 @@ impl<V> Flight<V> {
         *self.joined.get_mut() = 0;
     }
 
-    /// Notes that no loader runs: the calling thread has a guard for it, and must not wait for it. It
-    /// is nested in no load either: the guard may be sent anywhere.
+    /// Notes that no loader runs: the calling thread has a guard for it, and must not wait for it.
+    /// It is nested in no load either: the guard may be sent anywhere.
     pub(crate) fn hand_out(&self) {
         // Relaxed: see `note_poll` and `for_each_dependent`.
         self.polled_by.store(thread_slot::identity(), Relaxed);

@@ -99,8 +99,8 @@ impl ErrorSharing<Nothing> for ShareNothing {
 
 /// For loads that may fail, and perhaps find nothing: waiters share either.
 pub(crate) struct ShareLoadError {
-    /// The loader may find nothing. If it cannot, a waiter for a load of another kind that has found
-    /// nothing runs its own.
+    /// The loader may find nothing. If it cannot, a waiter for a load of another kind that has
+    /// found nothing runs its own.
     pub(crate) may_be_absent: bool,
 }
 

@@ -107,8 +107,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         Ok(self.into_values())
     }
 
-    /// As [`load`](Self::load), for a batch that does not fail as a whole: returns the value of each
-    /// key, or its error; `absent` if it has neither.
+    /// As [`load`](Self::load), for a batch that does not fail as a whole: returns the value of
+    /// each key, or its error; `absent` if it has neither.
     pub(crate) fn load_each<E: Clone>(
         mut self,
         loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,

@@ -2,8 +2,8 @@
 //! where it likes.
 //!
 //! To all others it is a load like any other. What differs is what the cache can know of it: no
-//! thread's stack says which calls are made inside of it (`wait_graph.rs`), because the guard may be
-//! kept anywhere and sent to another thread. So a wait that would never end is known in one case
+//! thread's stack says which calls are made inside of it (`wait_graph.rs`), because the guard may
+//! be kept anywhere and sent to another thread. So a wait that would never end is known in one case
 //! only: a thread asks for a key whose guard it was given, and then leads an unshared load. All
 //! other such waits end with `coalesce_timeout`.
 

@@ -1,10 +1,10 @@
 //! Loading a value anew because the caller refuses the one that is there.
 //!
 //! The caller's predicate is shown the value in the cache, without a lock. If it refuses it, the
-//! call is a load like any other: it joins the flight that runs for the key, or leads its own, which
-//! replaces the value ([`FlightKind::Refresh`](crate::flight::flight::FlightKind::Refresh)) unless
-//! the key is written meanwhile. What a flight brings is newer than what was refused, and is not
-//! tested: of many callers that refuse a value, one loads.
+//! call is a load like any other: it joins the flight that runs for the key, or leads its own,
+//! which replaces the value ([`FlightKind::Refresh`](crate::flight::flight::FlightKind::Refresh))
+//! unless the key is written meanwhile. What a flight brings is newer than what was refused, and is
+//! not tested: of many callers that refuse a value, one loads.
 //!
 //! If the load fails, others may be served the old value (`stale_if_error`, or a fresh one that was
 //! to be refreshed). This caller is, only if it accepts that.

@@ -83,12 +83,12 @@ impl<K, V> Store<K, V> {
     }
 }
 
-/// The most rounds of [`Store::remove_key_if`] that follow writes of the predicate's own. A predicate
-/// that always writes the key would make it ask for ever.
+/// The most rounds of [`Store::remove_key_if`] that follow writes of the predicate's own. A
+/// predicate that always writes the key would make it ask for ever.
 const MOST_OWN_ROUNDS: u32 = 16;
 
 /// One round of [`Store::remove_key_if`].
-enum Round<R> {
+enum RemovalRound<R> {
     Done(Option<R>),
     /// The value was replaced while the predicate looked at it. `own`: by the calling thread.
     Replaced {
@@ -98,8 +98,8 @@ enum Round<R> {
 
 impl<K, V> Store<K, V> {
     /// Removes a key's entry if the predicate picks its value; asks again if that was replaced
-    /// meanwhile. If the entry was fresh, returns what `f` makes of its value. The predicate and `f`
-    /// run without the lock.
+    /// meanwhile. If the entry was fresh, returns what `f` makes of its value. The predicate and
+    /// `f` run without the lock.
     pub(crate) fn remove_key_if<R>(
         &self,
         hash: KeyHash,
@@ -111,8 +111,8 @@ impl<K, V> Store<K, V> {
         loop {
             // A pin of its own for each round: while one lasts, nothing removed can be freed.
             match self.write(self.now(), |txn| txn.remove_picked_key(hash, eq, &mut picks, &f)) {
-                Round::Done(result) => return result,
-                Round::Replaced { own } => own_rounds += u32::from(own),
+                RemovalRound::Done(result) => return result,
+                RemovalRound::Replaced { own } => own_rounds += u32::from(own),
             }
             if own_rounds == MOST_OWN_ROUNDS {
                 return None;
@@ -128,24 +128,26 @@ impl<K, V> WriteTxn<'_, '_, K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         picks: &mut impl FnMut(&V) -> bool,
         f: &impl Fn(&V) -> R,
-    ) -> Round<R> {
+    ) -> RemovalRound<R> {
         let TxnLocks { store, guard, .. } = self.locks;
         let own = Retries::new(guard);
         let picked = guard.find(hash, eq).filter(|entry| store.is_kept(*entry));
         let Some(picked) = picked.filter(|entry| picks(entry.value())) else {
-            return Round::Done(None);
+            return RemovalRound::Done(None);
         };
         let (now, mut compared) = (self.ledger.now, KeyComparisons::new());
         let (mut shard, found) = self.locks.lock_to_write(hash, eq, &mut compared);
         if found != Some(picked.id()) {
             self.unlock(shard);
-            return Round::Replaced { own: own.has_written(guard) };
+            return RemovalRound::Replaced { own: own.has_written(guard) };
         }
         let cause = cause_or_expired(picked, RemovalCause::Explicit, now);
         let removed = shard.remove(picked.id(), cause, &mut self.ledger);
         shard.loads().supersede(hash.low(), &compared);
         self.expire_and_unlock(shard);
-        Round::Done(Some(removed).filter(|entry| entry.deadline() > now).map(|it| f(it.value())))
+        RemovalRound::Done(
+            Some(removed).filter(|entry| entry.deadline() > now).map(|it| f(it.value())),
+        )
     }
 }
 

@@ -98,6 +98,9 @@ where
         value
     };
     match action {
+        Action::LoadByGuard(_) | Action::DropGuard | Action::Revalidate(_) => {
+            answer_of_load(cache, key, action, loaded)
+        }
         Action::Get => cache.get(&key),
         Action::Insert(value) => {
             cache.insert(key, value);
@@ -116,13 +119,6 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::LoadByGuard(value) => {
-            Some(cache.get_or_guard(&key).unwrap_or_else(|guard| guard.insert(loaded(value))))
-        }
-        Action::DropGuard => cache.get_or_guard(&key).inspect_err(|_| pause()).ok(),
-        Action::Revalidate(value) => {
-            Some(cache.get_or_revalidate(key, |_| false, || loaded(value)))
-        }
         Action::Refresh(value) => {
             Some(u64::refresh(cache, key_of(View(&key)), || loaded(value), Whole))
         }
@@ -140,6 +136,27 @@ where
             };
             cache.entry(key).and_compute_with(take).into_entry().map(Entry::into_value)
         }
+    }
+}
+
+fn answer_of_load<S>(
+    cache: &Cache<u64, u64, S>,
+    key: u64,
+    action: Action,
+    loaded: impl Fn(u64) -> u64,
+) -> Option<u64>
+where
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    match action {
+        Action::LoadByGuard(value) => {
+            Some(cache.get_or_guard(&key).unwrap_or_else(|guard| guard.insert(loaded(value))))
+        }
+        Action::DropGuard => cache.get_or_guard(&key).inspect_err(|_| _ = loaded(0)).ok(),
+        Action::Revalidate(value) => {
+            Some(cache.get_or_revalidate(key, |_| false, || loaded(value)))
+        }
+        _ => unreachable!("answered by `answer`"),
     }
 }
 

@@ -57,7 +57,7 @@ fn a_caller_waits_for_another_guard_until_a_timeout() {
         scope.spawn(|| {
             // was: let waited = cache.get_value_or_guard(&1, Some(Duration::from_millis(1)));
             let waited = cache.get_or_guard_timeout(&1, Duration::from_millis(1));
-            let timed_out = matches!(waited, Err(GuardError::TimedOut)); // was: GuardResult::Timeout
+            let timed_out = matches!(waited, Err(GuardError::TimedOut)); // was: ..::Timeout
             assert!(timed_out);
         });
     });

@@ -95,12 +95,12 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         Ok(LoadingCache::new(self.try_build()?, loader))
     }
 
-    /// Builds a cache that loads missing values with a function of many keys. It is given those that
-    /// are missing, each once, and returns pairs of keys and values, in any order.
+    /// Builds a cache that loads missing values with a function of many keys. It is given those
+    /// that are missing, each once, and returns pairs of keys and values, in any order.
     /// [`LoadingCache::get_all`] is one call of it; [`get`](LoadingCache::get) calls it with one
     /// key. A key for which it returns no pair has no value: [`LoadError::NotFound`], and an old
-    /// value of it is removed. Pairs of `get_all` with keys that were not asked for are stored as in
-    /// [`Cache::get_many_with`].
+    /// value of it is removed. Pairs of `get_all` with keys that were not asked for are stored as
+    /// in [`Cache::get_many_with`].
     ///
     /// For another hasher, use [`LoadingCache::with_bulk_loader`].
     ///

@@ -56,9 +56,9 @@ where
         value
     }
 
-    /// As [`get_or_revalidate`](Self::get_or_revalidate), for an `init` that may fail. The old value
-    /// stays then; in a cache that serves old values when a load fails, it is returned in place of
-    /// the error if `is_valid` accepts it after all.
+    /// As [`get_or_revalidate`](Self::get_or_revalidate), for an `init` that may fail. The old
+    /// value stays then; in a cache that serves old values when a load fails, it is returned in
+    /// place of the error if `is_valid` accepts it after all.
     ///
     /// # Errors
     /// What `init` returned, this call's or that of the call it waited for.
