@@ -64,6 +64,7 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
             .field("janitor", &self.janitor)
             .field("weigher", &self.config.weigher.is_some())
             .field("eviction_listener", &self.config.listener.is_some())
+            .field("keep_if", &self.config.keep_if.is_some())
             .field("record_stats", &self.config.record_stats)
             .field("coalesce_timeout", &self.config.coalesce_timeout)
             .finish_non_exhaustive()
@@ -90,6 +91,7 @@ where
             own_ttl: None,
             executor: Arc::new(ThreadPerJob),
             listener: None,
+            keep_if: None,
             record_stats: false,
             coalesce_timeout: DEFAULT_WAIT_LIMIT,
         };
@@ -226,6 +228,44 @@ impl<K, V> CacheBuilder<K, V> {
         listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
     ) -> Self {
         self.config.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Asks which entries to keep when room has to be made: for entries that are in use, or that are
+    /// costly to have again.
+    ///
+    /// The eviction policy names the candidates, and the first for which `keep` returns `false` is
+    /// evicted. An entry that is kept is passed over: the policy comes back to it after others. The
+    /// bound holds all the same: an eviction asks about at most 16 candidates, and if all are to be
+    /// kept, the oldest of them, which is the one asked about first, is evicted. So this is a wish,
+    /// and no pin.
+    ///
+    /// `keep` runs on the storing thread, without any lock of the cache held, and its answer counts
+    /// only if the value was not replaced meanwhile. An insert that needs room acquires the lock of
+    /// a shard once more for each candidate. `keep` may call the cache; what that evicts is not
+    /// asked about. Expired entries are evicted without asking, and so is the excess of a cache that
+    /// has the most entries there can be ([`max_capacity`](Self::max_capacity)). Removals by the
+    /// user and expiry do not ask.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use cache_core::Cache;
+    ///
+    /// // Values that others still hold are kept.
+    /// let cache: Cache<u32, Arc<u32>> = Cache::builder()
+    ///     .max_capacity(2)
+    ///     .keep_if(|_, value| Arc::strong_count(value) > 1)
+    ///     .build();
+    /// let held = Arc::new(1);
+    /// cache.insert(1, Arc::clone(&held));
+    /// (2..10).for_each(|n| cache.insert(n, Arc::new(n)));
+    /// assert!(cache.contains_key(&1) && cache.entry_count() == 2);
+    /// ```
+    ///
+    /// # Panics
+    /// A panic of `keep` is caught, and counts as `false`.
+    pub fn keep_if(mut self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+        self.config.keep_if = Some(Arc::new(keep));
         self
     }
 

@@ -75,6 +75,29 @@ where
         self.store().remove_if(predicate)
     }
 
+    /// Evicts entries of a total weight of at least `n`, without a weigher `n` entries, and returns
+    /// the weight of those that went; less than `n` if there were no more. For a program that is
+    /// short of memory, or about to store much.
+    ///
+    /// They are those that the eviction policy would evict next, from all parts of the cache alike,
+    /// and that [`keep_if`](crate::CacheBuilder::keep_if) does not keep. The listener is notified
+    /// with the cause [`Size`](RemovalCause::Size). Loads that run are not affected.
+    ///
+    /// O(n) and O(shards). Acquires each shard's lock, one at a time, once for each entry. Runs
+    /// the listener and `keep_if`.
+    ///
+    /// # Panics
+    /// With the first panic of a drop, when all the work is done.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<u32, u32> = cache_core::Cache::new(100);
+    /// (0..100).for_each(|n| cache.insert(n, n));
+    /// assert_eq!((cache.evict(30), cache.entry_count()), (30, 70));
+    /// ```
+    pub fn evict(&self, n: u64) -> u64 {
+        self.store().evict(n)
+    }
+
     /// As [`invalidate`](Self::invalidate). Returns `true` if there was a live value.
     pub(crate) fn invalidate_live<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         let eq = move |other: &K| key.equivalent(other);
