@@ -22,6 +22,7 @@ use shuttle::thread;
 use crate::__private::testing::validate;
 use crate::{Cache, CacheBuilder, FakeClock, FutureJob, Job, LoadTimeouts, Op, Spawn, Status};
 
+mod guards;
 mod histories;
 #[path = "../tests/common/history.rs"]
 mod history;

@@ -1,25 +1,25 @@
-//! Configuring a cache. The options of time are in `times.rs`, the checks of values in `check.rs`.
+//! Configuring a cache. The options of time are in `times.rs`, those with the names of other caches
+//! in `peers.rs`, the checks of values in `check.rs`.
 
+mod build;
 mod check;
+mod peers;
 mod times;
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::cache::Cache;
-use crate::api::loading::LoadingCache;
 use crate::shard::lifetimes::Lifetimes;
 use crate::store::config::{Config, MOST_ENTRIES};
-use crate::store::store::Store;
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
-use crate::types::error::BuildError;
 use crate::types::executor::{Spawn, ThreadPerJob};
 use crate::types::removal::RemovalCause;
-use ahash::RandomState;
 
-/// Configures a [`Cache`]; made by [`Cache::builder`].
+/// Configures a [`Cache`]; made by [`Cache::builder`], or with a capacity by
+/// [`CacheBuilder::new`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,6 +64,7 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
             .field("janitor", &self.janitor)
             .field("weigher", &self.config.weigher.is_some())
             .field("eviction_listener", &self.config.listener.is_some())
+            .field("keep_if", &self.config.keep_if.is_some())
             .field("record_stats", &self.config.record_stats)
             .field("coalesce_timeout", &self.config.coalesce_timeout)
             .finish_non_exhaustive()
@@ -73,7 +74,7 @@ impl<K, V> std::fmt::Debug for CacheBuilder<K, V> {
 impl<K, V> Default for CacheBuilder<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
 {
     fn default() -> Self {
         let config = Config {
@@ -90,6 +91,7 @@ where
             own_ttl: None,
             executor: Arc::new(ThreadPerJob),
             listener: None,
+            keep_if: None,
             record_stats: false,
             coalesce_timeout: DEFAULT_WAIT_LIMIT,
         };
@@ -133,6 +135,7 @@ impl<K, V> CacheBuilder<K, V> {
     /// cache.insert(1, 10);
     /// assert_eq!(cache.policy().max_capacity(), Some(1 << 40));
     /// ```
+    #[doc(alias = "set_capacity")]
     pub fn max_capacity(mut self, max_capacity: u64) -> Self {
         self.config.max_capacity = Some(max_capacity);
         self
@@ -228,6 +231,44 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
+    /// Asks which entries to keep when room has to be made: for entries that are in use, or that are
+    /// costly to have again.
+    ///
+    /// The eviction policy names the candidates, and the first for which `keep` returns `false` is
+    /// evicted. An entry that is kept is passed over: the policy comes back to it after others. The
+    /// bound holds all the same: an eviction asks about at most 16 candidates, and if all are to be
+    /// kept, the oldest of them, which is the one asked about first, is evicted. So this is a wish,
+    /// and no pin.
+    ///
+    /// `keep` runs on the storing thread, without any lock of the cache held, and its answer counts
+    /// only if the value was not replaced meanwhile. An insert that needs room acquires the lock of
+    /// a shard once more for each candidate. `keep` may call the cache; what that evicts is not
+    /// asked about. Expired entries are evicted without asking, and so is the excess of a cache that
+    /// has the most entries there can be ([`max_capacity`](Self::max_capacity)). Removals by the
+    /// user and expiry do not ask.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use cache_core::Cache;
+    ///
+    /// // Values that others still hold are kept.
+    /// let cache: Cache<u32, Arc<u32>> = Cache::builder()
+    ///     .max_capacity(2)
+    ///     .keep_if(|_, value| Arc::strong_count(value) > 1)
+    ///     .build();
+    /// let held = Arc::new(1);
+    /// cache.insert(1, Arc::clone(&held));
+    /// (2..10).for_each(|n| cache.insert(n, Arc::new(n)));
+    /// assert!(cache.contains_key(&1) && cache.entry_count() == 2);
+    /// ```
+    ///
+    /// # Panics
+    /// A panic of `keep` is caught, and counts as `false`.
+    pub fn keep_if(mut self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+        self.config.keep_if = Some(Arc::new(keep));
+        self
+    }
+
     /// Counts hits, misses, loads and removals: [`Cache::stats`]. It costs a hit less than a
     /// nanosecond, because each thread has its own counters. Default: nothing is counted.
     pub fn record_stats(mut self) -> Self {
@@ -304,86 +345,8 @@ impl<K, V> CacheBuilder<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> CacheBuilder<K, V> {
-    /// Sets the number of entries at which the cache is full, instead of `MOST_ENTRIES`.
-    pub(crate) fn most_entries(mut self, most: u64) -> Self {
-        self.config.most_entries = most.clamp(1, MOST_ENTRIES);
-        self
-    }
-
-    /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build(self) -> Cache<K, V> {
-        self.build_with_hasher(RandomState::new())
-    }
-
-    /// Builds the cache with any hasher.
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
-    where
-        S: BuildHasher + Clone + Send + Sync + 'static,
-    {
-        self.try_build_with_hasher(hasher).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Builds the cache, with the default hasher.
-    ///
-    /// # Errors
-    /// If an option has an unusable value: the error names the option and says what to do.
-    pub fn try_build(self) -> Result<Cache<K, V>, BuildError> {
-        self.try_build_with_hasher(RandomState::new())
-    }
-
-    /// Builds the cache with any hasher.
-    ///
-    /// # Errors
-    /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_hasher<S>(self, hasher: S) -> Result<Cache<K, V, S>, BuildError>
-    where
-        S: BuildHasher + Clone + Send + Sync + 'static,
-    {
-        self.check()?;
-        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
-        let mut config = Config { lifetimes, ..self.config };
-        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
-        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
-        if is_off {
-            config.bound = 0;
-            // Not called for values that are not stored.
-            (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
-        }
-        Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
-    }
-
-    /// Builds a cache that loads missing values with this function. For another hasher, use
-    /// [`LoadingCache::new`].
-    ///
-    /// # Panics
-    /// If [`try_build`](Self::try_build) would return an error, with the same text.
-    pub fn build_with_loader<E: Send + Sync + 'static>(
-        self,
-        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> LoadingCache<K, V, E> {
-        LoadingCache::new(self.build(), loader)
-    }
-
-    /// As [`build_with_loader`](Self::build_with_loader).
-    ///
-    /// # Errors
-    /// As [`try_build`](Self::try_build).
-    pub fn try_build_with_loader<E: Send + Sync + 'static>(
-        self,
-        loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
-    ) -> Result<LoadingCache<K, V, E>, BuildError> {
-        Ok(LoadingCache::new(self.try_build()?, loader))
-    }
-}
-
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
+/// Making a cache.
+impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
     /// Returns a cache of at most `max_capacity` entries, which do not expire. With 0 it is
     /// [off](Self::disabled).
     #[must_use]

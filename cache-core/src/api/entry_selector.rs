@@ -13,6 +13,7 @@ use crate::types::status::Status;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
+/// Entries: acting on one key, depending on what is there.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -107,6 +108,35 @@ where
         entry
     }
 
+    /// As [`or_insert_with`](Self::or_insert_with); also replaces the value that is there, if
+    /// `replace_if` returns `true` for it. See [`Cache::get_or_revalidate`], which this is, with
+    /// the opposite question.
+    ///
+    /// ```
+    /// # let cache: cache_core::Cache<&str, u32> = cache_core::Cache::new(10);
+    /// cache.insert("version", 3);
+    /// let entry = cache.entry("version").or_insert_with_if(|| 4, |version| *version < 4);
+    /// assert_eq!((*entry.value(), entry.is_old_value_replaced()), (4, true));
+    /// let entry = cache.entry("version").or_insert_with_if(|| 5, |version| *version < 4);
+    /// assert_eq!((*entry.value(), entry.is_fresh()), (4, false));
+    /// ```
+    ///
+    /// # Panics
+    /// As there.
+    pub fn or_insert_with_if(
+        self,
+        init: impl FnOnce() -> V,
+        mut replace_if: impl FnMut(&V) -> bool,
+    ) -> Entry<K, V> {
+        let (init, mut replaced) = (|| Ok::<V, Infallible>(init()), false);
+        let is_valid = |value: &V| {
+            replaced = replace_if(value);
+            !replaced
+        };
+        let Ok(loaded) = self.cache.revalidate(self.key.clone(), is_valid, init, KeepError);
+        entry_of(self.key, loaded, replaced)
+    }
+
     /// As [`or_insert_with`](Self::or_insert_with), for an `init` that may fail. See
     /// [`Cache::try_get_with`].
     ///
@@ -195,6 +225,25 @@ where
         entry
     }
 
+    /// As [`or_insert_with_if`](Self::or_insert_with_if), with a future that makes the value.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn or_insert_with_if_async(
+        self,
+        init: impl Future<Output = V>,
+        mut replace_if: impl FnMut(&V) -> bool,
+    ) -> Entry<K, V> {
+        let (init, mut replaced) = (async { Ok::<V, Infallible>(init.await) }, false);
+        let is_valid = |value: &V| {
+            replaced = replace_if(value);
+            !replaced
+        };
+        let key = self.key.clone();
+        let Ok(loaded) = self.cache.revalidate_async(key, is_valid, init, KeepError).await;
+        entry_of(self.key, loaded, replaced)
+    }
+
     /// As [`or_try_insert_with`](Self::or_try_insert_with), with a future that makes the value.
     ///
     /// # Errors
@@ -281,7 +330,7 @@ where
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
         let loaded = self.cache.fetch::<K, _, _>(&self.key, K::clone, init, share)?;
-        Ok(entry_of(self.key, loaded))
+        Ok(entry_of(self.key, loaded, false))
     }
 
     async fn get_or_load_async<E>(
@@ -290,14 +339,14 @@ where
         share: impl ErrorSharing<E>,
     ) -> Result<Entry<K, V>, E> {
         let loaded = self.cache.fetch_async::<K, _, _>(&self.key, K::clone, init, share).await?;
-        Ok(entry_of(self.key, loaded))
+        Ok(entry_of(self.key, loaded, false))
     }
 }
 
-/// Makes the entry for the value that a call has found or loaded.
-fn entry_of<K, V>(key: K, (value, status): (V, Status)) -> Entry<K, V> {
+/// Makes the entry for the value that a call has found or loaded, to replace another or not.
+fn entry_of<K, V>(key: K, (value, status): (V, Status), replaced: bool) -> Entry<K, V> {
     if status == Status::Loaded {
-        Entry::stored(key, value, false)
+        Entry::stored(key, value, replaced)
     } else {
         Entry::found(key, value)
     }

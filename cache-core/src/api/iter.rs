@@ -8,6 +8,7 @@ use crate::api::cache::{Cache, Inner};
 use crate::util::fork::ForkAware;
 use ahash::RandomState;
 
+/// Looking inside: all entries, as copies.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,

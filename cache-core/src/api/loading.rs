@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::api::cache::Cache;
 use crate::flight::flight::{Flight, FlightKind};
-use crate::flight::share_error::{ErrorSharing, ShareArc};
+use crate::flight::share_error::{ErrorSharing, ShareLoadError};
 use crate::load::attempt::{Attempt, Lookup, StaleEntry, Step};
 use crate::load::guard::FlightGuard;
 use crate::types::error::LoadError;
@@ -17,11 +17,46 @@ use crate::util::panics::drop_payload;
 use ahash::RandomState;
 use equivalent::Equivalent;
 
-type Loader<K, V, E> = Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>;
+/// The function that loads.
+enum Loader<K, V, E> {
+    One(OneLoader<K, V, E>),
+    Bulk(BulkLoader<K, V, E>),
+}
+
+type OneLoader<K, V, E> = Arc<dyn Fn(&K) -> Result<V, E> + Send + Sync>;
+type BulkLoader<K, V, E> = Arc<dyn Fn(&[K]) -> Result<Vec<(K, V)>, E> + Send + Sync>;
+
+impl<K: Eq, V, E> Loader<K, V, E> {
+    /// Loads one key. What a loader of many returns for others is dropped.
+    fn load(&self, key: &K) -> Result<V, LoadError<E>> {
+        match self {
+            Loader::One(loader) => loader(key).map_err(failed),
+            Loader::Bulk(loader) => {
+                let pairs = loader(std::slice::from_ref(key)).map_err(failed)?;
+                let found = pairs.into_iter().find(|(other, _)| other == key);
+                found.map(|(_, value)| value).ok_or(LoadError::NotFound)
+            }
+        }
+    }
+}
+
+impl<K, V, E> Clone for Loader<K, V, E> {
+    fn clone(&self) -> Self {
+        match self {
+            Loader::One(loader) => Loader::One(Arc::clone(loader)),
+            Loader::Bulk(loader) => Loader::Bulk(Arc::clone(loader)),
+        }
+    }
+}
+
+fn failed<E>(error: E) -> LoadError<E> {
+    LoadError::Failed(Arc::new(error))
+}
 
 /// A [`Cache`] together with the function that loads its values. Made by
 /// [`CacheBuilder::build_with_loader`](crate::CacheBuilder::build_with_loader), or from any cache
-/// by [`LoadingCache::new`].
+/// by [`LoadingCache::new`]; for a function that loads many keys by one call, by
+/// [`build_with_bulk_loader`](crate::CacheBuilder::build_with_bulk_loader).
 ///
 /// It is a handle, as the cache is: a clone is another handle to the same cache and loader. Its
 /// loads follow the rules of [`Cache::get_with`], and share flights with loads that are made
@@ -44,7 +79,7 @@ pub struct LoadingCache<K, V, E, S = RandomState> {
 impl<K, V, E, S> Clone for LoadingCache<K, V, E, S> {
     /// Returns another handle to the same cache.
     fn clone(&self) -> Self {
-        LoadingCache { cache: self.cache.clone(), loader: Arc::clone(&self.loader) }
+        LoadingCache { cache: self.cache.clone(), loader: self.loader.clone() }
     }
 }
 
@@ -75,7 +110,16 @@ where
         cache: Cache<K, V, S>,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
     ) -> Self {
-        LoadingCache { cache, loader: Arc::new(loader) }
+        LoadingCache { cache, loader: Loader::One(Arc::new(loader)) }
+    }
+
+    /// Makes a loading cache of a cache and a loader of many keys: see
+    /// [`build_with_bulk_loader`](crate::CacheBuilder::build_with_bulk_loader).
+    pub fn with_bulk_loader(
+        cache: Cache<K, V, S>,
+        loader: impl Fn(&[K]) -> Result<Vec<(K, V)>, E> + Send + Sync + 'static,
+    ) -> Self {
+        LoadingCache { cache, loader: Loader::Bulk(Arc::new(loader)) }
     }
 
     /// Returns the cache: to look keys up without loading, to write, to invalidate.
@@ -138,9 +182,13 @@ where
         Q: ToOwned<Owned = K> + ?Sized,
     {
         // The loader is shown a second key: the first is in the cache meanwhile.
-        let load = || (self.loader)(&key.to_owned()).map_err(Arc::new);
+        let load = || self.loader.load(&key.to_owned());
         let own = Hashed { hash, key: key.to_owned() };
-        self.attempt(own).run(load, &ShareArc).map_err(LoadError::Failed)
+        self.attempt(own).run(load, &self.share())
+    }
+
+    fn share(&self) -> ShareLoadError {
+        ShareLoadError { may_be_absent: matches!(self.loader, Loader::Bulk(_)) }
     }
 
     fn attempt(&self, key: Hashed<K>) -> Attempt<'_, K, V> {
@@ -157,8 +205,9 @@ where
         // for it.
         if let Some(guard) = store.lead_refresh(own, stale.claim, None) {
             let refresh = BackgroundRefresh { cache: self.cache.clone(), flight: guard.detach() };
-            let (loader, own) = (Arc::clone(&self.loader), key.to_owned());
-            let job = move || refresh.run(move || loader(&own).map_err(Arc::new));
+            let (loader, own) = (self.loader.clone(), key.to_owned());
+            let share = self.share();
+            let job = move || refresh.run(move || loader.load(&own), share);
             store.config.executor.spawn(Box::new(job));
         }
         store.serve(stale)
@@ -177,14 +226,14 @@ where
         if let Some((value, _)) = self.find(hash, key) {
             return Ok(value);
         }
-        let load = async { (self.loader)(&key.to_owned()).map_err(Arc::new) };
+        let load = async { self.loader.load(&key.to_owned()) };
         let own = Hashed { hash, key: key.to_owned() };
-        let loaded = self.attempt(own).run_async(load, &ShareArc).await;
-        loaded.map(|(value, _)| value).map_err(LoadError::Failed)
+        self.attempt(own).run_async(load, &self.share()).await.map(|(value, _)| value)
     }
 
     /// Loads the key, whatever is stored under it, and puts the value in place of the present one,
-    /// unless the key is written meanwhile. Until then the old value is served; an error leaves it.
+    /// unless the key is written meanwhile. Until then the old value is served; an error leaves it,
+    /// except [`LoadError::NotFound`], which removes it.
     ///
     /// The load begins with this call: it joins none that began before. Of several refreshes of a
     /// key at once, the one that began last wins. Callers that miss the key meanwhile wait for this
@@ -202,17 +251,23 @@ where
         let (store, hash) = (self.cache.store(), self.cache.hash(key));
         let led = [store.lead_reload(Hashed { hash, key: key.to_owned() })];
         let load = || {
-            let loaded = (self.loader)(&key.to_owned()).map_err(Arc::new);
-            let error = loaded.as_ref().err().and_then(|error| ShareArc.to_shared(error));
+            let loaded = self.loader.load(&key.to_owned());
+            let error = loaded.as_ref().err().and_then(|error| self.share().to_shared(error));
             let value = loaded.as_ref().ok().cloned();
             (loaded, [value], error)
         };
-        store.reload(led, load).map_err(LoadError::Failed)
+        store.reload(led, load)
     }
 
-    /// Returns what [`get`](Self::get) would for each of the keys, in their order. The loader runs
-    /// for one key after another; the keys that other callers are loading are waited for last. To
-    /// load many keys by one call of a function, use [`Cache::get_many_with`].
+    /// Returns what [`get`](Self::get) would for each of the keys, in their order.
+    ///
+    /// A loader of one key runs for one key after another; the keys that other callers are loading
+    /// are waited for last. A loader of many keys
+    /// ([`build_with_bulk_loader`](crate::CacheBuilder::build_with_bulk_loader)) runs once, for all
+    /// keys that are missing and that nobody else is loading, by the rules of
+    /// [`Cache::get_many_with`]. If it fails, each of these keys has its error, unless an old value
+    /// may be served; the others have their values. It runs again for keys whose load by another
+    /// caller has brought nothing.
     ///
     /// ```
     /// # let doubled = cache_core::Cache::builder().build_with_loader(|n: &u32| {
@@ -231,14 +286,43 @@ where
     where
         K: Clone,
     {
-        let at_once: Vec<_> = keys.iter().map(|key| self.get_unless_running(key)).collect();
+        let loader = match &self.loader {
+            Loader::Bulk(loader) => return self.get_all_at_once(keys, loader),
+            Loader::One(loader) => loader,
+        };
+        let at_once: Vec<_> =
+            keys.iter().map(|key| self.get_unless_running(key, &**loader)).collect();
         let in_turn = at_once.into_iter().zip(keys);
         let loaded = |key| self.load_missing(self.cache.hash(key), key).map(|(value, _)| value);
         in_turn.map(|(got, key)| got.unwrap_or_else(|| loaded(key))).collect()
     }
 
+    /// Loads what is missing by one call of the loader.
+    fn get_all_at_once(
+        &self,
+        keys: &[K],
+        loader: &BulkLoader<K, V, E>,
+    ) -> Vec<Result<V, LoadError<E>>>
+    where
+        K: Clone,
+    {
+        let load = |places: Vec<usize>| {
+            let asked: Vec<&K> = places.into_iter().map(|place| &keys[place]).collect();
+            let missing: Vec<K> = asked.iter().copied().cloned().collect();
+            let pairs = loader(&missing).map_err(failed)?;
+            // Dropped here: a panic of the drop would leak answers that are made already.
+            drop(missing);
+            Ok(self.cache.answers(&asked, pairs))
+        };
+        self.cache.batch(keys).load_each(load, &self.share(), LoadError::NotFound)
+    }
+
     /// As [`get`](Self::get); returns `None` if another caller is loading the key.
-    fn get_unless_running(&self, key: &K) -> Option<Result<V, LoadError<E>>>
+    fn get_unless_running(
+        &self,
+        key: &K,
+        loader: &dyn Fn(&K) -> Result<V, E>,
+    ) -> Option<Result<V, LoadError<E>>>
     where
         K: Clone,
     {
@@ -250,8 +334,8 @@ where
         match self.attempt(own).start() {
             Step::Done((value, _)) => Some(Ok(value)),
             Step::Lead(guard) => {
-                let loaded = guard.run(|| (self.loader)(key).map_err(Arc::new), &ShareArc);
-                Some(loaded.map(|(value, _)| value).map_err(LoadError::Failed))
+                let loaded = guard.run(|| loader(key).map_err(failed), &self.share());
+                Some(loaded.map(|(value, _)| value))
             }
             Step::Wait(_, flight) => {
                 flight.unjoin();
@@ -269,11 +353,15 @@ struct BackgroundRefresh<K: Eq, V: Clone + Send + Sync + 'static, S> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static, S> BackgroundRefresh<K, V, S> {
-    fn run<E: Send + Sync + 'static>(self, loader: impl FnOnce() -> Result<V, Arc<E>>) {
+    fn run<E: Send + Sync + 'static>(
+        self,
+        loader: impl FnOnce() -> Result<V, LoadError<E>>,
+        share: ShareLoadError,
+    ) {
         let guard = FlightGuard::attach(self.cache.store(), &self.flight);
         // A loader's panic must not reach the executor: some end the process then. The process's
         // panic hook has reported it, and it is counted and noted with the entry.
-        let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &ShareArc)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| guard.run(loader, &share)));
         loaded.map_or_else(drop_payload, drop);
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod builder;
 pub(crate) mod cache;
 pub(crate) mod entry_selector;
 pub(crate) mod iter;
+pub(crate) mod load_guard;
 pub(crate) mod loading;
 mod unwind;

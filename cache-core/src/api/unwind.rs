@@ -26,6 +26,7 @@ use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
 use crate::api::entry_selector::EntrySelector;
 use crate::api::iter::Iter;
+use crate::api::load_guard::LoadGuard;
 use crate::api::loading::LoadingCache;
 use crate::types::timeouts::LoadTimeouts;
 
@@ -37,6 +38,10 @@ impl<K, V, E, S> RefUnwindSafe for LoadingCache<K, V, E, S> {}
 
 impl<K, V, S> UnwindSafe for EntrySelector<'_, K, V, S> {}
 impl<K, V, S> RefUnwindSafe for EntrySelector<'_, K, V, S> {}
+
+// A guard that a panic drops hands its load to a waiter.
+impl<K: Eq, V: Clone + Send + Sync + 'static, S> UnwindSafe for LoadGuard<'_, K, V, S> {}
+impl<K: Eq, V: Clone + Send + Sync + 'static, S> RefUnwindSafe for LoadGuard<'_, K, V, S> {}
 
 impl<K, V, S> UnwindSafe for Iter<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for Iter<K, V, S> {}

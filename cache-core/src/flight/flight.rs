@@ -114,7 +114,8 @@ pub(crate) struct Flight<V> {
     /// the flight registered; read by the leader after it has deregistered the flight under the
     /// same lock.
     joined: AtomicUsize,
-    /// The thread that polled the load last, if its loader is a future; otherwise 0.
+    /// The thread that polled the load last, if its loader is a future; the one that was given the
+    /// guard, if the load has no loader; otherwise 0.
     polled_by: AtomicUsize,
     /// The load ends before it is ready, and that counts as a failure of it.
     given_up: AtomicBool,
@@ -229,6 +230,14 @@ impl<V> Flight<V> {
         *self.joined.get_mut() = 0;
     }
 
+    /// Notes that no loader runs: the calling thread has a guard for it, and must not wait for it.
+    /// It is nested in no load either: the guard may be sent anywhere.
+    pub(crate) fn hand_out(&self) {
+        // Relaxed: see `note_poll` and `for_each_dependent`.
+        self.polled_by.store(thread_slot::identity(), Relaxed);
+        self.detached.store(true, Relaxed);
+    }
+
     /// Returns `true` if the calling thread is inside of this load.
     pub(crate) fn is_led_here(&self) -> bool {
         wait_graph::is_inside(&self.key)
@@ -291,7 +300,7 @@ impl<V> Flight<V> {
 
     /// Returns `true` if the loader is a future that the calling thread was the last to poll. Then
     /// that thread must not block until it is ready: on a runtime of one thread it would never be
-    /// polled again.
+    /// polled again. Also if the thread was given the guard of a load without a loader.
     pub(crate) fn was_polled_here(&self) -> bool {
         self.polled_by.load(Relaxed) == thread_slot::identity()
     }

@@ -7,6 +7,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::types::error::LoadError;
+
 /// An error on its way to waiters.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 
@@ -23,7 +25,7 @@ pub trait ErrorSharing<E> {
     }
     /// Returns `true` if this "error" means that there is no value, rather than that the load has
     /// failed. Then the old value is out of date.
-    fn is_absence(&self) -> bool {
+    fn is_absence(&self, _error: &E) -> bool {
         false
     }
     /// Returns how long the value of the load may be kept, if the load knows; asked when it has
@@ -90,7 +92,35 @@ impl ErrorSharing<Nothing> for ShareNothing {
         CloneError.recover(shared)
     }
 
-    fn is_absence(&self) -> bool {
+    fn is_absence(&self, _: &Nothing) -> bool {
         true
+    }
+}
+
+/// For loads that may fail, and perhaps find nothing: waiters share either.
+pub(crate) struct ShareLoadError {
+    /// The loader may find nothing. If it cannot, a waiter for a load of another kind that has
+    /// found nothing runs its own.
+    pub(crate) may_be_absent: bool,
+}
+
+impl<E: Send + Sync + 'static> ErrorSharing<LoadError<E>> for ShareLoadError {
+    fn to_shared(&self, error: &LoadError<E>) -> Option<SharedError> {
+        match error {
+            LoadError::Failed(error) => ShareArc.to_shared(error),
+            LoadError::NotFound => ShareNothing.to_shared(&Nothing),
+            LoadError::TimedOut => None,
+        }
+    }
+
+    fn recover(&self, shared: &SharedError) -> Option<LoadError<E>> {
+        match ShareNothing.recover(shared) {
+            Some(Nothing) => self.may_be_absent.then_some(LoadError::NotFound),
+            None => ShareArc.recover(shared).map(LoadError::Failed),
+        }
+    }
+
+    fn is_absence(&self, error: &LoadError<E>) -> bool {
+        matches!(error, LoadError::NotFound)
     }
 }

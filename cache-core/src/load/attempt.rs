@@ -27,6 +27,12 @@
 //! more, and they are served. So while a refresh runs a hit costs what it costs otherwise. A claim
 //! holds off others for a second.
 //!
+//! # Values that the caller refuses
+//! A call may bring a [`Test`] that a value must pass (`revalidate.rs`). The value in the cache is
+//! tested without the lock, and one that is refused is known again by its slot, as long as the call
+//! is pinned. If it is still there under the lock, the call leads a load that replaces it. What a
+//! flight brings is not tested.
+//!
 //! # Unshared loads
 //! A call that must not wait runs its own *unshared* load: it leads a second flight beside the
 //! first, which nobody can join. It runs at once, and in parallel with others like it, not one
@@ -76,17 +82,28 @@ pub(crate) struct StaleEntry<V> {
 
 /// The state of a call that loads a key.
 pub(crate) struct Attempt<'s, K, V> {
-    store: &'s Store<K, V>,
+    pub(super) store: &'s Store<K, V>,
     key: Hashed<K>,
     /// Of the flight that it leads if it joins none; an unshared one joins none.
     kind: FlightKind,
     /// What the look-up has found, or the last wait. Nothing once it is used.
-    looked_up: Lookup<V>,
+    pub(super) looked_up: Lookup<V>,
     waited: bool,
     timed_out: bool,
     /// Those of all of the call's rounds.
     retries: Retries,
 }
+
+/// The caller's test of the value in the cache. It runs without a lock.
+pub(crate) struct Test<'t, V> {
+    pub(crate) accepts: &'t mut dyn FnMut(&V) -> bool,
+    /// The slot of a value that was refused since the call was pinned.
+    pub(crate) refused: Option<SlotId>,
+}
+
+/// How many values that replace each other a round tests. A test may replace the value itself; the
+/// next is refused without being tested.
+const MOST_TESTS: u32 = 16;
 
 /// What a call has to do next.
 pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
@@ -125,7 +142,15 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     ///
     /// # Panics
     /// See [`Retries::again`] and [`Store::check_levels`].
-    pub(crate) fn start(mut self) -> Step<'s, K, V> {
+    pub(crate) fn start(self) -> Step<'s, K, V> {
+        self.start_testing(None)
+    }
+
+    /// As [`start`](Self::start); a value in the cache is served only if it passes the test.
+    ///
+    /// # Panics
+    /// As there.
+    pub(super) fn start_testing(mut self, mut test: Option<Test<'_, V>>) -> Step<'s, K, V> {
         let (store, hash) = (self.store, self.key.hash);
         match std::mem::replace(&mut self.looked_up, Lookup::Miss) {
             Lookup::Hit(value, status) => return Step::Done((value, status)),
@@ -140,7 +165,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         // What the thread has written since the last round is no doing of this call.
         self.retries.has_written(&guard);
         let key = Hashed { hash, key: &self.key.key };
-        match store.acquire(&guard, key, self.kind, &self.retries) {
+        match store.acquire(&guard, key, self.kind, &self.retries, test.as_mut()) {
             Acquired::Served(entry, status) => {
                 store.count_status(&guard, status);
                 let was_loaded = self.waited && status == Status::Hit;
@@ -150,7 +175,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
             Acquired::Running(flight) => Step::Wait(self, flight),
             Acquired::Idle(shard, found) => {
                 let outer = wait_graph::current_load();
-                Step::Lead(store.lead((shard, found), self.key, self.kind, outer))
+                let is_refused = found.is_some() && test.is_some_and(|test| test.refused == found);
+                let kind = if is_refused { FlightKind::Refresh } else { self.kind };
+                Step::Lead(store.lead((shard, found), self.key, kind, outer))
             }
         }
     }
@@ -236,7 +263,8 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     /// Acquires the lock of a key's shard, for a flight of this kind; unless there is a value to be
     /// served instead, or a flight to wait for. A [refresh](FlightKind::Refresh) and a computation
-    /// are served none, and an [unshared](FlightKind::Unshared) load waits for none.
+    /// are served none, and an [unshared](FlightKind::Unshared) load waits for none. With a test a
+    /// value is served only if it passes.
     ///
     /// # Panics
     /// See [`Retries::again`].
@@ -246,11 +274,12 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         Hashed { hash, key }: Hashed<&K>,
         kind: FlightKind,
         retries: &Retries,
+        mut test: Option<&mut Test<'_, V>>,
     ) -> Acquired<'p, K, V> {
         // Read only if there is an entry, and then without the lock: the clock may be the user's.
         let mut now = None;
         // Flights that began up to here are for other keys.
-        let mut newest_compared = 0;
+        let (mut newest_compared, mut tests) = (0, 0);
         loop {
             let (mut shard, found) =
                 self.shards.lock_key(guard, hash, None, |other| other == key, retries);
@@ -262,7 +291,18 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
                     continue;
                 };
                 if let Some(status) = self.config.lifetimes.served(entry, now) {
-                    return Acquired::Served(entry, status);
+                    let Some(test) = &mut test else { return Acquired::Served(entry, status) };
+                    if test.refused != found && tests < MOST_TESTS {
+                        drop(shard);
+                        if (test.accepts)(entry.value()) {
+                            return Acquired::Served(entry, status);
+                        }
+                        (test.refused, tests) = (found, tests + 1);
+                        // What the test has written is no doing of `Eq`.
+                        retries.has_written(guard);
+                        continue;
+                    }
+                    test.refused = found;
                 }
             }
             let running = match kind {
@@ -317,13 +357,14 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
 impl<K, V: Clone> Store<K, V> {
     /// Looks a key up for a call that may load, in a cache whose old values may be served. Counts a
-    /// use, and a hit or miss.
+    /// use, and a hit or miss. A value that the caller refuses is a miss.
     #[inline(never)]
     pub(crate) fn find_or_claim(
         &self,
         guard: &StoreGuard<'_, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
+        refuses: impl FnOnce(EntryRef<'_, K, V>) -> bool,
     ) -> Lookup<V> {
         let Some(entry) = guard.find(hash, eq) else {
             self.count(guard, |counters| &counters.misses);
@@ -331,6 +372,11 @@ impl<K, V: Clone> Store<K, V> {
         };
         let now = self.now();
         let phase = self.config.lifetimes.phase(entry, now);
+        let is_over = matches!(phase, Phase::Failing { due: true } | Phase::Over);
+        if !is_over && refuses(entry) {
+            self.count(guard, |counters| &counters.misses);
+            return Lookup::Miss;
+        }
         if matches!(phase, Phase::Fresh | Phase::Due) {
             self.count(guard, |counters| &counters.hits);
             entry.touch();

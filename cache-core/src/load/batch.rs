@@ -11,7 +11,8 @@
 //! failed flights any key meets.
 //!
 //! A loader that fails has failed for all the keys it was asked for: each flight fails by itself,
-//! with the one error, and the batch fails unless old values can be served for all of them.
+//! with the one error, and the batch fails unless old values can be served for all of them. A batch
+//! of a [`LoadingCache`](crate::LoadingCache) does not: there each key has its value or its error.
 //!
 //! Pairs that the loader returns for keys that it was not asked for have no flight. Such a pair is
 //! stored under the rule of a load that runs beside others: if its key is absent, and was not
@@ -99,23 +100,52 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
     /// The loader is given places of keys in the batch.
     pub(crate) fn load<E>(
         mut self,
-        mut loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,
+        loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<Vec<Option<V>>, E> {
+        self.load_rounds(loader, share, &mut FailWhole)?;
+        Ok(self.into_values())
+    }
+
+    /// As [`load`](Self::load), for a batch that does not fail as a whole: returns the value of
+    /// each key, or its error; `absent` if it has neither.
+    pub(crate) fn load_each<E: Clone>(
+        mut self,
+        loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,
+        share: &impl ErrorSharing<E>,
+        absent: E,
+    ) -> Vec<Result<V, E>> {
+        let mut failures = FailEach(vec![None; self.values.len()]);
+        let Ok(()) = self.load_rounds(loader, share, &mut failures) else {
+            unreachable!("each error is noted")
+        };
+        for &(place, first) in &self.again {
+            failures.0[place] = failures.0[first].clone();
+        }
+        let values = self.into_values().into_iter().zip(failures.0);
+        values.map(|(value, error)| value.ok_or(error.unwrap_or(absent.clone()))).collect()
+    }
+
+    fn load_rounds<E>(
+        &mut self,
+        mut loader: impl FnMut(Vec<usize>) -> Result<LoadedBatch<K, V>, E>,
+        share: &impl ErrorSharing<E>,
+        failures: &mut impl Failures<E>,
+    ) -> Result<(), E> {
         while !self.wanted.is_empty() {
             let (round, joined) = self.start_round();
             if let Some(round) = round {
                 let places = round.led.iter().map(|&(place, _)| place).collect();
                 let loaded = wait_graph::run(Arc::clone(&round.node), || loader(places));
-                self.end_round(round, loaded, share)?;
+                self.end_round(round, loaded, share, failures)?;
             }
             let deadline = self.store.wait_deadline();
             for (place, attempt, flight) in joined {
                 let waited = flight.wait(deadline);
-                self.resume((place, attempt), &flight, waited, share)?;
+                self.resume((place, attempt), &flight, (waited, share), failures)?;
             }
         }
-        Ok(self.into_values())
+        Ok(())
     }
 
     /// As [`load`](Self::load), as a task.
@@ -131,12 +161,12 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
                 let places = round.led.iter().map(|&(place, _)| place).collect();
                 let loading = wait_graph::run(Arc::clone(&round.node), || loader(places));
                 let loaded = wait_graph::run_async(Arc::clone(&round.node), loading).await;
-                self.end_round(round, loaded, share)?;
+                self.end_round(round, loaded, share, &mut FailWhole)?;
             }
             let deadline = self.store.wait_deadline();
             for (place, attempt, flight) in joined {
                 let waited = flight.wait_async(deadline).await;
-                self.resume((place, attempt), &flight, waited, share)?;
+                self.resume((place, attempt), &flight, (waited, share), &mut FailWhole)?;
             }
         }
         Ok(self.into_values())
@@ -160,13 +190,14 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         (round, joined)
     }
 
-    /// Publishes what the loader has returned, or fails the flights. Returns the error unless all
-    /// of them have an old value to be served.
+    /// Publishes what the loader has returned, or fails the flights. The error is noted for those
+    /// that have no old value to be served.
     fn end_round<E>(
         &mut self,
         round: Round<'s, K, V>,
         loaded: Result<LoadedBatch<K, V>, E>,
         share: &impl ErrorSharing<E>,
+        failures: &mut impl Failures<E>,
     ) -> Result<(), E> {
         let Round { led, node, since, timer } = round;
         let brought_some = |answers: &LoadedBatch<K, V>| answers.asked.iter().any(Option::is_some);
@@ -192,12 +223,12 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             }
             Err(error) => {
                 let _scope = LoadScope::enter(node);
-                let (shared, mut served) = (share.to_shared(&error), true);
+                let (shared, mut failed) = (share.to_shared(&error), Vec::new());
                 for (place, guard) in led {
                     self.values[place] = guard.fail(shared.clone()).map(|(old, _)| old);
-                    served &= self.values[place].is_some();
+                    failed.extend(self.values[place].is_none().then_some(place));
                 }
-                if served { Ok(()) } else { Err(error) }
+                if failed.is_empty() { Ok(()) } else { failures.note(&failed, error) }
             }
         }
     }
@@ -207,8 +238,8 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         &mut self,
         (place, attempt): (usize, Attempt<'s, K, V>),
         flight: &Arc<Flight<V>>,
-        waited: WaitResult,
-        share: &impl ErrorSharing<E>,
+        (waited, share): (WaitResult, &impl ErrorSharing<E>),
+        failures: &mut impl Failures<E>,
     ) -> Result<(), E> {
         // A load that has found nothing has not failed: to a batch that is no error.
         let recover = |error: &SharedError| match ShareNothing.recover(error) {
@@ -217,7 +248,7 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
         };
         match attempt.resume(flight, waited, recover) {
             Ok(attempt) => self.wanted.push((place, attempt)),
-            Err(error) => return error.map_or(Ok(()), Err),
+            Err(error) => return error.map_or(Ok(()), |error| failures.note(&[place], error)),
         }
         Ok(())
     }
@@ -227,6 +258,31 @@ impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V>
             self.values[place] = self.values[first].clone();
         }
         self.values
+    }
+}
+
+/// What becomes of a batch when the load of some of its keys fails.
+trait Failures<E> {
+    /// Returns the error, if the batch is to fail with it.
+    fn note(&mut self, places: &[usize], error: E) -> Result<(), E>;
+}
+
+/// The batch fails with the first error.
+struct FailWhole;
+
+impl<E> Failures<E> for FailWhole {
+    fn note(&mut self, _: &[usize], error: E) -> Result<(), E> {
+        Err(error)
+    }
+}
+
+/// Each key has its own error, at its place.
+struct FailEach<E>(Vec<Option<E>>);
+
+impl<E: Clone> Failures<E> for FailEach<E> {
+    fn note(&mut self, places: &[usize], error: E) -> Result<(), E> {
+        places.iter().for_each(|&place| self.0[place] = Some(error.clone()));
+        Ok(())
     }
 }
 

@@ -95,7 +95,7 @@ impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
         retries.has_written(&guard);
         let (now, own) = (self.now(), Hashed { hash, key: key.clone() });
         let (kind, wanted) = (FlightKind::Compute, Hashed { hash, key });
-        match self.acquire(&guard, wanted, kind, retries) {
+        match self.acquire(&guard, wanted, kind, retries, None) {
             Acquired::Served(..) => unreachable!("a computation is not served a value"),
             Acquired::Running(flight) => Err(flight),
             Acquired::Idle(shard, found) => {

@@ -77,6 +77,12 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         FlightGuard { store, flight: Arc::clone(flight), serves: false, detached: false }
     }
 
+    /// Makes it the guard of a load without a loader: the calling thread does not wait for it.
+    pub(super) fn hand_out(self) -> Self {
+        self.flight.hand_out();
+        self
+    }
+
     /// Returns `true` if every other load of the key that has begun since has joined the flight: it
     /// was neither superseded nor has a caller timed out on it.
     pub(crate) fn is_shared(&self) -> bool {
@@ -127,7 +133,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         let load_nanos = timer.stop(loaded.is_ok());
         match loaded {
             Ok(value) => Ok((self.publish_inside(value, share.life(), load_nanos), Status::Loaded)),
-            Err(error) if share.is_absence() => {
+            Err(error) if share.is_absence(&error) => {
                 self.end_absent(share.to_shared(&error));
                 Err(error)
             }
@@ -219,7 +225,9 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
 
     /// Ends the flight of a load that has found that there is no value, and shares that.
     pub(super) fn end_absent(self, shared: Option<SharedError>) {
-        match self.store.config.lifetimes.serves_old_values() {
+        // A refresh may replace a fresh entry.
+        let may_serve = self.store.config.lifetimes.serves_old_values();
+        match may_serve || self.flight.kind == FlightKind::Refresh {
             true => self.write(|txn| txn.end_absent(&self.flight)),
             false => self.deregister(),
         }

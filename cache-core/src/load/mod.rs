@@ -13,4 +13,6 @@ pub(crate) mod batch;
 pub(crate) mod compute;
 mod ending;
 pub(crate) mod guard;
+pub(crate) mod handed_out;
 pub(crate) mod refresh;
+pub(crate) mod revalidate;

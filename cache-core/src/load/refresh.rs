@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flight::flight::{FlightKind, Outcome};
-use crate::flight::share_error::SharedError;
+use crate::flight::share_error::{ErrorSharing, ShareNothing, SharedError};
 use crate::flight::wait_graph::{self, BatchNode, LoadNode};
 use crate::load::attempt::Acquired;
 use crate::load::guard::{FlightGuard, LoadTimer};
@@ -37,7 +37,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
         self.check_levels(hash, &key.key);
         let (guard, own) = (self.pin(), Hashed { hash, key: &key.key });
         let kind = FlightKind::Refresh;
-        match self.acquire(&guard, own, kind, &Retries::default()) {
+        match self.acquire(&guard, own, kind, &Retries::default(), None) {
             Acquired::Served(..) => None,
             Acquired::Running(flight) => {
                 flight.unjoin();
@@ -56,7 +56,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
 
     /// Loads keys whatever is stored under them, by the loads that [`lead_reload`] has begun.
     /// `loader` returns for each of them the value to be stored, if there is one, and what callers
-    /// that wait for the others are given; what is stored under those stays.
+    /// that wait for the others are given; what is stored under those stays, unless it is that
+    /// there is no value.
     ///
     /// [`lead_reload`]: Self::lead_reload
     pub(crate) fn reload<'s, R, Values: Several<Option<V>>>(
@@ -122,9 +123,11 @@ fn end_reload<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
     (result, values, error): (R, impl Several<Option<V>>, Option<SharedError>),
 ) -> R {
     let load_nanos = timer.stop(values.as_ref().iter().any(Option::is_some));
+    let is_absence = error.as_ref().is_some_and(|error| ShareNothing.recover(error).is_some());
     for (guard, value) in led.into_iter().zip(values) {
         match value {
             Some(value) => drop(guard.publish(value, load_nanos)),
+            None if is_absence => guard.end_absent(error.clone()),
             None => guard.end(Outcome::Failed(error.clone())),
         }
     }

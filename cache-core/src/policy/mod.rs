@@ -183,7 +183,7 @@ impl Meter {
 }
 
 /// The queues, the ghosts and the window of one shard.
-pub(crate) struct EvictionPolicy {
+pub(crate) struct QueuePolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
     window: u64,
@@ -200,11 +200,11 @@ pub(crate) struct EvictionPolicy {
     main_evictions: Meter,
 }
 
-impl EvictionPolicy {
+impl QueuePolicy {
     /// `capacity` is the shard's quota, in units of weight.
     pub(crate) fn new(capacity: u64) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY);
-        EvictionPolicy {
+        QueuePolicy {
             capacity,
             window: (capacity / FIRST_WINDOW).max(1),
             trend: 0,
@@ -310,22 +310,61 @@ impl EvictionPolicy {
     /// The entry to evict, taken out of its queue; `None` if there is none.
     #[inline]
     pub(crate) fn victim(&mut self, slots: &impl Slots) -> Option<SlotId> {
+        let (slot, from_main, used) = self.next_victim(slots)?;
+        self.take_out(slots, &slot, from_main, used);
+        Some(slot.id)
+    }
+
+    /// The entry that would be evicted next; it stays in its queue.
+    pub(crate) fn candidate(&mut self, slots: &impl Slots) -> Option<SlotId> {
+        self.next_victim(slots).map(|(slot, ..)| slot.id)
+    }
+
+    /// The oldest of the small queue, whatever its window: when all of main was spared.
+    pub(crate) fn newcomer(&self) -> Option<SlotId> {
+        self.small.oldest()
+    }
+
+    /// Takes out an entry that is evicted, as [`victim`](Self::victim) does.
+    pub(crate) fn evict(&mut self, slots: &impl Slots, id: SlotId) {
+        let slot = SlotView::of(slots, id);
+        let from_main = slot.header.queue() == Queue::Main;
+        let is_unused = !from_main && slot.header.frequency.get() == 0;
+        let used = if is_unused { slot.header.last_moved() } else { self.now() };
+        self.take_out(slots, &slot, from_main, used);
+    }
+
+    /// Lets a candidate stay: it becomes the newest of main.
+    pub(crate) fn spare(&mut self, slots: &impl Slots, id: SlotId) {
+        let slot = SlotView::of(slots, id);
+        if let Some(list) = self.list_of(&slot) {
+            list.unlink(slots, &slot);
+            slot.header.set_moved(self.now(), 0);
+            self.main.push_newest(slots, &slot);
+        }
+    }
+
+    #[inline]
+    fn next_victim<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, bool, u16)> {
         let len = self.len();
         if len > 0 && len >= self.ghosts.enlarge_at {
             self.size_ghosts();
         }
         self.full = true;
-        let (slot, from_main, used) = self.choose(slots)?;
+        self.choose(slots)
+    }
+
+    #[inline]
+    fn take_out(&mut self, slots: &impl Slots, slot: &SlotView<'_>, from_main: bool, used: u16) {
         let (list, count, ticks) = if from_main {
             (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
         } else {
             (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
         };
-        list.unlink(slots, &slot);
+        list.unlink(slots, slot);
         count.add(slot.weight, ticks, self.capacity);
         let counts = self.counts();
         self.ghosts.push(slot.header.hash(), from_main, (used >> USED_SHIFT) as u8, counts);
-        Some(slot.id)
     }
 
     /// The entry to evict, whether it stands in main, and when it may last have been used.

@@ -1,4 +1,4 @@
-use super::{EvictionPolicy, GATE_STEPS, OVERFLOW_STEPS, SCAN_BOUND};
+use super::{GATE_STEPS, OVERFLOW_STEPS, QueuePolicy, SCAN_BOUND};
 use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
 use std::collections::VecDeque;
 
@@ -49,10 +49,10 @@ pub(super) fn hash(key: u32) -> u32 {
     (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
 }
 
-impl EvictionPolicy {
+impl QueuePolicy {
     /// Keeps the entries, and drops the ghosts, which count in parts of the old capacity.
     fn set_capacity(&mut self, capacity: u64) {
-        let fresh = EvictionPolicy::new(capacity);
+        let fresh = QueuePolicy::new(capacity);
         if fresh.capacity == self.capacity {
             return;
         }
@@ -81,13 +81,13 @@ impl Random {
 /// A cache of unit weights around the policy, each key with its slot.
 struct Toy {
     slots: TestSlots,
-    policy: EvictionPolicy,
+    policy: QueuePolicy,
     capacity: usize,
 }
 
 impl Toy {
     fn new(capacity: usize, keys: u32) -> Self {
-        Toy { slots: TestSlots::new(keys), policy: EvictionPolicy::new(capacity as u64), capacity }
+        Toy { slots: TestSlots::new(keys), policy: QueuePolicy::new(capacity as u64), capacity }
     }
 
     fn queue(&self, key: u32) -> Queue {
@@ -128,7 +128,7 @@ fn random_operations_keep_every_invariant() {
     for (seed, capacity) in (1..).zip([0, 1, 2, 10, 100, 1 << 40, u64::MAX]) {
         let mut random = Random(seed << 32 | 0x1234_5679);
         let mut slots = TestSlots::new(300);
-        let mut policy = EvictionPolicy::new(capacity);
+        let mut policy = QueuePolicy::new(capacity);
         let mut inside = Vec::new();
         for _ in 0..6000 {
             let id = random.below(300);
@@ -227,7 +227,7 @@ impl Naive {
 fn without_ghosts_the_order_is_that_of_the_naive_model() {
     for (seed, capacity) in (1..).zip([1, 2, 10, 40, 100]) {
         let mut random = Random(seed << 32 | 0x9876_5433);
-        let (slots, mut policy) = (TestSlots::new(300), EvictionPolicy::new(capacity));
+        let (slots, mut policy) = (TestSlots::new(300), QueuePolicy::new(capacity));
         let mut naive = Naive {
             small: VecDeque::new(),
             main: VecDeque::new(),
@@ -377,7 +377,7 @@ fn ghosts_take_ten_bytes_an_entry_from_the_first_eviction_on() {
 #[test]
 fn the_ghosts_of_weighted_entries_follow_their_number() {
     let mut slots = TestSlots::new(2000);
-    let mut policy = EvictionPolicy::new(1 << 40);
+    let mut policy = QueuePolicy::new(1 << 40);
     slots.weights.fill(1 << 20);
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     policy.victim(&slots);
@@ -390,7 +390,7 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
 #[test]
 fn a_shard_below_its_quota_evicts_from_the_small_queue() {
     // The budget is used elsewhere: this shard must evict at half of its quota, again and again.
-    let (slots, mut policy) = (TestSlots::new(2000), EvictionPolicy::new(200));
+    let (slots, mut policy) = (TestSlots::new(2000), QueuePolicy::new(200));
     (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
     for id in 100..2000 {
         assert!(policy.victim(&slots).unwrap() >= slot(90), "a scan reached main");
@@ -426,7 +426,7 @@ fn decisions_are_those_that_were_measured() {
 /// A digest of all that the policy returns as that of a cache of this capacity.
 fn digest(capacity: u64, weighted: bool) -> u64 {
     let keys = (capacity.min(6250) * 4) as u32 + 20;
-    let (mut slots, mut policy) = (TestSlots::new(keys), EvictionPolicy::new(capacity));
+    let (mut slots, mut policy) = (TestSlots::new(keys), QueuePolicy::new(capacity));
     let mut random = Random(capacity << 32 | 0x5b7d_1235);
     let mut digest: u64 = 0;
     for time in 0..60_000 {

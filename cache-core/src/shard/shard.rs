@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::flight::in_flight::InFlight;
 use crate::flight::written::{Batches, Written};
-use crate::policy::{EvictionPolicy, Ghost};
+use crate::policy::{Ghost, QueuePolicy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
@@ -36,7 +36,7 @@ const LOOKS: u32 = 64;
 /// What a shard's lock guards.
 pub(crate) struct ShardState<V> {
     pub(super) writer: Writer,
-    pub(super) policy: EvictionPolicy,
+    pub(super) policy: QueuePolicy,
     pub(super) wheel: Wheel,
     pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
@@ -57,7 +57,7 @@ impl<V> ShardState<V> {
     ) -> Self {
         ShardState {
             writer,
-            policy: EvictionPolicy::new(quota),
+            policy: QueuePolicy::new(quota),
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
@@ -190,8 +190,7 @@ impl<'p, K, V> Shard<'p, K, V> {
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> bool {
         loop {
-            let meant_to_hold = self.state.quota - self.state.quota / 8;
-            let short = donor == Donor::AtQuota && self.weight() < meant_to_hold;
+            let short = donor == Donor::AtQuota && !self.is_near_quota();
             if short || !self.evict(ledger) {
                 return false;
             }
@@ -204,13 +203,44 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Evicts one entry and hands its weight to the reservation. Returns `false` if there is none.
     #[inline]
     pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        let (state, slots) = (&mut *self.state, self.guard.slots());
-        let Some(id) = state.policy.victim(slots) else { return false };
-        let weight = slots.weight(id);
-        let entry = state.writer.unlink(self.guard, id);
+        let Some(id) = self.state.policy.victim(self.guard.slots()) else { return false };
+        self.unlink_evicted(id, ledger);
+        true
+    }
+
+    /// Evicts an entry, which must be live, in place of the policy's choice.
+    pub(crate) fn evict_entry(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
+        self.state.policy.evict(self.guard.slots(), id);
+        self.unlink_evicted(id, ledger);
+    }
+
+    #[inline]
+    fn unlink_evicted(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
+        let weight = self.guard.slots().weight(id);
+        let entry = self.state.writer.unlink(self.guard, id);
         ledger.reservation.take_over(u64::from(weight));
         ledger.removed.push(entry, cause_or_expired(entry, RemovalCause::Size, ledger.now));
-        true
+    }
+
+    /// The entry that would be evicted next.
+    pub(crate) fn candidate(&mut self) -> Option<EntryRef<'p, K, V>> {
+        let id = self.state.policy.candidate(self.guard.slots())?;
+        Some(self.entry(id))
+    }
+
+    /// The oldest of those that the policy has not come to yet.
+    pub(crate) fn newcomer(&self) -> Option<EntryRef<'p, K, V>> {
+        self.state.policy.newcomer().map(|id| self.entry(id))
+    }
+
+    /// Lets a candidate, which must be live, stay for longer.
+    pub(crate) fn spare(&mut self, id: SlotId) {
+        self.state.policy.spare(self.guard.slots(), id);
+    }
+
+    /// Returns `true` if it holds its quota, or at most an eighth less.
+    pub(crate) fn is_near_quota(&self) -> bool {
+        self.weight() >= self.state.quota - self.state.quota / 8
     }
 
     /// The weight that storing a value needs beyond that of the entry in its place.

@@ -45,6 +45,22 @@ fn every_history_is_linearizable() {
 }
 
 #[test]
+fn every_history_of_guards_and_refusals_is_linearizable() {
+    model(|| {
+        histories(|value| match thread_rng().gen_range(0..8) {
+            0 => Action::Get,
+            1 => Action::Insert(value),
+            2 => Action::Invalidate,
+            3 => Action::Upsert(value),
+            4 => Action::DropGuard,
+            5 => Action::LoadByGuard(value),
+            6 => Action::Revalidate(value),
+            _ => Action::Load { value, as_batch: false },
+        });
+    });
+}
+
+#[test]
 fn every_history_of_computations_and_refreshes_is_linearizable() {
     model(|| {
         histories(|value| match thread_rng().gen_range(0..4) {

@@ -47,6 +47,7 @@ const UNBOUNDED: u64 = 1 << 20;
 
 pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
+pub(crate) type KeepIf<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
 pub(crate) type BoxedExpiry<K, V> = Arc<dyn Expiry<K, V> + Send + Sync>;
 /// A time to live that follows from the value.
 pub(crate) type OwnTtl<V> = Arc<dyn Fn(&V) -> Option<Duration> + Send + Sync>;
@@ -70,6 +71,7 @@ pub(crate) struct Config<K, V> {
     pub(crate) own_ttl: Option<OwnTtl<V>>,
     pub(crate) executor: Arc<dyn Spawn>,
     pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) keep_if: Option<KeepIf<K, V>>,
     pub(crate) record_stats: bool,
     pub(crate) coalesce_timeout: Duration,
 }

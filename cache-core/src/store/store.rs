@@ -68,6 +68,7 @@ impl<K, V> Store<K, V> {
             ColumnSet { weights: weighted, write_times, refresh_states, idles: lifetimes.idles() };
         let (extends_on_read, grace) =
             (columns.idles || config.expiry.is_some(), lifetimes.grace());
+        let asks = config.listener.is_some() || config.keep_if.is_some();
         let plan = TableConfig {
             name: config.name.clone(),
             shards,
@@ -89,7 +90,7 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             extends_on_read,
-            plain: !weighted && config.listener.is_none() && !write_times && !refresh_states,
+            plain: !(weighted || asks || write_times || refresh_states),
             serves_old_values: lifetimes.serves_old_values(),
             // Read only if it is needed: there are platforms without a clock.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),

@@ -20,7 +20,7 @@ pub(crate) struct WriteTxn<'s, 'p, K, V> {
     pub(crate) locks: TxnLocks<'p, K, V>,
     pub(crate) ledger: Ledger<'p, 'p, K, V>,
     /// What is to be done about garbage when it has ended.
-    due: &'s mut Due,
+    pub(super) due: &'s mut Due,
 }
 
 /// What a transaction acquires locks with.
@@ -119,7 +119,9 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         };
         let need = shard.need(target, weight);
         let has_room = self.ledger.reservation.grow_to(need)
-            || found.is_none() && shard.make_room(need, Donor::AtQuota, &mut self.ledger);
+            || found.is_none()
+                && !self.asks()
+                && shard.make_room(need, Donor::AtQuota, &mut self.ledger);
         if has_room {
             return (shard, Some(target));
         }
@@ -144,7 +146,7 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
         loop {
             let need = shard.need(target, weight);
             if self.ledger.reservation.grow_to(need)
-                || shard.make_room(need, donor, &mut self.ledger)
+                || !self.asks() && shard.make_room(need, donor, &mut self.ledger)
             {
                 // If the very entry was evicted that was to be replaced, more is needed.
                 found = found.filter(|&id| shard.is_live(id));
@@ -153,7 +155,11 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
                 }
             } else {
                 shard.unlock(self.due);
-                self.make_room_elsewhere(need);
+                if self.asks() {
+                    self.make_room_asking(key.hash(), need);
+                } else {
+                    self.make_room_elsewhere(need);
+                }
                 donor = Donor::Any;
                 self.locks.retries.again(self.locks.guard);
                 let lending = self.ledger.reservation.lend(self.locks.guard.line());
@@ -192,6 +198,11 @@ impl<'s, 'p, K, V> WriteTxn<'s, 'p, K, V> {
                 shard.unlock(self.due);
             }
         }
+        self.borrow_or_release(need);
+    }
+
+    /// There is nothing to evict.
+    pub(super) fn borrow_or_release(&mut self, need: u64) {
         // Perhaps it is reserved by a transaction whose `Eq` runs, and waits for this one to end.
         if self.ledger.reservation.borrow_to(need) {
             return;

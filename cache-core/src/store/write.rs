@@ -12,7 +12,7 @@ use crate::flight::in_flight::KeyComparisons;
 use crate::shard::shard::{NewEntry, Shard, cause_or_expired};
 use crate::store::store::Store;
 use crate::store::txn::{LockKey, TxnLocks, WriteTxn};
-use crate::table::{Due, Live, SlotId};
+use crate::table::{Due, Live, Retries, SlotId};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::hash::{Hashed, KeyHash};
@@ -97,6 +97,74 @@ impl<K, V> Store<K, V> {
             txn.expire_and_unlock(shard);
             removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
         })
+    }
+}
+
+/// The most rounds of [`Store::remove_key_if`] that follow writes of the predicate's own. A
+/// predicate that always writes the key would make it ask for ever.
+const MOST_OWN_ROUNDS: u32 = 16;
+
+/// One round of [`Store::remove_key_if`].
+enum RemovalRound<R> {
+    Done(Option<R>),
+    /// The value was replaced while the predicate looked at it. `own`: by the calling thread.
+    Replaced {
+        own: bool,
+    },
+}
+
+impl<K, V> Store<K, V> {
+    /// Removes a key's entry if the predicate picks its value; asks again if that was replaced
+    /// meanwhile. If the entry was fresh, returns what `f` makes of its value. The predicate and
+    /// `f` run without the lock.
+    pub(crate) fn remove_key_if<R>(
+        &self,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        mut picks: impl FnMut(&V) -> bool,
+        f: impl Fn(&V) -> R,
+    ) -> Option<R> {
+        let mut own_rounds = 0;
+        loop {
+            // A pin of its own for each round: while one lasts, nothing removed can be freed.
+            match self.write(self.now(), |txn| txn.remove_picked_key(hash, eq, &mut picks, &f)) {
+                RemovalRound::Done(result) => return result,
+                RemovalRound::Replaced { own } => own_rounds += u32::from(own),
+            }
+            if own_rounds == MOST_OWN_ROUNDS {
+                return None;
+            }
+        }
+    }
+}
+
+impl<K, V> WriteTxn<'_, '_, K, V> {
+    fn remove_picked_key<R>(
+        &mut self,
+        hash: KeyHash,
+        eq: impl Fn(&K) -> bool + Copy,
+        picks: &mut impl FnMut(&V) -> bool,
+        f: &impl Fn(&V) -> R,
+    ) -> RemovalRound<R> {
+        let TxnLocks { store, guard, .. } = self.locks;
+        let own = Retries::new(guard);
+        let picked = guard.find(hash, eq).filter(|entry| store.is_kept(*entry));
+        let Some(picked) = picked.filter(|entry| picks(entry.value())) else {
+            return RemovalRound::Done(None);
+        };
+        let (now, mut compared) = (self.ledger.now, KeyComparisons::new());
+        let (mut shard, found) = self.locks.lock_to_write(hash, eq, &mut compared);
+        if found != Some(picked.id()) {
+            self.unlock(shard);
+            return RemovalRound::Replaced { own: own.has_written(guard) };
+        }
+        let cause = cause_or_expired(picked, RemovalCause::Explicit, now);
+        let removed = shard.remove(picked.id(), cause, &mut self.ledger);
+        shard.loads().supersede(hash.low(), &compared);
+        self.expire_and_unlock(shard);
+        RemovalRound::Done(
+            Some(removed).filter(|entry| entry.deadline() > now).map(|it| f(it.value())),
+        )
     }
 }
 

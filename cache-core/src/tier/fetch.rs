@@ -92,8 +92,8 @@ impl<E, S: ErrorSharing<E>> ErrorSharing<E> for Lived<'_, E, S> {
         self.failure.share.recover(shared)
     }
 
-    fn is_absence(&self) -> bool {
-        self.failure.share.is_absence()
+    fn is_absence(&self, error: &E) -> bool {
+        self.failure.share.is_absence(error)
     }
 
     fn life(&self) -> Option<Duration> {

@@ -32,7 +32,7 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// Why a load returned no value.
+/// Why a load brought no value.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError<E> {
@@ -41,6 +41,10 @@ pub enum LoadError<E> {
     /// The load took longer than the caller's limit: see
     /// [`LoadTimeouts::hard`](crate::LoadTimeouts::hard).
     TimedOut,
+    /// The loader of many keys ([`build_with_bulk_loader`]) returned no value for this one.
+    ///
+    /// [`build_with_bulk_loader`]: crate::CacheBuilder::build_with_bulk_loader
+    NotFound,
 }
 
 impl<E> LoadError<E> {
@@ -49,7 +53,7 @@ impl<E> LoadError<E> {
     pub fn failure(&self) -> Option<&E> {
         match self {
             LoadError::Failed(error) => Some(error),
-            LoadError::TimedOut => None,
+            LoadError::TimedOut | LoadError::NotFound => None,
         }
     }
 }
@@ -59,6 +63,7 @@ impl<E> Clone for LoadError<E> {
         match self {
             LoadError::Failed(error) => LoadError::Failed(Arc::clone(error)),
             LoadError::TimedOut => LoadError::TimedOut,
+            LoadError::NotFound => LoadError::NotFound,
         }
     }
 }
@@ -68,6 +73,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
         match self {
             LoadError::Failed(error) => error.fmt(f),
             LoadError::TimedOut => f.write_str("the load took longer than its hard limit"),
+            LoadError::NotFound => f.write_str("the loader has no value for this key"),
         }
     }
 }

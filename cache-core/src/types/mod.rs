@@ -5,6 +5,7 @@
 
 pub(crate) mod entry;
 pub(crate) mod error;
+pub(crate) mod eviction_policy;
 pub(crate) mod executor;
 pub(crate) mod expiry;
 pub(crate) mod removal;

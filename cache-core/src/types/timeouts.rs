@@ -1,9 +1,10 @@
 //! Limits on how long a task waits for a load.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -64,6 +65,11 @@ impl LoadTimeouts {
         self
     }
 
+    /// Returns the soft limit, unless the hard one comes first.
+    pub(crate) fn soft_first(&self) -> Option<Duration> {
+        self.soft.filter(|&soft| self.hard.is_none_or(|hard| soft < hard))
+    }
+
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         (self.timer)(duration)
     }
@@ -76,4 +82,16 @@ impl fmt::Debug for LoadTimeouts {
             .field("hard", &self.hard)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns what the future returns, if it is ready before the sleep is over.
+pub(crate) async fn until<T>(
+    mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>,
+    mut sleep: Sleep,
+) -> Option<T> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }

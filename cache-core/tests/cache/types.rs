@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::{
-    BuildError, Cache, CacheBuilder, CompResult, Entry, EntryInfo, EntrySelector, FakeClock, Iter,
-    LoadError, LoadTimeouts, LoadingCache, MonotonicClock, Op, Policy, RandomState, RemovalCause,
-    Stats, Status, Tick, TickingClock,
+    BuildError, Cache, CacheBuilder, CompResult, Entry, EntryInfo, EntrySelector, EvictionPolicy,
+    FakeClock, GuardError, Iter, LoadError, LoadGuard, LoadTimeouts, LoadingCache, MonotonicClock,
+    Op, Policy, RandomState, RemovalCause, Stats, Status, Tick, TickingClock,
 };
 
 use crate::common::panics::{panics, silence_panics_on_purpose};
@@ -29,6 +29,8 @@ fn every_public_type_is_unwind_safe() {
     whole_after_a_panic::<Iter<String, u64>>();
     whole_after_a_panic::<CacheBuilder<String, u64>>();
     whole_after_a_panic::<LoadTimeouts>();
+    whole_after_a_panic::<(LoadGuard<'_, String, u64>, GuardError<'_, String, u64>)>();
+    whole_after_a_panic::<EvictionPolicy>();
     // Whatever is in them, and whatever the hasher is.
     whole_after_a_panic::<Cache<Opaque, Opaque, Opaque>>();
     whole_after_a_panic::<LoadingCache<Opaque, Opaque, Opaque, Opaque>>();
@@ -51,6 +53,7 @@ fn handles_are_sent_and_shared_and_builders_are_sent() {
     shared::<CacheBuilder<String, u64>>();
     shared::<LoadTimeouts>();
     shared::<(FakeClock, MonotonicClock, TickingClock)>();
+    shared::<(LoadGuard<'_, String, u64>, GuardError<'_, String, u64>)>();
 }
 
 #[test]
@@ -66,6 +69,9 @@ fn types_with_a_hasher_have_that_of_the_cache_by_default() {
     let loading: LoadingCache<u32, u32, ()> = Cache::builder().build_with_loader(|n| Ok(*n));
     let with_hasher: LoadingCache<u32, u32, (), RandomState> = loading.clone();
     same(&loading, &with_hasher);
+    let guard: LoadGuard<'_, u32, u32> = cache.get_or_guard(&1).unwrap_err();
+    let with_hasher: LoadGuard<'_, u32, u32, RandomState> = cache.get_or_guard(&2).unwrap_err();
+    same(&guard, &with_hasher);
 }
 
 #[test]

@@ -32,8 +32,14 @@ pub(crate) enum Action {
         value: u64,
         as_batch: bool,
     },
+    /// Loads this value if there is none, under a guard.
+    LoadByGuard(u64),
+    /// Is given a guard if there is none, and drops it.
+    DropGuard,
     /// Loads this value, even if there is one.
     Refresh(u64),
+    /// Refuses the value that is there, and loads this one, or waits for a load.
+    Revalidate(u64),
     /// Adds 1000 to the stored value, or stores this one.
     Upsert(u64),
     /// Removes the stored value in a computation, and returns it.
@@ -92,6 +98,9 @@ where
         value
     };
     match action {
+        Action::LoadByGuard(_) | Action::DropGuard | Action::Revalidate(_) => {
+            answer_of_load(cache, key, action, loaded)
+        }
         Action::Get => cache.get(&key),
         Action::Insert(value) => {
             cache.insert(key, value);
@@ -127,6 +136,27 @@ where
             };
             cache.entry(key).and_compute_with(take).into_entry().map(Entry::into_value)
         }
+    }
+}
+
+fn answer_of_load<S>(
+    cache: &Cache<u64, u64, S>,
+    key: u64,
+    action: Action,
+    loaded: impl Fn(u64) -> u64,
+) -> Option<u64>
+where
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    match action {
+        Action::LoadByGuard(value) => {
+            Some(cache.get_or_guard(&key).unwrap_or_else(|guard| guard.insert(loaded(value))))
+        }
+        Action::DropGuard => cache.get_or_guard(&key).inspect_err(|_| _ = loaded(0)).ok(),
+        Action::Revalidate(value) => {
+            Some(cache.get_or_revalidate(key, |_| false, || loaded(value)))
+        }
+        _ => unreachable!("answered by `answer`"),
     }
 }
 
@@ -168,8 +198,21 @@ fn steps(state: State, action: Action) -> Vec<(Option<u64>, State)> {
             let value = Some(value);
             vec![(value, written(value)), (value, State { given: value, ..superseded })]
         }
-        Action::Load { .. } if stored.is_some() => vec![(stored, state)],
-        Action::Load { value, .. } => {
+        Action::Load { .. } | Action::LoadByGuard(_) | Action::DropGuard if stored.is_some() => {
+            vec![(stored, state)]
+        }
+        Action::DropGuard => {
+            let given = state.given.map(|given| (Some(given), state));
+            [(None, state)].into_iter().chain(given).collect()
+        }
+        // It may have waited for the load that has just stored.
+        Action::Revalidate(value) if stored.is_some() => {
+            let mut refreshed = steps(state, Action::Refresh(value));
+            refreshed.extend([(stored, state)]);
+            refreshed.extend(state.given.map(|given| (Some(given), state)));
+            refreshed
+        }
+        Action::Load { value, .. } | Action::LoadByGuard(value) | Action::Revalidate(value) => {
             let value = Some(value);
             let own = [
                 (value, State { stored: value, ..state }),

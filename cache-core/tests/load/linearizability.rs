@@ -17,7 +17,7 @@ const KEYS: usize = 2;
 const CALLS: usize = 6;
 
 fn action(numbers: &mut Numbers, value: u64) -> Action {
-    match numbers.below(12) {
+    match numbers.below(16) {
         0 => Action::Insert(value),
         1 => Action::Invalidate,
         2 => Action::Remove,
@@ -26,6 +26,9 @@ fn action(numbers: &mut Numbers, value: u64) -> Action {
         5 | 6 => Action::Upsert(value),
         7 => Action::TakeAway,
         8 => Action::Get,
+        10 => Action::LoadByGuard(value),
+        11 => Action::DropGuard,
+        12 => Action::Revalidate(value),
         n => Action::Load { value, as_batch: n == 9 },
     }
 }

@@ -13,14 +13,17 @@ mod common {
     pub(crate) mod threads;
 }
 
+mod bulk_loader;
 mod cycles;
 mod entry;
 mod entry_conditions;
+mod guards;
 mod linearizability;
 mod loading_cache;
 mod many;
 mod many_unasked;
 mod nesting;
+mod revalidate;
 mod runtimes;
 mod superseded;
 mod tasks;

@@ -23,6 +23,7 @@ use crate::types::status::Status;
 use crate::util::hash::{Hashed, KeyHash};
 use equivalent::Equivalent;
 
+/// Loading: a value that is missing is made, once, however many callers miss it.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -116,6 +117,7 @@ where
     /// assert_eq!(cache.get_with(1, || unreachable!()), "one");
     /// ```
     #[inline]
+    #[doc(alias = "get_or_insert_with")]
     pub fn get_with(&self, key: K, init: impl FnOnce() -> V) -> V {
         self.get_with_status(key, init).0
     }
@@ -340,25 +342,6 @@ where
         fetched.ok().map(|(value, _)| value)
     }
 
-    /// Returns what [`get`](Self::get) would for each of the keys, in their order.
-    ///
-    /// O(1) for each key, without a lock. The memory of entries removed during the call is not
-    /// reused before it ends.
-    ///
-    /// ```
-    /// # let cache: cache_core::Cache<String, u32> = cache_core::Cache::new(10);
-    /// cache.insert("a".to_owned(), 1);
-    /// assert_eq!(cache.get_many(["a", "b"]), [Some(1), None]);
-    /// ```
-    #[must_use = "to test for keys without counting a use, there is `contains_key`"]
-    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Vec<Option<V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized + 'q,
-    {
-        let (keys, guard) = (keys.into_iter(), self.store().pin());
-        keys.map(|key| self.lookup(&guard, key, self.hash(key), V::clone)).collect()
-    }
-
     /// Returns the values of the keys, in their order; loads those that are missing together.
     ///
     /// `init` receives the missing keys, each once, and returns pairs of keys and values, in any
@@ -448,7 +431,8 @@ where
         values
     }
 
-    fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> LoadedBatch<K, V> {
+    /// Separates the pairs with the keys that were asked for from others.
+    pub(crate) fn answers(&self, asked: &[&K], pairs: Vec<(K, V)>) -> LoadedBatch<K, V> {
         let numbers = numbers(asked, pairs.iter().map(|(key, _)| key));
         answers(asked.len(), numbers, pairs, |key| Some(self.hashed(key)))
     }

@@ -1,10 +1,9 @@
 //! Loads with timeouts.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use super::Cache;
@@ -14,12 +13,13 @@ use crate::flight::share_error::ShareArc;
 use crate::load::attempt::{Attempt, Lookup};
 use crate::types::error::LoadError;
 use crate::types::status::Status;
-use crate::types::timeouts::{LoadTimeouts, Sleep};
+use crate::types::timeouts::{LoadTimeouts, Sleep, until};
 use crate::util::hash::Hashed;
 
 /// A load that owns all it needs, so that it may outlive the call that began it.
 type Load<V, E> = Pin<Box<dyn Future<Output = Result<(V, Status), Arc<E>>> + Send>>;
 
+/// Loading, with limits of time.
 impl<K, V, S> Cache<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -97,9 +97,8 @@ where
         });
 
         let mut waited = Duration::ZERO;
-        let soft = timeouts.soft.filter(|&soft| timeouts.hard.is_none_or(|hard| soft < hard));
-        if let Some(soft) = soft {
-            if let Some(loaded) = until(&mut load, timeouts.sleep(soft)).await {
+        if let Some(soft) = timeouts.soft_first() {
+            if let Some(loaded) = until(load.as_mut(), timeouts.sleep(soft)).await {
                 return loaded.map_err(LoadError::Failed);
             }
             if let Some(old) = self.store().old_value(hash, &key) {
@@ -112,7 +111,7 @@ where
             waited = soft;
         }
         let Some(hard) = timeouts.hard else { return load.await.map_err(LoadError::Failed) };
-        if let Some(loaded) = until(&mut load, timeouts.sleep(hard - waited)).await {
+        if let Some(loaded) = until(load.as_mut(), timeouts.sleep(hard - waited)).await {
             return loaded.map_err(LoadError::Failed);
         }
         own_flight.get().into_iter().for_each(|flight| flight.give_up());
@@ -130,23 +129,11 @@ where
         let own_flight = Arc::clone(flight);
         let rest = Box::pin(async move {
             let Some(sleep) = left else { return drop(load.await) };
-            if until(&mut load, sleep).await.is_none() {
+            if until(load.as_mut(), sleep).await.is_none() {
                 own_flight.give_up();
             }
         });
         let executor = Arc::clone(&self.store().config.executor);
         hand_over(rest, flight, executor);
     }
-}
-
-/// Returns what the load returns, if it is ready before the sleep is over.
-async fn until<T>(
-    load: &mut Pin<Box<dyn Future<Output = T> + Send>>,
-    mut sleep: Sleep,
-) -> Option<T> {
-    poll_fn(|context| match load.as_mut().poll(context) {
-        Poll::Ready(loaded) => Poll::Ready(Some(loaded)),
-        Poll::Pending => sleep.as_mut().poll(context).map(|()| None),
-    })
-    .await
 }

@@ -1,6 +1,6 @@
 //! The window: what moves it, and what small passes on.
 
-use super::super::{EvictionPolicy, LONGER_STEPS};
+use super::super::{LONGER_STEPS, QueuePolicy};
 use super::Toy;
 use crate::table::Queue;
 
@@ -55,7 +55,7 @@ fn a_ghost_that_the_gate_turns_away_leaves_the_window_alone() {
 
 #[test]
 fn one_sided_evidence_moves_the_window_faster() {
-    let mut policy = EvictionPolicy::new(1 << 20);
+    let mut policy = QueuePolicy::new(1 << 20);
     policy.ghosts.size_for(1);
     let mut moved_by = |from_main| {
         let (before, counts) = (policy.window, policy.counts());
