@@ -25,3 +25,10 @@ pub fn most_entries<K: Key, V: Send + Sync + 'static>(
 ) -> CacheBuilder<K, V> {
     builder.most_entries(most)
 }
+
+/// Has every write to the cache go the general way, also where there is a shorter one.
+pub fn general_writes<K: Key, V: Send + Sync + 'static>(
+    builder: CacheBuilder<K, V>,
+) -> CacheBuilder<K, V> {
+    builder.general_writes()
+}

@@ -82,6 +82,7 @@ where
             max_capacity: None,
             bound: 0,
             most_entries: MOST_ENTRIES,
+            short_writes: true,
             initial_capacity: 0,
             weigher: None,
             time_to_live: None,

@@ -9,6 +9,8 @@ use crate::table::{Due, EntryRef, Guard, Reserved, SMALLEST_REGION, SharedSlot, 
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
+mod alone;
+
 /// A key or a value of the table.
 type Word = Tracked;
 type Tested = BareTable<Word, Word>;

@@ -61,6 +61,8 @@ pub(crate) struct Config<K, V> {
     pub(crate) bound: u64,
     /// [`MOST_ENTRIES`], or less in a test.
     pub(crate) most_entries: u64,
+    /// Writes may go the short way where nothing is against it. Not so in some tests.
+    pub(crate) short_writes: bool,
     pub(crate) initial_capacity: usize,
     pub(crate) weigher: Option<Weigher<K, V>>,
     /// As it was given; so is the next.

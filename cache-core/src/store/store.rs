@@ -90,7 +90,7 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             extends_on_read,
-            plain: !(weighted || asks || write_times || refresh_states),
+            plain: config.short_writes && !(weighted || asks || write_times || refresh_states),
             serves_old_values: lifetimes.serves_old_values(),
             // Read only if it is needed: there are platforms without a clock.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),

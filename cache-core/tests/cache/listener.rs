@@ -11,7 +11,7 @@ use cache_core::{Cache, RandomState, RemovalCause};
 
 use crate::common::census::{Census, Token};
 use crate::common::configurations::{
-    Life, Notice, Setup, Size, Subject, TTL, every, in_every_configuration,
+    Life, Notice, Setup, Size, Subject, TTL, Way, every, in_every_configuration,
 };
 use crate::common::ending::at_the_end_of_a_thread;
 use crate::common::hashers::{Constant, TestHasher};
@@ -96,8 +96,13 @@ impl<S> Drop for Listening<S> {
     }
 }
 
-const PLAIN: Setup =
-    Setup { size: Size::Count(10), life: Life::Forever, listening: true, stats: true };
+const PLAIN: Setup = Setup {
+    size: Size::Count(10),
+    life: Life::Forever,
+    listening: true,
+    stats: true,
+    way: Way::General,
+};
 
 /// Returns a function that stores a value and removes it again, the first `times` times.
 fn remove_again_and_again<S: TestHasher>(times: u64) -> impl Fn(&Cache<u64, u64, S>) {

@@ -22,6 +22,7 @@ mod collisions;
 mod comparing;
 mod concurrent;
 mod garbage;
+mod in_place;
 mod keep_if;
 mod keys_and_weights;
 mod lifetimes;

@@ -14,6 +14,7 @@ use cache_core::{FakeClock, RandomState};
 use proptest::prelude::*;
 
 use super::support::occurrences;
+use crate::common::configurations::Way;
 use crate::common::hashers::{Constant, Identity, TestHasher};
 use cache_core::__private::testing::validate;
 
@@ -211,7 +212,7 @@ struct Bound {
 }
 
 impl<K: Key, S: TestHasher, V: Value> Pair<K, S, V> {
-    fn new(bound: Bound, ttl: Option<u64>, tti: Option<u64>) -> Self {
+    fn new(bound: Bound, ttl: Option<u64>, tti: Option<u64>, way: Way) -> Self {
         let clock = FakeClock::new();
         let mut builder = Cache::builder().clock(clock.clone());
         if let Some(max) = bound.max {
@@ -226,7 +227,8 @@ impl<K: Key, S: TestHasher, V: Value> Pair<K, S, V> {
         if let Some(tti) = tti {
             builder = builder.time_to_idle(Duration::from_nanos(tti));
         }
-        let cache = builder.build_with_hasher(S::default());
+        let cache = way.prepare(builder).build_with_hasher(S::default());
+        way.begin(&cache);
         Pair { cache, model: Model { ttl, tti, ..Model::default() }, clock, exact: bound.exact }
     }
 
@@ -391,9 +393,11 @@ fn run_with<S: TestHasher, V: Value>(steps: &[Step], bound: Bound) {
 }
 
 fn run_keyed<K: Key, S: TestHasher, V: Value>(steps: &[Step], bound: Bound) {
+    // Those without a time to idle may go the short way; which one, chance decides.
+    let way = |turn: usize| Way::ALL[(steps.len() + turn) % Way::ALL.len()];
     let lives = [(None, None), (Some(TTL), None), (None, Some(TTI)), (Some(TTL), Some(TTI))];
-    for (ttl, tti) in lives {
-        let mut pair = Pair::<K, S, V>::new(bound, ttl, tti);
+    for (turn, (ttl, tti)) in lives.into_iter().enumerate() {
+        let mut pair = Pair::<K, S, V>::new(bound, ttl, tti, way(turn));
         for step in steps {
             pair.step(step);
             let (count, size) = (pair.cache.entry_count(), pair.cache.weighted_size());

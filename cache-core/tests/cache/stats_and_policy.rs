@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use cache_core::{BuildError, Cache, CacheBuilder, FakeClock, RandomState, RemovalCause, Stats};
 
-use crate::common::configurations::{Life, Log, Setup, Size, Subject, TTL, in_every_configuration};
+use crate::common::configurations::{
+    Life, Log, Setup, Size, Subject, TTL, Way, in_every_configuration,
+};
 use crate::common::hashers::{Constant, TestHasher};
 use crate::common::panics::panics;
 use cache_core::__private::testing::{most_entries, validate};
@@ -55,7 +57,12 @@ fn stats_count_each_event_once() {
 
 #[test]
 fn stats_count_evictions() {
-    let setup = Setup { size: Size::Count(10), life: Life::Forever, listening: false, stats: true };
+    Way::ALL.into_iter().for_each(check_evictions);
+}
+
+fn check_evictions(way: Way) {
+    let setup =
+        Setup { size: Size::Count(10), life: Life::Forever, listening: false, stats: true, way };
     let subject = Subject::<u64, u64, Constant>::new(setup);
     for key in 0..35 {
         subject.put(key, key);

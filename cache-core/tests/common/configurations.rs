@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cache_core::{Cache, CacheBuilder, Expiry, FakeClock, RemovalCause};
 
 use super::hashers::TestHasher;
-use cache_core::__private::testing::validate;
+use cache_core::__private::testing::{general_writes, validate};
 
 /// How long an entry lives where a configuration lets entries die.
 pub(crate) const TTL: Duration = Duration::from_secs(60);
@@ -57,12 +57,49 @@ impl<K, V> Expiry<K, V> for LikeTtl {
     }
 }
 
+/// The way that writes go. To users it makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The short one where there is one; in place while one thread is alone.
+    InPlace,
+    /// The short one where there is one; another thread has used the cache.
+    Shared,
+    /// The general one.
+    General,
+}
+
+impl Way {
+    pub(crate) const ALL: [Way; 3] = [Way::InPlace, Way::Shared, Way::General];
+
+    pub(crate) fn prepare<K, V>(self, builder: CacheBuilder<K, V>) -> CacheBuilder<K, V>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        if self == Way::General { general_writes(builder) } else { builder }
+    }
+
+    /// Brings a new cache to where its writes go this way.
+    pub(crate) fn begin<K, V, S>(self, cache: &Cache<K, V, S>)
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        S: TestHasher,
+    {
+        if self == Way::Shared {
+            cache.invalidate_all();
+            thread::scope(|scope| _ = scope.spawn(|| cache.invalidate_all()).join());
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) size: Size,
     pub(crate) life: Life,
     pub(crate) listening: bool,
     pub(crate) stats: bool,
+    pub(crate) way: Way,
 }
 
 pub(crate) type Notice<K, V> = (K, V, RemovalCause);
@@ -144,7 +181,9 @@ where
         if setup.stats {
             builder = builder.record_stats();
         }
-        Subject { cache: build(builder).build_with_hasher(S::default()), clock, log, setup }
+        let cache = build(setup.way.prepare(builder)).build_with_hasher(S::default());
+        setup.way.begin(&cache);
+        Subject { cache, clock, log, setup }
     }
 
     /// Inserts, so that the entry lives for [`TTL`] unless this is a configuration without expiry.
@@ -221,8 +260,14 @@ where
     ];
     for size in sizes {
         for life in [Life::Forever, Life::Ttl, Life::TtlAndIdle, Life::Expiry, Life::PerEntry] {
-            for (listening, stats) in [(false, false), (false, true), (true, false), (true, true)] {
-                let setup = Setup { size, life, listening, stats };
+            for (listening, stats, way) in [
+                (false, false, Way::InPlace),
+                (false, true, Way::Shared),
+                (false, true, Way::General),
+                (true, false, Way::InPlace),
+                (true, true, Way::Shared),
+            ] {
+                let setup = Setup { size, life, listening, stats, way };
                 let _report = Report(setup, std::any::type_name::<S>());
                 let subject = Subject::new(setup);
                 test(&subject);

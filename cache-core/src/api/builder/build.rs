@@ -18,6 +18,12 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         self
     }
 
+    /// Has every write go the general way.
+    pub(crate) fn general_writes(mut self) -> Self {
+        self.config.short_writes = false;
+        self
+    }
+
     /// Builds the cache, with the default hasher (ahash, seeded at random in each cache).
     ///
     /// # Panics
