@@ -14,13 +14,16 @@
 //! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured.
 //! * [`report`]: tables and JSON.
 //! * [`cells`]: hit ratios, and what they come to.
+//! * [`built`]: the compiler and the target; [`instructions`]: counts beside those of a file.
 //! * [`suite`]: goes round the runners of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod built;
 pub mod cells;
 pub mod chart;
 pub mod histogram;
+pub mod instructions;
 pub mod keys;
 pub mod loads;
 pub mod ours;
