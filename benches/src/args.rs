@@ -11,6 +11,7 @@ pub const USAGE: &str = "\
 usage: cargo bench -p benches --bench NAME -- [OPTIONS] [TEXT]
 
   TEXT, --filter TEXT   only cases whose name contains TEXT
+  --subjects LIST       only these subjects, with commas between their names
   --rounds N            go round the subjects N times
   --quick               smoke test: small sizes, few short rounds (the default without --bench)
   --json FILE           also write the results to FILE
@@ -28,6 +29,8 @@ pub struct Args {
     pub criterion: bool,
     /// Only cases whose name contains this.
     pub filter: Option<String>,
+    /// Only these subjects.
+    pub subjects: Option<Vec<String>>,
     /// How often to go round; the default depends on the benchmark.
     pub rounds: Option<usize>,
     /// Where to write the results.
@@ -69,6 +72,9 @@ impl Args {
                 "--quick" | "--test" => smoke = true,
                 "--criterion" => args.criterion = true,
                 "--filter" => args.filter = Some(value()?),
+                "--subjects" => {
+                    args.subjects = Some(value()?.split(',').map(str::to_owned).collect());
+                }
                 "--rounds" => args.rounds = Some(rounds(&value()?)?),
                 "--json" => args.json = Some(value()?.into()),
                 "--chart" => args.chart = Some(value()?.into()),
@@ -92,6 +98,11 @@ impl Args {
     /// Returns `true` if a case of this name is to run.
     pub fn wants(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|text| name.contains(text.as_str()))
+    }
+
+    /// Returns `true` if the subject of this name takes part.
+    pub fn takes(&self, subject: &str) -> bool {
+        self.subjects.as_ref().is_none_or(|names| names.iter().any(|name| name == subject))
     }
 
     /// Returns one of two settings: for the smoke test, in full.
@@ -135,6 +146,9 @@ mod tests {
         assert_eq!(args.json.as_deref(), Some(std::path::Path::new("out.json")));
         assert!(args.wants("hit/1k/zipf/2t") && !args.wants("hit/1k/zipf/1t"));
         assert!(parse("--bench --criterion").unwrap().criterion);
+        let args = parse("--subjects moka,scc").unwrap();
+        assert!(args.takes("moka") && args.takes("scc") && !args.takes("mok"));
+        assert!(parse("").unwrap().takes("anything"));
         let chart = parse("--bench --chart out.svg").unwrap().chart;
         assert_eq!(chart.as_deref(), Some(std::path::Path::new("out.svg")));
     }

@@ -9,9 +9,10 @@
 //! * [`stats`]: medians and ratios; [`histogram`]: latencies, and [`chart`]: a picture of them;
 //!   [`keys`]: the streams; [`args`]: the command line.
 //! * [`subject`]: the interface of a cache under test.
-//! * [`ours`], [`peers`]: the caches; [`loads`]: their loading calls; [`workload`]: what one thread
-//!   does to a cache.
-//! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured.
+//! * [`ours`], [`peers`]: the caches; [`texts`]: the same with texts; [`loads`]: their loading
+//!   calls; [`workload`]: what one thread does to a cache.
+//! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured; [`lists`]: which
+//!   subjects take part.
 //! * [`report`]: tables and JSON.
 //! * [`cells`]: hit ratios, and what they come to.
 //! * [`built`]: the compiler and the target; [`instructions`]: counts beside those of a file.
@@ -25,6 +26,7 @@ pub mod chart;
 pub mod histogram;
 pub mod instructions;
 pub mod keys;
+pub mod lists;
 pub mod loads;
 pub mod ours;
 pub mod outcome;
@@ -34,4 +36,5 @@ pub mod runner;
 pub mod stats;
 pub mod subject;
 pub mod suite;
+pub mod texts;
 pub mod workload;

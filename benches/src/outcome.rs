@@ -12,7 +12,8 @@ pub struct Series {
     pub label: Label,
     /// Nanoseconds per operation, one for each round.
     pub ns: Vec<f64>,
-    /// What its gets found while it was measured.
+    /// What its gets found while it was measured; if the case counts operations, what they found
+    /// before, over as many operations for each subject.
     pub tally: Tally,
 }
 

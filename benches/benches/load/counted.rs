@@ -130,7 +130,7 @@ fn failing(takes: Duration) -> Vec<Turn<'static>> {
     vec![
         (<Ours>::NAME, Box::new(own)),
         (<Moka>::NAME, Box::new(moka)),
-        (QuickCache::NAME, Box::new(quick)),
+        (<QuickCache>::NAME, Box::new(quick)),
     ]
 }
 
@@ -176,7 +176,7 @@ fn tasks(runtime: &Runtime) -> Vec<Turn<'_>> {
             value
         }
     });
-    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (QuickCache::NAME, quick)]
+    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (<QuickCache>::NAME, quick)]
 }
 
 /// Tasks outlive the borrow of the counter that a turn is given, so they count in another.

@@ -17,7 +17,7 @@ use benches::{
     args::Args,
     keys,
     ours::{Ours, Ticking},
-    peers::{BareMap, Moka, QuickCache},
+    peers::{BareMap, Cached, Foyer, LruMutex, MiniMoka, Moka, QuickCache, Scc, ShardedMap},
     report,
     subject::{self, Label, Subject},
 };
@@ -102,20 +102,26 @@ fn main() -> ExitCode {
     verdict(&measured)
 }
 
-/// moka comes last: what its process-wide collector still holds after the drop would be freed while
-/// another subject is measured.
+/// scc, mini-moka and moka come last: what a process-wide collector still holds after the drop would
+/// be freed while another subject is measured.
 fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
     wanted::<Ours>(args, capacity, &mut measured);
     wanted::<Ours<Ticking>>(args, capacity, &mut measured);
     wanted::<QuickCache>(args, capacity, &mut measured);
+    wanted::<Foyer>(args, capacity, &mut measured);
+    wanted::<Cached>(args, capacity, &mut measured);
+    wanted::<LruMutex>(args, capacity, &mut measured);
+    wanted::<ShardedMap>(args, capacity, &mut measured);
     wanted::<BareMap>(args, capacity, &mut measured);
+    wanted::<Scc>(args, capacity, &mut measured);
+    wanted::<MiniMoka>(args, capacity, &mut measured);
     wanted::<Moka>(args, capacity, &mut measured);
     measured
 }
 
 fn wanted<S: Subject>(args: &Args, capacity: u64, measured: &mut Vec<Measured>) {
-    if args.wants(S::NAME) {
+    if args.wants(S::NAME) && args.takes(S::NAME) {
         measured.push(measure::<S>(capacity));
     }
 }
