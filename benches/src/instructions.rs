@@ -49,15 +49,15 @@ impl Figures {
 
     /// Returns the text of the file, which [`Figures::parse`] reads.
     pub fn text(&self) -> String {
+        format!("{:#}\n", self.json())
+    }
+
+    /// Returns the figures for programs.
+    pub fn json(&self) -> Value {
         let rounded = |count: f64| json!((count * 10.0).round() / 10.0);
         let counts: Map<String, Value> =
             self.counts.iter().map(|(name, count)| (name.clone(), rounded(*count))).collect();
-        let json = json!({
-            "compiler": self.compiler,
-            "target": self.target,
-            "instructions": counts,
-        });
-        format!("{json:#}\n")
+        json!({ "compiler": self.compiler, "target": self.target, "instructions": counts })
     }
 
     /// Returns the count of an operation.

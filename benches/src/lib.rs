@@ -13,7 +13,8 @@
 //!   calls; [`workload`]: what one thread does to a cache.
 //! * [`runner`]: one subject and its threads, timed; [`outcome`]: what was measured; [`lists`]: which
 //!   subjects take part.
-//! * [`report`]: tables and JSON.
+//! * [`report`]: tables and JSON; [`markdown`]: tables for documents; [`figures`], [`rows`]: what is
+//!   in them; [`machine`]: the circumstances of a measurement; [`publish`]: where it all goes.
 //! * [`cells`]: hit ratios, and what they come to.
 //! * [`built`]: the compiler and the target; [`instructions`]: counts beside those of a file.
 //! * [`suite`]: goes round the runners of a case, or hands them to criterion.
@@ -23,15 +24,20 @@ pub mod args;
 pub mod built;
 pub mod cells;
 pub mod chart;
+pub mod figures;
 pub mod histogram;
 pub mod instructions;
 pub mod keys;
 pub mod lists;
 pub mod loads;
+pub mod machine;
+pub mod markdown;
 pub mod ours;
 pub mod outcome;
 pub mod peers;
+pub mod publish;
 pub mod report;
+pub mod rows;
 pub mod runner;
 pub mod stats;
 pub mod subject;

@@ -43,3 +43,15 @@ pub struct Outcome {
     /// One series for each subject.
     pub series: Vec<Series>,
 }
+
+impl Outcome {
+    /// Returns the series of a subject.
+    pub fn of(&self, subject: &str) -> Option<&Series> {
+        self.series.iter().find(|series| series.label.name == subject)
+    }
+
+    /// Returns the series that the others are compared with first.
+    pub fn own(&self) -> Option<&Series> {
+        self.series.iter().find(|series| series.label.ours)
+    }
+}

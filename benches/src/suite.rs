@@ -5,7 +5,10 @@
 
 use crate::{
     args::Args,
+    figures,
+    machine::Circumstances,
     outcome::{Outcome, Series},
+    publish::{Publication, Section},
     report,
     runner::{Control, Runner, Source, Span},
     workload::{Plan, Tally},
@@ -139,8 +142,13 @@ impl Suite {
         self.outcomes.push(outcome);
     }
 
-    /// Prints the legend and writes the JSON file, if one was asked for.
+    /// Prints the legend, and writes what was asked for.
     pub fn finish(self) {
+        self.finish_with(|_| Vec::new());
+    }
+
+    /// Finishes with sections beside that of the timed cases, given what was counted.
+    pub fn finish_with(self, sections: impl FnOnce(&[Value]) -> Vec<Section>) {
         if self.criterion.is_some() {
             return;
         }
@@ -151,13 +159,29 @@ impl Suite {
         if !self.outcomes.is_empty() {
             print!("{}", report::legend(&self.outcomes));
         }
-        if let Some(path) = &self.args.json {
-            let mut json = report::json(self.bench, self.args.quick, &self.outcomes);
-            if !self.counted.is_empty() {
-                json["counted"] = Value::Array(self.counted);
-            }
-            report::write_json(path, &json);
+        let more = sections(&self.counted);
+        self.publish(more);
+    }
+
+    fn publish(self, more: Vec<Section>) {
+        let Suite { bench, args, outcomes, counted, .. } = self;
+        if !args.outputs.any() {
+            return;
         }
+        let mut json = report::json(bench, args.quick, &outcomes);
+        if !counted.is_empty() {
+            json["counted"] = Value::Array(counted);
+        }
+        let timed = (!outcomes.is_empty()).then(|| figures::overview(&outcomes));
+        let sections = timed.into_iter().chain(more).collect();
+        let now = Circumstances::now();
+        let caption = format!("Commit {}, {}, {}.", now.commit, now.date, now.machine);
+        let publication = Publication {
+            details: figures::details(&outcomes),
+            pictures: figures::pictures(bench, &outcomes, &caption),
+            ..Publication::new(bench, args.quick, json, sections)
+        };
+        publication.publish(&args.outputs);
     }
 }
 

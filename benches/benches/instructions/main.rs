@@ -10,7 +10,14 @@
 
 mod operations;
 
-use benches::instructions::{Figures, TOLERANCE, Verdict, collected};
+use benches::{
+    args::Outputs,
+    built::at_root,
+    figures::number,
+    instructions::{Figures, TOLERANCE, Verdict, collected},
+    markdown::Table,
+    publish::{Publication, Section},
+};
 use operations::{ALL, MOST, Operation, named};
 use std::{
     env, fs,
@@ -29,6 +36,7 @@ usage: cargo bench -p benches --bench instructions -- [OPTIONS] [TEXT]
   --write               write benches/instructions.json anew instead of comparing with it
   --run NAME ROUNDS     do an operation that often and nothing else, for a profiler
   --quick               do each operation a few times, without valgrind (the default without --bench)
+  --report DIR, --json FILE, --into FILE: as in the other benchmarks
   --bench, --test       passed by cargo: count; as --quick
 ";
 
@@ -38,6 +46,7 @@ struct Options {
     write: bool,
     filter: Option<String>,
     run: Option<(String, usize)>,
+    outputs: Outputs,
     help: bool,
 }
 
@@ -55,7 +64,10 @@ impl Options {
                 "--run" => options.run = Some((value()?, rounds(&value()?)?)),
                 "--help" | "-h" | "--list" => options.help = true,
                 // Options of the other benchmarks, which may have been started together with it.
-                "--rounds" | "--json" | "--subjects" | "--format" => drop(value()?),
+                "--rounds" | "--subjects" | "--format" => drop(value()?),
+                "--json" => options.outputs.json = Some(at_root(value()?)),
+                "--report" => options.outputs.report = Some(at_root(value()?)),
+                "--into" => options.outputs.into = Some(at_root(value()?)),
                 "--criterion" => {}
                 other if other.starts_with('-') => return Err(format!("unknown option {other}")),
                 text => options.filter = Some(text.to_owned()),
@@ -129,12 +141,24 @@ fn count(options: &Options) -> Result<ExitCode, String> {
         counts.push((name.to_owned(), now));
     }
     let now = Figures::of_this_build(counts);
+    publication(&now).publish(&options.outputs);
     if options.write {
         fs::write(FILE, now.text()).map_err(|why| format!("{FILE}: {why}"))?;
         println!("\nwritten to {FILE}");
         return Ok(ExitCode::SUCCESS);
     }
     Ok(judge(file.and_then(|file| file.foreign(&now)), &dearer))
+}
+
+fn publication(now: &Figures) -> Publication {
+    let mut table = Table::new("", ["instructions"]);
+    for operation in &ALL {
+        if let Some(count) = now.count(operation.name) {
+            table.push(operation.about, [number(count)]);
+        }
+    }
+    let sections = vec![Section::new("counts", table.text())];
+    Publication::new("instructions", false, now.json(), sections)
 }
 
 /// Says what the counts come to.

@@ -42,7 +42,7 @@ fn main() {
     }
     many::group(&mut suite, quick);
     counted::run(&mut suite, quick);
-    suite.finish();
+    suite.finish_with(counted::sections);
 }
 
 fn hits(entries: u64, size: &str, stream: usize) -> Vec<Case> {

@@ -25,8 +25,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
         "no TTL; its bound is the next power of two, its LRU that of a bucket of 32";
 
     fn sized(capacity: u64) -> Self {
-        let (none, most) = (0, capacity as usize);
-        Scc(Arc::new(HashCache::with_capacity_and_hasher(none, most, RandomState::new())))
+        // In full from the start: while it grows, it evicts from buckets that are still too small.
+        let all = capacity as usize;
+        Scc(Arc::new(HashCache::with_capacity_and_hasher(all, all, RandomState::new())))
     }
     #[inline]
     fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
