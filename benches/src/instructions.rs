@@ -3,6 +3,10 @@
 //! A count is worth something only with the compiler that made the code. So the file names the
 //! compiler and the target; with others, the comparison is shown but decides nothing.
 
+mod options;
+
+pub use options::{MOST, Options, USAGE};
+
 use crate::built;
 use serde_json::{Map, Value, json};
 

@@ -74,14 +74,14 @@ impl Publication {
             write_json(path, &self.json);
         }
         if let Some(folder) = &outputs.report {
-            self.into_folder(folder, &circumstances);
+            self.write_folder(folder, &circumstances);
         }
         if let Some(document) = &outputs.into {
-            self.into_document(document, &circumstances);
+            self.fill_document(document, &circumstances);
         }
     }
 
-    fn into_folder(&self, folder: &Path, circumstances: &Circumstances) {
+    fn write_folder(&self, folder: &Path, circumstances: &Circumstances) {
         if let Err(why) = fs::create_dir_all(folder) {
             eprintln!("cannot make {}: {why}", folder.display());
             return;
@@ -92,7 +92,7 @@ impl Publication {
         self.pictures.iter().for_each(|one| write_text(&file(&one.name, "svg"), &one.svg));
     }
 
-    fn into_document(&self, path: &Path, circumstances: &Circumstances) {
+    fn fill_document(&self, path: &Path, circumstances: &Circumstances) {
         let mut document = match fs::read_to_string(path) {
             Ok(document) => document,
             Err(why) => return eprintln!("cannot read {}: {why}", path.display()),

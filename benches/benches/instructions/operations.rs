@@ -6,7 +6,7 @@
 //! run takes the same path.
 
 use ahash::RandomState;
-use benches::{keys, subject::TTL};
+use benches::{instructions::MOST, keys, subject::TTL};
 use cache_core::{Cache, CacheBuilder, TickingClock};
 use std::{hint::black_box, sync::Arc};
 
@@ -15,8 +15,6 @@ const CAPACITY: usize = 10_000;
 /// The new keys that go through a cache before the first round of an operation that evicts: the
 /// ghosts and the memory of evicted entries are then in their steady state.
 const BEFORE: usize = 2 * CAPACITY;
-/// The most rounds, for which keys are prepared.
-pub(crate) const MOST: usize = 101_000;
 
 /// An operation to be counted.
 pub(crate) struct Operation {
