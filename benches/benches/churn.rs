@@ -1,15 +1,15 @@
 //! New keys: every operation inserts a key never seen before into a full cache, so each evicts.
 //!
 //! A whole capacity is replaced before the first round, so that queues, ghosts and the memory of
-//! evicted keys are in their steady state. `str` has texts: a key that is made for the insert, and a
-//! value that is shared. Maps without a bound do not take part, because they would just grow.
+//! evicted keys are in their steady state. `str` has texts: a key that is made for the insert, and
+//! a value that is shared. Maps without a bound do not take part, because they would just grow.
 #![forbid(unsafe_code)]
 
 use benches::{
     args::Args,
     lists::List,
     suite::{Case, Suite},
-    texts::Table,
+    texts::Vocabulary,
     workload::Plan,
 };
 
@@ -28,7 +28,7 @@ fn main() {
         suite.group(cases, |args| List::new(args, capacity).bounded().filled(capacity));
     }
     suite.group(cases(&format!("{size}/str"), capacity), |args| {
-        let table = Table::new(FORGOTTEN * capacity);
+        let table = Vocabulary::new(FORGOTTEN * capacity);
         List::new(args, capacity).bounded_texts(&table).filled(capacity)
     });
     suite.finish();

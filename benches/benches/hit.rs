@@ -12,7 +12,7 @@ use benches::{
     keys::{self, Popularity},
     lists::List,
     suite::{Case, Suite},
-    texts::Table,
+    texts::Vocabulary,
     workload::Plan,
 };
 
@@ -35,7 +35,7 @@ fn main() {
     }
     for &(entries, size) in &sizes[..2] {
         suite.group(text_cases(entries, size, stream), |args| {
-            let table = Table::new(entries);
+            let table = Vocabulary::new(entries);
             List::new(args, 2 * entries).every_text(&table).filled(entries)
         });
     }

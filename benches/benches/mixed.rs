@@ -1,9 +1,9 @@
 //! Reads and writes of a cache that evicts: Zipf keys out of ten times the capacity.
 //!
 //! `95-5`, `75-25`, `50-50`: the percentages of gets, which insert on a miss, and of inserts. The
-//! hit ratio is the policy's, and a cache that hits more inserts less; so it stands beside the time.
-//! It is counted over the same operations for each subject, before the rounds: in the rounds a quick
-//! subject gets through more of the stream than a slow one.
+//! hit ratio is the policy's, and a cache that hits more inserts less; so it stands beside the
+//! time. It is counted over the same operations for each subject, before the rounds: in the rounds
+//! a quick subject gets through more of the stream than a slow one.
 #![forbid(unsafe_code)]
 
 use benches::{

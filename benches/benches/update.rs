@@ -10,7 +10,7 @@ use benches::{
     keys::{self, Popularity},
     lists::List,
     suite::{Case, Suite},
-    texts::Table,
+    texts::Vocabulary,
     workload::Plan,
 };
 
@@ -26,7 +26,7 @@ fn main() {
         suite.group(cases, |args| List::new(args, 2 * entries).every().filled(entries));
     }
     suite.group(text_cases(texts, size_of_texts, stream), |args| {
-        let table = Table::new(texts);
+        let table = Vocabulary::new(texts);
         List::new(args, 2 * texts).every_text(&table).filled(texts)
     });
     suite.finish();

@@ -1,6 +1,7 @@
 //! A picture of times: a line for each subject between two of them (its median and its 99th
-//! percentile, or its time on one thread and on two), on a logarithmic scale. Written by hand as SVG: it is some rectangles and texts, and only so can it
-//! have colours for dark pages beside those for light ones.
+//! percentile, or its time on one thread and on two), on a logarithmic scale. Written by hand as
+//! SVG: it is some rectangles and texts, and only so can it have colours for dark pages beside
+//! those for light ones.
 
 use std::fmt::Write;
 

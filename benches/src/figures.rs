@@ -1,5 +1,5 @@
-//! The figures of timed cases as a reader wants them: an overview of all cases, the hit ratios where
-//! they differ, every case in full, and charts.
+//! The figures of timed cases as a reader wants them: an overview of all cases, the hit ratios
+//! where they differ, every case in full, and charts.
 
 use crate::{
     chart::{self, Bar},

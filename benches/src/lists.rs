@@ -9,7 +9,7 @@ use crate::{
     },
     runner::Source,
     subject::Subject,
-    texts::{OursTexts, Table, Texts},
+    texts::{OursTexts, Texts, Vocabulary},
 };
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl<'a> List<'a> {
     }
 
     /// Adds those that evict and hold texts.
-    pub fn bounded_texts(self, table: &Arc<Table>) -> Self {
+    pub fn bounded_texts(self, table: &Arc<Vocabulary>) -> Self {
         let capacity = self.capacity;
         macro_rules! add {
             ($list:expr, $($peer:ty),*) => {
@@ -89,7 +89,7 @@ impl<'a> List<'a> {
     }
 
     /// Adds all that hold texts.
-    pub fn every_text(self, table: &Arc<Table>) -> Self {
+    pub fn every_text(self, table: &Arc<Vocabulary>) -> Self {
         let capacity = self.capacity;
         self.bounded_texts(table)
             .made(|| Texts::<ShardedMap<String, Arc<str>>>::new(table, capacity))
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn texts_are_held_by_all_but_two() {
-        let (args, table) = (Args::default(), Table::new(16));
+        let (args, table) = (Args::default(), Vocabulary::new(16));
         let numbers = names(List::new(&args, 10).every().filled(0));
         let texts = names(List::new(&args, 10).every_text(&table).filled(0));
         let others = numbers.into_iter().filter(|name| !["TinyUFO", "mini-moka"].contains(name));

@@ -28,8 +28,8 @@ pub struct Case {
     pub threads: usize,
     /// Operations before the first round, so that what is measured is a cache in use.
     pub settle: u64,
-    /// Operations after those, and before the first round, over which the hits are counted: the same
-    /// number for each subject. 0: hits are counted in the rounds.
+    /// Operations after those, and before the first round, over which the hits are counted: the
+    /// same number for each subject. 0: hits are counted in the rounds.
     pub counted: u64,
     /// Makes the streams; called only if the case is to run.
     pub plan: Box<dyn Fn() -> Plan>,

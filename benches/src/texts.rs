@@ -1,33 +1,33 @@
 //! Texts: keys that are looked up as `&str` and values that are `Arc<str>`.
 //!
-//! The loops of [`crate::workload`] know only numbers. A subject of texts is asked by rank and looks
-//! the text up in a table that all subjects share; so reading the table is in each figure alike. An
-//! insert makes a `String` of its key and shares the value.
+//! The loops of [`crate::workload`] know only numbers. A subject of texts is asked by rank and
+//! looks the text up in a table that all subjects share; so reading the table is in each figure
+//! alike. An insert makes a `String` of its key and shares the value.
 
 use crate::{
     ours::{DefaultClock, Ticking, Variant},
-    peers::Peer,
+    peer::Peer,
     subject::{Subject, TTL},
 };
 use cache_core::{Cache, TickingClock};
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
 /// The texts: keys of 23 bytes, values of 40.
-pub struct Table {
+pub struct Vocabulary {
     texts: Vec<(String, Arc<str>)>,
 }
 
-impl Table {
+impl Vocabulary {
     /// Makes texts for at least that many ranks. Later ranks begin at the first text again: a
     /// table some times as large as a cache has keys that the cache has forgotten.
-    pub fn new(least: u64) -> Arc<Table> {
+    pub fn new(least: u64) -> Arc<Vocabulary> {
         let key = |rank: u64| format!("article {:015x}", crate::keys::key(rank) >> 3);
         let text = |rank| {
             let key = key(rank);
             let value = format!("the value of {key} ...").into();
             (key, value)
         };
-        Arc::new(Table { texts: (0..least.next_power_of_two()).map(text).collect() })
+        Arc::new(Vocabulary { texts: (0..least.next_power_of_two()).map(text).collect() })
     }
 
     /// Returns key and value of a rank. Ranks in different regions of 2^40 are a quarter of the
@@ -41,7 +41,7 @@ impl Table {
 
 /// A cache of texts as a subject.
 pub struct Texts<P> {
-    table: Arc<Table>,
+    table: Arc<Vocabulary>,
     peer: P,
 }
 
@@ -50,7 +50,7 @@ where
     P: Peer<String, Arc<str>>,
 {
     /// Makes an empty one.
-    pub fn new(table: &Arc<Table>, capacity: u64) -> Self {
+    pub fn new(table: &Arc<Vocabulary>, capacity: u64) -> Self {
         Texts { table: Arc::clone(table), peer: P::sized(capacity) }
     }
 }
@@ -69,7 +69,7 @@ impl<P: Peer<String, Arc<str>>> Subject for Texts<P> {
     const BOUNDED: bool = P::BOUNDED;
 
     fn with_capacity(capacity: u64) -> Self {
-        Texts::new(&Table::new(capacity), capacity)
+        Texts::new(&Vocabulary::new(capacity), capacity)
     }
     #[inline]
     fn key(rank: u64) -> u64 {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn threads_that_churn_do_not_insert_the_same() {
-        let table = Table::new(1000);
+        let table = Vocabulary::new(1000);
         let mut map = Texts::<BareMap<String, Arc<str>>>::new(&table, 0);
         (0..100).for_each(|rank| map.insert((1 << 40) + rank, 0));
         (0..100).for_each(|rank| map.insert((2 << 40) + rank, 0));
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn all_texts_differ() {
-        let table = Table::new(1000);
+        let table = Vocabulary::new(1000);
         let keys: HashSet<&str> = (0..1024).map(|rank| table.at(rank).0.as_str()).collect();
         assert_eq!(keys.len(), 1024);
         assert_eq!(table.at(3).0, table.at(1024 + 3).0);

@@ -110,8 +110,9 @@ fn judge(foreign: Option<String>, refused: &[&str]) -> ExitCode {
         println!("\nThis decides nothing: {why}.");
     } else if !refused.is_empty() {
         println!(
-            "\nMore than {TOLERANCE} % dearer, or not in the file: {}. If it has to be so, say why in the change and\n\
-             write the file anew: cargo bench -p benches --bench instructions -- --write",
+            "\nMore than {TOLERANCE} % dearer, or not in the file: {}. If it has to be so, say why in\n\
+             the change, and write the file anew:\n\
+             cargo bench -p benches --bench instructions -- --write",
             refused.join(", ")
         );
         return ExitCode::FAILURE;

@@ -144,8 +144,8 @@ fn parts(measured: &[Measured]) -> String {
     table.text()
 }
 
-/// scc, mini-moka and moka come last: what a process-wide collector still holds after the drop would
-/// be freed while another subject is measured.
+/// scc, mini-moka and moka come last: what a process-wide collector still holds after the drop
+/// would be freed while another subject is measured.
 fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
     wanted::<Ours>(args, capacity, &mut measured);

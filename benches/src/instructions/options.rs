@@ -1,5 +1,5 @@
-//! The command line of the benchmark `instructions`: that of the others, where there is something to
-//! it, and how to write the file anew.
+//! The command line of the benchmark `instructions`: that of the others, where there is something
+//! to it, and how to write the file anew.
 
 use crate::{args::Outputs, built::at_root};
 

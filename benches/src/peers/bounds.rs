@@ -1,6 +1,6 @@
 //! Maps that are no caches: what a look-up and a store cost at least.
 
-use super::Peer;
+use crate::peer::Peer;
 use ahash::RandomState;
 use hashbrown::{HashMap, HashTable, hash_table::Entry};
 use parking_lot::RwLock;

@@ -1,6 +1,6 @@
 //! foyer's cache in memory, with its defaults (LRU, eight shards).
 
-use super::Peer;
+use crate::peer::Peer;
 use ahash::RandomState;
 use foyer_memory::{Cache, CacheBuilder};
 use std::{borrow::Borrow, hash::Hash};

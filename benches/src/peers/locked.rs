@@ -1,7 +1,9 @@
 //! Caches behind plain locks: cached's sharded store, and the crate lru within one mutex.
 
-use super::Peer;
-use crate::subject::{Loads, TTL};
+use crate::{
+    peer::Peer,
+    subject::{Loads, TTL},
+};
 use ahash::RandomState;
 use cached::ShardedLruTtlCache;
 use lru::LruCache;

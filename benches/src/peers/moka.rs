@@ -1,7 +1,9 @@
 //! moka's synchronous cache.
 
-use super::Peer;
-use crate::subject::{Loads, Subject, TTL};
+use crate::{
+    peer::Peer,
+    subject::{Loads, Subject, TTL},
+};
 use ahash::RandomState;
 use std::{borrow::Borrow, hash::Hash, marker::PhantomData, sync::Arc};
 

@@ -1,7 +1,9 @@
 //! quick_cache's synchronous cache with its defaults; and with a date beside each value.
 
-use super::Peer;
-use crate::subject::{Loads, TTL};
+use crate::{
+    peer::Peer,
+    subject::{Loads, TTL},
+};
 use std::{borrow::Borrow, convert::Infallible, hash::Hash, sync::Arc, time::Instant};
 
 /// quick_cache's synchronous cache with its defaults.

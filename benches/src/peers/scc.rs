@@ -1,7 +1,6 @@
 //! scc's HashCache.
 
-use super::Peer;
-use crate::subject::Loads;
+use crate::{peer::Peer, subject::Loads};
 use ahash::RandomState;
 use scc::{HashCache, hash_cache::Entry};
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
