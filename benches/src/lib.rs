@@ -15,7 +15,8 @@
 //! * [`runner`]: one subject and its threads, timed; [`lists`]: which subjects take part;
 //!   [`outcome`]: what was measured.
 //! * [`report`]: tables and JSON; [`markdown`]: tables for documents; [`machine`]: the
-//!   circumstances of a measurement; [`publish`]: where it all goes; [`figures`], [`rows`]: what documents have.
+//!   circumstances of a measurement; [`publish`]: where it all goes; [`figures`], [`rows`]: what
+//!   documents have.
 //! * [`cells`]: hit ratios, and what they come to; [`instructions`]: counts beside those of a file.
 //! * [`suite`]: goes round the runners of a case, or hands them to criterion.
 #![forbid(unsafe_code)]
