@@ -110,6 +110,9 @@ impl Suite {
         }
         let mut sources = setup(&self.args);
         sources.retain(|source| self.args.takes(source.label().name));
+        if sources.is_empty() {
+            return;
+        }
         for case in wanted {
             let plan = (case.plan)();
             let runners = sources.iter().map(|source| source.runner(&plan, case.threads)).collect();
@@ -220,7 +223,10 @@ fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Ru
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::Label;
+    use crate::{
+        peers::LruMutex,
+        subject::{Label, Subject},
+    };
     use std::{cell::RefCell, rc::Rc};
 
     struct Logged {
@@ -270,6 +276,16 @@ mod tests {
         let counted = prepare(&case.counting(5), &mut runners).unwrap();
         assert_eq!(counted.iter().map(|tally| tally.gets).collect::<Vec<_>>(), [5, 5]);
         assert_eq!(log.borrow().len(), 2 * (3 + 3 + 5));
+    }
+
+    #[test]
+    fn a_case_without_subjects_is_not_run() {
+        let subjects = Some(vec!["moka".to_owned()]);
+        let args = Args { quick: true, subjects, ..Args::default() };
+        let mut suite = Suite::start("test", args);
+        let case = Case::new("test/1k".to_owned(), 1, || Plan::Churn);
+        suite.group(vec![case], |_| vec![Box::new(<LruMutex>::with_capacity(10))]);
+        assert!(suite.outcomes.is_empty());
     }
 
     #[test]
