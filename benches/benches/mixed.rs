@@ -34,7 +34,7 @@ fn main() {
 
 /// The stream must be longer than what a cache could remember, and than what a quick one gets
 /// through in all its rounds: a second lap would have only keys of the first. The first four
-/// capacities' worth of operations fill the cache, the next four are counted.
+/// capacities' worth of operations fill the cache, the next two are counted.
 fn cases(
     (mixture, writes): (&'static str, f64),
     (capacity, size): (u64, &str),
@@ -47,7 +47,7 @@ fn cases(
             Plan::ReadWrite(keys::words(Popularity::Zipf, space, stream, writes, seed))
         };
         let name = format!("mixed/{mixture}/{size}/{threads}t");
-        Case::new(name, threads, plan).after(4 * capacity).counting(4 * capacity)
+        Case::new(name, threads, plan).after(4 * capacity).counting(2 * capacity)
     };
     [1, 2].map(case).into()
 }
