@@ -32,11 +32,11 @@ fn main() {
     let stream = args.pick(1 << 16, keys::STREAM);
     let steps = args.pick(3, 101);
     let mut suite = Suite::start("clock", args);
-    suite.group(vec![Case::new("clock/read/1t".to_owned(), 1, || Plan::Churn)], readers);
+    suite.group(vec![Case::new("clock/read/1t".to_owned(), 1, || Plan::Churn)], |_| readers());
     for &(entries, size) in sizes {
         let plan = move || Plan::Read(keys::stream(Popularity::Uniform, entries, stream));
         let case = Case::new(format!("clock/hit/{size}/1t"), 1, plan);
-        suite.group(vec![case], || caches(entries));
+        suite.group(vec![case], |_| caches(entries));
     }
     suite.count("clock/step", || count_steps(steps));
     suite.finish();
@@ -186,12 +186,15 @@ fn readers() -> Vec<Box<dyn Source>> {
 struct Reader<C>(C);
 
 impl<C: Candidate> Source for Reader<C> {
+    fn label(&self) -> Label {
+        Label { name: C::NAME, lacks: C::LACKS, ours: C::DEFAULT }
+    }
+
     /// Does nothing: a clock holds no keys.
-    fn fill(&mut self, _: &[u64]) {}
+    fn fill(&mut self, _: u64) {}
 
     fn runner(&self, _: &Plan, threads: usize) -> Box<dyn Runner> {
-        let label = Label { name: C::NAME, lacks: C::LACKS, ours: C::DEFAULT };
-        runner::of_tasks(label, (0..threads).map(|_| Readings(self.0.clone())).collect())
+        runner::of_tasks(self.label(), (0..threads).map(|_| Readings(self.0.clone())).collect())
     }
 }
 

@@ -2,15 +2,17 @@
 //!
 //! Three sizes (in the first-level cache, in the last-level cache, beyond) with uniform and Zipf
 //! keys, one and two threads; then two threads that ask for one and the same key, where any cache
-//! line that a hit writes moves to and fro between the cores. Capacity is twice the entries, so
-//! that nothing is evicted even from an uneven shard.
+//! line that a hit writes moves to and fro between the cores. `str`: keys that are looked up as
+//! `&str`, values that are `Arc<str>`. Capacity is twice the entries, so that nothing is evicted
+//! even from an uneven shard.
 #![forbid(unsafe_code)]
 
 use benches::{
     args::Args,
     keys::{self, Popularity},
-    runner,
+    lists::List,
     suite::{Case, Suite},
+    texts::Vocabulary,
     workload::Plan,
 };
 
@@ -29,7 +31,13 @@ fn main() {
                 Plan::Read([keys::key(0); 4096].into())
             }));
         }
-        suite.group(cases, || runner::fill_all(runner::every(2 * entries), entries));
+        suite.group(cases, |args| List::new(args, 2 * entries).every().filled(entries));
+    }
+    for &(entries, size) in &sizes[..2] {
+        suite.group(text_cases(entries, size, stream), |args| {
+            let table = Vocabulary::new(entries);
+            List::new(args, 2 * entries).every_text(&table).filled(entries)
+        });
     }
     suite.finish();
 }
@@ -44,4 +52,10 @@ fn spread_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
         }
     }
     cases
+}
+
+fn text_cases(entries: u64, size: &str, stream: usize) -> Vec<Case> {
+    let plan = move || Plan::Read(keys::rank_stream(Popularity::Uniform, entries, stream));
+    let case = |threads| Case::new(format!("hit/{size}/str/{threads}t"), threads, plan);
+    [1, 2].map(case).into()
 }

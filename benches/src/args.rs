@@ -4,6 +4,7 @@
 //! targets does not. Without `--bench` a benchmark only shows that it works, as `--quick` does: a
 //! test run must not take minutes.
 
+use crate::built::at_root;
 use std::path::PathBuf;
 
 /// The text for `--help` and beside a wrong option.
@@ -11,13 +12,37 @@ pub const USAGE: &str = "\
 usage: cargo bench -p benches --bench NAME -- [OPTIONS] [TEXT]
 
   TEXT, --filter TEXT   only cases whose name contains TEXT
+  --subjects LIST       only these subjects, with commas between their names
   --rounds N            go round the subjects N times
   --quick               smoke test: small sizes, few short rounds (the default without --bench)
   --json FILE           also write the results to FILE
-  --chart FILE          also draw them, as SVG (`remote` only)
+  --report DIR          also write JSON, tables and charts, with machine and versions, into DIR
+  --into FILE           also put the tables into FILE, between their marks
+                        `<!-- BENCH SECTION -->` and `<!-- end of SECTION -->`, and the charts
+                        that it shows beside it
   --criterion           criterion's groups instead of the interleaved table
   --bench, --test       passed by cargo: measure in full; smoke test
+
+Relative paths start at the root of the workspace.
 ";
+
+/// Where the results go beside the terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// A file of JSON.
+    pub json: Option<PathBuf>,
+    /// A folder.
+    pub report: Option<PathBuf>,
+    /// A document.
+    pub into: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// Returns `true` if they go anywhere.
+    pub fn any(&self) -> bool {
+        self.json.is_some() || self.report.is_some() || self.into.is_some()
+    }
+}
 
 /// A parsed command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,12 +53,12 @@ pub struct Args {
     pub criterion: bool,
     /// Only cases whose name contains this.
     pub filter: Option<String>,
+    /// Only these subjects.
+    pub subjects: Option<Vec<String>>,
     /// How often to go round; the default depends on the benchmark.
     pub rounds: Option<usize>,
     /// Where to write the results.
-    pub json: Option<PathBuf>,
-    /// Where to draw the results.
-    pub chart: Option<PathBuf>,
+    pub outputs: Outputs,
     /// Print the usage and stop.
     pub help: bool,
     /// A test runner asks for the list of tests; there are none.
@@ -69,9 +94,13 @@ impl Args {
                 "--quick" | "--test" => smoke = true,
                 "--criterion" => args.criterion = true,
                 "--filter" => args.filter = Some(value()?),
+                "--subjects" => {
+                    args.subjects = Some(value()?.split(',').map(str::to_owned).collect());
+                }
                 "--rounds" => args.rounds = Some(rounds(&value()?)?),
-                "--json" => args.json = Some(value()?.into()),
-                "--chart" => args.chart = Some(value()?.into()),
+                "--json" => args.outputs.json = Some(at_root(value()?)),
+                "--report" => args.outputs.report = Some(at_root(value()?)),
+                "--into" => args.outputs.into = Some(at_root(value()?)),
                 "--help" | "-h" => args.help = true,
                 "--list" => args.list = true,
                 // Output formats of test runners; there is nothing here for them to format.
@@ -81,9 +110,9 @@ impl Args {
             }
         }
         args.quick = smoke || !measure;
-        if args.criterion && args.json.is_some() {
-            return Err("--json goes with the interleaved table; criterion keeps its own JSON \
-                        under target/criterion"
+        if args.criterion && args.outputs.any() {
+            return Err("--json, --report and --into go with the interleaved table; criterion \
+                        keeps its own JSON under target/criterion"
                 .to_owned());
         }
         Ok(args)
@@ -92,6 +121,11 @@ impl Args {
     /// Returns `true` if a case of this name is to run.
     pub fn wants(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|text| name.contains(text.as_str()))
+    }
+
+    /// Returns `true` if the subject of this name takes part.
+    pub fn takes(&self, subject: &str) -> bool {
+        self.subjects.as_ref().is_none_or(|names| names.iter().any(|name| name == subject))
     }
 
     /// Returns one of two settings: for the smoke test, in full.
@@ -132,11 +166,23 @@ mod tests {
     fn every_option_is_read() {
         let args = parse("--bench --rounds 7 --json out.json --filter zipf/2t").unwrap();
         assert_eq!((args.rounds, args.rounds_or(31)), (Some(7), 7));
-        assert_eq!(args.json.as_deref(), Some(std::path::Path::new("out.json")));
+        assert_eq!(args.outputs.json, Some(at_root("out.json")));
         assert!(args.wants("hit/1k/zipf/2t") && !args.wants("hit/1k/zipf/1t"));
         assert!(parse("--bench --criterion").unwrap().criterion);
-        let chart = parse("--bench --chart out.svg").unwrap().chart;
-        assert_eq!(chart.as_deref(), Some(std::path::Path::new("out.svg")));
+        let args = parse("--subjects moka,scc").unwrap();
+        assert!(args.takes("moka") && args.takes("scc") && !args.takes("mok"));
+        assert!(parse("").unwrap().takes("anything"));
+        let outputs = parse("--bench --report /tmp/dir --into docs/a.md").unwrap().outputs;
+        assert_eq!(outputs.report.as_deref(), Some(std::path::Path::new("/tmp/dir")));
+        assert_eq!(outputs.into, Some(at_root("docs/a.md")));
+        assert!(outputs.any() && !parse("--bench").unwrap().outputs.any());
+    }
+
+    /// The user is at the root, cargo starts the program in the folder of its package.
+    #[test]
+    fn relative_paths_start_at_the_root() {
+        assert!(at_root("docs/figures.md").is_file());
+        assert_eq!(at_root("/tmp"), std::path::Path::new("/tmp"));
     }
 
     #[test]

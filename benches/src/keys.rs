@@ -67,14 +67,34 @@ pub fn stream(popularity: Popularity, space: u64, len: usize) -> Arc<[u64]> {
     ranks(popularity, space, len, 1).into_iter().map(key).collect()
 }
 
+/// Returns `len` ranks below `space`, for subjects that are asked by rank.
+pub fn rank_stream(popularity: Popularity, space: u64, len: usize) -> Arc<[u64]> {
+    ranks(popularity, space, len, 1).into()
+}
+
 /// Returns a stream of words: a key each, and a mark on every `1 / writes`-th (at random) that says
 /// write. [`unpack`] splits them. Cases that follow each other on the same cache need different
 /// seeds: a stream that the cache has seen before hits too well.
 pub fn words(popularity: Popularity, space: u64, len: usize, writes: f64, seed: u64) -> Arc<[u64]> {
+    let keys = ranks(popularity, space, len, seed).into_iter().map(key);
+    marked(keys, writes, seed)
+}
+
+/// Returns such a stream with ranks in place of keys.
+pub fn rank_words(
+    popularity: Popularity,
+    space: u64,
+    len: usize,
+    writes: f64,
+    seed: u64,
+) -> Arc<[u64]> {
+    marked(ranks(popularity, space, len, seed), writes, seed)
+}
+
+fn marked(keys: impl IntoIterator<Item = u64>, writes: f64, seed: u64) -> Arc<[u64]> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(!seed);
     let limit = (writes * u64::MAX as f64) as u64;
-    let drawn = ranks(popularity, space, len, seed);
-    drawn.into_iter().map(|rank| key(rank) << 1 | u64::from(random.next_u64() < limit)).collect()
+    keys.into_iter().map(|key| key << 1 | u64::from(random.next_u64() <= limit)).collect()
 }
 
 /// Returns the key of a word, and `true` if the word says write.
@@ -162,6 +182,8 @@ mod tests {
         let writes = words.iter().filter(|w| unpack(**w).1).count();
         assert!(words.iter().all(|w| known.contains(&unpack(*w).0)));
         assert!((4_500..5_500).contains(&writes), "{writes} writes of 100000");
+        let all = rank_words(Popularity::Uniform, 50, 10_000, 1.0, 3);
+        assert!(all.iter().map(|word| unpack(*word)).all(|(rank, writes)| rank < 50 && writes));
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl<S: Loads> Subject for GetWith<S> {
     fn insert(&mut self, key: u64, value: u64) {
         self.0.get_with(key, || value);
     }
+    #[inline]
+    fn remove(&mut self, key: u64) {
+        self.0.remove(key);
+    }
     fn entries(&self) -> u64 {
         self.0.entries()
     }
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{
         ours::{Ours, Ticking},
-        peers::{Moka, QuickCache},
+        peers::{Cached, Moka, QuickCache, Scc},
         subject::{fill, settle_fully},
     };
 
@@ -78,5 +82,7 @@ mod tests {
         loads_what_is_missing::<Ours<Ticking>>();
         loads_what_is_missing::<Moka>();
         loads_what_is_missing::<QuickCache>();
+        loads_what_is_missing::<Cached>();
+        loads_what_is_missing::<Scc>();
     }
 }

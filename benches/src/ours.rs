@@ -95,6 +95,10 @@ impl<V: Variant> Subject for Ours<V> {
     fn insert(&mut self, key: u64, value: u64) {
         V::insert(&self.cache, key, value);
     }
+    #[inline]
+    fn remove(&mut self, key: u64) {
+        self.cache.invalidate(&key);
+    }
     fn entries(&self) -> u64 {
         self.cache.entry_count()
     }

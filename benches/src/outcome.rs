@@ -12,7 +12,8 @@ pub struct Series {
     pub label: Label,
     /// Nanoseconds per operation, one for each round.
     pub ns: Vec<f64>,
-    /// What its gets found while it was measured.
+    /// What its gets found while it was measured; if the case counts operations, what they found
+    /// before, over as many operations for each subject.
     pub tally: Tally,
 }
 
@@ -41,4 +42,16 @@ pub struct Outcome {
     pub cores: Option<f64>,
     /// One series for each subject.
     pub series: Vec<Series>,
+}
+
+impl Outcome {
+    /// Returns the series of a subject.
+    pub fn of(&self, subject: &str) -> Option<&Series> {
+        self.series.iter().find(|series| series.label.name == subject)
+    }
+
+    /// Returns the series that the others are compared with first.
+    pub fn own(&self) -> Option<&Series> {
+        self.series.iter().find(|series| series.label.ours)
+    }
 }

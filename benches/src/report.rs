@@ -1,6 +1,9 @@
 //! Tables for people, JSON for programs.
 
-use crate::outcome::{Outcome, Series};
+use crate::{
+    outcome::{Outcome, Series},
+    stats::quantile,
+};
 use serde_json::{Value, json};
 use std::{fmt::Write, path::Path, time::Duration};
 
@@ -26,7 +29,7 @@ pub fn table(outcome: &Outcome) -> String {
         format!("   (the threads had {cores:.2} cores{few})")
     });
     let mut text = format!(
-        "\n{}{}\n  {:<16}{:>10}{:>8}{:>9}{:>8}",
+        "\n{}{}\n  {:<18}{:>10}{:>8}{:>9}{:>8}",
         outcome.name, cores, "", "ns/op", "+-", "M/s", "hit %"
     );
     for own in &ours {
@@ -38,7 +41,7 @@ pub fn table(outcome: &Outcome) -> String {
         let (spread, rate) = (series.spread() * 100.0, 1e3 / ns);
         let hits = series.tally.hit_ratio().map_or("-".to_owned(), percent);
         let name = series.label.name;
-        let _ = write!(text, "  {name:<16}{ns:>10.1}{spread:>7.0}%{rate:>9.1}{hits:>8}");
+        let _ = write!(text, "  {name:<18}{ns:>10.1}{spread:>7.0}%{rate:>9.1}{hits:>8}");
         for own in &ours {
             let _ = write!(text, "{:>20.3}", series.ratio_of(own));
         }
@@ -64,7 +67,7 @@ pub fn legend(outcomes: &[Outcome]) -> String {
     }
     // A subject with nothing to say here needs no line.
     for label in labels.into_iter().filter(|label| !label.lacks.is_empty()) {
-        let _ = writeln!(text, "  {:<17}{}", label.name, label.lacks);
+        let _ = writeln!(text, "  {:<19}{}", label.name, label.lacks);
     }
     text
 }
@@ -87,6 +90,7 @@ fn case_json(outcome: &Outcome) -> Value {
             "name": series.label.name,
             "lacks": series.label.lacks,
             "ns_per_op": series.ns_per_op(),
+            "quartiles_ns": [quantile(&series.ns, 0.25), quantile(&series.ns, 0.75)],
             "spread": series.spread(),
             "hit_ratio": series.tally.hit_ratio(),
             "ours_over_it": ratios,
@@ -147,6 +151,7 @@ mod tests {
         let peer = &value["cases"][0]["subjects"][1];
         assert_eq!(peer["ours_over_it"]["own"], json!(0.5));
         assert_eq!(peer["rounds_ns"], json!([10.0, 12.0, 100.0]));
+        assert_eq!(peer["quartiles_ns"], json!([11.0, 56.0]));
     }
 
     #[test]

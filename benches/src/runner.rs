@@ -13,11 +13,9 @@
 
 use crate::{
     keys,
-    ours::{Ours, Ticking},
-    peers::{BareMap, Moka, QuickCache},
     stats::median,
     subject::{self, Label, Subject},
-    workload::{Churn, Plan, Read, ReadWrite, Tally, Task},
+    workload::{Churn, Plan, Read, ReadWrite, Replant, Tally, Task},
 };
 use std::{
     hint,
@@ -63,15 +61,21 @@ pub trait Runner {
 
 /// A subject from which runners are made; one filling serves several cases.
 pub trait Source {
-    /// Inserts the keys.
-    fn fill(&mut self, keys: &[u64]);
+    /// Returns the label of the subject.
+    fn label(&self) -> Label;
+    /// Inserts the keys of the first `entries` ranks.
+    fn fill(&mut self, entries: u64);
     /// Makes a runner whose threads follow the plan.
     fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner>;
 }
 
 impl<S: Subject> Source for S {
-    fn fill(&mut self, keys: &[u64]) {
-        subject::fill(self, keys.iter().copied());
+    fn label(&self) -> Label {
+        Label::of::<S>()
+    }
+
+    fn fill(&mut self, entries: u64) {
+        subject::fill(self, (0..entries).map(S::key));
     }
 
     fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner> {
@@ -86,6 +90,10 @@ impl<S: Subject> Source for S {
                 let task = |thread| ReadWrite::new(handle(), Arc::clone(words), thread, threads);
                 Box::new(Threads { label, tasks: all.map(task).collect() })
             }
+            Plan::Replant(keys) => {
+                let task = |thread| Replant::new(handle(), Arc::clone(keys), thread, threads);
+                Box::new(Threads { label, tasks: all.map(task).collect() })
+            }
             Plan::Churn => {
                 Box::new(Threads { label, tasks: all.map(|_| Churn::new(handle())).collect() })
             }
@@ -93,35 +101,11 @@ impl<S: Subject> Source for S {
     }
 }
 
-/// Returns ours and all peers, in the order of the tables.
-pub fn every(capacity: u64) -> Vec<Box<dyn Source>> {
-    let mut sources = bounded(capacity);
-    sources.push(Box::new(BareMap::with_capacity(capacity)));
-    sources
-}
-
-/// Returns those that evict.
-pub fn bounded(capacity: u64) -> Vec<Box<dyn Source>> {
-    vec![
-        Box::new(<Ours>::with_capacity(capacity)),
-        Box::new(Ours::<Ticking>::with_capacity(capacity)),
-        Box::new(<Moka>::with_capacity(capacity)),
-        Box::new(QuickCache::with_capacity(capacity)),
-    ]
-}
-
 /// Makes a subject and fills it with the first `entries` keys.
 pub fn filled<S: Subject>(capacity: u64, entries: u64) -> Box<dyn Source> {
     let mut subject = S::with_capacity(capacity);
-    subject::fill(&mut subject, keys::population(entries));
+    subject::fill(&mut subject, (0..entries).map(S::key));
     Box::new(subject)
-}
-
-/// Fills each of the sources with the first `entries` keys.
-pub fn fill_all(mut sources: Vec<Box<dyn Source>>, entries: u64) -> Vec<Box<dyn Source>> {
-    let keys = keys::population(entries);
-    sources.iter_mut().for_each(|source| source.fill(&keys));
-    sources
 }
 
 /// Returns a runner of other tasks than those of a [`Plan`], a thread for each.
@@ -291,11 +275,11 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Popularity;
+    use crate::{keys::Popularity, peers::BareMap};
 
     fn runner(threads: usize) -> Box<dyn Runner> {
         let mut map = BareMap::with_capacity(0);
-        map.fill(&keys::population(100));
+        map.fill(100);
         map.runner(&Plan::Read(keys::stream(Popularity::Uniform, 100, 1000)), threads)
     }
 
@@ -336,10 +320,5 @@ mod tests {
         two.slot();
         assert_eq!(one.cores(), None);
         assert!(two.cores().is_some_and(|cores| cores > 0.0 && cores < 20.0));
-    }
-
-    #[test]
-    fn only_the_bounded_take_part_in_churn() {
-        assert_eq!(every(10).len(), bounded(10).len() + 1);
     }
 }

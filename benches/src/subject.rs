@@ -5,6 +5,7 @@
 //! the bare map, which has no lock, it is a private copy. Everything is resolved at compile time:
 //! the timed loops call the cache itself, not through a table of functions.
 
+use crate::keys;
 use std::time::Duration;
 
 /// The time to live of a cache that has one: longer than any benchmark, so that every hit compares
@@ -24,10 +25,17 @@ pub trait Subject: Clone + Send + 'static {
 
     /// Makes an empty one.
     fn with_capacity(capacity: u64) -> Self;
+    /// Returns the key of a rank.
+    #[inline]
+    fn key(rank: u64) -> u64 {
+        keys::key(rank)
+    }
     /// Looks up a key, counting as a use.
     fn get(&self, key: u64) -> Option<u64>;
     /// Adds or replaces an entry.
     fn insert(&mut self, key: u64, value: u64);
+    /// Removes an entry.
+    fn remove(&mut self, key: u64);
     /// Returns the number of entries that it says it holds.
     fn entries(&self) -> u64;
     /// Drops all entries.
@@ -88,19 +96,29 @@ mod tests {
     use super::*;
     use crate::{
         ours::{Ours, Ticking},
-        peers::{BareMap, Moka, QuickCache},
+        peers::{
+            BareMap, Cached, Dated, Foyer, LruMutex, MiniMoka, Moka, QuickCache, Scc, ShardedMap,
+            TinyUfo,
+        },
     };
 
     fn holds_what_was_put<S: Subject>() {
         let mut subject = S::with_capacity(1000);
         fill(&mut subject, 0..100);
         subject.insert(7, 70);
-        let second = subject.clone();
-        assert_eq!((second.get(7), second.get(8)), (Some(70), Some(8)), "{}", S::NAME);
-        assert_eq!(second.get(1000), None, "{}", S::NAME);
+        let shared = subject.clone();
+        assert_eq!((shared.get(7), shared.get(8)), (Some(70), Some(8)), "{}", S::NAME);
+        assert_eq!(shared.get(1000), None, "{}", S::NAME);
+        subject.remove(7);
+        assert_eq!((subject.get(7), subject.get(8)), (None, Some(8)), "{}", S::NAME);
         subject.clear();
         settle_fully(&subject);
         assert_eq!((subject.get(7), subject.entries()), (None, 0), "{}", S::NAME);
+    }
+
+    #[test]
+    fn the_bare_map_holds_what_was_put() {
+        holds_what_was_put::<BareMap>();
     }
 
     #[test]
@@ -109,6 +127,13 @@ mod tests {
         holds_what_was_put::<Ours<Ticking>>();
         holds_what_was_put::<Moka>();
         holds_what_was_put::<QuickCache>();
-        holds_what_was_put::<BareMap>();
+        holds_what_was_put::<Dated>();
+        holds_what_was_put::<Foyer>();
+        holds_what_was_put::<MiniMoka>();
+        holds_what_was_put::<Scc>();
+        holds_what_was_put::<Cached>();
+        holds_what_was_put::<LruMutex>();
+        holds_what_was_put::<TinyUfo>();
+        holds_what_was_put::<ShardedMap>();
     }
 }

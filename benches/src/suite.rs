@@ -5,10 +5,13 @@
 
 use crate::{
     args::Args,
+    figures,
+    machine::Circumstances,
     outcome::{Outcome, Series},
+    publish::{Publication, Section},
     report,
     runner::{Control, Runner, Source, Span},
-    workload::Plan,
+    workload::{Plan, Tally},
 };
 use criterion::{Criterion, Throughput};
 use serde_json::Value;
@@ -25,6 +28,9 @@ pub struct Case {
     pub threads: usize,
     /// Operations before the first round, so that what is measured is a cache in use.
     pub settle: u64,
+    /// Operations after those, and before the first round, over which the hits are counted: the
+    /// same number for each subject. 0: hits are counted in the rounds.
+    pub counted: u64,
     /// Makes the streams; called only if the case is to run.
     pub plan: Box<dyn Fn() -> Plan>,
 }
@@ -32,12 +38,17 @@ pub struct Case {
 impl Case {
     /// A case without operations before the first round.
     pub fn new(name: String, threads: usize, plan: impl Fn() -> Plan + 'static) -> Case {
-        Case { name, threads, settle: 0, plan: Box::new(plan) }
+        Case { name, threads, settle: 0, counted: 0, plan: Box::new(plan) }
     }
 
     /// Sets the number of operations before the first round.
     pub fn after(self, settle: u64) -> Case {
         Case { settle, ..self }
+    }
+
+    /// Sets the number of operations over which hits are counted.
+    pub fn counting(self, counted: u64) -> Case {
+        Case { counted, ..self }
     }
 }
 
@@ -92,19 +103,19 @@ impl Suite {
 
     /// Runs the cases that the filter selects on one set of subjects, which is made only if there
     /// are any.
-    pub fn group(&mut self, cases: Vec<Case>, setup: impl FnOnce() -> Vec<Box<dyn Source>>) {
+    pub fn group(&mut self, cases: Vec<Case>, setup: impl FnOnce(&Args) -> Vec<Box<dyn Source>>) {
         let wanted: Vec<Case> = cases.into_iter().filter(|c| self.args.wants(&c.name)).collect();
         if wanted.is_empty() {
             return;
         }
-        let sources = setup();
+        let mut sources = setup(&self.args);
+        sources.retain(|source| self.args.takes(source.label().name));
+        if sources.is_empty() {
+            return;
+        }
         for case in wanted {
             let plan = (case.plan)();
-            let mut runners: Vec<_> =
-                sources.iter().map(|source| source.runner(&plan, case.threads)).collect();
-            for runner in &mut runners {
-                runner.iterate(case.settle);
-            }
+            let runners = sources.iter().map(|source| source.runner(&plan, case.threads)).collect();
             self.run(&case, runners);
         }
     }
@@ -118,20 +129,29 @@ impl Suite {
     }
 
     fn run(&mut self, case: &Case, mut runners: Vec<Box<dyn Runner>>) {
+        let counted = prepare(case, &mut runners);
         if let Some(criterion) = &mut self.criterion {
             with_criterion(criterion, &case.name, runners);
             return;
         }
         let mut control = Control::new(case.threads, Span::measuring(self.span.measured / 4));
-        let series = interleave(&mut runners, self.rounds, self.span, || control.slot());
+        let mut series = interleave(&mut runners, self.rounds, self.span, || control.slot());
+        if let Some(counted) = counted {
+            series.iter_mut().zip(counted).for_each(|(series, tally)| series.tally = tally);
+        }
         let cores = control.cores();
         let outcome = Outcome { name: case.name.clone(), cores, series };
         print!("{}", report::table(&outcome));
         self.outcomes.push(outcome);
     }
 
-    /// Prints the legend and writes the JSON file, if one was asked for.
+    /// Prints the legend, and writes what was asked for.
     pub fn finish(self) {
+        self.finish_with(|_| Vec::new());
+    }
+
+    /// Finishes with sections beside that of the timed cases, given what was counted.
+    pub fn finish_with(self, sections: impl FnOnce(&[Value]) -> Vec<Section>) {
         if self.criterion.is_some() {
             return;
         }
@@ -142,14 +162,42 @@ impl Suite {
         if !self.outcomes.is_empty() {
             print!("{}", report::legend(&self.outcomes));
         }
-        if let Some(path) = &self.args.json {
-            let mut json = report::json(self.bench, self.args.quick, &self.outcomes);
-            if !self.counted.is_empty() {
-                json["counted"] = Value::Array(self.counted);
-            }
-            report::write_json(path, &json);
-        }
+        let more = sections(&self.counted);
+        self.publish(more);
     }
+
+    fn publish(self, more: Vec<Section>) {
+        let Suite { bench, args, outcomes, counted, .. } = self;
+        if !args.outputs.any() {
+            return;
+        }
+        let mut json = report::json(bench, args.quick, &outcomes);
+        if !counted.is_empty() {
+            json["counted"] = Value::Array(counted);
+        }
+        let timed = (!outcomes.is_empty()).then(|| figures::overview(&outcomes));
+        let sections = timed.into_iter().chain(more).collect();
+        let now = Circumstances::now();
+        let caption = format!("Commit {}, {}, {}.", now.commit, now.date, now.machine);
+        let publication = Publication {
+            details: figures::details(&outcomes),
+            pictures: figures::pictures(bench, &outcomes, &caption),
+            ..Publication::new(bench, args.quick, json, sections)
+        };
+        publication.publish(&args.outputs);
+    }
+}
+
+/// Does the operations before the first round; returns what was hit in those that are counted.
+fn prepare(case: &Case, runners: &mut [Box<dyn Runner>]) -> Option<Vec<Tally>> {
+    let one = |runner: &mut Box<dyn Runner>| {
+        runner.iterate(case.settle);
+        let before = runner.tally();
+        runner.iterate(case.counted);
+        runner.tally().since(before)
+    };
+    let tallies = runners.iter_mut().map(one).collect();
+    (case.counted > 0).then_some(tallies)
 }
 
 fn configure(quick: bool) -> Criterion {
@@ -175,7 +223,10 @@ fn with_criterion(criterion: &mut Criterion, name: &str, runners: Vec<Box<dyn Ru
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{subject::Label, workload::Tally};
+    use crate::{
+        peers::LruMutex,
+        subject::{Label, Subject},
+    };
     use std::{cell::RefCell, rc::Rc};
 
     struct Logged {
@@ -192,7 +243,8 @@ mod tests {
             self.log.borrow_mut().push_str(self.name);
             self.ns
         }
-        fn iterate(&mut self, _: u64) -> Duration {
+        fn iterate(&mut self, ops: u64) -> Duration {
+            (0..ops).for_each(|_| self.log.borrow_mut().push('.'));
             Duration::ZERO
         }
         fn tally(&self) -> Tally {
@@ -215,11 +267,33 @@ mod tests {
     }
 
     #[test]
+    fn hits_are_counted_over_as_many_operations_for_each() {
+        let log = Rc::new(RefCell::new(String::new()));
+        let runner = |name| Box::new(Logged { name, log: Rc::clone(&log), ns: 1.0 }) as _;
+        let mut runners: Vec<Box<dyn Runner>> = vec![runner("a"), runner("b")];
+        let case = Case::new("test".to_owned(), 1, || Plan::Churn).after(3);
+        assert_eq!(prepare(&case, &mut runners), None);
+        let counted = prepare(&case.counting(5), &mut runners).unwrap();
+        assert_eq!(counted.iter().map(|tally| tally.gets).collect::<Vec<_>>(), [5, 5]);
+        assert_eq!(log.borrow().len(), 2 * (3 + 3 + 5));
+    }
+
+    #[test]
+    fn a_case_without_subjects_is_not_run() {
+        let subjects = Some(vec!["moka".to_owned()]);
+        let args = Args { quick: true, subjects, ..Args::default() };
+        let mut suite = Suite::start("test", args);
+        let case = Case::new("test/1k".to_owned(), 1, || Plan::Churn);
+        suite.group(vec![case], |_| vec![Box::new(<LruMutex>::with_capacity(10))]);
+        assert!(suite.outcomes.is_empty());
+    }
+
+    #[test]
     fn an_unwanted_group_is_never_set_up() {
         let args = Args { quick: true, filter: Some("none".to_owned()), ..Args::default() };
         let mut suite = Suite::start("test", args);
         let case = Case::new("test/1k".to_owned(), 1, || Plan::Churn);
-        suite.group(vec![case], || panic!("set up for nothing"));
+        suite.group(vec![case], |_| panic!("set up for nothing"));
         suite.finish();
     }
 }

@@ -51,6 +51,8 @@ pub enum Plan {
     ReadWrite(Arc<[u64]>),
     /// Inserts of keys that were never seen.
     Churn,
+    /// Removes each of the stream's keys, and inserts it again.
+    Replant(Arc<[u64]>),
 }
 
 /// [`Plan::Read`].
@@ -156,10 +158,41 @@ impl<S: Subject> Task for Churn<S> {
     fn run(&mut self, ops: usize) {
         let to = self.next + ops as u64;
         for rank in self.next..to {
-            let key = keys::key(rank);
+            let key = S::key(rank);
             self.subject.insert(key, key);
         }
         self.next = to;
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+}
+
+/// [`Plan::Replant`].
+pub struct Replant<S> {
+    subject: S,
+    cursor: Cursor,
+}
+
+impl<S: Subject> Replant<S> {
+    /// Makes the task of one of `threads` threads.
+    pub fn new(subject: S, stream: Arc<[u64]>, thread: usize, threads: usize) -> Self {
+        Replant { subject, cursor: Cursor::new(stream, thread, threads) }
+    }
+}
+
+impl<S: Subject> Task for Replant<S> {
+    fn run(&mut self, ops: usize) {
+        let mut left = ops;
+        while left > 0 {
+            let part = self.cursor.take(left);
+            for &key in part {
+                self.subject.remove(key);
+                self.subject.insert(key, key);
+            }
+            left -= part.len();
+        }
     }
 
     fn tally(&self) -> Tally {
@@ -188,6 +221,17 @@ mod tests {
         task.run(1000);
         let tally = task.tally();
         assert!(tally.gets > 900 && tally.gets - tally.hits <= 10, "{tally:?}");
+    }
+
+    #[test]
+    fn what_is_removed_is_there_again() {
+        let mut map = BareMap::with_capacity(0);
+        fill(&mut map, [1, 2, 3]);
+        map.insert(2, 20);
+        let mut task = Replant::new(map, [2, 3].into(), 0, 1);
+        task.run(5);
+        assert_eq!(task.subject.entries(), 3);
+        assert_eq!([1, 2, 3].map(|key| task.subject.get(key)), [Some(1), Some(2), Some(3)]);
     }
 
     #[test]

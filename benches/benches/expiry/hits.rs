@@ -22,11 +22,11 @@ pub(crate) fn groups(suite: &mut Suite, quick: bool) {
             let plan = move || Plan::Read(keys::stream(Popularity::Uniform, entries, stream));
             vec![Case::new(format!("{kind}/{size}/1t"), 1, plan)]
         };
-        suite.group(case("hit"), || hit_subjects(entries));
-        suite.group(case("load"), || load_subjects(entries));
+        suite.group(case("hit"), |_| hit_subjects(entries));
+        suite.group(case("load"), |_| load_subjects(entries));
         suite.group(
             vec![Case::new(format!("insert/{size}/1t"), 1, || Plan::Churn).after(entries)],
-            || insert_subjects(entries),
+            |_| insert_subjects(entries),
         );
     }
 }

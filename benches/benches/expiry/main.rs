@@ -19,5 +19,5 @@ fn main() {
     let mut suite = Suite::start("expiry", args);
     hits::groups(&mut suite, quick);
     suite.count("mass", || mass::run(quick, rounds));
-    suite.finish();
+    suite.finish_with(mass::sections);
 }

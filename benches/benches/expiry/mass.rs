@@ -8,7 +8,12 @@
 //! processor away now and then, whatever runs on it.
 
 use ahash::RandomState;
-use benches::{histogram::Histogram, stats::median};
+use benches::{
+    histogram::Histogram,
+    publish::Section,
+    rows::{self, Column, millis, nanos},
+    stats::median,
+};
 use cache_core::Cache;
 use serde_json::{Value, json};
 use std::{
@@ -130,6 +135,19 @@ pub(crate) fn run(quick: bool, rounds: Option<usize>) -> Value {
         rows.extend(all.iter().map(|(name, measured)| row(name, measured)));
     }
     json!({ "mass": rows })
+}
+
+/// Returns the table of latencies.
+pub(crate) fn sections(counted: &[Value]) -> Vec<Section> {
+    let columns = [
+        Column { key: "p50", head: "p50", format: nanos },
+        Column { key: "p99", head: "p99", format: nanos },
+        Column { key: "p99.9", head: "p99.9", format: nanos },
+        Column { key: "max", head: "max", format: |value| millis(value / 1e6) },
+        Column { key: "worst_max", head: "max of all rounds", format: |it| millis(it / 1e6) },
+    ];
+    let table = |mass: &Value| Section::new("mass", rows::table(&mass["mass"], &columns).text());
+    counted.iter().map(table).collect()
 }
 
 fn round(entries: u64, threads: usize, times: &Times) -> Vec<(&'static str, Observed)> {

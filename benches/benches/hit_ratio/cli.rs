@@ -1,6 +1,7 @@
 //! The command line: that of the other benchmarks, where there is something to it, and traces.
 
 use crate::subjects::ALL;
+use benches::{args::Outputs, built::at_root};
 use std::path::PathBuf;
 use traces::{
     capacity::{self, Capacity},
@@ -22,6 +23,7 @@ usage: cargo bench -p benches --bench hit_ratio -- [OPTIONS] [TRACE..]
   --filter TEXT         only traces and streams whose name contains TEXT
   --threads N           cells at a time [default: one for each core]
   --json FILE           also write the results to FILE, after each trace
+  --report DIR          also write JSON and tables, with machine and versions, into DIR
   --into FILE           put the digest into FILE, between its marks
                         `<!-- hit_ratio SECTION -->` and `<!-- end of SECTION -->`
   --section SECTION     which marks [default: now]
@@ -29,7 +31,7 @@ usage: cargo bench -p benches --bench hit_ratio -- [OPTIONS] [TRACE..]
   --bench, --test       passed by cargo: measure in full; smoke test
   --rounds, --criterion are ignored: nothing is timed here
 
-Relative paths start in the folder benches, because cargo starts benchmarks there.
+Relative paths start at the root of the workspace.
 ";
 
 /// A parsed command line.
@@ -43,8 +45,7 @@ pub(crate) struct Options {
     pub(crate) from: Vec<PathBuf>,
     pub(crate) filter: Option<String>,
     pub(crate) threads: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) into: Option<PathBuf>,
+    pub(crate) outputs: Outputs,
     pub(crate) section: String,
     pub(crate) quick: bool,
 }
@@ -69,12 +70,13 @@ impl Options {
                 "--format" => options.format(&value()?)?,
                 "--capacities" => options.capacities = Capacity::list(&value()?)?,
                 "--synthetic" => options.synthetic = true,
-                "--subjects" => options.subjects = Some(subjects(&value()?)?),
-                "--from" => options.from.push(value()?.into()),
+                "--subjects" => options.subjects = Some(subjects(&value()?)),
+                "--from" => options.from.push(at_root(value()?)),
                 "--filter" => options.filter = Some(value()?),
                 "--threads" => options.threads = threads(&value()?)?,
-                "--json" => options.json = Some(value()?.into()),
-                "--into" => options.into = Some(value()?.into()),
+                "--json" => options.outputs.json = Some(at_root(value()?)),
+                "--report" => options.outputs.report = Some(at_root(value()?)),
+                "--into" => options.outputs.into = Some(at_root(value()?)),
                 "--section" => options.section = value()?,
                 "--rounds" => drop(value()?),
                 "--criterion" => {}
@@ -95,8 +97,8 @@ impl Options {
     /// A file is a trace. Any other bare word filters, as in the other benchmarks, which may have
     /// been started together with this one; what looks like a path is a mistake.
     fn bare(&mut self, text: &str) -> Result<(), String> {
-        if PathBuf::from(text).is_file() {
-            self.traces.push(text.into());
+        if at_root(text).is_file() {
+            self.traces.push(at_root(text));
         } else if text.contains(['/', '.']) {
             return Err(format!("there is no file {text}"));
         } else {
@@ -136,21 +138,25 @@ impl Default for Options {
             from: Vec::new(),
             filter: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            json: None,
-            into: None,
+            outputs: Outputs::default(),
             section: "now".to_owned(),
             quick: false,
         }
     }
 }
 
-/// Reads names of subjects; `none` is an empty list.
-fn subjects(text: &str) -> Result<Vec<String>, String> {
-    let names = text.split(',').filter(|name| *name != "none");
-    match names.clone().find(|name| ALL.iter().all(|subject| subject.name != *name)) {
-        Some(unknown) => Err(format!("there is no subject {unknown}")),
-        None => Ok(names.map(str::to_owned).collect()),
-    }
+/// Reads names of subjects; `none` is an empty list. Names of subjects that only other benchmarks
+/// have are said and left out, because all may have been started together.
+fn subjects(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = text.split(',').map(str::to_owned).collect();
+    names.retain(|name| {
+        let is_known = ALL.iter().any(|subject| subject.name == name);
+        if !is_known && name != "none" {
+            eprintln!("there is no subject {name} here");
+        }
+        is_known
+    });
+    names
 }
 
 fn threads(text: &str) -> Result<usize, String> {

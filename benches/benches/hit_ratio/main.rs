@@ -11,7 +11,6 @@
 
 mod cli;
 mod earlier;
-mod into;
 mod mixed;
 mod parallel;
 mod subjects;
@@ -20,7 +19,7 @@ mod tables;
 
 use benches::{
     cells::{Cell, Role, Score},
-    report,
+    publish::{Publication, Section},
 };
 use cli::Options;
 use earlier::Earlier;
@@ -67,7 +66,7 @@ fn replay_all(options: &Options, earlier: &Earlier) -> Result<Vec<Cell>, String>
     let mut add = |stream: &Stream, synthetic| {
         let of_stream = replay_one(stream, options, earlier);
         cells.extend(of_stream.into_iter().map(|cell| Cell { synthetic, ..cell }));
-        match &options.json {
+        match &options.outputs.json {
             Some(path) => save(path, &to_json(options, &cells, &[])),
             None => Ok(()),
         }
@@ -152,15 +151,9 @@ fn finish(options: &Options, cells: &[Cell], mixtures: &[mixed::Mixed]) -> ExitC
     for Subject { name, about, .. } in &ALL {
         println!("* `{name}`: {about}");
     }
-    if let Some(path) = &options.json {
-        report::write_json(path, &to_json(options, cells, mixtures));
-    }
-    if let Some(path) = &options.into
-        && let Err(why) = into::replace(path, &options.section, &digest)
-    {
-        eprintln!("{}: {why}", path.display());
-        return ExitCode::FAILURE;
-    }
+    let sections = vec![Section::new(&options.section, digest)];
+    let json = to_json(options, cells, mixtures);
+    Publication::new("hit_ratio", options.quick, json, sections).publish(&options.outputs);
     verdict(cells)
 }
 

@@ -1,6 +1,6 @@
 //! Reads with writes among them: 95 % get, with an insertion on a miss, and 5 % insert, Zipf keys
-//! out of ten times the capacity. As `insert_evict`'s `mixed`, but all subjects get through the
-//! same operations, so that their hit ratios can be compared.
+//! out of ten times the capacity. As the first case of
+//! `mixed`, with more operations and more capacities, and not timed.
 
 use crate::{
     cli::Options,

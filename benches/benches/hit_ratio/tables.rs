@@ -1,55 +1,12 @@
 //! Tables in Markdown that can be read as they stand.
 
 use crate::mixed::Mixed;
-use benches::cells::{Cell, Role, Standing, standings};
+use benches::{
+    cells::{Cell, Role, Standing, standings},
+    markdown::Table,
+};
 use std::fmt::Write;
 use traces::{capacity::Capacity, replay::Tally, trace::Unit};
-
-/// Rows of texts; the first row is the head.
-struct Table(Vec<Vec<String>>);
-
-impl Table {
-    fn new(first: &str, others: impl IntoIterator<Item = impl Into<String>>) -> Table {
-        Table(vec![row(first, others)])
-    }
-
-    fn push(&mut self, first: impl Into<String>, others: impl IntoIterator<Item = String>) {
-        self.0.push(row(first, others));
-    }
-
-    /// The first column is aligned to the left, the others to the right.
-    fn text(&self) -> String {
-        let columns = self.0.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            self.0.iter().filter_map(move |row| row.get(column)).map(|text| text.chars().count())
-        };
-        let widths: Vec<usize> = (0..columns).map(|at| width(at).max().unwrap_or(0)).collect();
-        let mut text = String::new();
-        for (number, row) in self.0.iter().enumerate() {
-            let (first, rest) = row.split_first().expect("a row has a first column");
-            let _ = write!(text, "| {first:<0$} |", widths[0]);
-            for (cell, width) in rest.iter().zip(&widths[1..]) {
-                let _ = write!(text, " {cell:>width$} |");
-            }
-            text.push('\n');
-            if number == 0 {
-                let _ = write!(text, "|{}|", "-".repeat(widths[0] + 2));
-                for width in &widths[1..] {
-                    let _ = write!(text, "{}:|", "-".repeat(width + 1));
-                }
-                text.push('\n');
-            }
-        }
-        text
-    }
-}
-
-fn row(
-    first: impl Into<String>,
-    others: impl IntoIterator<Item = impl Into<String>>,
-) -> Vec<String> {
-    std::iter::once(first.into()).chain(others.into_iter().map(Into::into)).collect()
-}
 
 /// Returns the names of the subjects that have a result in any of these cells, in their order.
 fn names(cells: &[&Cell]) -> Vec<&'static str> {

@@ -10,8 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use benches::{
+    markdown::Table,
     ours::Ours,
     peers::{Moka, QuickCache},
+    publish::Section,
+    rows::millis,
     stats::median,
     subject::{Loads, Subject, TTL},
     suite::Suite,
@@ -67,7 +70,23 @@ fn table(name: &str, what: &str, turns: u64, subjects: &[Turn<'_>]) -> Value {
         json!({ "name": subject, "most_loads": most, "median_ms": median(&times), "ms": times })
     };
     let subjects: Vec<Value> = subjects.iter().zip(seen).map(line).collect();
-    json!({ "case": name, "subjects": subjects })
+    json!({ "case": name, "what": what, "subjects": subjects })
+}
+
+/// Returns a table of what was counted: a row for each case, a column for each subject.
+pub(crate) fn sections(counted: &[Value]) -> Vec<Section> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let Some(first) = counted.first() else { return Vec::new() };
+    let mut table = Table::new("", list(&first["subjects"]).iter().map(|it| text(&it["name"])));
+    for case in counted {
+        let cell = |subject: &Value| {
+            let (loads, time) = (&subject["most_loads"], subject["median_ms"].as_f64());
+            format!("{loads}, {}", millis(time.unwrap_or_default()))
+        };
+        table.push(text(&case["what"]), list(&case["subjects"]).iter().map(cell));
+    }
+    vec![Section::new("together", format!("Loads, and the time of all:\n\n{}", table.text()))]
 }
 
 /// Returns the time from the moment when all callers are ready to when the last has its value.
@@ -130,7 +149,7 @@ fn failing(takes: Duration) -> Vec<Turn<'static>> {
     vec![
         (<Ours>::NAME, Box::new(own)),
         (<Moka>::NAME, Box::new(moka)),
-        (QuickCache::NAME, Box::new(quick)),
+        (<QuickCache>::NAME, Box::new(quick)),
     ]
 }
 
@@ -176,7 +195,7 @@ fn tasks(runtime: &Runtime) -> Vec<Turn<'_>> {
             value
         }
     });
-    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (QuickCache::NAME, quick)]
+    vec![(<Ours>::NAME, own), (<Moka>::NAME, moka), (<QuickCache>::NAME, quick)]
 }
 
 /// Tasks outlive the borrow of the counter that a turn is given, so they count in another.

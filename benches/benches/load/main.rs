@@ -15,9 +15,10 @@ mod many;
 use benches::{
     args::Args,
     keys::{self, Popularity},
+    lists::List,
     loads::{GetWith, Plain},
     ours::{Ours, Ticking},
-    peers::{Moka, QuickCache},
+    peers::{Cached, Moka, QuickCache, Scc},
     runner::{self, Source},
     subject::Subject,
     suite::{Case, Suite},
@@ -34,14 +35,14 @@ fn main() {
     let stream = args.pick(1 << 16, keys::STREAM);
     let mut suite = Suite::start("load", args);
     for &(entries, size) in hit {
-        suite.group(hits(entries, size, stream), || present(entries));
+        suite.group(hits(entries, size, stream), |args| present(entries, args));
     }
     for &(capacity, size) in miss {
-        suite.group(misses(capacity, size), || full(capacity));
+        suite.group(misses(capacity, size), |args| full(capacity, args));
     }
     many::group(&mut suite, quick);
     counted::run(&mut suite, quick);
-    suite.finish();
+    suite.finish_with(counted::sections);
 }
 
 fn hits(entries: u64, size: &str, stream: usize) -> Vec<Case> {
@@ -52,34 +53,36 @@ fn hits(entries: u64, size: &str, stream: usize) -> Vec<Case> {
     [1, 2].map(case).into()
 }
 
-/// A whole capacity is replaced first, as in `insert_evict`.
+/// A whole capacity is replaced first, as in `churn`.
 fn misses(capacity: u64, size: &str) -> Vec<Case> {
     let case = |threads| Case::new(format!("miss/{size}/{threads}t"), threads, || Plan::Churn);
     [1, 2].map(|threads| case(threads).after(capacity)).into()
 }
 
 /// Caches with twice the room that the entries take, so that nothing is evicted.
-fn present(entries: u64) -> Vec<Box<dyn Source>> {
+fn present(entries: u64, args: &Args) -> Vec<Box<dyn Source>> {
     let mut own = GetWith::<Ours>::with_capacity(2 * entries);
-    own.fill(&keys::population(entries));
+    own.fill(entries);
     let plain = own.0.used_as::<Plain>();
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(own), Box::new(plain)];
-    sources.extend(others(2 * entries, entries));
+    sources.extend(others(args, 2 * entries).filled(entries));
     sources
 }
 
-fn full(capacity: u64) -> Vec<Box<dyn Source>> {
+fn full(capacity: u64, args: &Args) -> Vec<Box<dyn Source>> {
     let own = runner::filled::<GetWith<Ours>>(capacity, capacity);
     let plain = runner::filled::<Ours<Plain>>(capacity, capacity);
     let mut sources = vec![own, plain];
-    sources.extend(others(capacity, capacity));
+    sources.extend(others(args, capacity).filled(capacity));
     sources
 }
 
-fn others(capacity: u64, entries: u64) -> [Box<dyn Source>; 3] {
-    [
-        runner::filled::<GetWith<Ours<Ticking>>>(capacity, entries),
-        runner::filled::<GetWith<Moka>>(capacity, entries),
-        runner::filled::<GetWith<QuickCache>>(capacity, entries),
-    ]
+/// Those that have a loading call.
+fn others(args: &Args, capacity: u64) -> List<'_> {
+    List::new(args, capacity)
+        .with::<GetWith<Ours<Ticking>>>()
+        .with::<GetWith<Moka>>()
+        .with::<GetWith<QuickCache>>()
+        .with::<GetWith<Scc>>()
+        .with::<GetWith<Cached>>()
 }

@@ -23,9 +23,9 @@ pub(crate) fn group(suite: &mut Suite, quick: bool) {
     let stream = if quick { 1 << 16 } else { keys::STREAM };
     let read = move || Plan::Read(keys::stream(Popularity::Uniform, entries, stream));
     let hit = Case::new(format!("many/hit/{size}/1t"), 1, read);
-    suite.group(vec![hit], || both(2 * entries, entries));
+    suite.group(vec![hit], |_| both(2 * entries, entries));
     let miss = Case::new(format!("many/miss/{size}/1t"), 1, || Plan::Churn).after(entries);
-    suite.group(vec![miss], || both(entries, entries));
+    suite.group(vec![miss], |_| both(entries, entries));
 }
 
 fn both(capacity: u64, entries: u64) -> Vec<Box<dyn Source>> {
@@ -44,15 +44,18 @@ struct BatchSource {
 }
 
 impl Source for BatchSource {
-    fn fill(&mut self, keys: &[u64]) {
-        keys.iter().for_each(|&key| self.cache.insert(key, key));
+    fn label(&self) -> Label {
+        match self.together {
+            true => Label { name: "batch", lacks: "nothing: get_many, get_many_with", ours: true },
+            false => Label { name: "single", lacks: "the batch: get, get_with", ours: false },
+        }
+    }
+
+    fn fill(&mut self, entries: u64) {
+        keys::population(entries).into_iter().for_each(|key| self.cache.insert(key, key));
     }
 
     fn runner(&self, plan: &Plan, threads: usize) -> Box<dyn Runner> {
-        let label = match self.together {
-            true => Label { name: "batch", lacks: "nothing: get_many, get_many_with", ours: true },
-            false => Label { name: "single", lacks: "the batch: get, get_with", ours: false },
-        };
         let keys = |thread| match plan {
             Plan::Read(keys) => Keys::Present(Cursor::new(Arc::clone(keys), thread, threads)),
             _ => Keys::Unseen(UNSEEN + ((thread as u64) << 50)),
@@ -64,7 +67,7 @@ impl Source for BatchSource {
             batch: Vec::with_capacity(BATCH),
             owed: 0,
         };
-        runner::of_tasks(label, (0..threads).map(task).collect())
+        runner::of_tasks(self.label(), (0..threads).map(task).collect())
     }
 }
 

@@ -19,6 +19,8 @@ mod watching;
 use benches::{
     args::Args,
     keys::{self, Popularity},
+    markdown::Table,
+    publish::Section,
     runner::Source,
     subject::Subject,
     suite::{Case, Suite},
@@ -54,10 +56,11 @@ impl<F: Function> Subject for FunctionSubject<F> {
     fn insert(&mut self, rank: u64, _: u64) {
         F::call(&self.args[rank as usize]);
     }
+    /// Does nothing: the cache is the function's, and no case here removes or clears.
+    fn remove(&mut self, _: u64) {}
     fn entries(&self) -> u64 {
         self.args.len() as u64
     }
-    /// Does nothing: the cache is the function's, and no case here clears.
     fn clear(&mut self) {}
 }
 
@@ -65,15 +68,17 @@ fn main() -> ExitCode {
     let args = Args::from_env();
     let stream = args.pick(1 << 16, keys::STREAM);
     let mut suite = Suite::start("macro_hit", args);
-    let mut faults = Vec::new();
+    let (mut faults, mut allocations) = (Vec::new(), Vec::new());
     let string = (String::NAME, String::ALLOCATES);
     let arc = (<Arc<str>>::NAME, <Arc<str>>::ALLOCATES);
     for (signature, ways) in
         [(("u64", 0), number::WAYS), (string, text_to_string::WAYS), (arc, text_to_arc::WAYS)]
     {
-        faults.extend(measure(&mut suite, stream, signature, ways));
+        let seen = measure(&mut suite, stream, signature, ways);
+        faults.extend(excesses(signature, &seen));
+        allocations.push((signature, seen));
     }
-    suite.finish();
+    suite.finish_with(|_| vec![section(&allocations)]);
     let loads = [
         ("u64", number::ours::stats().loads),
         (string.0, text_to_string::ours::stats().loads),
@@ -117,19 +122,23 @@ impl<F: Function> FunctionSubject<F> {
     }
 }
 
-/// Measures one signature: prepares all ways, then times them in turns. Returns the faults found.
+/// What was counted of a way: its name, the allocations of a thousand hits, and whether more than
+/// the values take are a fault.
+type Seen = (&'static str, usize, bool);
+
+/// Measures one signature: prepares all ways, then times them in turns. Returns what was counted.
 fn measure(
     suite: &mut Suite,
     stream: usize,
     (signature, needed): (&str, usize),
     ways: &[fn() -> Ready],
-) -> Vec<String> {
+) -> Vec<Seen> {
     let name = format!("macro_hit/1k/{signature}/1t");
     let plan = move || {
         Plan::Read(keys::ranks(Popularity::Uniform, ENTRIES, stream, 1).into_iter().collect())
     };
     let mut seen = Vec::new();
-    suite.group(vec![Case::new(name, 1, plan)], || {
+    suite.group(vec![Case::new(name, 1, plan)], |_| {
         let ways: Vec<Ready> = ways.iter().map(|way| way()).collect();
         seen.extend(ways.iter().map(|way| (way.name, way.allocations, way.strict)));
         ways.into_iter().map(|way| way.source).collect()
@@ -140,8 +149,25 @@ fn measure(
             seen.iter().map(|(name, count, _)| format!("{name} {count}")).collect();
         println!("  allocations by {ENTRIES} hits: {} (the value: {needed})", counts.join(", "));
     }
-    let faults = seen.iter().filter(|(_, count, strict)| *strict && *count > needed);
+    seen
+}
+
+/// Returns a fault for each way that allocates more than its values take, and shall not.
+fn excesses((signature, needed): (&str, usize), seen: &[Seen]) -> Vec<String> {
+    let most = needed * ENTRIES as usize;
+    let faults = seen.iter().filter(|(_, count, strict)| *strict && *count > most);
     faults.map(|(name, count, _)| format!("{signature}: {name} allocates {count} times")).collect()
+}
+
+/// Returns the table of allocations: of a hit, beyond those of its value.
+fn section(all: &[((&str, usize), Vec<Seen>)]) -> Section {
+    let names = all.first().map_or(&[][..], |(_, seen)| seen).iter().map(|(name, ..)| *name);
+    let mut table = Table::new("", names);
+    for ((signature, needed), seen) in all {
+        let beyond = |count: usize| count as f64 / ENTRIES as f64 - *needed as f64;
+        table.push(*signature, seen.iter().map(|(_, count, _)| format!("{:.1}", beyond(*count))));
+    }
+    Section::new("allocations", table.text())
 }
 
 /// Returns a fault if a body ran more often than once for each key.

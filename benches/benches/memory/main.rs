@@ -16,9 +16,11 @@ mod idle;
 use benches::{
     args::Args,
     keys,
+    markdown::Table,
     ours::{Ours, Ticking},
-    peers::{BareMap, Moka, QuickCache},
-    report,
+    peers::{BareMap, Cached, Foyer, LruMutex, MiniMoka, Moka, QuickCache, Scc, ShardedMap},
+    publish::{Publication, Section},
+    rows::{self, Column, count},
     subject::{self, Label, Subject},
 };
 use serde_json::{Value, json};
@@ -85,37 +87,83 @@ fn main() -> ExitCode {
     }
     let empty = if args.wants("empty") { empty::run() } else { Value::Null };
     let idle = if args.wants("idle") { idle::run(args.quick) } else { Value::Null };
-    if let Some(path) = &args.json {
-        let subjects: Vec<Value> = measured.iter().map(to_json).collect();
-        let quick = args.quick;
-        report::write_json(
-            path,
-            &json!({
-                "bench": "memory",
-                "quick": quick,
-                "subjects": subjects,
-                "empty": empty,
-                "idle": idle,
-            }),
-        );
-    }
+    publish(&args, &measured, empty, idle);
     verdict(&measured)
 }
 
-/// moka comes last: what its process-wide collector still holds after the drop would be freed while
-/// another subject is measured.
+/// Writes what was asked for.
+fn publish(args: &Args, measured: &[Measured], empty: Value, idle: Value) {
+    let columns = [
+        Column { key: "full", head: "full", format: count },
+        Column { key: "idle", head: "expired, no call since", format: count },
+        Column { key: "tidied", head: "after run_pending_tasks", format: count },
+        Column { key: "empty", head: "when it was empty", format: count },
+    ];
+    let idle_table = rows::table(&idle, &columns).text();
+    let sections = vec![
+        Section::new("entries", per_entry(measured)),
+        Section::new("parts", parts(measured)),
+        Section::new("idle", format!("KiB:\n\n{idle_table}")),
+    ];
+    let subjects: Vec<Value> = measured.iter().map(to_json).collect();
+    let json = json!({
+        "bench": "memory",
+        "quick": args.quick,
+        "subjects": subjects,
+        "empty": empty,
+        "idle": idle,
+    });
+    Publication::new("memory", args.quick, json, sections).publish(&args.outputs);
+}
+
+/// Returns the bytes of an entry in each stage that has entries.
+fn per_entry(measured: &[Measured]) -> String {
+    let mut table = Table::new("", measured.iter().map(|one| one.label.name));
+    for (name, title) in
+        [("fill", "filled, nothing evicted yet"), ("churn", "after twice as many new keys")]
+    {
+        let cell = |one: &Measured| {
+            let stage = one.stages.iter().find(|stage| stage.name == name);
+            let bytes = stage.and_then(Stage::overhead);
+            bytes.map_or("-".to_owned(), |bytes| format!("{bytes:.1}"))
+        };
+        table.push(title, measured.iter().map(cell));
+    }
+    table.text()
+}
+
+/// Returns the bytes of an entry of ours by part, after the churn.
+fn parts(measured: &[Measured]) -> String {
+    let mut table = Table::new("", ["bytes for each entry, key and value included"]);
+    let own = measured.iter().find(|one| one.label.ours);
+    let stage = own.and_then(|one| one.stages.iter().find(|stage| stage.name == "churn"));
+    for (part, bytes) in stage.iter().flat_map(|stage| &stage.parts) {
+        let entries = stage.map_or(1, |stage| stage.entries.max(1));
+        table.push(*part, [format!("{:.1}", *bytes as f64 / entries as f64)]);
+    }
+    table.text()
+}
+
+/// scc, mini-moka and moka come last: what a process-wide collector still holds after the drop
+/// would be freed while another subject is measured.
 fn measure_wanted(args: &Args, capacity: u64) -> Vec<Measured> {
     let mut measured = Vec::new();
     wanted::<Ours>(args, capacity, &mut measured);
     wanted::<Ours<Ticking>>(args, capacity, &mut measured);
     wanted::<QuickCache>(args, capacity, &mut measured);
+    wanted::<Foyer>(args, capacity, &mut measured);
+    wanted::<Cached>(args, capacity, &mut measured);
+    wanted::<LruMutex>(args, capacity, &mut measured);
+    wanted::<ShardedMap>(args, capacity, &mut measured);
     wanted::<BareMap>(args, capacity, &mut measured);
+    wanted::<Scc>(args, capacity, &mut measured);
+    wanted::<MiniMoka>(args, capacity, &mut measured);
     wanted::<Moka>(args, capacity, &mut measured);
     measured
 }
 
 fn wanted<S: Subject>(args: &Args, capacity: u64, measured: &mut Vec<Measured>) {
-    if args.wants(S::NAME) {
+    if args.wants(S::NAME) && args.takes(S::NAME) {
         measured.push(measure::<S>(capacity));
     }
 }

@@ -8,9 +8,11 @@
 use crate::tier::{Tiered, bounded, patient, peer};
 use benches::{
     args::Args,
-    chart::Bar,
+    chart::{Bar, duration},
     histogram::Histogram,
     keys::{Cursor, Popularity, ranks},
+    markdown::Table,
+    rows::percent,
     stats::median,
     subject::TTL,
 };
@@ -257,6 +259,22 @@ fn print(all: &[Measured], keys: usize, rounds: usize) {
     }
 }
 
+/// Returns the latencies: a row for each subject, columns for one thread, and for more.
+pub(crate) fn table(all: &[Measured]) -> String {
+    let heads = ["p50", "p99", "served by memory", "p50, 2 threads", "p50, 4 threads"];
+    let mut table = Table::new("one client thread", heads);
+    for one in all.iter().filter(|one| one.threads == 1) {
+        let more = |threads| {
+            let same = |other: &&Measured| other.threads == threads && other.name == one.name;
+            all.iter().find(same).map_or("-".to_owned(), |it| duration(median(&it.p50)))
+        };
+        let share = one.in_memory.map_or_else(String::new, percent);
+        let [p50, p99] = [&one.p50, &one.p99].map(|rounds| duration(median(rounds)));
+        table.push(one.name.as_str(), [p50, p99, share, more(2), more(4)]);
+    }
+    table.text()
+}
+
 /// Returns what the picture shows: one thread, without the clock and the peer.
 pub(crate) fn bars(all: &[Measured]) -> Vec<Bar> {
     let shown = |one: &&Measured| {
@@ -269,7 +287,8 @@ pub(crate) fn bars(all: &[Measured]) -> Vec<Bar> {
             "memcached get" => "over TCP, on the same machine".to_owned(),
             _ => "the value is in this process".to_owned(),
         });
-        Bar { name: one.name.clone(), note, p50: median(&one.p50), p99: median(&one.p99) }
+        let is_ours = one.name != "memcached get";
+        Bar { name: one.name.clone(), note, is_ours, nanos: [median(&one.p50), median(&one.p99)] }
     };
     all.iter().filter(shown).map(bar).collect()
 }

@@ -7,7 +7,7 @@
 //!
 //! Loopback flatters the remote side: a network would add to it. The server is started here
 //! (`server.rs`) and shares the processors with its clients. The other client is `memcache`'s meta
-//! client. `--chart FILE` draws the latencies of one thread.
+//! client. With `--report` or `--into`, the latencies of one thread are drawn.
 #![forbid(unsafe_code)]
 
 mod hearer;
@@ -17,8 +17,14 @@ mod probes;
 mod server;
 mod tier;
 
-use benches::{args::Args, chart, report};
-use serde_json::json;
+use benches::{
+    args::Args,
+    chart,
+    machine::Circumstances,
+    publish::{Picture, Publication, Section},
+    rows::{self, Column, millis, plain},
+};
+use serde_json::{Value, json};
 use server::Server;
 use std::{io, process::ExitCode};
 
@@ -45,23 +51,44 @@ fn main() -> ExitCode {
     let probes = probes::run(server.address(), &args);
     let latency = latency::run(server.address(), &args);
     let hearing = hearing::run(server.address(), &args);
-    if let Some(path) = &args.json {
-        let latency: Vec<_> = latency.iter().map(latency::Measured::to_json).collect();
-        let all = json!({
-            "bench": "remote", "quick": args.quick,
-            "probes": probes, "latency": latency, "hearing": hearing,
-        });
-        report::write_json(path, &all);
-    }
-    if let Some(path) = &args.chart {
-        let caption = [
-            "Values of 100 bytes, 10,000 keys, Zipf 0.99, one client thread; each get timed by \
-             itself, clock included.",
-            "memcached over loopback: a network would add to it. Two shared cores of a Xeon, \
-             Linux.",
-        ];
-        let title = "How long a get takes: here, in two tiers, in memcached";
-        report::write_text(path, &chart::svg(title, &latency::bars(&latency), &caption));
-    }
+    publish(&args, probes, &latency, hearing);
     ExitCode::SUCCESS
+}
+
+/// Writes what was asked for.
+fn publish(args: &Args, probes: Value, latency: &[latency::Measured], hearing: Value) {
+    let single = |key, head| Column { key, head, format: plain };
+    let probe_table =
+        rows::table(&probes, &[single("median_ns", "median"), single("p99_ns", "p99")]);
+    let waited = |key, head| Column { key, head, format: millis };
+    let waits = [waited("p50_ms", "p50"), waited("p99_ms", "p99"), waited("max_ms", "max")];
+    let sections = vec![
+        Section::new("probes", format!("ns for each key:\n\n{}", probe_table.text())),
+        Section::new("latency", latency::table(latency)),
+        Section::new("hearing", rows::table(&hearing, &waits).text()),
+    ];
+    let latencies: Vec<_> = latency.iter().map(latency::Measured::to_json).collect();
+    let json = json!({
+        "bench": "remote", "quick": args.quick,
+        "probes": probes, "latency": latencies, "hearing": hearing,
+    });
+    let publication = Publication {
+        pictures: vec![picture(latency)],
+        ..Publication::new("remote", args.quick, json, sections)
+    };
+    publication.publish(&args.outputs);
+}
+
+fn picture(latency: &[latency::Measured]) -> Picture {
+    let now = Circumstances::now();
+    let caption = [
+        "Values of 100 bytes, 10,000 keys, Zipf 0.99, one client thread; each get timed by \
+         itself, clock included.",
+        "memcached over loopback: a network would add to it.",
+        &format!("Commit {}, {}, {}.", now.commit, now.date, now.machine),
+    ];
+    let title = "How long a get takes: here, in two tiers, in memcached";
+    let legend = ["median", "99th percentile"];
+    let svg = chart::svg(title, legend, &latency::bars(latency), &caption);
+    Picture { name: "remote".to_owned(), svg }
 }

@@ -1,11 +1,11 @@
-//! The other caches as subjects, each built the way its users get it.
-//!
-//! quick_cache has its own default hasher (foldhash). moka has ahash, as ours does, because its
-//! default (SipHash) would say more about hashing than about caches.
+//! moka's synchronous cache.
 
-use crate::subject::{Loads, Subject, TTL};
+use crate::{
+    peer::Peer,
+    subject::{Loads, Subject, TTL},
+};
 use ahash::RandomState;
-use std::{convert::Infallible, marker::PhantomData, sync::Arc};
+use std::{borrow::Borrow, hash::Hash, marker::PhantomData, sync::Arc};
 
 /// The builder that a variant of moka configures.
 pub type MokaBuilder = moka::sync::CacheBuilder<u64, u64, moka::sync::Cache<u64, u64>>;
@@ -62,6 +62,10 @@ impl<V: MokaVariant> Subject for Moka<V> {
     fn insert(&mut self, key: u64, value: u64) {
         self.cache.insert(key, value);
     }
+    #[inline]
+    fn remove(&mut self, key: u64) {
+        self.cache.invalidate(&key);
+    }
     fn entries(&self) -> u64 {
         self.cache.entry_count()
     }
@@ -80,65 +84,43 @@ impl<V: MokaVariant> Loads for Moka<V> {
     }
 }
 
-/// quick_cache's synchronous cache with its defaults.
+/// moka with texts.
 #[derive(Clone)]
-pub struct QuickCache(Arc<quick_cache::sync::Cache<u64, u64>>);
+pub struct MokaTexts(moka::sync::Cache<String, Arc<str>, RandomState>);
 
-impl Subject for QuickCache {
-    const NAME: &'static str = "quick_cache";
-    const LACKS: &'static str = "no TTL (never reads a clock)";
+impl Peer<String, Arc<str>> for MokaTexts {
+    const NAME: &'static str = MokaDefault::NAME;
+    const LACKS: &'static str = MokaDefault::LACKS;
 
-    fn with_capacity(capacity: u64) -> Self {
-        QuickCache(Arc::new(quick_cache::sync::Cache::new(capacity as usize)))
+    fn sized(capacity: u64) -> Self {
+        let builder = moka::sync::Cache::builder().max_capacity(capacity).time_to_live(TTL);
+        MokaTexts(builder.build_with_hasher(RandomState::new()))
     }
     #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(&key)
+    fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<str>>
+    where
+        String: Borrow<Q>,
+    {
+        self.0.get(key)
     }
     #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
+    fn store(&mut self, key: String, value: Arc<str>) {
         self.0.insert(key, value);
     }
-    fn entries(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
-impl Loads for QuickCache {
     #[inline]
-    fn get_with(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
-        let Ok(value) = self.0.get_or_insert_with(&key, || Ok::<u64, Infallible>(load()));
-        value
+    fn discard<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        String: Borrow<Q>,
+    {
+        self.0.invalidate(key);
     }
-}
-
-/// A hash map and nothing else: the floor. A second thread gets a private copy.
-#[derive(Clone)]
-pub struct BareMap(hashbrown::HashMap<u64, u64, RandomState>);
-
-impl Subject for BareMap {
-    const NAME: &'static str = "hashbrown";
-    const LACKS: &'static str = "no lock, no bound, no TTL, private map per thread";
-    const BOUNDED: bool = false;
-
-    fn with_capacity(_: u64) -> Self {
-        BareMap(hashbrown::HashMap::with_hasher(RandomState::new()))
+    fn count(&self) -> u64 {
+        self.0.entry_count()
     }
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.get(&key).copied()
+    fn empty(&mut self) {
+        self.0.invalidate_all();
     }
-    #[inline]
-    fn insert(&mut self, key: u64, value: u64) {
-        self.0.insert(key, value);
-    }
-    fn entries(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn clear(&mut self) {
-        self.0.clear();
+    fn tidy(&self) {
+        self.0.run_pending_tasks();
     }
 }
