@@ -18,6 +18,7 @@ mod errors;
 mod expand;
 mod key;
 mod many;
+mod pattern;
 mod plan;
 mod return_type;
 mod signature;

@@ -5,6 +5,7 @@ use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, PartKind};
 use crate::many::{self, ManyPlan};
+use crate::pattern::Binding;
 use crate::return_type::{self, ReturnPlan};
 use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -73,6 +74,8 @@ pub(crate) struct PartPlan {
 /// Where a part comes from.
 pub(crate) enum Source {
     Argument,
+    /// What the pattern of an argument binds. The variable is a reference to it.
+    Binding,
     /// The type and the expression of `key(name: Type = expression)`.
     Computed(Box<Type>, Box<Expr>),
     /// The expression of `key(expression)`.
@@ -132,7 +135,7 @@ pub(crate) fn make(
     })
 }
 
-/// Marks the arguments that expressions of options name.
+/// Marks the arguments that options name, by what their patterns bind too.
 fn mention(options: &Options, function: &mut Function) {
     let keys = options.key.iter().flatten().map(|item| match item {
         KeyItem::Bare(expr) => expr,
@@ -140,8 +143,14 @@ fn mention(options: &Options, function: &mut Function) {
     });
     let exprs = keys.chain(&options.cache).chain(&options.bypass);
     let tokens: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
-    for argument in function.arguments.iter_mut().filter(|argument| argument.named) {
-        if has(tokens.clone(), &argument.name.to_string()) {
+    let skip = options.skip.iter().flat_map(|skip| &skip.names);
+    for argument in &mut function.arguments {
+        let named = argument.named && has(tokens.clone(), &argument.name.to_string());
+        let is_mentioned = |binding: &Binding| {
+            has(tokens.clone(), &binding.name.to_string())
+                || skip.clone().any(|name| *name == binding.name)
+        };
+        if named || argument.bindings.iter().any(is_mentioned) {
             argument.mention();
         }
     }
@@ -194,10 +203,48 @@ impl KeyPlanner<'_> {
                 .filter_map(|(index, item)| errors.take(self.of_item(index, item)).flatten())
                 .collect();
         }
-        let skip = options.skip.iter().flat_map(|skip| &skip.names);
-        let skipped = |argument: &&Argument| !skip.clone().any(|name| argument.is(name));
-        let parts = function.arguments.iter().filter(skipped);
-        parts.filter_map(|argument| errors.take(self.of_argument(argument)).flatten()).collect()
+        if options.skip.as_ref().is_some_and(|skip| skip.all) {
+            return Vec::new();
+        }
+        let parts = function.arguments.iter().flat_map(|argument| self.not_skipped(argument));
+        parts.filter_map(|part| errors.take(part).flatten()).collect()
+    }
+
+    /// What `skip` leaves of an argument: all of it, nothing, or some of what its pattern binds.
+    fn not_skipped(&self, argument: &Argument) -> Vec<syn::Result<Option<PartPlan>>> {
+        let skip = self.options.skip.iter().flat_map(|skip| &skip.names);
+        let is_skipped = |name: &Ident| skip.clone().any(|skipped| skipped == name);
+        if argument.named && is_skipped(&argument.name) {
+            return Vec::new();
+        }
+        if !argument.bindings.iter().any(|binding| is_skipped(&binding.name)) {
+            return vec![self.of_argument(argument)];
+        }
+        let left = argument.bindings.iter().filter(|binding| !is_skipped(&binding.name));
+        left.map(|binding| self.of_binding(binding)).collect()
+    }
+
+    /// What a pattern binds, if its type shows or need not show.
+    fn of_binding(&self, Binding { name, ty }: &Binding) -> syn::Result<Option<PartPlan>> {
+        let (source, kind) = match ty {
+            Some(ty) => (Source::Binding, key::classify(ty, &name.to_string())?),
+            None if !self.typed => (Source::Untyped(parse_quote!(#name)), PartKind::Untyped),
+            None => {
+                let message = format!(
+                    "the type of `{name}` does not show in the pattern: say it, as in \
+                     `key({name}: u64 = *{name})`, where `{name}` is a reference"
+                );
+                return Err(syn::Error::new_spanned(name, message));
+            }
+        };
+        Ok(Some(PartPlan { place: name.clone(), source, kind }))
+    }
+
+    /// The binding that an expression names.
+    fn binding(&self, expr: &Expr) -> Option<&Binding> {
+        let Expr::Path(path) = expr else { return None };
+        let name = path.path.get_ident()?;
+        self.function.arguments.iter().find_map(|argument| argument.binding(name))
     }
 
     /// An argument, or one element of it. `None` for an argument that should hold many keys but
@@ -223,6 +270,15 @@ impl KeyPlanner<'_> {
             format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
         };
         let expr = match item {
+            KeyItem::Named { ty, expr, .. }
+                if !matches!(**ty, Type::Reference(_)) && self.binding(expr).is_some() =>
+            {
+                let binding = self.binding(expr).map(|binding| binding.name.clone());
+                return self.of_binding(&Binding {
+                    name: binding.expect("one"),
+                    ty: Some((**ty).clone()),
+                });
+            }
             KeyItem::Named { name, ty, expr } => {
                 return Ok(Some(PartPlan {
                     place: variable(expr),
@@ -232,6 +288,9 @@ impl KeyPlanner<'_> {
             }
             KeyItem::Bare(expr) => expr,
         };
+        if let Some(binding) = self.binding(expr) {
+            return self.of_binding(binding);
+        }
         match expr {
             Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
                 let name = path.path.require_ident()?;

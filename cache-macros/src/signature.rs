@@ -2,6 +2,7 @@
 
 use crate::attributes::Attributes;
 use crate::errors::Errors;
+use crate::pattern::{self, Binding};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::format_ident;
 use syn::visit::{self, Visit};
@@ -35,6 +36,11 @@ impl Function {
     pub(crate) fn is_associated(&self) -> bool {
         self.receiver.is_some() || self.names_self
     }
+
+    /// Returns `true` if it has an argument of this name, or one whose pattern binds it.
+    pub(crate) fn binds(&self, name: &Ident) -> bool {
+        self.arguments.iter().any(|argument| argument.is(name) || argument.binding(name).is_some())
+    }
 }
 
 /// One argument.
@@ -45,7 +51,10 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// `true` if the user gave that name.
     pub(crate) named: bool,
-    /// `true` if an expression of an option names it, so that the body need not.
+    /// The names that its pattern binds; none if the pattern is a name.
+    pub(crate) bindings: Vec<Binding>,
+    /// `true` if an expression of an option names it, or something that its pattern binds, so that
+    /// the body need not.
     pub(crate) mentioned: bool,
 }
 
@@ -55,12 +64,17 @@ impl Argument {
         self.named && self.name == *name
     }
 
+    /// The name that its pattern binds, if it is one.
+    pub(crate) fn binding(&self, name: &Ident) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.name == *name)
+    }
+
     /// Notes that an expression of an option names it.
     pub(crate) fn mention(&mut self) {
         if let Pat::Ident(pat) = &*self.pattern.pat {
             self.name = pat.ident.clone();
-            self.mentioned = true;
         }
+        self.mentioned = true;
     }
 
     /// The type as written.
@@ -203,7 +217,8 @@ fn argument(index: usize, pattern: PatType, errors: &mut Errors) -> Argument {
         Pat::Ident(pat) => (outer_name(&pat.ident), true),
         _ => (format_ident!("cached_argument_{index}", span = Span::mixed_site()), false),
     };
-    Argument { pattern, name, named, mentioned: false }
+    let bindings = if named { Vec::new() } else { pattern::bindings(&pattern.pat, &pattern.ty) };
+    Argument { pattern, name, named, bindings, mentioned: false }
 }
 
 /// The name of an argument in the functions around the body.

@@ -20,6 +20,7 @@ pub mod hygiene;
 mod many;
 mod methods;
 mod options;
+mod patterns;
 mod siblings;
 mod threads;
 mod tiers;

@@ -90,6 +90,8 @@ pub(crate) enum KeyItem {
 pub(crate) struct Skip {
     pub(crate) word: Ident,
     pub(crate) names: Vec<Ident>,
+    /// `..`: all arguments.
+    pub(crate) all: bool,
 }
 
 /// What stands beside the function.

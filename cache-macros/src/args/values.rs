@@ -32,16 +32,29 @@ pub(super) fn key(raw: RawOption) -> syn::Result<Vec<KeyItem>> {
 
 /// The names of arguments.
 pub(super) fn skip(raw: RawOption) -> syn::Result<Skip> {
-    let (word, names) = list(raw, "skip(argument, ..)")?;
-    Ok(Skip { word, names: names.into_iter().map(|AnyName(name)| name).collect() })
+    let (word, items) = list(raw, "skip(argument)")?;
+    let all = items.iter().any(|item| matches!(item, SkipItem::All));
+    let names = items.into_iter().filter_map(|item| match item {
+        SkipItem::Name(name) => Some(name),
+        SkipItem::All => None,
+    });
+    Ok(Skip { word, names: names.collect(), all })
 }
 
-/// An identifier or `self`, which the grammar of `Ident` leaves out.
-struct AnyName(Ident);
+/// One entry of `skip(..)`.
+enum SkipItem {
+    /// An identifier or `self`, which the grammar of `Ident` leaves out.
+    Name(Ident),
+    /// `..`
+    All,
+}
 
-impl Parse for AnyName {
+impl Parse for SkipItem {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        input.call(Ident::parse_any).map(Self)
+        if input.parse::<Option<Token![..]>>()?.is_some() {
+            return Ok(Self::All);
+        }
+        input.call(Ident::parse_any).map(Self::Name)
     }
 }
 

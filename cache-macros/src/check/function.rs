@@ -12,7 +12,7 @@ use syn::{Expr, Ident};
 pub(super) fn skip_names_arguments(options: &Options, function: &Function, errors: &mut Errors) {
     for name in options.skip.iter().flat_map(|skip| &skip.names) {
         let is_self = name == "self" && function.receiver.is_some();
-        if !is_self && !function.arguments.iter().any(|argument| argument.is(name)) {
+        if !is_self && !function.binds(name) {
             errors.push(name, no_argument(name, function));
         }
     }
@@ -20,12 +20,10 @@ pub(super) fn skip_names_arguments(options: &Options, function: &Function, error
 
 /// The text for a name that is no argument.
 pub(crate) fn no_argument(name: &Ident, function: &Function) -> String {
-    let known: Vec<String> = function
-        .arguments
-        .iter()
-        .filter(|argument| argument.named)
-        .map(|argument| argument.name.to_string())
-        .collect();
+    let arguments = function.arguments.iter();
+    let named = arguments.clone().filter(|argument| argument.named).map(|argument| &argument.name);
+    let bound = arguments.flat_map(|argument| &argument.bindings).map(|binding| &binding.name);
+    let known: Vec<String> = named.chain(bound).map(ToString::to_string).collect();
     let remark = suggest::remark(&name.to_string(), known.iter().map(String::as_str));
     format!("there is no argument named `{name}`{remark}")
 }
@@ -47,7 +45,8 @@ pub(super) fn self_is_decided(options: &Options, function: &Function, errors: &m
             "say what `self` means to the cache\n  \
              = note: `key(self.id, argument)` makes a part of it part of the key\n  \
              = note: `cache = self.field` takes a cache that each `self` has\n  \
-             = note: `skip(self)` leaves it out: equal arguments, equal results, whatever `self`",
+             = note: `skip(self)` leaves it out (with `..`: `skip(self, ..)`): equal arguments, equal \
+             results, whatever `self`",
         );
     }
 }
@@ -143,8 +142,7 @@ impl<'a> Visit<'a> for ArgumentSearch<'a> {
     fn visit_expr_path(&mut self, path: &'a syn::ExprPath) {
         let Some(name) = path.path.get_ident() else { return };
         let receiver = name == "self" && self.function.receiver.is_some();
-        let argument = self.function.arguments.iter().any(|argument| argument.is(name));
-        if (receiver || argument) && !self.bound.contains(&name) {
+        if (receiver || self.function.binds(name)) && !self.bound.contains(&name) {
             self.found.push(name);
         }
     }

@@ -5,15 +5,16 @@
 //! stand in any block, and it sees the names that the function sees. An `impl` can hold neither.
 
 use super::fragments::Fragments;
+use super::key_type::{self, PartCheck};
 use super::names::{FunctionNames, Names};
-use super::tokens::local;
+use super::tokens::{at, local};
 use super::view::KeyView;
 use super::{arguments, body, lints, return_value, storage};
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Storage};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Generics, Ident, parse_quote};
+use syn::{Generics, Ident, WherePredicate, parse_quote};
 
 /// All that stands beside the function: nothing if it has no companion.
 pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
@@ -119,12 +120,13 @@ impl Companion<'_> {
     /// `cache()`, or `tiered()`: the cache in a `static`, built on first use.
     fn stored(&self) -> TokenStream {
         let names = &self.code.names;
-        let stored_ty = names.stored_ty();
+        let stored_ty = &names.stored_ty;
         let doc = match names.plan.tier {
             None => " The cache of the function.",
             Some(_) => " The cache of the function, and the tier behind it.",
         };
         self.of_cache(storage::maker_name(names.plan), doc, storage::built(names))
+            .naming_the_key()
             .returning(quote_spanned! {names.at_output=> &'static #stored_ty })
             .written()
     }
@@ -134,6 +136,7 @@ impl Companion<'_> {
         let Fragments { names: Names { cache_ty, at_output, .. }, bind, cache, .. } = self.code;
         let body = quote_spanned! {*at_output=> #bind #cache.memory() };
         self.of_cache("cache", " The cache of the function in memory.", body)
+            .naming_the_key()
             .returning(quote_spanned! {*at_output=> &'static #cache_ty })
             .written()
     }
@@ -146,6 +149,7 @@ impl Companion<'_> {
         let name = storage::maker_name(names.plan);
         let method = self.of_cache(name, doc, storage::built(names));
         Method { public: false, ..method }
+            .naming_the_key()
             .returning(quote_spanned! {names.at_output=> ::std::rc::Rc<#cache_ty> })
             .written()
     }
@@ -161,7 +165,7 @@ impl Companion<'_> {
         method.arguments = vec![quote_spanned! {*at_output=>
             #see: impl ::core::ops::FnOnce(&#cache_ty) -> CachedShown
         }];
-        method.returning(quote_spanned! {*at_output=> CachedShown }).written()
+        method.naming_the_key().returning(quote_spanned! {*at_output=> CachedShown }).written()
     }
 
     fn get(&self) -> TokenStream {
@@ -309,6 +313,21 @@ struct Method<'a> {
 }
 
 impl Method<'_> {
+    /// Its signature names the type of the key, perhaps by a way that is a parameter then.
+    fn naming_the_key(mut self) -> Self {
+        let Names { plan, doubtful, .. } = &self.companion.code.names;
+        if let Some(first) = doubtful.first() {
+            let way = Ident::new(key_type::WAY, at(first));
+            self.generics.params.push(parse_quote!(#way: 'static));
+            let bounds = doubtful.iter().map(|ty| PartCheck::of(plan).bound(ty));
+            let clause = self.generics.make_where_clause();
+            clause
+                .predicates
+                .extend(bounds.map(|bound| -> WherePredicate { parse_quote!(#bound) }));
+        }
+        self
+    }
+
     fn returning(self, output: TokenStream) -> Self {
         Self { output: Some(output), ..self }
     }
