@@ -7,7 +7,7 @@ mod options;
 mod return_type;
 mod tier;
 
-pub(crate) use function::no_argument;
+pub(crate) use function::{hides_primitive, no_argument};
 
 use crate::args::Options;
 use crate::errors::Errors;

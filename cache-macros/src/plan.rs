@@ -34,6 +34,10 @@ pub(crate) struct Plan {
     pub(crate) bypass: Option<Expr>,
     /// Each call loads unshared.
     pub(crate) unshared: bool,
+    /// If options are wrong: the signatures of the companion are known all the same.
+    pub(crate) has_signatures: bool,
+    /// If options are wrong: the parts of the key are known all the same.
+    pub(crate) has_key: bool,
 }
 
 /// What stands behind the cache: a tier that several processes share.
@@ -98,8 +102,11 @@ pub(crate) fn make(
     let companion = companion_kind(&options.companion, &function);
     let typed = options.cache.is_none() && !matches!(companion, CompanionKind::None);
     let many = many::decide(&options, &function, errors);
+    let before = errors.count();
     let parts = KeyPlanner { options: &options, function: &function, many: many.as_ref(), typed };
     let parts = parts.all(errors);
+    let is_broken = ["key", "skip", "many"].iter().any(|word| options.is_broken(word));
+    let has_key = errors.count() == before && !is_broken;
     if parts.len() > MAX_PARTS {
         errors.push(
             &function.name,
@@ -110,6 +117,9 @@ pub(crate) fn make(
             ),
         );
     }
+    let has_signatures = options.many.is_some() == many.is_some()
+        && !check::hides_primitive(&options, &function)
+        && !return_type::is_refused(&function.output);
     let returned = return_type::decide(&function.output, &options, &function.generics, errors);
     let settings = options.take_settings();
     let storage = match options.cache {
@@ -131,6 +141,8 @@ pub(crate) fn make(
         name: options.name,
         bypass: options.bypass,
         unshared: options.unshared,
+        has_signatures,
+        has_key,
         function,
     })
 }

@@ -13,6 +13,7 @@ mod common {
     pub(crate) mod threads;
 }
 
+mod associated;
 mod async_fns;
 mod behaviour;
 mod generics;

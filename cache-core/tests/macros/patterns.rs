@@ -1,4 +1,4 @@
-//! Options that name what the pattern of an argument binds, and `skip(..)`.
+//! What a key is made of: what the pattern of an argument binds, `skip(..)`, one type twice.
 
 use std::sync::Arc;
 
@@ -132,4 +132,22 @@ fn skip_of_all_keeps_one_value() {
     assert_eq!((settings("a", app(1)), settings("b", app(2))), ("a 1".into(), "a 1".into()));
     assert_eq!((Shop.name(1), Shop.name(2), runs()), (1, 1, 2));
     let _: &Cache<(), String> = settings::cache();
+}
+
+#[test]
+fn one_type_by_value_and_by_reference_is_two_parts() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct User(u64);
+    #[cached]
+    fn sum(a: User, b: &User, c: Option<&User>, list: &[User]) -> u64 {
+        run();
+        a.0 + b.0 + c.map_or(0, |user| user.0) + list.len() as u64
+    }
+    let user = User(2);
+    assert_eq!(sum(User(1), &user, Some(&user), &[User(7)]), 6);
+    assert_eq!(sum(User(1), &user, Some(&user), &[User(7)]), 6);
+    assert_eq!(runs(), 1);
+    let _: &Cache<(User, User, Option<User>, Vec<User>), u64> = sum::cache();
+    let make: fn() -> &'static Cache<(User, User, Option<User>, Vec<User>), u64> = sum::cache;
+    assert_eq!(make().entry_count(), 1);
 }

@@ -67,7 +67,25 @@ fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     if input.is_empty() || input.peek(Token![,]) {
         return Err(syn::Error::new_spanned(equals, format!("`{word} =` needs a value")));
     }
-    Ok(RawValue::Assigned(input.parse()?))
+    let ahead = input.fork();
+    match input.parse() {
+        Ok(expr) => Ok(RawValue::Assigned(expr)),
+        Err(error) => Err(placed(error, ahead.parse()?)),
+    }
+}
+
+/// An error where the tokens end before they should: there is no place behind them, so it is
+/// reported at the tokens.
+///
+/// Input: `unexpected end of input` at the whole attribute, and `CFG.`. Output: the same at `CFG.`.
+pub(super) fn placed(error: syn::Error, tokens: TokenStream) -> syn::Error {
+    let message = error.to_string();
+    match message.strip_prefix("unexpected end of input, ") {
+        Some(expected) if !tokens.is_empty() => {
+            syn::Error::new_spanned(tokens, format!("this ends too early: {expected}"))
+        }
+        _ => error,
+    }
 }
 
 /// Skips to the next comma.

@@ -1,5 +1,6 @@
 //! The values of options, each kind with its errors.
 
+use super::attr_list::placed;
 use super::options::{CompanionChoice, KeyItem, Setting, Skip};
 use super::raw_option::{RawOption, RawValue};
 use crate::duration;
@@ -18,7 +19,8 @@ fn list<T: Parse>(
     let RawValue::List(tokens) = value else {
         return Err(syn::Error::new_spanned(word, format!("write `{usage}`")));
     };
-    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens)?;
+    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens.clone());
+    let items = items.map_err(|error| placed(error, tokens))?;
     if items.is_empty() {
         return Err(syn::Error::new_spanned(word, format!("nothing is named; write `{usage}`")));
     }

@@ -73,18 +73,9 @@ pub(super) fn companion_hides_no_primitive(
     function: &Function,
     errors: &mut Errors,
 ) {
-    const PRIMITIVES: [&str; 17] = [
-        "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
-        "i64", "i128", "isize", "f32", "f64",
-    ];
-    let name = match &options.companion {
-        // Beside a method there is no type: there are methods of a longer name, or nothing.
-        _ if function.is_associated() => return,
-        CompanionChoice::Default | CompanionChoice::SameName => &function.name,
-        CompanionChoice::Named(name) => name,
-        CompanionChoice::Hidden => return,
-    };
-    if PRIMITIVES.iter().any(|primitive| name == primitive) {
+    if let (Some(name), true) =
+        (companion_type(options, function), hides_primitive(options, function))
+    {
         errors.push(
             name,
             format!(
@@ -93,6 +84,27 @@ pub(super) fn companion_hides_no_primitive(
             ),
         );
     }
+}
+
+/// The name of the type beside the function. Beside a method there is none: there are methods of a
+/// longer name, or nothing.
+fn companion_type<'a>(options: &'a Options, function: &'a Function) -> Option<&'a Ident> {
+    match &options.companion {
+        _ if function.is_associated() => None,
+        CompanionChoice::Default | CompanionChoice::SameName => Some(&function.name),
+        CompanionChoice::Named(name) => Some(name),
+        CompanionChoice::Hidden => None,
+    }
+}
+
+/// Returns `true` if the companion would have the name of a primitive type.
+pub(crate) fn hides_primitive(options: &Options, function: &Function) -> bool {
+    const PRIMITIVES: [&str; 17] = [
+        "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+        "i64", "i128", "isize", "f32", "f64",
+    ];
+    let companion = companion_type(options, function);
+    companion.is_some_and(|name| PRIMITIVES.iter().any(|primitive| name == primitive))
 }
 
 /// A task may resume on any thread.

@@ -50,8 +50,9 @@ impl Companion<'_> {
         let (vis, unseen) = (lints::unseen(&function.vis), lints::unseen(companion));
         let (cfg, generated) = (&function.attributes.cfg, lints::generated());
         let (maker, methods) = (self.maker(), self.methods());
-        let uncached = body::uncached(names.plan, self.functions);
+        let uncached = self.uncached();
         let assertion = return_value::assertion(names)
+            .filter(|_| !names.outline)
             .map(|assertion| quote! { #(#cfg)* const _: () = #assertion; });
         quote! {
             #(#cfg)*
@@ -81,7 +82,7 @@ impl Companion<'_> {
         let cfg = &plan.function.attributes.cfg;
         let generated = lints::generated();
         let methods = self.methods().into_iter().map(|method| quote! { #generated #method });
-        let others = self.maker().into_iter().chain([body::uncached(plan, self.functions)]);
+        let others = self.maker().into_iter().chain([self.uncached()]);
         let all = methods.chain(others).map(|method| quote! { #(#cfg)* #method });
         quote! { #(#all)* }
     }
@@ -98,7 +99,24 @@ impl Companion<'_> {
             }
             Storage::ThreadLocal => vec![self.with(), self.clear(), self.stats()],
         };
-        of_keys.into_iter().chain(of_all).collect()
+        let all = of_keys.into_iter().chain(of_all);
+        all.filter(|method| !method.is_empty()).collect()
+    }
+
+    /// The body of the function; in an outline its signature.
+    fn uncached(&self) -> TokenStream {
+        let Names { plan, outline, .. } = self.code.names;
+        if !outline {
+            return body::uncached(plan, self.functions);
+        }
+        let output = &plan.function.output;
+        let doc = " The body of the function, past the cache.";
+        let method = self.of_cache("uncached", doc, TokenStream::new());
+        let method = Method { awaits: true, arguments: self.code.arguments.clone(), ..method }
+            .returning(quote! { #output })
+            .written();
+        let generated = lints::generated();
+        quote! { #generated #method }
     }
 
     /// The method that builds the cache, with the expressions of the options and the user's lint
@@ -111,7 +129,7 @@ impl Companion<'_> {
             Storage::ThreadLocal => self.handle(),
         };
         let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
-        Some(quote! { #generated #(#lints)* #method })
+        (!method.is_empty()).then(|| quote! { #generated #(#lints)* #method })
     }
 }
 
@@ -291,6 +309,7 @@ impl Companion<'_> {
             name,
             public: true,
             awaits: false,
+            names_key: false,
             generics: self.code.names.plan.function.generics.clone(),
             arguments: Vec::new(),
             output: None,
@@ -306,6 +325,7 @@ struct Method<'a> {
     name: &'static str,
     public: bool,
     awaits: bool,
+    names_key: bool,
     generics: Generics,
     arguments: Vec<TokenStream>,
     output: Option<TokenStream>,
@@ -315,6 +335,7 @@ struct Method<'a> {
 impl Method<'_> {
     /// Its signature names the type of the key, perhaps by a way that is a parameter then.
     fn naming_the_key(mut self) -> Self {
+        self.names_key = true;
         let Names { plan, doubtful, .. } = &self.companion.code.names;
         if let Some(first) = doubtful.first() {
             let way = Ident::new(key_type::WAY, at(first));
@@ -349,10 +370,18 @@ impl Method<'_> {
         Self { awaits, ..self }
     }
 
-    /// The generics of the function, a line of documentation, and the rest.
+    /// The generics of the function, a line of documentation, and the rest. In an outline the body
+    /// is empty, and a method whose signature names a key that is not known is left out.
     fn written(self) -> TokenStream {
-        let Self { companion, doc, name, public, awaits, generics, arguments, output, body } = self;
+        let Self { companion, doc, name, public, awaits, generics, arguments, output, .. } = self;
         let names = &companion.code.names;
+        if names.outline && self.names_key && !names.plan.has_key {
+            return TokenStream::new();
+        }
+        let body = match names.outline {
+            false => self.body,
+            true => quote! { ::core::unimplemented!() },
+        };
         let function = &names.plan.function;
         let vis = public.then(|| lints::unseen(&function.vis));
         let asyncness = function.asyncness.filter(|_| awaits);

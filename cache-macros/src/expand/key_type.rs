@@ -15,7 +15,7 @@ use crate::key::PartKind;
 use crate::plan::{PartPlan, Plan};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use syn::{GenericParam, Path, Type, TypePath};
 
 /// The type of the key as a signature names it.
@@ -23,28 +23,16 @@ use syn::{GenericParam, Path, Type, TypePath};
 /// Input: `(sku: &str, user: &User, qty: u64)`.
 /// Output: `(<str as ToOwned>::Owned, <User as KeyPart<CachedWay>>::Kept, u64,)`.
 pub(super) fn written(plan: &Plan) -> TokenStream {
-    let check = PartCheck { within_signature: true, ..PartCheck::of(plan) };
-    types(&plan.parts, &|leaf| match leaf {
-        LeafType::Target(ty) if is_doubtful(plan, leaf) => check.of_part(ty, "Kept"),
-        _ => owned(leaf),
-    })
+    match doubtful(plan).is_empty() {
+        true => types(&plan.parts, &owned),
+        false => kept(PartCheck::in_signature(plan), &plan.parts),
+    }
 }
 
-/// The types of parts for which a signature needs the way as a parameter.
+/// The types of the parts for which a signature needs the way as a parameter: all that are checked,
+/// if one of them is behind a reference and the text does not show that it is `ToOwned`. (One type
+/// may be two parts, and has one way.) A generic function has no room for one more parameter.
 pub(super) fn doubtful(plan: &Plan) -> Vec<Type> {
-    let found = RefCell::new(Vec::new());
-    types(&plan.parts, &|leaf| {
-        if let (LeafType::Target(ty), true) = (leaf, is_doubtful(plan, leaf)) {
-            found.borrow_mut().push(ty.clone());
-        }
-        TokenStream::new()
-    });
-    found.into_inner()
-}
-
-/// Returns `true` for a type behind a reference of which the text does not show that it is
-/// `ToOwned`. A generic function has no room for one more parameter.
-fn is_doubtful(plan: &Plan, leaf: LeafType<'_>) -> bool {
     fn is_owned(ty: &Type) -> bool {
         match ty {
             Type::Path(path) => is_fit(path),
@@ -54,8 +42,15 @@ fn is_doubtful(plan: &Plan, leaf: LeafType<'_>) -> bool {
             _ => false,
         }
     }
+    let (checked, is_doubtful) = (RefCell::new(Vec::new()), Cell::new(false));
+    types(&plan.parts, &|leaf| {
+        checked.borrow_mut().extend(leaf.to_be_checked().cloned());
+        let doubtful = matches!(leaf, LeafType::Target(ty) if !is_owned(ty));
+        is_doubtful.set(is_doubtful.get() || doubtful);
+        TokenStream::new()
+    });
     let is_generic = plan.function.generics.params.iter().any(is_type_or_const);
-    !is_generic && matches!(leaf, LeafType::Target(ty) if !is_owned(ty))
+    if is_doubtful.get() && !is_generic { checked.into_inner() } else { Vec::new() }
 }
 
 fn is_type_or_const(param: &GenericParam) -> bool {
@@ -79,6 +74,11 @@ impl<'a> PartCheck<'a> {
     pub(super) fn of(plan: &'a Plan) -> Self {
         let part = if plan.tier.is_some() { "RemotePart" } else { "KeyPart" };
         PartCheck { krate: &plan.crate_path, part, within_signature: false }
+    }
+
+    /// As `of`, in a function with the way as a parameter.
+    fn in_signature(plan: &'a Plan) -> Self {
+        PartCheck { within_signature: true, ..PartCheck::of(plan) }
     }
 
     /// The bound of a function with the way as a parameter.
@@ -137,10 +137,12 @@ pub(super) fn kept(check: PartCheck<'_>, parts: &[PartPlan]) -> TokenStream {
 ///
 /// Output for the same input: `(&str, <User as KeyPart<CachedWay>>::Borrowed<'_>, &u64,)`.
 pub(super) fn looked_up(plan: &Plan) -> TokenStream {
+    let check = match doubtful(plan).is_empty() {
+        true => PartCheck::of(plan),
+        false => PartCheck::in_signature(plan),
+    };
     types(&plan.parts, &|leaf| match (leaf.to_be_checked(), leaf) {
         (Some(ty), _) => {
-            let within_signature = is_doubtful(plan, leaf);
-            let check = PartCheck { within_signature, ..PartCheck::of(plan) };
             let borrowed = check.of_part(ty, "Borrowed");
             quote_spanned! {at(ty)=> #borrowed<'_> }
         }

@@ -14,6 +14,8 @@ use syn::{Path, Type};
 /// The types, paths and places that occur all over an expansion.
 pub(super) struct Names<'a> {
     pub(super) plan: &'a Plan,
+    /// Only signatures are wanted.
+    pub(super) outline: bool,
     /// The path of cache-core.
     pub(super) krate: &'a Path,
     /// The place of the return type, where errors about the value are reported.
@@ -40,7 +42,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan, outline: bool) -> Self {
         let (krate, output) = (&plan.crate_path, &plan.function.output);
         let at_output = at(output);
         let unknown = matches!(plan.returned.cached, CachedPart::Ok(None) | CachedPart::Some(None));
@@ -55,6 +57,7 @@ impl<'a> Names<'a> {
         let runtime = Ident::new(runtime, at_output);
         Self {
             plan,
+            outline,
             krate,
             at_output,
             at_unknown_value: unknown.then_some(at_output),

@@ -3,6 +3,7 @@
 use super::fragments::Fragments;
 use super::tokens::local;
 use super::{body, lints, return_value};
+use crate::boxed::Boxed;
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Plan, Storage};
 use crate::return_type::CachedPart;
@@ -21,10 +22,14 @@ pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
         CompanionKind::None => &function.attributes.all,
         CompanionKind::Type(_) | CompanionKind::Methods(_) => &function.attributes.outside,
     };
-    let (vis, asyncness) = (&function.vis, &function.asyncness);
+    let vis = &function.vis;
+    let (asyncness, output) = match &function.boxed {
+        None => (function.asyncness.as_ref(), &function.output),
+        Some(boxed) => (None, &boxed.ty),
+    };
     let (fn_token, name) = (&function.fn_token, &function.name);
     let (generics, _, clause) = function.generics.split_for_impl();
-    let (arguments, output) = (&code.arguments, &function.output);
+    let arguments = &code.arguments;
     let (docs, unconsumed) = (docs(plan), lints::unconsumed(plan));
     let mut tokens = quote! {
         #(#cfg)*
@@ -51,7 +56,11 @@ fn inner(code: &Fragments<'_>) -> TokenStream {
         None => look_up(code),
         Some(many) => look_up_many(code, many),
     };
-    quote! { #assertion #bind #look_up }
+    let inner = quote! { #assertion #bind #look_up };
+    match &names.plan.function.boxed {
+        None => inner,
+        Some(Boxed { pin, .. }) => quote! { #pin(async move { #inner }) },
+    }
 }
 
 /// Looks up, and loads what is missing.
