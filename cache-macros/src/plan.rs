@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) bypass: Option<Expr>,
+    /// The condition under which a call loads anew.
+    pub(crate) refresh_if: Option<Expr>,
     /// Each call loads unshared.
     pub(crate) unshared: bool,
     /// If options are wrong: the signatures of the companion are known all the same.
@@ -140,6 +142,7 @@ pub(crate) fn make(
         settings,
         name: options.name,
         bypass: options.bypass,
+        refresh_if: options.refresh_if,
         unshared: options.unshared,
         has_signatures,
         has_key,
@@ -153,7 +156,7 @@ fn mention(options: &Options, function: &mut Function) {
         KeyItem::Bare(expr) => expr,
         KeyItem::Named { expr, .. } => expr,
     });
-    let exprs = keys.chain(&options.cache).chain(&options.bypass);
+    let exprs = keys.chain(&options.cache).chain(&options.bypass).chain(&options.refresh_if);
     let tokens: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
     let skip = options.skip.iter().flat_map(|skip| &skip.names);
     for argument in &mut function.arguments {

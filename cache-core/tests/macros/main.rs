@@ -13,6 +13,7 @@ mod common {
     pub(crate) mod threads;
 }
 
+mod anew;
 mod associated;
 mod async_fns;
 mod behaviour;
@@ -20,8 +21,10 @@ mod generics;
 pub mod hygiene;
 mod many;
 mod methods;
+mod moved;
 mod options;
 mod patterns;
+mod recursion;
 mod siblings;
 mod threads;
 mod tiers;

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     /// `single_flight = false`.
     pub(crate) unshared: bool,
     pub(crate) bypass: Option<Expr>,
+    /// The condition under which a call loads anew.
+    pub(crate) refresh_if: Option<Expr>,
     pub(crate) companion: CompanionChoice,
     pub(crate) crate_path: Option<Path>,
 }

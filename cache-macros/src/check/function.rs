@@ -1,6 +1,6 @@
 //! How the options go together with the function.
 
-use crate::args::{CompanionChoice, Options};
+use crate::args::{CompanionChoice, KeyItem, Options};
 use crate::errors::Errors;
 use crate::signature::Function;
 use crate::suggest;
@@ -115,6 +115,45 @@ pub(super) fn tasks_have_no_thread(options: &Options, function: &Function, error
             "an `async fn` cannot have a `thread_local` cache: its task may go on on another \
              thread",
         );
+    }
+}
+
+/// A flag that asks for a refresh tells keys apart, if it is part of them: the value would be
+/// stored where no other call looks.
+pub(super) fn refreshed_values_have_the_same_key(
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
+    let Some(flag) = options.refresh_if.as_ref().and_then(flag) else { return };
+    let skip = options.skip.as_ref();
+    let is_skipped = skip.is_some_and(|skip| skip.all || skip.names.contains(flag));
+    let named = |expr: &Expr| matches!(expr, Expr::Path(path) if path.path.is_ident(flag));
+    let is_part = match &options.key {
+        None => function.binds(flag) && !is_skipped,
+        Some(key) => key.iter().any(|item| match item {
+            KeyItem::Bare(expr) => named(expr),
+            KeyItem::Named { expr, .. } => named(expr),
+        }),
+    };
+    if is_part && !options.is_broken("skip") && !options.is_broken("key") {
+        errors.push(
+            flag,
+            format!(
+                "`{flag}` is part of the key: what a refresh loads would be stored where no other \
+                 call looks\n  = note: leave it out with `skip({flag})`"
+            ),
+        );
+    }
+}
+
+/// The argument that is a whole condition, perhaps negated.
+fn flag(expr: &Expr) -> Option<&Ident> {
+    match expr {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Unary(unary) => flag(&unary.expr),
+        Expr::Paren(paren) => flag(&paren.expr),
+        _ => None,
     }
 }
 

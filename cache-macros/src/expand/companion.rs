@@ -9,12 +9,13 @@ use super::key_type::{self, PartCheck};
 use super::names::{FunctionNames, Names};
 use super::tokens::{at, local};
 use super::view::KeyView;
-use super::{arguments, body, lints, return_value, storage};
+use super::{arguments, body, lints, return_value, storage, wrapper};
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Storage};
+use crate::signature::Argument;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Generics, Ident, WherePredicate, parse_quote};
+use syn::{Generics, Ident, Type, WherePredicate, parse_quote};
 
 /// All that stands beside the function: nothing if it has no companion.
 pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
@@ -90,6 +91,7 @@ impl Companion<'_> {
     /// All methods in which nothing but arguments and types is the user's.
     fn methods(&self) -> Vec<TokenStream> {
         let of_keys = [self.get(), self.insert(), self.invalidate(), self.refresh()];
+        let status = self.code.names.plan.many.is_none().then(|| self.get_with_status());
         let of_all = match &self.code.names.plan.storage {
             // The user has it.
             Storage::Given(_) => Vec::new(),
@@ -99,7 +101,7 @@ impl Companion<'_> {
             }
             Storage::ThreadLocal => vec![self.with(), self.clear(), self.stats()],
         };
-        let all = of_keys.into_iter().chain(of_all);
+        let all = of_keys.into_iter().chain(status).chain(of_all);
         all.filter(|method| !method.is_empty()).collect()
     }
 
@@ -251,6 +253,45 @@ impl Companion<'_> {
         Method { awaits: true, arguments: arguments.clone(), ..method }
             .returning(quote! { #output })
             .written()
+    }
+
+    /// `get_with_status(..)`: the function itself, with how the value was obtained.
+    fn get_with_status(&self) -> TokenStream {
+        let Fragments { names, bind, view, arguments, .. } = self.code;
+        let found = wrapper::find(self.code, view, "find_stated");
+        let load = wrapper::load(self.code, "load_stated");
+        let (looked, hit, missed) = (local("looked"), names.value("hit"), local("missed"));
+        let wrapped = return_value::wrap_stated(names, &hit);
+        let uses = self.use_of_the_function();
+        let body = quote! {
+            #uses
+            #bind
+            let #looked = #found;
+            match #looked {
+                ::core::result::Result::Ok(#hit) => #wrapped,
+                ::core::result::Result::Err(#missed) => #load,
+            }
+        };
+        let doc = " As the function, with how the value was obtained.";
+        let method = self.of_cache("get_with_status", doc, body);
+        Method { awaits: true, arguments: arguments.clone(), ..method }
+            .returning(return_value::stated(names))
+            .written()
+    }
+
+    /// A statement by which a function that is only called in this way counts as used. Not where
+    /// an argument has its name, or its type is not known.
+    fn use_of_the_function(&self) -> Option<TokenStream> {
+        let Names { plan, turbofish, .. } = &self.code.names;
+        let function = &plan.function;
+        let is_hidden = function.binds(&function.name);
+        let is_impl = |argument: &Argument| matches!(argument.ty(), Type::ImplTrait(_));
+        if is_hidden || function.arguments.iter().any(is_impl) {
+            return None;
+        }
+        let (name, owner) =
+            (lints::unseen(&function.name), function.is_associated().then(|| quote! { Self:: }));
+        Some(quote! { let _ = #owner #name #turbofish; })
     }
 
     fn clear(&self) -> TokenStream {
