@@ -104,21 +104,11 @@ pub(crate) fn make(
     let companion = companion_kind(&options.companion, &function);
     let typed = options.cache.is_none() && !matches!(companion, CompanionKind::None);
     let many = many::decide(&options, &function, errors);
-    let before = errors.count();
-    let parts = KeyPlanner { options: &options, function: &function, many: many.as_ref(), typed };
+    let (before, many_plan) = (errors.count(), many.as_ref());
+    let parts = KeyPlanner { options: &options, function: &function, many: many_plan, typed };
     let parts = parts.all(errors);
     let is_broken = ["key", "skip", "many"].iter().any(|word| options.is_broken(word));
     let has_key = errors.count() == before && !is_broken;
-    if parts.len() > MAX_PARTS {
-        errors.push(
-            &function.name,
-            format!(
-                "the key has {} parts, {MAX_PARTS} are possible: take several as one tuple or \
-                 struct, or leave some out with `skip`",
-                parts.len()
-            ),
-        );
-    }
     let has_signatures = options.many.is_some() == many.is_some()
         && !check::hides_primitive(&options, &function)
         && !return_type::is_refused(&function.output);
@@ -211,6 +201,21 @@ struct KeyPlanner<'a> {
 impl KeyPlanner<'_> {
     /// The parts: those of `key`, or every argument that is not skipped.
     fn all(&self, errors: &mut Errors) -> Vec<PartPlan> {
+        let parts = self.listed(errors);
+        if parts.len() > MAX_PARTS {
+            errors.push(
+                &self.function.name,
+                format!(
+                    "the key has {} parts, {MAX_PARTS} are possible: take several as one tuple or \
+                     struct, or leave some out with `skip`",
+                    parts.len()
+                ),
+            );
+        }
+        parts
+    }
+
+    fn listed(&self, errors: &mut Errors) -> Vec<PartPlan> {
         let Self { options, function, .. } = self;
         if let Some(key) = &options.key {
             let parts = key.iter().enumerate();

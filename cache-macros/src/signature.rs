@@ -28,7 +28,7 @@ pub(crate) struct Function {
     pub(crate) generics: Generics,
     /// `self`, in whatever form.
     pub(crate) receiver: Option<Receiver>,
-    /// `true` if `Self` is named, or the source shows that the function is in an `impl` or a `trait`.
+    /// `true` if `Self` is named, or the source shows that it is in an `impl` or a `trait`.
     pub(crate) is_in_impl: bool,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Type,

@@ -2,10 +2,11 @@
 //!
 //! # The stack
 //! A body may call cached functions in turn, its own among them, so what a load keeps on the stack
-//! while the body runs limits how deep a recursion can go. So a load has two halves, [`begin_plain`]
-//! and [`end_plain`], that are not inlined, and the body is called between them, by the function that is
-//! compiled for it: only what the end needs is alive there, behind one `Option`. [`Miss`] is small
-//! for the same reason: it lies in the caller's frame, and without optimisation more than once.
+//! while the body runs limits how deep a recursion can go. So a load has two halves,
+//! [`begin_plain`] and [`end_plain`], that are not inlined, and the body is called between them, by
+//! the function that is compiled for it: only what the end needs is alive there, behind one
+//! `Option`. [`Miss`] is small for the same reason: it lies in the caller's frame, and without
+//! optimisation more than once.
 
 use super::bounds::HashBuilder;
 use super::type_probe::ReturnKind;
@@ -78,7 +79,7 @@ impl<K, V> Missed<K, V> {
 }
 
 /// A load whose body runs.
-pub(super) enum Running<'c, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(super) enum RunningCall<'c, K: Eq, V: Clone + Send + Sync + 'static> {
     Load(RunningLoad<'c, K, V>),
     Reload(RunningReload<'c, K, V>),
 }
@@ -92,7 +93,7 @@ type Loaded<V, H, R> = Result<(V, Status), <H as ReturnKind<R, V>>::Uncached>;
 pub(super) fn begin_plain<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
     cache: &'c Cache<O::Key, V, S>,
     missed: Miss<O, V>,
-    running: &mut Option<Running<'c, O::Key, V>>,
+    running: &mut Option<RunningCall<'c, O::Key, V>>,
     keep: H,
 ) -> Option<R>
 where
@@ -107,7 +108,7 @@ where
 pub(super) fn begin_stated<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
     cache: &'c Cache<O::Key, V, S>,
     missed: Miss<O, V>,
-    running: &mut Option<Running<'c, O::Key, V>>,
+    running: &mut Option<RunningCall<'c, O::Key, V>>,
     keep: H,
 ) -> Option<H::Stated>
 where
@@ -119,7 +120,7 @@ where
 fn begin<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
     cache: &'c Cache<O::Key, V, S>,
     missed: Miss<O, V>,
-    running: &mut Option<Running<'c, O::Key, V>>,
+    running: &mut Option<RunningCall<'c, O::Key, V>>,
     keep: H,
 ) -> Option<Loaded<V, H, R>>
 where
@@ -127,7 +128,7 @@ where
 {
     let missed = missed.0?;
     if missed.is_anew() {
-        *running = Some(Running::Reload(cache.store().lead_reload(missed.key).begin_reload()));
+        *running = Some(RunningCall::Reload(cache.store().lead_reload(missed.key).begin_reload()));
         return None;
     }
     let (key, looked_up, kind) = missed.into_parts();
@@ -136,7 +137,7 @@ where
         Ok(Led::Done(done)) => Some(Ok(done)),
         Err(uncached) => Some(Err(uncached)),
         Ok(Led::Lead(guard)) => {
-            *running = Some(Running::Load(guard.begin()));
+            *running = Some(RunningCall::Load(guard.begin()));
             None
         }
     }
@@ -145,7 +146,7 @@ where
 /// Ends what [`begin_plain`] has begun, with what the body has returned.
 #[inline(never)]
 pub(super) fn end_plain<K: Eq, V, R, H: ReturnKind<R, V>>(
-    running: &mut Option<Running<'_, K, V>>,
+    running: &mut Option<RunningCall<'_, K, V>>,
     returned: R,
     keep: H,
 ) -> R
@@ -163,7 +164,7 @@ where
 /// As [`end_plain`], with how the value was obtained.
 #[inline(never)]
 pub(super) fn end_stated<K: Eq, V, R, H: ReturnKind<R, V>>(
-    running: &mut Option<Running<'_, K, V>>,
+    running: &mut Option<RunningCall<'_, K, V>>,
     returned: R,
     keep: H,
 ) -> H::Stated
@@ -178,7 +179,7 @@ where
 }
 
 fn end<K: Eq, V, R, H: ReturnKind<R, V>>(
-    running: Running<'_, K, V>,
+    running: RunningCall<'_, K, V>,
     returned: Result<V, H::Uncached>,
     keep: H,
 ) -> Loaded<V, H, R>
@@ -186,8 +187,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     match running {
-        Running::Load(running) => running.end(returned, &keep.sharing()),
-        Running::Reload(running) => {
+        RunningCall::Load(running) => running.end(returned, &keep.sharing()),
+        RunningCall::Reload(running) => {
             running.end(returned.as_ref().ok().cloned());
             returned.map(|value| (value, Status::Loaded))
         }

@@ -4,7 +4,7 @@
 //! option after it, so that one mistake does not hide the others.
 
 use super::option_names;
-use super::raw_option::{RawOption, RawValue};
+use super::raw_option::{RawOption, RawValue, placed};
 use crate::errors::Errors;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -71,20 +71,6 @@ fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     match input.parse() {
         Ok(expr) => Ok(RawValue::Assigned(expr)),
         Err(error) => Err(placed(error, ahead.parse()?)),
-    }
-}
-
-/// An error where the tokens end before they should: there is no place behind them, so it is
-/// reported at the tokens.
-///
-/// Input: `unexpected end of input` at the whole attribute, and `CFG.`. Output: the same at `CFG.`.
-pub(super) fn placed(error: syn::Error, tokens: TokenStream) -> syn::Error {
-    let message = error.to_string();
-    match message.strip_prefix("unexpected end of input, ") {
-        Some(expected) if !tokens.is_empty() => {
-            syn::Error::new_spanned(tokens, format!("this ends too early: {expected}"))
-        }
-        _ => error,
     }
 }
 

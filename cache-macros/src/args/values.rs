@@ -1,8 +1,7 @@
 //! The values of options, each kind with its errors.
 
-use super::attr_list::placed;
 use super::options::{CompanionChoice, KeyItem, Setting, Skip};
-use super::raw_option::{RawOption, RawValue};
+use super::raw_option::{RawOption, RawValue, placed};
 use crate::duration;
 use proc_macro2::Span;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! From the crate cached: `#[cached]`, `#[once]`, `#[concurrent_cached]` and the older `#[io_cached]`.
+//! From the crate cached: `#[cached]`, `#[once]`, `#[concurrent_cached]`, and `#[io_cached]`, which
+//! is older.
 
 use std::pin::pin;
 use std::sync::LazyLock;

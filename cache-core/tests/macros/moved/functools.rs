@@ -106,7 +106,8 @@ fn dogpile_region() {
 
 #[test]
 fn spring_cacheable() {
-    // @Cacheable(value = "books", key = "#isbn", condition = "#isbn > 0", unless = "#result == null")
+    // @Cacheable(value = "books", key = "#isbn", condition = "#isbn > 0",
+    //            unless = "#result == null")
     #[cached(name = "books", key(isbn), bypass = isbn <= 0)]
     fn book(isbn: i64, warehouse: f64) -> Option<String> {
         run();
