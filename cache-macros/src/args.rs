@@ -3,10 +3,11 @@
 //! Every option is read on its own, so that one that is wrong does not hide another; how options
 //! go together, and with the function, is decided in `check`. The list is read in `attr_list.rs`,
 //! the value of an option in `values.rs`; `option_table.rs` says which options there are,
-//! `options.rs` what they are once read, and `option_names.rs` what an unknown word was meant to
-//! be.
+//! `options.rs` what they are once read, `option_names.rs` what an unknown word was meant to be,
+//! and `elsewhere.rs` what the words of other caches stand for.
 
 mod attr_list;
+mod elsewhere;
 mod option_names;
 mod option_table;
 mod options;

@@ -7,7 +7,7 @@ mod options;
 mod return_type;
 mod tier;
 
-pub(crate) use function::no_argument;
+pub(crate) use function::{hides_primitive, no_argument};
 
 use crate::args::Options;
 use crate::errors::Errors;
@@ -35,11 +35,12 @@ const OF_OPTIONS: [fn(&Options, &mut Errors); 17] = [
 ];
 
 /// The checks of the options against the function.
-const OF_FUNCTION: [fn(&Options, &Function, &mut Errors); 15] = [
+const OF_FUNCTION: [fn(&Options, &Function, &mut Errors); 16] = [
     function::skip_names_arguments,
     function::self_is_decided,
     function::companion_hides_no_primitive,
     function::tasks_have_no_thread,
+    function::refreshed_values_have_the_same_key,
     function::settings_are_for_all_calls,
     many::values_are_cached_key_by_key,
     many::missing_keys_are_shared,

@@ -3,7 +3,7 @@
 use crate::suggest;
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 15] = [
+const UNITS: [(&str, u64); 20] = [
     ("ns", 1),
     ("us", 1_000),
     ("µs", 1_000),
@@ -11,13 +11,18 @@ const UNITS: [(&str, u64); 15] = [
     ("s", 1_000_000_000),
     ("sec", 1_000_000_000),
     ("secs", 1_000_000_000),
+    ("second", 1_000_000_000),
+    ("seconds", 1_000_000_000),
     ("m", 60_000_000_000),
     ("min", 60_000_000_000),
     ("mins", 60_000_000_000),
+    ("minute", 60_000_000_000),
+    ("minutes", 60_000_000_000),
     ("h", 3_600_000_000_000),
     ("hour", 3_600_000_000_000),
     ("hours", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
+    ("day", 86_400_000_000_000),
     ("days", 86_400_000_000_000),
 ];
 
@@ -30,6 +35,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("an empty duration; write for example \"500ms\" or \"1m30s\"".to_owned());
+    }
+    if text.contains('(') || text.contains("::") {
+        return Err(format!("`{rest}` is an expression: write it without the quotes"));
     }
     while !rest.is_empty() {
         let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '_');
@@ -85,6 +93,8 @@ mod tests {
         assert_eq!(parse(" 1h 2m 3s 4ms 5us 6ns "), Ok(Duration::new(3723, 4_005_006)));
         assert_eq!(parse("1_000 ms"), Ok(Duration::from_secs(1)));
         assert_eq!(parse("2d"), Ok(Duration::from_secs(172_800)));
+        assert_eq!(parse("1 day 2 hours 3 minutes 4 seconds"), Ok(Duration::from_secs(93_784)));
+        assert_eq!(parse("1 second 1minute 1 hour 2 days"), Ok(Duration::from_secs(176_461)));
         assert_eq!(parse("3µs"), Ok(Duration::from_micros(3)));
     }
 
@@ -95,6 +105,8 @@ mod tests {
         assert!(error("5").contains("no unit"));
         assert!(error("ms").contains("expected a number"));
         assert!(error("5 hors").contains("did you mean `hours`?"));
+        assert!(error("5 minuets").contains("did you mean `minutes`?"));
+        assert!(error("Duration::from_secs(60)").contains("without the quotes"));
         assert!(error("5 fortnights").contains("unknown unit `fortnights`; known are"));
         assert!(error("1.5s").contains("unknown unit `.`"));
         assert!(error("99999999999999999999s").contains("too large"));

@@ -9,7 +9,10 @@ use std::fmt::Display;
 
 /// The errors found so far.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors {
+    all: Option<syn::Error>,
+    count: usize,
+}
 
 impl Errors {
     /// Notes an error that spans `at`.
@@ -24,9 +27,22 @@ impl Errors {
 
     /// Notes an error found by the parser.
     pub(crate) fn push_error(&mut self, error: syn::Error) {
-        match &mut self.0 {
+        self.count += 1;
+        match &mut self.all {
             Some(all) => all.combine(error),
             none => *none = Some(error),
+        }
+    }
+
+    /// The number of errors so far.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Notes the errors of another step.
+    pub(crate) fn append(&mut self, other: Self) {
+        if let Some(error) = other.all {
+            self.push_error(error);
         }
     }
 
@@ -37,6 +53,6 @@ impl Errors {
 
     /// The errors as `compile_error!` calls; `None` if there are none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
-        self.0.map(syn::Error::into_compile_error)
+        self.all.map(syn::Error::into_compile_error)
     }
 }

@@ -11,13 +11,16 @@
 
 mod args;
 mod attributes;
+mod boxed;
 mod bug;
 mod check;
 mod duration;
+mod enclosing;
 mod errors;
 mod expand;
 mod key;
 mod many;
+mod pattern;
 mod plan;
 mod return_type;
 mod signature;
@@ -41,17 +44,24 @@ pub fn cached(
 /// The whole way: read, check, plan, expand.
 ///
 /// If anything is wrong, a panic of this crate included, the errors come out together with the
-/// function as the user wrote it: the rest of the crate then has no errors for want of it.
+/// function as the user wrote it: the rest of the crate then has no errors for want of it. If only
+/// options are wrong, perhaps half typed, so does the companion, for those who call it.
 fn expand_attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
     bug::reported(&item, || {
         let mut errors = Errors::default();
         let options = args::parse(attribute, &mut errors);
-        let function = signature::parse(item.clone(), &mut errors);
+        let mut refusals = Errors::default();
+        let function = signature::parse(item.clone(), &mut refusals);
+        let may_be_cached = refusals.count() == 0;
+        errors.append(refusals);
         let plan = plan::make(options, function, &mut errors);
-        let errors = errors.into_tokens();
-        match plan {
-            Some(plan) if errors.is_none() => expand::expand(&plan),
-            _ => quote! { #errors #item },
+        match (plan, errors.into_tokens()) {
+            (Some(plan), None) => expand::expand(&plan),
+            (Some(plan), errors) if may_be_cached && plan.has_signatures => {
+                let outline = expand::outline(&plan);
+                quote! { #errors #outline #item }
+            }
+            (_, errors) => quote! { #errors #item },
         }
     })
 }

@@ -5,6 +5,7 @@ use crate::check;
 use crate::errors::Errors;
 use crate::key::{self, PartKind};
 use crate::many::{self, ManyPlan};
+use crate::pattern::Binding;
 use crate::return_type::{self, ReturnPlan};
 use crate::signature::{Argument, Function};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -31,8 +32,14 @@ pub(crate) struct Plan {
     pub(crate) settings: Vec<(&'static str, Setting)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) bypass: Option<Expr>,
+    /// The condition under which a call loads anew.
+    pub(crate) refresh_if: Option<Expr>,
     /// Each call loads unshared.
     pub(crate) unshared: bool,
+    /// If options are wrong: the signatures of the companion are known all the same.
+    pub(crate) has_signatures: bool,
+    /// If options are wrong: the parts of the key are known all the same.
+    pub(crate) has_key: bool,
 }
 
 /// What stands behind the cache: a tier that several processes share.
@@ -73,6 +80,8 @@ pub(crate) struct PartPlan {
 /// Where a part comes from.
 pub(crate) enum Source {
     Argument,
+    /// What the pattern of an argument binds. The variable is a reference to it.
+    Binding,
     /// The type and the expression of `key(name: Type = expression)`.
     Computed(Box<Type>, Box<Expr>),
     /// The expression of `key(expression)`.
@@ -95,18 +104,14 @@ pub(crate) fn make(
     let companion = companion_kind(&options.companion, &function);
     let typed = options.cache.is_none() && !matches!(companion, CompanionKind::None);
     let many = many::decide(&options, &function, errors);
-    let parts = KeyPlanner { options: &options, function: &function, many: many.as_ref(), typed };
+    let (before, many_plan) = (errors.count(), many.as_ref());
+    let parts = KeyPlanner { options: &options, function: &function, many: many_plan, typed };
     let parts = parts.all(errors);
-    if parts.len() > MAX_PARTS {
-        errors.push(
-            &function.name,
-            format!(
-                "the key has {} parts, {MAX_PARTS} are possible: take several as one tuple or \
-                 struct, or leave some out with `skip`",
-                parts.len()
-            ),
-        );
-    }
+    let is_broken = ["key", "skip", "many"].iter().any(|word| options.is_broken(word));
+    let has_key = errors.count() == before && !is_broken;
+    let has_signatures = options.many.is_some() == many.is_some()
+        && !check::hides_primitive(&options, &function)
+        && !return_type::is_refused(&function.output);
     let returned = return_type::decide(&function.output, &options, &function.generics, errors);
     let settings = options.take_settings();
     let storage = match options.cache {
@@ -127,21 +132,30 @@ pub(crate) fn make(
         settings,
         name: options.name,
         bypass: options.bypass,
+        refresh_if: options.refresh_if,
         unshared: options.unshared,
+        has_signatures,
+        has_key,
         function,
     })
 }
 
-/// Marks the arguments that expressions of options name.
+/// Marks the arguments that options name, by what their patterns bind too.
 fn mention(options: &Options, function: &mut Function) {
     let keys = options.key.iter().flatten().map(|item| match item {
         KeyItem::Bare(expr) => expr,
         KeyItem::Named { expr, .. } => expr,
     });
-    let exprs = keys.chain(&options.cache).chain(&options.bypass);
+    let exprs = keys.chain(&options.cache).chain(&options.bypass).chain(&options.refresh_if);
     let tokens: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
-    for argument in function.arguments.iter_mut().filter(|argument| argument.named) {
-        if has(tokens.clone(), &argument.name.to_string()) {
+    let skip = options.skip.iter().flat_map(|skip| &skip.names);
+    for argument in &mut function.arguments {
+        let named = argument.named && has(tokens.clone(), &argument.name.to_string());
+        let is_mentioned = |binding: &Binding| {
+            has(tokens.clone(), &binding.name.to_string())
+                || skip.clone().any(|name| *name == binding.name)
+        };
+        if named || argument.bindings.iter().any(is_mentioned) {
             argument.mention();
         }
     }
@@ -187,6 +201,21 @@ struct KeyPlanner<'a> {
 impl KeyPlanner<'_> {
     /// The parts: those of `key`, or every argument that is not skipped.
     fn all(&self, errors: &mut Errors) -> Vec<PartPlan> {
+        let parts = self.listed(errors);
+        if parts.len() > MAX_PARTS {
+            errors.push(
+                &self.function.name,
+                format!(
+                    "the key has {} parts, {MAX_PARTS} are possible: take several as one tuple or \
+                     struct, or leave some out with `skip`",
+                    parts.len()
+                ),
+            );
+        }
+        parts
+    }
+
+    fn listed(&self, errors: &mut Errors) -> Vec<PartPlan> {
         let Self { options, function, .. } = self;
         if let Some(key) = &options.key {
             let parts = key.iter().enumerate();
@@ -194,10 +223,48 @@ impl KeyPlanner<'_> {
                 .filter_map(|(index, item)| errors.take(self.of_item(index, item)).flatten())
                 .collect();
         }
-        let skip = options.skip.iter().flat_map(|skip| &skip.names);
-        let skipped = |argument: &&Argument| !skip.clone().any(|name| argument.is(name));
-        let parts = function.arguments.iter().filter(skipped);
-        parts.filter_map(|argument| errors.take(self.of_argument(argument)).flatten()).collect()
+        if options.skip.as_ref().is_some_and(|skip| skip.all) {
+            return Vec::new();
+        }
+        let parts = function.arguments.iter().flat_map(|argument| self.not_skipped(argument));
+        parts.filter_map(|part| errors.take(part).flatten()).collect()
+    }
+
+    /// What `skip` leaves of an argument: all of it, nothing, or some of what its pattern binds.
+    fn not_skipped(&self, argument: &Argument) -> Vec<syn::Result<Option<PartPlan>>> {
+        let skip = self.options.skip.iter().flat_map(|skip| &skip.names);
+        let is_skipped = |name: &Ident| skip.clone().any(|skipped| skipped == name);
+        if argument.named && is_skipped(&argument.name) {
+            return Vec::new();
+        }
+        if !argument.bindings.iter().any(|binding| is_skipped(&binding.name)) {
+            return vec![self.of_argument(argument)];
+        }
+        let left = argument.bindings.iter().filter(|binding| !is_skipped(&binding.name));
+        left.map(|binding| self.of_binding(binding)).collect()
+    }
+
+    /// What a pattern binds, if its type shows or need not show.
+    fn of_binding(&self, Binding { name, ty }: &Binding) -> syn::Result<Option<PartPlan>> {
+        let (source, kind) = match ty {
+            Some(ty) => (Source::Binding, key::classify(ty, &name.to_string())?),
+            None if !self.typed => (Source::Untyped(parse_quote!(#name)), PartKind::Untyped),
+            None => {
+                let message = format!(
+                    "the type of `{name}` does not show in the pattern: say it, as in \
+                     `key({name}: u64 = *{name})`, where `{name}` is a reference"
+                );
+                return Err(syn::Error::new_spanned(name, message));
+            }
+        };
+        Ok(Some(PartPlan { place: name.clone(), source, kind }))
+    }
+
+    /// The binding that an expression names.
+    fn binding(&self, expr: &Expr) -> Option<&Binding> {
+        let Expr::Path(path) = expr else { return None };
+        let name = path.path.get_ident()?;
+        self.function.arguments.iter().find_map(|argument| argument.binding(name))
     }
 
     /// An argument, or one element of it. `None` for an argument that should hold many keys but
@@ -223,6 +290,15 @@ impl KeyPlanner<'_> {
             format_ident!("cached_part_{index}", span = Span::mixed_site().located_at(expr.span()))
         };
         let expr = match item {
+            KeyItem::Named { ty, expr, .. }
+                if !matches!(**ty, Type::Reference(_)) && self.binding(expr).is_some() =>
+            {
+                let binding = self.binding(expr).map(|binding| binding.name.clone());
+                return self.of_binding(&Binding {
+                    name: binding.expect("one"),
+                    ty: Some((**ty).clone()),
+                });
+            }
             KeyItem::Named { name, ty, expr } => {
                 return Ok(Some(PartPlan {
                     place: variable(expr),
@@ -232,6 +308,9 @@ impl KeyPlanner<'_> {
             }
             KeyItem::Bare(expr) => expr,
         };
+        if let Some(binding) = self.binding(expr) {
+            return self.of_binding(binding);
+        }
         match expr {
             Expr::Path(path) if path.path.get_ident().is_some_and(|name| name != "self") => {
                 let name = path.path.require_ident()?;

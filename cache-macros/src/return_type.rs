@@ -70,6 +70,13 @@ pub(crate) fn last_word(ty: &Type) -> String {
     path(ty).map(|path| last(path).0).unwrap_or_default()
 }
 
+/// Returns `true` for a return type that cannot be cached.
+pub(crate) fn is_refused(ty: &Type) -> bool {
+    let mut errors = Errors::default();
+    refuse(ty, &mut errors);
+    errors.count() > 0
+}
+
 /// Refuses return types that cannot be cached.
 fn refuse(ty: &Type, errors: &mut Errors) {
     if let Type::ImplTrait(_) = ty {
@@ -77,8 +84,9 @@ fn refuse(ty: &Type, errors: &mut Errors) {
     } else if is_boxed_future(ty) {
         errors.push(
             ty,
-            "a boxed future cannot be cached\n  = note: where another attribute turned an \
-             `async fn` into this, put `#[cached]` on a plain function that it calls",
+            "a boxed future cannot be cached, unless the body is `Box::pin(async move { .. })` and \
+             nothing else\n  = note: where another attribute turned an `async fn` into this, put \
+             `#[cached]` on a plain function that it calls",
         );
     } else if borrows(ty) {
         errors.push(

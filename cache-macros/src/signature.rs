@@ -1,12 +1,15 @@
 //! The function under the attribute: its parts, and the kinds that cannot be cached.
 
 use crate::attributes::Attributes;
+use crate::boxed::{self, Boxed};
+use crate::enclosing;
 use crate::errors::Errors;
+use crate::pattern::{self, Binding};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::format_ident;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, FnArg, Generics, Ident, ItemFn, Pat, PatType, Receiver, ReturnType, Safety,
+    Attribute, FnArg, Generics, Ident, Item, ItemFn, Pat, PatType, Receiver, ReturnType, Safety,
     Signature, Stmt, Token, Type, Visibility, token,
 };
 
@@ -15,6 +18,8 @@ pub(crate) struct Function {
     pub(crate) attributes: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) asyncness: Option<Token![async]>,
+    /// If it is an `async fn` that has been turned into a function of a boxed future, that form.
+    pub(crate) boxed: Option<Boxed>,
     /// Kept, like the braces, for its place in the source: by where an item begins and ends, lints
     /// and errors see that it is a function of the user.
     pub(crate) fn_token: Token![fn],
@@ -23,8 +28,8 @@ pub(crate) struct Function {
     pub(crate) generics: Generics,
     /// `self`, in whatever form.
     pub(crate) receiver: Option<Receiver>,
-    /// `true` if `Self` is named: then the function is in an `impl` or a `trait`.
-    pub(crate) names_self: bool,
+    /// `true` if `Self` is named, or the source shows that it is in an `impl` or a `trait`.
+    pub(crate) is_in_impl: bool,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Type,
     pub(crate) stmts: Vec<Stmt>,
@@ -33,7 +38,12 @@ pub(crate) struct Function {
 impl Function {
     /// Returns `true` if the text shows that this is no free function.
     pub(crate) fn is_associated(&self) -> bool {
-        self.receiver.is_some() || self.names_self
+        self.receiver.is_some() || self.is_in_impl
+    }
+
+    /// Returns `true` if it has an argument of this name, or one whose pattern binds it.
+    pub(crate) fn binds(&self, name: &Ident) -> bool {
+        self.arguments.iter().any(|argument| argument.is(name) || argument.binding(name).is_some())
     }
 }
 
@@ -45,7 +55,10 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// `true` if the user gave that name.
     pub(crate) named: bool,
-    /// `true` if an expression of an option names it, so that the body need not.
+    /// The names that its pattern binds; none if the pattern is a name.
+    pub(crate) bindings: Vec<Binding>,
+    /// `true` if an expression of an option names it, or something that its pattern binds, so that
+    /// the body need not.
     pub(crate) mentioned: bool,
 }
 
@@ -55,12 +68,17 @@ impl Argument {
         self.named && self.name == *name
     }
 
+    /// The name that its pattern binds, if it is one.
+    pub(crate) fn binding(&self, name: &Ident) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.name == *name)
+    }
+
     /// Notes that an expression of an option names it.
     pub(crate) fn mention(&mut self) {
         if let Pat::Ident(pat) = &*self.pattern.pat {
             self.name = pat.ident.clone();
-            self.mentioned = true;
         }
+        self.mentioned = true;
     }
 
     /// The type as written.
@@ -74,15 +92,17 @@ impl Argument {
 /// Input: `pub fn f((a, b): (u8, u8), mut c: &str) -> u64 { .. }`.
 /// Output: its parts, with a name for each argument: `cached_argument_0` and `c`.
 pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Function> {
-    let Ok(item) = syn::parse2::<ItemFn>(item) else {
-        let message = "`#[cached]` goes on a function with a body";
-        errors.push_span(Span::call_site(), message);
-        return None;
-    };
+    let mut item = function(item, errors)?;
     refuse_kind(&item.sig, errors);
     refuse_twice(&item.attrs, errors);
-    let names_self = names_self(&item);
-    let output = output(&item.sig, errors)?;
+    let is_in_impl = names_self(&item) || enclosing::is_in_impl(item.sig.fn_token.span);
+    let mut output = output(&item.sig, errors)?;
+    let unboxed = boxed::unboxed(&output, &item.block).filter(|_| item.sig.asyncness.is_none());
+    let boxed = unboxed.map(|unboxed| {
+        item.sig.asyncness = Some(unboxed.body.async_token);
+        (output, *item.block) = (unboxed.output, unboxed.body.block);
+        unboxed.form
+    });
     let (mut receiver, mut arguments) = (None, Vec::new());
     for (index, input) in item.sig.inputs.into_iter().enumerate() {
         match input {
@@ -94,16 +114,36 @@ pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Function> 
         attributes: Attributes::sort(item.attrs),
         vis: item.vis,
         asyncness: item.sig.asyncness,
+        boxed,
         fn_token: item.sig.fn_token,
         braces: item.block.brace_token,
         name: item.sig.ident,
         generics: item.sig.generics,
         receiver,
-        names_self,
+        is_in_impl,
         arguments,
         output,
         stmts: item.block.stmts,
     })
+}
+
+/// The function, or the error for something else.
+fn function(item: TokenStream, errors: &mut Errors) -> Option<ItemFn> {
+    if let Ok(function) = syn::parse2::<ItemFn>(item.clone()) {
+        return Some(function);
+    }
+    let message = "`#[cached]` goes on a function with a body";
+    match syn::parse2::<Item>(item) {
+        Ok(Item::Impl(_) | Item::Trait(_)) => {
+            let message = format!(
+                "{message}\n  = note: put it on the functions inside, also where an attribute such \
+                 as `#[async_trait]` stands on the whole"
+            );
+            errors.push_span(Span::call_site(), message);
+        }
+        _ => errors.push_span(Span::call_site(), message),
+    }
+    None
 }
 
 /// Refuses kinds of functions that cannot be cached.
@@ -203,7 +243,8 @@ fn argument(index: usize, pattern: PatType, errors: &mut Errors) -> Argument {
         Pat::Ident(pat) => (outer_name(&pat.ident), true),
         _ => (format_ident!("cached_argument_{index}", span = Span::mixed_site()), false),
     };
-    Argument { pattern, name, named, mentioned: false }
+    let bindings = if named { Vec::new() } else { pattern::bindings(&pattern.pat, &pattern.ty) };
+    Argument { pattern, name, named, bindings, mentioned: false }
 }
 
 /// The name of an argument in the functions around the body.

@@ -23,13 +23,14 @@ use std::hash::Hash;
 /// What one part of a key must be.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
-    label = "must be `Hash + Eq + Clone + Send + Sync + 'static`",
-    note = "leave the argument out with `#[cached(skip(argument))]`, or say what stands for it \
-            with `#[cached(key(name: Type = expression))]`"
+    label = "leave it out with `#[cached(skip(..))]`, or make it fit for a key",
+    note = "`skip(argument)` is for what the result does not depend on, such as a connection; \
+            `key(name: Type = expression)` says what stands for an argument",
+    note = "a part of a key must be `Hash + Eq + Clone + Send + Sync + 'static`"
 )]
 pub trait KeyPart<Way> {
     /// The borrowed form, which is looked up.
-    type Borrowed<'a>: Part
+    type Borrowed<'a>: Part<Key = Self::Kept>
     where
         Self: 'a;
 

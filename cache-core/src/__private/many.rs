@@ -6,7 +6,7 @@
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
 use super::type_probe::ReturnKind;
-use super::view::Owned;
+use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;
 use crate::load::attempt::Lookup;
@@ -106,12 +106,24 @@ impl<I, V, C> Pairing<I, V, C> {
 /// What a look-up of many keys has found. `None` for a call that bypasses the cache.
 pub struct BatchLookup<O: Owned, V>(pub(super) Option<Found<O::Key, V>>);
 
+/// The values that were found, and what is missing.
 pub(super) struct Found<K, V> {
     /// For each element, in their order, the value that was found.
     pub(super) values: Sparse<V>,
     /// Of the missing elements, the keys, and what the look-up saw of them.
     pub(super) keys: Vec<K>,
     pub(super) looked_up: Vec<Lookup<V>>,
+    /// Nothing was looked up: all keys are loaded, whatever is stored.
+    pub(super) anew: bool,
+}
+
+impl<O: Owned, V> BatchLookup<O, V> {
+    /// A call that has looked nothing up: it loads anew.
+    pub(super) fn anew<P: Part<Key = O::Key>>(views: impl Iterator<Item = View<P>>) -> Self {
+        let keys: Vec<O::Key> = views.map(|view| view.0.to_key()).collect();
+        let values = keys.iter().map(|_| None).collect();
+        Self(Some(Found { values, keys, looked_up: Vec::new(), anew: true }))
+    }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Found<K, V> {
@@ -120,6 +132,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Found<K, V> {
         let found = ids.iter().zip(&self.values);
         let missing = found.filter_map(|(id, value)| value.is_none().then_some(id));
         missing.take(self.keys.len()).collect()
+    }
+
+    /// Returns the keys, of a call that loads all of them anew.
+    pub(super) fn into_keys<O: Owned<Key = K>>(self) -> Vec<OwnKey<O>> {
+        self.keys.into_iter().map(OwnKey).collect()
     }
 
     /// Returns the values, and the batch of the missing keys.

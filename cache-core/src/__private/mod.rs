@@ -29,6 +29,7 @@
 mod borrowed;
 mod bounds;
 mod diagnostics;
+mod loads;
 pub mod macro_caches;
 mod many;
 mod once;
@@ -45,11 +46,13 @@ mod view;
 
 pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
 pub use crate::tier::Postcard;
+pub use crate::types::status::Status;
 pub use borrowed::{Bare, BareValue, CowPart, OptionPart};
 pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
 pub use diagnostics::{Arg, KeyPart};
+pub use loads::Miss;
 pub use many::{BatchLookup, Pairing, Pairs};
-pub use runtime::{CacheValue, Miss};
+pub use runtime::CacheValue;
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use storage::{CacheByType, StaticCache, ThreadCaches};
 pub use tier_parts::{RemotePart, TierOwned, TierPart};

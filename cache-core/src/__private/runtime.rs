@@ -2,17 +2,17 @@
 //! error (`diagnostics.rs`).
 
 use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
+use super::loads::{self, Miss};
 use super::macro_caches;
 use super::many::{BatchLookup, Found, Pairing};
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
 use super::type_probe::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
 use crate::api::cache::Cache;
-use crate::flight::flight::FlightKind;
 use crate::flight::share_error::SharedError;
-use crate::load::attempt::{Attempt, Lookup};
+use crate::load::attempt::Lookup;
 use crate::types::stats::Stats;
-use crate::util::hash::{Hashed, KeyHash};
+use crate::types::status::Status;
 use std::future::Future;
 
 /// What a cached value must be, and all that an expansion does with a cache of such values.
@@ -75,10 +75,46 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         }
     }
 
+    /// As [`CacheValue::find`], with how the value was obtained.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    fn find_stated<P: Part, S: HashBuilder>(
+        bypass: bool,
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> Result<(Self, Status), Miss<P::Owned, Self>> {
+        if bypass || macro_caches::bypassed() {
+            return Err(Miss(None));
+        }
+        let hash = cache.hash(&view);
+        match cache.lookup_to_load(&view, hash) {
+            Lookup::Hit(value, status) => Ok((value, status)),
+            looked_up => Err(Miss::new(hash, view, looked_up)),
+        }
+    }
+
+    /// What takes the place of [`CacheValue::find`] in a call that loads anew whatever is stored:
+    /// there is no look-up. `None` if the call bypasses the cache.
+    #[cold]
+    fn miss_anew<P: Part, S: HashBuilder>(
+        bypass: bool,
+        cache: &Cache<P::Key, Self, S>,
+        view: View<P>,
+    ) -> Miss<P::Owned, Self> {
+        if bypass || macro_caches::bypassed() {
+            return Miss(None);
+        }
+        Miss::anew(cache.hash(&view), view)
+    }
+
     /// Loads, once for all concurrent callers that miss the key. [`CacheValue::find`] has counted
     /// the miss.
     ///
-    /// Only these lines are compiled for each function; the load is compiled for each type.
+    /// Only these lines are compiled for each function; the load is compiled for each type. And
+    /// only what they hold is on the stack while the body runs, which may load in turn.
     #[cold]
     fn load<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
         cache: &Cache<O::Key, Self, S>,
@@ -86,8 +122,26 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         body: impl FnOnce() -> R,
         keep: H,
     ) -> R {
-        let mut body = Some(body);
-        load_dyn(cache, missed, &mut || body.take().expect("a body runs once")(), keep)
+        let mut running = None;
+        if let Some(returned) = loads::begin_plain(cache, missed, &mut running, keep) {
+            return returned;
+        }
+        loads::end_plain(&mut running, body(), keep)
+    }
+
+    /// As [`CacheValue::load`], with how the value was obtained.
+    #[cold]
+    fn load_stated<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        missed: Miss<O, Self>,
+        body: impl FnOnce() -> R,
+        keep: H,
+    ) -> H::Stated {
+        let mut running = None;
+        if let Some(returned) = loads::begin_stated(cache, missed, &mut running, keep) {
+            return returned;
+        }
+        loads::end_stated(&mut running, body(), keep)
     }
 
     /// As [`CacheValue::load`], with a future.
@@ -99,13 +153,20 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = R> {
         let body = async { H::into_result(body.await) };
         async move {
-            let Some((key, looked_up, kind)) = missed.0 else {
-                return H::from_result(body.await);
-            };
-            let attempt = Attempt::new(cache.store(), key, looked_up, kind);
-            let loaded = attempt.run_async(body, &keep.sharing()).await;
+            let loaded = loads::run_async(cache, missed, body, &keep.sharing()).await;
             H::from_result(loaded.map(|(value, _)| value))
         }
+    }
+
+    /// As [`CacheValue::load_stated`], with a future.
+    fn load_stated_async<O: Owned, S: HashBuilder, R, H: ReturnKind<R, Self>>(
+        cache: &Cache<O::Key, Self, S>,
+        missed: Miss<O, Self>,
+        body: impl Future<Output = R>,
+        keep: H,
+    ) -> impl Future<Output = H::Stated> {
+        let body = async { H::into_result(body.await) };
+        async move { H::stated(loads::run_async(cache, missed, body, &keep.sharing()).await) }
     }
 
     /// `f::get(..)`: returns the value if there is one; nothing is loaded.
@@ -162,7 +223,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
             return BatchLookup(None);
         }
         let values = Vec::with_capacity(views.size_hint().0);
-        let mut found = Found { values, keys: vec![], looked_up: vec![] };
+        let mut found = Found { values, keys: vec![], looked_up: vec![], anew: false };
         for view in views {
             let value = match cache.lookup_to_load(&view, cache.hash(&view)) {
                 Lookup::Hit(value, _) => Some(value),
@@ -177,6 +238,19 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         BatchLookup(Some(found))
     }
 
+    /// What takes the place of [`CacheValue::find_many`] in a call that loads anew.
+    #[cold]
+    fn miss_many_anew<P: Part, S: HashBuilder>(
+        bypass: bool,
+        _cache: &Cache<P::Key, Self, S>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> BatchLookup<P::Owned, Self> {
+        if bypass || macro_caches::bypassed() {
+            return BatchLookup(None);
+        }
+        BatchLookup::anew(views)
+    }
+
     /// Loads the keys that [`CacheValue::find_many`] has not found, each once. `body` is given
     /// elements, not keys.
     fn load_many<O: Owned, S: HashBuilder, I, C, R, H: ReturnKind<R, C>>(
@@ -187,6 +261,10 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
         (keep, pairing): (H, Pairing<I, Self, C>),
     ) -> R {
         let Some(found) = many.0 else { return body(ids) };
+        if found.anew {
+            let keys = found.into_keys::<O>();
+            return Self::refresh_many(cache, ids, keys, || body(ids), (keep, pairing));
+        }
         let missing = found.missing(ids);
         let loader = |places: Vec<usize>| {
             let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -213,6 +291,11 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
             let Some(found) = many.0 else {
                 return body((pairing.cloned)(&Vec::from_iter(ids))).await;
             };
+            if found.anew {
+                let loading = body((pairing.cloned)(&Vec::from_iter(ids)));
+                let (keys, how) = (found.into_keys::<O>(), (keep, pairing));
+                return Self::refresh_many_async(cache, ids, keys, loading, how).await;
+            }
             let (missing, pairing) = (found.missing(ids), &pairing);
             let loader = |places: Vec<usize>| {
                 let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -263,45 +346,6 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     fn stats<K, S>(cache: &Cache<K, Self, S>) -> Stats {
         cache.store().stats()
     }
-}
-
-/// A call that has no value yet. `None` if it bypasses the cache.
-/// Otherwise the key to be loaded, and what the look-up saw of it. A load of the kind "unshared"
-/// joins no other run, and no other call joins it.
-pub struct Miss<O: Owned, V>(pub(super) Option<Missed<O::Key, V>>);
-
-/// The key to be loaded, what the look-up saw of it, and how it is loaded.
-pub(super) type Missed<K, V> = (Hashed<K>, Lookup<V>, FlightKind);
-
-impl<O: Owned, V> Miss<O, V> {
-    /// Only here, on a miss, an owned key is made.
-    #[cold]
-    fn new<P: Part<Key = O::Key>>(hash: KeyHash, view: View<P>, looked_up: Lookup<V>) -> Self {
-        let key = Hashed { hash, key: view.0.to_key() };
-        Self(Some((key, looked_up, FlightKind::Shared)))
-    }
-
-    /// Returns the same call, with an unshared load.
-    pub fn unshared(self) -> Self {
-        Self(self.0.map(|(key, looked_up, _)| (key, looked_up, FlightKind::Unshared)))
-    }
-}
-
-/// As [`CacheValue::load`], for all functions of these types.
-#[inline(never)]
-fn load_dyn<O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
-    cache: &Cache<O::Key, V, S>,
-    missed: Miss<O, V>,
-    body: &mut dyn FnMut() -> R,
-    keep: H,
-) -> R
-where
-    V: Clone + Send + Sync + 'static,
-{
-    let Some((key, looked_up, kind)) = missed.0 else { return body() };
-    let attempt = Attempt::new(cache.store(), key, looked_up, kind);
-    let loaded = attempt.run(|| H::into_result(body()), &keep.sharing());
-    H::from_result(loaded.map(|(value, _)| value))
 }
 
 /// Returns what a body has returned, as it was, and the value to keep of it, if there is one.

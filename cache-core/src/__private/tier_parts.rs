@@ -19,7 +19,7 @@ use std::hash::Hash;
 )]
 pub trait RemotePart<Way> {
     /// The borrowed form, which is looked up.
-    type Borrowed<'a>: TierPart
+    type Borrowed<'a>: TierPart + Part<Key = Self::Kept>
     where
         Self: 'a;
 

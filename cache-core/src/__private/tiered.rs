@@ -8,15 +8,20 @@
 //! `.await`, or its arguments would have to be `Sync`.
 
 use super::bounds::{Fits, Impossible, Key, Never};
+use super::loads::Miss;
 use super::many::{BatchLookup, Pairing};
-use super::runtime::{CacheValue, Miss};
+use super::runtime::CacheValue;
 use super::tier_parts::{TierOwned, TierPart};
 use super::tier_settings::{self, TieredSet};
 use super::type_probe::ReturnKind;
 use super::view::{OwnKey, Owned, View};
+use crate::flight::share_error::ErrorSharing;
 use crate::tier::{Failure, RemoteKey, TierError, TieredCache};
 use crate::types::stats::Stats;
+use crate::types::status::Status;
+use std::cell::Cell;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What a companion's `get` has found in memory: a value, or the key to be looked up remotely.
 pub struct Looked<O: Owned, V>(Result<V, O::Key>);
@@ -66,6 +71,30 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
         <Self as CacheValue<Fits>>::find(bypass, cache.memory(), view)
     }
 
+    /// As [`TieredValue::find`], with how the value was obtained.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    fn find_stated<P: TierPart>(
+        bypass: bool,
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+    ) -> Result<(Self, Status), Miss<P::Owned, Self>> {
+        <Self as CacheValue<Fits>>::find_stated(bypass, cache.memory(), view)
+    }
+
+    /// [`CacheValue::miss_anew`].
+    #[cold]
+    fn miss_anew<P: TierPart>(
+        bypass: bool,
+        cache: &TieredCache<P::Key, Self>,
+        view: View<P>,
+    ) -> Miss<P::Owned, Self> {
+        <Self as CacheValue<Fits>>::miss_anew(bypass, cache.memory(), view)
+    }
+
     /// Gets the value from the tier, or loads it.
     #[cold]
     fn load<O: TierOwned, R, H: ReturnKind<R, Self>>(
@@ -75,7 +104,21 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
         keep: H,
     ) -> R {
         let mut body = Some(body);
-        load_dyn(cache, missed, &mut || body.take().expect("a body runs once")(), keep)
+        let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
+        H::from_result(load_dyn(cache, missed, body, keep).map(|(value, _)| value))
+    }
+
+    /// As [`TieredValue::load`], with how the value was obtained: one of the tier is a hit.
+    #[cold]
+    fn load_stated<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        missed: Miss<O, Self>,
+        body: impl FnOnce() -> R,
+        keep: H,
+    ) -> H::Stated {
+        let mut body = Some(body);
+        let body: &mut dyn FnMut() -> R = &mut || body.take().expect("a body runs once")();
+        H::stated(load_dyn(cache, missed, body, keep))
     }
 
     /// As [`TieredValue::load`], with a future.
@@ -87,11 +130,23 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = R> {
         let body = async { H::into_result(body.await) };
         async move {
-            let Some((key, looked_up, _)) = missed.0 else {
-                return H::from_result(body.await);
-            };
             let failure = Failure { share: keep.sharing(), nothing: H::nothing() };
-            H::from_result(cache.load_missed_async((key, looked_up), body, failure).await)
+            let loaded = run_async(cache, missed, body, failure).await;
+            H::from_result(loaded.map(|(value, _)| value))
+        }
+    }
+
+    /// As [`TieredValue::load_stated`], with a future.
+    fn load_stated_async<O: TierOwned, R, H: ReturnKind<R, Self>>(
+        cache: &TieredCache<O::Key, Self>,
+        missed: Miss<O, Self>,
+        body: impl Future<Output = R>,
+        keep: H,
+    ) -> impl Future<Output = H::Stated> {
+        let body = async { H::into_result(body.await) };
+        async move {
+            let failure = Failure { share: keep.sharing(), nothing: H::nothing() };
+            H::stated(run_async(cache, missed, body, failure).await)
         }
     }
 
@@ -192,6 +247,16 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
         <Self as CacheValue<Fits>>::find_many(bypass, cache.memory(), views)
     }
 
+    /// [`CacheValue::miss_many_anew`].
+    #[cold]
+    fn miss_many_anew<P: TierPart>(
+        bypass: bool,
+        cache: &TieredCache<P::Key, Self>,
+        views: impl Iterator<Item = View<P>>,
+    ) -> BatchLookup<P::Owned, Self> {
+        <Self as CacheValue<Fits>>::miss_many_anew(bypass, cache.memory(), views)
+    }
+
     /// Gets the keys that [`TieredValue::find_many`] has not found from the tier, or loads them.
     fn load_many<O: TierOwned, I, C, R, H: ReturnKind<R, C>>(
         cache: &TieredCache<O::Key, Self>,
@@ -201,6 +266,10 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
         (keep, pairing): (H, Pairing<I, Self, C>),
     ) -> R {
         let Some(found) = many.0 else { return body(ids) };
+        if found.anew {
+            let keys = found.into_keys::<O>();
+            return Self::refresh_many(cache, ids, keys, || body(ids), (keep, pairing));
+        }
         let (missing, keys) = (found.missing(ids), found.keys.clone());
         let load = |places: Vec<usize>| {
             let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -227,6 +296,11 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
             let Some(found) = many.0 else {
                 return body((pairing.cloned)(&Vec::from_iter(ids))).await;
             };
+            if found.anew {
+                let loading = body((pairing.cloned)(&Vec::from_iter(ids)));
+                let (keys, how) = (found.into_keys::<O>(), (keep, pairing));
+                return Self::refresh_many_async(cache, ids, keys, loading, how).await;
+            }
             let (missing, keys, pairing) = (found.missing(ids), found.keys.clone(), &pairing);
             let load = |places: Vec<usize>| {
                 let asked: Vec<&I> = places.into_iter().map(|place| missing[place]).collect();
@@ -293,20 +367,72 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
     }
 }
 
-/// As [`TieredValue::load`], for all functions of these types.
+/// As [`TieredValue::load_stated`], for all functions of these types.
 #[inline(never)]
 fn load_dyn<O: TierOwned, V, R, H: ReturnKind<R, V>>(
     cache: &TieredCache<O::Key, V>,
     missed: Miss<O, V>,
     body: &mut dyn FnMut() -> R,
     keep: H,
-) -> R
+) -> Result<(V, Status), H::Uncached>
 where
     V: Clone + Send + Sync + 'static,
 {
-    let Some((key, looked_up, _)) = missed.0 else { return body() };
+    let loaded = |value| (value, Status::Loaded);
+    let mut run = || H::into_result(body());
+    let Some(missed) = missed.0 else { return run().map(loaded) };
+    if missed.is_anew() {
+        let returned = cache.reload(&[missed.key.key], || {
+            let returned = run();
+            let value = returned.as_ref().ok().cloned();
+            (returned, vec![value])
+        });
+        return returned.map(loaded);
+    }
     let failure = Failure { share: keep.sharing(), nothing: H::nothing() };
-    H::from_result(cache.load_missed((key, looked_up), || H::into_result(body()), failure))
+    let (key, looked_up, _) = missed.into_parts();
+    let ran = Cell::new(false);
+    let body = || {
+        ran.set(true);
+        run()
+    };
+    let (value, status) = cache.load_missed((key, looked_up), body, failure)?;
+    Ok((value, stated(status, ran.get())))
+}
+
+/// As [`load_dyn`], as a task.
+async fn run_async<O: TierOwned, V, E>(
+    cache: &TieredCache<O::Key, V>,
+    missed: Miss<O, V>,
+    body: impl Future<Output = Result<V, E>>,
+    failure: Failure<E, impl ErrorSharing<E>>,
+) -> Result<(V, Status), E>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    let loaded = |value| (value, Status::Loaded);
+    let Some(missed) = missed.0 else { return body.await.map(loaded) };
+    if missed.is_anew() {
+        let origin = async {
+            let returned = body.await;
+            let value = returned.as_ref().ok().cloned();
+            (returned, vec![value])
+        };
+        return cache.reload_async(&[missed.key.key], origin).await.map(loaded);
+    }
+    let (key, looked_up, _) = missed.into_parts();
+    let ran = AtomicBool::new(false);
+    let body = async {
+        ran.store(true, Relaxed);
+        body.await
+    };
+    let (value, status) = cache.load_missed_async((key, looked_up), body, failure).await?;
+    Ok((value, stated(status, ran.load(Relaxed))))
+}
+
+/// How a value was obtained from both tiers: without a run of the body, from the remote one.
+fn stated(status: Status, ran: bool) -> Status {
+    if status == Status::Loaded && !ran { Status::Hit } else { status }
 }
 
 /// Returns what a body has returned, as it was, and the value to keep of it, if there is one.

@@ -16,6 +16,7 @@
 //! Each [kind](ReturnKind) says how to get from one to the other, so that all else is written once.
 
 use crate::flight::share_error::{CloneError, ErrorSharing, KeepError, Nothing, ShareNothing};
+use crate::types::status::Status;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
@@ -155,9 +156,12 @@ pub const fn typed<R, F: Future<Output = R>>(future: F) -> F {
 }
 
 /// A kind of return value `R`, of which a `V` is cached.
-pub trait ReturnKind<R, V> {
+pub trait ReturnKind<R, V>: Copy {
     /// The part that is returned and not cached.
     type Uncached;
+
+    /// The return value with how the cached part was obtained.
+    type Stated;
 
     /// Returns the value to cache.
     ///
@@ -168,6 +172,9 @@ pub trait ReturnKind<R, V> {
 
     /// Returns the return value again.
     fn from_result(result: Result<V, Self::Uncached>) -> R;
+
+    /// Returns the return value with how the cached part was obtained.
+    fn stated(result: Result<(V, Status), Self::Uncached>) -> Self::Stated;
 
     /// Returns how the waiters of a load share what is not cached.
     fn sharing(self) -> impl ErrorSharing<Self::Uncached>;
@@ -185,12 +192,16 @@ pub struct Whole;
 
 impl<V> ReturnKind<V, V> for Whole {
     type Uncached = Infallible;
+    type Stated = (V, Status);
 
     fn into_result(returned: V) -> Result<V, Infallible> {
         Ok(returned)
     }
     fn from_result(Ok(value): Result<V, Infallible>) -> V {
         value
+    }
+    fn stated(Ok(stated): Result<(V, Status), Infallible>) -> (V, Status) {
+        stated
     }
     fn sharing(self) -> impl ErrorSharing<Infallible> {
         KeepError
@@ -203,11 +214,15 @@ pub struct SomeOnly;
 
 impl<V> ReturnKind<Option<V>, V> for SomeOnly {
     type Uncached = Nothing;
+    type Stated = Option<(V, Status)>;
 
     fn into_result(returned: Option<V>) -> Result<V, Nothing> {
         returned.ok_or(Nothing)
     }
     fn from_result(result: Result<V, Nothing>) -> Option<V> {
+        result.ok()
+    }
+    fn stated(result: Result<(V, Status), Nothing>) -> Option<(V, Status)> {
         result.ok()
     }
     fn sharing(self) -> impl ErrorSharing<Nothing> {
@@ -222,13 +237,17 @@ impl<V> ReturnKind<Option<V>, V> for SomeOnly {
 #[derive(Clone, Copy)]
 pub struct OkOnly<H>(pub H);
 
-impl<V, E, H: ErrorSharing<E>> ReturnKind<Result<V, E>, V> for OkOnly<H> {
+impl<V, E, H: ErrorSharing<E> + Copy> ReturnKind<Result<V, E>, V> for OkOnly<H> {
     type Uncached = E;
+    type Stated = Result<(V, Status), E>;
 
     fn into_result(returned: Result<V, E>) -> Result<V, E> {
         returned
     }
     fn from_result(result: Result<V, E>) -> Result<V, E> {
+        result
+    }
+    fn stated(result: Result<(V, Status), E>) -> Result<(V, Status), E> {
         result
     }
     fn sharing(self) -> impl ErrorSharing<E> {

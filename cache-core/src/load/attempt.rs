@@ -115,6 +115,14 @@ pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     Wait(Attempt<'s, K, V>, Arc<Flight<V>>),
 }
 
+/// How a call goes on once it has nothing to wait for.
+pub(crate) enum Led<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+    /// Return this value.
+    Done((V, Status)),
+    /// Run the loader.
+    Lead(FlightGuard<'s, K, V>),
+}
+
 /// What a call finds under the lock of a key's shard.
 pub(super) enum Acquired<'p, K, V> {
     /// An entry that may be served, to a call that loads for want of one.
@@ -229,11 +237,21 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
+        match self.until_led(share)? {
+            Led::Lead(guard) => guard.run(loader, share),
+            Led::Done(done) => Ok(done),
+        }
+    }
+
+    /// Serves, or waits as a thread until it leads. Not inlined: what it needs of the stack is free
+    /// again while a loader runs.
+    #[inline(never)]
+    pub(crate) fn until_led<E>(self, share: &impl ErrorSharing<E>) -> Result<Led<'s, K, V>, E> {
         let mut attempt = self;
         loop {
             let (waiting, flight) = match attempt.start() {
-                Step::Lead(guard) => return guard.run(loader, share),
-                Step::Done(done) => return Ok(done),
+                Step::Lead(guard) => return Ok(Led::Lead(guard)),
+                Step::Done(done) => return Ok(Led::Done(done)),
                 Step::Wait(waiting, flight) => (waiting, flight),
             };
             let waited = flight.wait(waiting.store.wait_deadline());

@@ -104,10 +104,24 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        let timer = self.store.start_timer();
-        let _scope = LoadScope::enter(self.node());
+        let running = self.begin();
         let loaded = loader();
-        self.finish(timer, loaded, share)
+        running.end(loaded, share)
+    }
+
+    /// Begins to run the loader, in the caller's frame: until [`RunningLoad::end`] the load is
+    /// what the calling thread is inside of. A caller that keeps nothing else meanwhile needs
+    /// little of the stack, which matters for loaders that load in turn.
+    #[inline]
+    pub(crate) fn begin(self) -> RunningLoad<'s, K, V> {
+        let timer = self.store.start_timer();
+        RunningLoad { _scope: LoadScope::enter(self.node()), timer, guard: self }
+    }
+
+    /// As [`begin`](Self::begin), for a load that was begun by
+    /// [`lead_reload`](Store::lead_reload).
+    pub(crate) fn begin_reload(self) -> RunningReload<'s, K, V> {
+        RunningReload(self.begin())
     }
 
     /// As [`run`](Self::run), as a task.
@@ -299,6 +313,41 @@ impl<V> Flight<V> {
     /// The key that it loads, for its leader, which has not ended it.
     pub(super) fn key<'p, K>(&self, guard: &'p StoreGuard<'_, K, V>) -> &'p K {
         guard.key_of(self.slot()).expect("the leader has not ended its flight")
+    }
+}
+
+/// A load whose loader runs. Dropped if the loader panics: the fields in this order.
+pub(crate) struct RunningLoad<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+    _scope: LoadScope,
+    timer: LoadTimer<'s, K, V>,
+    guard: FlightGuard<'s, K, V>,
+}
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> RunningLoad<'_, K, V> {
+    /// Ends the load with what the loader has returned.
+    #[inline]
+    pub(crate) fn end<E>(
+        self,
+        loaded: Result<V, E>,
+        share: &impl ErrorSharing<E>,
+    ) -> Result<(V, Status), E> {
+        let RunningLoad { _scope, timer, guard } = self;
+        guard.finish(timer, loaded, share)
+    }
+}
+
+/// As [`RunningLoad`], for a load whatever is stored or being loaded.
+pub(crate) struct RunningReload<'s, K: Eq, V: Clone + Send + Sync + 'static>(RunningLoad<'s, K, V>);
+
+impl<K: Eq, V: Clone + Send + Sync + 'static> RunningReload<'_, K, V> {
+    /// Stores the value; without one, what is stored stays.
+    pub(crate) fn end(self, value: Option<V>) {
+        let RunningLoad { _scope, timer, guard } = self.0;
+        let load_nanos = timer.stop(value.is_some());
+        match value {
+            Some(value) => drop(guard.publish_inside(value, None, load_nanos)),
+            None => guard.end(Outcome::Failed(None)),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::remote_key::RemoteKey;
 use crate::flight::flight::FlightKind;
 use crate::flight::share_error::{ErrorSharing, KeepError, Nothing, ShareArc, ShareNothing};
 use crate::load::attempt::{Attempt, Lookup};
+use crate::types::status::Status;
 use crate::util::hash::Hashed;
 use crate::util::signal::block_on;
 use equivalent::Equivalent;
@@ -41,7 +42,7 @@ where
     {
         match self.attempt(key, own, failure) {
             ControlFlow::Break(value) => Ok(value),
-            ControlFlow::Continue(attempt) => self.run(attempt, init),
+            ControlFlow::Continue(attempt) => self.run(attempt, init).map(|(value, _)| value),
         }
     }
 
@@ -59,7 +60,9 @@ where
     {
         match self.attempt(key, own, failure) {
             ControlFlow::Break(value) => Ok(value),
-            ControlFlow::Continue(attempt) => self.run_async(attempt, init).await,
+            ControlFlow::Continue(attempt) => {
+                self.run_async(attempt, init).await.map(|(value, _)| value)
+            }
         }
     }
 
@@ -67,19 +70,19 @@ where
         &'s self,
         (attempt, lived): TieredLoad<'s, K, V, E, S>,
         init: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         let load = || block_on(self.on_thread().load(&lived, async { init() }));
-        attempt.run(load, &lived).map(|(value, _)| value)
+        attempt.run(load, &lived)
     }
 
     async fn run_async<'s, E, S: ErrorSharing<E>>(
         &'s self,
         (attempt, lived): TieredLoad<'s, K, V, E, S>,
         init: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         let way = self.on_task();
         let load = way.load(&lived, init);
-        attempt.run_async(load, &lived).await.map(|(value, _)| value)
+        attempt.run_async(load, &lived).await
     }
 
     /// Loads a key that has been looked up in memory, as a thread.
@@ -88,7 +91,7 @@ where
         (key, looked_up): (Hashed<K>, Lookup<V>),
         init: impl FnOnce() -> Result<V, E>,
         failure: Failure<E, impl ErrorSharing<E>>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         self.run(self.missed(bytes_of(&key.key), key, looked_up, failure), init)
     }
 
@@ -98,7 +101,7 @@ where
         (key, looked_up): (Hashed<K>, Lookup<V>),
         init: impl Future<Output = Result<V, E>>,
         failure: Failure<E, impl ErrorSharing<E>>,
-    ) -> Result<V, E> {
+    ) -> Result<(V, Status), E> {
         let attempt = self.missed(bytes_of(&key.key), key, looked_up, failure);
         self.run_async(attempt, init).await
     }

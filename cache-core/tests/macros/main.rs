@@ -13,13 +13,18 @@ mod common {
     pub(crate) mod threads;
 }
 
+mod anew;
+mod associated;
 mod async_fns;
 mod behaviour;
 mod generics;
 pub mod hygiene;
 mod many;
 mod methods;
+mod moved;
 mod options;
+mod patterns;
+mod recursion;
 mod siblings;
 mod threads;
 mod tiers;

@@ -4,7 +4,7 @@
 //! option after it, so that one mistake does not hide the others.
 
 use super::option_names;
-use super::raw_option::{RawOption, RawValue};
+use super::raw_option::{RawOption, RawValue, placed};
 use crate::errors::Errors;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -48,6 +48,11 @@ fn entry(input: ParseStream, entries: &mut Vec<RawOption>) -> syn::Result<()> {
 
 fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     if input.peek(Token![:]) {
+        if !option_names::is_option(&word.unraw().to_string()) {
+            // The word is what is wrong, and that is told when it is looked up: `Capacity: 10`.
+            skip_value(input)?;
+            return Ok(RawValue::Flag);
+        }
         return Err(input.error(format!("write `{word} = ..`, with an equals sign")));
     }
     if input.peek(token::Paren) {
@@ -62,7 +67,19 @@ fn value(input: ParseStream, word: &Ident) -> syn::Result<RawValue> {
     if input.is_empty() || input.peek(Token![,]) {
         return Err(syn::Error::new_spanned(equals, format!("`{word} =` needs a value")));
     }
-    Ok(RawValue::Assigned(input.parse()?))
+    let ahead = input.fork();
+    match input.parse() {
+        Ok(expr) => Ok(RawValue::Assigned(expr)),
+        Err(error) => Err(placed(error, ahead.parse()?)),
+    }
+}
+
+/// Skips to the next comma.
+fn skip_value(input: ParseStream) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
 }
 
 /// A comma, or nothing more.

@@ -28,7 +28,7 @@ pub(super) enum Group {
 }
 
 /// Each option: its word, what it is about, and how it is read.
-pub(super) const OPTIONS: [(&str, Group, Reader); 27] = [
+pub(super) const OPTIONS: [(&str, Group, Reader); 28] = [
     ("ttl", Cache, Value(values::time)),
     ("ttl_from", Cache, Value(|raw| values::function(raw, "|value| duration", 1))),
     ("tti", Cache, Value(values::time)),
@@ -54,6 +54,11 @@ pub(super) const OPTIONS: [(&str, Group, Reader); 27] = [
     ("cache_none", Calls, Field(|to, raw| set(&mut to.cache_none, values::flag(&raw)))),
     ("single_flight", Calls, Field(|to, raw| set(&mut to.unshared, values::is_off(&raw)))),
     ("bypass", Calls, Field(|to, raw| put(&mut to.bypass, values::assigned(raw, "condition")))),
+    (
+        "refresh_if",
+        Calls,
+        Field(|to, raw| put(&mut to.refresh_if, values::assigned(raw, "condition"))),
+    ),
     ("companion", Calls, Field(|to, raw| set(&mut to.companion, values::companion(raw)))),
     ("crate", Calls, Field(|to, raw| put(&mut to.crate_path, values::crate_path(raw)))),
 ];

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     /// `single_flight = false`.
     pub(crate) unshared: bool,
     pub(crate) bypass: Option<Expr>,
+    /// The condition under which a call loads anew.
+    pub(crate) refresh_if: Option<Expr>,
     pub(crate) companion: CompanionChoice,
     pub(crate) crate_path: Option<Path>,
 }
@@ -90,6 +92,8 @@ pub(crate) enum KeyItem {
 pub(crate) struct Skip {
     pub(crate) word: Ident,
     pub(crate) names: Vec<Ident>,
+    /// `..`: all arguments.
+    pub(crate) all: bool,
 }
 
 /// What stands beside the function.

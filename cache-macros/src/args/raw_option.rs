@@ -16,3 +16,17 @@ pub(super) enum RawValue {
     /// Something that could not be read and has been reported.
     Broken,
 }
+
+/// An error where the tokens end before they should: there is no place behind them, so it is
+/// reported at the tokens.
+///
+/// Input: `unexpected end of input` at the whole attribute, and `CFG.`. Output: the same at `CFG.`.
+pub(super) fn placed(error: syn::Error, tokens: TokenStream) -> syn::Error {
+    let message = error.to_string();
+    match message.strip_prefix("unexpected end of input, ") {
+        Some(expected) if !tokens.is_empty() => {
+            syn::Error::new_spanned(tokens, format!("this ends too early: {expected}"))
+        }
+        _ => error,
+    }
+}

@@ -1,7 +1,7 @@
 //! The values of options, each kind with its errors.
 
 use super::options::{CompanionChoice, KeyItem, Setting, Skip};
-use super::raw_option::{RawOption, RawValue};
+use super::raw_option::{RawOption, RawValue, placed};
 use crate::duration;
 use proc_macro2::Span;
 use std::time::Duration;
@@ -18,7 +18,8 @@ fn list<T: Parse>(
     let RawValue::List(tokens) = value else {
         return Err(syn::Error::new_spanned(word, format!("write `{usage}`")));
     };
-    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens)?;
+    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(tokens.clone());
+    let items = items.map_err(|error| placed(error, tokens))?;
     if items.is_empty() {
         return Err(syn::Error::new_spanned(word, format!("nothing is named; write `{usage}`")));
     }
@@ -32,16 +33,29 @@ pub(super) fn key(raw: RawOption) -> syn::Result<Vec<KeyItem>> {
 
 /// The names of arguments.
 pub(super) fn skip(raw: RawOption) -> syn::Result<Skip> {
-    let (word, names) = list(raw, "skip(argument, ..)")?;
-    Ok(Skip { word, names: names.into_iter().map(|AnyName(name)| name).collect() })
+    let (word, items) = list(raw, "skip(argument)")?;
+    let all = items.iter().any(|item| matches!(item, SkipItem::All));
+    let names = items.into_iter().filter_map(|item| match item {
+        SkipItem::Name(name) => Some(name),
+        SkipItem::All => None,
+    });
+    Ok(Skip { word, names: names.collect(), all })
 }
 
-/// An identifier or `self`, which the grammar of `Ident` leaves out.
-struct AnyName(Ident);
+/// One entry of `skip(..)`.
+enum SkipItem {
+    /// An identifier or `self`, which the grammar of `Ident` leaves out.
+    Name(Ident),
+    /// `..`
+    All,
+}
 
-impl Parse for AnyName {
+impl Parse for SkipItem {
     fn parse(input: ParseStream) -> syn::Result<Self> {
-        input.call(Ident::parse_any).map(Self)
+        if input.parse::<Option<Token![..]>>()?.is_some() {
+            return Ok(Self::All);
+        }
+        input.call(Ident::parse_any).map(Self::Name)
     }
 }
 

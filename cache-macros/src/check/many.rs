@@ -56,9 +56,12 @@ pub(super) fn elements_are_part_of_the_key(
     errors: &mut Errors,
 ) {
     let Some(name) = keys(options, function) else { return };
-    if let Some(skip) = options.skip.iter().flat_map(|skip| &skip.names).find(|skip| *skip == name)
-    {
-        errors.push(skip, format!("`{name}` holds the keys and cannot be left out of them"));
+    let skipped = options.skip.iter().find_map(|skip| {
+        let by_name = skip.names.iter().find(|skipped| *skipped == name);
+        by_name.or_else(|| skip.all.then_some(&skip.word))
+    });
+    if let Some(skipped) = skipped {
+        errors.push(skipped, format!("`{name}` holds the keys and cannot be left out of them"));
     }
     let named = |item: &KeyItem| match item {
         KeyItem::Bare(Expr::Path(path)) => path.path.is_ident(name),

@@ -5,15 +5,17 @@
 //! stand in any block, and it sees the names that the function sees. An `impl` can hold neither.
 
 use super::fragments::Fragments;
+use super::key_type::{self, PartCheck};
 use super::names::{FunctionNames, Names};
-use super::tokens::local;
+use super::tokens::{at, local};
 use super::view::KeyView;
-use super::{arguments, body, lints, return_value, storage};
+use super::{arguments, body, lints, return_value, storage, wrapper};
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Storage};
+use crate::signature::Argument;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Generics, Ident, parse_quote};
+use syn::{Generics, Ident, Type, WherePredicate, parse_quote};
 
 /// All that stands beside the function: nothing if it has no companion.
 pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
@@ -49,8 +51,9 @@ impl Companion<'_> {
         let (vis, unseen) = (lints::unseen(&function.vis), lints::unseen(companion));
         let (cfg, generated) = (&function.attributes.cfg, lints::generated());
         let (maker, methods) = (self.maker(), self.methods());
-        let uncached = body::uncached(names.plan, self.functions);
+        let uncached = self.uncached();
         let assertion = return_value::assertion(names)
+            .filter(|_| !names.outline)
             .map(|assertion| quote! { #(#cfg)* const _: () = #assertion; });
         quote! {
             #(#cfg)*
@@ -80,7 +83,7 @@ impl Companion<'_> {
         let cfg = &plan.function.attributes.cfg;
         let generated = lints::generated();
         let methods = self.methods().into_iter().map(|method| quote! { #generated #method });
-        let others = self.maker().into_iter().chain([body::uncached(plan, self.functions)]);
+        let others = self.maker().into_iter().chain([self.uncached()]);
         let all = methods.chain(others).map(|method| quote! { #(#cfg)* #method });
         quote! { #(#all)* }
     }
@@ -88,6 +91,7 @@ impl Companion<'_> {
     /// All methods in which nothing but arguments and types is the user's.
     fn methods(&self) -> Vec<TokenStream> {
         let of_keys = [self.get(), self.insert(), self.invalidate(), self.refresh()];
+        let status = self.code.names.plan.many.is_none().then(|| self.get_with_status());
         let of_all = match &self.code.names.plan.storage {
             // The user has it.
             Storage::Given(_) => Vec::new(),
@@ -97,7 +101,24 @@ impl Companion<'_> {
             }
             Storage::ThreadLocal => vec![self.with(), self.clear(), self.stats()],
         };
-        of_keys.into_iter().chain(of_all).collect()
+        let all = of_keys.into_iter().chain(status).chain(of_all);
+        all.filter(|method| !method.is_empty()).collect()
+    }
+
+    /// The body of the function; in an outline its signature.
+    fn uncached(&self) -> TokenStream {
+        let Names { plan, outline, .. } = self.code.names;
+        if !outline {
+            return body::uncached(plan, self.functions);
+        }
+        let output = &plan.function.output;
+        let doc = " The body of the function, past the cache.";
+        let method = self.of_cache("uncached", doc, TokenStream::new());
+        let method = Method { awaits: true, arguments: self.code.arguments.clone(), ..method }
+            .returning(quote! { #output })
+            .written();
+        let generated = lints::generated();
+        quote! { #generated #method }
     }
 
     /// The method that builds the cache, with the expressions of the options and the user's lint
@@ -110,7 +131,7 @@ impl Companion<'_> {
             Storage::ThreadLocal => self.handle(),
         };
         let (generated, lints) = (lints::options(), &plan.function.attributes.lints);
-        Some(quote! { #generated #(#lints)* #method })
+        (!method.is_empty()).then(|| quote! { #generated #(#lints)* #method })
     }
 }
 
@@ -119,12 +140,13 @@ impl Companion<'_> {
     /// `cache()`, or `tiered()`: the cache in a `static`, built on first use.
     fn stored(&self) -> TokenStream {
         let names = &self.code.names;
-        let stored_ty = names.stored_ty();
+        let stored_ty = &names.stored_ty;
         let doc = match names.plan.tier {
             None => " The cache of the function.",
             Some(_) => " The cache of the function, and the tier behind it.",
         };
         self.of_cache(storage::maker_name(names.plan), doc, storage::built(names))
+            .naming_the_key()
             .returning(quote_spanned! {names.at_output=> &'static #stored_ty })
             .written()
     }
@@ -134,6 +156,7 @@ impl Companion<'_> {
         let Fragments { names: Names { cache_ty, at_output, .. }, bind, cache, .. } = self.code;
         let body = quote_spanned! {*at_output=> #bind #cache.memory() };
         self.of_cache("cache", " The cache of the function in memory.", body)
+            .naming_the_key()
             .returning(quote_spanned! {*at_output=> &'static #cache_ty })
             .written()
     }
@@ -146,6 +169,7 @@ impl Companion<'_> {
         let name = storage::maker_name(names.plan);
         let method = self.of_cache(name, doc, storage::built(names));
         Method { public: false, ..method }
+            .naming_the_key()
             .returning(quote_spanned! {names.at_output=> ::std::rc::Rc<#cache_ty> })
             .written()
     }
@@ -161,7 +185,7 @@ impl Companion<'_> {
         method.arguments = vec![quote_spanned! {*at_output=>
             #see: impl ::core::ops::FnOnce(&#cache_ty) -> CachedShown
         }];
-        method.returning(quote_spanned! {*at_output=> CachedShown }).written()
+        method.naming_the_key().returning(quote_spanned! {*at_output=> CachedShown }).written()
     }
 
     fn get(&self) -> TokenStream {
@@ -231,6 +255,45 @@ impl Companion<'_> {
             .written()
     }
 
+    /// `get_with_status(..)`: the function itself, with how the value was obtained.
+    fn get_with_status(&self) -> TokenStream {
+        let Fragments { names, bind, view, arguments, .. } = self.code;
+        let found = wrapper::find(self.code, view, "find_stated");
+        let load = wrapper::load(self.code, "load_stated");
+        let (looked, hit, missed) = (local("looked"), names.value("hit"), local("missed"));
+        let wrapped = return_value::wrap_stated(names, &hit);
+        let uses = self.use_of_the_function();
+        let body = quote! {
+            #uses
+            #bind
+            let #looked = #found;
+            match #looked {
+                ::core::result::Result::Ok(#hit) => #wrapped,
+                ::core::result::Result::Err(#missed) => #load,
+            }
+        };
+        let doc = " As the function, with how the value was obtained.";
+        let method = self.of_cache("get_with_status", doc, body);
+        Method { awaits: true, arguments: arguments.clone(), ..method }
+            .returning(return_value::stated(names))
+            .written()
+    }
+
+    /// A statement by which a function that is only called in this way counts as used. Not where
+    /// an argument has its name, or its type is not known.
+    fn use_of_the_function(&self) -> Option<TokenStream> {
+        let Names { plan, turbofish, .. } = &self.code.names;
+        let function = &plan.function;
+        let is_hidden = function.binds(&function.name);
+        let is_impl = |argument: &Argument| matches!(argument.ty(), Type::ImplTrait(_));
+        if is_hidden || function.arguments.iter().any(is_impl) {
+            return None;
+        }
+        let (name, owner) =
+            (lints::unseen(&function.name), function.is_associated().then(|| quote! { Self:: }));
+        Some(quote! { let _ = #owner #name #turbofish; })
+    }
+
     fn clear(&self) -> TokenStream {
         let Fragments { names, bind, cache, .. } = self.code;
         let clear = match self.asks_a_tier() {
@@ -287,6 +350,7 @@ impl Companion<'_> {
             name,
             public: true,
             awaits: false,
+            names_key: false,
             generics: self.code.names.plan.function.generics.clone(),
             arguments: Vec::new(),
             output: None,
@@ -302,6 +366,7 @@ struct Method<'a> {
     name: &'static str,
     public: bool,
     awaits: bool,
+    names_key: bool,
     generics: Generics,
     arguments: Vec<TokenStream>,
     output: Option<TokenStream>,
@@ -309,6 +374,22 @@ struct Method<'a> {
 }
 
 impl Method<'_> {
+    /// Its signature names the type of the key, perhaps by a way that is a parameter then.
+    fn naming_the_key(mut self) -> Self {
+        self.names_key = true;
+        let Names { plan, doubtful, .. } = &self.companion.code.names;
+        if let Some(first) = doubtful.first() {
+            let way = Ident::new(key_type::WAY, at(first));
+            self.generics.params.push(parse_quote!(#way: 'static));
+            let bounds = doubtful.iter().map(|ty| PartCheck::of(plan).bound(ty));
+            let clause = self.generics.make_where_clause();
+            clause
+                .predicates
+                .extend(bounds.map(|bound| -> WherePredicate { parse_quote!(#bound) }));
+        }
+        self
+    }
+
     fn returning(self, output: TokenStream) -> Self {
         Self { output: Some(output), ..self }
     }
@@ -330,10 +411,18 @@ impl Method<'_> {
         Self { awaits, ..self }
     }
 
-    /// The generics of the function, a line of documentation, and the rest.
+    /// The generics of the function, a line of documentation, and the rest. In an outline the body
+    /// is empty, and a method whose signature names a key that is not known is left out.
     fn written(self) -> TokenStream {
-        let Self { companion, doc, name, public, awaits, generics, arguments, output, body } = self;
+        let Self { companion, doc, name, public, awaits, generics, arguments, output, .. } = self;
         let names = &companion.code.names;
+        if names.outline && self.names_key && !names.plan.has_key {
+            return TokenStream::new();
+        }
+        let body = match names.outline {
+            false => self.body,
+            true => quote! { ::core::unimplemented!() },
+        };
         let function = &names.plan.function;
         let vis = public.then(|| lints::unseen(&function.vis));
         let asyncness = function.asyncness.filter(|_| awaits);

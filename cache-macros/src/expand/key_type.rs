@@ -4,21 +4,61 @@
 //! `KeyPart` (`RemotePart`, if a tier is to know the key), at the place where the user wrote it. So
 //! each mistake is reported there, in the same words by all that is generated. Types that are known
 //! to be fit need no check, and the code is shorter.
+//!
+//! A signature cannot name `KeyPart<_>`, and `<Db as ToOwned>::Owned` in one would be an error of
+//! its own wherever it stands. So where the type behind a reference may be no `ToOwned`, a function
+//! whose signature names the key has a parameter for the way, `cache::<CachedWay>()`, which the
+//! compiler infers as it infers `_`.
 
 use super::tokens::{at, located};
 use crate::key::PartKind;
 use crate::plan::{PartPlan, Plan};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::{Path, Type, TypePath};
+use quote::{ToTokens, quote, quote_spanned};
+use std::cell::{Cell, RefCell};
+use syn::{GenericParam, Path, Type, TypePath};
 
-/// The type of the key as users write it.
+/// The type of the key as a signature names it.
 ///
 /// Input: `(sku: &str, user: &User, qty: u64)`.
-/// Output: `(<str as ToOwned>::Owned, <User as ToOwned>::Owned, u64,)`.
-pub(super) fn written(parts: &[PartPlan]) -> TokenStream {
-    types(parts, &owned)
+/// Output: `(<str as ToOwned>::Owned, <User as KeyPart<CachedWay>>::Kept, u64,)`.
+pub(super) fn written(plan: &Plan) -> TokenStream {
+    match doubtful(plan).is_empty() {
+        true => types(&plan.parts, &owned),
+        false => kept(PartCheck::in_signature(plan), &plan.parts),
+    }
 }
+
+/// The types of the parts for which a signature needs the way as a parameter: all that are checked,
+/// if one of them is behind a reference and the text does not show that it is `ToOwned`. (One type
+/// may be two parts, and has one way.) A generic function has no room for one more parameter.
+pub(super) fn doubtful(plan: &Plan) -> Vec<Type> {
+    fn is_owned(ty: &Type) -> bool {
+        match ty {
+            Type::Path(path) => is_fit(path),
+            Type::Slice(slice) => is_owned(&slice.elem),
+            Type::Array(array) => is_owned(&array.elem),
+            Type::Tuple(tuple) => tuple.elems.iter().all(is_owned),
+            _ => false,
+        }
+    }
+    let (checked, is_doubtful) = (RefCell::new(Vec::new()), Cell::new(false));
+    types(&plan.parts, &|leaf| {
+        checked.borrow_mut().extend(leaf.to_be_checked().cloned());
+        let doubtful = matches!(leaf, LeafType::Target(ty) if !is_owned(ty));
+        is_doubtful.set(is_doubtful.get() || doubtful);
+        TokenStream::new()
+    });
+    let is_generic = plan.function.generics.params.iter().any(is_type_or_const);
+    if is_doubtful.get() && !is_generic { checked.into_inner() } else { Vec::new() }
+}
+
+fn is_type_or_const(param: &GenericParam) -> bool {
+    !matches!(param, GenericParam::Lifetime(_))
+}
+
+/// The parameter for the way.
+pub(super) const WAY: &str = "CachedWay";
 
 /// How parts of a key are checked.
 #[derive(Clone, Copy)]
@@ -26,12 +66,28 @@ pub(super) struct PartCheck<'a> {
     krate: &'a Path,
     /// The trait that each part must have.
     part: &'static str,
+    /// The way is a parameter of the function.
+    within_signature: bool,
 }
 
 impl<'a> PartCheck<'a> {
     pub(super) fn of(plan: &'a Plan) -> Self {
         let part = if plan.tier.is_some() { "RemotePart" } else { "KeyPart" };
-        PartCheck { krate: &plan.crate_path, part }
+        PartCheck { krate: &plan.crate_path, part, within_signature: false }
+    }
+
+    /// As `of`, in a function with the way as a parameter.
+    fn in_signature(plan: &'a Plan) -> Self {
+        PartCheck { within_signature: true, ..PartCheck::of(plan) }
+    }
+
+    /// The bound of a function with the way as a parameter.
+    ///
+    /// Output: `User: KeyPart<CachedWay>`.
+    pub(super) fn bound(self, ty: &Type) -> TokenStream {
+        let (krate, part) = (located(self.krate, at(ty)), Ident::new(self.part, at(ty)));
+        let way = Ident::new(WAY, at(ty));
+        quote_spanned! {at(ty)=> #krate::__private::Arg<#ty>: #krate::__private::#part<#way> }
     }
 
     /// Something of that trait.
@@ -46,7 +102,11 @@ impl<'a> PartCheck<'a> {
     /// Output: `<Arg<Cow<'_, str>> as CowPart>::target`.
     pub(super) fn through(self, ty: &Type, of: &str, what: &str) -> TokenStream {
         let (krate, what) = (located(self.krate, at(ty)), Ident::new(what, at(ty)));
-        let way = (of == self.part).then(|| quote_spanned! {at(ty)=> <_> });
+        let way = match self.within_signature {
+            false => quote_spanned! {at(ty)=> _ },
+            true => Ident::new(WAY, at(ty)).into_token_stream(),
+        };
+        let way = (of == self.part).then(|| quote_spanned! {at(ty)=> <#way> });
         let of = Ident::new(of, at(ty));
         quote_spanned! {at(ty)=>
             <#krate::__private::Arg<#ty> as #krate::__private::#of #way>::#what
@@ -75,9 +135,13 @@ pub(super) fn kept(check: PartCheck<'_>, parts: &[PartPlan]) -> TokenStream {
 
 /// The type of what is looked up, in the body of a function. It determines that of the key.
 ///
-/// Output for the same input: `(&str, <User as KeyPart<_>>::Borrowed<'_>, &u64,)`.
-pub(super) fn looked_up(check: PartCheck<'_>, parts: &[PartPlan]) -> TokenStream {
-    types(parts, &|leaf| match (leaf.to_be_checked(), leaf) {
+/// Output for the same input: `(&str, <User as KeyPart<CachedWay>>::Borrowed<'_>, &u64,)`.
+pub(super) fn looked_up(plan: &Plan) -> TokenStream {
+    let check = match doubtful(plan).is_empty() {
+        true => PartCheck::of(plan),
+        false => PartCheck::in_signature(plan),
+    };
+    types(&plan.parts, &|leaf| match (leaf.to_be_checked(), leaf) {
         (Some(ty), _) => {
             let borrowed = check.of_part(ty, "Borrowed");
             quote_spanned! {at(ty)=> #borrowed<'_> }

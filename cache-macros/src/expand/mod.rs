@@ -52,7 +52,13 @@ use quote::quote;
 ///
 /// Input: the plan of `price`. Output: the function and, beside it, what belongs to its cache.
 pub(crate) fn expand(plan: &Plan) -> TokenStream {
-    let code = Fragments::new(Names::new(plan));
+    let code = Fragments::new(Names::new(plan, false));
     let (wrapper, companion) = (wrapper::expand(&code), companion::expand(&code));
     quote! { #wrapper #companion }
+}
+
+/// Generates what stands beside the function, with nothing in it: for editors, while options are
+/// wrong.
+pub(crate) fn outline(plan: &Plan) -> TokenStream {
+    companion::expand(&Fragments::new(Names::new(plan, true)))
 }

@@ -1,6 +1,6 @@
 //! What an expansion calls things: computed once, for all that is generated.
 
-use super::key_type;
+use super::key_type::{self, PartCheck};
 use super::tokens::{at, local, located, turbofish};
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Plan};
@@ -14,6 +14,8 @@ use syn::{Path, Type};
 /// The types, paths and places that occur all over an expansion.
 pub(super) struct Names<'a> {
     pub(super) plan: &'a Plan,
+    /// Only signatures are wanted.
+    pub(super) outline: bool,
     /// The path of cache-core.
     pub(super) krate: &'a Path,
     /// The place of the return type, where errors about the value are reported.
@@ -21,12 +23,16 @@ pub(super) struct Names<'a> {
     /// The same place, if only the compiler can learn from the return type what type the value has:
     /// all that names that type stands there then, so that an error about it is reported once.
     pub(super) at_unknown_value: Option<Span>,
-    /// The type of the key as users write it.
+    /// The type of the key in the body of a function.
     pub(super) key_ty: TokenStream,
+    /// The types of parts for which a signature that names the key has a parameter.
+    pub(super) doubtful: Vec<Type>,
     /// The type of the value; of one value, if there are many.
     pub(super) value_ty: TokenStream,
-    /// The type of the cache.
+    /// The type of the cache, in signatures.
     pub(super) cache_ty: TokenStream,
+    /// The type of what the function has its values in: the cache, or with a tier both.
+    pub(super) stored_ty: TokenStream,
     /// The type and const parameters of the function as arguments.
     pub(super) turbofish: TokenStream,
     /// The functions that belong to the cache, if there are any.
@@ -36,22 +42,35 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan, outline: bool) -> Self {
         let (krate, output) = (&plan.crate_path, &plan.function.output);
         let at_output = at(output);
         let unknown = matches!(plan.returned.cached, CachedPart::Ok(None) | CachedPart::Some(None));
-        let (key_ty, value_ty) = (key_type::written(&plan.parts), value_type(plan));
+        let (written, value_ty) = (key_type::written(plan), value_type(plan));
+        let doubtful = key_type::doubtful(plan);
+        let key_ty = match doubtful.is_empty() {
+            true => written.clone(),
+            false => key_type::kept(PartCheck::of(plan), &plan.parts),
+        };
         let turbofish = turbofish(&plan.function.generics);
         let runtime = if plan.tier.is_some() { "TieredValue" } else { "CacheValue" };
         let runtime = Ident::new(runtime, at_output);
         Self {
             plan,
+            outline,
             krate,
             at_output,
             at_unknown_value: unknown.then_some(at_output),
-            cache_ty: quote_spanned! {at_output=> #krate::Cache<#key_ty, #value_ty> },
+            cache_ty: quote_spanned! {at_output=> #krate::Cache<#written, #value_ty> },
+            stored_ty: match plan.tier {
+                None => quote_spanned! {at_output=> #krate::Cache<#written, #value_ty> },
+                Some(_) => {
+                    quote_spanned! {at_output=> #krate::tier::TieredCache<#written, #value_ty> }
+                }
+            },
             runtime: quote_spanned! {at_output=> <#value_ty as #krate::__private::#runtime<_>> },
             key_ty,
+            doubtful,
             value_ty,
             functions: FunctionNames::new(&plan.companion, &turbofish),
             turbofish,
@@ -77,15 +96,6 @@ impl<'a> Names<'a> {
         let (at, runtime) = (self.at_output, &self.runtime);
         let function = Ident::new(function, at);
         quote_spanned! {at=> #runtime::#function(#arguments) }
-    }
-
-    /// The type of what the function has its values in: the cache, or with a tier both.
-    pub(super) fn stored_ty(&self) -> TokenStream {
-        let Self { krate, key_ty, value_ty, cache_ty, at_output, .. } = self;
-        match self.plan.tier {
-            None => cache_ty.clone(),
-            Some(_) => quote_spanned! {*at_output=> #krate::tier::TieredCache<#key_ty, #value_ty> },
-        }
     }
 
     /// As `call`; in an `async fn` of the function with a future, which is awaited.

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::tokens::at;
 use crate::many::ManyPlan;
 use crate::return_type::{CachedPart, TypeAssertion};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 /// The description of the return value for the runtime: which part of it is cached, and for a
@@ -50,6 +50,32 @@ pub(super) fn wrap(names: &Names<'_>, value: &TokenStream) -> TokenStream {
         CachedPart::Some(_) => names.of_output("Optional", "from_cached"),
     };
     quote_spanned! {names.at_output=> #of(#value) }
+}
+
+/// The type of what the function returns, with how the value was obtained.
+///
+/// Output: `(Arc<str>, Status)`, or `Result<(u64, Status), E>`.
+pub(super) fn stated(names: &Names<'_>) -> TokenStream {
+    let Names { value_ty, at_output, .. } = names;
+    let krate = names.krate_at(*at_output);
+    let stated = quote_spanned! {*at_output=> (#value_ty, #krate::__private::Status) };
+    match &names.plan.returned.cached {
+        CachedPart::Whole => stated,
+        CachedPart::Ok(_) => {
+            let error = names.of_output("Fallible", "Error");
+            quote_spanned! {*at_output=> ::core::result::Result<#stated, #error> }
+        }
+        CachedPart::Some(_) => quote_spanned! {*at_output=> ::core::option::Option<#stated> },
+    }
+}
+
+/// Puts a cached value and how it was obtained back into that type.
+pub(super) fn wrap_stated(names: &Names<'_>, stated: &Ident) -> TokenStream {
+    match &names.plan.returned.cached {
+        CachedPart::Whole => quote! { #stated },
+        CachedPart::Ok(_) => quote! { ::core::result::Result::Ok(#stated) },
+        CachedPart::Some(_) => quote! { ::core::option::Option::Some(#stated) },
+    }
 }
 
 /// A block that does not compile if the return type is not what its name suggests.

@@ -31,7 +31,9 @@ pub(super) fn bind(names: &Names<'_>) -> TokenStream {
         (_, Some(functions)) => {
             let maker = functions.path(maker_name(plan));
             let call = quote! { #maker() };
-            let call = match names.at_unknown_value {
+            // Where an error about a type that it names is reported in the same words already.
+            let place = names.doubtful.first().map(at).or(names.at_unknown_value);
+            let call = match place {
                 Some(at) => lints::moved(&call, &|_| at),
                 None => call,
             };
@@ -62,8 +64,8 @@ pub(super) fn reference(names: &Names<'_>) -> TokenStream {
 ///
 /// A static without parameters suffices if nothing is generic. In an `impl` the macro cannot know.
 pub(super) fn built(names: &Names<'_>) -> TokenStream {
-    let Names { plan, krate, .. } = names;
-    let (build, stored_ty) = (build(names), names.stored_ty());
+    let Names { plan, krate, stored_ty, .. } = names;
+    let build = build(names);
     if let Storage::ThreadLocal = plan.storage {
         return quote! {{
             ::std::thread_local! {
@@ -73,7 +75,8 @@ pub(super) fn built(names: &Names<'_>) -> TokenStream {
             #krate::__private::ThreadCaches::get(&__CACHED, || #build)
         }};
     }
-    if let (CompanionKind::Type(_), true) = (&plan.companion, names.turbofish.is_empty()) {
+    let is_plain = names.turbofish.is_empty() && names.doubtful.is_empty();
+    if let (CompanionKind::Type(_), true) = (&plan.companion, is_plain) {
         let at = names.at_unknown_value.unwrap_or_else(Span::call_site);
         return quote_spanned! {at=> {
             static __CACHED: #krate::__private::StaticCache<#stored_ty> =
@@ -97,7 +100,9 @@ fn build(names: &Names<'_>) -> TokenStream {
     let Names { plan, krate, key_ty, functions, .. } = names;
     let check = PartCheck::of(plan);
     let kept = functions.is_none().then(|| key_type::kept(check, &plan.parts));
-    let key_ty = kept.as_ref().unwrap_or(key_ty);
+    // In a function with a parameter for the way: of that way.
+    let written = (!names.doubtful.is_empty()).then(|| key_type::written(plan));
+    let key_ty = kept.as_ref().or(written.as_ref()).unwrap_or(key_ty);
     let (name, settings) = (cache_name(names), local("settings"));
     let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
     let tier = plan.tier.as_ref().map(|tier| tier_settings(names, tier));
@@ -119,7 +124,7 @@ fn build(names: &Names<'_>) -> TokenStream {
     if kept.is_some() || !key_type::is_checked(&plan.parts) {
         return names.call("build", quote! { #name, #set });
     }
-    let parts = key_type::looked_up(check, &plan.parts);
+    let parts = key_type::looked_up(plan);
     names.call_for("build_for", &parts, quote! { #name, #set })
 }
 

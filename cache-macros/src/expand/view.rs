@@ -5,7 +5,8 @@ use super::names::Names;
 use super::tokens::{at, borrow, local};
 use crate::key::PartKind;
 use crate::many::ManyPlan;
-use crate::plan::{PartPlan, Source};
+use crate::pattern;
+use crate::plan::{PartPlan, Plan, Source};
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Index;
@@ -43,14 +44,15 @@ impl KeyView {
     }
 }
 
-/// The variables of `key(..)`, which a view then borrows.
+/// The variables of `key(..)`, which a view then borrows, and before them what the patterns of
+/// arguments bind, as references.
 ///
 /// Input: `key(name: &str = &user.name, user.id)`.
 /// Output: `let cached_part_0: &str = &user.name;` and `let cached_part_1 = Bare(&user.id)..;`.
 fn variables(names: &Names<'_>) -> TokenStream {
     let (krate, check) = (names.krate, PartCheck::of(names.plan));
     let lines = names.plan.parts.iter().map(|PartPlan { place, source, .. }| match source {
-        Source::Argument => TokenStream::new(),
+        Source::Argument | Source::Binding => TokenStream::new(),
         Source::Computed(ty, expr) => quote! { let #place: #ty = #expr; },
         Source::Untyped(expr) => {
             let part = {
@@ -70,6 +72,21 @@ fn variables(names: &Names<'_>) -> TokenStream {
                 };
             }
         }
+    });
+    let bindings = bindings(names.plan);
+    quote! { #bindings #(#lines)* }
+}
+
+/// The names that patterns bind and options mention.
+///
+/// Output: `let State(app) = &cached_argument_0;`.
+fn bindings(plan: &Plan) -> TokenStream {
+    let arguments = plan.function.arguments.iter();
+    let mentioned =
+        arguments.filter(|argument| argument.mentioned && !argument.bindings.is_empty());
+    let lines = mentioned.map(|argument| {
+        let (name, pattern) = (&argument.name, pattern::of_reference(&argument.pattern.pat));
+        quote! { #[allow(unused_variables)] let #pattern = &#name; }
     });
     quote! { #(#lines)* }
 }
@@ -100,8 +117,16 @@ fn views(names: &Names<'_>, many: &ManyPlan) -> TokenStream {
 /// The view of what stands in these places.
 fn view_of(names: &Names<'_>, stands: impl Fn(&Ident) -> TokenStream) -> TokenStream {
     let (krate, check) = (names.krate, PartCheck::of(names.plan));
-    let parts =
-        names.plan.parts.iter().map(|part| borrowed(check, &part.kind, stands(&part.place)));
+    let parts = names.plan.parts.iter().map(|part| {
+        let place = match part.source {
+            Source::Binding => {
+                let place = &part.place;
+                quote! { (*#place) }
+            }
+            _ => stands(&part.place),
+        };
+        borrowed(check, &part.kind, place)
+    });
     quote! { #krate::__private::View((#(#parts,)*)) }
 }
 

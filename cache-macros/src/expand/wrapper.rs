@@ -2,7 +2,9 @@
 
 use super::fragments::Fragments;
 use super::tokens::local;
+use super::view::KeyView;
 use super::{body, lints, return_value};
+use crate::boxed::Boxed;
 use crate::many::ManyPlan;
 use crate::plan::{CompanionKind, Plan, Storage};
 use crate::return_type::CachedPart;
@@ -21,10 +23,14 @@ pub(super) fn expand(code: &Fragments<'_>) -> TokenStream {
         CompanionKind::None => &function.attributes.all,
         CompanionKind::Type(_) | CompanionKind::Methods(_) => &function.attributes.outside,
     };
-    let (vis, asyncness) = (&function.vis, &function.asyncness);
+    let vis = &function.vis;
+    let (asyncness, output) = match &function.boxed {
+        None => (function.asyncness.as_ref(), &function.output),
+        Some(boxed) => (None, &boxed.ty),
+    };
     let (fn_token, name) = (&function.fn_token, &function.name);
     let (generics, _, clause) = function.generics.split_for_impl();
-    let (arguments, output) = (&code.arguments, &function.output);
+    let arguments = &code.arguments;
     let (docs, unconsumed) = (docs(plan), lints::unconsumed(plan));
     let mut tokens = quote! {
         #(#cfg)*
@@ -51,16 +57,20 @@ fn inner(code: &Fragments<'_>) -> TokenStream {
         None => look_up(code),
         Some(many) => look_up_many(code, many),
     };
-    quote! { #assertion #bind #look_up }
+    let inner = quote! { #assertion #bind #look_up };
+    match &names.plan.function.boxed {
+        None => inner,
+        Some(Boxed { pin, .. }) => quote! { #pin(async move { #inner }) },
+    }
 }
 
 /// Looks up, and loads what is missing.
 fn look_up(code: &Fragments<'_>) -> TokenStream {
     let names = &code.names;
     let (looked, hit, missed) = (local("looked"), names.value("hit"), local("missed"));
-    let found = find(code, "find");
+    let found = find(code, &code.view, "find");
     let wrapped = return_value::wrap(names, &hit.to_token_stream());
-    let load = load(code);
+    let load = load(code, "load");
     quote! {
         let #looked = #found;
         return match #looked {
@@ -74,7 +84,7 @@ fn look_up(code: &Fragments<'_>) -> TokenStream {
 fn look_up_many(code: &Fragments<'_>, many: &ManyPlan) -> TokenStream {
     let Fragments { names, cache, return_kind, .. } = code;
     let (looked, ids) = (local("looked"), &many.name);
-    let (run, found) = (body::run_many(names, many), find(code, "find_many"));
+    let (run, found) = (body::run_many(names, many), find(code, &code.view, "find_many"));
     let arguments = quote! { #cache, #looked, #ids, #run, #return_kind };
     let load = names.call_awaited("load_many", arguments);
     quote! {
@@ -83,22 +93,43 @@ fn look_up_many(code: &Fragments<'_>, many: &ManyPlan) -> TokenStream {
     }
 }
 
-/// The look-up, unless the call bypasses the cache.
-fn find(code: &Fragments<'_>, function: &str) -> TokenStream {
-    let Fragments { names, cache, view, .. } = code;
+/// The look-up, unless the call bypasses the cache, or loads anew.
+///
+/// Output: `CacheValue::find(false, cached_cache, View((sku, &qty)))`; with `refresh_if`,
+/// `{ let cached_anew: bool = fresh; if cached_anew { Err(CacheValue::miss_anew(..)) } else .. }`.
+pub(super) fn find(code: &Fragments<'_>, view: &KeyView, function: &str) -> TokenStream {
+    let Fragments { names, cache, .. } = code;
     let bypass = match &names.plan.bypass {
         None => quote! { false },
         Some(bypass) => quote! { #bypass },
     };
-    view.used(|view| names.call(function, quote! { #bypass, #cache, #view }))
+    view.used(|view| {
+        let arguments = quote! { #bypass, #cache, #view };
+        let found = names.call(function, arguments.clone());
+        let Some(condition) = &names.plan.refresh_if else { return found };
+        let missed = match names.plan.many {
+            None => {
+                let missed = names.call("miss_anew", arguments);
+                quote! { ::core::result::Result::Err(#missed) }
+            }
+            Some(_) => names.call("miss_many_anew", arguments),
+        };
+        let anew = local("anew");
+        quote! {
+            {
+                let #anew: ::core::primitive::bool = #condition;
+                if #anew { #missed } else { #found }
+            }
+        }
+    })
 }
 
 /// What a miss does: one load for all concurrent callers, unless each loads unshared.
-fn load(code: &Fragments<'_>) -> TokenStream {
+pub(super) fn load(code: &Fragments<'_>, function: &str) -> TokenStream {
     let Fragments { names, cache, run, return_kind, .. } = code;
     let missed = local("missed");
     let alone = names.plan.unshared.then(|| quote! { .unshared() });
-    names.call_awaited("load", quote! { #cache, #missed #alone, #run, #return_kind })
+    names.call_awaited(function, quote! { #cache, #missed #alone, #run, #return_kind })
 }
 
 /// The paragraph that tells readers of the documentation what stands beside the function.
@@ -135,9 +166,13 @@ fn functions(plan: &Plan, owner: &str) -> String {
         None => "",
         Some(_) => ", the first three with one element",
     };
+    let status = match &plan.many {
+        None => format!(", `{owner}get_with_status(..)`"),
+        Some(_) => String::new(),
+    };
     let of_keys = format!(
         " Beside the function stand `{owner}get(..)`, `{owner}insert(.., value)`, \
-         `{owner}invalidate(..)`, `{owner}refresh(..)` and `{owner}uncached(..)`, which \
+         `{owner}invalidate(..)`, `{owner}refresh(..)`{status} and `{owner}uncached(..)`, which \
          take the same arguments{others}"
     );
     match plan.storage {

@@ -1,4 +1,4 @@
-//! What another attribute has made of an `async fn`.
+//! A future in a box, and `#[cached]` on what it does not go on.
 
 use cache_core::cached;
 
@@ -6,7 +6,17 @@ use std::pin::Pin;
 
 #[cached]
 fn boxed(n: u64) -> Pin<Box<dyn Future<Output = u64> + Send>> {
-    Box::pin(async move { n })
+    let more = n + 1;
+    Box::pin(async move { more })
+}
+
+struct Shop;
+
+#[cached]
+impl Shop {
+    fn price(&self) -> u64 {
+        1
+    }
 }
 
 fn main() {}
