@@ -131,7 +131,16 @@ where
         *running = Some(RunningCall::Reload(cache.store().lead_reload(missed.key).begin_reload()));
         return None;
     }
-    let (key, looked_up, kind) = missed.into_parts();
+    let (mut key, looked_up, kind) = missed.into_parts();
+    if let (Lookup::Miss, FlightKind::Shared) = (&looked_up, kind) {
+        match cache.store().lead_at_once(key) {
+            Ok(guard) => {
+                *running = Some(RunningCall::Load(guard.begin()));
+                return None;
+            }
+            Err(returned) => key = returned,
+        }
+    }
     let attempt = Attempt::new(cache.store(), key, looked_up, kind);
     match attempt.until_led(&keep.sharing()) {
         Ok(Led::Done(done)) => Some(Ok(done)),

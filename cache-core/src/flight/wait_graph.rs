@@ -115,6 +115,12 @@ pub(crate) fn current_load() -> Option<Arc<dyn LoadNode>> {
     with_loads(|loads| loads.all.last().map(Arc::clone))
 }
 
+/// Returns the number of loads that the calling thread is inside of, and the innermost of them.
+#[inline]
+pub(crate) fn depth_and_load() -> (usize, Option<Arc<dyn LoadNode>>) {
+    with_loads(|loads| (loads.all.len(), loads.all.last().map(Arc::clone)))
+}
+
 /// Returns `true` if the calling thread is inside of the load of this key: of this very load.
 pub(crate) fn is_inside(key: &KeyAt) -> bool {
     let is_it = |at: &KeyAt| std::ptr::eq(at, key);

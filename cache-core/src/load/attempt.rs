@@ -279,6 +279,22 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
 }
 
 impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+    /// Leads a load at once if no entry and no flight has the key's hash: what an [`Attempt`] comes
+    /// to nearly always, in a fifth fewer of the instructions of a miss. Otherwise returns the key.
+    #[inline]
+    pub(crate) fn lead_at_once(&self, key: Hashed<K>) -> Result<FlightGuard<'_, K, V>, Hashed<K>> {
+        let (depth, outer) = wait_graph::depth_and_load();
+        if depth >= MOST_LEVELS {
+            return Err(key);
+        }
+        let guard = self.pin();
+        let mut shard = self.lock(&guard, key.hash);
+        if guard.find_hash(key.hash).is_some() || shard.loads().has_hash(key.hash.low()) {
+            return Err(key);
+        }
+        Ok(self.lead((shard, None), key, FlightKind::Shared, outer))
+    }
+
     /// Acquires the lock of a key's shard, for a flight of this kind; unless there is a value to be
     /// served instead, or a flight to wait for. A [refresh](FlightKind::Refresh) and a computation
     /// are served none, and an [unshared](FlightKind::Unshared) load waits for none. With a test a

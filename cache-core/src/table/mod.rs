@@ -11,7 +11,8 @@
 //! # Why a look-up is right without a lock
 //! 1. *It reads only initialised memory.* A slot is written before its index is stored (`Release`)
 //!    and the reader loads the index (`Acquire`). No slot is written again before a grace period
-//!    has passed since its unlinking, and the reader is pinned (see `reclaim/epoch.rs`).
+//!    has passed since its unlinking, and the reader is pinned (see `reclaim/epoch.rs`); or while
+//!    nobody else can read (see `alone.rs`).
 //! 2. *An entry never moves.* Growth rebuilds tags and indices; keys and values stay where they
 //!    were written (see `slab.rs`), so a value with a lock or an atomic inside exists once.
 //! 3. *No false miss.* A key keeps its lane from its insertion to its removal; an update stores
@@ -36,6 +37,8 @@
 //!   change a shard at once. Safe code hands a `&mut` from thread to thread only with
 //!   synchronisation, so what one writes comes before what the next writes. A writer compares its
 //!   home number with the table it is used with, and so panics in the hands of another.
+//! * *Writing in place* takes the guard by `&mut`, so that no reference is left that was found with
+//!   it, and checks that there is no other guard, of any thread ([`Exclusive`]).
 //! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in
 //!   its place, checks that the slot is live in the writer's shard. A slot without a value is
 //!   a token that is used up; so is a list of slots on their way back to their shard. Both know

@@ -57,7 +57,13 @@ where
         loader: impl FnOnce() -> Result<V, E>,
         share: &impl ErrorSharing<E>,
     ) -> Result<(V, Status), E> {
-        let key = Hashed { hash, key: key() };
+        let mut key = Hashed { hash, key: key() };
+        if let Lookup::Miss = looked_up {
+            match self.store().lead_at_once(key) {
+                Ok(guard) => return guard.run(loader, share),
+                Err(returned) => key = returned,
+            }
+        }
         Attempt::new(self.store(), key, looked_up, FlightKind::Shared).run(loader, share)
     }
 
