@@ -74,6 +74,11 @@ pub use crate::types::timeouts::LoadTimeouts;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// So are those for programs that move in.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../docs/moving.md")]
+struct Moving;
+
 // Only in the documentation, so that a program finds no module of this name.
 #[cfg(doc)]
 pub mod guide;

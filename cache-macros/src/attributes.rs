@@ -49,6 +49,11 @@ impl Attributes {
         sorted
     }
 
+    /// Returns `true` if a use of the function is a warning.
+    pub(crate) fn is_deprecated(&self) -> bool {
+        self.outside.iter().any(|attribute| word(attribute) == "deprecated")
+    }
+
     fn place(&mut self, attribute: Attribute) {
         let word = word(&attribute);
         if word == "cfg" {

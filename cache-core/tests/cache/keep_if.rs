@@ -35,7 +35,7 @@ fn what_is_to_be_kept_stays<S: TestHasher>(subject: &Subject<u64, u64, S>) {
     }
     let mut evicted: Vec<_> = asking.log.take();
     evicted.retain(|(_, _, cause)| *cause != RemovalCause::Size);
-    assert_eq!(evicted, []);
+    assert!(evicted.is_empty(), "{evicted:?}");
     // What has expired is not asked about, and goes.
     if asking.expires() {
         asking.clock.advance(TTL);
@@ -63,7 +63,7 @@ fn an_eviction_asks_about_sixteen_candidates_at_most() {
         })
         .build();
     (0..60).for_each(|key| cache.insert(key, key));
-    assert_eq!(*asked.lock().unwrap(), []);
+    assert!(asked.lock().unwrap().is_empty());
     for key in 60..200 {
         cache.insert(key, key);
         let asked = std::mem::take(&mut *asked.lock().unwrap());

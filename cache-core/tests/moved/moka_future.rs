@@ -75,7 +75,8 @@ fn a_load_may_find_nothing() {
         assert_eq!(none, None);
         let found = async { Some("Ann".to_string()) };
         let name = names.optionally_get_with_async(1, found).await; // was: .._with(
-        assert_eq!((name.as_deref(), names.get(&1)), (Some("Ann"), name.clone()));
+        assert_eq!(name.as_deref(), Some("Ann"));
+        assert!(names.contains_key(&1));
     });
 }
 
@@ -89,7 +90,7 @@ fn an_entry_is_upserted_by_a_future() {
         for expected in [1, 2, 3] {
             let entry = counts
                 .entry_by_ref("key")
-                // was: .and_upsert_with(|old| {
+                // was: .and_upsert_with(|old| ready(old.map_or(1, |entry| entry.into_value() + 1)))
                 .and_upsert_with_async(|old| ready(old.map_or(1, |entry| entry.into_value() + 1)))
                 .await;
             assert_eq!(*entry.value(), expected);

@@ -280,13 +280,16 @@ impl Companion<'_> {
     }
 
     /// A statement by which a function that is only called in this way counts as used. Not where
-    /// an argument has its name, or its type is not known.
+    /// an argument has its name, its type is not known, or a use of it is a warning.
     fn use_of_the_function(&self) -> Option<TokenStream> {
         let Names { plan, turbofish, .. } = &self.code.names;
         let function = &plan.function;
         let is_hidden = function.binds(&function.name);
         let is_impl = |argument: &Argument| matches!(argument.ty(), Type::ImplTrait(_));
-        if is_hidden || function.arguments.iter().any(is_impl) {
+        if is_hidden
+            || function.attributes.is_deprecated()
+            || function.arguments.iter().any(is_impl)
+        {
             return None;
         }
         let (name, owner) =

@@ -10,6 +10,7 @@ use crate::plan::{CompanionKind, Plan, Storage};
 use crate::return_type::CachedPart;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::Expr;
 
 /// The function with its look-up.
 ///
@@ -97,16 +98,28 @@ fn look_up_many(code: &Fragments<'_>, many: &ManyPlan) -> TokenStream {
 ///
 /// Output: `CacheValue::find(false, cached_cache, View((sku, &qty)))`; with `refresh_if`,
 /// `{ let cached_anew: bool = fresh; if cached_anew { Err(CacheValue::miss_anew(..)) } else .. }`.
+///
+/// A condition is a variable of a type that is written, so that an error about it is the same error
+/// wherever it stands.
 pub(super) fn find(code: &Fragments<'_>, view: &KeyView, function: &str) -> TokenStream {
     let Fragments { names, cache, .. } = code;
-    let bypass = match &names.plan.bypass {
-        None => quote! { false },
-        Some(bypass) => quote! { #bypass },
+    let condition = |name, condition: &Expr| {
+        let name = local(name);
+        quote! { let #name: ::core::primitive::bool = #condition; }
     };
+    let (bypass, anew) = (local("bypass"), local("anew"));
+    let is_bypass = names.plan.bypass.as_ref().map(|expr| condition("bypass", expr));
+    let is_anew = names.plan.refresh_if.as_ref().map(|expr| condition("anew", expr));
+    let bypass = is_bypass.as_ref().map_or_else(|| quote! { false }, |_| quote! { #bypass });
     view.used(|view| {
         let arguments = quote! { #bypass, #cache, #view };
         let found = names.call(function, arguments.clone());
-        let Some(condition) = &names.plan.refresh_if else { return found };
+        let Some(is_anew) = &is_anew else {
+            return match &is_bypass {
+                None => found,
+                Some(is_bypass) => quote! { { #is_bypass #found } },
+            };
+        };
         let missed = match names.plan.many {
             None => {
                 let missed = names.call("miss_anew", arguments);
@@ -114,10 +127,10 @@ pub(super) fn find(code: &Fragments<'_>, view: &KeyView, function: &str) -> Toke
             }
             Some(_) => names.call("miss_many_anew", arguments),
         };
-        let anew = local("anew");
         quote! {
             {
-                let #anew: ::core::primitive::bool = #condition;
+                #is_bypass
+                #is_anew
                 if #anew { #missed } else { #found }
             }
         }
