@@ -147,7 +147,7 @@ fn one_type_by_value_and_by_reference_is_two_parts() {
     assert_eq!(sum(User(1), &user, Some(&user), &[User(7)]), 6);
     assert_eq!(sum(User(1), &user, Some(&user), &[User(7)]), 6);
     assert_eq!(runs(), 1);
-    let _: &Cache<(User, User, Option<User>, Vec<User>), u64> = sum::cache();
-    let make: fn() -> &'static Cache<(User, User, Option<User>, Vec<User>), u64> = sum::cache;
-    assert_eq!(make().entry_count(), 1);
+    type Key = (User, User, Option<User>, Vec<User>);
+    let cache: fn() -> &'static Cache<Key, u64> = sum::cache;
+    assert_eq!(cache().entry_count(), 1);
 }

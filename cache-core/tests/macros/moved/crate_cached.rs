@@ -198,18 +198,18 @@ fn with_cached_flag() {
 
 #[test]
 fn result_fallback() {
-    // #[cached(time = 60, result_fallback = true)]
-    #[cached(ttl = 60, stale_if_error = "1 hour")]
+    // #[cached(time = 60, result_fallback = true)]; here the time is over at once.
+    #[cached(ttl = "1 ns", stale_if_error = "1 hour")]
     fn weather(town: &str) -> Result<String, String> {
         match run() {
             1 => Ok(format!("rain in {town}")),
             _ => Err("offline".to_owned()),
         }
     }
-    assert_eq!(weather("Bergen"), Ok("rain in Bergen".to_owned()));
-    let cache = weather::cache();
-    cache.set_ttl(&("Bergen".to_owned(),), Duration::ZERO);
-    assert_eq!(cache.get(&("Bergen".to_owned(),)), None);
+    // Until the clock has moved on, and the body has failed.
+    while runs() < 2 {
+        assert_eq!(weather("Bergen"), Ok("rain in Bergen".to_owned()));
+    }
 }
 
 #[test]
