@@ -1,5 +1,7 @@
 //! Hooks for the tests and the benchmarks of the cache itself.
 
+use std::hash::Hash;
+
 use super::bounds::Key;
 use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
@@ -27,8 +29,10 @@ pub fn most_entries<K: Key, V: Send + Sync + 'static>(
 }
 
 /// Has every write to the cache go the general way, also where there is a shorter one.
-pub fn general_writes<K: Key, V: Send + Sync + 'static>(
-    builder: CacheBuilder<K, V>,
-) -> CacheBuilder<K, V> {
+pub fn general_writes<K, V>(builder: CacheBuilder<K, V>) -> CacheBuilder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
     builder.general_writes()
 }

@@ -53,10 +53,10 @@ fn a_value_stays_while_its_thread_looks_at_it() {
 #[test]
 fn a_thread_that_comes_sees_whole_values() {
     for round in 0..200 {
-        let cache = full(Way::InPlace);
+        let cache = &full(Way::InPlace);
         let ((began, begun), (replaced, is_replaced)) = (channel(), channel());
         thread::scope(|scope| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 cache.view(&3, |value| {
                     let before = value.clone();
                     began.send(()).unwrap();
@@ -75,7 +75,7 @@ fn a_thread_that_comes_sees_whole_values() {
             replaced.send(()).unwrap();
         });
         assert_eq!(cache.get(&3), Some(text(1002)));
-        validate(&cache);
+        validate(cache);
     }
 }
 

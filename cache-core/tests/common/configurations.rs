@@ -74,7 +74,7 @@ impl Way {
     pub(crate) fn prepare<K, V>(self, builder: CacheBuilder<K, V>) -> CacheBuilder<K, V>
     where
         K: Hash + Eq + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
     {
         if self == Way::General { general_writes(builder) } else { builder }
     }
@@ -83,7 +83,7 @@ impl Way {
     pub(crate) fn begin<K, V, S>(self, cache: &Cache<K, V, S>)
     where
         K: Hash + Eq + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
+        V: Send + Sync + 'static,
         S: TestHasher,
     {
         if self == Way::Shared {
