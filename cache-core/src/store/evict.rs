@@ -2,9 +2,9 @@
 //!
 //! The user's `keep_if` must not run under a lock, so in a cache with one no room is made under the
 //! lock of the key that is written. The transaction releases it, and for one candidate after the
-//! other: acquires the lock of a shard, asks the policy for its next victim, releases the lock, asks
-//! the user, and acquires the lock again. Being pinned, it knows the entry again by its slot. If
-//! that is still in the cache it is evicted, or goes to the end of the policy's queue. What room
+//! other: acquires the lock of a shard, asks the policy for its next victim, releases the lock,
+//! asks the user, and acquires the lock again. Being pinned, it knows the entry again by its slot.
+//! If that is still in the cache it is evicted, or goes to the end of the policy's queue. What room
 //! this makes is kept in the reservation, until the key's lock is acquired again.
 
 use std::cell::RefCell;

@@ -4,10 +4,9 @@
 //! writes is a transaction (`txn`): it reserves weight, acquires locks one at a time, collects what
 //! it removes, and when it ends releases what it has not used and notifies the listener. `write`
 //! (with `plain`, its short way) and `bulk`, the calls that go through all shards, are made of such
-//! transactions; `evict` evicts on demand, and asks the user what to keep. `deadlines`
-//! computes when an entry expires; `janitor` is the thread that has expired entries freed.
-//! Weigher, `Expiry`, clock, listener, `keep_if` and the drops of removed entries run here, without
-//! a lock.
+//! transactions; `evict` evicts on demand, and asks the user what to keep. `deadlines` computes
+//! when an entry expires; `janitor` is the thread that has expired entries freed. Weigher,
+//! `Expiry`, clock, listener, `keep_if` and the drops of removed entries run here, without a lock.
 
 mod bulk;
 pub(crate) mod config;

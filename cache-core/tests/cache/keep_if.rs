@@ -86,12 +86,15 @@ fn a_panic_of_keep_if_counts_as_no() {
     validate(&cache);
 }
 
-/// A cache whose `keep_if` has a handle to it, as long as the test lasts.
+/// Keeps a cache's handle to itself, as long as the test lasts.
+type Own = Arc<OnceLock<Cache<u64, u64>>>;
+
+/// A cache whose `keep_if` has a handle to it.
 fn asking_itself(
     capacity: u64,
     keep: impl Fn(&Cache<u64, u64>, u64, u64) -> bool + Send + Sync + 'static,
-) -> (Cache<u64, u64>, Arc<OnceLock<Cache<u64, u64>>>) {
-    let own: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
+) -> (Cache<u64, u64>, Own) {
+    let own = Own::default();
     // Weak, so that the cache does not hold itself.
     let asked = Arc::downgrade(&own);
     let keep = move |key: &u64, value: &u64| {

@@ -69,6 +69,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    #[allow(dead_code, reason = "not all binaries use it")]
     pub(crate) const ALL: [Way; 3] = [Way::InPlace, Way::Shared, Way::General];
 
     pub(crate) fn prepare<K, V>(self, builder: CacheBuilder<K, V>) -> CacheBuilder<K, V>

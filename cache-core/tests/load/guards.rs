@@ -56,8 +56,10 @@ fn a_key_that_is_missing_is_loaded_by_the_caller_that_has_its_guard() {
     in_every_configuration!(a_guard_loads_once);
 }
 
+type Call = fn(&Cache<Key, u32>, Key) -> u32;
+
 /// Calls of all kinds for a key that another caller loads; each returns what it is given.
-fn all_calls() -> Vec<fn(&Cache<Key, u32>, Key) -> u32> {
+fn all_calls() -> Vec<Call> {
     vec![
         |cache, key| cache.get_or_guard(&key).unwrap(),
         |cache, key| block_on(cache.get_or_guard_async(&key)).unwrap(),
@@ -273,7 +275,7 @@ fn a_guard_whose_value_cannot_be_stored_for_a_panic_hands_its_load_over() {
     let mut waits = Polled::pending(cache.get_or_guard_async(&1));
     assert!(panics(|| guard.insert(Armed(Arc::clone(&armed)))));
     armed.store(false, SeqCst);
-    let guard = waits.poll().expect("it leads now").err().expect("a guard");
+    let guard = waits.poll().expect("it leads now").unwrap_err();
     guard.insert(Armed(armed));
     assert!(cache.contains_key(&1));
     let weigh =

@@ -34,6 +34,6 @@ fn one_thread_has_a_cache_with_a_weigher_and_times() {
         .time_to_idle(Duration::from_secs(10))
         .build();
     cache.insert(1, "one".to_string());
-    assert_eq!(cache.get(&1), Some("one".to_string())); // was: cache.get(&1), Some(&"one".to_string())
+    assert_eq!(cache.get(&1), Some("one".to_string())); // was: .., Some(&"one".to_string()));
     assert_eq!(cache.weighted_size(), 3);
 }
