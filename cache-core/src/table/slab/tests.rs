@@ -149,7 +149,7 @@ fn segments_come_and_go<V>() {
         // All but one of the last, largest segment: nothing of that is freed.
         let last = blocks.pop().unwrap();
         return_blocks(&slab, &blocks);
-        let len = |id: SlotId| slab.slots.len(Slot::<u64, V>::place(id.0).1) as u64;
+        let len = |id: SlotId| slab.slots.len(Slot::<u64, V>::segment(id.0)) as u64;
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
