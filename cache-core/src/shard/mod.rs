@@ -4,9 +4,9 @@
 //! timer wheel and the in-flight table, kept in step (`shard`). The time is an argument, removed
 //! entries go into a buffer of the caller, and no user code runs. `shards` has the locks, and
 //! gives collected slots back; `lock_key` finds a key under its lock without running the user's
-//! `Eq` there; `plain` is the short way of most writes. `lifetimes` decides whether an entry is fresh, due, stale or over;
-//! `budget` is the capacity that all shards share; `ledger` is what a write carries from one shard
-//! to the next.
+//! `Eq` there; `plain` is the short way of most writes. `lifetimes` decides whether an entry is
+//! fresh, due, stale or over; `budget` is the capacity that all shards share; `ledger` is what a
+//! write carries from one shard to the next.
 
 pub(crate) mod budget;
 pub(crate) mod ledger;

@@ -4,8 +4,8 @@
 //! In most caches there are no weights, no listener, and one time to live for all. There a write
 //! needs nothing but the shard, the time and the entry: no [`Ledger`](super::ledger::Ledger) of
 //! what was reserved and removed, no list of compared keys, no columns of times. [`PlainShard`]
-//! does what [`Shard`] does, by the same parts, in a third of the instructions; and it has the
-//! guard for itself, so that a thread that is alone with the cache writes entries in their place
+//! does what [`Shard`] does, by the same parts, in fewer instructions; and it has the guard for
+//! itself, so that a thread that is alone with the cache writes entries in their place
 //! ([`Exclusive`]).
 //!
 //! Whatever is unusual is left to the general way: a load of the key in flight, room that must come

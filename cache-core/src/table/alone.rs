@@ -4,7 +4,7 @@
 //! Beside readers, a value is never written where it stands: an update takes another slot, and the
 //! old one waits for a grace period. While one thread alone has ever used the table, there is
 //! nobody to wait for: the writer exchanges keys and values in their slots ([`Exclusive`]). That
-//! saves two thirds of an update's instructions and a quarter of an eviction's. Programs of one
+//! saves nearly half of an update's instructions and a fifth of an eviction's. Programs of one
 //! thread gain by it; with the second thread it is over, for good.
 //!
 //! # Why it is right

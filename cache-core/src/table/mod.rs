@@ -64,7 +64,7 @@
 //! | `table` | what all threads share |
 //! | `guard` `notices` `reserved` | what a pinned thread may do |
 //! | `blocks` `open_batch` `writer` | what a shard's writer may do |
-//! | `detached` `alone` | emptying a shard; what its writer may do while one thread uses the table |
+//! | `detached` `alone` | emptying a shard; writing while one thread alone uses the table |
 //! | `collect` `forked` | dropping garbage; the table while the process forks |
 #![allow(unsafe_code)]
 

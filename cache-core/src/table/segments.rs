@@ -94,8 +94,8 @@ const fn align<T>() -> usize {
 /// % more instructions.
 #[derive(Default)]
 pub(super) struct Segments<T, B> {
-    /// Where each segment's array would begin, by the highest bit of its positions. Only to be offset by positions of indices below
-    /// `ends`.
+    /// Where each segment's array would begin, by the highest bit of its positions. Only to be
+    /// offset by positions of indices below `ends`.
     origins: [AtomicPtr<T>; PLACES],
     /// The index after each segment's last; 0 while the segment does not exist.
     ends: [AtomicU32; PLACES],

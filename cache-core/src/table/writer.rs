@@ -39,7 +39,7 @@ impl Place {
 }
 
 /// A slot that holds key and value, and stands in no region yet.
-struct Filled<'t, K, V> {
+struct FilledSlot<'t, K, V> {
     id: SlotId,
     slot: &'t Slot<K, V>,
     block: BlockNo,
@@ -213,7 +213,7 @@ impl Writer {
         new: NewEntry<V>,
     ) -> EntryRef<'p, K, V> {
         let table = self.table(guard);
-        let Filled { id, slot, .. } = self.complete(&table.slab, reserved, new);
+        let FilledSlot { id, slot, .. } = self.complete(&table.slab, reserved, new);
         slot.header.set_state(State::Removed);
         self.batch.retire(table, id, self.blocks.live);
         EntryRef { id, slot, slab: &table.slab }
@@ -226,7 +226,7 @@ impl Writer {
         slab: &'t Slab<K, V>,
         reserved: Reserved,
         new: NewEntry<V>,
-    ) -> Filled<'t, K, V> {
+    ) -> FilledSlot<'t, K, V> {
         let id = self.own(reserved);
         let slot = slab.slot(id);
         // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
@@ -235,7 +235,7 @@ impl Writer {
         slab.set_weight(id, new.weight);
         slab.set_times(&slot.header, id, &new.times);
         slot.header.set_state(State::Live);
-        Filled { id, slot, block: slab.block_of(id) }
+        FilledSlot { id, slot, block: slab.block_of(id) }
     }
 
     /// Takes a slot and puts key and value into it.
@@ -246,7 +246,7 @@ impl Writer {
         slab: &'t Slab<K, V>,
         Hashed { hash, key }: Hashed<K>,
         new: NewEntry<V>,
-    ) -> Filled<'t, K, V> {
+    ) -> FilledSlot<'t, K, V> {
         guard.note_reserved();
         let (id, block) = self.blocks.take_slot(slab);
         let slot = slab.slot(id);
@@ -259,7 +259,7 @@ impl Writer {
         slab.set_weight(id, new.weight);
         slab.set_times(&slot.header, id, &new.times);
         slot.header.set_state(State::Live);
-        Filled { id, slot, block }
+        FilledSlot { id, slot, block }
     }
 
     /// Gives a reserved slot its value, and puts it into the region, which must not hold its key.
@@ -296,7 +296,7 @@ impl Writer {
 
     /// Puts a slot into the region.
     #[inline(always)]
-    fn enter<K, V>(&mut self, table: &Table<K, V>, filled: Filled<'_, K, V>) -> BlockNo {
+    fn enter<K, V>(&mut self, table: &Table<K, V>, filled: FilledSlot<'_, K, V>) -> BlockNo {
         if self.blocks.live >= self.region.room() {
             let class = if self.region.is_none() { self.least } else { self.region.class.next() };
             self.rebuild(table, class);
@@ -353,7 +353,7 @@ impl Writer {
         &mut self,
         table: &'p Table<K, V>,
         Place { id, lane }: Place,
-        filled: Filled<'_, K, V>,
+        filled: FilledSlot<'_, K, V>,
     ) -> (EntryRef<'p, K, V>, BlockNo) {
         let slab = &table.slab;
         self.blocks.take_live(slab, id);
