@@ -21,6 +21,8 @@
 //! it is, what it costs and why it is so.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
 
 // Models of the whole cache share code with the tests of its users' side.
@@ -73,6 +75,11 @@ pub use crate::types::timeouts::LoadTimeouts;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those of the package's own README.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;
 
 /// So are those for programs that move in.
 #[cfg(all(doctest, feature = "macros"))]
