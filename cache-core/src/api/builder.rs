@@ -277,7 +277,7 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
-    /// Runs background work: refreshes of a [`LoadingCache`], and loads of
+    /// Runs background work: refreshes of a [`LoadingCache`](crate::LoadingCache), and loads of
     /// [`try_get_within_async`](Cache::try_get_within_async) whose caller was served at its soft
     /// limit. [`Spawn`] has the recipe for tokio. Default: one new thread per refresh; such loads
     /// are abandoned unless a task waits for them.
