@@ -232,8 +232,8 @@ impl<K, V> CacheBuilder<K, V> {
         self
     }
 
-    /// Asks which entries to keep when room has to be made: for entries that are in use, or that are
-    /// costly to have again.
+    /// Asks which entries to keep when room has to be made: for entries that are in use, or that
+    /// are costly to have again.
     ///
     /// The eviction policy names the candidates, and the first for which `keep` returns `false` is
     /// evicted. An entry that is kept is passed over: the policy comes back to it after others. The
@@ -244,9 +244,9 @@ impl<K, V> CacheBuilder<K, V> {
     /// `keep` runs on the storing thread, without any lock of the cache held, and its answer counts
     /// only if the value was not replaced meanwhile. An insert that needs room acquires the lock of
     /// a shard once more for each candidate. `keep` may call the cache; what that evicts is not
-    /// asked about. Expired entries are evicted without asking, and so is the excess of a cache that
-    /// has the most entries there can be ([`max_capacity`](Self::max_capacity)). Removals by the
-    /// user and expiry do not ask.
+    /// asked about. Expired entries are evicted without asking, and so is the excess of a cache
+    /// that has the most entries there can be ([`max_capacity`](Self::max_capacity)). Removals by
+    /// the user and expiry do not ask.
     ///
     /// ```
     /// use std::sync::Arc;
