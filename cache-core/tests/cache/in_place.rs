@@ -1,5 +1,5 @@
-//! While one thread alone uses a cache, its writes change entries in their place. Nothing of that is
-//! to be seen: not by the thread itself, which may be looking at an entry, and not by a second
+//! While one thread alone uses a cache, its writes change entries in their place. Nothing of that
+//! is to be seen: not by the thread itself, which may be looking at an entry, and not by a second
 //! thread that comes.
 
 use std::cell::Cell;
