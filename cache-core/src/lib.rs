@@ -1,26 +1,9 @@
-//! An embeddable, in-process, bounded, concurrent cache with expiry and memoization.
-//!
-//! A hit takes no lock, allocates nothing, and costs little more than a look-up in a bare hash map.
-//! The bound is never exceeded, an expired value is never served, and a value whose load began
-//! before an invalidation of its key is never given to a call that began after it.
-//!
-//! ```
-//! use std::time::Duration;
-//! use cache_core::Cache;
-//!
-//! let cache: Cache<String, usize> =
-//!     Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build();
-//! let length = cache.get_with_by_ref("some key", || "an expensive result".len());
-//! assert_eq!(cache.get("some key"), Some(length));
-//! ```
-//!
-//! # Reading the code
-//! The modules are wings, a folder each. The head of a wing's `mod.rs` says what it is for; which
-//! wing may use which is a table in `tests/wings`, which compares it with the code. Only `table` is
-//! read without a lock, and only it and `util/fork` have `unsafe` code. Each file begins with what
-//! it is, what it costs and why it is so.
+// The front page of the documentation. Its examples use the attribute.
+#![cfg_attr(any(not(doctest), feature = "macros"), doc = include_str!("../docs/front.md"))]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unused_imports))]
 
 // Models of the whole cache share code with the tests of its users' side.
@@ -73,6 +56,11 @@ pub use crate::types::timeouts::LoadTimeouts;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those of the package's own README.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;
 
 /// So are those for programs that move in.
 #[cfg(all(doctest, feature = "macros"))]

@@ -49,6 +49,8 @@
 
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
 mod builder;

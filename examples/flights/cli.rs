@@ -15,7 +15,8 @@ use crate::problem::{Problem, quoted};
 /// What `--help` prints.
 pub const HELP: &str = "\
 Adds to every flight its plane, the weather at its departure and the share of
-its way that lies in the dark, through cached functions and, to compare, without.
+its way that lies in the dark, through cached functions and, to compare,
+without.
 
 Usage: flights [OPTIONS] [FILE]
 
@@ -40,6 +41,13 @@ the 336,776 flights that left New York in 2013, which come with the program.
                         flights.sqlite in the target folder under cargo,
                         else in the folder for temporary files]
   --help                print this
+
+Examples:
+  flights --limit 20000                        the first 20,000 flights
+  flights --output enriched.csv flights.csv    flights of your own
+  flights --capacity 1000 --threads 4          what small caches are worth
+  flights --no-cache                           what no cache costs
+  flights --tier 127.0.0.1:11211               twice: the second run starts warm
 
 Exit code: 0, or 1 after one line on standard error that says what was wrong.
 ";
@@ -163,4 +171,28 @@ fn number(
         };
         Problem::new(format!("{option} {}: give a whole number, {range}", quoted(&given)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_of_the_help_are_command_lines() {
+        let examples = HELP.lines().filter(|line| line.starts_with("  flights "));
+        let commands = examples.filter_map(|line| line.trim_start().split("   ").next());
+        let commands: Vec<_> = commands.collect();
+        assert_eq!(commands.len(), 5);
+        for command in commands {
+            let parsed = parse(command.split_whitespace().map(OsString::from));
+            assert!(matches!(parsed, Ok(Command::Run(_))), "{command}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_eighty_columns() {
+        for line in HELP.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }
