@@ -48,6 +48,20 @@ impl Life {
     }
 }
 
+/// Where the room for a new entry comes from.
+pub(crate) enum Room {
+    /// The budget had some: it is reserved.
+    Reserved,
+    /// The shard, which holds an entry, evicts one.
+    OfVictim,
+}
+
+/// Where a value goes.
+pub(crate) enum PlainTarget {
+    Replace(Place),
+    Add(Room),
+}
+
 /// An entry that was removed.
 pub(crate) enum Gone<'p, K, V> {
     /// By a thread that is alone; to be dropped without the lock.
@@ -145,28 +159,31 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         Some(place)
     }
 
-    /// Returns `true` if there is room for one more entry, or this shard has one to evict.
+    /// Makes room for one more entry. Returns `None` if it has to come from another shard. What is
+    /// reserved must be used.
     #[inline]
-    pub(crate) fn has_room(&self, budget: &Budget) -> bool {
+    pub(crate) fn make_room(&self, budget: &Budget) -> Option<Room> {
+        if budget.try_reserve_one() {
+            return Some(Room::Reserved);
+        }
         let (state, weight) = (&*self.state, self.state.policy.weight());
-        budget.used() < budget.max || weight > 0 && weight >= state.quota - state.quota / 8
+        let gives = weight > 0 && weight >= state.quota - state.quota / 8;
+        gives.then_some(Room::OfVictim)
     }
 
-    /// Stores a value in the place of the key's entry, or in a new one: then there must be
-    /// [room](Self::has_room).
+    /// Stores a value.
     #[inline]
     pub(crate) fn put(
         &mut self,
-        found: Option<Place>,
+        target: PlainTarget,
         key: Hashed<K>,
         value: V,
         life: Life,
-        budget: &Budget,
     ) -> Option<TakenOut<K, V>> {
         let new = NewEntry { value, weight: 1, times: life.times() };
-        match found {
-            Some(place) => Some(self.replace(place, key, new, life)),
-            None => self.add(key, new, life, budget),
+        match target {
+            PlainTarget::Replace(place) => Some(self.replace(place, key, new, life)),
+            PlainTarget::Add(room) => self.add(room, key, new, life),
         }
     }
 
@@ -198,15 +215,15 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
     #[inline]
     fn add(
         &mut self,
+        room: Room,
         key: Hashed<K>,
         new: NewEntry<V>,
         life: Life,
-        budget: &Budget,
     ) -> Option<TakenOut<K, V>> {
         let (state, cause) = (&mut *self.state, RemovalCause::Size);
         let ghost = state.policy.miss(key.hash.low(), 1);
         let mut taken_out = None;
-        if !budget.try_reserve_one() {
+        if let Room::OfVictim = room {
             let victim = state.policy.victim(self.guard.slots()).expect("an entry to evict");
             if let Some(mut writer) = Exclusive::new(&mut state.writer, self.guard) {
                 let slots = writer.slots();
@@ -232,24 +249,23 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         self.state.loads.is_vacant(flight)
     }
 
-    /// Ends a flight that is [vacant](Self::is_vacant), and stores its value. There must be
-    /// [room](Self::has_room).
+    /// Ends a flight that is [vacant](Self::is_vacant), and stores its value.
     #[inline]
     pub(crate) fn publish(
         &mut self,
+        room: Room,
         flight: &Arc<Flight<V>>,
         value: V,
         life: Life,
-        budget: &Budget,
     ) -> Option<TakenOut<K, V>> {
         let state = &mut *self.state;
         state.loads.remove(flight);
         state.loads.occupy(flight.hash());
         let ghost = state.policy.miss(flight.hash().low(), 1);
-        let mut taken_out = None;
-        if !budget.try_reserve_one() {
-            taken_out = Some(self.evict(life));
-        }
+        let taken_out = match room {
+            Room::Reserved => None,
+            Room::OfVictim => Some(self.evict(life)),
+        };
         let (state, guard) = (&mut *self.state, &*self.guard);
         let new = NewEntry { value, weight: 1, times: life.times() };
         let admit = |id| state.policy.admit(guard.slots(), id, ghost);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::flight::flight::Flight;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::shard::plain::{Gone, Life, PlainShard, TakenOut};
+use crate::shard::plain::{Gone, Life, PlainShard, PlainTarget, TakenOut};
 use crate::shard::shard::{EXPIRE_STEP, Shard};
 use crate::store::store::{Store, StoreGuard};
 use crate::table::{Due, Place};
@@ -123,10 +123,11 @@ impl<K, V> Store<K, V> {
         fork::catch_up();
         let (mut guard, mut due) = (self.pin(), Due::default());
         let mut shard = self.shards.lock_plain_to_publish(&mut guard, flight.hash());
-        if !shard.is_vacant(flight) || life.deadline <= life.now || !shard.has_room(&self.budget) {
+        if !shard.is_vacant(flight) || life.deadline <= life.now {
             return Err(value);
         }
-        let taken_out = shard.publish(flight, value, life, &self.budget);
+        let Some(room) = shard.make_room(&self.budget) else { return Err(value) };
+        let taken_out = shard.publish(room, flight, value, life);
         self.end_plain(shard.into_shard(), &mut due, life.now);
         self.leave_plain(guard, &due, taken_out);
         Ok(())
@@ -192,10 +193,15 @@ impl<K: Eq + 'static, V> Store<K, V> {
             self.lock_plain(guard, hash, eq)
         };
         let Some((mut shard, found)) = locked else { return Err((key, value)) };
-        if life.deadline <= life.now || found.is_none() && !shard.has_room(&self.budget) {
+        if life.deadline <= life.now {
             return Err((key, value));
         }
-        let taken_out = shard.put(found, Hashed { hash, key }, value, life, &self.budget);
+        let target = match found {
+            Some(place) => Some(PlainTarget::Replace(place)),
+            None => shard.make_room(&self.budget).map(PlainTarget::Add),
+        };
+        let Some(target) = target else { return Err((key, value)) };
+        let taken_out = shard.put(target, Hashed { hash, key }, value, life);
         shard.note_write(hash);
         self.end_plain(shard.into_shard(), due, life.now);
         Ok(taken_out)
