@@ -199,7 +199,8 @@ fn a_listener_keeps_what_has_left() {
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 
-    let left: Arc<Mutex<HashMap<Arc<String>, (Vec<u8>, RemovalCause)>>> = Arc::default();
+    let left = HashMap::<Arc<String>, (Vec<u8>, RemovalCause)>::new();
+    let left = Arc::new(Mutex::new(left));
     let moves = left.clone();
     let listener = move |path: Arc<String>, contents: Vec<u8>, cause: RemovalCause| {
         moves.lock().unwrap().insert(path, (contents, cause));
