@@ -1,11 +1,12 @@
-//! The `#[cached]` attribute of cache-core, which re-exports it: use it from there.
-//!
-//! The way through this crate is one line: `args` and `signature` read what the user wrote,
-//! `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions,
-//! `expand` writes the code. Everything before the plan can fail and collects its errors in
-//! `errors`; nothing after it can, and a panic is reported as a bug (`bug`). The runtime of the
-//! code is `cache_core::__private`. `cached.md` is the documentation for users; its examples are
-//! tested with this crate.
+//! The attribute [`#[cached]`](macro@cached) of cache-core, which re-exports it: depend on that
+//! crate and write `use cache_core::cached`. The code that the attribute generates calls it.
+
+// The way through this crate is one line: `args` and `signature` read what the user wrote,
+// `check`, `key`, `many` and `return_type` decide what it means, `plan` holds the decisions,
+// `expand` writes the code. Everything before the plan can fail and collects its errors in
+// `errors`; nothing after it can, and a panic is reported as a bug (`bug`). The runtime of the
+// code is `cache_core::__private`. `cached.md` is the documentation for users; its examples are
+// tested with this crate.
 
 #![deny(unsafe_code)]
 
@@ -65,3 +66,8 @@ fn expand_attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
         }
     })
 }
+
+/// The example of the README is tested like those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
