@@ -96,7 +96,7 @@ const TABLE: [(&[&str], Remedy); 38] = [
     (&["should_cache_fn", "keep_if", "store_if"], Same("cache_if")),
     (&["unless"], Say("say the opposite over the value: `cache_if = |value| ..`")),
     (&["condition", "when"], Say(OVER_ARGUMENTS)),
-    // Who runs the body.
+    // The caller that runs the body.
     (&["sync_writes", "sync", "lock", "sync_writes_buckets"], Say(SHARED_RUNS)),
     (&["sync_lock", "unsync_reads", "shards"], Say(NO_LOCK)),
     // Where the cache is.
