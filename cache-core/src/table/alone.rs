@@ -22,7 +22,7 @@
 
 use super::blocks::not_in_the_shard;
 use super::guard::{Guard, NewEntry};
-use super::header::Slots;
+use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
 use super::slab::Slab;
 use super::table::Table;
@@ -189,6 +189,7 @@ impl<'w, 't, K, V> Exclusive<'w, 't, K, V> {
             self.writer.region.remove(slot.header.hash(), lane);
             slot.take()
         };
+        slot.header.set_state(State::Emptied);
         self.writer.blocks.free_slots(self.slab, &[id]);
         Displaced { key, value, deadline: slot.header.deadline() }
     }

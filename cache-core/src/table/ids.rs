@@ -29,6 +29,9 @@ impl SlotId {
 pub(crate) struct BlockNo(pub(crate) u32);
 
 impl BlockNo {
+    /// "No block": ends a list.
+    pub(super) const NIL: BlockNo = BlockNo(u32::MAX);
+
     #[inline]
     pub(super) const fn index(self) -> usize {
         self.0 as usize

@@ -3,7 +3,7 @@
 
 use super::header::Slots;
 use super::ids::SlotId;
-use super::reclaim::limbo::{Garbage, SWEEP};
+use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::table::Table;
 
 /// What one shard has retired since it sealed the last batch, and when its calls must collect.
@@ -22,7 +22,12 @@ pub(super) struct OpenBatch {
     sealed: bool,
     /// Calls since the last one that had to sweep the other shards.
     calls: u8,
+    /// The batch is full with so many slots; known from its first slot on.
+    full: u8,
 }
+
+// The number of slots in a batch is kept in a byte.
+const _: () = assert!(BATCH <= u8::MAX as usize);
 
 impl OpenBatch {
     /// `calls`: the count to begin with.
@@ -33,20 +38,29 @@ impl OpenBatch {
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
     #[inline(always)]
     pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId, entries: usize) {
+        if self.ids.is_empty() {
+            self.begin(table, entries);
+        }
+        self.ids.push(id);
+        self.weight += u64::from(table.slab.weight(id));
+        if self.ids.len() >= usize::from(self.full) || self.weight >= table.batch_weight {
+            self.seal(table);
+        }
+    }
+
+    /// Begins a batch. That it ends by what there is now is right to within this batch.
+    fn begin<K, V>(&mut self, table: &Table<K, V>, entries: usize) {
         let full = if table.epoch.seems_alone() {
             table.limits.alone
         } else {
             table.limits.batch(entries)
         };
+        self.full = full as u8;
         if self.ids.capacity() == 0 {
             // Once for the batch.
             self.ids.reserve_exact(full);
         }
-        self.ids.push(id);
-        self.weight += u64::from(table.slab.weight(id));
-        if self.ids.len() >= full || self.weight >= table.batch_weight {
-            self.seal(table);
-        } else if self.ids.len() == 1 {
+        if full > 1 {
             table.sweeper.note_open(self.shard as usize);
         }
     }
