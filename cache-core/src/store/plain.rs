@@ -70,15 +70,15 @@ impl<K, V> Store<K, V> {
         shard.unlock(due);
     }
 
-    /// Does what a call has to do when it has released the lock.
+    /// Does what a call has to do when it has released the lock, and resumes its panic.
     #[inline]
     fn leave_plain(
         &self,
         guard: StoreGuard<'_, K, V>,
         due: &Due,
         taken_out: Option<TakenOut<K, V>>,
+        mut panics: DeferredPanic,
     ) {
-        let mut panics = DeferredPanic::default();
         if let Some(TakenOut { contents, cause }) = taken_out {
             self.count(&guard, |counters| counters.removed(cause));
             if std::mem::needs_drop::<(K, V)>() && contents.is_some() {
@@ -110,9 +110,12 @@ impl<K, V> Store<K, V> {
         let Some(gone) = self.take_plain(&mut guard, hash, eq, life, &mut due) else {
             return Err(f);
         };
-        let result = gone.as_ref().and_then(|gone| gone.fresh(life)).map(f);
+        let (mut panics, mut result) = (DeferredPanic::default(), None);
+        // `f` may panic, and so may the `Drop` of what it was shown: not during that panic.
+        let value = gone.as_ref().and_then(|gone| gone.fresh(life));
+        panics.catch(|| result = value.map(f));
         let taken_out = gone.map(|gone| gone.taken_out(life, cause));
-        self.leave_plain(guard, &due, taken_out);
+        self.leave_plain(guard, &due, taken_out, panics);
         Ok(result)
     }
 
@@ -129,7 +132,7 @@ impl<K, V> Store<K, V> {
         let Some(room) = shard.make_room(&self.budget) else { return Err(value) };
         let taken_out = shard.publish(room, flight, value, life);
         self.end_plain(shard.into_shard(), &mut due, life.now);
-        self.leave_plain(guard, &due, taken_out);
+        self.leave_plain(guard, &due, taken_out, DeferredPanic::default());
         Ok(())
     }
 
@@ -169,7 +172,7 @@ impl<K: Eq + 'static, V> Store<K, V> {
         let (mut guard, mut due) = (self.pin(), Due::default());
         let entry = Hashed { hash, key };
         let taken_out = self.put_plain(&mut guard, entry, value, life, &mut due)?;
-        self.leave_plain(guard, &due, taken_out);
+        self.leave_plain(guard, &due, taken_out, DeferredPanic::default());
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! thread that comes.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
@@ -122,6 +123,41 @@ fn drops_that_write_run_inside_few_others() {
         let (depth, most) = DROPS.get();
         assert_eq!(depth, 0);
         assert!(most <= 3, "{way:?}: {most} drops inside each other");
+        validate(&cache);
+    }
+}
+
+/// A value that panics when it is cloned, and again when it is dropped.
+struct Trouble {
+    _held: Arc<()>,
+}
+
+impl Clone for Trouble {
+    fn clone(&self) -> Self {
+        panic!("no clone")
+    }
+}
+
+impl Drop for Trouble {
+    fn drop(&mut self) {
+        panic!("no drop")
+    }
+}
+
+/// Two panics at once would abort the program.
+#[test]
+fn a_value_whose_clone_and_drop_panic_is_removed() {
+    for way in Way::ALL {
+        let cache = way.prepare(Cache::builder().max_capacity(10)).build();
+        way.begin(&cache);
+        let shared = Arc::new(());
+        cache.insert(1, Trouble { _held: shared.clone() });
+        let panic = catch_unwind(AssertUnwindSafe(|| cache.remove(&1))).err().expect("a panic");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"no clone"), "{way:?}: the first one");
+        assert!(!cache.contains_key(&1));
+        validate(&cache);
+        let _second = catch_unwind(AssertUnwindSafe(|| cache.run_pending_tasks()));
+        assert_eq!(Arc::strong_count(&shared), 1, "{way:?}: dropped all the same");
         validate(&cache);
     }
 }
