@@ -8,7 +8,7 @@
 use ahash::RandomState;
 use benches::{instructions::MOST, keys, subject::TTL};
 use cache_core::{Cache, CacheBuilder, TickingClock};
-use std::{hint::black_box, sync::Arc};
+use std::{hint::black_box, sync::Arc, thread};
 
 /// The capacity of each cache.
 const CAPACITY: usize = 10_000;
@@ -27,7 +27,7 @@ pub(crate) struct Operation {
 }
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Operation; 8] = [
+pub(crate) const ALL: [Operation; 10] = [
     Operation { name: "hit", about: "get of a present key", run: |n| hits(builder(), n) },
     Operation {
         name: "hit_ticking",
@@ -37,12 +37,30 @@ pub(crate) const ALL: [Operation; 8] = [
     Operation { name: "hit_str", about: "get by &str of an Arc<str>", run: text_hits },
     Operation { name: "get_with_hit", about: "get_with of a present key", run: loading_hits },
     Operation { name: "get_with_miss", about: "get_with of a new key, evicts", run: misses },
-    Operation { name: "insert_replaces", about: "insert of a present key", run: replaces },
-    Operation { name: "insert_evicts", about: "insert of a new key, evicts", run: evicts },
+    Operation {
+        name: "insert_replaces",
+        about: "insert of a present key",
+        run: |n| replaces(alone, n),
+    },
+    Operation {
+        name: "insert_evicts",
+        about: "insert of a new key, evicts",
+        run: |n| evicts(alone, n),
+    },
     Operation {
         name: "invalidate_insert",
         about: "invalidate, and insert of the same key",
         run: invalidates,
+    },
+    Operation {
+        name: "replaces_shared",
+        about: "insert of a present key, not alone",
+        run: |n| replaces(beside_another, n),
+    },
+    Operation {
+        name: "evicts_shared",
+        about: "insert of a new key, evicts, not alone",
+        run: |n| evicts(beside_another, n),
     },
 ];
 
@@ -71,7 +89,7 @@ fn full(builder: CacheBuilder<u64, u64>) -> (Numbers, Vec<u64>) {
 /// Returns a cache that has evicted for a while, and keys that it has never seen.
 fn churned() -> (Numbers, Vec<u64>) {
     let (cache, _) = full(builder());
-    let mut keys = keys::population((CAPACITY + BEFORE + MOST) as u64);
+    let mut keys = keys::population((CAPACITY + 2 * BEFORE + MOST) as u64);
     keys[CAPACITY..CAPACITY + BEFORE].iter().for_each(|&key| cache.insert(key, key));
     keys.drain(..CAPACITY + BEFORE);
     (cache, keys)
@@ -108,15 +126,27 @@ fn misses(rounds: usize) {
     }
 }
 
-fn replaces(rounds: usize) {
+/// Leaves the thread the only one that has ever used the cache: it writes in place.
+fn alone(_: &Numbers) {}
+
+/// Lets another thread use the cache: no write is made in place any more.
+fn beside_another(cache: &Numbers) {
+    thread::scope(|scope| _ = scope.spawn(|| black_box(cache.get(&0))));
+}
+
+fn replaces(prepare: fn(&Numbers), rounds: usize) {
     let (cache, keys) = full(builder());
+    prepare(&cache);
     for &key in keys.iter().cycle().take(rounds) {
         cache.insert(key, !key);
     }
 }
 
-fn evicts(rounds: usize) {
-    let (cache, keys) = churned();
+fn evicts(prepare: fn(&Numbers), rounds: usize) {
+    let (cache, mut keys) = churned();
+    prepare(&cache);
+    // What was written in place until now has left no garbage.
+    keys.drain(..BEFORE).for_each(|key| cache.insert(key, key));
     for &key in &keys[..rounds] {
         cache.insert(key, key);
     }
