@@ -70,7 +70,7 @@ pub(crate) struct Inner<K, V, S> {
 }
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<K: Send + Sync, V: Send + Sync, S: Send + Sync> AtFork for ForkAware<Inner<K, V, S>> {
+impl<K, V, S> AtFork for ForkAware<Inner<K, V, S>> {
     fn locks(&self) -> [&dyn crate::util::fork::CacheLocks; 2] {
         self.store.locks()
     }
@@ -129,12 +129,9 @@ where
         janitor: Option<Duration>,
     ) -> Result<Self, BuildError> {
         let mut problem = None;
-        let inner = ForkAware::new(|weak: &Weak<ForkAware<Inner<K, V, S>>>| {
-            let registration = janitor.and_then(|period| {
-                let registered = janitor::register(weak.clone(), period);
-                registered.map_err(|error| problem = Some(error)).ok()
-            });
-            Inner { store, hasher, _registration: registration }
+        let cache = Self::registered(store, hasher, |weak| {
+            let registered = janitor::register(weak.clone(), janitor?);
+            registered.map_err(|error| problem = Some(error)).ok()
         });
         if let Some(error) = problem {
             let text = format!(
@@ -142,7 +139,23 @@ where
             );
             return Err(BuildError::new("janitor", text));
         }
-        Ok(Cache { inner })
+        Ok(cache)
+    }
+}
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + 'static,
+    V: 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    fn registered(
+        store: Store<K, V>,
+        hasher: S,
+        register: impl FnOnce(&Weak<ForkAware<Inner<K, V, S>>>) -> Option<JanitorRegistration>,
+    ) -> Self {
+        let make = |weak: &Weak<_>| Inner { store, hasher, _registration: register(weak) };
+        Cache { inner: ForkAware::new(make) }
     }
 
     #[inline]

@@ -16,8 +16,8 @@ use equivalent::Equivalent;
 /// Entries: acting on one key, depending on what is there.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Selects a key, for one of the methods of [`EntrySelector`]. Does nothing by itself.
@@ -78,8 +78,8 @@ impl<K: fmt::Debug, V, S> fmt::Debug for EntrySelector<'_, K, V, S> {
 
 impl<K, V, S> EntrySelector<'_, K, V, S>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns the entry; if there is none, stores `default`.

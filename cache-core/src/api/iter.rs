@@ -11,8 +11,8 @@ use ahash::RandomState;
 /// Looking inside: all entries, as copies.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns an iterator over copies of the live entries. Weakly consistent: an entry that stays
@@ -73,8 +73,8 @@ impl<K: Hash + Eq + Clone, V: Clone, S> std::iter::FusedIterator for Iter<K, V, 
 
 impl<K, V, S> IntoIterator for &Cache<K, V, S>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     type Item = (K, V);

@@ -32,13 +32,13 @@ use equivalent::Equivalent;
 /// guard at once, or runs its loader. Others, of a task that asks for its own key for instance, end
 /// after [`coalesce_timeout`](crate::CacheBuilder::coalesce_timeout).
 #[must_use = "dropped without a value, it hands the load to a caller that waits for it"]
-pub struct LoadGuard<'c, K: Eq, V: Clone + Send + Sync + 'static, S = RandomState> {
+pub struct LoadGuard<'c, K: Eq, V: Clone + 'static, S = RandomState> {
     cache: &'c Cache<K, V, S>,
     guard: FlightGuard<'c, K, V>,
     timer: LoadTimer<'c, K, V>,
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static, S> LoadGuard<'_, K, V, S> {
+impl<K: Eq, V: Clone + 'static, S> LoadGuard<'_, K, V, S> {
     /// Stores the value, unless the key was written since the guard was made, gives it to the
     /// callers that wait for it, and returns it.
     ///
@@ -53,21 +53,21 @@ impl<K: Eq, V: Clone + Send + Sync + 'static, S> LoadGuard<'_, K, V, S> {
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static, S> fmt::Debug for LoadGuard<'_, K, V, S> {
+impl<K: Eq, V: Clone + 'static, S> fmt::Debug for LoadGuard<'_, K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadGuard").field("cache", self.cache).finish_non_exhaustive()
     }
 }
 
 /// Why [`Cache::get_or_guard_timeout`] returned no value.
-pub enum GuardError<'c, K: Eq, V: Clone + Send + Sync + 'static, S = RandomState> {
+pub enum GuardError<'c, K: Eq, V: Clone + 'static, S = RandomState> {
     /// This call is the one to load it.
     Guard(LoadGuard<'c, K, V, S>),
     /// Another call was loading it for longer than this one waits.
     TimedOut,
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static, S> fmt::Debug for GuardError<'_, K, V, S> {
+impl<K: Eq, V: Clone + 'static, S> fmt::Debug for GuardError<'_, K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GuardError::Guard(guard) => f.debug_tuple("Guard").field(guard).finish(),
@@ -79,8 +79,8 @@ impl<K: Eq, V: Clone + Send + Sync + 'static, S> fmt::Debug for GuardError<'_, K
 /// Loading by the caller, under a guard.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns the key's value; if there is none, a guard for the one caller that is to load it:

@@ -40,8 +40,8 @@ impl<K, V, S> UnwindSafe for EntrySelector<'_, K, V, S> {}
 impl<K, V, S> RefUnwindSafe for EntrySelector<'_, K, V, S> {}
 
 // A guard that a panic drops hands its load to a waiter.
-impl<K: Eq, V: Clone + Send + Sync + 'static, S> UnwindSafe for LoadGuard<'_, K, V, S> {}
-impl<K: Eq, V: Clone + Send + Sync + 'static, S> RefUnwindSafe for LoadGuard<'_, K, V, S> {}
+impl<K: Eq, V: Clone + 'static, S> UnwindSafe for LoadGuard<'_, K, V, S> {}
+impl<K: Eq, V: Clone + 'static, S> RefUnwindSafe for LoadGuard<'_, K, V, S> {}
 
 impl<K, V, S> UnwindSafe for Iter<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for Iter<K, V, S> {}

@@ -45,6 +45,7 @@
 //! waiters leads the next. So every waiter is woken; see `wait.rs` for waiting.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -105,6 +106,13 @@ pub(crate) enum WaiterKind {
 
 /// One run of a loader for one key.
 pub(crate) struct Flight<V> {
+    node: Arc<FlightNode>,
+    outcome: OnceLock<Outcome<V>>,
+}
+
+/// What others know of a flight: a node of the wait-for graph. It holds neither key nor value, so
+/// any thread may hold it, and be the last to drop it, also where those may not leave theirs.
+pub(crate) struct FlightNode {
     key: KeyAt,
     /// The innermost load that this one was begun inside of.
     outer: Option<Arc<dyn LoadNode>>,
@@ -121,8 +129,7 @@ pub(crate) struct Flight<V> {
     given_up: AtomicBool,
     /// It is not inside of `outer` any more: the call that began it there has ended.
     detached: AtomicBool,
-    outcome: OnceLock<Outcome<V>>,
-    /// Acquired by [`Flight::with_waiters`] only.
+    /// Acquired by [`FlightNode::with_waiters`] only.
     waiters: Mutex<Waiters>,
     /// That of the process it began in, see [`fork::generation`].
     generation: u32,
@@ -181,7 +188,7 @@ impl Handover {
     }
 }
 
-impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
+impl LoadNode for FlightNode {
     fn for_each_dependent(&self, visit: &mut dyn FnMut(&Arc<dyn LoadNode>)) {
         // Relaxed: a search that sees it late takes the load for one that is still waited for.
         let outer = self.outer.iter().filter(|_| !self.detached.load(Relaxed));
@@ -202,10 +209,97 @@ impl<V: Send + Sync + 'static> LoadNode for Flight<V> {
     }
 }
 
+impl<V> Deref for Flight<V> {
+    type Target = FlightNode;
+
+    #[inline]
+    fn deref(&self) -> &FlightNode {
+        &self.node
+    }
+}
+
 impl<V> Flight<V> {
     /// `outer` is the load that this one is begun inside of.
     pub(crate) fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) -> Self {
-        Flight {
+        Flight { node: Arc::new(FlightNode::new(key, outer, kind)), outcome: OnceLock::new() }
+    }
+
+    /// Makes a flight that has ended into one for another load. It must be
+    /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
+    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
+        debug_assert!(self.is_plain());
+        match Arc::get_mut(&mut self.node) {
+            Some(node) => node.reuse(key, outer, kind),
+            // A search of the graph, or its last leader, still holds that one.
+            None => self.node = Arc::new(FlightNode::new(key, outer, kind)),
+        }
+    }
+
+    /// The flight as one that others may be begun inside of, or wait for.
+    #[inline]
+    pub(crate) fn node(&self) -> Arc<FlightNode> {
+        Arc::clone(&self.node)
+    }
+
+    /// Returns `true` if it began before the process was forked and is led by a thread that is not
+    /// there any more; or by a future that may never be polled again: nobody waits for that either.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
+    }
+
+    /// Returns `true` if it holds nothing of the user's, nor another flight, so that it may be
+    /// dropped anywhere.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.outer.is_none() && self.outcome.get().is_none()
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
+        self.outcome.get()
+    }
+
+    /// Sets the outcome and wakes all waiters.
+    pub(crate) fn complete(&self, outcome: Outcome<V>) {
+        let (_refused, calls) = self.with_waiters(|waiters| {
+            waiters.blocked.clear();
+            // A flight completes once; if it did not, the first outcome stands.
+            (self.outcome.set(outcome), std::mem::take(&mut waiters.calls))
+        });
+        calls.into_values().for_each(|call| wake(call.waker));
+    }
+
+    /// Registers a waker to be called at the completion, and returns a ticket for
+    /// [`FlightNode::update_waker`] and [`FlightNode::remove_waiter`]. Returns the
+    /// waker if the flight has completed; or if the caller would block, and has become the thread
+    /// whose task is to poll the rest of the load.
+    pub(crate) fn add_waiter(
+        &self,
+        waker: Waker,
+        inside: Option<Arc<dyn LoadNode>>,
+        kind: WaiterKind,
+    ) -> Result<u64, Waker> {
+        let blocks = kind == WaiterKind::Thread;
+        self.with_waiters(|waiters| {
+            // Read under the lock that `complete` acquires before it sets the outcome: either it
+            // finds this call, or this call finds the outcome. So it is with the choice of a
+            // driver.
+            let is_driver = blocks && waiters.driver.is_some() && self.was_polled_here();
+            if is_driver || self.outcome.get().is_some() {
+                return Err(waker);
+            }
+            let (ticket, thread) = (waiters.next_ticket, thread_slot::identity());
+            waiters.next_ticket += 1;
+            waiters.calls.insert(ticket, Waiter { waker, kind, thread, inside });
+            if blocks {
+                waiters.blocked.push(thread);
+            }
+            Ok(ticket)
+        })
+    }
+}
+
+impl FlightNode {
+    fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) -> Self {
+        FlightNode {
             key,
             outer,
             kind,
@@ -213,21 +307,25 @@ impl<V> Flight<V> {
             polled_by: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
             detached: AtomicBool::new(false),
-            outcome: OnceLock::new(),
             waiters: Mutex::new(Waiters::default()),
             generation: fork::generation(),
         }
     }
 
-    /// Makes a flight that has ended into one for another load. It must be
-    /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
-    pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
-        debug_assert!(self.is_plain() && self.waiters.get_mut().calls.is_empty());
+    /// As [`Flight::reuse`].
+    fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
+        debug_assert!(self.waiters.get_mut().calls.is_empty());
         (self.key, self.outer, self.kind) = (key, outer, kind);
         self.generation = fork::generation();
         *self.polled_by.get_mut() = 0;
         (*self.given_up.get_mut(), *self.detached.get_mut()) = (false, false);
         *self.joined.get_mut() = 0;
+    }
+
+    /// The load whose loader the calling thread is running; the innermost, if it is one of one key.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        let running: SharedError = wait_graph::current_load()?;
+        running.downcast().ok()
     }
 
     /// Notes that no loader runs: the calling thread has a guard for it, and must not wait for it.
@@ -241,12 +339,6 @@ impl<V> Flight<V> {
     /// Returns `true` if the calling thread is inside of this load.
     pub(crate) fn is_led_here(&self) -> bool {
         wait_graph::is_inside(&self.key)
-    }
-
-    /// Returns `true` if it began before the process was forked and is led by a thread that is not
-    /// there any more; or by a future that may never be polled again: nobody waits for that either.
-    pub(crate) fn is_orphaned(&self) -> bool {
-        self.generation != fork::generation() && self.outcome.get().is_none() && !self.is_led_here()
     }
 
     /// Locks the waiters for `work`. Meanwhile the process does not fork.
@@ -270,12 +362,6 @@ impl<V> Flight<V> {
 
     pub(crate) fn is_joined(&self) -> bool {
         self.joined.load(Relaxed) > 0
-    }
-
-    /// Returns `true` if it holds nothing of the user's, nor another flight, so that it may be
-    /// dropped anywhere.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.outer.is_none() && self.outcome.get().is_none()
     }
 
     /// The reserved slot that holds the key, until the leader takes it.
@@ -305,10 +391,6 @@ impl<V> Flight<V> {
         self.polled_by.load(Relaxed) == thread_slot::identity()
     }
 
-    pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
-        self.outcome.get()
-    }
-
     /// Notes that the load ends now, before it is ready, and has failed.
     pub(crate) fn give_up(&self) {
         // Relaxed, here and below: read by the leader, which the same thread drops next.
@@ -317,45 +399,6 @@ impl<V> Flight<V> {
 
     pub(crate) fn was_given_up(&self) -> bool {
         self.given_up.load(Relaxed)
-    }
-
-    /// Sets the outcome and wakes all waiters.
-    pub(crate) fn complete(&self, outcome: Outcome<V>) {
-        let (_refused, calls) = self.with_waiters(|waiters| {
-            waiters.blocked.clear();
-            // A flight completes once; if it did not, the first outcome stands.
-            (self.outcome.set(outcome), std::mem::take(&mut waiters.calls))
-        });
-        calls.into_values().for_each(|call| wake(call.waker));
-    }
-
-    /// Registers a waker to be called at the completion, and returns a ticket for
-    /// [`update_waker`](Self::update_waker) and [`remove_waiter`](Self::remove_waiter). Returns the
-    /// waker if the flight has completed; or if the caller would block, and has become the thread
-    /// whose task is to poll the rest of the load.
-    pub(crate) fn add_waiter(
-        &self,
-        waker: Waker,
-        inside: Option<Arc<dyn LoadNode>>,
-        kind: WaiterKind,
-    ) -> Result<u64, Waker> {
-        let blocks = kind == WaiterKind::Thread;
-        self.with_waiters(|waiters| {
-            // Read under the lock that `complete` acquires before it sets the outcome: either it
-            // finds this call, or this call finds the outcome. So it is with the choice of a
-            // driver.
-            let is_driver = blocks && waiters.driver.is_some() && self.was_polled_here();
-            if is_driver || self.outcome.get().is_some() {
-                return Err(waker);
-            }
-            let (ticket, thread) = (waiters.next_ticket, thread_slot::identity());
-            waiters.next_ticket += 1;
-            waiters.calls.insert(ticket, Waiter { waker, kind, thread, inside });
-            if blocks {
-                waiters.blocked.push(thread);
-            }
-            Ok(ticket)
-        })
     }
 
     /// Chooses the task that polls the rest of the load from now on, if there is a rest.
@@ -424,13 +467,5 @@ impl<V> Flight<V> {
         // The call has stopped waiting, perhaps because it is dropped: a panic of the user's
         // executor is not its own.
         catch_unwind(AssertUnwindSafe(|| next.finish())).unwrap_or_else(drop_payload);
-    }
-}
-
-impl<V: Send + Sync + 'static> Flight<V> {
-    /// The load of a value of this type whose loader the calling thread is running.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        let running: SharedError = wait_graph::current_load()?;
-        running.downcast().ok()
     }
 }

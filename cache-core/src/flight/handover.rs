@@ -15,7 +15,7 @@
 //! Threads that wait do not drive: nothing says that they belong to a runtime. Nor may a thread
 //! block that the driver needs to be polled. So a task is not chosen if the thread that polled it
 //! last is blocked for this very flight; and a thread that comes to block, and polled the driver
-//! last, loads unshared ([`Flight::was_polled_here`]).
+//! last, loads unshared ([`FlightNode::was_polled_here`]).
 //!
 //! A task of another runtime than the leader's is taken for one that can drive: nothing tells them
 //! apart. Where it cannot, the rest panics. That is caught: the load has failed.
@@ -34,28 +34,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::flight::flight::{Flight, Rest};
+use crate::flight::flight::{FlightNode, Rest};
 use crate::types::executor::{FutureJob, Spawn};
 use crate::util::panics::drop_payload;
 
 /// Has the rest of a load polled by another party. `load` leads the flight.
-pub(crate) fn hand_over<V: Send + Sync + 'static>(
-    load: FutureJob,
-    flight: &Arc<Flight<V>>,
-    executor: Arc<dyn Spawn>,
-) {
+pub(crate) fn hand_over(load: FutureJob, flight: &Arc<FlightNode>, executor: Arc<dyn Spawn>) {
     let future = Box::pin(Remainder { load: Some(load), flight: Arc::clone(flight) });
     flight.leave_to_others(Rest { future, executor });
 }
 
 /// The rest of a load as a future. Dropping it before it is ready gives the load up.
-struct Remainder<V> {
+struct Remainder {
     /// `None` once it is ready.
     load: Option<FutureJob>,
-    flight: Arc<Flight<V>>,
+    flight: Arc<FlightNode>,
 }
 
-impl<V> Future for Remainder<V> {
+impl Future for Remainder {
     type Output = ();
 
     /// Never panics.
@@ -72,7 +68,7 @@ impl<V> Future for Remainder<V> {
     }
 }
 
-impl<V> Drop for Remainder<V> {
+impl Drop for Remainder {
     fn drop(&mut self) {
         if self.load.is_some() {
             self.flight.give_up();

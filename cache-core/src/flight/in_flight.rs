@@ -314,7 +314,8 @@ impl<V> InFlight<V> {
 
     /// Returns the oldest joinable flight with this hash whose sequence number is above `after`,
     /// with that number. The caller counts as a waiter from here on, and must call
-    /// [`Flight::unjoin`] if the flight turns out to be for another key.
+    /// [`unjoin`](crate::flight::flight::FlightNode::unjoin) if the flight turns out to be for
+    /// another key.
     #[inline]
     pub(crate) fn awaitable(&self, hash: KeyHash, after: u64) -> Option<(Arc<Flight<V>>, u64)> {
         if self.registered == 0 {
@@ -332,10 +333,7 @@ impl<V> InFlight<V> {
     /// which then find that they may not publish, as after a flush. Each flight is leaked by its
     /// leader or held by it, so nothing of the user's is dropped here.
     #[cfg(all(unix, not(any(loom, shuttle))))]
-    pub(crate) fn forget_other_threads(&mut self)
-    where
-        V: Send + Sync,
-    {
+    pub(crate) fn forget_other_threads(&mut self) {
         // An empty table is not written to: its memory stays shared with the parent.
         if self.registered == 0 && self.spare.is_none() {
             return;

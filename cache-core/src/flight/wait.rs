@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use crate::flight::flight::{Flight, WaiterKind};
+use crate::flight::flight::{Flight, FlightNode, WaiterKind};
 use crate::flight::timer::WakeTimer;
 use crate::flight::wait_graph::{self, LoadNode};
 use crate::util::signal::Signal;
@@ -32,24 +32,24 @@ pub(crate) enum WaitResult {
 }
 
 /// A waiter's registration with a flight; removed on drop.
-struct Registration<'f, V: Send + Sync + 'static> {
-    flight: &'f Flight<V>,
+struct Registration<'f> {
+    flight: &'f FlightNode,
     ticket: u64,
 }
 
-impl<V: Send + Sync + 'static> Drop for Registration<'_, V> {
+impl Drop for Registration<'_> {
     fn drop(&mut self) {
         self.flight.remove_waiter(self.ticket);
     }
 }
 
-impl<V: Send + Sync + 'static> Flight<V> {
+impl<V> Flight<V> {
     /// Registers a waiter, or says why there is nothing to wait for.
     fn register(
         self: &Arc<Self>,
         waker: Waker,
         kind: WaiterKind,
-    ) -> Result<Registration<'_, V>, WaitResult> {
+    ) -> Result<Registration<'_>, WaitResult> {
         if self.is_orphaned() {
             return Err(WaitResult::Completed);
         }
@@ -57,7 +57,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
         let added = if inside.is_none() {
             self.add_waiter(waker, None, kind)
         } else {
-            let target = Arc::clone(self) as Arc<dyn LoadNode>;
+            let target = self.node() as Arc<dyn LoadNode>;
             let mut found = Vec::new();
             // Released before what was found is dropped.
             let _graph = wait_graph::lock_graph();

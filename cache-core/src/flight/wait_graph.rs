@@ -206,7 +206,7 @@ pub(crate) fn lock_graph() -> impl Drop {
 
 /// Returns `true` if `target` cannot end before the calling thread's present loads do: then waiting
 /// for it from inside them would never end. The caller holds the graph's lock, and drops what was
-/// `found` without it: the last handle of a load may hold a value.
+/// `found` without it: the last handle of a load may hold wakers, which are user code.
 pub(crate) fn would_deadlock(
     target: &Arc<dyn LoadNode>,
     found: &mut Vec<Arc<dyn LoadNode>>,

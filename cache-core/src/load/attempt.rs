@@ -106,7 +106,7 @@ pub(crate) struct Test<'t, V> {
 const MOST_TESTS: u32 = 16;
 
 /// What a call has to do next.
-pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(crate) enum Step<'s, K: Eq, V: Clone> {
     /// Return this value.
     Done((V, Status)),
     /// Run the loader.
@@ -116,7 +116,7 @@ pub(crate) enum Step<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 }
 
 /// How a call goes on once it has nothing to wait for.
-pub(crate) enum Led<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(crate) enum Led<'s, K: Eq, V: Clone> {
     /// Return this value.
     Done((V, Status)),
     /// Run the loader.
@@ -133,7 +133,7 @@ pub(super) enum Acquired<'p, K, V> {
     Idle(Shard<'p, K, V>, Option<SlotId>),
 }
 
-impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
+impl<'s, K: Eq, V: Clone> Attempt<'s, K, V> {
     /// `kind` is [`FlightKind::Shared`], or [`FlightKind::Unshared`] for a call that joins nobody.
     #[inline]
     pub(crate) fn new(
@@ -278,7 +278,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+impl<K: Eq, V: Clone> Store<K, V> {
     /// Leads a load at once if no entry and no flight has the key's hash: what an [`Attempt`] comes
     /// to nearly always, in a hundred instructions fewer. Otherwise returns the key.
     #[inline]

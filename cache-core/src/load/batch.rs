@@ -54,7 +54,7 @@ pub(crate) struct Batch<'s, K, V> {
 }
 
 /// One call of the loader.
-struct Round<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+struct Round<'s, K: Eq, V: Clone> {
     /// The keys that the batch leads, by their places in it.
     led: Vec<(usize, FlightGuard<'s, K, V>)>,
     /// The load of all of them.
@@ -67,7 +67,7 @@ struct Round<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 /// The keys that other callers load.
 type Joined<'s, K, V> = Vec<(usize, Attempt<'s, K, V>, Arc<Flight<V>>)>;
 
-impl<'s, K: Hash + Eq + Clone, V: Clone + Send + Sync + 'static> Batch<'s, K, V> {
+impl<'s, K: Hash + Eq + Clone, V: Clone> Batch<'s, K, V> {
     /// A batch of keys, each of which has been looked up; `hash` is the cache's hash of a key.
     pub(crate) fn new<S: BuildHasher>(
         store: &'s Store<K, V>,
@@ -333,7 +333,7 @@ pub(crate) fn numbers<'a, Q: Hash + Eq + 'a>(
     numbered.collect()
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+impl<K: Eq, V: Clone> Store<K, V> {
     /// Stores a value that a loader gave for a key that it was not asked for, if the key is absent
     /// and was not written since. If it cannot be stored for another reason, the listener is
     /// notified.

@@ -32,7 +32,7 @@ use crate::util::hash::Hashed;
 /// A computation that has begun, with the value of the entry; or the flight to wait for first.
 type Begun<'s, K, V> = Result<(FlightGuard<'s, K, V>, Option<V>), Arc<Flight<V>>>;
 
-impl<K: Eq + Clone, V: Clone + Send + Sync + 'static> Store<K, V> {
+impl<K: Eq + Clone, V: Clone> Store<K, V> {
     /// Shows `decide` the entry and does what it returns. An error changes nothing.
     pub(crate) fn compute<E>(
         &self,
@@ -153,7 +153,7 @@ fn shown<K: Clone, V: Clone>(key: &K, old: &Option<V>) -> Option<Entry<K, V>> {
 }
 
 /// Does what the closure has returned.
-fn carry_out<K: Eq + Clone, V: Clone + Send + Sync + 'static, E>(
+fn carry_out<K: Eq + Clone, V: Clone, E>(
     guard: FlightGuard<'_, K, V>,
     key: K,
     old: Option<V>,

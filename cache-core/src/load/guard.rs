@@ -24,7 +24,7 @@ use crate::util::panics::DeferredPanic;
 
 /// The duty to complete a flight. Dropped without having done so, it completes the flight with
 /// [`Outcome::Retry`].
-pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(crate) struct FlightGuard<'s, K: Eq, V: Clone> {
     store: &'s Store<K, V>,
     flight: Arc<Flight<V>>,
     /// A call is given what comes of it.
@@ -33,7 +33,7 @@ pub(crate) struct FlightGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
     detached: bool,
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+impl<K: Eq, V: Clone> Store<K, V> {
     /// Registers a flight, and releases the lock. `entry`: see [`InFlight::add`]. `outer` is the
     /// load that it is begun inside of.
     ///
@@ -63,7 +63,7 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
     }
 }
 
-impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
+impl<'s, K: Eq, V: Clone> FlightGuard<'s, K, V> {
     /// Lets go of the store, before the loader of a refresh has run. The flight must be
     /// [attached](Self::attach) again: nothing else completes it.
     #[must_use]
@@ -93,7 +93,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
 
     /// The flight as one that others may be begun inside of.
     pub(super) fn node(&self) -> Arc<dyn LoadNode> {
-        Arc::clone(&self.flight) as Arc<dyn LoadNode>
+        self.flight.node()
     }
 
     /// Runs the loader, and stores its value or shares its error. If it fails, there may be an old
@@ -283,7 +283,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> FlightGuard<'s, K, V> {
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Drop for FlightGuard<'_, K, V> {
+impl<K: Eq, V: Clone> Drop for FlightGuard<'_, K, V> {
     fn drop(&mut self) {
         if self.detached {
             return;
@@ -317,13 +317,13 @@ impl<V> Flight<V> {
 }
 
 /// A load whose loader runs. Dropped if the loader panics: the fields in this order.
-pub(crate) struct RunningLoad<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(crate) struct RunningLoad<'s, K: Eq, V: Clone> {
     _scope: LoadScope,
     timer: LoadTimer<'s, K, V>,
     guard: FlightGuard<'s, K, V>,
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> RunningLoad<'_, K, V> {
+impl<K: Eq, V: Clone> RunningLoad<'_, K, V> {
     /// Ends the load with what the loader has returned.
     #[inline]
     pub(crate) fn end<E>(
@@ -337,9 +337,9 @@ impl<K: Eq, V: Clone + Send + Sync + 'static> RunningLoad<'_, K, V> {
 }
 
 /// As [`RunningLoad`], for a load whatever is stored or being loaded.
-pub(crate) struct RunningReload<'s, K: Eq, V: Clone + Send + Sync + 'static>(RunningLoad<'s, K, V>);
+pub(crate) struct RunningReload<'s, K: Eq, V: Clone>(RunningLoad<'s, K, V>);
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> RunningReload<'_, K, V> {
+impl<K: Eq, V: Clone> RunningReload<'_, K, V> {
     /// Stores the value; without one, what is stored stays.
     pub(crate) fn end(self, value: Option<V>) {
         let RunningLoad { _scope, timer, guard } = self.0;

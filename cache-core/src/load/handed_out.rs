@@ -17,7 +17,7 @@ use crate::load::attempt::{Attempt, Step};
 use crate::load::guard::FlightGuard;
 
 /// What a call that has no loader gets.
-pub(crate) enum ValueOrGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(crate) enum ValueOrGuard<'s, K: Eq, V: Clone> {
     Value(V),
     Guard(FlightGuard<'s, K, V>),
     /// The caller's own limit has passed.
@@ -27,7 +27,7 @@ pub(crate) enum ValueOrGuard<'s, K: Eq, V: Clone + Send + Sync + 'static> {
 /// What it gets at once; or the flight that it has to wait for.
 type Started<'s, K, V> = Result<ValueOrGuard<'s, K, V>, (Attempt<'s, K, V>, Arc<Flight<V>>)>;
 
-impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
+impl<'s, K: Eq, V: Clone> Attempt<'s, K, V> {
     /// Returns the value, of the cache or of a load that this call waits for, or leads. Waits at
     /// most until the caller's `limit`.
     pub(crate) fn value_or_guard(mut self, limit: Option<Instant>) -> ValueOrGuard<'s, K, V> {

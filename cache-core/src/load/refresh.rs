@@ -24,7 +24,7 @@ use crate::store::store::Store;
 use crate::table::{RefreshState, Retries};
 use crate::util::hash::Hashed;
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Store<K, V> {
+impl<K: Eq, V: Clone> Store<K, V> {
     /// Leads a refresh of the entry with this claim. Returns `None` if another entry has taken its
     /// place, or none is there, or the key is being loaded or computed.
     pub(crate) fn lead_refresh(
@@ -117,7 +117,7 @@ pub(crate) trait Several<T>: AsRef<[T]> + IntoIterator<Item = T> {}
 
 impl<T, C: AsRef<[T]> + IntoIterator<Item = T>> Several<T> for C {}
 
-fn end_reload<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
+fn end_reload<'s, K: Eq + 's, V: Clone, R>(
     led: impl Several<FlightGuard<'s, K, V>>,
     timer: LoadTimer<'s, K, V>,
     (result, values, error): (R, impl Several<Option<V>>, Option<SharedError>),
@@ -137,7 +137,7 @@ fn end_reload<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
 /// A value, and how long it may be kept; `None`: without end.
 pub(crate) type LivedValue<V> = (V, Option<Duration>);
 
-fn end_reload_for<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
+fn end_reload_for<'s, K: Eq + 's, V: Clone, R>(
     led: Vec<FlightGuard<'s, K, V>>,
     timer: LoadTimer<'s, K, V>,
     (result, values): (R, Vec<Option<LivedValue<V>>>),
@@ -153,7 +153,7 @@ fn end_reload_for<'s, K: Eq + 's, V: Clone + Send + Sync + 'static, R>(
 }
 
 /// The flights of one call of a loader as one load that others may be begun inside of.
-pub(super) fn node_of<'g, 's: 'g, K: Eq + 's, V: Clone + Send + Sync + 'static>(
+pub(super) fn node_of<'g, 's: 'g, K: Eq + 's, V: Clone + 's>(
     led: impl ExactSizeIterator<Item = &'g FlightGuard<'s, K, V>>,
 ) -> Arc<dyn LoadNode> {
     let mut nodes = led.map(FlightGuard::node);

@@ -19,7 +19,7 @@ use crate::load::attempt::{Attempt, Lookup, Step, Test};
 use crate::table::SlotId;
 use crate::types::status::Status;
 
-impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
+impl<'s, K: Eq, V: Clone> Attempt<'s, K, V> {
     /// Serves a value that is accepted, joins or leads. `refused` is the slot of a value that was
     /// refused since the caller was pinned, which it still is.
     pub(crate) fn start_revalidating(
@@ -50,7 +50,7 @@ impl<'s, K: Eq, V: Clone + Send + Sync + 'static> Attempt<'s, K, V> {
     }
 }
 
-impl<K: Eq, V: Clone + Send + Sync + 'static> Step<'_, K, V> {
+impl<K: Eq, V: Clone> Step<'_, K, V> {
     /// Loads the key as a thread, from the first step on.
     pub(crate) fn revalidate<E: Clone>(
         mut self,

@@ -104,7 +104,7 @@ impl<V> Shards<V> {
 }
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<V: Send + Sync> Shards<V> {
+impl<V> Shards<V> {
     /// The locks, for the process to fork.
     pub(crate) fn locks(&self) -> &dyn CacheLocks {
         &self.0

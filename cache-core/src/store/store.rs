@@ -238,7 +238,7 @@ impl<K, V> Store<K, V> {
 }
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-impl<K, V: Send + Sync> Store<K, V> {
+impl<K, V> Store<K, V> {
     /// In a forked child, where there are no other threads and no lock is held: forgets what they
     /// were doing.
     pub(crate) fn after_fork(&self, thread: &OnlyThread) {

@@ -123,7 +123,7 @@ pub(crate) trait CacheLocks {
 }
 
 /// The locks of a cache's shards.
-impl<T: Send> CacheLocks for Box<[CachePadded<OuterMutex<T>>]> {
+impl<T> CacheLocks for Box<[CachePadded<OuterMutex<T>>]> {
     fn suspend(&self, level: Level) {
         if level == Level::Outer {
             self.iter().for_each(|lock| lock.suspend());
@@ -153,10 +153,17 @@ struct Caches {
 }
 
 struct Listed {
-    cache: Weak<dyn AtFork + Send + Sync>,
+    cache: Weak<dyn AtFork>,
     /// It existed when the fork that is under way began, and its locks are suspended.
     is_suspended: bool,
 }
+
+// SAFETY: a cache of keys or values that may not leave their thread is listed as well, and the
+// thread that forks reaches it. While there are other threads, all that is called of it is `locks`,
+// which leads to the words of its locks alone, and those are atomic. `after_fork` is called when
+// there is no other thread; by the rule of `AtFork` it neither uses nor drops a key or a value.
+// The reference is never upgraded, so the cache is not dropped through it.
+unsafe impl Send for Listed {}
 
 /// A cache, on the list of those whose locks are suspended while the process forks. It stays in its
 /// `Arc` from its making to its drop.
@@ -171,7 +178,7 @@ struct Listing(u64);
 
 impl<T: 'static> ForkAware<T>
 where
-    Self: AtFork + Send + Sync,
+    Self: AtFork,
 {
     /// Makes the value that `make` returns, and lists it.
     pub(crate) fn new(make: impl FnOnce(&Weak<Self>) -> T) -> Arc<Self> {
@@ -240,9 +247,10 @@ mod handlers {
     use super::lock::{INNER, OUTER, set_forking};
     use super::*;
 
-    /// A cache, as a fork sees it.
-    pub(crate) trait AtFork: Send + Sync {
-        /// Returns its locks, first the inner ones.
+    /// A cache, as a fork sees it. Its keys and values may belong to another thread than the one
+    /// that calls this: it neither uses nor drops any.
+    pub(crate) trait AtFork {
+        /// Returns its locks, first the inner ones. It reads nothing that changes.
         fn locks(&self) -> [&dyn CacheLocks; 2];
         /// Called in the child. Runs no user code.
         fn after_fork(&self, thread: &OnlyThread);

@@ -17,6 +17,7 @@ mod common {
     pub(crate) mod threads;
 }
 
+mod auto_traits;
 mod behaviour;
 mod collisions;
 mod comparing;

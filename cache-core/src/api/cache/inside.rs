@@ -10,8 +10,8 @@ use equivalent::Equivalent;
 /// Looking inside: figures, the configuration, and metadata of entries.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns metadata of a live entry: its age, the time that is left to it, its weight. Not a

@@ -26,8 +26,8 @@ use equivalent::Equivalent;
 /// Loading: a value that is missing is made, once, however many callers miss it.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns the key's value; if there is none, loads it as a thread. `own` makes the owned key,

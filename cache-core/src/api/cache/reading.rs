@@ -13,8 +13,8 @@ use equivalent::Equivalent;
 /// Reading: a key is looked up, and nothing is loaded.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Calls `f` with the key's value, without cloning it, and returns what `f` returns; `None` if
@@ -74,8 +74,8 @@ where
 /// Reading clones of values.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns a clone of the key's value, if the key is present and not expired. Counts a use for

@@ -17,8 +17,8 @@ use crate::util::hash::Hashed;
 /// Loading, if the caller does not accept the value that is there.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Returns the key's value if `is_valid` accepts it; if it does not, or there is none, `init`

@@ -9,8 +9,8 @@ use equivalent::Equivalent;
 /// Time: how long single entries live. The [builder](crate::CacheBuilder) says it for all.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// As [`insert`](Self::insert), with a time to live for this entry. If the cache has a

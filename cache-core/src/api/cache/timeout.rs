@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Cache;
-use crate::flight::flight::{Flight, FlightKind};
+use crate::flight::flight::{FlightKind, FlightNode};
 use crate::flight::handover::hand_over;
 use crate::flight::share_error::ShareArc;
 use crate::load::attempt::{Attempt, Lookup};
@@ -89,7 +89,7 @@ where
             (self.clone(), Hashed { hash, key: key.clone() }, Arc::clone(&own_flight));
         let mut load: Load<V, E> = Box::pin(async move {
             let init = async {
-                Flight::<V>::current().map(|flight| leads.set(flight));
+                FlightNode::current().map(|flight| leads.set(flight));
                 init.await.map_err(Arc::new)
             };
             let attempt = Attempt::new(cache.store(), own, looked_up, FlightKind::Shared);
@@ -123,7 +123,7 @@ where
     fn leave_to_others<E: Send + Sync + 'static>(
         &self,
         mut load: Load<V, E>,
-        flight: &Arc<Flight<V>>,
+        flight: &Arc<FlightNode>,
         left: Option<Sleep>,
     ) {
         let own_flight = Arc::clone(flight);

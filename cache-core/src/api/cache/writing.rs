@@ -9,8 +9,8 @@ use equivalent::Equivalent;
 /// Writing: what is stored and removed supersedes the loads that began before.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Stores a value, in place of the key's present one. The entry's time to live begins anew.
@@ -108,8 +108,8 @@ where
 /// Writing, and returning a clone of what was removed.
 impl<K, V, S> Cache<K, V, S>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq + 'static,
+    V: Clone + 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
     /// Removes the key's entry, and returns a clone of its value if it had not expired (others may
