@@ -226,6 +226,7 @@ impl<V> Flight<V> {
 
     /// Makes a flight that has ended into one for another load. It must be
     /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
+    #[inline]
     pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.is_plain());
         match Arc::get_mut(&mut self.node) {
@@ -249,10 +250,12 @@ impl<V> Flight<V> {
 
     /// Returns `true` if it holds nothing of the user's, nor another flight, so that it may be
     /// dropped anywhere.
+    #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.outer.is_none() && self.outcome.get().is_none()
     }
 
+    #[inline]
     pub(crate) fn outcome(&self) -> Option<&Outcome<V>> {
         self.outcome.get()
     }
@@ -313,6 +316,7 @@ impl FlightNode {
     }
 
     /// As [`Flight::reuse`].
+    #[inline]
     fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.waiters.get_mut().calls.is_empty());
         (self.key, self.outer, self.kind) = (key, outer, kind);
@@ -360,26 +364,31 @@ impl FlightNode {
         self.joined.fetch_sub(1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_joined(&self) -> bool {
         self.joined.load(Relaxed) > 0
     }
 
     /// The reserved slot that holds the key, until the leader takes it.
+    #[inline]
     pub(crate) fn slot(&self) -> &SharedSlot {
         &self.key.slot
     }
 
     /// Takes the reserved slot, in order to publish or abandon it: once, by the leader.
+    #[inline]
     pub(crate) fn take_slot(&self) -> Reserved {
         self.key.slot.take().expect("a leader ends its flight once")
     }
 
     /// Returns `true` if the leader has taken the slot: the flight is deregistered.
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.key.slot.is_taken()
     }
 
     /// The hash of the key.
+    #[inline]
     pub(crate) fn hash(&self) -> KeyHash {
         self.key.hash
     }
