@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, Hash};
 
 /// What a whole key is, once its parts are.
-pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
+pub trait Key: Hash + Eq + Clone + 'static {}
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
+impl<K: Hash + Eq + Clone + 'static> Key for K {}
 
 /// The hasher of a cache.
 pub trait HashBuilder: BuildHasher + Clone + Send + Sync + 'static {}

@@ -17,6 +17,7 @@
 //!   named by way of their parts, or of which the attribute knows that they are fit.
 
 use super::bounds::{Fits, Impossible, Key, Never};
+use super::place::SharedPart;
 use super::view::Part;
 use std::hash::Hash;
 
@@ -26,9 +27,32 @@ use std::hash::Hash;
     label = "leave it out with `#[cached(skip(..))]`, or make it fit for a key",
     note = "`skip(argument)` is for what the result does not depend on, such as a connection; \
             `key(name: Type = expression)` says what stands for an argument",
-    note = "a part of a key must be `Hash + Eq + Clone + Send + Sync + 'static`"
+    note = "a part of a key must be `Hash + Eq + Clone + Send + Sync + 'static`; with \
+            `#[cached(thread_local)]`, which is a cache for each thread, it need be neither `Send` \
+            nor `Sync`"
 )]
 pub trait KeyPart<Way> {
+    /// The borrowed form, which is looked up.
+    type Borrowed<'a>: SharedPart<Key = Self::Kept>
+    where
+        Self: 'a;
+
+    /// The owned form, which is kept.
+    type Kept: Key + Send + Sync;
+
+    /// Returns the borrowed form.
+    fn part(&self) -> Self::Borrowed<'_>;
+}
+
+/// As [`KeyPart`], for a cache that one thread uses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key",
+    label = "leave it out with `#[cached(skip(..))]`, or make it fit for a key",
+    note = "`skip(argument)` is for what the result does not depend on, such as a connection; \
+            `key(name: Type = expression)` says what stands for an argument",
+    note = "a part of a key must be `Hash + Eq + Clone + 'static`"
+)]
+pub trait LocalPart<Way> {
     /// The borrowed form, which is looked up.
     type Borrowed<'a>: Part<Key = Self::Kept>
     where
@@ -61,7 +85,33 @@ where
     }
 }
 
+impl<T> LocalPart<Fits> for T
+where
+    T: ToOwned<Owned: Hash + Eq + Clone + 'static> + Hash + Eq + ?Sized,
+{
+    type Borrowed<'a>
+        = &'a T
+    where
+        T: 'a;
+    type Kept = T::Owned;
+
+    #[inline]
+    fn part(&self) -> &T {
+        self
+    }
+}
+
 impl<T: Impossible + ?Sized> KeyPart<Never> for T {
+    type Borrowed<'a>
+        = ()
+    where
+        T: 'a;
+    type Kept = ();
+
+    fn part(&self) {}
+}
+
+impl<T: Impossible + ?Sized> LocalPart<Never> for T {
     type Borrowed<'a>
         = ()
     where

@@ -79,7 +79,7 @@ impl<K, V> Missed<K, V> {
 }
 
 /// A load whose body runs.
-pub(super) enum RunningCall<'c, K: Eq, V: Clone + Send + Sync + 'static> {
+pub(super) enum RunningCall<'c, K: Eq, V: Clone> {
     Load(RunningLoad<'c, K, V>),
     Reload(RunningReload<'c, K, V>),
 }
@@ -97,7 +97,7 @@ pub(super) fn begin_plain<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V
     keep: H,
 ) -> Option<R>
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     let result = begin(cache, missed, running, keep)?;
     Some(H::from_result(result.map(|(value, _)| value)))
@@ -112,7 +112,7 @@ pub(super) fn begin_stated<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, 
     keep: H,
 ) -> Option<H::Stated>
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     begin(cache, missed, running, keep).map(H::stated)
 }
@@ -124,7 +124,7 @@ fn begin<'c, O: Owned, V, S: HashBuilder, R, H: ReturnKind<R, V>>(
     keep: H,
 ) -> Option<Loaded<V, H, R>>
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     let missed = missed.0?;
     if missed.is_anew() {
@@ -160,7 +160,7 @@ pub(super) fn end_plain<K: Eq, V, R, H: ReturnKind<R, V>>(
     keep: H,
 ) -> R
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     match running.take() {
         None => returned,
@@ -178,7 +178,7 @@ pub(super) fn end_stated<K: Eq, V, R, H: ReturnKind<R, V>>(
     keep: H,
 ) -> H::Stated
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     let returned = H::into_result(returned);
     H::stated(match running.take() {
@@ -193,7 +193,7 @@ fn end<K: Eq, V, R, H: ReturnKind<R, V>>(
     keep: H,
 ) -> Loaded<V, H, R>
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     match running {
         RunningCall::Load(running) => running.end(returned, &keep.sharing()),
@@ -212,7 +212,7 @@ pub(super) async fn run_async<O: Owned, V, S: HashBuilder, E>(
     share: &impl ErrorSharing<E>,
 ) -> Result<(V, Status), E>
 where
-    V: Clone + Send + Sync + 'static,
+    V: Clone,
 {
     let loaded = |value| (value, Status::Loaded);
     let Some(missed) = missed.0 else { return body.await.map(loaded) };

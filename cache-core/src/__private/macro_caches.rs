@@ -28,6 +28,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -44,7 +45,7 @@ trait AnyCache {
     fn stats(&self) -> Stats;
 }
 
-impl<K: Key, V: Clone + Send + Sync + 'static> AnyCache for Cache<K, V> {
+impl<K: Key, V: Clone + 'static> AnyCache for Cache<K, V> {
     fn name(&self) -> &str {
         Cache::name(self).unwrap_or_default()
     }
@@ -56,10 +57,26 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyCache for Cache<K, V> {
     }
 }
 
-type ListedCache = Arc<dyn AnyCache + Send + Sync>;
+/// One that any thread may use.
+type SharedCache = Arc<dyn AnyCache + Send + Sync>;
+
+impl AnyCache for SharedCache {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+    fn clear(&self) {
+        (**self).clear();
+    }
+    fn stats(&self) -> Stats {
+        (**self).stats()
+    }
+}
+
+/// One that the calling thread may use.
+type ListedCache = Rc<dyn AnyCache>;
 
 /// The caches in statics. They are never dropped, nor are the handles here.
-static SHARED: Global<Vec<ListedCache>> = Global::new(
+static SHARED: Global<Vec<SharedCache>> = Global::new(
     Vec::new(),
     // A forked child has only the guards of the calling thread.
     |_| BYPASSES.store(BYPASSES_HERE.try_with(Cell::get).unwrap_or(0), Relaxed),
@@ -76,21 +93,29 @@ thread_local! {
     static BYPASSES_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Lists a cache that lives in a static, or with `local` one of this thread.
-pub(super) fn list<K: Key, V: Clone + Send + Sync + 'static>(cache: &Cache<K, V>, local: bool) {
-    let cache: ListedCache = Arc::new(cache.clone());
-    if local {
-        // A thread that is being torn down has no list.
-        let _ = LOCAL.try_with(|caches| caches.borrow_mut().push(cache));
-    } else {
-        SHARED.lock().push(cache);
-    }
+/// Lists a cache that lives in a static.
+pub(super) fn list<K, V>(cache: &Cache<K, V>)
+where
+    K: Key + Send + Sync,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = Arc::new(cache.clone());
+    SHARED.lock().push(cache);
+}
+
+/// Lists a cache of this thread.
+pub(super) fn list_here<K: Key, V: Clone + 'static>(cache: &Cache<K, V>) {
+    let cache = Rc::new(cache.clone());
+    // A thread that is being torn down has no list.
+    let _ = LOCAL.try_with(|caches| caches.borrow_mut().push(cache));
 }
 
 /// Returns the listed caches. Copied, because their use runs user code, drops of values, which may
 /// build the cache of another function.
 fn listed() -> Vec<ListedCache> {
-    let mut all = SHARED.lock().clone();
+    let shared = SHARED.lock().clone();
+    let mut all: Vec<ListedCache> =
+        shared.into_iter().map(|cache| Rc::new(cache) as ListedCache).collect();
     let _ = LOCAL.try_with(|local| all.extend(local.borrow().iter().cloned()));
     all
 }

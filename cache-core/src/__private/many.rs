@@ -126,7 +126,7 @@ impl<O: Owned, V> BatchLookup<O, V> {
     }
 }
 
-impl<K: Key, V: Clone + Send + Sync + 'static> Found<K, V> {
+impl<K: Key, V: Clone + 'static> Found<K, V> {
     /// Returns the elements without a value.
     pub(super) fn missing<'i, I>(&self, ids: &'i [I]) -> Vec<&'i I> {
         let found = ids.iter().zip(&self.values);

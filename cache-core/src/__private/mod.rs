@@ -8,6 +8,8 @@
 //!   compares like the tuple of owned values kept in the cache;
 //! * [`CacheValue`]: all functions that an expansion calls;
 //! * [`KeyPart`], and `Way`: what keys and values must be, and how a violation is reported;
+//! * [`OneThread`], and [`LocalPart`]: functions with a cache for each thread, whose keys and
+//!   values need not leave it;
 //! * [`OptionPart`] and [`CowPart`]: arguments that are taken for an `Option` or a `Cow`;
 //! * [`Settings`] and [`TieredSettings`]: the options, under the names that they have in the
 //!   attribute;
@@ -33,6 +35,7 @@ mod loads;
 pub mod macro_caches;
 mod many;
 mod once;
+mod place;
 mod runtime;
 mod settings;
 mod storage;
@@ -49,9 +52,10 @@ pub use crate::tier::Postcard;
 pub use crate::types::status::Status;
 pub use borrowed::{Bare, BareValue, CowPart, OptionPart};
 pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
-pub use diagnostics::{Arg, KeyPart};
+pub use diagnostics::{Arg, KeyPart, LocalPart};
 pub use loads::Miss;
 pub use many::{BatchLookup, Pairing, Pairs};
+pub use place::{AllThreads, OneThread, PlacedKey, PlacedPart, SharedPart};
 pub use runtime::CacheValue;
 pub use settings::{DEFAULT_CAPACITY, Set, Settings, method_name};
 pub use storage::{CacheByType, StaticCache, ThreadCaches};

@@ -1,16 +1,19 @@
 //! What an expansion calls: all functions of one trait, so that a type that cannot be cached is one
 //! error (`diagnostics.rs`).
 
-use super::bounds::{Fits, HashBuilder, Impossible, Key, Never};
+use super::bounds::{Fits, HashBuilder, Impossible, Never};
 use super::loads::{self, Miss};
 use super::macro_caches;
 use super::many::{BatchLookup, Found, Pairing};
+use super::place::{self, AllThreads, OneThread, PlacedKey, PlacedPart};
 use super::settings::{DEFAULT_CAPACITY, Set, Settings};
 use super::type_probe::ReturnKind;
 use super::view::{OwnKey, Owned, Part, View};
+use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
 use crate::flight::share_error::SharedError;
 use crate::load::attempt::Lookup;
+use crate::types::error::BuildError;
 use crate::types::stats::Stats;
 use crate::types::status::Status;
 use std::future::Future;
@@ -20,9 +23,20 @@ use std::future::Future;
     message = "`{Self}` cannot be kept in a cache",
     label = "must be `Clone + Send + Sync + 'static`",
     note = "every hit hands out a clone: where the type is not `Clone`, or costly to clone, \
-            wrap it in `Arc`"
+            wrap it in `Arc`",
+    note = "where it is not `Send` and `Sync`, as `Rc` is not, `#[cached(thread_local)]` has a \
+            cache for each thread"
 )]
-pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
+pub trait CacheValue<Way, Place = AllThreads>: Clone + 'static {
+    /// Builds a cache in its place, and lists it.
+    ///
+    /// # Errors
+    ///
+    /// If the options contradict each other.
+    fn cache_of<K: PlacedKey<Place>>(
+        builder: CacheBuilder<K, Self>,
+    ) -> Result<Cache<K, Self>, BuildError>;
+
     /// Builds the cache of one function; `set` sets the options.
     ///
     /// # Panics
@@ -30,14 +44,12 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     /// If the options contradict each other, with the text of the `BuildError` and the name of the
     /// function.
     #[cold]
-    fn build<K: Key>(name: &str, set: Set<K, Self>) -> Cache<K, Self> {
+    fn build<K: PlacedKey<Place>>(name: &str, set: Set<K, Self>) -> Cache<K, Self> {
         // With statistics, because `f::stats()` is there for every function.
-        let builder = Cache::builder().name(name).max_capacity(DEFAULT_CAPACITY).record_stats();
-        let Settings { builder, local } = set(Settings { builder, local: false });
-        let built = builder.try_build();
-        let cache = built.unwrap_or_else(|error| panic!("#[cached] on `{name}`: {error}"));
-        macro_caches::list(&cache, local);
-        cache
+        let builder =
+            CacheBuilder::unset().name(name).max_capacity(DEFAULT_CAPACITY).record_stats();
+        let built = Self::cache_of(set(Settings { builder }).builder);
+        built.unwrap_or_else(|error| panic!("#[cached] on `{name}`: {error}"))
     }
 
     /// As [`CacheValue::build`], where the type of the key stands written elsewhere.
@@ -46,7 +58,7 @@ pub trait CacheValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// As there.
     #[cold]
-    fn build_for<P: Part>(name: &str, set: Set<P::Key, Self>) -> Cache<P::Key, Self> {
+    fn build_for<P: PlacedPart<Place>>(name: &str, set: Set<P::Key, Self>) -> Cache<P::Key, Self> {
         Self::build(name, set)
     }
 
@@ -357,5 +369,24 @@ fn kept_of<R, V: Clone, H: ReturnKind<R, V>>(
     (H::from_result(returned), [value], None)
 }
 
-impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {}
-impl<T: Impossible + Clone + Send + Sync + 'static> CacheValue<Never> for T {}
+impl<T: Clone + Send + Sync + 'static> CacheValue<Fits> for T {
+    fn cache_of<K: PlacedKey<AllThreads>>(
+        builder: CacheBuilder<K, T>,
+    ) -> Result<Cache<K, T>, BuildError> {
+        K::cache_of(builder)
+    }
+}
+
+impl<T: Clone + 'static> CacheValue<Fits, OneThread> for T {
+    fn cache_of<K: PlacedKey<OneThread>>(
+        builder: CacheBuilder<K, T>,
+    ) -> Result<Cache<K, T>, BuildError> {
+        place::on_this_thread(builder)
+    }
+}
+
+impl<T: Impossible + Clone + 'static, Place> CacheValue<Never, Place> for T {
+    fn cache_of<K: PlacedKey<Place>>(_: CacheBuilder<K, T>) -> Result<Cache<K, T>, BuildError> {
+        unreachable!("there is no such value")
+    }
+}

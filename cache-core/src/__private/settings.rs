@@ -13,18 +13,11 @@ pub type Set<K, V> = fn(Settings<K, V>) -> Settings<K, V>;
 /// The cache of one function, before it is built.
 pub struct Settings<K, V> {
     pub(super) builder: CacheBuilder<K, V>,
-    /// The cache belongs to one thread.
-    pub(super) local: bool,
 }
 
 impl<K, V: 'static> Settings<K, V> {
     fn with(self, change: impl FnOnce(CacheBuilder<K, V>) -> CacheBuilder<K, V>) -> Self {
-        Self { builder: change(self.builder), ..self }
-    }
-
-    /// The cache belongs to one thread.
-    pub fn thread_local(self) -> Self {
-        Self { local: true, ..self }
+        Self { builder: change(self.builder) }
     }
 
     /// `max_capacity = ..`

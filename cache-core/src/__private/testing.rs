@@ -21,7 +21,7 @@ pub fn memory<K, V, S>(cache: &Cache<K, V, S>) -> Vec<(&'static str, usize)> {
 }
 
 /// Sets the most entries that the cache may have, in place of a thousand million.
-pub fn most_entries<K: Key, V: Send + Sync + 'static>(
+pub fn most_entries<K: Key + Send + Sync, V: Send + Sync + 'static>(
     builder: CacheBuilder<K, V>,
     most: u64,
 ) -> CacheBuilder<K, V> {

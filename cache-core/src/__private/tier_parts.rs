@@ -24,7 +24,7 @@ pub trait RemotePart<Way> {
         Self: 'a;
 
     /// The owned form, which is kept.
-    type Kept: Key + RemoteKey;
+    type Kept: Key + RemoteKey + Send + Sync;
 
     /// Returns the borrowed form.
     fn part(&self) -> Self::Borrowed<'_>;
@@ -32,7 +32,7 @@ pub trait RemotePart<Way> {
 
 impl<T> RemotePart<Fits> for T
 where
-    T: ToOwned<Owned: Key + RemoteKey> + RemoteKey + Hash + Eq + ?Sized,
+    T: ToOwned<Owned: Key + RemoteKey + Send + Sync> + RemoteKey + Hash + Eq + ?Sized,
 {
     type Borrowed<'a>
         = &'a T
@@ -57,15 +57,18 @@ impl<T: Impossible + ?Sized> RemotePart<Never> for T {
 }
 
 /// As [`Part`].
-pub trait TierPart: Part<Key: RemoteKey, Owned: TierOwned> + RemoteKey {}
+pub trait TierPart: Part<Key: RemoteKey + Send + Sync, Owned: TierOwned> + RemoteKey {}
 
 /// As [`Owned`].
-pub trait TierOwned: Owned<Key: RemoteKey> {}
+pub trait TierOwned: Owned<Key: RemoteKey + Send + Sync> {}
 
-impl<T> TierPart for &T where T: ToOwned<Owned: Key + RemoteKey> + RemoteKey + Hash + Eq + ?Sized {}
+impl<T> TierPart for &T where
+    T: ToOwned<Owned: Key + RemoteKey + Send + Sync> + RemoteKey + Hash + Eq + ?Sized
+{
+}
 impl<P: TierPart> TierPart for Option<P> {}
 
-impl<K: Key + RemoteKey> TierOwned for Leaf<K> {}
+impl<K: Key + RemoteKey + Send + Sync> TierOwned for Leaf<K> {}
 impl<O: TierOwned> TierOwned for Option<O> {}
 impl TierOwned for Never {}
 

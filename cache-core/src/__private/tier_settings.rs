@@ -37,7 +37,7 @@ where
 {
     // With statistics, because `f::stats()` is there for every function.
     let memory = Cache::builder().name(name).max_capacity(DEFAULT_CAPACITY).record_stats();
-    let memory = Settings { builder: memory, local: false };
+    let memory = Settings { builder: memory };
     let (builder, codec) = (TieredCache::builder(""), None);
     let settings = set(TieredSettings { memory, builder, codec, of_type: None, place: None });
     let remote = tier_names::remote_name(name, settings.of_type);
@@ -48,7 +48,7 @@ where
     let builder = settings.builder.name(remote).memory(settings.memory.builder);
     let built = builder.with_codec(|_| codec).try_build_erased();
     let cache = built.unwrap_or_else(|error| panic!("#[cached] on `{name}`: {error}"));
-    macro_caches::list(cache.memory(), false);
+    macro_caches::list(cache.memory());
     cache
 }
 

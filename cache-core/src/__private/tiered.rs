@@ -40,7 +40,10 @@ pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
     ///
     /// See `tier_settings::build`.
     #[cold]
-    fn build<K: Key + RemoteKey>(name: &str, set: TieredSet<K, Self>) -> TieredCache<K, Self> {
+    fn build<K: Key + RemoteKey + Send + Sync>(
+        name: &str,
+        set: TieredSet<K, Self>,
+    ) -> TieredCache<K, Self> {
         tier_settings::build(name, set)
     }
 

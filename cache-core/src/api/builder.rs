@@ -77,6 +77,13 @@ where
     V: Send + Sync + 'static,
 {
     fn default() -> Self {
+        Self::unset()
+    }
+}
+
+impl<K, V> CacheBuilder<K, V> {
+    /// A builder without options.
+    pub(crate) fn unset() -> Self {
         let config = Config {
             name: None,
             max_capacity: None,

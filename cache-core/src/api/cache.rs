@@ -149,6 +149,12 @@ where
     V: 'static,
     S: BuildHasher + Clone + Send + Sync + 'static,
 {
+    /// Makes the first handle of a cache whose keys and values may belong to the calling thread:
+    /// no other thread maintains it.
+    pub(crate) fn on_this_thread(store: Store<K, V>, hasher: S) -> Self {
+        Self::registered(store, hasher, |_| None)
+    }
+
     fn registered(
         store: Store<K, V>,
         hasher: S,

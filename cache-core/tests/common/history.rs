@@ -119,9 +119,12 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::Refresh(value) => {
-            Some(u64::refresh(cache, key_of(View(&key)), || loaded(value), Whole))
-        }
+        Action::Refresh(value) => Some(<u64 as CacheValue<_>>::refresh(
+            cache,
+            key_of(View(&key)),
+            || loaded(value),
+            Whole,
+        )),
         Action::Upsert(value) => {
             let upsert = |old: Option<Entry<u64, u64>>| {
                 pause();

@@ -296,7 +296,7 @@ fn a_caller_that_misses_the_key_waits_for_a_running_refresh() {
 #[test]
 fn a_recursion_of_refreshes_without_end_says_so() {
     fn refresh(cache: &Cache<u64, u64>) -> u64 {
-        u64::refresh(cache, key_of(View(&1)), || refresh(cache) + 1, Whole)
+        <u64 as CacheValue<_>>::refresh(cache, key_of(View(&1)), || refresh(cache) + 1, Whole)
     }
     must_end(|| {
         let cache = Cache::new(10);

@@ -190,8 +190,10 @@ fn waiters_for_an_error_that_is_not_shared_run_their_own_loaders_in_parallel() {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let key = crowd.key(1);
-                    let given = u32::find(false, &cache, View(&key))
-                        .or_else(|missed| u32::load(&cache, missed, load, OkOnly(KeepError)));
+                    let given =
+                        <u32 as CacheValue<_>>::find(false, &cache, View(&key)).or_else(|missed| {
+                            <u32 as CacheValue<_>>::load(&cache, missed, load, OkOnly(KeepError))
+                        });
                     failures.fetch_add(usize::from(given.is_err()), SeqCst);
                 });
             }

@@ -312,7 +312,7 @@ fn hanging_refresh(cache: &Cache<u64, u64>) -> (thread::JoinHandle<u64>, mpsc::S
             begun.send(()).unwrap();
             ends.recv().unwrap()
         };
-        u64::refresh(&cache, key_of(View(&1)), load, Whole)
+        <u64 as CacheValue<_>>::refresh(&cache, key_of(View(&1)), load, Whole)
     });
     begins.recv().unwrap();
     (refresh, end)

@@ -22,6 +22,7 @@ pub mod hygiene;
 mod many;
 mod methods;
 mod moved;
+mod one_thread;
 mod options;
 mod patterns;
 mod recursion;

@@ -1,9 +1,10 @@
 //! The type of the key in its forms: as users write it, as it is kept, as it is looked up.
 //!
 //! A type that the compiler has to check before it can be part of a key is named through
-//! `KeyPart` (`RemotePart`, if a tier is to know the key), at the place where the user wrote it. So
-//! each mistake is reported there, in the same words by all that is generated. Types that are known
-//! to be fit need no check, and the code is shorter.
+//! `KeyPart` (`RemotePart`, if a tier is to know the key; `LocalPart`, if one thread uses the
+//! cache), at the place where the user wrote it. So each mistake is reported there, in the same
+//! words by all that is generated. Types that are known to be fit need no check, and the code is
+//! shorter.
 //!
 //! A signature cannot name `KeyPart<_>`, and `<Db as ToOwned>::Owned` in one would be an error of
 //! its own wherever it stands. So where the type behind a reference may be no `ToOwned`, a function
@@ -12,7 +13,7 @@
 
 use super::tokens::{at, located};
 use crate::key::PartKind;
-use crate::plan::{PartPlan, Plan};
+use crate::plan::{PartPlan, Plan, Storage};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::cell::{Cell, RefCell};
@@ -72,7 +73,11 @@ pub(super) struct PartCheck<'a> {
 
 impl<'a> PartCheck<'a> {
     pub(super) fn of(plan: &'a Plan) -> Self {
-        let part = if plan.tier.is_some() { "RemotePart" } else { "KeyPart" };
+        let part = match (&plan.tier, &plan.storage) {
+            (Some(_), _) => "RemotePart",
+            (None, Storage::ThreadLocal) => "LocalPart",
+            (None, Storage::Static | Storage::Given(_)) => "KeyPart",
+        };
         PartCheck { krate: &plan.crate_path, part, within_signature: false }
     }
 

@@ -3,7 +3,7 @@
 use super::key_type::{self, PartCheck};
 use super::tokens::{at, local, located, turbofish};
 use crate::many::ManyPlan;
-use crate::plan::{CompanionKind, Plan};
+use crate::plan::{CompanionKind, Plan, Storage};
 use crate::return_type::CachedPart;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -55,6 +55,9 @@ impl<'a> Names<'a> {
         let turbofish = turbofish(&plan.function.generics);
         let runtime = if plan.tier.is_some() { "TieredValue" } else { "CacheValue" };
         let runtime = Ident::new(runtime, at_output);
+        let place = matches!(plan.storage, Storage::ThreadLocal).then(|| {
+            quote_spanned! {at_output=> , #krate::__private::OneThread }
+        });
         Self {
             plan,
             outline,
@@ -68,7 +71,9 @@ impl<'a> Names<'a> {
                     quote_spanned! {at_output=> #krate::tier::TieredCache<#written, #value_ty> }
                 }
             },
-            runtime: quote_spanned! {at_output=> <#value_ty as #krate::__private::#runtime<_>> },
+            runtime: quote_spanned! {at_output=>
+                <#value_ty as #krate::__private::#runtime<_ #place>>
+            },
             key_ty,
             doubtful,
             value_ty,

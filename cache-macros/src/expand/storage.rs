@@ -104,7 +104,6 @@ fn build(names: &Names<'_>) -> TokenStream {
     let written = (!names.doubtful.is_empty()).then(|| key_type::written(plan));
     let key_ty = kept.as_ref().or(written.as_ref()).unwrap_or(key_ty);
     let (name, settings) = (cache_name(names), local("settings"));
-    let thread = matches!(plan.storage, Storage::ThreadLocal).then(|| quote! { .thread_local() });
     let tier = plan.tier.as_ref().map(|tier| tier_settings(names, tier));
     let of = if tier.is_some() { "TieredSettings" } else { "Settings" };
     let of = format_ident!("{of}");
@@ -119,7 +118,7 @@ fn build(names: &Names<'_>) -> TokenStream {
         }
     });
     let set = quote! {
-        |#settings: #krate::__private::#of<#key_ty, _>| #settings #thread #tier #(#options)*
+        |#settings: #krate::__private::#of<#key_ty, _>| #settings #tier #(#options)*
     };
     if kept.is_some() || !key_type::is_checked(&plan.parts) {
         return names.call("build", quote! { #name, #set });

@@ -59,17 +59,8 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     where
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
-        self.check()?;
-        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
-        let mut config = Config { lifetimes, ..self.config };
-        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
-        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
-        if is_off {
-            config.bound = 0;
-            // Not called for values that are not stored.
-            (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
-        }
-        Cache::from_store(Store::new(config, self.clock), hasher, self.janitor)
+        let janitor = self.janitor;
+        Cache::from_store(self.into_store()?, hasher, janitor)
     }
 
     /// Builds a cache that loads missing values with this function. For another hasher, use
@@ -147,5 +138,32 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         V: Clone,
     {
         Ok(LoadingCache::with_bulk_loader(self.try_build()?, loader))
+    }
+}
+
+impl<K: Hash + Eq + 'static, V: 'static> CacheBuilder<K, V> {
+    /// As [`try_build`](Self::try_build), for keys and values that may belong to the calling
+    /// thread. There is no janitor.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn try_build_on_this_thread(self) -> Result<Cache<K, V>, BuildError> {
+        Ok(Cache::on_this_thread(self.into_store()?, RandomState::new()))
+    }
+}
+
+impl<K, V: 'static> CacheBuilder<K, V> {
+    fn into_store(self) -> Result<Store<K, V>, BuildError> {
+        self.check()?;
+        let (lifetimes, is_off) = (self.lifetimes(), self.is_off());
+        let mut config = Config { lifetimes, ..self.config };
+        let most = if config.weigher.is_some() { u64::MAX } else { config.most_entries };
+        config.bound = config.max_capacity.unwrap_or(u64::MAX).min(most);
+        if is_off {
+            config.bound = 0;
+            // Not called for values that are not stored.
+            (config.weigher, config.expiry, config.own_ttl) = (None, None, None);
+        }
+        Ok(Store::new(config, self.clock))
     }
 }
