@@ -1,7 +1,7 @@
 //! Writes to a cache where nothing of the user's has a say: the short way, see `shard/plain.rs`.
 //!
 //! A cache is *plain* if it has no weigher, no listener and no `Expiry`, and its entries live for
-//! one time that nothing shortens or extends. That is decided when it is built. A write tries the
+//! one time that nothing extends and only jitter shortens. That is decided when it is built. A write tries the
 //! short way first; it returns what it was given if something unusual is in its way, and then the
 //! general one, in `write.rs`, does it from the beginning.
 
@@ -23,10 +23,15 @@ use crate::util::panics::DeferredPanic;
 impl<K, V> Store<K, V> {
     /// Returns the time, and when a value that is written now expires.
     #[inline]
-    fn plain_life(&self) -> Life {
-        let now = self.now();
-        // `NEVER` is the largest number.
-        Life { now, deadline: now.saturating_add(self.config.lifetimes.ttl) }
+    fn plain_life(&self, hash: KeyHash) -> Life {
+        let (now, lifetimes) = (self.now(), &self.config.lifetimes);
+        let deadline = if self.jitters {
+            lifetimes.ttl_deadline(hash.low(), now)
+        } else {
+            // `NEVER` is the largest number.
+            now.saturating_add(lifetimes.ttl)
+        };
+        Life { now, deadline }
     }
 
     /// Acquires the lock of a key's shard, with the key's entry, unless something unusual is in
@@ -104,7 +109,7 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         f: F,
     ) -> Result<Option<R>, F> {
-        let life = self.plain_life();
+        let life = self.plain_life(hash);
         fork::catch_up();
         let (mut guard, mut due) = (self.pin(), Due::default());
         let Some(gone) = self.take_plain(&mut guard, hash, eq, life, &mut due) else {
@@ -122,7 +127,7 @@ impl<K, V> Store<K, V> {
     /// Ends a flight and stores its value; or returns the value.
     #[inline]
     pub(crate) fn publish_plain(&self, flight: &Arc<Flight<V>>, value: V) -> Result<(), V> {
-        let life = self.plain_life();
+        let life = self.plain_life(flight.hash());
         fork::catch_up();
         let (mut guard, mut due) = (self.pin(), Due::default());
         let mut shard = self.shards.lock_plain_to_publish(&mut guard, flight.hash());
@@ -167,7 +172,7 @@ impl<K: Eq + 'static, V> Store<K, V> {
     /// Stores a value, or returns key and value.
     #[inline]
     pub(super) fn insert_plain(&self, hash: KeyHash, key: K, value: V) -> Result<(), (K, V)> {
-        let life = self.plain_life();
+        let life = self.plain_life(hash);
         fork::catch_up();
         let (mut guard, mut due) = (self.pin(), Due::default());
         let entry = Hashed { hash, key };

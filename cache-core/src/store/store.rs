@@ -36,9 +36,11 @@ pub(crate) struct Store<K, V> {
     pub(super) timed: AtomicBool,
     /// A use of an entry may move its deadline, so that the one in its slot is not all.
     pub(crate) extends_on_read: bool,
-    /// Nothing of the user's has a say when a value is stored, and all entries live equally long:
-    /// writes may go the short way.
+    /// Nothing of the user's has a say when a value is stored, and all entries live equally long,
+    /// but for jitter: writes may go the short way.
     pub(crate) plain: bool,
+    /// There is jitter.
+    pub(super) jitters: bool,
     /// As of the configuration's `Lifetimes`. A copy for the hits of calls that may load, in a line
     /// that they read anyway.
     pub(crate) serves_old_values: bool,
@@ -63,7 +65,8 @@ impl<K, V> Store<K, V> {
         let refresh_states = lifetimes.refresh_states() || config.expiry.is_some();
         // If deadlines follow from `time_to_live` alone, so do write times.
         let timed = lifetimes.limited() || refresh_states || config.own_ttl.is_some();
-        let write_times = refresh_states || lifetimes.jitter > 0.0 || config.own_ttl.is_some();
+        let (jitters, own_ttls) = (lifetimes.jitter > 0.0, config.own_ttl.is_some());
+        let write_times = refresh_states || jitters || own_ttls;
         let columns =
             ColumnSet { weights: weighted, write_times, refresh_states, idles: lifetimes.idles() };
         let (extends_on_read, grace) =
@@ -90,7 +93,8 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(bound),
             timed: AtomicBool::new(timed),
             extends_on_read,
-            plain: config.short_writes && !(weighted || asks || write_times || refresh_states),
+            plain: config.short_writes && !(weighted || asks || own_ttls || refresh_states),
+            jitters,
             serves_old_values: lifetimes.serves_old_values(),
             // Read only if it is needed: there are platforms without a clock.
             anchor: config.expiry.is_some().then(|| (Instant::now(), clock.now())),
