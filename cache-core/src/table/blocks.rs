@@ -30,11 +30,8 @@ struct Block {
 
 const VACANT: Block = Block { first_slot: SlotId::NIL, next: BlockNo::NIL, free: 0, live: 0 };
 
-/// How many slots may be ready, of a shard with so many entries: some of what waits in limbo at a
-/// time.
-fn most_ready(entries: usize) -> usize {
-    2 * BATCH + entries / 32
-}
+/// So many slots may be ready: some of what waits in limbo at a time.
+const MOST_READY: usize = 2 * BATCH;
 
 impl Block {
     fn is_vacant(&self) -> bool {
@@ -146,7 +143,7 @@ impl BlockList {
     /// needs no `Drop`.
     #[inline]
     pub(super) fn free_slots<K, V>(&mut self, slab: &Slab<K, V>, ids: &[SlotId]) {
-        if self.ready.len() + ids.len() <= most_ready(self.live) {
+        if self.ready.len() + ids.len() <= MOST_READY {
             self.ready.extend_from_slice(ids);
         } else {
             self.give_back(slab, ids);
