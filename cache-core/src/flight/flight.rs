@@ -226,13 +226,19 @@ impl<V> Flight<V> {
 
     /// Makes a flight that has ended into one for another load. It must be
     /// [plain](Self::is_plain). (A new flight in its place costs a load 6 % more instructions.)
+    #[inline]
     pub(crate) fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.is_plain());
         match Arc::get_mut(&mut self.node) {
             Some(node) => node.reuse(key, outer, kind),
-            // A search of the graph, or its last leader, still holds that one.
-            None => self.node = Arc::new(FlightNode::new(key, outer, kind)),
+            None => self.renew(key, outer, kind),
         }
+    }
+
+    /// A search of the graph, or its last leader, still holds the node.
+    #[cold]
+    fn renew(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
+        self.node = Arc::new(FlightNode::new(key, outer, kind));
     }
 
     /// The flight as one that others may be begun inside of, or wait for.
@@ -297,6 +303,7 @@ impl<V> Flight<V> {
     }
 }
 
+// Not generic, so a user's crate inlines only what says so.
 impl FlightNode {
     fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) -> Self {
         FlightNode {
@@ -313,6 +320,7 @@ impl FlightNode {
     }
 
     /// As [`Flight::reuse`].
+    #[inline]
     fn reuse(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
         debug_assert!(self.waiters.get_mut().calls.is_empty());
         (self.key, self.outer, self.kind) = (key, outer, kind);
@@ -337,6 +345,7 @@ impl FlightNode {
     }
 
     /// Returns `true` if the calling thread is inside of this load.
+    #[inline]
     pub(crate) fn is_led_here(&self) -> bool {
         wait_graph::is_inside(&self.key)
     }
@@ -349,6 +358,7 @@ impl FlightNode {
     }
 
     /// Counts a caller that may come to wait. The caller holds the shard's lock.
+    #[inline]
     pub(crate) fn join(&self) {
         // Relaxed, here and below: the lock orders this before the leader's read. A decrement may
         // be seen late; then the leader completes a flight without waiters, which is harmless.
@@ -356,30 +366,36 @@ impl FlightNode {
     }
 
     /// Takes back a [`join`](Self::join): the caller will not wait.
+    #[inline]
     pub(crate) fn unjoin(&self) {
         self.joined.fetch_sub(1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_joined(&self) -> bool {
         self.joined.load(Relaxed) > 0
     }
 
     /// The reserved slot that holds the key, until the leader takes it.
+    #[inline]
     pub(crate) fn slot(&self) -> &SharedSlot {
         &self.key.slot
     }
 
     /// Takes the reserved slot, in order to publish or abandon it: once, by the leader.
+    #[inline]
     pub(crate) fn take_slot(&self) -> Reserved {
         self.key.slot.take().expect("a leader ends its flight once")
     }
 
     /// Returns `true` if the leader has taken the slot: the flight is deregistered.
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.key.slot.is_taken()
     }
 
     /// The hash of the key.
+    #[inline]
     pub(crate) fn hash(&self) -> KeyHash {
         self.key.hash
     }
@@ -387,16 +403,19 @@ impl FlightNode {
     /// Returns `true` if the loader is a future that the calling thread was the last to poll. Then
     /// that thread must not block until it is ready: on a runtime of one thread it would never be
     /// polled again. Also if the thread was given the guard of a load without a loader.
+    #[inline]
     pub(crate) fn was_polled_here(&self) -> bool {
         self.polled_by.load(Relaxed) == thread_slot::identity()
     }
 
     /// Notes that the load ends now, before it is ready, and has failed.
+    #[inline]
     pub(crate) fn give_up(&self) {
         // Relaxed, here and below: read by the leader, which the same thread drops next.
         self.given_up.store(true, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn was_given_up(&self) -> bool {
         self.given_up.load(Relaxed)
     }
