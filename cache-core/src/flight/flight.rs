@@ -231,9 +231,14 @@ impl<V> Flight<V> {
         debug_assert!(self.is_plain());
         match Arc::get_mut(&mut self.node) {
             Some(node) => node.reuse(key, outer, kind),
-            // A search of the graph, or its last leader, still holds that one.
-            None => self.node = Arc::new(FlightNode::new(key, outer, kind)),
+            None => self.renew(key, outer, kind),
         }
+    }
+
+    /// A search of the graph, or its last leader, still holds the node.
+    #[cold]
+    fn renew(&mut self, key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) {
+        self.node = Arc::new(FlightNode::new(key, outer, kind));
     }
 
     /// The flight as one that others may be begun inside of, or wait for.
@@ -300,6 +305,7 @@ impl<V> Flight<V> {
     }
 }
 
+// Not generic, so a user's crate inlines only what says so.
 impl FlightNode {
     fn new(key: KeyAt, outer: Option<Arc<dyn LoadNode>>, kind: FlightKind) -> Self {
         FlightNode {
@@ -341,6 +347,7 @@ impl FlightNode {
     }
 
     /// Returns `true` if the calling thread is inside of this load.
+    #[inline]
     pub(crate) fn is_led_here(&self) -> bool {
         wait_graph::is_inside(&self.key)
     }
@@ -353,6 +360,7 @@ impl FlightNode {
     }
 
     /// Counts a caller that may come to wait. The caller holds the shard's lock.
+    #[inline]
     pub(crate) fn join(&self) {
         // Relaxed, here and below: the lock orders this before the leader's read. A decrement may
         // be seen late; then the leader completes a flight without waiters, which is harmless.
@@ -360,6 +368,7 @@ impl FlightNode {
     }
 
     /// Takes back a [`join`](Self::join): the caller will not wait.
+    #[inline]
     pub(crate) fn unjoin(&self) {
         self.joined.fetch_sub(1, Relaxed);
     }
@@ -396,16 +405,19 @@ impl FlightNode {
     /// Returns `true` if the loader is a future that the calling thread was the last to poll. Then
     /// that thread must not block until it is ready: on a runtime of one thread it would never be
     /// polled again. Also if the thread was given the guard of a load without a loader.
+    #[inline]
     pub(crate) fn was_polled_here(&self) -> bool {
         self.polled_by.load(Relaxed) == thread_slot::identity()
     }
 
     /// Notes that the load ends now, before it is ready, and has failed.
+    #[inline]
     pub(crate) fn give_up(&self) {
         // Relaxed, here and below: read by the leader, which the same thread drops next.
         self.given_up.store(true, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn was_given_up(&self) -> bool {
         self.given_up.load(Relaxed)
     }

@@ -119,12 +119,7 @@ where
         Action::Load { value, as_batch: true } => {
             cache.get_many_with(&[key], |_| vec![(key, loaded(value))])[0]
         }
-        Action::Refresh(value) => Some(<u64 as CacheValue<_>>::refresh(
-            cache,
-            key_of(View(&key)),
-            || loaded(value),
-            Whole,
-        )),
+        Action::Refresh(value) => Some(refresh(cache, key, || loaded(value))),
         Action::Upsert(value) => {
             let upsert = |old: Option<Entry<u64, u64>>| {
                 pause();
@@ -140,6 +135,13 @@ where
             cache.entry(key).and_compute_with(take).into_entry().map(Entry::into_value)
         }
     }
+}
+
+fn refresh<S>(cache: &Cache<u64, u64, S>, key: u64, load: impl FnOnce() -> u64) -> u64
+where
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
+    <u64 as CacheValue<_>>::refresh(cache, key_of(View(&key)), load, Whole)
 }
 
 fn answer_of_load<S>(
