@@ -1,9 +1,9 @@
 //! Writes to a cache where nothing of the user's has a say: the short way, see `shard/plain.rs`.
 //!
 //! A cache is *plain* if it has no weigher, no listener and no `Expiry`, and its entries live for
-//! one time that nothing extends and only jitter shortens. That is decided when it is built. A write tries the
-//! short way first; it returns what it was given if something unusual is in its way, and then the
-//! general one, in `write.rs`, does it from the beginning.
+//! one time that nothing extends and only jitter shortens. That is decided when it is built. A
+//! write tries the short way first; it returns what it was given if something unusual is in its
+//! way, and then the general one, in `write.rs`, does it from the beginning.
 
 use std::sync::Arc;
 
