@@ -24,7 +24,7 @@ impl SlotId {
 }
 
 /// The number of a block within the shard that has it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub(crate) struct BlockNo(pub(crate) u32);
 

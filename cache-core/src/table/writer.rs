@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-use super::blocks::BlockList;
+use super::blocks::{BlockList, Renumbered};
 use super::guard::{EntryRef, Guard, NewEntry};
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
@@ -421,11 +421,11 @@ impl Writer {
     }
 
     /// Retires what the shard does not need at present: blocks without a slot in use, and the
-    /// region, if a far smaller one suffices. Returns the numbers of the blocks. O(blocks and
-    /// entries of the shard).
-    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
+    /// region, if a far smaller one suffices. Returns the blocks that have lost their numbers, in
+    /// order. O(blocks and entries of the shard).
+    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<Renumbered> {
         let table = self.table(guard);
-        let (numbers, first_slots) = self.blocks.release_free(&table.slab);
+        let (first_slots, renumbered) = self.blocks.release_free(&table.slab);
         self.batch.shrink();
         if !first_slots.is_empty() {
             self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
@@ -438,7 +438,7 @@ impl Writer {
         } else if class.next() < self.region.class {
             self.rebuild(table, class);
         }
-        numbers
+        renumbered
     }
 
     /// Replaces the region by one of another size.
