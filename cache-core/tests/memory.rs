@@ -99,6 +99,111 @@ fn partly() {
     }
 }
 
+/// Bytes that the process has in memory.
+#[cfg(target_os = "linux")]
+fn resident() -> isize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: isize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    // SAFETY: it only reads.
+    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as isize
+}
+
+/// Has the C library's allocator return what the process has freed: how much of that it keeps is no
+/// matter of the cache's.
+#[cfg(target_os = "linux")]
+fn give_back_what_is_free() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: any thread may call it at any time.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
+/// Inserts keys, each with itself as its value.
+#[cfg(target_os = "linux")]
+fn insert(cache: &Cache<u64, u64>, keys: std::ops::Range<u64>) {
+    keys.for_each(|n| cache.insert(n, n));
+}
+
+#[cfg(target_os = "linux")]
+fn bytes(cache: &Cache<u64, u64>) -> usize {
+    memory(cache).into_iter().map(|part| part.1).sum()
+}
+
+/// Inserts new keys after, before or while what is in the cache expires.
+#[cfg(target_os = "linux")]
+fn new_ones_come(way: &str, cache: &Cache<u64, u64>, clock: &FakeClock, new: std::ops::Range<u64>) {
+    match way {
+        "after" => {
+            clock.advance(TTL);
+            insert(cache, new);
+        }
+        "before" => {
+            clock.advance(TTL / 2);
+            insert(cache, new);
+            clock.advance(TTL / 2);
+        }
+        _ => {
+            let part = (new.end - new.start) / 100;
+            (0..100).for_each(|n| {
+                insert(cache, new.start + n * part..new.start + (n + 1) * part);
+                clock.advance(TTL / 101);
+            });
+        }
+    }
+}
+
+/// Of many entries all but a few new ones expire. Then the cache holds at most twice what a new one
+/// with these few would, also if they stand among what has expired; and the process has given back
+/// most.
+#[cfg(target_os = "linux")]
+fn most_expire_among_new_ones(way: &str, max: Option<u64>) {
+    const OLD: u64 = 4 * MANY;
+    const NEW: u64 = OLD / 20;
+    let clock = FakeClock::new();
+    let build = || {
+        let builder = Cache::<u64, u64>::builder().time_to_live(TTL).clock(clock.clone());
+        match max {
+            Some(max) => builder.max_capacity(max).build(),
+            None => builder.build(),
+        }
+    };
+    let few = build();
+    insert(&few, 0..NEW);
+    let few = bytes(&few);
+    give_back_what_is_free();
+    let empty = resident();
+    let cache = build();
+    for part in 0..100 {
+        insert(&cache, part * OLD / 100..(part + 1) * OLD / 100);
+        if way == "as they came" {
+            clock.advance(TTL / 100);
+        }
+    }
+    let full = resident() - empty;
+    new_ones_come(way, &cache, &clock, OLD..OLD + NEW);
+    // A new one each time, which must find its way.
+    for period in 0..2 {
+        cache.run_pending_tasks();
+        cache.insert(period, period);
+        validate(&cache);
+    }
+    give_back_what_is_free();
+    let (held, left) = (bytes(&cache), resident() - empty);
+    assert!(cache.entry_count() > NEW * 9 / 10, "{way}, {max:?}: {}", cache.entry_count());
+    assert!(held < 2 * few, "{way}, {max:?}: {held} bytes are held, by a new one {few}");
+    assert!(left < full / 3, "{way}, {max:?}: {left} of {full} bytes are in memory");
+    insert(&cache, OLD + NEW..2 * OLD);
+    assert!(
+        (OLD + NEW..2 * OLD).filter(|n| cache.get(n) == Some(*n)).count() as u64 > OLD * 9 / 10
+    );
+    validate(&cache);
+}
+
+/// Elsewhere memory goes by whole segments.
+#[cfg(not(target_os = "linux"))]
+fn most_expire_among_new_ones(_: &str, _: Option<u64>) {}
+
 /// What a reader looks at stays, and is reclaimed when it has left.
 fn under_a_reader() {
     let census = Census::default();
@@ -246,6 +351,11 @@ fn however_large_they_are() {
 
 #[test]
 fn memory_comes_back_when_entries_have_gone() {
+    for way in ["after", "before", "as they came"] {
+        most_expire_among_new_ones(way, None);
+        // Nothing was evicted, so there are no ghosts.
+        most_expire_among_new_ones(way, Some(5 * MANY));
+    }
     let number = |n| n;
     comes_back("plain", |builder| builder, number, number);
     comes_back("bounded", |builder| builder.max_capacity(MANY), number, number);

@@ -1,6 +1,6 @@
 //! A process that forbids itself system calls when its caches are in use already: `membarrier`, on
-//! which the reclamation of memory relies, and what stands in for it. No panic, no memory that
-//! stays.
+//! which the reclamation of memory relies, and what stands in for it; `madvise`, by which pages go
+//! back. No panic, no value that stays.
 //!
 //! A filter cannot be taken off again, so each case is a process of its own: this binary, run
 //! again.
@@ -40,6 +40,10 @@ const MEMBARRIER: i64 = 283;
 const MPROTECT: i64 = 10;
 #[cfg(target_arch = "aarch64")]
 const MPROTECT: i64 = 226;
+#[cfg(target_arch = "x86_64")]
+const MADVISE: i64 = 28;
+#[cfg(target_arch = "aarch64")]
+const MADVISE: i64 = 233;
 const NOT_PERMITTED: u32 = 1;
 
 /// What the process forbids itself.
@@ -48,10 +52,13 @@ enum Forbids {
     Membarrier,
     /// And to take all rights to a page away.
     AllBarriers,
+    /// To give pages back.
+    Pages,
 }
 
 fn filter(forbids: Forbids) -> BpfProgram {
-    let mut rules = BTreeMap::from([(MEMBARRIER, Vec::new())]);
+    let call = if forbids == Forbids::Pages { MADVISE } else { MEMBARRIER };
+    let mut rules = BTreeMap::from([(call, Vec::new())]);
     if forbids == Forbids::AllBarriers {
         let no_rights =
             SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0).unwrap();
@@ -149,4 +156,24 @@ fn a_late_filter_for_one_thread() {
 #[test]
 fn a_late_filter_that_leaves_no_barrier() {
     in_a_process("a_late_filter_that_leaves_no_barrier", || goes_on(Forbids::AllBarriers, true));
+}
+
+#[test]
+fn a_filter_that_lets_no_page_go() {
+    in_a_process("a_filter_that_lets_no_page_go", || {
+        let cache: Cache<u64, u64> = Cache::new(100_000);
+        for round in 0..3 {
+            (0..100_000).for_each(|n| cache.insert(n, n + round));
+            let is_kept = |n: &u64| n.is_multiple_of(5_000);
+            (0..100_000).filter(|n| !is_kept(n)).for_each(|n| cache.invalidate(&n));
+            // The first round's pages go, those of the second stay.
+            cache.run_pending_tasks();
+            validate(&cache);
+            let mut kept = (0..100_000).filter(is_kept);
+            assert!(kept.all(|n| cache.get(&n).is_none_or(|value| value == n + round)));
+            if round == 0 {
+                apply_filter_all_threads(&filter(Forbids::Pages)).expect("a filter");
+            }
+        }
+    });
 }

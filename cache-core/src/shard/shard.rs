@@ -134,7 +134,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Entries in the shard.
     pub(crate) fn entries(&self) -> usize {
-        self.state.writer.blocks().live
+        self.state.writer.blocks().live()
     }
 
     /// The weight of the shard's entries.
@@ -381,13 +381,12 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Frees memory that the shard does not need at present.
     pub(crate) fn shrink(&mut self) {
         let state = &mut *self.state;
-        let numbers = state.writer.shrink(self.guard);
-        // The entries were removed; the timers were not.
-        numbers.into_iter().for_each(|number| state.wheel.cancel(number.0));
-        if state.wheel.is_empty() {
-            state.wheel.clear();
+        // The entries of blocks that are given up were removed; their timers were not.
+        for (old, new) in state.writer.shrink(self.guard) {
+            state.wheel.renumber(old.0, new.map(|new| new.0));
         }
-        if state.writer.blocks().live == 0 {
+        state.wheel.shrink(state.writer.blocks().numbers().len());
+        if state.writer.blocks().live() == 0 {
             // Drop the ghosts too: an empty shard has no history worth keeping.
             state.policy.clear();
         }

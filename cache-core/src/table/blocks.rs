@@ -4,9 +4,10 @@
 //! (not in use) and *live* (it stands in the region). The live bits decide what is in the shard:
 //! emptying it whole clears them, a block at a time, and need not visit the slots.
 //!
-//! Blocks are numbered within the shard; timers and the slab's `owners` go by these numbers, so
-//! they do not change. A block that is returned to the slab ([`BlockList::release_free`]) leaves
-//! its number vacant, for the next block that comes.
+//! Blocks are numbered within the shard, without gaps; timers and the slab's `block_numbers` go by
+//! these numbers. They change only when blocks are returned to the slab
+//! ([`BlockList::release_free`]): those that stay move up, so that what is kept by number becomes
+//! as small as what is left.
 //!
 //! Slots that are freed under traffic are wanted again at once. So the last of them are *ready*:
 //! kept in a stack, in use as far as their blocks know. That saves the bits of both ways, and the
@@ -16,28 +17,20 @@
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
 use super::reclaim::limbo::BATCH;
-use super::slab::Slab;
+use super::slab::{GROUP, Slab};
 use crate::util::fork;
 
 struct Block {
-    /// [`SlotId::NIL`]: the number is vacant.
     first_slot: SlotId,
-    /// The next of those with free slots, or of those that are vacant.
-    next: BlockNo,
     free: u64,
     live: u64,
 }
 
-const VACANT: Block = Block { first_slot: SlotId::NIL, next: BlockNo::NIL, free: 0, live: 0 };
-
 /// So many slots may be ready: some of what waits in limbo at a time.
 const MOST_READY: usize = 2 * BATCH;
 
-impl Block {
-    fn is_vacant(&self) -> bool {
-        self.first_slot == SlotId::NIL
-    }
-}
+/// A block that has lost its number, and its new one; `None`: it was returned.
+pub(crate) type Renumbered = (BlockNo, Option<BlockNo>);
 
 #[cold]
 #[inline(never)]
@@ -45,28 +38,39 @@ pub(super) fn not_in_the_shard(id: SlotId) -> ! {
     panic!("slot {} is not in the shard", id.0)
 }
 
+/// A shard with so many groups of blocks takes the next ones by groups.
+const SOME: usize = 4;
+
+/// The place of a block's bit.
+#[inline]
+fn place(number: BlockNo) -> (usize, u64) {
+    (number.index() / 64, 1 << (number.index() % 64))
+}
+
 /// The blocks of a shard.
+#[derive(Default)]
 pub(crate) struct BlockList {
     /// By number.
     blocks: Vec<Block>,
+    /// The block that slots are taken from until it has no free one: what comes together stands
+    /// together, whatever becomes free meanwhile.
+    current: BlockNo,
+    /// A bit for each block, which is set if it has free slots. (That of the current one may be set
+    /// without.)
+    with_free: Vec<u64>,
     /// Free slots that their blocks do not count as free.
     ready: Vec<SlotId>,
-    /// The first of the blocks that have free slots.
-    with_free: BlockNo,
-    /// The first of the numbers that no block has.
-    vacant: BlockNo,
-    /// Live slots of all blocks.
-    pub(crate) live: usize,
-}
-
-impl Default for BlockList {
-    fn default() -> Self {
-        let (blocks, ready) = (Vec::new(), Vec::new());
-        BlockList { blocks, ready, with_free: BlockNo::NIL, vacant: BlockNo::NIL, live: 0 }
-    }
+    /// Live slots of all blocks. (32 bits: what a shard's lock guards fills its cache lines.)
+    live: u32,
 }
 
 impl BlockList {
+    /// Live slots of all blocks.
+    #[inline]
+    pub(crate) fn live(&self) -> usize {
+        self.live as usize
+    }
+
     /// Takes a free slot. Returns its number, and that of its block.
     #[inline]
     pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> (SlotId, BlockNo) {
@@ -78,65 +82,90 @@ impl BlockList {
 
     #[inline]
     fn take_of_block<K, V>(&mut self, slab: &Slab<K, V>) -> (SlotId, BlockNo) {
-        if self.with_free == BlockNo::NIL {
-            self.take_block(slab);
-        }
-        let number = self.with_free;
+        let number = match self.blocks.get(self.current.index()) {
+            Some(block) if block.free != 0 => self.current,
+            _ => self.next_block(slab),
+        };
         let block = &mut self.blocks[number.index()];
         let offset = block.free.trailing_zeros();
         block.free &= block.free - 1;
-        if block.free == 0 {
-            self.with_free = block.next;
-        }
         (block.first_slot.plus(offset), number)
     }
 
-    /// Gets a block from the slab: the first of those with free slots.
+    /// Makes another block the current one, which has no free slot: the next one by number that has
+    /// some, or else a new one. So neighbours are filled together, and their pages.
+    fn next_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
+        let (at, bit) = place(self.current);
+        if let Some(bits) = self.with_free.get_mut(at) {
+            *bits &= !bit;
+        }
+        let len = self.with_free.len();
+        // First those after the current one, at last those before it in the same word.
+        let mut places = (at..len).chain(0..len.min(at + 1));
+        let mut mask = !(bit - 1);
+        let found = places.find_map(|at| {
+            let bits = self.with_free[at] & std::mem::replace(&mut mask, u64::MAX);
+            (bits != 0).then(|| BlockNo(at as u32 * u64::BITS + bits.trailing_zeros()))
+        });
+        self.current = found.unwrap_or_else(|| self.take_block(slab));
+        self.current
+    }
+
+    /// Gets a block from the slab. Returns its number.
     #[cold]
-    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) {
-        let number = match self.vacant {
-            BlockNo::NIL => {
-                self.blocks.push(VACANT);
-                BlockNo(self.blocks.len() as u32 - 1)
-            }
-            vacant => {
-                self.vacant = self.blocks[vacant.index()].next;
-                vacant
-            }
-        };
-        let first_slot = slab.take_block(number);
-        let next = std::mem::replace(&mut self.with_free, number);
-        self.blocks[number.index()] = Block { first_slot, next, free: Slab::<K, V>::FULL, live: 0 };
+    fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
+        let number = BlockNo(self.blocks.len() as u32);
+        // Near the last one. (Of a few blocks, each would only stand in another page.)
+        let near = self.blocks.last().filter(|_| self.blocks.len() >= SOME * GROUP as usize);
+        let first_slot = slab.take_block(number, near.map(|block| block.first_slot));
+        self.blocks.push(Block { first_slot, free: Slab::<K, V>::FULL, live: 0 });
+        self.note_free(number);
+        number
+    }
+
+    /// Notes that a block has free slots.
+    #[inline]
+    fn note_free(&mut self, number: BlockNo) {
+        let (at, bit) = place(number);
+        if self.with_free.len() <= at {
+            self.with_free.resize(at + 1, 0);
+        }
+        self.with_free[at] |= bit;
     }
 
     /// Removes the blocks all of whose slots are free, and shrinks the lists to what is left.
-    /// Returns the blocks' numbers, and their first slots. O(blocks of the shard).
-    pub(super) fn release_free<K, V>(&mut self, slab: &Slab<K, V>) -> (Vec<BlockNo>, Vec<SlotId>) {
+    /// Returns their first slots, and all blocks that have lost their numbers, in order. O(blocks
+    /// of the shard).
+    pub(super) fn release_free<K, V>(
+        &mut self,
+        slab: &Slab<K, V>,
+    ) -> (Vec<SlotId>, Vec<Renumbered>) {
         let ready = std::mem::take(&mut self.ready);
         self.give_back(slab, &ready);
-        let all = self.blocks.iter_mut().zip(0..);
-        let released = all
-            .filter(|(block, _)| block.free == Slab::<K, V>::FULL)
-            .map(|(block, number)| (BlockNo(number), std::mem::replace(block, VACANT).first_slot))
-            .unzip();
-        let used = self.blocks.iter().rposition(|block| !block.is_vacant());
-        self.blocks.truncate(used.map_or(0, |last| last + 1));
-        self.blocks.shrink_to_fit();
-        self.list_anew();
-        released
-    }
-
-    /// Lists the blocks with free slots, and the vacant numbers, the lowest first.
-    fn list_anew(&mut self) {
-        (self.with_free, self.vacant) = (BlockNo::NIL, BlockNo::NIL);
-        for (number, block) in self.blocks.iter_mut().enumerate().rev() {
-            let first = match (block.is_vacant(), block.free) {
-                (true, _) => &mut self.vacant,
-                (false, 0) => continue,
-                (false, _) => &mut self.with_free,
-            };
-            block.next = std::mem::replace(first, BlockNo(number as u32));
+        let (mut released, mut renumbered, mut kept) = (Vec::new(), Vec::new(), BlockNo(0));
+        for number in self.numbers() {
+            if self.blocks[number.index()].free == Slab::<K, V>::FULL {
+                released.push(self.blocks[number.index()].first_slot);
+                renumbered.push((number, None));
+                continue;
+            }
+            if kept != number {
+                self.blocks.swap(kept.index(), number.index());
+                slab.set_number(self.blocks[kept.index()].first_slot, kept);
+                renumbered.push((number, Some(kept)));
+            }
+            kept.0 += 1;
         }
+        self.blocks.truncate(kept.index());
+        self.blocks.shrink_to_fit();
+        self.current = BlockNo(0);
+        self.with_free = vec![0; kept.index().div_ceil(64)];
+        for number in self.numbers() {
+            if self.blocks[number.index()].free != 0 {
+                self.note_free(number);
+            }
+        }
+        (released, renumbered)
     }
 
     /// Frees slots of this shard. They hold nothing, as their states say, unless what they held
@@ -165,7 +194,7 @@ impl BlockList {
             let (block, bit) = (&mut self.blocks[number.index()], 1 << id.offset_from(first));
             debug_assert_eq!(block.free & bit, 0, "a slot is freed once");
             if block.free == 0 {
-                block.next = std::mem::replace(&mut self.with_free, number);
+                self.with_free[number.index() / 64] |= 1 << (number.index() % 64);
             }
             block.free |= bit;
         }
@@ -206,8 +235,8 @@ impl BlockList {
         offset < Slab::<K, V>::BLOCK && block.live & (1 << offset) != 0
     }
 
-    /// The numbers of the blocks, and of blocks that there were.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = BlockNo> + use<> {
+    /// The numbers of the blocks.
+    pub(crate) fn numbers(&self) -> impl ExactSizeIterator<Item = BlockNo> + use<> {
         (0..self.blocks.len() as u32).map(BlockNo)
     }
 
@@ -229,31 +258,21 @@ impl BlockList {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<Block>() + self.ready.capacity() * size_of::<SlotId>()
-    }
-
-    /// The blocks of a list, from its first on.
-    fn listed(&self, first: BlockNo) -> impl Iterator<Item = BlockNo> {
-        let some = |number: BlockNo| (number != BlockNo::NIL).then_some(number);
-        std::iter::successors(some(first), move |number| some(self.blocks[number.index()].next))
+        self.blocks.capacity() * size_of::<Block>()
+            + self.with_free.capacity() * size_of::<u64>()
+            + self.ready.capacity() * size_of::<SlotId>()
     }
 
     /// Panics if an invariant is broken.
     pub(super) fn validate<K, V>(&self, slab: &Slab<K, V>) {
         let live: u32 = self.blocks.iter().map(|block| block.live.count_ones()).sum();
-        assert_eq!(live as usize, self.live, "live bits and entries");
-        let most = 2 * self.blocks.len();
-        let with_free: Vec<BlockNo> = self.listed(self.with_free).take(most).collect();
-        let vacant: Vec<BlockNo> = self.listed(self.vacant).take(most).collect();
+        assert_eq!(live, self.live, "live bits and entries");
         for (block, number) in self.blocks.iter().zip(self.numbers()) {
-            let count = |list: &[BlockNo]| list.iter().filter(|&&listed| listed == number).count();
-            assert_eq!(count(&vacant), usize::from(block.is_vacant()));
-            assert_eq!(count(&with_free), usize::from(block.free != 0), "free slots are listed");
-            if block.is_vacant() {
-                assert_eq!((block.free, block.live), (0, 0), "a vacant number has no slots");
-                continue;
-            }
             assert_eq!(block.free & block.live, 0, "a slot is free or live, not both");
+            let (at, bit) = place(number);
+            let noted = self.with_free.get(at).is_some_and(|bits| bits & bit != 0);
+            assert!(noted || block.free == 0, "blocks with free slots are noted");
+            assert!(!noted || block.free != 0 || number == self.current);
             for id in (0..Slab::<K, V>::BLOCK).map(|i| block.first_slot.plus(i)) {
                 let free = block.free & (1 << id.offset_from(block.first_slot)) != 0;
                 // In a forked child, slots that another thread was just freeing are lost.

@@ -105,8 +105,9 @@ impl<K, V> Collector<'_, K, V> {
         }
     }
 
-    /// Frees the memory of a queue that has become shorter.
+    /// Frees the memory of a queue that has become shorter, and of blocks that no shard has.
     pub(crate) fn shrink(&self) {
+        self.table.slab.give_back_pages();
         let mut queue = self.table.limbo.queue.lock();
         if queue.capacity() / 4 > queue.len() {
             queue.shrink_to_fit();

@@ -24,14 +24,11 @@ impl SlotId {
 }
 
 /// The number of a block within the shard that has it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub(crate) struct BlockNo(pub(crate) u32);
 
 impl BlockNo {
-    /// "No block": ends a list.
-    pub(super) const NIL: BlockNo = BlockNo(u32::MAX);
-
     #[inline]
     pub(super) const fn index(self) -> usize {
         self.0 as usize

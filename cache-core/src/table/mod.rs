@@ -56,7 +56,7 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `ids` `alloc` `segments` | numbers; zeroed arrays; arrays that grow |
+//! | `ids` `alloc` `pages` `segments` | numbers; zeroed arrays; pages; arrays that grow |
 //! | `header` `times` `slot` | what a slot holds |
 //! | `slab` `slab/growth` | all slots, and how many there are |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
@@ -83,6 +83,7 @@ mod ids;
 pub(crate) mod loom_tests;
 mod notices;
 mod open_batch;
+mod pages;
 mod reclaim;
 mod region;
 mod reserved;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::alloc::{self, Zeroed};
+use super::pages;
 use crate::util::sync::atomic::{
     AtomicPtr, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
@@ -139,6 +140,12 @@ impl<T: Zeroed, B: Blocks> Segments<T, B> {
         unsafe { &*self.origins[bit].load(Relaxed).wrapping_add(position) }
     }
 
+    /// Where an element of a segment that exists stands.
+    fn address(&self, index: u32) -> *mut T {
+        let (position, bit) = B::place(index);
+        self.origins[bit].load(Relaxed).wrapping_add(position)
+    }
+
     pub(super) fn len(&self, segment: usize) -> usize {
         match self.ends[B::bit(segment)].load(Relaxed) {
             0 => 0,
@@ -154,14 +161,25 @@ pub(super) trait Growing {
     /// caller to keep and to free.
     fn add_segment(&self, segment: usize, len: u32, zeroed: bool) -> Array;
 
-    /// Zeroes the elements of a block that no thread has had an index of.
+    /// Zeroes the elements of a block.
     ///
     /// # Safety
-    /// The block lies in a raw segment that was added, and has not been zeroed.
+    /// The block lies in a segment that was added, and no thread has an index of it.
     unsafe fn zero_block(&self, first: u32);
 
     /// Takes out a segment that no thread has an index of any more. Its array may then be freed.
     fn remove_segment(&self, segment: usize);
+
+    /// Gives the pages that lie wholly within so many elements back to the system. Returns `false`
+    /// if it refuses.
+    ///
+    /// # Safety
+    /// The elements lie in blocks of one segment that no thread has an index of, and are zeroed by
+    /// blocks before any has one again.
+    unsafe fn give_back_pages(&self, first: u32, len: u32) -> bool;
+
+    /// The bytes of those pages.
+    fn bytes_of_pages(&self, first: u32, len: u32) -> usize;
 
     fn bytes(&self) -> usize;
 }
@@ -182,8 +200,7 @@ impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
     }
 
     unsafe fn zero_block(&self, first: u32) {
-        let (position, bit) = B::place(first);
-        let first = self.origins[bit].load(Relaxed).wrapping_add(position);
+        let first = self.address(first);
         // SAFETY: the caller's promise: the block lies in the segment's array, and no thread has an
         // index of it.
         unsafe { alloc::zero(NonNull::new_unchecked(first), B::BLOCK as usize) };
@@ -194,6 +211,15 @@ impl<T: Zeroed, B: Blocks> Growing for Segments<T, B> {
         // get.
         self.ends[B::bit(segment)].store(0, Release);
         self.origins[B::bit(segment)].store(std::ptr::null_mut(), Relaxed);
+    }
+
+    unsafe fn give_back_pages(&self, first: u32, len: u32) -> bool {
+        // SAFETY: the caller's promise: the elements are in one array, and nobody uses them.
+        unsafe { pages::give_back(self.address(first).cast(), len as usize * size_of::<T>()) }
+    }
+
+    fn bytes_of_pages(&self, first: u32, len: u32) -> usize {
+        pages::within(self.address(first).addr(), len as usize * size_of::<T>()).len()
     }
 
     fn bytes(&self) -> usize {

@@ -22,23 +22,29 @@
 //! itself has more than 2 KiB, and 2^30 of those are 2 TiB.
 //!
 //! # Giving memory back
-//! A cache that has become idle returns blocks whose slots are all free ([`Slab::return_blocks`];
-//! its owner decides when). They are given out again first, those of small segments before those of
-//! large ones, so that large segments empty; and when the last block of a segment has come back,
-//! the segment's arrays are freed. Its index range may be given memory again later.
+//! Shards return blocks whose slots are all free ([`Slab::return_blocks`]; the owner of the cache
+//! decides when). They are given out again first, those of small segments before those of large
+//! ones, so that large segments empty; and when the last block of a segment has come back, the
+//! segment's arrays are freed. Its index range may be given memory again later. Of segments in
+//! which a few blocks are still in use, the pages of the others are given back
+//! ([`Slab::give_back_pages`], `pages.rs`): such a block is given out as one that never was. Blocks
+//! of one shard stand together (`slab/growth.rs`), so that whole pages become free.
 //!
 //! That is as sound as writing another entry into a free slot, and for the same reason: a slot is
 //! made free only when a grace period has passed since its index left the table, so no reader has
 //! that index. A block that its shard gives up is garbage too, and returned after another grace
 //! period: a pinned writer may have learnt of a slot under the lock and look at it after releasing
 //! it. The shard's lock orders the readers' last accesses before the return of the block. An index
-//! of this range seen later was handed out after the new array was published.
+//! of this range seen later was handed out after the new array was published, or after the block
+//! was zeroed again, under the slab's lock, under which its pages had gone.
 
 mod growth;
 
+pub(super) use self::growth::GROUP;
+
 use std::sync::OnceLock;
 
-use self::growth::Growth;
+use self::growth::{Growth, Run};
 use super::alloc::Zeroed;
 use super::header::{Links, NEVER, SlotHeader, Slots};
 use super::ids::{BlockNo, SlotId};
@@ -73,6 +79,11 @@ type Column<T, K, V> = Segments<T, Slot<K, V>>;
 const COLUMNS: usize = 5;
 /// The place of the write times among them.
 const WRITE_TIMES: usize = 3;
+
+/// Bytes of slots that are given back under one lock, unless a single block has more: a writer that
+/// needs a block waits for that long. And at most so many blocks.
+const STEP_BYTES: usize = 256 << 10;
+const STEP_BLOCKS: usize = 128;
 
 /// The memory of a segment, by column.
 type SegmentArrays = [Option<Array>; COLUMNS];
@@ -117,6 +128,18 @@ impl<K, V> Slab<K, V> {
     /// Slots in a block, at most 64; and the bits of all of them.
     pub(crate) const BLOCK: u32 = Slot::<K, V>::BLOCK;
     pub(super) const FULL: u64 = Slot::<K, V>::FULL;
+
+    /// Blocks whose pages are given back under one lock, at most.
+    const STEP: u32 = {
+        let blocks = STEP_BYTES / (Self::BLOCK as usize * size_of::<Slot<K, V>>());
+        if blocks == 0 {
+            1
+        } else if blocks > STEP_BLOCKS {
+            STEP_BLOCKS as u32
+        } else {
+            blocks as u32
+        }
+    };
 
     pub(super) fn new(planned: Option<u64>, set: ColumnSet) -> Self {
         let slab = Slab {
@@ -174,33 +197,42 @@ impl<K, V> Slab<K, V> {
         ]
     }
 
-    /// Gives out a block of slots that no shard has, to be the shard's block of this number.
-    /// Returns its first slot. Acquires the slab's lock, under which no user code runs.
-    pub(super) fn take_block(&self, number: BlockNo) -> SlotId {
+    /// Gives out a block of slots that no shard has, to be the shard's block of this number; if
+    /// `near` is given, one beside that block of the shard, or else one where others of the shard
+    /// may follow, if there is any. Returns its first slot. Acquires the slab's lock, under which
+    /// no user code runs.
+    pub(super) fn take_block(&self, number: BlockNo, near: Option<SlotId>) -> SlotId {
         let mut stock = self.stock.lock();
-        let (first, is_new) = loop {
-            if let Some(taken) = stock.growth.take() {
+        let (first, is_raw) = loop {
+            if let Some(taken) = stock.growth.take(near) {
                 break taken;
             }
             let (number, len) = stock.growth.next_segment();
             let add = |column: Option<&dyn Growing>| Some(column?.add_segment(number, len, false));
             stock.growth.add(number, len, self.columns().map(add));
         };
-        if is_new {
+        if is_raw {
             for column in self.columns().into_iter().flatten() {
-                // SAFETY: the block lies in a segment that was added, and is given out for the
-                // first time.
+                // SAFETY: the block lies in a segment that was added, and no shard has it.
                 unsafe { column.zero_block(first.0) };
             }
         }
         let block = first.0 / Self::BLOCK;
-        let segment = stock.block_numbers.len();
-        if segment == 0 || block >= first_of(segment, Self::BLOCK) {
+        let mut segment = stock.block_numbers.len();
+        while segment == 0 || block >= first_of(segment, Self::BLOCK) {
             let len = Self::BLOCK << segment;
             stock.block_numbers.push(self.block_numbers.add_segment(segment, len, true));
+            segment += 1;
         }
-        self.block_numbers.get(block).store(number.0, Relaxed);
+        drop(stock);
+        self.set_number(first, number);
         first
+    }
+
+    /// Notes the number that a block has within its shard.
+    pub(super) fn set_number(&self, first: SlotId, number: BlockNo) {
+        // Relaxed: only the shard's writer goes by the number, under the shard's lock.
+        self.block_numbers.get(first.0 / Self::BLOCK).store(number.0, Relaxed);
     }
 
     /// Takes blocks back, by their first slots; frees the segments that no shard has a block of any
@@ -229,6 +261,25 @@ impl<K, V> Slab<K, V> {
             // its slots are free, and no shard has a block of it.
             unsafe { array.free() };
         }
+    }
+
+    /// Gives the pages of idle blocks back to the system, where it takes them. Acquires the slab's
+    /// lock, again and again for a moment.
+    pub(super) fn give_back_pages(&self) {
+        while self.give_back_some_pages() {}
+    }
+
+    /// Gives back the pages of a few blocks. Returns `false` if there are no more.
+    fn give_back_some_pages(&self) -> bool {
+        // Under the lock, so that none of the blocks is given out meanwhile.
+        let mut stock = self.stock.lock();
+        let Some(Run { first, len }) = stock.growth.take_pages(Self::STEP) else { return false };
+        let mut columns = self.columns().into_iter().flatten();
+        // SAFETY: they were returned, or never given out, so no thread has an index of them; they
+        // are noted as raw, so each is zeroed before it is given out.
+        let gone = columns.all(|it| unsafe { it.give_back_pages(first.0, len) });
+        stock.growth.keeps_pages = !gone;
+        gone
     }
 
     /// # Safety
@@ -309,10 +360,15 @@ impl<K, V> Slab<K, V> {
 
     /// Memory for slots, and for what stands beside them.
     pub(super) fn bytes(&self) -> (usize, usize) {
-        let bytes = self.columns().map(|column| column.map_or(0, Growing::bytes));
+        let stock = self.stock.lock();
+        let gone = stock.growth.without_pages();
+        let bytes = self.columns().map(|column| {
+            let Some(column) = column else { return 0 };
+            let of_run = |run: &Run| column.bytes_of_pages(run.first.0, run.len);
+            column.bytes() - gone.iter().map(of_run).sum::<usize>()
+        });
         // What every cache keeps of a slot, and what else this one does.
         let (always, optional) = bytes.split_at(2);
-        let stock = self.stock.lock();
         let lists = stock.growth.bytes() + stock.block_numbers.capacity() * size_of::<Array>();
         let others = optional.iter().sum::<usize>() + self.block_numbers.bytes() + lists;
         (always.iter().sum(), others)

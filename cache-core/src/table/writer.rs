@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-use super::blocks::BlockList;
+use super::blocks::{BlockList, Renumbered};
 use super::guard::{EntryRef, Guard, NewEntry};
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
@@ -201,7 +201,7 @@ impl Writer {
         let table = self.table(guard);
         let id = self.own(reserved);
         table.slab.header(id).set_state(State::Abandoned);
-        self.batch.retire(table, id, self.blocks.live);
+        self.batch.retire(table, id, self.blocks.live());
     }
 
     /// Gives a reserved slot its value and retires it without publishing it. The returned entry
@@ -215,7 +215,7 @@ impl Writer {
         let table = self.table(guard);
         let FilledSlot { id, slot, .. } = self.complete(&table.slab, reserved, new);
         slot.header.set_state(State::Removed);
-        self.batch.retire(table, id, self.blocks.live);
+        self.batch.retire(table, id, self.blocks.live());
         EntryRef { id, slot, slab: &table.slab }
     }
 
@@ -297,7 +297,7 @@ impl Writer {
     /// Puts a slot into the region.
     #[inline(always)]
     fn enter<K, V>(&mut self, table: &Table<K, V>, filled: FilledSlot<'_, K, V>) -> BlockNo {
-        if self.blocks.live >= self.region.room() {
+        if self.blocks.live() >= self.region.room() {
             let class = if self.region.is_none() { self.least } else { self.region.class.next() };
             self.rebuild(table, class);
         }
@@ -364,7 +364,7 @@ impl Writer {
         self.blocks.set_live(filled.block, filled.id);
         slab.links(id).next.set(filled.id);
         old.slot.header.set_state(State::Replaced);
-        self.batch.retire(table, id, self.blocks.live);
+        self.batch.retire(table, id, self.blocks.live());
         (old, filled.block)
     }
 
@@ -400,7 +400,7 @@ impl Writer {
             self.region.remove(hash, lane);
         }
         entry.slot.header.set_state(State::Removed);
-        self.batch.retire(table, id, self.blocks.live);
+        self.batch.retire(table, id, self.blocks.live());
         entry
     }
 
@@ -421,24 +421,24 @@ impl Writer {
     }
 
     /// Retires what the shard does not need at present: blocks without a slot in use, and the
-    /// region, if a far smaller one suffices. Returns the numbers of the blocks. O(blocks and
-    /// entries of the shard).
-    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<BlockNo> {
+    /// region, if a far smaller one suffices. Returns the blocks that have lost their numbers, in
+    /// order. O(blocks and entries of the shard).
+    pub(crate) fn shrink<K, V>(&mut self, guard: &Guard<'_, K, V>) -> Vec<Renumbered> {
         let table = self.table(guard);
-        let (numbers, first_slots) = self.blocks.release_free(&table.slab);
+        let (first_slots, renumbered) = self.blocks.release_free(&table.slab);
         self.batch.shrink();
         if !first_slots.is_empty() {
             self.batch.seal_other(table, Garbage::Blocks(first_slots), 0);
         }
         // Room for twice as many entries, so that it need not grow again at once; and only if that
         // saves three quarters.
-        let class = SizeClass::for_entries(2 * self.blocks.live).max(self.least);
-        if self.blocks.live == 0 && self.least == SizeClass::SMALLEST {
+        let class = SizeClass::for_entries(2 * self.blocks.live()).max(self.least);
+        if self.blocks.live() == 0 && self.least == SizeClass::SMALLEST {
             self.replace_region(table, Region::none());
         } else if class.next() < self.region.class {
             self.rebuild(table, class);
         }
-        numbers
+        renumbered
     }
 
     /// Replaces the region by one of another size.
@@ -477,8 +477,8 @@ impl Writer {
         assert!(table.regions[self.shard(table)].load() == self.region, "readers' region");
         // SAFETY: the shard's one writer; the region is published.
         let in_region = unsafe { self.region.validate(|id| slab.header(id).hash()) };
-        assert_eq!(in_region, self.blocks.live, "lanes and entries");
-        assert!(self.blocks.live <= self.region.room());
+        assert_eq!(in_region, self.blocks.live(), "lanes and entries");
+        assert!(self.blocks.live() <= self.region.room());
         // SAFETY: as above.
         unsafe {
             self.region.for_each(|id| {

@@ -156,6 +156,27 @@ impl Wheel {
         }
     }
 
+    /// Gives the timer of `id` to another id, or cancels it. O(1).
+    pub(crate) fn renumber(&mut self, id: u32, new: Option<u32>) {
+        let at = self.deadline(id);
+        self.cancel(id);
+        if let Some(new) = new {
+            self.schedule(new, at);
+        }
+    }
+
+    /// Frees the memory of timers from this id on, none of which is scheduled; and of everything
+    /// if nothing is.
+    pub(crate) fn shrink(&mut self, ids: usize) {
+        if self.is_empty() {
+            return self.clear();
+        }
+        self.timers.truncate(ids);
+        if self.timers.capacity() > 2 * self.timers.len() {
+            self.timers.shrink_to_fit();
+        }
+    }
+
     /// Returns the deadline of `id` as it was given, `u64::MAX` if it is not scheduled.
     #[inline]
     pub(crate) fn deadline(&self, id: u32) -> u64 {

@@ -32,7 +32,7 @@ fn a_block_is_a_page_of_slots_but_64_at_most_and_one_at_least() {
 fn blocks_do_not_overlap<V>() {
     let slab = Slab::<u64, V>::new(Some(1000), ColumnSet { weights: true, ..ColumnSet::default() });
     let block = Slab::<u64, V>::BLOCK;
-    let take = |number| slab.take_block(BlockNo(number));
+    let take = |number| slab.take_block(BlockNo(number), None);
     let mut firsts: Vec<SlotId> = (0..6400 / block).map(take).collect();
     for (&first, number) in firsts.iter().zip(0..) {
         for id in (0..block).map(|i| first.plus(i)) {
@@ -68,7 +68,7 @@ fn no_other_slot_exists<V>() {
         std::panic::catch_unwind(look).is_ok()
     };
     assert!(!exists(0));
-    assert_eq!(slab.take_block(BlockNo(0)), SlotId(0));
+    assert_eq!(slab.take_block(BlockNo(0), None), SlotId(0));
     let (block, nil) = (Slab::<u64, V>::BLOCK, SlotId::NIL.0);
     assert!((0..block).all(exists));
     for id in [block, 2 * block, 1 << 20, 1 << 31, nil - 64, nil - 1, nil] {
@@ -88,10 +88,10 @@ fn a_number_that_no_slot_has_is_refused() {
 fn a_planned_slab_is_allocated_to_plan_and_grows_past_it_by_small_steps() {
     let slab = Slab::<u64, u64>::new(Some(10_000), ColumnSet::default());
     for number in 0..10_000u32.div_ceil(64) {
-        slab.take_block(BlockNo(number));
+        slab.take_block(BlockNo(number), None);
     }
     assert_eq!(slab.stock.lock().growth.total, 10_048);
-    slab.take_block(BlockNo(0));
+    slab.take_block(BlockNo(0), None);
     assert!(slab.stock.lock().growth.total <= 10_048 + 10_048 / 64 + 64);
 }
 
@@ -100,7 +100,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
     let slab = Slab::<u64, Bytes<3000>>::new(Some(10), ColumnSet::default());
     let totals: Vec<u64> = (0..14)
         .map(|number| {
-            slab.take_block(BlockNo(number));
+            slab.take_block(BlockNo(number), None);
             slab.stock.lock().growth.total
         })
         .collect();
@@ -111,7 +111,7 @@ fn a_slab_of_large_slots_grows_slot_by_slot() {
 fn a_slab_goes_on_growing_however_far_past_its_plan() {
     let slab = Slab::<(), ()>::new(Some(64), ColumnSet::default());
     for number in 0..(1 << 20) / 64 {
-        slab.take_block(BlockNo(number));
+        slab.take_block(BlockNo(number), None);
     }
     let growth = &slab.stock.lock().growth;
     let spared = most_segments(64) - growth.segments.len();
@@ -142,7 +142,7 @@ fn segments_come_and_go<V>() {
     let empty = slab.bytes();
     for _ in 0..3 {
         let mut blocks: Vec<SlotId> =
-            (0..150).map(|number| slab.take_block(BlockNo(number))).collect();
+            (0..150).map(|number| slab.take_block(BlockNo(number), None)).collect();
         let full = slab.bytes();
         assert!(full.0 > empty.0 && full.1 > empty.1);
         let total = slab.stock.lock().growth.total;
@@ -153,7 +153,7 @@ fn segments_come_and_go<V>() {
         assert_eq!(slab.stock.lock().growth.total, len(last));
         assert!(slab.stock.lock().growth.total < total);
         // What was returned is given out again, lower segments first.
-        let again = slab.take_block(BlockNo(7));
+        let again = slab.take_block(BlockNo(7), None);
         assert!(
             slab.slots.get(again.0).header.state() == State::Free
                 && slab.block_of(again) == BlockNo(7)
@@ -177,12 +177,70 @@ fn past_plan_steps_do_not_grow_with_the_age_of_the_cache() {
     let mut totals = Vec::new();
     for _ in 0..20 {
         let blocks: Vec<SlotId> =
-            (0..10_048 / 64 + 1).map(|number| slab.take_block(BlockNo(number))).collect();
+            (0..10_048 / 64 + 1).map(|number| slab.take_block(BlockNo(number), None)).collect();
         totals.push(slab.stock.lock().growth.total);
         return_blocks(&slab, &blocks);
         assert_eq!(slab.stock.lock().growth.total, 0);
     }
     assert!(totals.iter().all(|&total| total == totals[0]), "{totals:?}");
+}
+
+/// Blocks, some of which stay. The others lose their pages, and come again as new.
+fn pages_come_and_go<V>() {
+    let columns = ColumnSet { weights: true, write_times: true, refresh_states: true, idles: true };
+    let slab = Slab::<u64, V>::new(None, columns);
+    let all: Vec<SlotId> = (0..4000)
+        .map(|number| slab.take_block(BlockNo(number), None))
+        .inspect(|first| mark(&slab, *first))
+        .collect();
+    let (stay, go): (Vec<_>, Vec<_>) =
+        all.iter().zip(0..).partition(|(_, place)| place % 500 == 0 || *place > 3_700);
+    let (stay, go) = (firsts(stay), firsts(go));
+    return_blocks(&slab, &go);
+    let full = slab.bytes();
+    slab.give_back_pages();
+    let left = slab.bytes();
+    if cfg!(all(target_os = "linux", not(miri))) {
+        assert!(left.0 < full.0 / 4 && left.1 < full.1, "{left:?} of {full:?}");
+    } else {
+        assert_eq!(left, full);
+    }
+    stay.iter().for_each(|&first| check(&slab, first, |id| (id.0, id.0)));
+    // All come again, those that lost nothing as well, and some further ones.
+    for number in 0..all.len() as u32 {
+        let first = slab.take_block(BlockNo(number), Some(stay[0]));
+        assert!(!stay.contains(&first));
+        // What lost nothing is as it was returned.
+        let lost = cfg!(all(target_os = "linux", not(miri))) || !go.contains(&first);
+        check(&slab, first, |id| if lost { (0, 0) } else { (id.0, id.0) });
+        mark(&slab, first);
+    }
+    stay.iter().for_each(|&first| check(&slab, first, |id| (id.0, id.0)));
+}
+
+fn firsts(blocks: Vec<(&SlotId, u32)>) -> Vec<SlotId> {
+    blocks.into_iter().map(|(first, _)| *first).collect()
+}
+
+fn mark<V>(slab: &Slab<u64, V>, first: SlotId) {
+    for id in (0..Slab::<u64, V>::BLOCK).map(|i| first.plus(i)) {
+        slab.set_weight(id, id.0);
+        slab.header(id).set_hash(id.0);
+    }
+}
+
+fn check<V>(slab: &Slab<u64, V>, first: SlotId, expected: impl Fn(SlotId) -> (u32, u32)) {
+    for id in (0..Slab::<u64, V>::BLOCK).map(|i| first.plus(i)) {
+        assert_eq!(slab.header(id).state(), State::Free);
+        assert_eq!((slab.weight(id), slab.header(id).hash()), expected(id));
+    }
+}
+
+#[test]
+fn blocks_are_new_again_after_their_pages_were_given_back() {
+    pages_come_and_go::<u64>();
+    pages_come_and_go::<Bytes<1000>>();
+    pages_come_and_go::<Bytes<3000>>();
 }
 
 /// Takes back blocks whose slots were not used.

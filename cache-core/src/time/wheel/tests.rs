@@ -16,6 +16,8 @@ enum Step {
     ScheduleAhead(u32, u64),
     ScheduleAt(u32, u64),
     Cancel(u32),
+    Renumber(u32, Option<u32>),
+    Shrink,
     Advance(u64),
     AdvanceToNextDue,
     PopStale(u64),
@@ -97,6 +99,19 @@ impl Pair {
                 self.wheel.cancel(id);
                 self.model.remove(&id);
             }
+            Step::Renumber(id, new) => {
+                self.wheel.renumber(id, new);
+                let at = self.model.remove(&id);
+                if let Some(new) = new {
+                    self.model.remove(&new);
+                    self.model.extend(at.map(|at| (new, at)));
+                }
+            }
+            Step::Shrink => {
+                let ids = self.model.last_key_value().map_or(0, |(&id, _)| id as usize + 1);
+                self.wheel.shrink(ids);
+                assert!(self.wheel.timers.capacity() <= 2 * ids);
+            }
             Step::Advance(by) => self.now = self.now.saturating_add(by),
             Step::AdvanceToNextDue => self.now = self.now.max(self.wheel.next_due().min(NEVER - 1)),
             Step::PopStale(by) => {
@@ -138,6 +153,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (id(), prop_oneof![Just(0), Just(NEVER - 1), Just(NEVER)])
             .prop_map(|(id, at)| Step::ScheduleAt(id, at)),
         3 => id().prop_map(Step::Cancel),
+        3 => (id(), prop::option::of(id())).prop_map(|(id, new)| Step::Renumber(id, new)),
+        1 => Just(Step::Shrink),
         6 => short_span().prop_map(Step::Advance),
         1 => (0u64..1 << 57).prop_map(Step::Advance),
         3 => Just(Step::AdvanceToNextDue),
