@@ -6,12 +6,14 @@
 //! back: otherwise the exit status is 1. Counting is exact, so there is nothing to repeat.
 //!
 //! Then what an empty cache holds, see `empty.rs`; and one whose entries have expired without any
-//! call since, see `idle.rs`.
+//! call since, see `idle.rs`; and one whose entries have expired while a few new ones came, see
+//! `mass.rs`.
 #![deny(unsafe_code)]
 
 mod counting;
 mod empty;
 mod idle;
+mod mass;
 
 use benches::{
     args::Args,
@@ -64,6 +66,9 @@ struct Measured {
 }
 
 fn main() -> ExitCode {
+    if mass::is_child() {
+        return ExitCode::SUCCESS;
+    }
     let args = Args::from_env();
     let capacity = args.pick(10_000, 1_000_000);
     println!(
@@ -87,12 +92,13 @@ fn main() -> ExitCode {
     }
     let empty = if args.wants("empty") { empty::run() } else { Value::Null };
     let idle = if args.wants("idle") { idle::run(args.quick) } else { Value::Null };
-    publish(&args, &measured, empty, idle);
+    let mass = if args.wants("mass") { mass::run(args.quick) } else { Value::Null };
+    publish(&args, &measured, empty, idle, mass);
     verdict(&measured)
 }
 
 /// Writes what was asked for.
-fn publish(args: &Args, measured: &[Measured], empty: Value, idle: Value) {
+fn publish(args: &Args, measured: &[Measured], empty: Value, idle: Value, mass: Value) {
     let columns = [
         Column { key: "full", head: "full", format: count },
         Column { key: "idle", head: "expired, no call since", format: count },
@@ -100,10 +106,19 @@ fn publish(args: &Args, measured: &[Measured], empty: Value, idle: Value) {
         Column { key: "empty", head: "when it was empty", format: count },
     ];
     let idle_table = rows::table(&idle, &columns).text();
+    let columns = [
+        Column { key: "full_resident", head: "full", format: count },
+        Column { key: "then_resident", head: "two periods later", format: count },
+        Column { key: "then_report", head: "by its own report", format: count },
+        Column { key: "tidied_resident", head: "after run_pending_tasks", format: count },
+        Column { key: "tidied_report", head: "by its own report then", format: count },
+    ];
+    let mass_table = rows::table(&mass, &columns).text();
     let sections = vec![
         Section::new("entries", per_entry(measured)),
         Section::new("parts", parts(measured)),
         Section::new("idle", format!("KiB:\n\n{idle_table}")),
+        Section::new("mass", format!("KiB in memory:\n\n{mass_table}")),
     ];
     let subjects: Vec<Value> = measured.iter().map(to_json).collect();
     let json = json!({
@@ -112,6 +127,7 @@ fn publish(args: &Args, measured: &[Measured], empty: Value, idle: Value) {
         "subjects": subjects,
         "empty": empty,
         "idle": idle,
+        "mass": mass,
     });
     Publication::new("memory", args.quick, json, sections).publish(&args.outputs);
 }
