@@ -22,11 +22,13 @@
 //!   LRU loses everything. In a full cache only what was used goes this way: a window that shrinks
 //!   would otherwise pump newcomers into main that nobody wanted.
 //! * **The gate.** A key with a ghost has been wanted twice and would go straight to main. In a
-//!   long loop every key has a ghost, and main would churn. So it enters only if it was used more
-//!   recently than main's oldest entry has been idle: `used` of the ghost against that entry's
-//!   `last_moved`. In a loop the oldest of main was always moved later; when a working set moves
-//!   on, it idles, and all that returns gets in. `used` of an entry never hit in small must be its
-//!   arrival, not its eviction, or loops leak through.
+//!   long loop every key has a ghost, and main would churn. So it enters only if main's oldest
+//!   entry has been idle for clearly longer, by a quarter, than the key was away: `used` of the
+//!   ghost against that entry's `last_moved`. In a loop the oldest of main was always moved later;
+//!   when a working set moves on, it idles, and all that returns gets in. `used` of an entry never
+//!   hit in small must be its arrival, not its eviction, or loops leak through. Without the quarter
+//!   a loop with other traffic between its keys wears main down until its entries are evicted just
+//!   before they come round again.
 //!
 //! # State
 //!
@@ -42,15 +44,15 @@
 //!            evict the oldest of M, with a ghost
 //!   admit:   to M if it has a ghost and the gate lets it pass, else to S;
 //!            a ghost of S younger than C/4 that passed: w += step;   one of M: w -= step
-//!                (step = weight * (1 + 4 * trend if the trend points the same way))
+//!                (step = weight * (1 + 8 * trend if the trend points the same way))
 //!            while |S| - oldest of S >= w, and it was used or nothing was evicted since the last
 //!                admission: the oldest of S to M
 //! ```
 //!
 //! The state of an entry lies in its slot: links, queue mark, `frequency` (0 to 3) and a 16-bit
-//! `last_moved`, which counts misses in 256ths of `C` and wraps after 256 capacities' worth of
+//! `last_moved`, which counts misses in 32nds of `C` and wraps after 2048 capacities' worth of
 //! them. An entry of main idle for longer than that looks fresh again and holds the gate shut until
-//! it is C/256 .. 2 C older: what returns meanwhile goes through small. All other rules depend on
+//! it is a few `C` older: what returns meanwhile goes through small. All other rules depend on
 //! order, not on time.
 //!
 //! **The budget is the cache's, not the shard's.** The caller decides when room is needed, so the
@@ -71,9 +73,7 @@
 //! bucket, half a cache line. `admit`: the new slot and the newest, which the last
 //! admission touched. `victim`: the slot evicted, and a bucket; besides, it passes over 0.0 to 1.7
 //! entries on average, by trace, and 64 at most, after which the oldest goes whatever its count.
-//! `miss` + `victim` + `admit` of new keys, one after the other, take about 16 ns at 1000 entries,
-//! 18 at 100 000 and 50 at 1 000 000, where the bucket and the slots come from memory (best of 15
-//! rounds, one core of a virtual machine).
+//! `benches/instructions.json` of the repository has what an insertion that evicts takes as a whole.
 //!
 //! Allocation: none, except for the table of ghosts at the first eviction and whenever the number
 //! of entries has doubled.
@@ -91,10 +91,10 @@
 //!
 //! | this | quick_cache | moka | foyer (w-TinyLFU) | LRU | S3-FIFO |
 //! |--:|--:|--:|--:|--:|--:|
-//! | 85.8 % | 75.4 % | 75.6 % | 71.9 % | 68.2 % | 68.0 % |
+//! | 86.1 % | 75.4 % | 75.6 % | 71.9 % | 68.2 % | 68.0 % |
 //!
-//! With the shards that a machine with two cores gets by default: 85.6, and in no cell more than 3
-//! points of hit ratio behind the best of the crates. `docs/eviction.md` of the repository has the
+//! With the shards that a machine with two cores gets by default: 86.0, and in one cell more than
+//! 3 points of hit ratio behind the best of the crates. `docs/eviction.md` of the repository has the
 //! table by trace, built-in streams, the weighted figures, and how to repeat this; `eviction.md`
 //! of the package has what was measured when the rules were chosen.
 //!
@@ -137,25 +137,20 @@ const GATE_STEPS: u32 = 2;
 /// Entries that overflow from small at one admission, at most.
 const OVERFLOW_STEPS: u32 = 4;
 /// The window's first share of the capacity is 1 / this.
-const FIRST_WINDOW: u64 = 20;
+const FIRST_WINDOW: u64 = 32;
 
-/// Ticks of the clock for each capacity's worth of misses. Finer or coarser by 4 is as good.
-const CLOCK_TICKS: u64 = 256;
-/// A ghost keeps eight bits of the clock, from this one on.
-const USED_SHIFT: u32 = 3;
-/// A ghost of the small queue lives for 2 capacities' worth of evictions from it, one of main for
-/// half a capacity's worth: each for 64 ticks of its queue's meter.
-const SMALL_TICKS: u64 = 32;
-const MAIN_TICKS: u64 = 128;
+/// Ticks of the clock for each capacity's worth of misses.
+const CLOCK_TICKS: u64 = 32;
+/// Ticks of a queue's meter for each capacity's worth of evictions from it.
+const EVICTION_TICKS: u64 = 16;
 /// Only a ghost younger than a quarter of the capacity moves the window.
-const YOUNG_SMALL: u32 = 8;
-const YOUNG_MAIN: u32 = 32;
+const YOUNG: u32 = EVICTION_TICKS as u32 / 4;
 /// The trend when all evidence points one way.
 const FULL_TREND: i32 = 1 << 12;
 /// The number of pieces of evidence that the trend is an average of.
-const TREND_LENGTH: i32 = 64;
+const TREND_LENGTH: i32 = 32;
 /// A step of the window is longer by up to this many weights where the trend points its way.
-const LONGER_STEPS: i32 = 4;
+const LONGER_STEPS: i32 = 8;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
@@ -235,15 +230,23 @@ impl QueuePolicy {
         slot.header.set_moved(self.now(), 0);
         let list = if to_main { &mut self.main } else { &mut self.small };
         list.push_newest(slots, &slot);
-        for _ in 0..OVERFLOW_STEPS {
-            match self.small.oldest() {
-                Some(oldest) if self.overflows(&SlotView::of(slots, oldest)) => {
-                    self.promote(slots, &SlotView::of(slots, oldest));
-                }
-                _ => break,
-            }
+        // Mostly small is as long as its window, and its oldest need not be fetched.
+        if self.small.weight > self.window {
+            self.pass_on(slots);
         }
         self.full = false;
+    }
+
+    /// Lets the oldest of small overflow into main.
+    fn pass_on(&mut self, slots: &impl Slots) {
+        for _ in 0..OVERFLOW_STEPS {
+            let Some(oldest) = self.small.oldest() else { return };
+            let oldest = SlotView::of(slots, oldest);
+            if !self.overflows(&oldest) {
+                return;
+            }
+            self.promote(slots, &oldest);
+        }
     }
 
     /// Decides whether a key with a ghost goes straight to main, and moves the window. (Inlined, it
@@ -259,10 +262,10 @@ impl QueuePolicy {
 
     /// Moves the border between the queues towards the one whose ghost has returned soon.
     fn move_window(&mut self, ghost: Ghost, weight: u32) {
-        let (direction, young) = if ghost.main() { (-1, YOUNG_MAIN) } else { (1, YOUNG_SMALL) };
-        if ghost.age() >= young {
+        if ghost.age() >= YOUNG {
             return;
         }
+        let direction = if ghost.main() { -1 } else { 1 };
         self.trend += (direction * FULL_TREND - self.trend) / TREND_LENGTH;
         let longer = (LONGER_STEPS * direction * self.trend / FULL_TREND).max(0);
         let step = u64::from(weight) * (1 + u64::from(longer.unsigned_abs()));
@@ -281,11 +284,10 @@ impl QueuePolicy {
         }
         let mut steps = GATE_STEPS;
         let Some(oldest) = self.oldest_unused(slots, &mut steps) else { return true };
-        let now = self.now() >> USED_SHIFT;
-        let idle =
-            now.wrapping_sub(oldest.header.last_moved() >> USED_SHIFT) & (u16::MAX >> USED_SHIFT);
-        let away = (now as u8).wrapping_sub(ghost.used());
-        oldest.header.frequency.get() == 0 && u16::from(away) < idle
+        let now = self.now();
+        let idle = u32::from(now.wrapping_sub(oldest.header.last_moved()));
+        let away = u32::from((now as u8).wrapping_sub(ghost.used()));
+        oldest.header.frequency.get() == 0 && away + away / 4 < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used were moved to the newest end.
@@ -356,15 +358,15 @@ impl QueuePolicy {
 
     #[inline]
     fn take_out(&mut self, slots: &impl Slots, slot: &SlotView<'_>, from_main: bool, used: u16) {
-        let (list, count, ticks) = if from_main {
-            (&mut self.main, &mut self.main_evictions, MAIN_TICKS)
+        let (list, count) = if from_main {
+            (&mut self.main, &mut self.main_evictions)
         } else {
-            (&mut self.small, &mut self.small_evictions, SMALL_TICKS)
+            (&mut self.small, &mut self.small_evictions)
         };
         list.unlink(slots, slot);
-        count.add(slot.weight, ticks, self.capacity);
+        count.add(slot.weight, EVICTION_TICKS, self.capacity);
         let counts = self.counts();
-        self.ghosts.push(slot.header.hash(), from_main, (used >> USED_SHIFT) as u8, counts);
+        self.ghosts.push(slot.header.hash(), from_main, used as u8, counts);
     }
 
     /// The entry to evict, whether it stands in main, and when it may last have been used.

@@ -1,4 +1,5 @@
-use super::{GATE_STEPS, OVERFLOW_STEPS, QueuePolicy, SCAN_BOUND};
+use super::list::SlotView;
+use super::{FIRST_WINDOW, GATE_STEPS, OVERFLOW_STEPS, QueuePolicy, SCAN_BOUND};
 use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
 use std::collections::VecDeque;
 
@@ -231,7 +232,7 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
         let mut naive = Naive {
             small: VecDeque::new(),
             main: VecDeque::new(),
-            window: (capacity / 20).max(1) as usize,
+            window: (capacity / FIRST_WINDOW).max(1) as usize,
             full: false,
         };
         for _ in 0..20_000 {
@@ -331,6 +332,24 @@ fn a_key_that_returns_to_a_main_in_use_stays_out_of_it() {
 }
 
 #[test]
+fn a_key_enters_main_if_its_oldest_idled_for_a_quarter_longer_than_the_key_was_away() {
+    // A tick of the clock for each miss.
+    let mut toy = Toy::new(32, 200);
+    toy.access_all(0..100);
+    let oldest = toy.order().1[0];
+    for (away, enters) in [(1, true), (15, true), (16, false), (20, false)] {
+        let now = toy.policy.now();
+        toy.slots.header(oldest).set_moved(now - 20, 0);
+        let counts = toy.policy.counts();
+        toy.policy.ghosts.push(hash(150), false, (now - away) as u8, counts);
+        let ghost = toy.policy.ghosts.take(hash(150), counts).unwrap();
+        toy.policy.full = true;
+        let key = SlotView::of(&toy.slots, slot(150));
+        assert_eq!(toy.policy.gate(&toy.slots, &key, ghost), enters, "away for {away} of 20");
+    }
+}
+
+#[test]
 fn a_loop_larger_than_the_cache_still_hits() {
     for capacity in [10, 100, 1000] {
         let length = capacity + capacity / 2;
@@ -408,17 +427,17 @@ fn decisions_are_those_that_were_measured() {
     assert_eq!(
         [&light[..], &weighted].concat(),
         [
-            0xdc34d5195968148a,
-            0x6a4efda207165906,
-            0xb74d65fdd1159159,
-            0xb3a6e0e44be872f1,
-            0xb962d4a4628cb841,
-            0x8400bee6dab5f464,
-            0x14463d1fede37498,
-            0x0d008d3309bec0b1,
-            0x875d6edb82327e73,
-            0x48a48ac2d9a7af67,
-            0x407259847057f253
+            0xba3d53e9e0491bb1,
+            0xae7acbdb98868c8b,
+            0xcd12e07ab6d5583f,
+            0x18a70955abcf5ee1,
+            0xfdfdfaa7a16d4715,
+            0xa928097e40b19e3c,
+            0x22dfb9e4ad9fce2b,
+            0xd9baa657052f435d,
+            0x3a11d651fcd62471,
+            0xd808d3ed7dcc2736,
+            0x3c2cf95daa8cd7cb
         ]
     );
 }

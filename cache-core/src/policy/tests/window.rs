@@ -7,6 +7,7 @@ use crate::table::Queue;
 #[test]
 fn young_ghosts_move_the_window() {
     let mut toy = Toy::new(100, 2000);
+    toy.policy.window = 5;
     toy.access_all(0..200);
     let before = toy.policy.window;
     let (_, gone) = toy.access(1000);
