@@ -421,3 +421,48 @@ fn a_process_with_thousands_of_caches_forks() {
         });
     });
 }
+
+/// Caches whose values do not leave their thread are on the list, too: the thread that forks
+/// reaches those of others, and touches none of their values.
+#[test]
+#[cfg(feature = "macros")]
+fn caches_of_one_thread_are_whole_in_a_child() {
+    use cache_core::cached;
+    use std::rc::Rc;
+
+    #[cached(thread_local, max_capacity = 50)]
+    fn own(key: u64) -> Rc<u64> {
+        Rc::new(key)
+    }
+    forking(|| {
+        let (stop, busy) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let work = || {
+            busy.fetch_add(1, SeqCst);
+            while !stop.load(SeqCst) {
+                (0..100).for_each(|key| assert_eq!(*own(key), key));
+                own::clear();
+            }
+        };
+        thread::scope(|scope| {
+            let _stop = Stop(&stop);
+            (0..2).for_each(|_| _ = scope.spawn(work));
+            wait_until(|| busy.load(SeqCst) == 2);
+            let before = own(1);
+            let cache = own::with(Cache::clone);
+            for _ in 0..20 {
+                // Nobody polls it in the child.
+                let mut load = Polled::pending(cache.get_with_async((2,), std::future::pending()));
+                fork().then(|| {
+                    assert!(Rc::ptr_eq(&before, &own(1)));
+                    assert_eq!((*own(2), *own(2)), (2, 2));
+                    (0..100).for_each(|key| assert_eq!(*own(key), key));
+                    own::clear();
+                    validate(&cache);
+                });
+                assert!(load.poll().is_none());
+                drop(load);
+                assert_eq!((own::get(2), Rc::strong_count(&before)), (None, 2));
+            }
+        });
+    });
+}

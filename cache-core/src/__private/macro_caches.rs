@@ -1,5 +1,7 @@
-//! The caches of all functions under [`#[cached]`](crate::cached) together: to empty them, to read
-//! their statistics, and to bypass them for a while, as tests want to.
+//! The caches of all functions under [`#[cached]`](crate::cached) together.
+//!
+//! The functions here empty them, read their statistics, and bypass them for a while, as tests want
+//! to.
 //!
 //! A function's cache is listed here from the moment it is built, which is the first call of the
 //! function or of its companion. Its name is the `name` option, or the path of the function,

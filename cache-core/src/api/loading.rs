@@ -53,9 +53,10 @@ fn failed<E>(error: E) -> LoadError<E> {
     LoadError::Failed(Arc::new(error))
 }
 
-/// A [`Cache`] together with the function that loads its values. Made by
-/// [`CacheBuilder::build_with_loader`](crate::CacheBuilder::build_with_loader), or from any cache
-/// by [`LoadingCache::new`]; for a function that loads many keys by one call, by
+/// A [`Cache`] together with the function that loads its values.
+///
+/// Made by [`CacheBuilder::build_with_loader`](crate::CacheBuilder::build_with_loader), or from any
+/// cache by [`LoadingCache::new`]; for a function that loads many keys by one call, by
 /// [`build_with_bulk_loader`](crate::CacheBuilder::build_with_bulk_loader).
 ///
 /// It is a handle, as the cache is: a clone is another handle to the same cache and loader. Its

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// Why a tier did not do what it was asked to. Reads of a tiered cache treat
-/// it as a miss, and count it; its writes return it.
+/// Why a tier did not do what it was asked to.
+///
+/// Reads of a tiered cache treat it as a miss, and count it; its writes return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TierError {

@@ -20,8 +20,10 @@ pub enum Event {
     Lost,
 }
 
-/// Receives events. It may run on a thread of the tier's, takes no longer than the invalidation of
-/// a key, and does not panic.
+/// Receives events.
+///
+/// It may run on a thread of the tier's, takes no longer than the invalidation of a key, and does
+/// not panic.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// A source of events.

@@ -20,13 +20,13 @@
 //!   tier's *lease* is dead (Nishtala and others, "Scaling Memcache at Facebook", NSDI 2013).
 //! * No call fails because a tier does, but for those that say so: a write that could not be made
 //!   remotely is an error, and is tried again behind.
-//!
-//! # The files
-//! `link` is the seam (the traits over bytes), `error` what goes wrong there; `remote_key`, `codec`
-//! and `envelope` make bytes of keys and values, and refuse bytes that are not theirs; `fake` and
-//! `chain` are tiers; `cache` and `builder` are the tiered cache, `fetch` the way of one load
-//! through the tiers, for threads and tasks alike, `many` that of several, `reload` that of one
-//! whatever they have; `generation` and `hearing` are how a process learns what others have done.
+
+// The files: `link` is the seam (the traits over bytes), `error` what goes wrong there;
+// `remote_key`, `codec` and `envelope` make bytes of keys and values, and refuse bytes that are not
+// theirs; `fake` and `chain` are tiers; `cache` and `builder` are the tiered cache, `fetch` the way
+// of one load through the tiers, for threads and tasks alike, `many` that of several, `reload` that
+// of one whatever they have; `generation` and `hearing` are how a process learns what others have
+// done.
 
 mod adapt;
 mod builder;

@@ -7,8 +7,10 @@ use super::error::TierError;
 use super::link::TierHealth;
 use crate::types::stats::Stats;
 
-/// What a [`TieredCache`](super::TieredCache) has counted since it was built. Not an atomic
-/// snapshot: a call that runs meanwhile may be counted in one figure and not yet in another.
+/// What a [`TieredCache`](super::TieredCache) has counted since it was built.
+///
+/// Not an atomic snapshot: a call that runs meanwhile may be counted in one figure and not yet in
+/// another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TierStats {

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// An unusable configuration: the error of
-/// [`CacheBuilder::try_build`](crate::CacheBuilder::try_build). Its text names the option and says
-/// what to do; [`build`](crate::CacheBuilder::build) panics with the same text.
+/// [`CacheBuilder::try_build`](crate::CacheBuilder::try_build).
+///
+/// Its text names the option and says what to do; [`build`](crate::CacheBuilder::build) panics with
+/// the same text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     option: &'static str,

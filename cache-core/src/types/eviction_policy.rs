@@ -1,8 +1,9 @@
 //! The eviction policies that another cache lets its users choose from.
 
 /// A choice of [`CacheBuilder::eviction_policy`](crate::CacheBuilder::eviction_policy), which
-/// changes nothing: every cache has the one policy of the guide [to
-/// eviction](crate::guide::eviction).
+/// changes nothing.
+///
+/// Every cache has the one policy of the guide [to eviction](crate::guide::eviction).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvictionPolicy(());
 

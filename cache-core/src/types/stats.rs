@@ -55,8 +55,10 @@ impl Counter {
 }
 
 /// What a cache built with [`record_stats`](crate::CacheBuilder::record_stats) has counted since it
-/// was built; all zero without that option. Not an atomic snapshot: a call that runs meanwhile may
-/// be counted in one figure and not yet in another.
+/// was built.
+///
+/// All zero without that option. Not an atomic snapshot: a call that runs meanwhile may be counted
+/// in one figure and not yet in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
