@@ -428,15 +428,15 @@ fn decisions_are_those_that_were_measured() {
         [&light[..], &weighted].concat(),
         [
             0xba3d53e9e0491bb1,
-            0xae7acbdb98868c8b,
-            0xcd12e07ab6d5583f,
-            0x18a70955abcf5ee1,
-            0xfdfdfaa7a16d4715,
-            0xa928097e40b19e3c,
-            0x22dfb9e4ad9fce2b,
+            0x8e007fdca1863538,
+            0xa3b09ffc3f817e4d,
+            0xeb5013eaec1cda9e,
+            0xf256b702a694ac5e,
+            0x7d5b15858514f90b,
+            0x70b62b755225c49b,
             0xd9baa657052f435d,
-            0x3a11d651fcd62471,
-            0xd808d3ed7dcc2736,
+            0xfb57b3262834e5c6,
+            0xdcbbd7b8a9ea953c,
             0x3c2cf95daa8cd7cb
         ]
     );
