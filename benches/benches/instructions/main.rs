@@ -1,4 +1,4 @@
-//! Instructions of eight operations, counted by callgrind and compared with a file: the guard
+//! Instructions of ten operations, counted by callgrind and compared with a file: the guard
 //! against a change that makes an operation dearer unnoticed.
 //!
 //! The program runs itself under valgrind, for each operation with few rounds and with many; the

@@ -75,8 +75,8 @@
 //! entries on average, by trace, and 64 at most, after which the oldest goes whatever its count.
 //! `benches/instructions.json` of the repository has what an insertion that evicts takes in all.
 //!
-//! Allocation: none, except for the table of ghosts at the first eviction and whenever the number
-//! of entries has doubled.
+//! Allocation: none, except for the table of ghosts at the first eviction, whenever the number of
+//! entries has doubled, and when it is an eighth.
 //!
 //! # Memory
 //!
@@ -452,6 +452,16 @@ impl QueuePolicy {
         self.small = SlotList::new(Queue::Small);
         self.main = SlotList::new(Queue::Main);
         self.ghosts = Ghosts::default();
+    }
+
+    /// Gives memory of ghosts back, if there were eight times as many entries when it was taken.
+    /// The ghosts are dropped: they tell of traffic that has gone.
+    pub(crate) fn shrink(&mut self) {
+        match self.len() {
+            0 => self.clear(),
+            len if 8 * len < self.ghosts.enlarge_at / 2 => self.size_ghosts(),
+            _ => {}
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -394,6 +394,21 @@ fn ghosts_take_ten_bytes_an_entry_from_the_first_eviction_on() {
 }
 
 #[test]
+fn ghosts_go_when_most_entries_have_gone() {
+    let mut toy = Toy::new(10_000, 20_000);
+    toy.access_all(0..20_000);
+    for (left, most) in [(2_000, 100_064), (1_000, 20_064), (0, 0)] {
+        while toy.policy.len() > left {
+            let id = toy.policy.candidate(&toy.slots).unwrap();
+            toy.policy.remove(&toy.slots, id);
+        }
+        toy.policy.shrink();
+        let bytes = toy.policy.heap_bytes();
+        assert!((most / 2..=most).contains(&bytes), "{left} entries, {bytes} bytes of ghosts");
+    }
+}
+
+#[test]
 fn the_ghosts_of_weighted_entries_follow_their_number() {
     let mut slots = TestSlots::new(2000);
     let mut policy = QueuePolicy::new(1 << 40);

@@ -386,10 +386,7 @@ impl<'p, K, V> Shard<'p, K, V> {
             state.wheel.renumber(old.0, new.map(|new| new.0));
         }
         state.wheel.shrink(state.writer.blocks().numbers().len());
-        if state.writer.blocks().live() == 0 {
-            // Drop the ghosts too: an empty shard has no history worth keeping.
-            state.policy.clear();
-        }
+        state.policy.shrink();
     }
 
     /// Empties the shard at once, and releases the lock. `release` is called with the weight of its

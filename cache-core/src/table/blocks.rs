@@ -12,7 +12,8 @@
 //! Slots that are freed under traffic are wanted again at once. So the last of them are *ready*:
 //! kept in a stack, in use as far as their blocks know. That saves the bits of both ways, and the
 //! block's and the slot's cache lines on the way back (of an insert that evicts, 4 % of the
-//! instructions). When the shard gives memory back, they go to their blocks.
+//! instructions). In a shard that empties none are, so that what comes then stands together; and
+//! when the shard gives memory back, they go to their blocks.
 
 use super::header::{Slots, State};
 use super::ids::{BlockNo, SlotId};
@@ -172,11 +173,18 @@ impl BlockList {
     /// needs no `Drop`.
     #[inline]
     pub(super) fn free_slots<K, V>(&mut self, slab: &Slab<K, V>, ids: &[SlotId]) {
-        if self.ready.len() + ids.len() <= MOST_READY {
+        if self.ready.len() + ids.len() <= MOST_READY && self.is_full(Slab::<K, V>::BLOCK) {
             self.ready.extend_from_slice(ids);
         } else {
             self.give_back(slab, ids);
         }
+    }
+
+    /// Returns `true` if most slots of its blocks, of so many each, are live: of the others there
+    /// are no more than what waits in limbo, roughly.
+    #[inline]
+    fn is_full(&self, block: u32) -> bool {
+        self.blocks.len() * block as usize <= self.live() + self.live() / 8 + 4 * BATCH
     }
 
     /// Frees slots in their blocks.

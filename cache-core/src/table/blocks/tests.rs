@@ -56,6 +56,18 @@ fn no_more_slots_are_ready_than_two_batches() {
 }
 
 #[test]
+fn in_a_shard_that_empties_no_slots_become_ready() {
+    let slab = slab();
+    let (mut blocks, ids) = in_use(&slab, 6_400);
+    free(&mut blocks, &slab, &ids[..3_200]);
+    assert!(blocks.ready.is_empty(), "too many at once");
+    for batch in ids[3_200..].chunks(BATCH) {
+        free(&mut blocks, &slab, batch);
+        assert!(blocks.ready.is_empty());
+    }
+}
+
+#[test]
 fn blocks_are_released_though_their_slots_were_ready() {
     let slab = slab();
     let (mut blocks, ids) = in_use(&slab, 256);
