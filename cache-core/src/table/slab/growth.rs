@@ -35,7 +35,7 @@ pub(super) struct Segment<A> {
     /// Blocks that shards have.
     out: u32,
     /// What is known of its blocks. Those that are missing at the end were never given out.
-    blocks: Vec<Sixty4>,
+    blocks: Vec<BlockBits>,
     /// No block before this element of `blocks` is idle.
     lowest: u32,
     /// Nor a group of idle blocks before this one.
@@ -48,7 +48,7 @@ pub(super) struct Segment<A> {
 
 /// Up to 64 blocks, a bit each.
 #[derive(Clone, Copy)]
-struct Sixty4 {
+struct BlockBits {
     /// No shard has it.
     idle: u64,
     /// It must be zeroed before it is given out: it never was, or its pages were given back.
@@ -62,7 +62,7 @@ struct Sixty4 {
 pub(in crate::table) const GROUP: u32 = 8;
 const GROUP_BITS: u64 = (1 << GROUP) - 1;
 
-impl Sixty4 {
+impl BlockBits {
     /// The first blocks of the groups that are wholly idle.
     fn idle_groups(&self) -> u64 {
         let firsts = u64::MAX / GROUP_BITS;
@@ -90,14 +90,14 @@ impl<A> Segment<A> {
         let at = self.blocks.len() as u32;
         let rest = self.count.checked_sub(64 * at).filter(|&rest| rest > 0)?;
         let idle = u64::MAX >> (64 - rest.min(64));
-        self.blocks.push(Sixty4 { idle, raw: u64::MAX, without_pages: 0 });
+        self.blocks.push(BlockBits { idle, raw: u64::MAX, without_pages: 0 });
         self.pages_end = at + 1;
         Some(at)
     }
 
     /// The first element of `blocks`, from this one on, that has what is wanted; of what was never
     /// given out, one more is noted if need be. If there is none, the number after the last.
-    fn first(&mut self, from: u32, has: fn(&Sixty4) -> u64) -> u32 {
+    fn first(&mut self, from: u32, has: fn(&BlockBits) -> u64) -> u32 {
         let found =
             (from..self.blocks.len() as u32).find(|&at| has(&self.blocks[at as usize]) != 0);
         found.or_else(|| self.note_more()).unwrap_or(self.blocks.len() as u32)
@@ -112,7 +112,7 @@ impl<A> Segment<A> {
 
     /// The place of the first block of the first group that is idle, if there is one.
     fn first_group(&mut self) -> Option<u32> {
-        self.lowest_group = self.first(self.lowest_group, Sixty4::idle_groups);
+        self.lowest_group = self.first(self.lowest_group, BlockBits::idle_groups);
         let groups = self.blocks.get(self.lowest_group as usize)?.idle_groups();
         (groups != 0).then(|| 64 * self.lowest_group + groups.trailing_zeros())
     }
@@ -141,7 +141,7 @@ impl<A> Segment<A> {
     }
 
     /// The places of the blocks with these bits, in order.
-    fn places(&self, bits: impl Fn(&Sixty4) -> u64) -> impl Iterator<Item = u32> {
+    fn places(&self, bits: impl Fn(&BlockBits) -> u64) -> impl Iterator<Item = u32> {
         self.blocks.iter().zip(0u32..).flat_map(move |(blocks, at)| {
             let mut left = bits(blocks);
             std::iter::from_fn(move || {
@@ -165,12 +165,12 @@ impl<A> Segment<A> {
     /// idle blocks on both sides of those, up to `reach`: as far as a page may go.
     fn run_with_pages(&mut self, most: u32, reach: usize) -> Option<(Range<u32>, Range<u32>)> {
         while self.note_more().is_some() {}
-        let has_some = |blocks: &Sixty4| blocks.idle & !blocks.without_pages != 0;
+        let has_some = |blocks: &BlockBits| blocks.idle & !blocks.without_pages != 0;
         let at = (0..self.pages_end).rev().find(|&at| has_some(&self.blocks[at as usize]));
         self.pages_end = at.map_or(0, |at| at + 1);
         let blocks = self.blocks[at? as usize];
         let last = 64 * at? + (blocks.idle & !blocks.without_pages).ilog2();
-        let is = |place: u32, mask: fn(&Sixty4) -> u64| {
+        let is = |place: u32, mask: fn(&BlockBits) -> u64| {
             let blocks = self.blocks.get(place as usize / 64);
             blocks.is_some_and(|blocks| mask(blocks) & 1 << (place % 64) != 0)
         };
@@ -327,7 +327,7 @@ impl<A> Growth<A> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let blocks = |segment: &Segment<A>| segment.blocks.capacity() * size_of::<Sixty4>();
+        let blocks = |segment: &Segment<A>| segment.blocks.capacity() * size_of::<BlockBits>();
         self.segments.capacity() * size_of::<Option<Segment<A>>>()
             + self.segments.iter().flatten().map(blocks).sum::<usize>()
     }
