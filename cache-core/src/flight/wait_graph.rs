@@ -250,6 +250,7 @@ struct Stack {
 }
 
 impl Stack {
+    #[inline]
     fn push(&self, load: Arc<dyn LoadNode>) {
         let mut loads = self.loads.borrow_mut();
         if loads.all.capacity() == 0 {
@@ -258,6 +259,7 @@ impl Stack {
         loads.push(load);
     }
 
+    #[inline]
     fn pop(&self) -> Option<Arc<dyn LoadNode>> {
         let load = self.loads.borrow_mut().pop();
         if self.ending.get() {

