@@ -10,6 +10,7 @@ use super::view::Part;
 use crate::api::builder::CacheBuilder;
 use crate::api::cache::Cache;
 use crate::types::error::BuildError;
+use crate::util::tuples::for_each_tuple;
 use std::hash::Hash;
 
 /// The place of a cache that all threads use.
@@ -75,16 +76,4 @@ macro_rules! tuple {
     };
 }
 
-tuple!();
-tuple!(A);
-tuple!(A B);
-tuple!(A B C);
-tuple!(A B C D);
-tuple!(A B C D E);
-tuple!(A B C D E F);
-tuple!(A B C D E F G);
-tuple!(A B C D E F G H);
-tuple!(A B C D E F G H I);
-tuple!(A B C D E F G H I J);
-tuple!(A B C D E F G H I J K);
-tuple!(A B C D E F G H I J K L);
+for_each_tuple!(tuple);

@@ -7,6 +7,7 @@
 use super::bounds::{Fits, Impossible, Key, Never};
 use super::view::{Leaf, Owned, Part, View};
 use crate::tier::RemoteKey;
+use crate::util::tuples::for_each_tuple;
 use std::hash::Hash;
 
 /// As [`KeyPart`](super::KeyPart), for a key that a remote tier is to know.
@@ -79,19 +80,7 @@ macro_rules! tuple {
     };
 }
 
-tuple!();
-tuple!(A);
-tuple!(A B);
-tuple!(A B C);
-tuple!(A B C D);
-tuple!(A B C D E);
-tuple!(A B C D E F);
-tuple!(A B C D E F G);
-tuple!(A B C D E F G H);
-tuple!(A B C D E F G H I);
-tuple!(A B C D E F G H I J);
-tuple!(A B C D E F G H I J K);
-tuple!(A B C D E F G H I J K L);
+for_each_tuple!(tuple);
 
 /// A borrowed key is written as the owned one is.
 impl<P: RemoteKey> RemoteKey for View<P> {

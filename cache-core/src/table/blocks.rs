@@ -39,8 +39,8 @@ pub(super) fn not_in_the_shard(id: SlotId) -> ! {
     panic!("slot {} is not in the shard", id.0)
 }
 
-/// A shard with so many groups of blocks takes the next ones by groups.
-const SOME: usize = 4;
+/// A shard that has blocks for so many groups takes the next ones by groups.
+const FIRST_GROUPS: usize = 4;
 
 /// The place of a block's bit.
 #[inline]
@@ -117,7 +117,8 @@ impl BlockList {
     fn take_block<K, V>(&mut self, slab: &Slab<K, V>) -> BlockNo {
         let number = BlockNo(self.blocks.len() as u32);
         // Near the last one. (Of a few blocks, each would only stand in another page.)
-        let near = self.blocks.last().filter(|_| self.blocks.len() >= SOME * GROUP as usize);
+        let near =
+            self.blocks.last().filter(|_| self.blocks.len() >= FIRST_GROUPS * GROUP as usize);
         let first_slot = slab.take_block(number, near.map(|block| block.first_slot));
         self.blocks.push(Block { first_slot, free: Slab::<K, V>::FULL, live: 0 });
         self.note_free(number);
@@ -202,7 +203,8 @@ impl BlockList {
             let (block, bit) = (&mut self.blocks[number.index()], 1 << id.offset_from(first));
             debug_assert_eq!(block.free & bit, 0, "a slot is freed once");
             if block.free == 0 {
-                self.with_free[number.index() / 64] |= 1 << (number.index() % 64);
+                let (at, mark) = place(number);
+                self.with_free[at] |= mark;
             }
             block.free |= bit;
         }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use crate::util::tuples::for_each_tuple;
+
 /// A key that can be written as bytes, for a [`Tier`](super::Tier).
 ///
 /// No two keys of a type are written alike, and a borrowed form (`str`, `(&str, u64)`) writes what
@@ -139,19 +141,7 @@ macro_rules! as_parts {
     };
 }
 
-as_parts!();
-as_parts!(A);
-as_parts!(A B);
-as_parts!(A B C);
-as_parts!(A B C D);
-as_parts!(A B C D E);
-as_parts!(A B C D E F);
-as_parts!(A B C D E F G);
-as_parts!(A B C D E F G H);
-as_parts!(A B C D E F G H I);
-as_parts!(A B C D E F G H I J);
-as_parts!(A B C D E F G H I J K);
-as_parts!(A B C D E F G H I J K L);
+for_each_tuple!(as_parts);
 
 fn push_text(text: &impl Display, out: &mut Vec<u8>) {
     // Writing to memory does not fail.

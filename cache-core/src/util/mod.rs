@@ -1,7 +1,7 @@
 //! What every other wing uses and that knows nothing of caches: the primitives of threads (`sync`,
 //! the one switch between the standard library's, loom's and shuttle's), locks that a forked child
 //! can use (`fork`), a thread that runs items at their deadlines, a slot for each thread, hashing,
-//! random numbers, and panics of the user's code.
+//! random numbers, panics of the user's code, and tuples of any few parts.
 //!
 //! `fork` and its `lock` are the only files outside the table with `unsafe` code: the system calls
 //! of locks and of `fork` handlers.
@@ -16,3 +16,4 @@ pub(crate) mod random;
 pub(crate) mod signal;
 pub(crate) mod sync;
 pub(crate) mod thread_slot;
+pub(crate) mod tuples;
