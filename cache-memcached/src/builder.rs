@@ -212,8 +212,18 @@ impl MemcachedBuilder {
                 return Err(format!("the memcached server `{name}` is named twice: name it once"));
             }
         }
-        if self.limits.connect.is_zero() || self.limits.exchange.is_zero() {
-            return Err("a time limit of a memcached tier is zero: every call would fail".into());
+        let limits = [
+            ("connect_timeout", self.limits.connect.is_zero(), "every connection would fail"),
+            ("exchange_timeout", self.limits.exchange.is_zero(), "every call would fail"),
+            ("max_value_size", self.limits.value == 0, "no value would be stored"),
+        ];
+        for (option, is_zero, consequence) in limits {
+            if is_zero {
+                return Err(format!(
+                    "the {option} of a memcached tier is zero, so {consequence}: give more, or \
+                     leave it out"
+                ));
+            }
         }
         Namespace::check(&self.namespace)
     }
@@ -237,7 +247,12 @@ mod tests {
         assert!(told(&right.clone().server("cache3")).contains("write `host:port`"));
         assert!(told(&right.clone().server("cache1:11211")).contains("name it once"));
         assert!(told(&right.clone().namespace("a b")).contains("`a b`"));
-        assert!(told(&right.exchange_timeout(Duration::ZERO)).contains("zero"));
+        let zero = |option: &str| format!("the {option} of a memcached tier is zero");
+        let told_of_zero = told(&right.clone().connect_timeout(Duration::ZERO));
+        assert!(told_of_zero.starts_with(&zero("connect_timeout")), "{told_of_zero}");
+        let told_of_zero = told(&right.clone().exchange_timeout(Duration::ZERO));
+        assert!(told_of_zero.starts_with(&zero("exchange_timeout")), "{told_of_zero}");
+        assert!(told(&right.max_value_size(0)).starts_with(&zero("max_value_size")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::shard::lifetimes::Lifetimes;
 use crate::store::config::{Config, MOST_ENTRIES};
 use crate::time::clock::{Clock, MonotonicClock};
 use crate::time::source::ClockSource;
+use crate::types::error::BuildError;
 use crate::types::executor::{Spawn, ThreadPerJob};
 use crate::types::removal::RemovalCause;
 
@@ -340,11 +341,30 @@ impl<K, V> CacheBuilder<K, V> {
     }
 
     /// Makes it the memory tier of a cache of this name, whose entries live no longer than this.
-    pub(crate) fn for_memory_tier(mut self, name: &str, longest: Duration) -> Self {
+    ///
+    /// # Errors
+    /// If entries would be gone before they are refreshed.
+    pub(crate) fn for_memory_tier(
+        mut self,
+        name: &str,
+        longest: Duration,
+    ) -> Result<Self, BuildError> {
         self.config.name.get_or_insert_with(|| name.to_owned());
         let ttl = self.config.time_to_live.map_or(longest, |ttl| ttl.min(longest));
         self.config.time_to_live = Some(ttl);
-        self
+        if let Some(refresh) = self.refresh_after
+            && refresh >= longest
+            && ttl == longest
+            && !self.is_off()
+        {
+            let text = format!(
+                "an entry would leave memory, after {longest:?}, before its refresh is due, after \
+                 {refresh:?}; give less, or a longer memory_time_to_live (by default a tenth of \
+                 time_to_live, at most 5 s)"
+            );
+            return Err(BuildError::new("refresh_after", text));
+        }
+        Ok(self)
     }
 
     /// Returns `true` if the cache stores nothing: see [`Cache::disabled`].

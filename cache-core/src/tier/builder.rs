@@ -126,7 +126,8 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
     /// Sets how long a value lives in memory at most: for how long this process may serve a value
     /// that another one has invalidated, if the tier does not tell. Of this and of the memory
     /// tier's own [`time_to_live`](CacheBuilder::time_to_live) the earlier counts. Default: a tenth
-    /// of the [`time_to_live`](Self::time_to_live), at most five seconds.
+    /// of the [`time_to_live`](Self::time_to_live), at most five seconds. With zero nothing is kept
+    /// in memory.
     pub fn memory_time_to_live(mut self, ttl: Duration) -> Self {
         self.memory_time_to_live = Some(ttl);
         self
@@ -248,13 +249,28 @@ impl<K, V, C> TieredCacheBuilder<K, V, C> {
             return Err(BuildError::new("name", text));
         }
         let zero = [
-            ("time_to_live", self.time_to_live),
-            ("negative_ttl", self.negative_ttl),
-            ("poll_period", Some(self.poll_period)),
+            (
+                "time_to_live",
+                self.time_to_live,
+                "values would be dead as soon as they are written; give more than zero, or leave \
+                 it out for values that live as long as the tier has room for them",
+            ),
+            (
+                "negative_ttl",
+                self.negative_ttl,
+                "absence would be forgotten at once; give more than zero, or leave it out for \
+                 absence that is not stored",
+            ),
+            (
+                "poll_period",
+                Some(self.poll_period),
+                "the thread that polls would never rest; give more than zero, or `Duration::MAX` \
+                 to poll by `TieredCache::poll` alone",
+            ),
         ];
-        for (option, duration) in zero {
+        for (option, duration, text) in zero {
             if duration == Some(Duration::ZERO) {
-                return Err(BuildError::new(option, "zero; leave it out, or give a duration"));
+                return Err(BuildError::new(option, text));
             }
         }
         Ok(())
@@ -271,8 +287,12 @@ where
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
+    #[track_caller]
     pub fn build(self) -> TieredCache<K, V> {
-        self.try_build().unwrap_or_else(|error| panic!("{error}"))
+        match self.try_build() {
+            Ok(cache) => cache,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Builds the cache.
@@ -301,7 +321,7 @@ where
             stale_if_error: self.stale_if_error,
             lease_wait: self.lease_wait,
         };
-        let memory = self.memory.for_memory_tier(&self.name, lives.memory).try_build()?;
+        let memory = self.memory.for_memory_tier(&self.name, lives.memory)?.try_build()?;
         let executor = &memory.store().config.executor;
         let (threads, tasks) = sides(self.tier, self.async_tier, executor)?;
         for tier in [&threads, &tasks] {

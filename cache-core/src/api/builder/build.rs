@@ -28,6 +28,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
+    #[track_caller]
     pub fn build(self) -> Cache<K, V> {
         self.build_with_hasher(RandomState::new())
     }
@@ -36,11 +37,15 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
+    #[track_caller]
     pub fn build_with_hasher<S>(self, hasher: S) -> Cache<K, V, S>
     where
         S: BuildHasher + Clone + Send + Sync + 'static,
     {
-        self.try_build_with_hasher(hasher).unwrap_or_else(|error| panic!("{error}"))
+        match self.try_build_with_hasher(hasher) {
+            Ok(cache) => cache,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Builds the cache, with the default hasher.
@@ -68,6 +73,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
+    #[track_caller]
     pub fn build_with_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&K) -> Result<V, E> + Send + Sync + 'static,
@@ -116,6 +122,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
     ///
     /// [`LoadError::NotFound`]: crate::LoadError::NotFound
+    #[track_caller]
     pub fn build_with_bulk_loader<E: Send + Sync + 'static>(
         self,
         loader: impl Fn(&[K]) -> Result<Vec<(K, V)>, E> + Send + Sync + 'static,
