@@ -67,13 +67,17 @@ impl<K, V, C> fmt::Debug for TieredCacheBuilder<K, V, C> {
 
 impl<K, V> TieredCache<K, V>
 where
-    K: RemoteKey + Hash + Eq + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     /// Returns a builder, to configure a tiered cache. The name is part of every remote key:
     /// processes that are to share values give the same one, and no other cache does. Up to 64
     /// printable ASCII characters, without blanks and colons.
-    pub fn builder(name: &str) -> TieredCacheBuilder<K, V, Postcard> {
+    pub fn builder(name: &str) -> TieredCacheBuilder<K, V, Postcard>
+    where
+        // Here, not at the `impl`: so that an error shows what the trait says about it.
+        K: RemoteKey,
+    {
         TieredCacheBuilder {
             name: name.to_owned(),
             memory: Cache::builder(),
@@ -281,14 +285,16 @@ impl<K, V, C> TieredCacheBuilder<K, V, C>
 where
     K: RemoteKey + Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    C: Codec<V>,
 {
     /// Builds the cache. Reaches for no server: a tier that is down is a miss.
     ///
     /// # Panics
     /// If [`try_build`](Self::try_build) would return an error, with the same text.
     #[track_caller]
-    pub fn build(self) -> TieredCache<K, V> {
+    pub fn build(self) -> TieredCache<K, V>
+    where
+        C: Codec<V>,
+    {
         match self.try_build() {
             Ok(cache) => cache,
             Err(error) => panic!("{error}"),
@@ -300,7 +306,10 @@ where
     /// # Errors
     /// If an option of this builder, of the memory tier or of the remote tier has no meaning; if
     /// there is no remote tier; or if the system cannot start the thread that polls.
-    pub fn try_build(self) -> Result<TieredCache<K, V>, BuildError> {
+    pub fn try_build(self) -> Result<TieredCache<K, V>, BuildError>
+    where
+        C: Codec<V>,
+    {
         self.with_codec(|codec| Box::new(codec) as Box<dyn AnyCodec<V>>).try_build_erased()
     }
 }

@@ -224,6 +224,13 @@ pub type TierFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A [`Tier`] as a task sees it. Each operation means what it means there.
 ///
 /// A future may be dropped at any time. The tier then discards the connection.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no remote tier for tasks",
+    label = "no `AsyncTier`",
+    note = "an asynchronous tier is a `Memcached` of cache-memcached with the feature `tokio`, a \
+            `FakeTier`, your own, or an `Arc` or a `&'static` reference of one; give one for \
+            threads, such as a `Chain`, by `tier`"
+)]
 pub trait AsyncTier: Send + Sync + 'static {
     /// See [`Tier::get`].
     fn get<'a>(&'a self, key: &'a [u8]) -> TierFuture<'a, Result<Option<TierItem>, TierError>>;

@@ -134,6 +134,12 @@ impl From<Duration> for Tick {
 ///
 /// [`Instant`]: std::time::Instant
 /// [`TickingClock`]: crate::TickingClock
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no clock of a cache",
+    label = "no `Clock`",
+    note = "a clock is a `FakeClock`, for tests, a `TickingClock`, a `MonotonicClock`, which is the \
+            default, your own, or an `Arc` of one"
+)]
 pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.
     fn now(&self) -> Tick;

@@ -84,6 +84,12 @@ pub type FutureJob = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 /// refresh that was not made: callers are served the old value for as long as that is allowed, and
 /// one of them starts another refresh a second later. A future that is dropped before it was ready,
 /// or refused, is a load that has failed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no executor",
+    label = "no `Spawn`",
+    note = "give a closure that has a job run, `|job| drop(runtime.spawn_blocking(job))` for one, \
+            or implement `cache_core::Spawn`"
+)]
 pub trait Spawn: Send + Sync + 'static {
     /// Has the job run, on another thread if the caller is not to wait for it. Called without any
     /// lock of the cache held. A panic goes to the caller of the cache.

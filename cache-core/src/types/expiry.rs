@@ -39,6 +39,12 @@ use std::time::{Duration, Instant};
 /// clock.advance(Duration::from_secs(1));
 /// assert!(cache.contains_key("a") && !cache.contains_key("b"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` gives no lives to entries of keys `{K}` and values `{V}`",
+    label = "no `Expiry`",
+    note = "implement `cache_core::Expiry<{K}, {V}>` for a type of yours; a life that is the same \
+            for all entries is set by `time_to_live`"
+)]
 pub trait Expiry<K, V> {
     /// Called when a key that has no live entry is stored. Default: no deadline.
     #[allow(unused_variables, reason = "names are part of the documentation")]
@@ -82,6 +88,13 @@ pub trait Expiry<K, V> {
 
 /// A value that may mean "there is none": see
 /// [`CacheBuilder::negative_ttl`](crate::CacheBuilder::negative_ttl).
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` does not say whether it is negative",
+    label = "no `Negative`",
+    note = "`negative_ttl` is for values that are an `Option` or a `Result`, or of a type for which \
+            you implement `cache_core::Negative`; for lives that follow from other values, see \
+            `expire_after`"
+)]
 pub trait Negative {
     /// Returns `true` if the value is negative. Runs on the storing thread, without any lock.
     fn is_negative(&self) -> bool;
