@@ -67,6 +67,12 @@ fn term(number: &str, unit: &str) -> Result<Duration, String> {
         .replace('_', "")
         .parse()
         .map_err(|_| format!("`{number}` is too large for a duration"))?;
+    if unit.starts_with(['.', ',']) {
+        return Err(format!(
+            "`{number}{unit}`: numbers are whole; write the rest in a smaller unit, for example \
+             \"1s500ms\""
+        ));
+    }
     if unit.is_empty() {
         return Err(format!("`{number}` has no unit; write for example \"{number}s\""));
     }
@@ -108,7 +114,10 @@ mod tests {
         assert!(error("5 minuets").contains("did you mean `minutes`?"));
         assert!(error("Duration::from_secs(60)").contains("without the quotes"));
         assert!(error("5 fortnights").contains("unknown unit `fortnights`; known are"));
-        assert!(error("1.5s").contains("unknown unit `.`"));
+        assert_eq!(
+            error("1.5s"),
+            "`1.`: numbers are whole; write the rest in a smaller unit, for example \"1s500ms\""
+        );
         assert!(error("99999999999999999999s").contains("too large"));
         assert!(error("18446744073709551615d").contains("too long"));
         assert!(error("18446744073709551615s 1s").contains("too long"));

@@ -20,3 +20,17 @@ pub enum Never {}
 
 /// Implemented by no type.
 pub trait Impossible {}
+
+/// What a value of any cache is. Either way applies, so that none follows from it.
+pub trait Clonable<Way>: Clone + 'static {}
+
+impl<V: Clone + 'static> Clonable<Fits> for V {}
+
+impl<V: Clone + 'static> Clonable<Never> for V {}
+
+/// What a value is that threads share. As [`Clonable`].
+pub trait Shareable<Way>: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> Shareable<Fits> for V {}
+
+impl<V: Clone + Send + Sync + 'static> Shareable<Never> for V {}

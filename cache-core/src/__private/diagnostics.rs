@@ -4,7 +4,9 @@
 //!
 //! * **`Way`**, a parameter without meaning. If a trait had one implementation for all types, rustc
 //!   would follow it and report only `Clone` or `Hash`. A second one that never applies ([`Never`],
-//!   for [`Impossible`] types) makes rustc stop at the trait itself and print its text.
+//!   for [`Impossible`] types) makes rustc stop at the trait itself and print its text. Its
+//!   supertraits are such traits too ([`Clonable`](super::Clonable)): of a `Vec<T>` rustc would
+//!   follow the bound `Clone` to the `T`, and report that once for each function of the trait.
 //! * **The same words from everywhere.** All that an expansion does with values goes through the
 //!   one trait [`CacheValue`](super::CacheValue), and all that it does with arguments through
 //!   [`KeyPart`], at the same place in the source: rustc prints equal errors once.

@@ -51,7 +51,7 @@ pub use crate::flight::share_error::{CloneError, ErrorSharing, KeepError};
 pub use crate::tier::Postcard;
 pub use crate::types::status::Status;
 pub use borrowed::{Bare, BareValue, CowPart, OptionPart};
-pub use bounds::{Fits, HashBuilder, Impossible, Key, Never};
+pub use bounds::{Clonable, Fits, HashBuilder, Impossible, Key, Never, Shareable};
 pub use diagnostics::{Arg, KeyPart, LocalPart};
 pub use loads::Miss;
 pub use many::{BatchLookup, Pairing, Pairs};

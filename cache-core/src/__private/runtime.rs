@@ -1,7 +1,7 @@
 //! What an expansion calls: all functions of one trait, so that a type that cannot be cached is one
 //! error (`diagnostics.rs`).
 
-use super::bounds::{Fits, HashBuilder, Impossible, Never};
+use super::bounds::{Clonable, Fits, HashBuilder, Impossible, Never};
 use super::loads::{self, Miss};
 use super::macro_caches;
 use super::many::{BatchLookup, Found, Pairing};
@@ -27,7 +27,7 @@ use std::future::Future;
     note = "where it is not `Send` and `Sync`, as `Rc` is not, `#[cached(thread_local)]` has a \
             cache for each thread"
 )]
-pub trait CacheValue<Way, Place = AllThreads>: Clone + 'static {
+pub trait CacheValue<Way, Place = AllThreads>: Clonable<Way> {
     /// Builds a cache in its place, and lists it.
     ///
     /// # Errors

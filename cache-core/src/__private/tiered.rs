@@ -7,7 +7,7 @@
 //! The companion's functions for tasks take an owned key: the borrowed one must not live across an
 //! `.await`, or its arguments would have to be `Sync`.
 
-use super::bounds::{Fits, Impossible, Key, Never};
+use super::bounds::{Fits, Impossible, Key, Never, Shareable};
 use super::loads::Miss;
 use super::many::{BatchLookup, Pairing};
 use super::runtime::CacheValue;
@@ -33,7 +33,7 @@ pub struct Looked<O: Owned, V>(Result<V, O::Key>);
     note = "every hit hands out a clone: where the type is not `Clone`, or costly to clone, \
             wrap it in `Arc`"
 )]
-pub trait TieredValue<Way>: Clone + Send + Sync + 'static {
+pub trait TieredValue<Way>: Shareable<Way> {
     /// Builds the cache of one function; `set` sets the options.
     ///
     /// # Panics

@@ -94,8 +94,8 @@ pub(super) fn time(raw: RawOption) -> syn::Result<Setting> {
             },
             _ => {
                 return fail(
-                    "expected whole seconds, a text like \"1m30s\", or an expression of type \
-                     `Duration`"
+                    "expected whole seconds, a text like \"1m30s\" or \"1500ms\", or an \
+                     expression of type `Duration`"
                         .to_owned(),
                 );
             }

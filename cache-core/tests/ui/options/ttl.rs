@@ -27,6 +27,11 @@ fn fraction(n: u64) -> u64 {
     n
 }
 
+#[cached(ttl = "1.5s")]
+fn fraction_text(n: u64) -> u64 {
+    n
+}
+
 #[cached(ttl = 60 * 60)]
 fn number(n: u64) -> u64 {
     n

@@ -43,6 +43,11 @@ fn uncloned(_n: u64) -> Uncloned {
     Uncloned
 }
 
+#[cached(tier = &*TIER, codec = Nothing)]
+fn all_uncloned(_n: u64) -> Vec<Uncloned> {
+    vec![Uncloned]
+}
+
 #[cached(tier = &TIER, codec = Raw)]
 fn not_led_to(n: u64) -> String {
     n.to_string()
@@ -57,5 +62,6 @@ fn main() {
     by_default(1).0;
     raw(1).0;
     uncloned(1);
+    all_uncloned(1);
     not_led_to(1);
 }
