@@ -19,6 +19,7 @@ mod common {
 
 mod auto_traits;
 mod behaviour;
+mod blocking;
 mod collisions;
 mod comparing;
 mod concurrent;
@@ -34,6 +35,7 @@ mod panicking_drops;
 mod panics;
 mod peers;
 mod remove_if;
+mod spots;
 mod stats_and_policy;
 mod support;
 mod time;
