@@ -77,7 +77,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             self.expire_and_unlock(shard);
         } else {
             shard.abandon(flight.take_slot());
-            self.unlock(shard);
+            self.expire_and_unlock(shard);
         }
     }
 
@@ -111,7 +111,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
             Some((new, cause)) => shard.reject(flight.take_slot(), new, cause, removed),
             None => shard.abandon(flight.take_slot()),
         }
-        self.unlock(shard);
+        self.expire_and_unlock(shard);
         // Dropped here, without the lock, if it is still there.
         if let (true, Some((_, cause))) = (counts, refused) {
             self.ledger.removed.count(cause);
@@ -138,7 +138,7 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
         if let Some(state) = old.and_then(EntryRef::refresh_state) {
             state.fail(self.ledger.now.saturating_add(RETRY));
         }
-        self.unlock(shard);
+        self.expire_and_unlock(shard);
         old
     }
 
@@ -152,6 +152,6 @@ impl<'p, K: Eq, V> WriteTxn<'_, 'p, K, V> {
                 shard.remove(id, cause, &mut self.ledger);
             }
         }
-        self.unlock(shard);
+        self.expire_and_unlock(shard);
     }
 }

@@ -243,7 +243,7 @@ impl<'s, K: Eq, V: Clone> FlightGuard<'s, K, V> {
         let may_serve = self.store.config.lifetimes.serves_old_values();
         match may_serve || self.flight.kind == FlightKind::Refresh {
             true => self.write(|txn| txn.end_absent(&self.flight)),
-            false => self.deregister(),
+            false => self.withdraw(),
         }
         self.complete(|| Outcome::Failed(shared));
     }
@@ -259,7 +259,7 @@ impl<'s, K: Eq, V: Clone> FlightGuard<'s, K, V> {
     /// old value if it may still be served.
     fn end_failed(&self) -> Option<(V, Status)> {
         if !self.store.config.lifetimes.serves_old_values() {
-            self.deregister();
+            self.withdraw();
             return None;
         }
         self.write(|txn| {
@@ -268,6 +268,11 @@ impl<'s, K: Eq, V: Clone> FlightGuard<'s, K, V> {
             let status = lifetimes.served_after_failure(old, txn.ledger.now)?;
             Some((old.value().clone(), status))
         })
+    }
+
+    /// Ends the flight, and frees some of what has expired, as a load that stores does.
+    fn withdraw(&self) {
+        self.write(|txn| txn.withdraw(&self.flight, None, None));
     }
 
     /// Ends the flight and nothing else. Reads no clock and compares no keys.

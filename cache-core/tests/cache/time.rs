@@ -116,6 +116,43 @@ fn a_mass_expiry_is_freed_by_bounded_steps_of_later_writes() {
     validate(&cache);
 }
 
+type Load = fn(&Cache<u64, u64>, u64);
+
+/// A source that is down, or has nothing, does not keep expired entries in memory.
+#[test]
+fn loads_without_a_value_free_what_expired_in_bounded_steps() {
+    const MANY: u64 = 10_000;
+    let loads: [(&str, Load); 5] = [
+        ("failure", |cache, key| assert!(cache.try_get_with(key, || Err(())).is_err())),
+        ("absence", |cache, key| assert_eq!(cache.optionally_get_with(key, || None), None)),
+        ("batch", |cache, key| assert_eq!(cache.get_many_with(&[key], |_| Vec::new()), [None])),
+        ("task", |cache, key| {
+            assert!(block_on(cache.try_get_with_async(key, async { Err(()) })).is_err());
+        }),
+        ("entry", |cache, key| assert!(cache.entry(key).or_try_insert_with(|| Err(())).is_err())),
+    ];
+    for stale in [Duration::ZERO, SECOND] {
+        for (name, load) in loads {
+            let clock = FakeClock::new();
+            let builder = Cache::builder().clock(clock.clone()).time_to_live(SECOND);
+            let cache = match stale {
+                Duration::ZERO => builder.build(),
+                stale => builder.stale_if_error(stale).build(),
+            };
+            (0..MANY).for_each(|key| cache.insert(key, key));
+            clock.advance(SECOND + stale);
+            let mut before = MANY;
+            for call in 0..100 {
+                load(&cache, MANY + call);
+                let freed = before - cache.entry_count();
+                assert!((1..=100).contains(&freed), "{name} {call} freed {freed}");
+                before -= freed;
+            }
+            validate(&cache);
+        }
+    }
+}
+
 #[test]
 fn later_writes_free_everything_that_expired() {
     let (clock, log) = (FakeClock::new(), Log::default());

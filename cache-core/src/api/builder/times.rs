@@ -13,9 +13,10 @@ use crate::types::expiry::{Expiry, Negative};
 impl<K, V: 'static> CacheBuilder<K, V> {
     /// Sets how long an entry lives after it was stored, by the cache's [`clock`](Self::clock).
     /// Each store, an update too, starts it again. A look-up at or after the deadline is a miss,
-    /// exactly; the memory is freed in small steps by later writes, by [`Cache::run_pending_tasks`]
-    /// or by a [`janitor`](Self::janitor). A duration beyond the range of the clock (584 years)
-    /// means "never". With zero the cache is off: see [`Cache::disabled`].
+    /// exactly; the memory is freed in small steps by later writes and loads, whether they store
+    /// something or not, by [`Cache::run_pending_tasks`] or by a [`janitor`](Self::janitor). A
+    /// duration beyond the range of the clock (584 years) means "never". With zero the cache is
+    /// off: see [`Cache::disabled`].
     ///
     /// If an entry has several deadlines (this one, that of [`time_to_idle`](Self::time_to_idle),
     /// of [`expire_after`](Self::expire_after), of [`Cache::insert_with_ttl`]), the earliest
