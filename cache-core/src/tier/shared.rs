@@ -221,8 +221,7 @@ impl<K, V> Shared<K, V> {
 
     /// How long a lease is to be held: three times what loads take.
     pub(super) fn lease_time(&self) -> Duration {
-        let nanos = self.load_times.0.load(Relaxed).saturating_mul(3);
-        Duration::from_nanos(nanos).clamp(SHORTEST_LEASE, LONGEST_LEASE)
+        self.load_times.lease()
     }
 
     /// Returns until when a value may be in memory that was loaded without the protection of a
@@ -376,5 +375,31 @@ impl LoadTimes {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let before = self.0.load(Relaxed);
         self.0.store(took.max(before - before / 16), Relaxed);
+    }
+
+    fn lease(&self) -> Duration {
+        let nanos = self.0.load(Relaxed).saturating_mul(3);
+        Duration::from_nanos(nanos).clamp(SHORTEST_LEASE, LONGEST_LEASE)
+    }
+}
+
+#[cfg(all(test, not(loom), not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_three_times_what_the_longest_of_the_last_loads_took() {
+        let (times, second) = (LoadTimes::default(), Duration::from_secs(1));
+        assert_eq!(times.lease(), 2 * second);
+        times.note(second / 2);
+        assert_eq!(times.lease(), 2 * second);
+        times.note(4 * second);
+        assert_eq!(times.lease(), 12 * second);
+        times.note(second);
+        assert!(times.lease() > 11 * second, "one that took less says little");
+        (0..100).for_each(|_| times.note(second));
+        assert_eq!(times.lease(), 3 * second);
+        times.note(Duration::MAX);
+        assert_eq!(times.lease(), LONGEST_LEASE);
     }
 }

@@ -2,6 +2,7 @@
 //! given the loaded value, it is not stored, and later callers start a new load.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use cache_core::{Cache, RandomState};
@@ -14,6 +15,7 @@ use crate::common::threads::must_end;
 use cache_core::__private::testing::validate;
 
 type Keyed<S> = Cache<Key, u32, S>;
+type Write<S> = fn(&Keyed<S>, &Key);
 
 const KEY: u32 = 1;
 
@@ -33,7 +35,7 @@ fn during_a_load<S: TestHasher>(
 }
 
 /// Writes that supersede a load and leave no entry.
-fn removals<S: TestHasher>() -> [fn(&Keyed<S>, &Key); 5] {
+fn removals<S: TestHasher>() -> [Write<S>; 5] {
     [
         |cache, key| cache.invalidate(key),
         |cache, key| assert_eq!(cache.remove(key), None),
@@ -112,6 +114,65 @@ fn writes_to_other_keys_during_a_load_do_not_disturb_it() {
                 assert_eq!(cache.get(key), Some(10), "stored");
             },
         );
+    });
+}
+
+/// What happens during a load of a caller that waited for another's, whose error it cannot be
+/// given; and the value that is stored when the load has ended.
+fn beside<S: TestHasher>() -> Vec<(Write<S>, Option<u32>)> {
+    let loaded_by_another = |cache: &Keyed<S>, key: &Key| {
+        assert_eq!(cache.get_with(key.clone(), || 20), 20);
+    };
+    let removals = removals::<S>().map(|removal| (removal, None));
+    let others: [(Write<S>, Option<u32>); 3] = [
+        (|_, _| {}, Some(10)),
+        (|cache, key| cache.insert(key.clone(), 99), Some(99)),
+        (loaded_by_another, Some(20)),
+    ];
+    removals.into_iter().chain(others).collect()
+}
+
+fn a_load_alone<S: TestHasher>() {
+    for (happens, stored) in beside::<S>() {
+        let cache: Keyed<S> = Cache::builder().max_capacity(100).build_with_hasher(S::default());
+        let crowd = Crowd::default();
+        let key = crowd.key(KEY);
+        let (begun, begins) = channel();
+        let (end, ends) = channel::<()>();
+        thread::scope(|scope| {
+            let (cache, key, crowd) = (&cache, &key, &crowd);
+            let first = scope.spawn(move || {
+                cache.try_get_with(key.clone(), || {
+                    begun.send(()).unwrap();
+                    crowd.wait_for(1);
+                    Err::<u32, _>("no")
+                })
+            });
+            begins.recv().unwrap();
+            let (begun, begins) = channel();
+            let second = scope.spawn(move || {
+                cache.try_get_with(key.clone(), || {
+                    begun.send(()).unwrap();
+                    ends.recv().unwrap();
+                    Ok::<_, u8>(10)
+                })
+            });
+            begins.recv().unwrap();
+            assert_eq!(*first.join().unwrap().unwrap_err(), "no");
+            happens(cache, key);
+            end.send(()).unwrap();
+            assert_eq!(second.join().unwrap(), Ok(10), "its caller is given what it has loaded");
+        });
+        assert_eq!(cache.get(&key), stored);
+        validate(&cache);
+    }
+}
+
+#[test]
+fn a_load_after_an_error_that_is_not_shared_is_stored_if_nothing_came_between() {
+    must_end(|| {
+        a_load_alone::<RandomState>();
+        a_load_alone::<Constant>();
     });
 }
 

@@ -22,6 +22,7 @@ mod support;
 mod tiered;
 mod tiered_builder;
 mod tiered_chain;
+mod tiered_clocks;
 mod tiered_dropped;
 mod tiered_failures;
 mod tiered_flushes;
