@@ -101,6 +101,12 @@ where
 impl<K, V, C> TieredCacheBuilder<K, V, C> {
     /// Sets the memory tier, with any of its options. Its clock is the tiered cache's; its executor
     /// runs what a blocking remote tier does for tasks. Default: a cache without a bound.
+    ///
+    /// Stale windows of its own
+    /// ([`stale_while_revalidate`](CacheBuilder::stale_while_revalidate),
+    /// [`stale_if_error`](CacheBuilder::stale_if_error)) begin when the memory life ends, and serve
+    /// what is in memory although another process may have invalidated it meanwhile. Those of this
+    /// builder serve what the remote tier still has.
     pub fn memory(mut self, memory: CacheBuilder<K, V>) -> Self {
         self.memory = memory;
         self

@@ -8,9 +8,10 @@
 //! # The promise
 //! * A key that this process has invalidated is not served by this process as it was before.
 //! * Another process serves it for no longer than its memory life, and usually for less: as
-//!   soon as its tier's [`Invalidations`] tell it. Two cases may last longer. A load that had begun
-//!   and has no lease is kept for two seconds from its end. A process that has not yet heard of a
-//!   flush asks the tier by the names of before, until it hears.
+//!   soon as its tier's [`Invalidations`] tell it. Three cases may last longer. A load that had
+//!   begun and has no lease is kept for two seconds from its end. A process that has not yet heard
+//!   of a flush asks the tier by the names of before, until it hears. Stale windows of the memory
+//!   tier's own, if it is given any, come after the memory life.
 //! * Processes of another schema keep items of their own. A flush reaches them, an invalidation of
 //!   a key does not.
 //! * A flush is heard by every process within the period at which it reads the generation, and as

@@ -1,6 +1,8 @@
 //! Values that are served after their life, and refreshed by one process.
 
-use crate::tiered::{Builder, MINUTE, SECOND, World};
+use cache_core::Cache;
+
+use crate::tiered::{Builder, MINUTE, Process, SECOND, World};
 
 fn stale(builder: Builder) -> Builder {
     builder.stale_while_revalidate(10 * SECOND).stale_if_error(20 * SECOND)
@@ -125,5 +127,25 @@ fn the_window_of_a_failed_load_is_that_of_its_end() {
             Err::<String, _>("no")
         });
         assert_eq!(*failed.unwrap_err(), "no");
+    });
+}
+
+/// It knows nothing of what others have invalidated; that of the tiered cache does.
+#[test]
+fn a_stale_window_of_the_memory_tier_comes_after_the_memory_life() {
+    World::each(|world| {
+        let window = |builder: Builder| builder.stale_if_error(MINUTE);
+        let (first, of_both) = (world.process_with(window), world.process_with(window));
+        let memory = Cache::builder().record_stats().stale_if_error(MINUTE);
+        let of_memory = world.process_of(memory, |builder| builder);
+        first.miss(1, "one");
+        assert_eq!((of_memory.hit(1), of_both.hit(1)), ("one".into(), "one".into()));
+        first.invalidate(1).unwrap();
+        world.clock.advance(5 * SECOND);
+        let down = |process: &Process| process.try_load(1, || Err("down"));
+        assert_eq!(down(&of_memory), Ok("one".to_owned()));
+        assert_eq!(down(&of_both), Err("down".into()));
+        world.clock.advance(MINUTE);
+        assert_eq!(down(&of_memory), Err("down".into()));
     });
 }
