@@ -17,6 +17,7 @@ mod expiry;
 mod janitor;
 mod limits;
 mod model;
+mod outdated;
 mod refresh;
 mod soft_limits;
 mod soft_limits_runtimes;
