@@ -445,9 +445,8 @@ impl<K, V: Clone> Store<K, V> {
 }
 
 /// How often a load may run inside itself: a recursion without end is found before the stack ends.
-/// With a stack of 2 MiB, what Rust gives its threads, that
-/// leaves each level 64 KiB: enough for values of half a kilobyte without optimisation, whose
-/// levels took 19 to 42 KiB.
+/// With a stack of 2 MiB, what Rust gives its threads, that leaves each level 64 KiB: enough for
+/// values of half a kilobyte without optimisation, whose levels took 19 to 42 KiB.
 const MOST_LEVELS: usize = 32;
 
 impl<K: Eq, V> Store<K, V> {

@@ -149,6 +149,28 @@ fn for_two_seconds_after_a_delete_nothing_comes_from_below() {
     }
 }
 
+/// A tier that is slow to answer leaves no less of them.
+#[test]
+fn the_two_seconds_after_a_delete_begin_when_the_last_tier_has_answered() {
+    let (clock, process) = Process::first();
+    let Process { chain, old, .. } = &process;
+    old.put(b"key", b"old", None).unwrap();
+    let replies = old.hold_replies();
+    thread::scope(|scope| {
+        let delete = scope.spawn(|| chain.remove(b"key"));
+        replies.wait_for(1);
+        clock.advance(SECOND * 19 / 10);
+        replies.release();
+        assert_eq!(delete.join().unwrap(), Ok(true));
+    });
+    // Of a writer that is late.
+    old.put(b"key", b"old", None).unwrap();
+    clock.advance(SECOND * 19 / 10);
+    assert_eq!(chain.get(b"key"), Ok(None));
+    clock.advance(SECOND / 10);
+    assert_eq!(value(chain, b"key").unwrap(), b"old");
+}
+
 /// The delete reaches the upper tier only, while what is below has been read and not yet copied.
 #[test]
 fn a_copy_that_has_begun_ends_with_a_delete() {
