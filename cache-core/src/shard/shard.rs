@@ -16,7 +16,7 @@ use crate::policy::{Ghost, QueuePolicy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
-    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, State, Writer,
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, SlotRef, State, Writer,
 };
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
@@ -156,8 +156,8 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// The slot that holds this slot's key now, following replacements.
     pub(crate) fn newest(&self, mut id: SlotId) -> SlotId {
         let slots = self.guard.slots();
-        while slots.header(id).state() == State::Replaced {
-            id = slots.links(id).next.get();
+        while slots.at(id).header().state() == State::Replaced {
+            id = slots.at(id).links().next.get();
         }
         id
     }
@@ -203,22 +203,21 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Evicts one entry and hands its weight to the reservation. Returns `false` if there is none.
     #[inline]
     pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        let Some(id) = self.state.policy.victim(self.guard.slots()) else { return false };
-        self.unlink_evicted(id, ledger);
+        let Some(slot) = self.state.policy.victim(self.guard.slots()) else { return false };
+        self.unlink_evicted(slot, ledger);
         true
     }
 
     /// Evicts an entry, which must be live, in place of the policy's choice.
     pub(crate) fn evict_entry(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
         self.state.policy.evict(self.guard.slots(), id);
-        self.unlink_evicted(id, ledger);
+        self.unlink_evicted(self.guard.slots().at(id), ledger);
     }
 
     #[inline]
-    fn unlink_evicted(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
-        let weight = self.guard.slots().weight(id);
-        let entry = self.state.writer.unlink(self.guard, id);
-        ledger.reservation.take_over(u64::from(weight));
+    fn unlink_evicted(&mut self, slot: SlotRef<'p, K, V>, ledger: &mut Ledger<'_, 'p, K, V>) {
+        let entry = self.state.writer.unlink(self.guard, slot);
+        ledger.reservation.take_over(u64::from(slot.weight()));
         ledger.removed.push(entry, cause_or_expired(entry, RemovalCause::Size, ledger.now));
     }
 
@@ -277,22 +276,21 @@ impl<'p, K, V> Shard<'p, K, V> {
         let (state, guard) = (&mut *self.state, self.guard);
         let (policy, slots) = (&mut state.policy, guard.slots());
         ledger.reservation.spend(need);
+        let filled = state.writer.complete(guard, slot, new);
         let block = match target {
             Target::Replace(old) => {
-                let surplus = slots.weight(old).saturating_sub(weight);
-                let queue = |id| policy.replace(slots, old, id);
-                let place = state
-                    .writer
-                    .place_of(guard, slots.header(old).hash(), old)
-                    .expect("it is live");
-                let (entry, block) = state.writer.replace(guard, place, slot, new, queue);
+                let old = slots.at(old);
+                let surplus = old.weight().saturating_sub(weight);
+                policy.replace(slots, old, filled.slot());
+                let (entry, block) = filled.replace(old);
                 ledger.reservation.take_over(u64::from(surplus));
                 let cause = cause_or_expired(entry, RemovalCause::Replaced, ledger.now);
                 ledger.removed.push(entry, cause);
                 block
             }
             Target::Insert(ghost) => {
-                state.writer.publish(guard, slot, new, |id| policy.admit(slots, id, ghost))
+                policy.admit(slots, filled.slot(), ghost);
+                filled.enter()
             }
         };
         state.arm(block, times.deadline.min(times.idle_deadline));
@@ -331,9 +329,10 @@ impl<'p, K, V> Shard<'p, K, V> {
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
         let (state, slots) = (&mut *self.state, self.guard.slots());
-        state.policy.remove(slots, id);
-        ledger.reservation.take_over(u64::from(slots.weight(id)));
-        let entry = state.writer.unlink(self.guard, id);
+        let slot = slots.at(id);
+        state.policy.remove(slots, slot);
+        ledger.reservation.take_over(u64::from(slot.weight()));
+        let entry = state.writer.unlink(self.guard, slot);
         ledger.removed.push(entry, cause);
         entry
     }

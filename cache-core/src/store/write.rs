@@ -172,11 +172,13 @@ impl<K: Eq + 'static, V> Store<K, V> {
     /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
     #[inline]
     pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
-        if self.plain && ttl.is_none() {
-            if let Err((key, value)) = self.insert_plain(hash, key, value) {
-                self.insert_in_general(hash, key, value, ttl);
-            }
-        } else {
+        if !self.plain || ttl.is_some() {
+            return self.insert_in_general(hash, key, value, ttl);
+        }
+        let mut contents = Some((key, value));
+        if !self.insert_plain(hash, &mut contents)
+            && let Some((key, value)) = contents
+        {
             self.insert_in_general(hash, key, value, ttl);
         }
     }

@@ -1,9 +1,9 @@
 //! The open batch of a shard: slots that were retired and are not sealed yet. And what a call still
 //! has to do about garbage when it has released its locks.
 
-use super::header::Slots;
 use super::ids::SlotId;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
+use super::slot_ref::SlotRef;
 use super::table::Table;
 
 /// What one shard has retired since it sealed the last batch, and when its calls must collect.
@@ -37,12 +37,17 @@ impl OpenBatch {
 
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
     #[inline(always)]
-    pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId, entries: usize) {
+    pub(super) fn retire<K, V>(
+        &mut self,
+        table: &Table<K, V>,
+        slot: SlotRef<'_, K, V>,
+        entries: usize,
+    ) {
         if self.ids.is_empty() {
             self.begin(table, entries);
         }
-        self.ids.push(id);
-        self.weight += u64::from(table.slab.weight(id));
+        self.ids.push(slot.id);
+        self.weight += u64::from(slot.weight());
         if self.ids.len() >= usize::from(self.full) || self.weight >= table.batch_weight {
             self.seal(table);
         }
