@@ -64,7 +64,7 @@ impl Toy {
         let ghost = self.policy.miss(hash(key), 1);
         let full = self.policy.len() >= self.capacity;
         let victim = if full { self.policy.victim(&self.slots) } else { None };
-        self.policy.admit(&self.slots, self.slots.nth(key), ghost);
+        self.policy.admit(&self.slots, self.slots.nth(key), 1, ghost);
         (false, victim.map(|victim| victim.id().get()))
     }
 
@@ -118,7 +118,7 @@ fn random_operations_keep_every_invariant() {
                         policy.replace(&slots, slots.nth(old), slots.nth(id));
                     } else {
                         let ghost = policy.miss(hash(id), slots.weights[id as usize]);
-                        policy.admit(&slots, slots.nth(id), ghost);
+                        policy.admit(&slots, slots.nth(id), slots.weights[id as usize], ghost);
                         inside.push(id);
                     }
                 }
@@ -205,7 +205,7 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
                 let victim = policy.victim(&slots).expect("it is full");
                 assert_eq!(victim.id(), slot(naive.victim()));
             }
-            policy.admit(&slots, slots.nth(key), None);
+            policy.admit(&slots, slots.nth(key), 1, None);
             naive.admit(key);
             let keys = |list: &VecDeque<(u32, u8)>| list.iter().map(|e| e.0).collect::<Vec<_>>();
             assert_eq!(order(&slots, &policy.small), keys(&naive.small));
@@ -373,10 +373,11 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
     let mut slots = TestSlots::new(2000);
     let mut policy = QueuePolicy::new(1 << 40);
     slots.weights.fill(1 << 20);
-    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), None));
+    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     policy.victim(&slots);
     assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than for twice the entries");
-    (100..1000).for_each(|id| policy.admit(&slots, slots.nth(id), None));
+    (100..1000)
+        .for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
@@ -385,10 +386,10 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
 fn a_shard_below_its_quota_evicts_from_the_small_queue() {
     // The budget is used elsewhere: this shard must evict at half of its quota, again and again.
     let (slots, mut policy) = (TestSlots::new(2000), QueuePolicy::new(200));
-    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), None));
+    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     for id in 100..2000 {
         assert!(policy.victim(&slots).unwrap().id() >= slot(90), "a scan reached main");
-        policy.admit(&slots, slots.nth(id), None);
+        policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None);
     }
 }
 
@@ -450,7 +451,7 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
             let Some(victim) = policy.victim(&slots) else { break };
             mix(u64::from(victim.id().get()));
         }
-        policy.admit(&slots, slots.nth(key), ghost);
+        policy.admit(&slots, slots.nth(key), weight, ghost);
         mix(slots.header(key).queue() as u64 ^ policy.window);
     }
     policy.validate(&slots);

@@ -19,7 +19,7 @@ use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
 use crate::flight::flight::Flight;
 use crate::policy::QueuePolicy;
-use crate::table::{Displaced, Gone, Guard, KeyPlace, Slab, SlotId, SlotRef, Times};
+use crate::table::{Displaced, Gone, Guard, KeyPlace, Seen, Slab, SlotRef, Times};
 use crate::types::removal::RemovalCause;
 use crate::util::hash::KeyHash;
 use crate::util::sync::OuterMutexGuard as MutexGuard;
@@ -62,8 +62,8 @@ pub(crate) enum Room {
 pub(crate) enum KeyLookup {
     /// By comparing keys, which runs none.
     ByEq,
-    /// Keys were compared before, and this slot was found, or none.
-    Settled(Option<SlotId>),
+    /// Keys were compared before, and this was seen, or nothing.
+    Settled(Option<Seen>),
 }
 
 impl<K, V> Gone<'_, K, V> {
@@ -147,7 +147,7 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
                 let key = contents.as_ref().map(|(key, _)| key);
                 access.find(hash, |other| key == Some(other))
             }
-            KeyLookup::Settled(id) => access.settle(hash, id)?,
+            KeyLookup::Settled(seen) => access.settle(hash, seen)?,
         };
         let times = &life.times();
         let (removed, block) = match found {
@@ -158,7 +158,7 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
                 (Some(life.cause(deadline, RemovalCause::Replaced)), block)
             }
             KeyPlace::Vacant(access) => {
-                let room = room(budget, &state.policy, state.quota)?;
+                let room = room(budget, &state.policy, state.near_quota)?;
                 let ghost = state.policy.miss(hash.low(), 1);
                 let slots = access.slots();
                 let (removed, filled) = match room {
@@ -169,7 +169,7 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
                         (Some(life.cause(deadline, RemovalCause::Size)), filled)
                     }
                 };
-                state.policy.admit(slots, filled.slot(), ghost);
+                state.policy.admit(slots, filled.slot(), 1, ghost);
                 (removed, Some(filled.enter()))
             }
         };
@@ -198,7 +198,7 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         budget: &Budget,
     ) -> Result<Option<Gone<'_, K, V>>, V> {
         let state = &mut *self.state;
-        let Some(room) = room(budget, &state.policy, state.quota) else { return Err(value) };
+        let Some(room) = room(budget, &state.policy, state.near_quota) else { return Err(value) };
         state.loads.remove(flight);
         state.loads.occupy(flight.hash());
         let ghost = state.policy.miss(flight.hash().low(), 1);
@@ -210,7 +210,7 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         };
         let new = NewEntry { value, weight: 1, times: life.times() };
         let filled = access.complete(flight.take_slot(), new);
-        state.policy.admit(slots, filled.slot(), ghost);
+        state.policy.admit(slots, filled.slot(), 1, ghost);
         let block = filled.enter();
         state.arm(block, life.deadline);
         Ok(gone)
@@ -219,10 +219,10 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
     /// Takes a key's entry out, if there is one. Returns it with the shard; or nothing, and has
     /// done nothing, if the key was stored or removed since it was looked up.
     #[inline]
-    pub(crate) fn take(self, hash: KeyHash, id: Option<SlotId>) -> Option<Taken<'g, K, V>> {
+    pub(crate) fn take(self, hash: KeyHash, seen: Option<Seen>) -> Option<Taken<'g, K, V>> {
         let PlainShard { guard, mut state } = self;
         let parts = &mut *state;
-        let (gone, guard) = match parts.writer.access(guard).settle(hash, id)? {
+        let (gone, guard) = match parts.writer.access(guard).settle(hash, seen)? {
             KeyPlace::Occupied(entry) => {
                 parts.policy.remove(entry.slots(), entry.slot());
                 let (gone, guard) = entry.take();
@@ -244,12 +244,11 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
 /// Makes room for one more entry. Returns `None` if it has to come from another shard. What is
 /// reserved must be used.
 #[inline]
-fn room(budget: &Budget, policy: &QueuePolicy, quota: u64) -> Option<Room> {
+fn room(budget: &Budget, policy: &QueuePolicy, near_quota: u64) -> Option<Room> {
     if budget.try_reserve_one() {
         return Some(Room::Reserved);
     }
-    let weight = policy.weight();
-    (weight > 0 && weight >= quota - quota / 8).then_some(Room::OfVictim)
+    (policy.weight() >= near_quota).then_some(Room::OfVictim)
 }
 
 /// The entry to evict, of a shard that has some.

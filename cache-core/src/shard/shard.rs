@@ -40,7 +40,9 @@ pub(crate) struct ShardState<V> {
     pub(super) wheel: Wheel,
     pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
-    pub(super) quota: u64,
+    quota: u64,
+    /// With so much, at most an eighth less than its quota, it makes room for its own entries.
+    pub(super) near_quota: u64,
     /// The most entries it may have, where their weights do not bound that.
     most: u64,
     /// How long entries are kept after their deadlines.
@@ -61,6 +63,7 @@ impl<V> ShardState<V> {
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
+            near_quota: (quota - quota / 8).max(1),
             most,
             grace,
         }
@@ -239,7 +242,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Returns `true` if it holds its quota, or at most an eighth less.
     pub(crate) fn is_near_quota(&self) -> bool {
-        self.weight() >= self.state.quota - self.state.quota / 8
+        self.weight() >= self.state.near_quota
     }
 
     /// The weight that storing a value needs beyond that of the entry in its place.
@@ -289,7 +292,7 @@ impl<'p, K, V> Shard<'p, K, V> {
                 block
             }
             Target::Insert(ghost) => {
-                policy.admit(slots, filled.slot(), ghost);
+                policy.admit(slots, filled.slot(), weight, ghost);
                 filled.enter()
             }
         };

@@ -13,7 +13,7 @@ use crate::shard::ledger::{Ledger, RemovedEntries};
 use crate::shard::plain::{KeyLookup, Life, PlainShard};
 use crate::shard::shard::{EXPIRE_STEP, Shard};
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{Due, Gone, SlotId};
+use crate::table::{Due, Gone, Seen};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
 use crate::util::hash::KeyHash;
@@ -42,14 +42,14 @@ impl<K, V> Store<K, V> {
         guard: &'g mut StoreGuard<'s, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<(PlainShard<'g, 's, K, V>, Option<SlotId>)> {
-        let id = match guard.find_hash(hash) {
-            Some(entry) if eq(entry.key()) => Some(entry.id()),
+    ) -> Option<(PlainShard<'g, 's, K, V>, Option<Seen>)> {
+        let seen = match guard.see(hash) {
+            Some((entry, seen)) if eq(entry.key()) => Some(seen),
             // Another key with the same 32 bits of hash.
             Some(_) => return None,
             None => None,
         };
-        Some((self.shards.lock_plain(guard, hash)?, id))
+        Some((self.shards.lock_plain(guard, hash)?, seen))
     }
 
     /// Ends a write: removes some of what has expired, and releases the lock.
@@ -151,8 +151,8 @@ impl<K, V> Store<K, V> {
         life: Life,
         due: &mut Due,
     ) -> Option<Option<Gone<'g, K, V>>> {
-        let (shard, id) = self.lock_plain(guard, hash, eq)?;
-        let (gone, shard) = shard.take(hash, id)?;
+        let (shard, seen) = self.lock_plain(guard, hash, eq)?;
+        let (gone, shard) = shard.take(hash, seen)?;
         if gone.is_some() {
             // Before unlocking: the next writer may store the key again, and both must not be
             // charged to the budget.
@@ -206,8 +206,8 @@ impl<K: Eq + 'static, V> Store<K, V> {
             (self.shards.lock_plain(guard, hash)?, KeyLookup::ByEq)
         } else {
             let key = contents.as_ref().map(|(key, _)| key);
-            let (shard, id) = self.lock_plain(guard, hash, |other| key == Some(other))?;
-            (shard, KeyLookup::Settled(id))
+            let (shard, seen) = self.lock_plain(guard, hash, |other| key == Some(other))?;
+            (shard, KeyLookup::Settled(seen))
         };
         let removed = shard.put(lookup, hash, contents, life, &self.budget)?;
         self.end_plain(shard.into_shard(), due, life.now);

@@ -169,7 +169,7 @@ impl<'w, 'g, 't, K, V> Access<'w, 'g, 't, K, V> {
     /// # Safety
     /// The thread is alone. The lane is one of this shard's region, and stands for the slot, which
     /// is one of this table.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn take_alone(
         &mut self,
         slot: SlotRef<'g, K, V>,

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::ids::SlotId;
 use super::reclaim::epoch::EpochGuard;
-use super::region::Region;
+use super::region::{Lane, Region};
 use super::slab::Slab;
 use super::slot_ref::SlotRef;
 use super::table::Table;
@@ -117,6 +117,26 @@ impl<K, V> Guard<'_, K, V> {
         self.search_hash(hash, ControlFlow::Break)
     }
 
+    /// As `find_hash`; and where the entry stands.
+    #[inline]
+    pub(crate) fn see(&self, hash: KeyHash) -> Option<(EntryRef<'_, K, V>, Seen)> {
+        let (slab, region) = (&self.table.slab, self.region_of(hash));
+        // SAFETY: the region was published to a pinned thread.
+        let found = unsafe {
+            region.search(hash.low(), move |id, lane| {
+                // SAFETY: as in `find`.
+                let at = slab.at_unchecked(id);
+                if at.header().hash() == hash.low() {
+                    ControlFlow::Break((at.slot, lane, id))
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        };
+        let (slot, lane, id) = found?;
+        Some((EntryRef { at: SlotRef { id, slot, slab } }, Seen { id, lane, region }))
+    }
+
     /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
     pub(crate) fn for_each<'p>(&'p self, shard: usize, mut visit: impl FnMut(EntryRef<'p, K, V>)) {
         let region = self.table.regions[shard].load();
@@ -124,6 +144,15 @@ impl<K, V> Guard<'_, K, V> {
         // SAFETY: the region was published to a pinned thread.
         unsafe { region.for_each(|id| visit(EntryRef { at: slab.at_unchecked(id) })) }
     }
+}
+
+/// Where an entry stood when it was found without the lock. Most often it still stands there under
+/// the lock, and need not be searched for.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    pub(super) id: SlotId,
+    pub(super) lane: Lane,
+    pub(super) region: Region,
 }
 
 /// A new value, with its weight and times: computed before the lock is acquired.

@@ -107,7 +107,7 @@ pub(crate) use self::access::{Displaced, Gone};
 pub(crate) use self::alloc::{HalfLine, HalfLines};
 pub(crate) use self::alone::AllWriters;
 pub(crate) use self::detached::Detached;
-pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
+pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries, Seen};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
 pub(crate) use self::header::{NEVER, Queue, SlotFields, SlotHeader, Slots, State};

@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use super::access::{Access, Gone, exchange};
-use super::guard::Guard;
-use super::ids::{BlockNo, SlotId};
+use super::guard::{Guard, Seen};
+use super::ids::BlockNo;
 use super::region::Lane;
 use super::slab::Slab;
 use super::slot_ref::SlotRef;
@@ -42,20 +42,27 @@ impl<'w, 'g, 't, K, V> Access<'w, 'g, 't, K, V> {
         self.search(hash, move |slot| eq(unsafe { slot.slot.key() }))
     }
 
-    /// Looks the only slot up that has this hash, if it is the one that `id` names; or finds none,
-    /// if `id` is none and there is none. `None` stands for everything else.
+    /// Looks the only slot up that has this hash, if it is the one that was seen without the lock;
+    /// or finds none, if none was seen and there is none. `None` stands for everything else.
     #[inline(always)]
     pub(crate) fn settle(
         self,
         hash: KeyHash,
-        id: Option<SlotId>,
+        seen: Option<Seen>,
     ) -> Option<KeyPlace<'w, 'g, 't, K, V>> {
-        let Some(id) = id else {
-            let found = self.search(hash, |slot| slot.header().hash() == hash.low());
-            return matches!(found, KeyPlace::Vacant(_)).then_some(found);
+        let Some(Seen { id, lane, region }) = seen else {
+            let place = self.search(hash, |slot| slot.header().hash() == hash.low());
+            return matches!(place, KeyPlace::Vacant(_)).then_some(place);
         };
-        let found = self.search(hash, move |slot| slot.id == id);
-        matches!(found, KeyPlace::Occupied(_)).then_some(found)
+        // SAFETY: if that is still the shard's region, whose one writer this is, the lane lies in
+        // it; the slot is live if it still stands there.
+        if region == self.writer.region && unsafe { lane.slot() } == id {
+            // SAFETY: as was said.
+            let slot = unsafe { self.slots().at_unchecked(id) };
+            return Some(KeyPlace::Occupied(Occupied { access: self, slot, lane }));
+        }
+        let place = self.search(hash, move |slot| slot.id == id);
+        matches!(place, KeyPlace::Occupied(_)).then_some(place)
     }
 
     #[inline(always)]

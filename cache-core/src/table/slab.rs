@@ -333,10 +333,13 @@ impl<K, V> Slab<K, V> {
     /// The weight of a slot's entry; 1 where no weigher is set.
     #[inline(always)]
     pub(crate) fn weight(&self, id: SlotId) -> u32 {
-        match &self.weights {
-            Some(weights) => weights.get(id.0).load(Relaxed),
-            None => 1,
-        }
+        self.own_weight(id).unwrap_or(1)
+    }
+
+    /// That weight, where a weigher is set.
+    #[inline(always)]
+    pub(super) fn own_weight(&self, id: SlotId) -> Option<u32> {
+        self.weights.as_ref().map(|weights| weights.get(id.0).load(Relaxed))
     }
 
     #[inline(always)]

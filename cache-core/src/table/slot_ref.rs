@@ -55,6 +55,12 @@ impl<'s, K, V> SlotRef<'s, K, V> {
         self.slab.weight(self.id)
     }
 
+    /// That weight, where a weigher is set.
+    #[inline(always)]
+    pub(super) fn own_weight(self) -> Option<u32> {
+        self.slab.own_weight(self.id)
+    }
+
     /// Notes weight and times of the entry that it is about to hold.
     #[inline(always)]
     pub(super) fn set_entry(self, weight: u32, times: &Times) {

@@ -81,7 +81,11 @@ impl Writer {
     /// The end of a call that may have changed something: notes what it has to do about garbage.
     #[inline]
     pub(crate) fn end_call<K, V>(&mut self, guard: &Guard<'_, K, V>, due: &mut Due) {
-        self.batch.end_call(self.table(guard), due);
+        if std::mem::needs_drop::<(K, V)>() {
+            self.batch.end_call_dropping(self.table(guard), due);
+        } else {
+            self.batch.end_call(due);
+        }
     }
 
     /// The shard's blocks, and which of their slots are live.
