@@ -261,29 +261,51 @@ impl Region {
         let (found, tags) = unsafe { self.search_group(first, hash, visit) };
         if found.is_none() && tags.overflowed() {
             // SAFETY: the caller's promise.
-            return unsafe { self.search_further(hash, visit) };
+            return unsafe { self.search_on(hash, visit) };
         }
         found
     }
 
-    /// Searches the groups after the first. Apart, and given copies of all it needs, so that the
-    /// usual look-up is short code on registers: the fewer instructions a look-up takes, the more
-    /// of them the processor overlaps while it waits for memory.
+    /// Searches the groups after the first. Given copies of all it needs, so that the usual look-up
+    /// is short code on registers: the fewer instructions a look-up takes, the more of them the
+    /// processor overlaps while it waits for memory.
     #[cold]
     #[inline(never)]
-    unsafe fn search_further<T>(
+    unsafe fn search_on<T>(
         self,
         hash: u32,
         visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
+        let mut found = None;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.search_further(hash, &mut |slot, lane| match visit(slot, lane) {
+                ControlFlow::Break(it) => {
+                    found = Some(it);
+                    ControlFlow::Break(())
+                }
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            });
+        }
+        found
+    }
+
+    /// As `search_on`. (One function for all searches: there are many.)
+    ///
+    /// # Safety
+    /// As for `search`.
+    unsafe fn search_further(
+        self,
+        hash: u32,
+        visit: &mut dyn FnMut(SlotId, Lane) -> ControlFlow<()>,
+    ) {
         for group in probe(hash, self.class).skip(1) {
             // SAFETY: as in `search`.
-            let (found, tags) = unsafe { self.search_group(group, hash, visit) };
+            let (found, tags) = unsafe { self.search_group(group, hash, &mut *visit) };
             if found.is_some() || !tags.overflowed() {
-                return found;
+                return;
             }
         }
-        None
     }
 
     /// # Safety
@@ -293,7 +315,7 @@ impl Region {
         self,
         index: usize,
         hash: u32,
-        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
+        mut visit: impl FnMut(SlotId, Lane) -> ControlFlow<T>,
     ) -> (Option<T>, Tags) {
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
