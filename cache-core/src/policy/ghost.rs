@@ -29,9 +29,9 @@
 
 use std::num::NonZeroU32;
 
+use crate::table::{HalfLine, HalfLines, Sixteen, first_equal_pair};
+
 const SLOTS: usize = 8;
-/// Words in a bucket.
-const BUCKET: usize = 2 * SLOTS;
 
 const MAIN: u16 = 1 << 15;
 const AGE_MASK: u16 = 0x7f;
@@ -46,6 +46,15 @@ const PER_ENTRY: (usize, usize) = (5, 2);
 pub(crate) struct Ghost(NonZeroU32);
 
 impl Ghost {
+    /// What stood beside its tag, now.
+    #[inline]
+    fn new(rest: u16, now: EvictionCounts) -> Self {
+        let main = rest & MAIN != 0;
+        let age = now.of(main).wrapping_sub(rest >> 8) & AGE_MASK;
+        let flags = NonZeroU32::MIN | u32::from(main) << 1;
+        Ghost(flags | u32::from(age) << 8 | u32::from(rest) << 24)
+    }
+
     /// It was evicted from the main queue.
     #[inline]
     pub(super) fn main(self) -> bool {
@@ -80,20 +89,21 @@ impl EvictionCounts {
     }
 }
 
-/// The tags of a bucket, or the rest of each ghost in it, which come after the tags. The newest
-/// ghost comes first.
-type Half = [u16; SLOTS];
+/// The tags of a bucket, or the other halves of its ghosts: eight words of 16 bits, that of the
+/// newest ghost in the lowest bits.
+type Half = Sixteen;
 
 /// The table, empty until the first eviction.
-#[derive(Default)]
 pub(super) struct Ghosts {
-    /// The buckets, from `offset` on: that keeps a bucket within a cache line. Plain words, because
-    /// these the allocator hands out zeroed: a large table costs no pause when it is made.
-    pub(super) words: Vec<u16>,
-    offset: usize,
-    buckets: usize,
+    buckets: HalfLines,
     /// The table is enlarged when the shard holds this many entries.
     pub(super) enlarge_at: usize,
+}
+
+impl Default for Ghosts {
+    fn default() -> Self {
+        Ghosts { buckets: HalfLines::default(), enlarge_at: 1 }
+    }
 }
 
 impl Ghosts {
@@ -102,55 +112,63 @@ impl Ghosts {
     /// doubled, thus seldom.
     pub(super) fn size_for(&mut self, entries: usize) {
         let ghosts = entries.max(1).saturating_mul(PER_ENTRY.0) / PER_ENTRY.1;
-        self.buckets = ghosts.div_ceil(SLOTS);
-        self.words = vec![0; (self.buckets + 1) * BUCKET];
-        self.offset = self.words.as_ptr().align_offset(BUCKET * size_of::<u16>()).min(BUCKET);
+        // First the old ones go.
+        self.buckets = HalfLines::default();
+        self.buckets = HalfLines::new(ghosts.div_ceil(SLOTS));
         self.enlarge_at = entries.max(1).saturating_mul(2);
     }
 
     /// Takes out the ghost of a key that returns.
     #[inline]
     pub(super) fn take(&mut self, hash: u32, now: EvictionCounts) -> Option<Ghost> {
-        let (tags, rest, tag) = self.locate(hash)?;
-        // All eight compared at once; a search that stops at the first would be a branch each.
-        if !tags.iter().fold(false, |any, &of| any | (of == tag)) {
-            return None;
-        }
-        let place = tags.iter().position(|&of| of == tag)?;
-        tags[place] = 0;
-        let rest = rest[place];
-        let main = rest & MAIN != 0;
-        let age = now.of(main).wrapping_sub(rest >> 8) & AGE_MASK;
-        let flags = NonZeroU32::MIN | u32::from(main) << 1;
-        Some(Ghost(flags | u32::from(age) << 8 | u32::from(rest) << 24))
+        let (bucket, tag) = self.locate(hash)?;
+        let place = first_equal_pair(tags(bucket), tag)?;
+        Some(Ghost::new(take_word(bucket, place), now))
     }
 
     /// Remembers a key evicted just now, from main or from the small queue.
     #[inline]
     pub(super) fn push(&mut self, hash: u32, main: bool, used: u8, now: EvictionCounts) {
-        let Some((tags, rest, tag)) = self.locate(hash) else { return };
+        let Some((bucket, tag)) = self.locate(hash) else { return };
         let mark = if main { MAIN } else { 0 };
-        push_first(tags, tag);
-        push_first(rest, mark | (now.of(main) & AGE_MASK) << 8 | u16::from(used));
+        let rest = mark | (now.of(main) & AGE_MASK) << 8 | u16::from(used);
+        let [tags_0, tags_1, rest_0, rest_1] = bucket.0;
+        let ([tags_0, tags_1], [rest_0, rest_1]) =
+            (push_first([tags_0, tags_1], tag), push_first([rest_0, rest_1], rest));
+        bucket.0 = [tags_0, tags_1, rest_0, rest_1];
     }
 
     /// The bucket of a key, and its tag.
     #[inline]
-    fn locate(&mut self, hash: u32) -> Option<(&mut Half, &mut Half, u16)> {
+    fn locate(&mut self, hash: u32) -> Option<(&mut HalfLine, u16)> {
         let mixed = mix(hash);
-        let bucket = (u64::from(mixed) * self.buckets as u64) >> 32;
-        let tag = (mixed as u16).max(1);
-        let words = self.words.get_mut(self.offset + bucket as usize * BUCKET..)?;
-        let (tags, rest) = words.first_chunk_mut::<BUCKET>()?.split_at_mut(SLOTS);
-        Some((tags.first_chunk_mut()?, rest.first_chunk_mut()?, tag))
+        let bucket = (u64::from(mixed) * self.buckets.len() as u64) >> 32;
+        Some((self.buckets.get_mut(bucket as usize)?, (mixed as u16).max(1)))
+    }
+
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets)
     }
 }
 
-/// Moves all words on by one place, which drops the last, and puts a new one first.
 #[inline]
-fn push_first(half: &mut Half, word: u16) {
-    half.copy_within(..SLOTS - 1, 1);
-    half[0] = word;
+fn tags(bucket: &HalfLine) -> Half {
+    [bucket.0[0], bucket.0[1]]
+}
+
+/// Takes a ghost out of a bucket, which leaves a hole. Returns what stood beside its tag.
+#[inline]
+fn take_word(HalfLine(words): &mut HalfLine, place: usize) -> u16 {
+    let (word, shift) = (place / 4, place % 4 * 16);
+    words[word] &= !(0xffff << shift);
+    (words[2 + word] >> shift) as u16
+}
+
+/// Moves all ghosts on by one place, which drops the last, and puts a new one first.
+#[inline]
+fn push_first([low, high]: Half, word: u16) -> Half {
+    [low << 16 | u64::from(word), high << 16 | low >> 48]
 }
 
 /// A bijection of 32 bits whose high and low bits each depend on all bits of the hash: the table

@@ -6,25 +6,30 @@
 //! the links of both, which are in the processor's cache: one is being examined, the other was in
 //! the last step.
 
-use crate::table::{Queue, SlotHeader, SlotId, Slots};
+use crate::table::{Queue, SlotFields, SlotHeader, SlotId, Slots};
 
-/// A slot whose header and weight were looked up once, for all that follows.
-pub(super) struct SlotView<'n> {
-    pub(super) id: SlotId,
-    pub(super) header: &'n SlotHeader,
+/// A slot with its weight, which was looked up once, for all that follows.
+#[derive(Clone, Copy)]
+pub(super) struct SlotView<S> {
+    pub(super) slot: S,
     pub(super) weight: u32,
 }
 
-impl<'n> SlotView<'n> {
+impl<S: SlotFields> SlotView<S> {
     #[inline]
-    pub(super) fn of(slots: &'n impl Slots, id: SlotId) -> SlotView<'n> {
-        SlotView { id, header: slots.header(id), weight: slots.weight(id) }
+    pub(super) fn of(slot: S) -> Self {
+        SlotView { slot, weight: slot.weight() }
+    }
+
+    #[inline]
+    pub(super) fn header(&self) -> &SlotHeader {
+        self.slot.header()
     }
 }
 
 pub(super) struct SlotList {
     /// [`SlotId::NIL`] when empty. Toward `next` the slots get newer.
-    oldest: SlotId,
+    pub(super) oldest: SlotId,
     pub(super) newest: SlotId,
     pub(super) len: usize,
     pub(super) weight: u64,
@@ -43,45 +48,44 @@ impl SlotList {
     }
 
     #[inline]
-    pub(super) fn push_newest(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
-        self.link_newest(slots, slot.id);
-        slot.header.set_queue(self.mark);
+    pub(super) fn push_newest<S: Slots>(&mut self, slots: &S, slot: &SlotView<S::Slot<'_>>) {
+        self.link_newest(slots, slot.slot);
+        slot.header().set_queue(self.mark);
         self.len += 1;
         self.weight += u64::from(slot.weight);
     }
 
     #[inline]
-    fn link_newest(&mut self, slots: &impl Slots, id: SlotId) {
+    fn link_newest<S: Slots>(&mut self, slots: &S, slot: S::Slot<'_>) {
         if self.oldest == SlotId::NIL {
-            self.oldest = id;
+            self.oldest = slot.id();
         } else {
-            slots.links(self.newest).next.set(id);
-            slots.links(id).prev.set(self.newest);
+            slots.links(self.newest).next.set(slot.id());
+            slot.links().prev.set(self.newest);
         }
-        self.newest = id;
+        self.newest = slot.id();
     }
 
-    /// The oldest becomes the newest.
+    /// The oldest, which is given, becomes the newest.
     #[inline]
-    pub(super) fn rotate(&mut self, slots: &impl Slots) {
+    pub(super) fn rotate<S: Slots>(&mut self, slots: &S, oldest: S::Slot<'_>) {
+        debug_assert_eq!(oldest.id(), self.oldest);
         if self.oldest != self.newest {
-            let oldest = self.oldest;
-            self.oldest = slots.links(oldest).next.get();
+            self.oldest = oldest.links().next.get();
             self.link_newest(slots, oldest);
         }
     }
 
     /// Takes a slot out, wherever it stands. Its links are left as they are.
     #[inline]
-    pub(super) fn unlink(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
-        debug_assert_eq!(slot.header.queue(), self.mark);
-        if slot.id == self.oldest {
-            self.oldest =
-                if slot.id == self.newest { SlotId::NIL } else { slots.links(slot.id).next.get() };
+    pub(super) fn unlink<S: Slots>(&mut self, slots: &S, slot: &SlotView<S::Slot<'_>>) {
+        debug_assert_eq!(slot.header().queue(), self.mark);
+        let (id, links) = (slot.slot.id(), slot.slot.links());
+        if id == self.oldest {
+            self.oldest = if id == self.newest { SlotId::NIL } else { links.next.get() };
         } else {
-            let links = slots.links(slot.id);
             let prev = links.prev.get();
-            if slot.id == self.newest {
+            if id == self.newest {
                 self.newest = prev;
             } else {
                 let next = links.next.get();
@@ -89,31 +93,47 @@ impl SlotList {
                 slots.links(next).prev.set(prev);
             }
         }
-        slot.header.set_queue(Queue::None);
+        slot.header().set_queue(Queue::None);
         self.len -= 1;
         self.weight -= u64::from(slot.weight);
     }
 
+    /// Takes the oldest out, which is given.
+    #[inline(always)]
+    pub(super) fn pop_oldest(&mut self, oldest: &SlotView<impl SlotFields>) {
+        debug_assert_eq!(oldest.slot.id(), self.oldest);
+        let is_last = self.oldest == self.newest;
+        self.oldest = if is_last { SlotId::NIL } else { oldest.slot.links().next.get() };
+        oldest.header().set_queue(Queue::None);
+        self.len -= 1;
+        self.weight -= u64::from(oldest.weight);
+    }
+
     /// Puts `new`, which stands in no list, exactly where `old` stands, and takes `old` out.
     #[inline]
-    pub(super) fn replace(&mut self, slots: &impl Slots, old: &SlotView<'_>, new: &SlotView<'_>) {
-        debug_assert_eq!(old.header.queue(), self.mark);
-        let (gone, links) = (slots.links(old.id), slots.links(new.id));
+    pub(super) fn replace<S: Slots>(
+        &mut self,
+        slots: &S,
+        old: &SlotView<S::Slot<'_>>,
+        new: &SlotView<S::Slot<'_>>,
+    ) {
+        debug_assert_eq!(old.header().queue(), self.mark);
+        let (gone, links, id) = (old.slot.links(), new.slot.links(), new.slot.id());
         let (prev, next) = (gone.prev.get(), gone.next.get());
         links.prev.set(prev);
         links.next.set(next);
-        if self.oldest == old.id {
-            self.oldest = new.id;
+        if self.oldest == old.slot.id() {
+            self.oldest = id;
         } else {
-            slots.links(prev).next.set(new.id);
+            slots.links(prev).next.set(id);
         }
-        if self.newest == old.id {
-            self.newest = new.id;
+        if self.newest == old.slot.id() {
+            self.newest = id;
         } else {
-            slots.links(next).prev.set(new.id);
+            slots.links(next).prev.set(id);
         }
-        new.header.set_queue(self.mark);
-        old.header.set_queue(Queue::None);
+        new.header().set_queue(self.mark);
+        old.header().set_queue(Queue::None);
         self.weight = self.weight - u64::from(old.weight) + u64::from(new.weight);
     }
 
@@ -123,8 +143,8 @@ impl SlotList {
         assert_eq!(self.oldest == SlotId::NIL, self.len == 0, "length of {:?}", self.mark);
         let (mut len, mut weight, mut id) = (0, 0, self.oldest);
         while id != SlotId::NIL {
-            let slot = SlotView::of(slots, id);
-            assert_eq!(slot.header.queue(), self.mark, "{id:?} is not marked for its queue");
+            let slot = SlotView::of(slots.at(id));
+            assert_eq!(slot.header().queue(), self.mark, "{id:?} is not marked for its queue");
             len += 1;
             weight += u64::from(slot.weight);
             assert!(len <= self.len, "more than {} slots in {:?}", self.len, self.mark);

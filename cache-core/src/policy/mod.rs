@@ -117,13 +117,18 @@
 use self::{
     ghost::{EvictionCounts, Ghosts},
     list::{SlotList, SlotView},
+    meter::Meter,
+    trend::Trend,
 };
-use crate::table::{Queue, SlotId, Slots};
+use crate::table::{Queue, SlotFields, SlotHeader, SlotId, Slots};
 
+mod evict;
 mod ghost;
 mod list;
+mod meter;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod trend;
 
 pub(crate) use self::ghost::Ghost;
 
@@ -145,45 +150,16 @@ const CLOCK_TICKS: u64 = 32;
 const EVICTION_TICKS: u64 = 16;
 /// Only a ghost younger than a quarter of the capacity moves the window.
 const YOUNG: u32 = EVICTION_TICKS as u32 / 4;
-/// The trend when all evidence points one way.
-const FULL_TREND: i32 = 1 << 12;
-/// The number of pieces of evidence that the trend is an average of.
-const TREND_LENGTH: i32 = 16;
-/// A step of the window is longer by up to this many weights where the trend points its way.
-const LONGER_STEPS: i32 = 4;
 
 /// Leaves room to multiply and to add; more than any cache weighs.
 const MAX_CAPACITY: u64 = 1 << 56;
-
-/// A sum of weights in ticks, a fixed part of the capacity each, modulo 2^32. The rest is carried,
-/// so that the ticks are right on average for a capacity of 1 as for one of 2^40.
-// Packed: three of them in 36 bytes. What a shard's lock guards fills its cache lines, and 8 bytes
-// more are another 128 for each shard.
-#[derive(Default)]
-#[repr(Rust, packed(4))]
-struct Meter {
-    ticks: u32,
-    rest: u64,
-}
-
-impl Meter {
-    #[inline]
-    fn add(&mut self, weight: u32, ticks_per_capacity: u64, capacity: u64) {
-        self.rest += u64::from(weight) * ticks_per_capacity;
-        if self.rest >= capacity {
-            self.ticks = self.ticks.wrapping_add((self.rest / capacity) as u32);
-            self.rest %= capacity;
-        }
-    }
-}
 
 /// The queues, the ghosts and the window of one shard.
 pub(crate) struct QueuePolicy {
     capacity: u64,
     /// What the small queue should weigh, 1 ..= capacity.
     window: u64,
-    /// Where the window has been moving: up, or down if negative; at most `FULL_TREND`.
-    trend: i32,
+    trend: Trend,
     /// An entry was evicted since the last admission, so the cache is full.
     full: bool,
     small: SlotList,
@@ -202,7 +178,7 @@ impl QueuePolicy {
         QueuePolicy {
             capacity,
             window: (capacity / FIRST_WINDOW).max(1),
-            trend: 0,
+            trend: Trend::default(),
             full: false,
             small: SlotList::new(Queue::Small),
             main: SlotList::new(Queue::Main),
@@ -222,14 +198,24 @@ impl QueuePolicy {
         ghost
     }
 
-    /// Queues a slot once there is room for it, and moves the window. Its hash and weight are set.
-    #[inline]
-    pub(crate) fn admit(&mut self, slots: &impl Slots, id: SlotId, ghost: Option<Ghost>) {
-        let slot = SlotView::of(slots, id);
-        let to_main = ghost.is_some_and(|ghost| self.admit_returned(slots, &slot, ghost));
-        slot.header.set_moved(self.now(), 0);
-        let list = if to_main { &mut self.main } else { &mut self.small };
-        list.push_newest(slots, &slot);
+    /// Queues a slot once there is room for it, and moves the window. Its hash and weight, which is
+    /// this, are set.
+    #[inline(always)]
+    pub(crate) fn admit<S: Slots>(
+        &mut self,
+        slots: &S,
+        slot: S::Slot<'_>,
+        weight: u32,
+        ghost: Option<Ghost>,
+    ) {
+        let slot = SlotView { slot, weight };
+        slot.header().set_moved(self.now(), 0);
+        match ghost {
+            Some(ghost) if self.admit_returned(slots, weight, ghost) => {
+                self.main.push_newest(slots, &slot);
+            }
+            _ => self.small.push_newest(slots, &slot),
+        }
         // Mostly small is as long as its window, and its oldest need not be fetched.
         if self.small.weight > self.window {
             self.pass_on(slots);
@@ -241,7 +227,7 @@ impl QueuePolicy {
     fn pass_on(&mut self, slots: &impl Slots) {
         for _ in 0..OVERFLOW_STEPS {
             let Some(oldest) = self.small.oldest() else { return };
-            let oldest = SlotView::of(slots, oldest);
+            let oldest = SlotView::of(slots.at(oldest));
             if !self.overflows(&oldest) {
                 return;
             }
@@ -252,10 +238,10 @@ impl QueuePolicy {
     /// Decides whether a key with a ghost goes straight to main, and moves the window. (Inlined, it
     /// costs all writes a larger frame.)
     #[inline(never)]
-    fn admit_returned(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
-        let passes = self.gate(slots, slot, ghost);
+    fn admit_returned(&mut self, slots: &impl Slots, weight: u32, ghost: Ghost) -> bool {
+        let passes = self.gate(slots, weight, ghost);
         if passes || ghost.main() {
-            self.move_window(ghost, slot.weight);
+            self.move_window(ghost, weight);
         }
         passes
     }
@@ -265,10 +251,7 @@ impl QueuePolicy {
         if ghost.age() >= YOUNG {
             return;
         }
-        let direction = if ghost.main() { -1 } else { 1 };
-        self.trend += (direction * FULL_TREND - self.trend) / TREND_LENGTH;
-        let longer = (LONGER_STEPS * direction * self.trend / FULL_TREND).max(0);
-        let step = u64::from(weight) * (1 + u64::from(longer.unsigned_abs()));
+        let step = self.trend.step(!ghost.main(), weight);
         self.window = if ghost.main() {
             self.window.saturating_sub(step).max(1)
         } else {
@@ -277,49 +260,36 @@ impl QueuePolicy {
     }
 
     /// Returns `true` if a key with a ghost goes straight to main.
-    fn gate(&mut self, slots: &impl Slots, slot: &SlotView<'_>, ghost: Ghost) -> bool {
-        if !self.full && self.small.weight + u64::from(slot.weight) > self.window {
+    fn gate(&mut self, slots: &impl Slots, weight: u32, ghost: Ghost) -> bool {
+        if !self.full && self.small.weight + u64::from(weight) > self.window {
             // Small would overflow into main anyway.
             return true;
         }
         let mut steps = GATE_STEPS;
         let Some(oldest) = self.oldest_unused(slots, &mut steps) else { return true };
         let now = self.now();
-        let idle = u32::from(now.wrapping_sub(oldest.header.last_moved()));
+        let idle = u32::from(now.wrapping_sub(oldest.header().last_moved()));
         let away = u32::from((now as u8).wrapping_sub(ghost.used()));
-        oldest.header.frequency.get() == 0 && away + away / 4 < idle
+        oldest.header().frequency.get() == 0 && away + away / 4 < idle
     }
 
     /// Main's oldest, after at most `steps` older ones that were used were moved to the newest end.
     #[inline]
-    fn oldest_unused<'n>(
+    fn oldest_unused<'n, S: Slots>(
         &mut self,
-        slots: &'n impl Slots,
+        slots: &'n S,
         steps: &mut u32,
-    ) -> Option<SlotView<'n>> {
+    ) -> Option<SlotView<S::Slot<'n>>> {
         loop {
-            let oldest = SlotView::of(slots, self.main.oldest()?);
-            let frequency = oldest.header.frequency.get();
+            let oldest = SlotView::of(slots.at(self.main.oldest()?));
+            let frequency = oldest.header().frequency.get();
             if frequency == 0 || *steps == 0 {
                 return Some(oldest);
             }
             *steps -= 1;
-            oldest.header.set_moved(self.now(), frequency - 1);
-            self.main.rotate(slots);
+            oldest.header().set_moved(self.now(), frequency - 1);
+            self.main.rotate(slots, oldest.slot);
         }
-    }
-
-    /// The entry to evict, taken out of its queue; `None` if there is none.
-    #[inline]
-    pub(crate) fn victim(&mut self, slots: &impl Slots) -> Option<SlotId> {
-        let (slot, from_main, used) = self.next_victim(slots)?;
-        self.take_out(slots, &slot, from_main, used);
-        Some(slot.id)
-    }
-
-    /// The entry that would be evicted next; it stays in its queue.
-    pub(crate) fn candidate(&mut self, slots: &impl Slots) -> Option<SlotId> {
-        self.next_victim(slots).map(|(slot, ..)| slot.id)
     }
 
     /// The oldest of the small queue, whatever its window: when all of main was spared.
@@ -327,101 +297,37 @@ impl QueuePolicy {
         self.small.oldest()
     }
 
-    /// Takes out an entry that is evicted, as [`victim`](Self::victim) does.
-    pub(crate) fn evict(&mut self, slots: &impl Slots, id: SlotId) {
-        let slot = SlotView::of(slots, id);
-        let from_main = slot.header.queue() == Queue::Main;
-        let is_unused = !from_main && slot.header.frequency.get() == 0;
-        let used = if is_unused { slot.header.last_moved() } else { self.now() };
-        self.take_out(slots, &slot, from_main, used);
-    }
-
     /// Lets a candidate stay: it becomes the newest of main.
     pub(crate) fn spare(&mut self, slots: &impl Slots, id: SlotId) {
-        let slot = SlotView::of(slots, id);
-        if let Some(list) = self.list_of(&slot) {
+        let slot = SlotView::of(slots.at(id));
+        if let Some(list) = self.list_of(slot.header()) {
             list.unlink(slots, &slot);
-            slot.header.set_moved(self.now(), 0);
+            slot.header().set_moved(self.now(), 0);
             self.main.push_newest(slots, &slot);
         }
-    }
-
-    #[inline]
-    fn next_victim<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, bool, u16)> {
-        let len = self.len();
-        if len > 0 && len >= self.ghosts.enlarge_at {
-            self.size_ghosts();
-        }
-        self.full = true;
-        self.choose(slots)
-    }
-
-    #[inline]
-    fn take_out(&mut self, slots: &impl Slots, slot: &SlotView<'_>, from_main: bool, used: u16) {
-        let (list, count) = if from_main {
-            (&mut self.main, &mut self.main_evictions)
-        } else {
-            (&mut self.small, &mut self.small_evictions)
-        };
-        list.unlink(slots, slot);
-        count.add(slot.weight, EVICTION_TICKS, self.capacity);
-        let counts = self.counts();
-        self.ghosts.push(slot.header.hash(), from_main, used as u8, counts);
-    }
-
-    /// The entry to evict, whether it stands in main, and when it may last have been used.
-    #[inline]
-    fn choose<'n>(&mut self, slots: &'n impl Slots) -> Option<(SlotView<'n>, bool, u16)> {
-        let mut steps = SCAN_BOUND;
-        while let Some(oldest) = self.small.oldest() {
-            if self.small.weight < self.window && self.main.len > 0 {
-                break;
-            }
-            let oldest = SlotView::of(slots, oldest);
-            let frequency = oldest.header.frequency.get();
-            let moves_on = frequency >= PROMOTION || self.overflows(&oldest);
-            if !moves_on || steps == 0 {
-                // When an entry was hit is not recorded: it may have been just now.
-                let used = if frequency == 0 { oldest.header.last_moved() } else { self.now() };
-                return Some((oldest, false, used));
-            }
-            steps -= 1;
-            self.promote(slots, &oldest);
-        }
-        let oldest = self.oldest_unused(slots, &mut steps)?;
-        Some((oldest, true, self.now()))
     }
 
     /// Returns `true` if small is full even without its oldest, and has something to give to main:
     /// while the cache fills up, anything; later, what was used.
     #[inline]
-    fn overflows(&self, oldest: &SlotView<'_>) -> bool {
+    fn overflows(&self, oldest: &SlotView<impl SlotFields>) -> bool {
         self.small.weight - u64::from(oldest.weight) >= self.window
-            && (!self.full || oldest.header.frequency.get() > 0)
+            && (!self.full || oldest.header().frequency.get() > 0)
     }
 
     /// Moves a slot from small to the newest end of main.
-    fn promote(&mut self, slots: &impl Slots, slot: &SlotView<'_>) {
+    fn promote<S: Slots>(&mut self, slots: &S, slot: &SlotView<S::Slot<'_>>) {
         self.small.unlink(slots, slot);
-        slot.header.set_moved(self.now(), 0);
+        slot.header().set_moved(self.now(), 0);
         self.main.push_newest(slots, slot);
-    }
-
-    /// Makes room for the ghosts of as many entries as a full quota holds if the others are like
-    /// those here; of at most twice as many as there are, in case the first few are unlike the
-    /// others.
-    #[cold]
-    fn size_ghosts(&mut self) {
-        let len = self.len();
-        let share = len as u128 * u128::from(self.capacity) / u128::from(self.weight().max(1));
-        self.ghosts.size_for(share.clamp(len as u128, len as u128 * 2) as usize);
     }
 
     /// Takes out an entry that was removed or has expired. It leaves no ghost. A slot that stands
     /// in no queue is left as it is.
-    pub(crate) fn remove(&mut self, slots: &impl Slots, id: SlotId) {
-        let slot = SlotView::of(slots, id);
-        if let Some(list) = self.list_of(&slot) {
+    #[inline(always)]
+    pub(crate) fn remove<S: Slots>(&mut self, slots: &S, slot: S::Slot<'_>) {
+        let slot = SlotView::of(slot);
+        if let Some(list) = self.list_of(slot.header()) {
             list.unlink(slots, &slot);
         }
     }
@@ -429,17 +335,17 @@ impl QueuePolicy {
     /// Lets `new` take over the place of `old` in its queue, its frequency and the time of its
     /// move.
     #[inline]
-    pub(crate) fn replace(&mut self, slots: &impl Slots, old: SlotId, new: SlotId) {
-        let (old, new) = (SlotView::of(slots, old), SlotView::of(slots, new));
-        if let Some(list) = self.list_of(&old) {
+    pub(crate) fn replace<S: Slots>(&mut self, slots: &S, old: S::Slot<'_>, new: S::Slot<'_>) {
+        let (old, new) = (SlotView::of(old), SlotView::of(new));
+        if let Some(list) = self.list_of(old.header()) {
             list.replace(slots, &old, &new);
-            new.header.set_moved(old.header.last_moved(), old.header.frequency.get());
+            new.header().set_moved(old.header().last_moved(), old.header().frequency.get());
         }
     }
 
     #[inline]
-    fn list_of(&mut self, slot: &SlotView<'_>) -> Option<&mut SlotList> {
-        match slot.header.queue() {
+    fn list_of(&mut self, header: &SlotHeader) -> Option<&mut SlotList> {
+        match header.queue() {
             Queue::None => None,
             Queue::Small => Some(&mut self.small),
             Queue::Main => Some(&mut self.main),
@@ -474,7 +380,7 @@ impl QueuePolicy {
 
     /// Memory of the ghosts; all else lies in the policy or in the slots.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.ghosts.words.capacity() * size_of::<u16>()
+        self.ghosts.bytes()
     }
 
     /// Panics if an invariant is broken.

@@ -1,50 +1,10 @@
-use super::list::SlotView;
+use self::slots::{TestSlots, slot};
 use super::{FIRST_WINDOW, GATE_STEPS, OVERFLOW_STEPS, QueuePolicy, SCAN_BOUND};
-use crate::table::{Links, MAX_FREQUENCY, Queue, SlotHeader, SlotId, Slots};
+use crate::table::{MAX_FREQUENCY, Queue, SlotFields, SlotId, Slots};
 use std::collections::VecDeque;
 
+mod slots;
 mod window;
-
-/// Slots with a weight each.
-struct TestSlots {
-    headers: Vec<SlotHeader>,
-    links: Vec<Links>,
-    weights: Vec<u32>,
-}
-
-impl TestSlots {
-    fn new(len: u32) -> Self {
-        let slots = TestSlots {
-            headers: (0..len).map(|_| SlotHeader::default()).collect(),
-            links: (0..len).map(|_| Links::default()).collect(),
-            weights: vec![1; len as usize],
-        };
-        (0..len).for_each(|id| slots.header(id).set_hash(hash(id)));
-        slots
-    }
-
-    fn header(&self, id: u32) -> &SlotHeader {
-        &self.headers[id as usize]
-    }
-}
-
-const fn slot(id: u32) -> SlotId {
-    SlotId::of_test(id)
-}
-
-impl Slots for TestSlots {
-    fn header(&self, id: SlotId) -> &SlotHeader {
-        self.header(id.get())
-    }
-
-    fn links(&self, id: SlotId) -> &Links {
-        &self.links[id.get() as usize]
-    }
-
-    fn weight(&self, id: SlotId) -> u32 {
-        self.weights[id.get() as usize]
-    }
-}
 
 pub(super) fn hash(key: u32) -> u32 {
     (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as u32
@@ -104,8 +64,8 @@ impl Toy {
         let ghost = self.policy.miss(hash(key), 1);
         let full = self.policy.len() >= self.capacity;
         let victim = if full { self.policy.victim(&self.slots) } else { None };
-        self.policy.admit(&self.slots, slot(key), ghost);
-        (false, victim.map(SlotId::get))
+        self.policy.admit(&self.slots, self.slots.nth(key), 1, ghost);
+        (false, victim.map(|victim| victim.id().get()))
     }
 
     fn access_all(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
@@ -141,12 +101,12 @@ fn random_operations_keep_every_invariant() {
                 }
                 (1, _) => policy.set_capacity(capacity / 2 + u64::from(random.below(50))),
                 (2..6, Some(place)) => {
-                    policy.remove(&slots, slot(inside.swap_remove(place)));
-                    policy.remove(&slots, slot(id));
+                    policy.remove(&slots, slots.nth(inside.swap_remove(place)));
+                    policy.remove(&slots, slots.nth(id));
                 }
                 (6..20, Some(_)) => slots.header(id).frequency.add(),
                 (_, Some(_)) => {
-                    let victim = policy.victim(&slots).expect("not empty").get();
+                    let victim = policy.victim(&slots).expect("not empty").id().get();
                     let place = inside.iter().position(|&x| x == victim).expect("it was inside");
                     inside.swap_remove(place);
                 }
@@ -155,10 +115,10 @@ fn random_operations_keep_every_invariant() {
                     if choice < 10 && !inside.is_empty() {
                         let place = random.below(inside.len() as u32) as usize;
                         let old = std::mem::replace(&mut inside[place], id);
-                        policy.replace(&slots, slot(old), slot(id));
+                        policy.replace(&slots, slots.nth(old), slots.nth(id));
                     } else {
                         let ghost = policy.miss(hash(id), slots.weights[id as usize]);
-                        policy.admit(&slots, slot(id), ghost);
+                        policy.admit(&slots, slots.nth(id), slots.weights[id as usize], ghost);
                         inside.push(id);
                     }
                 }
@@ -242,9 +202,10 @@ fn without_ghosts_the_order_is_that_of_the_naive_model() {
                 continue;
             }
             if policy.weight() == capacity {
-                assert_eq!(policy.victim(&slots), Some(slot(naive.victim())));
+                let victim = policy.victim(&slots).expect("it is full");
+                assert_eq!(victim.id(), slot(naive.victim()));
             }
-            policy.admit(&slots, slot(key), None);
+            policy.admit(&slots, slots.nth(key), 1, None);
             naive.admit(key);
             let keys = |list: &VecDeque<(u32, u8)>| list.iter().map(|e| e.0).collect::<Vec<_>>();
             assert_eq!(order(&slots, &policy.small), keys(&naive.small));
@@ -262,7 +223,7 @@ fn replace_keeps_place_frequency_and_last_move() {
         (0..2).for_each(|_| toy.slots.header(place).frequency.add());
         let moved = toy.slots.header(place).last_moved();
         let (small, main) = toy.order();
-        toy.policy.replace(&toy.slots, slot(place), slot(150));
+        toy.policy.replace(&toy.slots, toy.slots.nth(place), toy.slots.nth(150));
         let swap = |ids: Vec<u32>| -> Vec<u32> {
             ids.into_iter().map(|id| if id == place { 150 } else { id }).collect()
         };
@@ -282,7 +243,7 @@ fn remove_takes_from_every_place() {
     for place in 0..40 {
         let mut toy = Toy::new(40, 40);
         toy.access_all(0..40);
-        toy.policy.remove(&toy.slots, slot(place));
+        toy.policy.remove(&toy.slots, toy.slots.nth(place));
         toy.policy.validate(&toy.slots);
         assert_eq!((toy.policy.len(), toy.queue(place)), (39, Queue::None));
         let (small, main) = toy.order();
@@ -344,8 +305,7 @@ fn a_key_enters_main_if_its_oldest_idled_for_a_quarter_longer_than_the_key_was_a
         toy.policy.ghosts.push(hash(150), false, (now - away) as u8, counts);
         let ghost = toy.policy.ghosts.take(hash(150), counts).unwrap();
         toy.policy.full = true;
-        let key = SlotView::of(&toy.slots, slot(150));
-        assert_eq!(toy.policy.gate(&toy.slots, &key, ghost), enters, "away for {away} of 20");
+        assert_eq!(toy.policy.gate(&toy.slots, 1, ghost), enters, "away for {away} of 20");
     }
 }
 
@@ -375,7 +335,7 @@ fn an_eviction_passes_over_a_bounded_number_of_entries() {
         let victim = toy.policy.victim(&toy.slots).unwrap();
         let passed =
             (0..1000).filter(|&id| toy.slots.header(id).frequency.get() != MAX_FREQUENCY).count();
-        assert_eq!((victim.get(), passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
+        assert_eq!((victim.id().get(), passed as u32), (oldest[SCAN_BOUND as usize], SCAN_BOUND));
     }
 }
 
@@ -400,7 +360,7 @@ fn ghosts_go_when_most_entries_have_gone() {
     for (left, most) in [(2_000, 100_064), (1_000, 20_064), (0, 0)] {
         while toy.policy.len() > left {
             let id = toy.policy.candidate(&toy.slots).unwrap();
-            toy.policy.remove(&toy.slots, id);
+            toy.policy.remove(&toy.slots, toy.slots.at(id));
         }
         toy.policy.shrink();
         let bytes = toy.policy.heap_bytes();
@@ -413,10 +373,11 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
     let mut slots = TestSlots::new(2000);
     let mut policy = QueuePolicy::new(1 << 40);
     slots.weights.fill(1 << 20);
-    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
+    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     policy.victim(&slots);
     assert!(policy.heap_bytes() <= 2 * 100 * 10 + 64, "no more than for twice the entries");
-    (100..1000).for_each(|id| policy.admit(&slots, slot(id), None));
+    (100..1000)
+        .for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     policy.victim(&slots);
     assert!((1000 * 5..2000 * 10 + 64).contains(&policy.heap_bytes()));
 }
@@ -425,10 +386,10 @@ fn the_ghosts_of_weighted_entries_follow_their_number() {
 fn a_shard_below_its_quota_evicts_from_the_small_queue() {
     // The budget is used elsewhere: this shard must evict at half of its quota, again and again.
     let (slots, mut policy) = (TestSlots::new(2000), QueuePolicy::new(200));
-    (0..100).for_each(|id| policy.admit(&slots, slot(id), None));
+    (0..100).for_each(|id| policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None));
     for id in 100..2000 {
-        assert!(policy.victim(&slots).unwrap() >= slot(90), "a scan reached main");
-        policy.admit(&slots, slot(id), None);
+        assert!(policy.victim(&slots).unwrap().id() >= slot(90), "a scan reached main");
+        policy.admit(&slots, slots.nth(id), slots.weights[id as usize], None);
     }
 }
 
@@ -474,7 +435,7 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         if slots.header(key).queue() != Queue::None {
             slots.header(key).frequency.add();
             if random.below(50) == 0 {
-                policy.remove(&slots, slot(key));
+                policy.remove(&slots, slots.nth(key));
             }
             continue;
         }
@@ -488,9 +449,9 @@ fn digest(capacity: u64, weighted: bool) -> u64 {
         }));
         while policy.weight() + u64::from(weight) > capacity {
             let Some(victim) = policy.victim(&slots) else { break };
-            mix(u64::from(victim.get()));
+            mix(u64::from(victim.id().get()));
         }
-        policy.admit(&slots, slot(key), ghost);
+        policy.admit(&slots, slots.nth(key), weight, ghost);
         mix(slots.header(key).queue() as u64 ^ policy.window);
     }
     policy.validate(&slots);

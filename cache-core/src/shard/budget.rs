@@ -33,6 +33,7 @@ impl Budget {
         Budget { max, used: CachePadded(AtomicU64::new(0)), lent: Mutex::new(Vec::new()) }
     }
 
+    #[inline]
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }

@@ -50,17 +50,18 @@ impl<V> Shards<V> {
             Some(found) if found.id() == entry.id() => equal,
             _ => eq(entry.key()),
         };
-        self.lock_key_slowly(guard, hash, eq, retries)
+        self.lock_key_slowly(guard, hash, &eq, retries)
     }
 
-    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock.
+    /// The general case of `lock_key`: hash collisions, or writers between look-up and lock. (One
+    /// function for all comparisons: it is seldom called.)
     #[cold]
     #[inline(never)]
     fn lock_key_slowly<'p, K>(
         &'p self,
         guard: &'p Guard<'_, K, V>,
         hash: KeyHash,
-        eq: impl Fn(EntryRef<'_, K, V>) -> bool + Copy,
+        eq: &dyn Fn(EntryRef<'_, K, V>) -> bool,
         retries: &Retries,
     ) -> (Shard<'p, K, V>, Option<SlotId>) {
         // The slot that holds the key, and those that hold others: true while the thread is pinned.

@@ -6,7 +6,7 @@
 //! what was reserved and removed, no list of compared keys, no columns of times. [`PlainShard`]
 //! does what [`Shard`] does, by the same parts, in fewer instructions; and it has the guard for
 //! itself, so that a thread that is alone with the cache writes entries in their place
-//! ([`Exclusive`]).
+//! (`access.rs`).
 //!
 //! Whatever is unusual is left to the general way: a load of the key in flight, room that must come
 //! from another shard, a key that another writer has just stored or removed
@@ -18,9 +18,10 @@ use super::budget::Budget;
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
 use crate::flight::flight::Flight;
-use crate::table::{Displaced, EntryRef, Exclusive, Guard, Place, SlotId, Times};
+use crate::policy::QueuePolicy;
+use crate::table::{Displaced, Gone, Guard, KeyPlace, Seen, Slab, SlotRef, Times};
 use crate::types::removal::RemovalCause;
-use crate::util::hash::{Hashed, KeyHash};
+use crate::util::hash::KeyHash;
 use crate::util::sync::OuterMutexGuard as MutexGuard;
 
 /// A shard whose lock is held by a thread that has its guard for itself.
@@ -56,18 +57,13 @@ pub(crate) enum Room {
     OfVictim,
 }
 
-/// Where a value goes.
-pub(crate) enum PlainTarget {
-    Replace(Place),
-    Add(Room),
-}
-
-/// An entry that was removed.
-pub(crate) enum Gone<'p, K, V> {
-    /// By a thread that is alone; to be dropped without the lock.
-    Displaced(Displaced<K, V>),
-    /// It stays readable while the guard lives.
-    Retired(EntryRef<'p, K, V>),
+/// How an entry is found under the lock, where none of the user's code may run.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyLookup {
+    /// By comparing keys, which runs none.
+    ByEq,
+    /// Keys were compared before, and this was seen, or nothing.
+    Settled(Option<Seen>),
 }
 
 impl<K, V> Gone<'_, K, V> {
@@ -81,39 +77,25 @@ impl<K, V> Gone<'_, K, V> {
         (life.now < deadline).then_some(value)
     }
 
-    /// What is left of it to be dropped; it was removed for this cause, unless it had expired.
+    /// What is left of it to be dropped without the lock, unless it is retired; and the cause of
+    /// its removal, which was this one unless it had expired.
     #[inline]
-    pub(crate) fn taken_out(self, life: Life, cause: RemovalCause) -> TakenOut<K, V> {
+    pub(crate) fn into_parts(
+        self,
+        life: Life,
+        cause: RemovalCause,
+    ) -> (Option<(K, V)>, RemovalCause) {
         match self {
-            Gone::Displaced(displaced) => TakenOut::displaced(displaced, life, cause),
-            Gone::Retired(entry) => TakenOut::retired(entry, life, cause),
+            Gone::Displaced(Displaced { key, value, deadline }) => {
+                (Some((key, value)), life.cause(deadline, cause))
+            }
+            Gone::Retired(entry) => (None, life.cause(entry.fixed_deadline(), cause)),
         }
     }
 }
 
-/// What a write has taken out.
-pub(crate) struct TakenOut<K, V> {
-    /// What it held, if the thread is alone; to be dropped without the lock. Otherwise it is
-    /// retired.
-    pub(crate) contents: Option<(K, V)>,
-    pub(crate) cause: RemovalCause,
-}
-
-impl<K, V> TakenOut<K, V> {
-    #[inline]
-    fn displaced(
-        Displaced { key, value, deadline }: Displaced<K, V>,
-        life: Life,
-        cause: RemovalCause,
-    ) -> Self {
-        TakenOut { contents: Some((key, value)), cause: life.cause(deadline, cause) }
-    }
-
-    #[inline]
-    fn retired(entry: EntryRef<'_, K, V>, life: Life, cause: RemovalCause) -> Self {
-        TakenOut { contents: None, cause: life.cause(entry.fixed_deadline(), cause) }
-    }
-}
+/// What a key's entry was, if there was one, and the shard that it was taken from.
+type Taken<'g, K, V> = (Option<Gone<'g, K, V>>, Shard<'g, K, V>);
 
 impl<V> Shards<V> {
     /// Acquires a shard's lock, with a guard that nothing else is found with meanwhile. Returns
@@ -142,105 +124,60 @@ impl<V> Shards<V> {
 }
 
 impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
-    /// The key's entry. `eq` runs none of the user's code.
-    #[inline]
-    pub(crate) fn find(&self, hash: KeyHash, eq: impl Fn(&K) -> bool + Copy) -> Option<Place> {
-        self.state.writer.find(self.guard, hash, eq)
-    }
-
-    /// The place of the only slot with this hash, if it is the one that `id` names; or none if
-    /// there is none. The outer `None` stands for everything else.
-    #[inline]
-    pub(crate) fn settle(&self, hash: KeyHash, id: Option<SlotId>) -> Option<Option<Place>> {
-        let place = match id {
-            Some(id) => Some(self.state.writer.place_of(self.guard, hash.low(), id)?),
-            None if self.guard.find_hash(hash).is_some() => return None,
-            None => None,
-        };
-        Some(place)
-    }
-
-    /// Makes room for one more entry. Returns `None` if it has to come from another shard. What is
-    /// reserved must be used.
-    #[inline]
-    pub(crate) fn make_room(&self, budget: &Budget) -> Option<Room> {
-        if budget.try_reserve_one() {
-            return Some(Room::Reserved);
-        }
-        let (state, weight) = (&*self.state, self.state.policy.weight());
-        let gives = weight > 0 && weight >= state.quota - state.quota / 8;
-        gives.then_some(Room::OfVictim)
-    }
-
-    /// Stores a value.
-    #[inline]
+    /// Stores `contents`, a key and its value, and leaves there what has to be dropped without the
+    /// lock. Returns the cause if it has taken an entry out. The outer `None`: it has done nothing,
+    /// because the key was stored or removed since it was looked up, or the room has to come from
+    /// another shard.
+    #[inline(always)]
     pub(crate) fn put(
         &mut self,
-        target: PlainTarget,
-        key: Hashed<K>,
-        value: V,
+        lookup: KeyLookup,
+        hash: KeyHash,
+        contents: &mut Option<(K, V)>,
         life: Life,
-    ) -> Option<TakenOut<K, V>> {
-        let new = NewEntry { value, weight: 1, times: life.times() };
-        match target {
-            PlainTarget::Replace(place) => Some(self.replace(place, key, new, life)),
-            PlainTarget::Add(room) => self.add(room, key, new, life),
-        }
-    }
-
-    #[inline]
-    fn replace(
-        &mut self,
-        place: Place,
-        key: Hashed<K>,
-        new: NewEntry<V>,
-        life: Life,
-    ) -> TakenOut<K, V> {
+        budget: &Budget,
+    ) -> Option<Option<RemovalCause>>
+    where
+        K: Eq,
+    {
         let state = &mut *self.state;
-        let cause = RemovalCause::Replaced;
-        if let Some(mut writer) = Exclusive::new(&mut state.writer, self.guard) {
-            let displaced = writer.exchange(place, key.key, new);
-            if life.deadline < displaced.deadline {
-                let block = writer.slots().block_of(place.id());
-                state.arm(block, life.deadline);
+        let access = state.writer.access(self.guard);
+        let found = match lookup {
+            KeyLookup::ByEq => {
+                let key = contents.as_ref().map(|(key, _)| key);
+                access.find(hash, |other| key == Some(other))
             }
-            return TakenOut::displaced(displaced, life, cause);
-        }
-        let (guard, policy) = (&*self.guard, &mut state.policy);
-        let queue = |id| policy.replace(guard.slots(), place.id(), id);
-        let (entry, block) = state.writer.update(guard, place, key, new, queue);
-        state.arm(block, life.deadline);
-        TakenOut::retired(entry, life, cause)
-    }
-
-    #[inline]
-    fn add(
-        &mut self,
-        room: Room,
-        key: Hashed<K>,
-        new: NewEntry<V>,
-        life: Life,
-    ) -> Option<TakenOut<K, V>> {
-        let (state, cause) = (&mut *self.state, RemovalCause::Size);
-        let ghost = state.policy.miss(key.hash.low(), 1);
-        let mut taken_out = None;
-        if let Room::OfVictim = room {
-            let victim = state.policy.victim(self.guard.slots()).expect("an entry to evict");
-            if let Some(mut writer) = Exclusive::new(&mut state.writer, self.guard) {
-                let slots = writer.slots();
-                let admit = |id| state.policy.admit(slots, id, ghost);
-                let (displaced, block) = writer.recycle(victim, key, new, admit);
-                state.arm(block, life.deadline);
-                return Some(TakenOut::displaced(displaced, life, cause));
+            KeyLookup::Settled(seen) => access.settle(hash, seen)?,
+        };
+        let times = &life.times();
+        let (removed, block) = match found {
+            KeyPlace::Occupied(entry) => {
+                let (policy, slots) = (&mut state.policy, entry.slots());
+                let queue = |old, new| policy.replace(slots, old, new);
+                let (deadline, block) = entry.replace(hash, contents, times, queue);
+                (Some(life.cause(deadline, RemovalCause::Replaced)), block)
             }
-            let entry = state.writer.unlink(self.guard, victim);
-            taken_out = Some(TakenOut::retired(entry, life, cause));
+            KeyPlace::Vacant(access) => {
+                let room = room(budget, &state.policy, state.near_quota)?;
+                let ghost = state.policy.miss(hash.low(), 1);
+                let slots = access.slots();
+                let (removed, filled) = match room {
+                    Room::Reserved => (None, access.fill(hash, contents, times)),
+                    Room::OfVictim => {
+                        let victim = victim(&mut state.policy, slots);
+                        let (deadline, filled) = access.recycle(victim, hash, contents, times);
+                        (Some(life.cause(deadline, RemovalCause::Size)), filled)
+                    }
+                };
+                state.policy.admit(slots, filled.slot(), 1, ghost);
+                (removed, Some(filled.enter()))
+            }
+        };
+        if let Some(block) = block {
+            state.arm(block, life.deadline);
         }
-        let guard = &*self.guard;
-        let admit = |id| state.policy.admit(guard.slots(), id, ghost);
-        let block = state.writer.add(guard, key, new, admit);
-        state.arm(block, life.deadline);
-        taken_out
+        state.loads.note_write(hash.low());
+        Some(removed)
     }
 
     /// Returns `true` if this flight may store its value without a further look: see
@@ -250,60 +187,51 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
         self.state.loads.is_vacant(flight)
     }
 
-    /// Ends a flight that is [vacant](Self::is_vacant), and stores its value.
+    /// Ends a flight that is [vacant](Self::is_vacant), and stores its value; or returns the value,
+    /// and has done nothing, if the room has to come from another shard.
     #[inline]
     pub(crate) fn publish(
         &mut self,
-        room: Room,
         flight: &Arc<Flight<V>>,
         value: V,
         life: Life,
-    ) -> Option<TakenOut<K, V>> {
+        budget: &Budget,
+    ) -> Result<Option<Gone<'_, K, V>>, V> {
         let state = &mut *self.state;
+        let Some(room) = room(budget, &state.policy, state.near_quota) else { return Err(value) };
         state.loads.remove(flight);
         state.loads.occupy(flight.hash());
         let ghost = state.policy.miss(flight.hash().low(), 1);
-        let taken_out = match room {
+        let mut access = state.writer.access(self.guard);
+        let slots = access.slots();
+        let gone = match room {
             Room::Reserved => None,
-            Room::OfVictim => Some(self.evict(life)),
+            Room::OfVictim => Some(access.take(victim(&mut state.policy, slots))),
         };
-        let (state, guard) = (&mut *self.state, &*self.guard);
         let new = NewEntry { value, weight: 1, times: life.times() };
-        let admit = |id| state.policy.admit(guard.slots(), id, ghost);
-        let block = state.writer.publish(guard, flight.take_slot(), new, admit);
+        let filled = access.complete(flight.take_slot(), new);
+        state.policy.admit(slots, filled.slot(), 1, ghost);
+        let block = filled.enter();
         state.arm(block, life.deadline);
-        taken_out
+        Ok(gone)
     }
 
+    /// Takes a key's entry out, if there is one. Returns it with the shard; or nothing, and has
+    /// done nothing, if the key was stored or removed since it was looked up.
     #[inline]
-    fn evict(&mut self, life: Life) -> TakenOut<K, V> {
-        let (state, cause) = (&mut *self.state, RemovalCause::Size);
-        let victim = state.policy.victim(self.guard.slots()).expect("an entry to evict");
-        match Exclusive::new(&mut state.writer, self.guard) {
-            Some(mut writer) => TakenOut::displaced(writer.take_slot(victim), life, cause),
-            None => TakenOut::retired(state.writer.unlink(self.guard, victim), life, cause),
-        }
-    }
-
-    /// Takes an entry out. Returns it with the shard.
-    #[inline]
-    pub(crate) fn take(mut self, place: Place) -> (Gone<'g, K, V>, Shard<'g, K, V>) {
-        let state = &mut *self.state;
-        state.policy.remove(self.guard.slots(), place.id());
-        let exclusive = Exclusive::new(&mut state.writer, self.guard);
-        let displaced = exclusive.map(|mut writer| writer.take(place));
-        let mut shard = self.into_shard();
-        let gone = match displaced {
-            Some(displaced) => Gone::Displaced(displaced),
-            None => Gone::Retired(shard.state.writer.unlink(shard.guard, place.id())),
+    pub(crate) fn take(self, hash: KeyHash, seen: Option<Seen>) -> Option<Taken<'g, K, V>> {
+        let PlainShard { guard, mut state } = self;
+        let parts = &mut *state;
+        let (gone, guard) = match parts.writer.access(guard).settle(hash, seen)? {
+            KeyPlace::Occupied(entry) => {
+                parts.policy.remove(entry.slots(), entry.slot());
+                let (gone, guard) = entry.take();
+                (Some(gone), guard)
+            }
+            KeyPlace::Vacant(access) => (None, access.into_guard()),
         };
-        (gone, shard)
-    }
-
-    /// Notes that a key with this hash is written, for batches of loads that run.
-    #[inline]
-    pub(crate) fn note_write(&mut self, hash: KeyHash) {
-        self.state.loads.note_write(hash.low());
+        parts.loads.note_write(hash.low());
+        Some((gone, Shard { guard, state }))
     }
 
     /// For what both ways have in common.
@@ -311,4 +239,20 @@ impl<'g, 't, K, V> PlainShard<'g, 't, K, V> {
     pub(crate) fn into_shard(self) -> Shard<'g, K, V> {
         Shard { guard: self.guard, state: self.state }
     }
+}
+
+/// Makes room for one more entry. Returns `None` if it has to come from another shard. What is
+/// reserved must be used.
+#[inline]
+fn room(budget: &Budget, policy: &QueuePolicy, near_quota: u64) -> Option<Room> {
+    if budget.try_reserve_one() {
+        return Some(Room::Reserved);
+    }
+    (policy.weight() >= near_quota).then_some(Room::OfVictim)
+}
+
+/// The entry to evict, of a shard that has some.
+#[inline(always)]
+fn victim<'g, K, V>(policy: &mut QueuePolicy, slots: &'g Slab<K, V>) -> SlotRef<'g, K, V> {
+    policy.victim(slots).expect("an entry to evict")
 }

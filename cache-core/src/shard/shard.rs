@@ -16,7 +16,7 @@ use crate::policy::{Ghost, QueuePolicy};
 use crate::shard::ledger::{Ledger, RemovedEntries};
 pub(crate) use crate::table::NewEntry;
 use crate::table::{
-    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, Slots, State, Writer,
+    BlockNo, Detached, Due, EntryRef, Guard, NEVER, Reserved, SlotId, SlotRef, State, Writer,
 };
 use crate::time::wheel::Wheel;
 use crate::types::removal::RemovalCause;
@@ -40,7 +40,9 @@ pub(crate) struct ShardState<V> {
     pub(super) wheel: Wheel,
     pub(super) loads: InFlight<V>,
     /// Its part of the capacity.
-    pub(super) quota: u64,
+    quota: u64,
+    /// With so much, at most an eighth less than its quota, it makes room for its own entries.
+    pub(super) near_quota: u64,
     /// The most entries it may have, where their weights do not bound that.
     most: u64,
     /// How long entries are kept after their deadlines.
@@ -61,6 +63,7 @@ impl<V> ShardState<V> {
             wheel: Wheel::new(),
             loads: InFlight::new(Written::new(Arc::clone(batches), quota)),
             quota,
+            near_quota: (quota - quota / 8).max(1),
             most,
             grace,
         }
@@ -156,8 +159,8 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// The slot that holds this slot's key now, following replacements.
     pub(crate) fn newest(&self, mut id: SlotId) -> SlotId {
         let slots = self.guard.slots();
-        while slots.header(id).state() == State::Replaced {
-            id = slots.links(id).next.get();
+        while slots.at(id).header().state() == State::Replaced {
+            id = slots.at(id).links().next.get();
         }
         id
     }
@@ -203,22 +206,21 @@ impl<'p, K, V> Shard<'p, K, V> {
     /// Evicts one entry and hands its weight to the reservation. Returns `false` if there is none.
     #[inline]
     pub(crate) fn evict(&mut self, ledger: &mut Ledger<'_, 'p, K, V>) -> bool {
-        let Some(id) = self.state.policy.victim(self.guard.slots()) else { return false };
-        self.unlink_evicted(id, ledger);
+        let Some(slot) = self.state.policy.victim(self.guard.slots()) else { return false };
+        self.unlink_evicted(slot, ledger);
         true
     }
 
     /// Evicts an entry, which must be live, in place of the policy's choice.
     pub(crate) fn evict_entry(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
         self.state.policy.evict(self.guard.slots(), id);
-        self.unlink_evicted(id, ledger);
+        self.unlink_evicted(self.guard.slots().at(id), ledger);
     }
 
     #[inline]
-    fn unlink_evicted(&mut self, id: SlotId, ledger: &mut Ledger<'_, 'p, K, V>) {
-        let weight = self.guard.slots().weight(id);
-        let entry = self.state.writer.unlink(self.guard, id);
-        ledger.reservation.take_over(u64::from(weight));
+    fn unlink_evicted(&mut self, slot: SlotRef<'p, K, V>, ledger: &mut Ledger<'_, 'p, K, V>) {
+        let entry = self.state.writer.unlink(self.guard, slot);
+        ledger.reservation.take_over(u64::from(slot.weight()));
         ledger.removed.push(entry, cause_or_expired(entry, RemovalCause::Size, ledger.now));
     }
 
@@ -240,7 +242,7 @@ impl<'p, K, V> Shard<'p, K, V> {
 
     /// Returns `true` if it holds its quota, or at most an eighth less.
     pub(crate) fn is_near_quota(&self) -> bool {
-        self.weight() >= self.state.quota - self.state.quota / 8
+        self.weight() >= self.state.near_quota
     }
 
     /// The weight that storing a value needs beyond that of the entry in its place.
@@ -277,22 +279,21 @@ impl<'p, K, V> Shard<'p, K, V> {
         let (state, guard) = (&mut *self.state, self.guard);
         let (policy, slots) = (&mut state.policy, guard.slots());
         ledger.reservation.spend(need);
+        let filled = state.writer.complete(guard, slot, new);
         let block = match target {
             Target::Replace(old) => {
-                let surplus = slots.weight(old).saturating_sub(weight);
-                let queue = |id| policy.replace(slots, old, id);
-                let place = state
-                    .writer
-                    .place_of(guard, slots.header(old).hash(), old)
-                    .expect("it is live");
-                let (entry, block) = state.writer.replace(guard, place, slot, new, queue);
+                let old = slots.at(old);
+                let surplus = old.weight().saturating_sub(weight);
+                policy.replace(slots, old, filled.slot());
+                let (entry, block) = filled.replace(old);
                 ledger.reservation.take_over(u64::from(surplus));
                 let cause = cause_or_expired(entry, RemovalCause::Replaced, ledger.now);
                 ledger.removed.push(entry, cause);
                 block
             }
             Target::Insert(ghost) => {
-                state.writer.publish(guard, slot, new, |id| policy.admit(slots, id, ghost))
+                policy.admit(slots, filled.slot(), weight, ghost);
+                filled.enter()
             }
         };
         state.arm(block, times.deadline.min(times.idle_deadline));
@@ -331,9 +332,10 @@ impl<'p, K, V> Shard<'p, K, V> {
         ledger: &mut Ledger<'_, 'p, K, V>,
     ) -> EntryRef<'p, K, V> {
         let (state, slots) = (&mut *self.state, self.guard.slots());
-        state.policy.remove(slots, id);
-        ledger.reservation.take_over(u64::from(slots.weight(id)));
-        let entry = state.writer.unlink(self.guard, id);
+        let slot = slots.at(id);
+        state.policy.remove(slots, slot);
+        ledger.reservation.take_over(u64::from(slot.weight()));
+        let entry = state.writer.unlink(self.guard, slot);
         ledger.removed.push(entry, cause);
         entry
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::shard::{NewEntry, Shard, ShardState};
 use super::shards::Shards;
 use crate::table::{
-    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Slots, Table, TableConfig, Times,
+    ColumnSet, EntryRef, Guard, Reserved, Retries, SlotId, Table, TableConfig, Times,
 };
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
@@ -72,21 +72,17 @@ impl<'p, K, V> Shard<'p, K, V> {
     pub(super) fn put(&mut self, slot: Reserved, value: V, old: Option<SlotId>) -> SlotId {
         let (guard, writer) = (self.guard, &mut self.state.writer);
         let new = NewEntry { value, weight: 1, times: Times::TIMELESS };
-        let mut id = SlotId::NIL;
+        let filled = writer.complete(guard, slot, new);
+        let id = filled.slot().id();
         match old {
-            Some(old) => {
-                let place = writer
-                    .place_of(guard, guard.slots().header(old).hash(), old)
-                    .expect("it is live");
-                writer.replace(guard, place, slot, new, |new| id = new);
-            }
-            None => _ = writer.publish(guard, slot, new, |new| id = new),
+            Some(old) => _ = filled.replace(guard.slots().at(old)),
+            None => _ = filled.enter(),
         }
         id
     }
 
     pub(super) fn unlink(&mut self, id: SlotId) -> EntryRef<'p, K, V> {
-        self.state.writer.unlink(self.guard, id)
+        self.state.writer.unlink(self.guard, self.guard.slots().at(id))
     }
 
     pub(super) fn shrink_table(&mut self) {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use crate::flight::flight::Flight;
 use crate::shard::budget::Reservation;
 use crate::shard::ledger::{Ledger, RemovedEntries};
-use crate::shard::plain::{Gone, Life, PlainShard, PlainTarget, TakenOut};
+use crate::shard::plain::{KeyLookup, Life, PlainShard};
 use crate::shard::shard::{EXPIRE_STEP, Shard};
 use crate::store::store::{Store, StoreGuard};
-use crate::table::{Due, Place};
+use crate::table::{Due, Gone, Seen};
 use crate::types::removal::RemovalCause;
 use crate::util::fork;
-use crate::util::hash::{Hashed, KeyHash};
+use crate::util::hash::KeyHash;
 use crate::util::known_eq;
 use crate::util::panics::DeferredPanic;
 
@@ -34,24 +34,22 @@ impl<K, V> Store<K, V> {
         Life { now, deadline }
     }
 
-    /// Acquires the lock of a key's shard, with the key's entry, unless something unusual is in
-    /// the way. `eq` runs without the lock.
+    /// Looks a key up, and then acquires the lock of its shard, unless something unusual is in the
+    /// way. `eq` runs without the lock.
     #[inline]
     fn lock_plain<'g, 's>(
         &'g self,
         guard: &'g mut StoreGuard<'s, K, V>,
         hash: KeyHash,
         eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<(PlainShard<'g, 's, K, V>, Option<Place>)> {
-        let id = match guard.find_hash(hash) {
-            Some(entry) if eq(entry.key()) => Some(entry.id()),
+    ) -> Option<(PlainShard<'g, 's, K, V>, Option<Seen>)> {
+        let seen = match guard.see(hash) {
+            Some((entry, seen)) if eq(entry.key()) => Some(seen),
             // Another key with the same 32 bits of hash.
             Some(_) => return None,
             None => None,
         };
-        let shard = self.shards.lock_plain(guard, hash)?;
-        let place = shard.settle(hash, id)?;
-        Some((shard, place))
+        Some((self.shards.lock_plain(guard, hash)?, seen))
     }
 
     /// Ends a write: removes some of what has expired, and releases the lock.
@@ -82,16 +80,17 @@ impl<K, V> Store<K, V> {
         &self,
         guard: StoreGuard<'_, K, V>,
         due: &Due,
-        taken_out: Option<TakenOut<K, V>>,
+        removed: Option<RemovalCause>,
+        contents: &mut Option<(K, V)>,
         mut panics: DeferredPanic,
     ) {
-        if let Some(TakenOut { contents, cause }) = taken_out {
+        if let Some(cause) = removed {
             self.count(&guard, |counters| counters.removed(cause));
-            if std::mem::needs_drop::<(K, V)>() && contents.is_some() {
-                // Still pinned: what this `Drop` does to the cache is not done in place, so that
-                // no drop runs inside another without end.
-                panics.catch(|| drop(contents));
-            }
+        }
+        if std::mem::needs_drop::<(K, V)>() && contents.is_some() {
+            // Still pinned: what this `Drop` does to the cache is not done in place, so that no
+            // drop runs inside another without end.
+            panics.catch(|| *contents = None);
         }
         guard.drop_retired(due, &mut panics);
         self.collect(due, &mut panics);
@@ -120,8 +119,8 @@ impl<K, V> Store<K, V> {
         // `f` may panic, and so may the `Drop` of what it was shown: not during that panic.
         let value = gone.as_ref().and_then(|gone| gone.fresh(life));
         panics.catch(|| result = value.map(f));
-        let taken_out = gone.map(|gone| gone.taken_out(life, cause));
-        self.leave_plain(guard, &due, taken_out, panics);
+        let (mut contents, removed) = parts_of(gone, life, cause);
+        self.leave_plain(guard, &due, removed, &mut contents, panics);
         Ok(result)
     }
 
@@ -135,10 +134,10 @@ impl<K, V> Store<K, V> {
         if !shard.is_vacant(flight) || life.deadline <= life.now {
             return Err(value);
         }
-        let Some(room) = shard.make_room(&self.budget) else { return Err(value) };
-        let taken_out = shard.publish(room, flight, value, life);
+        let gone = shard.publish(flight, value, life, &self.budget)?;
+        let (mut contents, removed) = parts_of(gone, life, RemovalCause::Size);
         self.end_plain(shard.into_shard(), &mut due, life.now);
-        self.leave_plain(guard, &due, taken_out, DeferredPanic::default());
+        self.leave_plain(guard, &due, removed, &mut contents, DeferredPanic::default());
         Ok(())
     }
 
@@ -152,67 +151,66 @@ impl<K, V> Store<K, V> {
         life: Life,
         due: &mut Due,
     ) -> Option<Option<Gone<'g, K, V>>> {
-        let (mut shard, found) = self.lock_plain(guard, hash, eq)?;
-        shard.note_write(hash);
-        let (gone, shard) = match found {
-            Some(place) => {
-                let (gone, shard) = shard.take(place);
-                // Before unlocking: the next writer may store the key again, and both must not be
-                // charged to the budget.
-                self.budget.release(1);
-                (Some(gone), shard)
-            }
-            None => (None, shard.into_shard()),
-        };
+        let (shard, seen) = self.lock_plain(guard, hash, eq)?;
+        let (gone, shard) = shard.take(hash, seen)?;
+        if gone.is_some() {
+            // Before unlocking: the next writer may store the key again, and both must not be
+            // charged to the budget.
+            self.budget.release(1);
+        }
         self.end_plain(shard, due, life.now);
         Some(gone)
     }
 }
 
+/// What is left of an entry to be dropped, and the cause of its removal.
+#[inline]
+fn parts_of<K, V>(
+    gone: Option<Gone<'_, K, V>>,
+    life: Life,
+    cause: RemovalCause,
+) -> (Option<(K, V)>, Option<RemovalCause>) {
+    let parts = gone.map(|gone| gone.into_parts(life, cause));
+    parts.map_or((None, None), |(contents, cause)| (contents, Some(cause)))
+}
+
 impl<K: Eq + 'static, V> Store<K, V> {
-    /// Stores a value, or returns key and value.
+    /// Stores `contents`, a key and its value. Returns `false` if it has done nothing; then they
+    /// are still there.
     #[inline]
-    pub(super) fn insert_plain(&self, hash: KeyHash, key: K, value: V) -> Result<(), (K, V)> {
+    pub(super) fn insert_plain(&self, hash: KeyHash, contents: &mut Option<(K, V)>) -> bool {
         let life = self.plain_life(hash);
         fork::catch_up();
         let (mut guard, mut due) = (self.pin(), Due::default());
-        let entry = Hashed { hash, key };
-        let taken_out = self.put_plain(&mut guard, entry, value, life, &mut due)?;
-        self.leave_plain(guard, &due, taken_out, DeferredPanic::default());
-        Ok(())
+        let Some(removed) = self.put_plain(&mut guard, hash, contents, life, &mut due) else {
+            return false;
+        };
+        self.leave_plain(guard, &due, removed, contents, DeferredPanic::default());
+        true
     }
 
-    /// Stores a value, and returns what that has taken out; or returns key and value.
+    /// As [`PlainShard::put`], in a shard whose lock it acquires and releases.
     #[inline(always)]
     fn put_plain(
         &self,
         guard: &mut StoreGuard<'_, K, V>,
-        Hashed { hash, key }: Hashed<K>,
-        value: V,
+        hash: KeyHash,
+        contents: &mut Option<(K, V)>,
         life: Life,
         due: &mut Due,
-    ) -> Result<Option<TakenOut<K, V>>, (K, V)> {
-        let eq = |other: &K| *other == key;
-        let locked = if known_eq::is_known::<K>() {
-            self.shards.lock_plain(guard, hash).map(|shard| {
-                let found = shard.find(hash, eq);
-                (shard, found)
-            })
-        } else {
-            self.lock_plain(guard, hash, eq)
-        };
-        let Some((mut shard, found)) = locked else { return Err((key, value)) };
+    ) -> Option<Option<RemovalCause>> {
         if life.deadline <= life.now {
-            return Err((key, value));
+            return None;
         }
-        let target = match found {
-            Some(place) => Some(PlainTarget::Replace(place)),
-            None => shard.make_room(&self.budget).map(PlainTarget::Add),
+        let (mut shard, lookup) = if known_eq::is_known::<K>() {
+            (self.shards.lock_plain(guard, hash)?, KeyLookup::ByEq)
+        } else {
+            let key = contents.as_ref().map(|(key, _)| key);
+            let (shard, seen) = self.lock_plain(guard, hash, |other| key == Some(other))?;
+            (shard, KeyLookup::Settled(seen))
         };
-        let Some(target) = target else { return Err((key, value)) };
-        let taken_out = shard.put(target, Hashed { hash, key }, value, life);
-        shard.note_write(hash);
+        let removed = shard.put(lookup, hash, contents, life, &self.budget)?;
         self.end_plain(shard.into_shard(), due, life.now);
-        Ok(taken_out)
+        Some(removed)
     }
 }

@@ -69,22 +69,30 @@ impl<K, V> Store<K, V> {
         eq: impl Fn(&K) -> bool + Copy,
         f: impl FnOnce(&V) -> R,
     ) -> Option<R> {
-        if !self.plain {
-            return self.remove_in_general(hash, cause, eq, f);
-        }
-        let removed = self.remove_plain(hash, cause, eq, f);
-        removed.unwrap_or_else(|f| self.remove_in_general(hash, cause, eq, f))
+        let f = if self.plain {
+            match self.remove_plain(hash, cause, eq, f) {
+                Ok(removed) => return removed,
+                Err(f) => f,
+            }
+        } else {
+            f
+        };
+        let (mut f, mut removed) = (Some(f), None);
+        let mut once = |value: &V| removed = f.take().map(|f| f(value));
+        self.remove_in_general(hash, cause, &eq, &mut once);
+        removed
     }
 
-    /// As `remove_as`, whatever the cache is like.
+    /// As `remove_as`, whatever the cache is like. (One function for all comparisons and all `f`,
+    /// which is called once at most.)
     #[inline(never)]
-    fn remove_in_general<R>(
+    fn remove_in_general(
         &self,
         hash: KeyHash,
         cause: RemovalCause,
-        eq: impl Fn(&K) -> bool + Copy,
-        f: impl FnOnce(&V) -> R,
-    ) -> Option<R> {
+        eq: &dyn Fn(&K) -> bool,
+        f: &mut dyn FnMut(&V),
+    ) {
         let now = self.now();
         self.write(now, |txn| {
             let mut compared = KeyComparisons::new();
@@ -95,8 +103,10 @@ impl<K, V> Store<K, V> {
             });
             shard.loads().supersede(hash.low(), &compared);
             txn.expire_and_unlock(shard);
-            removed.filter(|entry| entry.deadline() > now).map(|entry| f(entry.value()))
-        })
+            if let Some(entry) = removed.filter(|entry| entry.deadline() > now) {
+                f(entry.value());
+            }
+        });
     }
 }
 
@@ -172,11 +182,13 @@ impl<K: Eq + 'static, V> Store<K, V> {
     /// Stores a value, in the place of the old one if there is one. Supersedes loads of the key.
     #[inline]
     pub(crate) fn insert(&self, hash: KeyHash, key: K, value: V, ttl: Option<Duration>) {
-        if self.plain && ttl.is_none() {
-            if let Err((key, value)) = self.insert_plain(hash, key, value) {
-                self.insert_in_general(hash, key, value, ttl);
-            }
-        } else {
+        if !self.plain || ttl.is_some() {
+            return self.insert_in_general(hash, key, value, ttl);
+        }
+        let mut contents = Some((key, value));
+        if !self.insert_plain(hash, &mut contents)
+            && let Some((key, value)) = contents
+        {
             self.insert_in_general(hash, key, value, ttl);
         }
     }

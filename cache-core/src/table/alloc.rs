@@ -7,6 +7,7 @@
 //! the word before the array.
 
 use std::alloc::{Layout, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use crate::util::sync::atomic::{AtomicU32, AtomicU64};
@@ -101,6 +102,68 @@ pub(super) unsafe fn free<T>(array: NonNull<T>, len: usize, align: usize) {
     }
 }
 
+/// Half a cache line, in words.
+#[derive(Default)]
+#[repr(C, align(32))]
+pub(crate) struct HalfLine(pub(crate) [u64; 4]);
+
+// SAFETY: zero is a valid number, and the default.
+unsafe impl Zeroed for HalfLine {}
+
+/// An array of half cache lines, zero at first, none of which lies in two lines.
+pub(crate) struct HalfLines {
+    /// Dangling if there are none.
+    start: NonNull<HalfLine>,
+    len: usize,
+}
+
+// SAFETY: it alone has its memory, which holds numbers.
+unsafe impl Send for HalfLines {}
+
+impl HalfLines {
+    /// So many.
+    pub(crate) fn new(len: usize) -> Self {
+        let start = match len {
+            0 => NonNull::dangling(),
+            len => allocate(len, align_of::<HalfLine>(), true),
+        };
+        HalfLines { start, len }
+    }
+}
+
+impl Default for HalfLines {
+    fn default() -> Self {
+        HalfLines::new(0)
+    }
+}
+
+impl Deref for HalfLines {
+    type Target = [HalfLine];
+
+    #[inline]
+    fn deref(&self) -> &[HalfLine] {
+        // SAFETY: there are so many, and they are this array's.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for HalfLines {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [HalfLine] {
+        // SAFETY: as above, and `self` is the caller's alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for HalfLines {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: they were allocated with this length and alignment, and no thread has them.
+            unsafe { free(self.start, self.len, align_of::<HalfLine>()) };
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -149,6 +212,17 @@ mod tests {
                 array.as_ptr().cast::<u8>().write_bytes(0xff, len * 24);
                 free(array, len, align);
             }
+        }
+    }
+
+    #[test]
+    fn half_lines_are_zero_and_lie_in_one_line_each() {
+        for len in [0, 1, 7, 100_000] {
+            let mut lines = HalfLines::new(len);
+            assert_eq!(lines.len(), len);
+            assert!(lines.iter().all(|line| line.0 == [0; 4]));
+            assert!(len == 0 || lines.as_ptr().addr().is_multiple_of(32));
+            lines.iter_mut().for_each(|line| line.0 = [u64::MAX; 4]);
         }
     }
 }

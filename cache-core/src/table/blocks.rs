@@ -15,10 +15,11 @@
 //! instructions). In a shard that empties none are, so that what comes then stands together; and
 //! when the shard gives memory back, they go to their blocks.
 
-use super::header::{Slots, State};
+use super::header::State;
 use super::ids::{BlockNo, SlotId};
 use super::reclaim::limbo::BATCH;
 use super::slab::{GROUP, Slab};
+use super::slot_ref::SlotRef;
 use crate::util::fork;
 
 struct Block {
@@ -72,16 +73,21 @@ impl BlockList {
         self.live as usize
     }
 
-    /// Takes a free slot. Returns its number, and that of its block.
-    #[inline]
-    pub(super) fn take_slot<K, V>(&mut self, slab: &Slab<K, V>) -> (SlotId, BlockNo) {
-        match self.ready.pop() {
+    /// Takes a free slot. Returns it, and the number of its block.
+    #[inline(always)]
+    pub(super) fn take_slot<'s, K, V>(
+        &mut self,
+        slab: &'s Slab<K, V>,
+    ) -> (SlotRef<'s, K, V>, BlockNo) {
+        let (id, number) = match self.ready.pop() {
             Some(id) => (id, slab.block_of(id)),
             None => self.take_of_block(slab),
-        }
+        };
+        (slab.at(id), number)
     }
 
-    #[inline]
+    /// (Its result fits two registers.)
+    #[inline(never)]
     fn take_of_block<K, V>(&mut self, slab: &Slab<K, V>) -> (SlotId, BlockNo) {
         let number = match self.blocks.get(self.current.index()) {
             Some(block) if block.free != 0 => self.current,
@@ -225,8 +231,8 @@ impl BlockList {
     /// # Panics
     /// If it is not live, or not this shard's; before anything is changed.
     #[inline]
-    pub(super) fn take_live<K, V>(&mut self, slab: &Slab<K, V>, id: SlotId) {
-        let block = &mut self.blocks[slab.block_of(id).index()];
+    pub(super) fn take_live<K, V>(&mut self, slot: SlotRef<'_, K, V>) {
+        let (id, block) = (slot.id, &mut self.blocks[slot.block().index()]);
         // As in `is_live`.
         let offset = id.offset_from(block.first_slot);
         if offset >= u64::BITS || block.live & (1 << offset) == 0 {

@@ -18,7 +18,7 @@ impl<K, V> Guard<'_, K, V> {
     /// `Drop`, so the caller holds no lock.
     #[inline]
     pub(crate) fn drop_retired(self, due: &Due, panics: &mut DeferredPanic) {
-        if !due.retired.as_slice().is_empty() {
+        if std::mem::needs_drop::<(K, V)>() && !due.retired.as_slice().is_empty() {
             self.drop_at_once(due.retired.as_slice(), panics);
         }
     }

@@ -1,7 +1,7 @@
 //! Emptying a shard at once.
 
 use super::guard::{EntryRef, Guard};
-use super::header::{Slots, State};
+use super::header::State;
 use super::reclaim::limbo::{BATCH, Garbage};
 use super::region::Region;
 use super::writer::Writer;
@@ -30,9 +30,7 @@ impl<'p, K, V> Detached<'p, K, V> {
         let slab = &self.guard.table.slab;
         // SAFETY: the region was taken out of its word by this thread, which is pinned and has not
         // sealed it yet: no other thread frees or changes it.
-        unsafe {
-            self.region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab }))
-        };
+        unsafe { self.region.for_each(|id| visit(EntryRef { at: slab.at_unchecked(id) })) };
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A lane is a *tag*, eight bits of the key's hash (0 for an empty lane), and the index of a slot
 //! in the slab. All twelve tags are compared at once, with two atomic loads and a handful of SSE2
-//! instructions (or the same on plain words), so that a look-up touches this line, and then with
+//! instructions (`simd.rs`), so that a look-up touches this line, and then with
 //! probability 0.96 only the one slot it wants. The four bytes left count the entries that found
 //! this group full and went on to the next: a look-up ends at the first group where none did.
 //!
@@ -24,6 +24,7 @@
 
 use super::alloc::Zeroed;
 use super::ids::SlotId;
+use super::simd::equal_bytes;
 use crate::util::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -103,35 +104,6 @@ impl Tags {
     }
 }
 
-/// Bit i is set where byte i of the 16 equals `byte`.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[inline]
-fn equal_bytes(words: [u64; 2], byte: u8) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-    // SAFETY: SSE2 is a part of x86-64.
-    unsafe {
-        let bytes = _mm_set_epi64x(words[1].cast_signed(), words[0].cast_signed());
-        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()))).cast_unsigned()
-    }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-use self::equal_bytes_in_words as equal_bytes;
-
-/// The same on any machine: exact, no carry runs from one byte into the next.
-#[cfg_attr(all(target_arch = "x86_64", not(miri), not(test)), allow(dead_code))]
-#[inline]
-fn equal_bytes_in_words(words: [u64; 2], byte: u8) -> u32 {
-    const LOW_7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mask = |word: u64| {
-        let differing = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
-        let zero = !(((differing & LOW_7) + LOW_7) | differing | LOW_7);
-        ((zero >> 7).wrapping_mul(GATHER) >> 56) as u32
-    };
-    mask(words[0]) | (mask(words[1]) << 8)
-}
-
 impl Group {
     /// Acquire: pairs with the stores of `fill`, so that a lane whose tag is seen has its index.
     #[inline]
@@ -146,19 +118,13 @@ impl Group {
         SlotId(self.slots[lane].load(Acquire))
     }
 
-    /// Returns `true` if the lane is full and stands for this slot.
-    #[inline]
-    pub(super) fn holds(&self, lane: usize, slot: SlotId) -> bool {
-        // Relaxed: asked by the writer.
-        let tag = self.words[lane / 8].load(Relaxed) >> (lane % 8 * 8) & 0xff;
-        tag != 0 && self.slots[lane].load(Relaxed) == slot.0
-    }
-
     /// Makes an empty lane stand for a slot.
     #[inline]
     pub(super) fn fill(&self, lane: usize, tag: u8, slot: SlotId) {
         self.slots[lane].store(slot.0, Release);
-        self.set_tag(lane, tag);
+        let (word, shift) = self.tag_of(lane);
+        // An empty lane's tag is 0.
+        word.store(word.load(Relaxed) | u64::from(tag) << shift, Release);
     }
 
     /// Makes a full lane stand for another slot of the same key.
@@ -168,18 +134,16 @@ impl Group {
     }
 
     /// Empties a lane.
-    #[inline]
+    #[inline(always)]
     pub(super) fn clear(&self, lane: usize) {
-        self.set_tag(lane, 0);
+        let (word, shift) = self.tag_of(lane);
+        word.store(word.load(Relaxed) & !(0xff << shift), Release);
         self.slots[lane].store(SlotId::NIL.0, Release);
     }
 
-    #[inline]
-    fn set_tag(&self, lane: usize, tag: u8) {
-        let word = &self.words[lane / 8];
-        let shift = lane % 8 * 8;
-        let others = word.load(Relaxed) & !(0xff << shift);
-        word.store(others | (u64::from(tag) << shift), Release);
+    #[inline(always)]
+    fn tag_of(&self, lane: usize) -> (&AtomicU64, usize) {
+        (&self.words[lane / 8], lane % 8 * 8)
     }
 
     pub(super) fn overflow_add(&self) {
@@ -235,24 +199,6 @@ mod tests {
             group.overflow_sub();
         }
         assert!(!group.tags().overflowed());
-    }
-
-    #[test]
-    fn both_byte_compares_agree() {
-        let mut x: u64 = 0x1234_5678_9abc_def1;
-        let mut next = || {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^= x << 17;
-            x
-        };
-        for _ in 0..20_000 {
-            // Few distinct bytes, neighbours of each other, so that matches and near misses abound.
-            let words = [next() & 0x0101_0101_0181_0101, next() & 0x8181_0101_8101_0101];
-            for byte in [0, 1, 0x80, 0x81, 0xff] {
-                assert_eq!(equal_bytes(words, byte), equal_bytes_in_words(words, byte));
-            }
-        }
     }
 
     #[test]

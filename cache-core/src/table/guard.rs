@@ -12,12 +12,11 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::header::Slots;
 use super::ids::SlotId;
 use super::reclaim::epoch::EpochGuard;
-use super::region::Region;
+use super::region::{Lane, Region};
 use super::slab::Slab;
-use super::slot::Slot;
+use super::slot_ref::SlotRef;
 use super::table::Table;
 use super::times::{RefreshState, Times};
 use crate::types::stats::Counters;
@@ -77,16 +76,16 @@ impl<K, V> Guard<'_, K, V> {
             self.region_of(hash).search(hash.low(), move |id, _| {
                 // SAFETY: the index was in a published region, so its slot exists, was filled
                 // before, and is not reused while this thread is pinned.
-                let slot = slab.slot_unchecked(id);
-                if eq(slot.key()) {
-                    ControlFlow::Break((id, slot))
+                let at = slab.at_unchecked(id);
+                if eq(at.slot.key()) {
+                    ControlFlow::Break((id, at.slot))
                 } else {
                     ControlFlow::Continue(())
                 }
             })
         };
         // Made of a pair, which fits registers, on the hit path.
-        found.map(|(id, slot)| EntryRef { id, slot, slab })
+        found.map(|(id, slot)| EntryRef { at: SlotRef { id, slot, slab } })
     }
 
     /// Visits the entries with this hash, in the order of their lanes, until `visit` breaks off.
@@ -102,9 +101,9 @@ impl<K, V> Guard<'_, K, V> {
         unsafe {
             self.region_of(hash).search(hash.low(), move |id, _| {
                 // SAFETY: as in `find`.
-                let slot = slab.slot_unchecked(id);
-                if slot.header.hash() == hash.low() {
-                    visit(EntryRef { id, slot, slab })
+                let at = slab.at_unchecked(id);
+                if at.header().hash() == hash.low() {
+                    visit(EntryRef { at })
                 } else {
                     ControlFlow::Continue(())
                 }
@@ -118,13 +117,42 @@ impl<K, V> Guard<'_, K, V> {
         self.search_hash(hash, ControlFlow::Break)
     }
 
+    /// As `find_hash`; and where the entry stands.
+    #[inline]
+    pub(crate) fn see(&self, hash: KeyHash) -> Option<(EntryRef<'_, K, V>, Seen)> {
+        let (slab, region) = (&self.table.slab, self.region_of(hash));
+        // SAFETY: the region was published to a pinned thread.
+        let found = unsafe {
+            region.search(hash.low(), move |id, lane| {
+                // SAFETY: as in `find`.
+                let at = slab.at_unchecked(id);
+                if at.header().hash() == hash.low() {
+                    ControlFlow::Break((at.slot, lane, id))
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
+        };
+        let (slot, lane, id) = found?;
+        Some((EntryRef { at: SlotRef { id, slot, slab } }, Seen { id, lane, region }))
+    }
+
     /// Visits all entries of a shard: each that stays there throughout once, others perhaps.
     pub(crate) fn for_each<'p>(&'p self, shard: usize, mut visit: impl FnMut(EntryRef<'p, K, V>)) {
         let region = self.table.regions[shard].load();
         let slab = &self.table.slab;
         // SAFETY: the region was published to a pinned thread.
-        unsafe { region.for_each(|id| visit(EntryRef { id, slot: slab.slot_unchecked(id), slab })) }
+        unsafe { region.for_each(|id| visit(EntryRef { at: slab.at_unchecked(id) })) }
     }
+}
+
+/// Where an entry stood when it was found without the lock. Most often it still stands there under
+/// the lock, and need not be searched for.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    pub(super) id: SlotId,
+    pub(super) lane: Lane,
+    pub(super) region: Region,
 }
 
 /// A new value, with its weight and times: computed before the lock is acquired.
@@ -136,9 +164,7 @@ pub(crate) struct NewEntry<V> {
 
 /// A reference to an entry. It may have been removed since it was found, but not dropped.
 pub(crate) struct EntryRef<'p, K, V> {
-    pub(super) id: SlotId,
-    pub(super) slot: &'p Slot<K, V>,
-    pub(super) slab: &'p Slab<K, V>,
+    pub(super) at: SlotRef<'p, K, V>,
 }
 
 impl<K, V> Clone for EntryRef<'_, K, V> {
@@ -151,71 +177,71 @@ impl<K, V> Copy for EntryRef<'_, K, V> {}
 
 impl<'p, K, V> EntryRef<'p, K, V> {
     pub(crate) fn id(self) -> SlotId {
-        self.id
+        self.at.id
     }
 
     /// The lower half of the key's hash.
     pub(crate) fn hash(self) -> u32 {
-        self.slot.header.hash()
+        self.at.header().hash()
     }
 
     /// Counts a use.
     #[inline]
     pub(crate) fn touch(self) {
-        self.slot.header.frequency.add();
+        self.at.header().frequency.add();
     }
 
     /// The tick at which it expires: the earliest of its deadlines, or
     /// [`NEVER`](super::header::NEVER).
     #[inline]
     pub(crate) fn deadline(self) -> u64 {
-        self.slot.header.deadline().min(self.slab.idle_deadline(self.id))
+        self.at.header().deadline().min(self.at.slab.idle_deadline(self.at.id))
     }
 
     /// The deadline in its slot: all of it in a cache whose entries do not expire when idle.
     #[inline]
     pub(crate) fn fixed_deadline(self) -> u64 {
-        self.slot.header.deadline()
+        self.at.header().deadline()
     }
 
     /// Sets the deadline in its slot; [`NEVER`](super::header::NEVER) for none.
     #[inline]
     pub(crate) fn set_deadline(self, tick: u64) {
-        self.slot.header.set_deadline(tick);
+        self.at.header().set_deadline(tick);
     }
 
     /// When it was written, if the cache recorded write times then.
     #[inline]
     pub(crate) fn written(self) -> Option<u64> {
-        self.slab.written(self.id)
+        self.at.slab.written(self.at.id)
     }
 
     /// Notes when it was written, if the cache records write times by now.
     pub(crate) fn note_written(self, tick: u64) {
-        self.slab.set_written(self.id, tick);
+        self.at.slab.set_written(self.at.id, tick);
     }
 
     /// Its [`RefreshState`], in a cache that has them.
     #[inline]
     pub(crate) fn refresh_state(self) -> Option<&'p RefreshState> {
-        self.slab.refresh_state(self.id)
+        self.at.slab.refresh_state(self.at.id)
     }
 
     /// Its weight.
     pub(crate) fn weight(self) -> u32 {
-        self.slab.weight(self.id)
+        self.at.weight()
     }
 
     #[inline]
     pub(crate) fn key(self) -> &'p K {
         // SAFETY: the thread is pinned for 'p and saw the entry published.
-        unsafe { self.slot.key() }
+        unsafe { self.at.slot.key() }
     }
 
     #[inline]
     pub(crate) fn value(self) -> &'p V {
         // SAFETY: as for `key`.
-        unsafe { self.slot.value() }
+        unsafe { self.at.slot.value() }
     }
 }
 

@@ -141,11 +141,11 @@ impl SlotHeader {
         }
     }
 
+    /// Notes the queue that a slot stands in, which is live.
     #[inline]
     pub(crate) fn set_queue(&self, queue: Queue) {
-        let state = self.state.load(Relaxed) & 0x0f;
         // Release: a reader of the state may see this store instead of that of `set_state`.
-        self.state.store(state | ((queue as u8) << 4), Release);
+        self.state.store(State::Live as u8 | ((queue as u8) << 4), Release);
     }
 }
 
@@ -199,10 +199,23 @@ impl Frequency {
 
 /// Slots by their id, as the eviction policy sees them.
 pub(crate) trait Slots {
-    /// The slot's fields.
-    fn header(&self, id: SlotId) -> &SlotHeader;
-    /// The slot's place in its queue.
+    /// A slot that was looked up.
+    type Slot<'s>: SlotFields
+    where
+        Self: 's;
+
+    /// Looks a slot up.
+    fn at(&self, id: SlotId) -> Self::Slot<'_>;
+    /// The place in its queue of a slot that nothing else is asked of.
     fn links(&self, id: SlotId) -> &Links;
+}
+
+/// A slot, as the eviction policy sees it.
+pub(crate) trait SlotFields: Copy {
+    fn id(self) -> SlotId;
+    fn header(&self) -> &SlotHeader;
+    /// The slot's place in its queue.
+    fn links(&self) -> &Links;
     /// The weight it was stored with; 1 for each entry where no weigher is set.
-    fn weight(&self, id: SlotId) -> u32;
+    fn weight(self) -> u32;
 }

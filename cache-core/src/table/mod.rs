@@ -38,7 +38,7 @@
 //!   synchronisation, so what one writes comes before what the next writes. A writer compares its
 //!   home number with the table it is used with, and so panics in the hands of another.
 //! * *Writing in place* takes the guard by `&mut`, so that no reference is left that was found with
-//!   it, and checks that there is no other guard, of any thread ([`Exclusive`]).
+//!   it, and checks that there is no other guard, of any thread (`access.rs`).
 //! * *Slots.* The number of a slot is only a number: what takes an entry out, or puts another in
 //!   its place, checks that the slot is live in the writer's shard. A slot without a value is
 //!   a token that is used up; so is a list of slots on their way back to their shard. Both know
@@ -56,23 +56,28 @@
 //!
 //! | files | |
 //! |---|---|
-//! | `ids` `alloc` `pages` `segments` | numbers; zeroed arrays; pages; arrays that grow |
+//! | `ids` `simd` | numbers; sixteen bytes at once |
+//! | `alloc` `pages` `segments` | zeroed arrays; pages; arrays that grow |
 //! | `header` `times` `slot` | what a slot holds |
 //! | `slab` `slab/growth` | all slots, and how many there are |
+//! | `slot_ref` | a slot that was looked up |
 //! | `group` `region` | twelve lanes; a shard's array of groups |
 //! | `reclaim` | when memory is free, and garbage that waits for that |
 //! | `table` | what all threads share |
 //! | `guard` `notices` `reserved` | what a pinned thread may do |
-//! | `blocks` `open_batch` `writer` | what a shard's writer may do |
-//! | `detached` `alone` | emptying a shard; writing while one thread alone uses the table |
+//! | `blocks` `open_batch` `writer` `filled` | what a shard's writer may do |
+//! | `detached` | emptying a shard |
+//! | `alone` `access` `occupied` | writing while one thread alone uses the table, or others do |
 //! | `collect` `forked` | dropping garbage; the table while the process forks |
 #![allow(unsafe_code)]
 
+mod access;
 mod alloc;
 mod alone;
 mod blocks;
 mod collect;
 mod detached;
+mod filled;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod group;
@@ -82,34 +87,42 @@ mod ids;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
 mod notices;
+mod occupied;
 mod open_batch;
 mod pages;
 mod reclaim;
 mod region;
 mod reserved;
 mod segments;
+mod simd;
 mod slab;
 mod slot;
+mod slot_ref;
 #[allow(clippy::module_inception)]
 mod table;
 mod times;
 mod writer;
 
-pub(crate) use self::alone::{AllWriters, Displaced, Exclusive};
+pub(crate) use self::access::{Displaced, Gone};
+pub(crate) use self::alloc::{HalfLine, HalfLines};
+pub(crate) use self::alone::AllWriters;
 pub(crate) use self::detached::Detached;
-pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries};
+pub(crate) use self::guard::{EntryRef, Guard, NewEntry, Retries, Seen};
 #[cfg(test)]
 pub(crate) use self::header::{Links, MAX_FREQUENCY};
-pub(crate) use self::header::{NEVER, Queue, SlotHeader, Slots, State};
+pub(crate) use self::header::{NEVER, Queue, SlotFields, SlotHeader, Slots, State};
 pub(crate) use self::ids::{BlockNo, SlotId};
 pub(crate) use self::notices::Notices;
+pub(crate) use self::occupied::KeyPlace;
 pub(crate) use self::open_batch::Due;
 pub(crate) use self::reclaim::limbo::Live;
 #[cfg(all(test, loom))]
 pub(crate) use self::region::SMALLEST_REGION;
 pub(crate) use self::region::entries_for_groups;
 pub(crate) use self::reserved::{EmptySlots, Reserved, SharedSlot};
-pub(crate) use self::slab::ColumnSet;
+pub(crate) use self::simd::{Sixteen, first_equal_pair};
+pub(crate) use self::slab::{ColumnSet, Slab};
+pub(crate) use self::slot_ref::SlotRef;
 pub(crate) use self::table::{Table, TableConfig};
 pub(crate) use self::times::{RefreshState, Times};
-pub(crate) use self::writer::{Place, Writer};
+pub(crate) use self::writer::Writer;

@@ -54,8 +54,8 @@ impl<K, V> Guard<'_, K, V> {
         let reader = self.pin.reader;
         assert!(reader.notes.has_notices.load(Relaxed), "a call of this thread shows them");
         let number = |(entry, cause): (EntryRef<'e, K, V>, RemovalCause)| {
-            assert!(std::ptr::eq(entry.slab, &self.table.slab), "an entry of another table");
-            (entry.id, cause)
+            assert!(std::ptr::eq(entry.at.slab, &self.table.slab), "an entry of another table");
+            (entry.id(), cause)
         };
         let removed: DeferredEntries = removed.map(number).collect();
         let mut queues = self.table.deferred.lock();
@@ -91,8 +91,8 @@ impl<'p, K, V> Notices<'p, K, V> {
             // one line. This `Notices` existed already: the line has no other meanwhile, and
             // a queue is emptied before they drop. So the line's announcement has stood since then,
             // held up by the pin that they borrow.
-            let slot = unsafe { slab.slot_unchecked(id) };
-            (EntryRef { id, slot, slab }, cause)
+            let at = unsafe { slab.at_unchecked(id) };
+            (EntryRef { at }, cause)
         })
     }
 }

@@ -1,9 +1,9 @@
 //! The open batch of a shard: slots that were retired and are not sealed yet. And what a call still
 //! has to do about garbage when it has released its locks.
 
-use super::header::Slots;
 use super::ids::SlotId;
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
+use super::slot_ref::SlotRef;
 use super::table::Table;
 
 /// What one shard has retired since it sealed the last batch, and when its calls must collect.
@@ -11,7 +11,7 @@ use super::table::Table;
 pub(super) struct OpenBatch {
     /// Its number in the table. (32 bits: what a shard's lock guards fills its cache lines.)
     shard: u32,
-    /// Slots retired and not yet sealed, and their weight.
+    /// Slots retired and not yet sealed, and their weight, where entries have weights.
     pub(super) ids: Vec<SlotId>,
     weight: u64,
     /// How many of them, from the first on, were handed to calls that might drop them at once.
@@ -37,12 +37,19 @@ impl OpenBatch {
 
     /// Adds a slot, which has left the table. `entries`: how many the shard has.
     #[inline(always)]
-    pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, id: SlotId, entries: usize) {
+    pub(super) fn retire<K, V>(
+        &mut self,
+        table: &Table<K, V>,
+        slot: SlotRef<'_, K, V>,
+        entries: usize,
+    ) {
         if self.ids.is_empty() {
             self.begin(table, entries);
         }
-        self.ids.push(id);
-        self.weight += u64::from(table.slab.weight(id));
+        self.ids.push(slot.id);
+        if let Some(weight) = slot.own_weight() {
+            self.weight += u64::from(weight);
+        }
         if self.ids.len() >= usize::from(self.full) || self.weight >= table.batch_weight {
             self.seal(table);
         }
@@ -85,14 +92,20 @@ impl OpenBatch {
 
     /// The end of a call that may have retired something: notes what it has to do about garbage.
     #[inline]
-    pub(super) fn end_call<K, V>(&mut self, table: &Table<K, V>, due: &mut Due) {
+    pub(super) fn end_call(&mut self, due: &mut Due) {
         due.collect |= std::mem::take(&mut self.sealed);
         self.calls += 1;
         if self.calls >= SWEEP {
             self.calls = 0;
             due.sweep = true;
         }
-        if std::mem::needs_drop::<(K, V)>() && table.epoch.seems_alone() {
+    }
+
+    /// As `end_call`; and if the thread is alone, hands it what it can drop before it returns.
+    #[inline]
+    pub(super) fn end_call_dropping<K, V>(&mut self, table: &Table<K, V>, due: &mut Due) {
+        self.end_call(due);
+        if table.epoch.seems_alone() {
             self.handed += due.retired.take_from(&self.ids[usize::from(self.handed)..]) as u8;
             if usize::from(self.handed) < self.ids.len() {
                 // More than a call can take: they are dropped when the thread is not pinned.

@@ -117,12 +117,41 @@ pub(super) struct Region {
 // SAFETY: a Region is an address; groups are made of atomics.
 unsafe impl Send for Region {}
 
-/// A lane's place.
+/// A lane's place: the address of its group, which ends in 6 zeros, and in these its number. In one
+/// word, so that what a search has found fits registers.
 #[derive(Clone, Copy)]
-pub(super) struct Lane {
-    group: usize,
-    /// In the group.
-    lane: usize,
+pub(super) struct Lane(NonNull<Group>);
+
+impl Lane {
+    /// # Safety
+    /// The group has this lane.
+    #[inline]
+    unsafe fn new(group: &Group, lane: usize) -> Lane {
+        Lane(NonNull::from(group).map_addr(|address| address | lane))
+    }
+
+    #[inline]
+    fn group(self) -> *const Group {
+        self.0.as_ptr().map_addr(|address| address & !LOW)
+    }
+
+    /// The slot that it stands for.
+    ///
+    /// # Safety
+    /// Its region is in use as the type's documentation says.
+    #[inline]
+    pub(super) unsafe fn slot(self) -> SlotId {
+        // SAFETY: the group is one of the region's.
+        unsafe { &*self.group() }.slot(self.number())
+    }
+
+    #[inline]
+    fn number(self) -> usize {
+        let number = self.0.addr().get() & LOW;
+        // SAFETY: `new` put the number of a lane there.
+        unsafe { std::hint::assert_unchecked(number < LANES) };
+        number
+    }
 }
 
 /// All groups, in the order in which a key visits them.
@@ -221,7 +250,7 @@ impl Region {
     ///
     /// # Safety
     /// The region is in use as the type's documentation says.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn search<T>(
         self,
         hash: u32,
@@ -232,29 +261,51 @@ impl Region {
         let (found, tags) = unsafe { self.search_group(first, hash, visit) };
         if found.is_none() && tags.overflowed() {
             // SAFETY: the caller's promise.
-            return unsafe { self.search_further(hash, visit) };
+            return unsafe { self.search_on(hash, visit) };
         }
         found
     }
 
-    /// Searches the groups after the first. Apart, and given copies of all it needs, so that the
-    /// usual look-up is short code on registers: the fewer instructions a look-up takes, the more
-    /// of them the processor overlaps while it waits for memory.
+    /// Searches the groups after the first. Given copies of all it needs, so that the usual look-up
+    /// is short code on registers: the fewer instructions a look-up takes, the more of them the
+    /// processor overlaps while it waits for memory.
     #[cold]
     #[inline(never)]
-    unsafe fn search_further<T>(
+    unsafe fn search_on<T>(
         self,
         hash: u32,
         visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
     ) -> Option<T> {
+        let mut found = None;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.search_further(hash, &mut |slot, lane| match visit(slot, lane) {
+                ControlFlow::Break(it) => {
+                    found = Some(it);
+                    ControlFlow::Break(())
+                }
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            });
+        }
+        found
+    }
+
+    /// As `search_on`. (One function for all searches: there are many.)
+    ///
+    /// # Safety
+    /// As for `search`.
+    unsafe fn search_further(
+        self,
+        hash: u32,
+        visit: &mut dyn FnMut(SlotId, Lane) -> ControlFlow<()>,
+    ) {
         for group in probe(hash, self.class).skip(1) {
             // SAFETY: as in `search`.
-            let (found, tags) = unsafe { self.search_group(group, hash, visit) };
+            let (found, tags) = unsafe { self.search_group(group, hash, &mut *visit) };
             if found.is_some() || !tags.overflowed() {
-                return found;
+                return;
             }
         }
-        None
     }
 
     /// # Safety
@@ -264,7 +315,7 @@ impl Region {
         self,
         index: usize,
         hash: u32,
-        visit: impl Fn(SlotId, Lane) -> ControlFlow<T> + Copy,
+        mut visit: impl FnMut(SlotId, Lane) -> ControlFlow<T>,
     ) -> (Option<T>, Tags) {
         // SAFETY: the caller's promise.
         let group = unsafe { self.group(index) };
@@ -273,7 +324,8 @@ impl Region {
             let slot = group.slot(lane);
             // NIL: emptied since the tags were read.
             if slot != SlotId::NIL
-                && let ControlFlow::Break(found) = visit(slot, Lane { group: index, lane })
+                // SAFETY: what matches is a lane of the group.
+                && let ControlFlow::Break(found) = visit(slot, unsafe { Lane::new(group, lane) })
             {
                 return (Some(found), tags);
             }
@@ -320,18 +372,20 @@ impl Region {
     #[inline]
     pub(super) unsafe fn swap(self, lane: Lane, slot: SlotId) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.swap(lane.lane, slot);
+        unsafe { &*lane.group() }.swap(lane.number(), slot);
     }
 
     /// Empties the lane of a slot with this hash.
     ///
     /// # Safety
     /// As for `insert`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn remove(self, hash: u32, lane: Lane) {
         // SAFETY: a Lane comes from `search` in the same region.
-        unsafe { self.group(lane.group) }.clear(lane.lane);
-        if lane.group != first_group(hash, self.class) {
+        unsafe { &*lane.group() }.clear(lane.number());
+        // SAFETY: a first group is below the number of groups; the caller promises the rest.
+        let first = unsafe { self.group(first_group(hash, self.class)) };
+        if !std::ptr::eq(lane.group(), first) {
             // SAFETY: the caller's promise.
             unsafe { self.uncount(hash, lane) };
         }
@@ -340,9 +394,13 @@ impl Region {
     /// Counts down the overflow of the groups that an entry passed.
     #[cold]
     unsafe fn uncount(self, hash: u32, lane: Lane) {
-        for group in probe(hash, self.class).take_while(|&group| group != lane.group) {
+        for group in probe(hash, self.class) {
             // SAFETY: probes stay below the number of groups.
-            unsafe { self.group(group) }.overflow_sub();
+            let group = unsafe { self.group(group) };
+            if std::ptr::eq(lane.group(), group) {
+                return;
+            }
+            group.overflow_sub();
         }
     }
 
@@ -358,16 +416,6 @@ impl Region {
                 if other == slot { ControlFlow::Break(lane) } else { ControlFlow::Continue(()) }
             })
         }
-    }
-
-    /// Returns `true` if this lane stands for the slot.
-    ///
-    /// # Safety
-    /// As for `search`.
-    #[inline]
-    pub(super) unsafe fn stands_for(self, lane: Lane, slot: SlotId) -> bool {
-        // SAFETY: in bounds; the caller promises the rest.
-        lane.group < self.class.groups() && unsafe { self.group(lane.group) }.holds(lane.lane, slot)
     }
 
     /// Visits the slots of all lanes that are full.

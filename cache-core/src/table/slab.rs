@@ -46,7 +46,7 @@ use std::sync::OnceLock;
 
 use self::growth::{Growth, Run};
 use super::alloc::Zeroed;
-use super::header::{Links, NEVER, SlotHeader, Slots};
+use super::header::{Links, NEVER, SlotHeader};
 use super::ids::{BlockNo, SlotId};
 use super::segments::{Array, Blocks, Growing, Segments, first_of};
 use super::slot::Slot;
@@ -78,7 +78,9 @@ type Column<T, K, V> = Segments<T, Slot<K, V>>;
 /// How many columns there may be.
 const COLUMNS: usize = 5;
 /// The place of the write times among them.
-const WRITE_TIMES: usize = 3;
+const WRITE_TIMES: usize = 2;
+/// Those that every cache has.
+const ALWAYS: [usize; 2] = [0, COLUMNS - 1];
 
 /// Bytes of slots that are given back under one lock, unless a single block has more: a writer that
 /// needs a block waits for that long. And at most so many blocks.
@@ -186,14 +188,15 @@ impl<K, V> Slab<K, V> {
         });
     }
 
-    /// All columns that there are.
+    /// All columns that there are, in the order in which they grow: that of the slots comes last,
+    /// so that a slot that can be looked up has its place in each.
     fn columns(&self) -> [Option<&dyn Growing>; COLUMNS] {
         [
-            Some(&self.slots),
             Some(&self.links),
             self.weights.as_ref().map(|column| &**column as &dyn Growing),
             self.write_times.get().map(|column| &**column as &dyn Growing),
             self.refresh_states.as_ref().map(|column| &**column as &dyn Growing),
+            Some(&self.slots),
         ]
     }
 
@@ -250,7 +253,7 @@ impl<K, V> Slab<K, V> {
             (0..Self::BLOCK).for_each(|i| self.slots.get(first.plus(i).0).life.with_mut(|_| ()));
             let number = Slot::<K, V>::segment(first.0);
             if let Some(arrays) = stock.growth.put_back(number, first) {
-                self.columns().into_iter().flatten().for_each(|it| it.remove_segment(number));
+                self.columns().into_iter().flatten().rev().for_each(|it| it.remove_segment(number));
                 empty.extend(arrays.into_iter().flatten());
             }
         }
@@ -298,7 +301,48 @@ impl<K, V> Slab<K, V> {
         self.slots.get(id.0)
     }
 
+    /// A slot's place in its queue.
+    ///
+    /// # Panics
+    /// If there is no such slot.
     #[inline]
+    pub(super) fn links(&self, id: SlotId) -> &Links {
+        self.links.get(id.0)
+    }
+
+    /// As `links`, without a check.
+    ///
+    /// # Safety
+    /// The slot is in use, and was looked up in this slab.
+    #[inline]
+    pub(super) unsafe fn links_unchecked(&self, id: SlotId) -> &Links {
+        // SAFETY: the slot's segment exists, and each column grows before that of the slots does:
+        // what makes the one visible makes the others.
+        unsafe { self.links.get_unchecked(id.0) }
+    }
+
+    /// What stands in a slot beside key and value.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    #[inline]
+    pub(super) fn header(&self, id: SlotId) -> &SlotHeader {
+        &self.slot(id).header
+    }
+
+    /// The weight of a slot's entry; 1 where no weigher is set.
+    #[inline(always)]
+    pub(crate) fn weight(&self, id: SlotId) -> u32 {
+        self.own_weight(id).unwrap_or(1)
+    }
+
+    /// That weight, where a weigher is set.
+    #[inline(always)]
+    pub(super) fn own_weight(&self, id: SlotId) -> Option<u32> {
+        self.weights.as_ref().map(|weights| weights.get(id.0).load(Relaxed))
+    }
+
+    #[inline(always)]
     pub(super) fn set_weight(&self, id: SlotId, weight: u32) {
         match &self.weights {
             Some(weights) => weights.get(id.0).store(weight, Relaxed),
@@ -307,7 +351,7 @@ impl<K, V> Slab<K, V> {
     }
 
     /// Writes the times of an entry that is about to be published in a slot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_times(&self, header: &SlotHeader, id: SlotId, times: &Times) {
         header.set_deadline(times.deadline);
         self.set_written(id, times.written);
@@ -316,7 +360,7 @@ impl<K, V> Slab<K, V> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_written(&self, id: SlotId, tick: u64) {
         if let Some(write_times) = self.write_times.get() {
             // Relaxed: published with the slot's index, or with the deadline that is changed after
@@ -353,7 +397,7 @@ impl<K, V> Slab<K, V> {
     }
 
     /// The number of the block this slot belongs to, within its shard.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn block_of(&self, id: SlotId) -> BlockNo {
         BlockNo(self.block_numbers.get(id.0 / Self::BLOCK).load(Relaxed))
     }
@@ -368,10 +412,10 @@ impl<K, V> Slab<K, V> {
             column.bytes() - gone.iter().map(of_run).sum::<usize>()
         });
         // What every cache keeps of a slot, and what else this one does.
-        let (always, optional) = bytes.split_at(2);
+        let always = ALWAYS.map(|column| bytes[column]).iter().sum();
+        let optional = bytes.iter().sum::<usize>() - always;
         let lists = stock.growth.bytes() + stock.block_numbers.capacity() * size_of::<Array>();
-        let others = optional.iter().sum::<usize>() + self.block_numbers.bytes() + lists;
-        (always.iter().sum(), others)
+        (always, optional + self.block_numbers.bytes() + lists)
     }
 }
 
@@ -394,23 +438,6 @@ impl<K, V> Drop for Slab<K, V> {
             unsafe { array.free() };
         }
         panics.resume();
-    }
-}
-
-impl<K, V> Slots for Slab<K, V> {
-    #[inline]
-    fn header(&self, id: SlotId) -> &SlotHeader {
-        &self.slots.get(id.0).header
-    }
-
-    #[inline]
-    fn links(&self, id: SlotId) -> &Links {
-        self.links.get(id.0)
-    }
-
-    #[inline]
-    fn weight(&self, id: SlotId) -> u32 {
-        self.weights.as_ref().map_or(1, |weights| weights.get(id.0).load(Relaxed))
     }
 }
 

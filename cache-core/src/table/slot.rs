@@ -75,18 +75,18 @@ impl<K, V> Slot<K, V> {
         unsafe { (*self.value.get()).write(value) };
     }
 
-    /// Exchanges key and value for others, and returns what there was.
+    /// Exchanges key and value for others.
     ///
     /// # Safety
     /// The caller has the only access to the slot, which holds a key and a value.
     #[inline]
-    pub(super) unsafe fn exchange(&self, key: K, value: V) -> (K, V) {
+    pub(super) unsafe fn exchange(&self, (key, value): &mut (K, V)) {
         #[cfg(loom)]
         self.life.with_mut(|_| ());
         // SAFETY: the caller's promise.
         unsafe {
-            let key = std::mem::replace((*self.key.get()).assume_init_mut(), key);
-            (key, std::mem::replace((*self.value.get()).assume_init_mut(), value))
+            std::mem::swap((*self.key.get()).assume_init_mut(), key);
+            std::mem::swap((*self.value.get()).assume_init_mut(), value);
         }
     }
 

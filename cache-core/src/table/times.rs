@@ -49,7 +49,8 @@ pub(crate) struct RefreshState {
 
 impl RefreshState {
     /// For a slot that is about to be published: the `Release` store of its index publishes this
-    /// too.
+    /// too. (Not a call, so that the times of an entry of another cache need not be in memory.)
+    #[inline(always)]
     pub(super) fn init(&self, times: &Times) {
         self.idle_deadline.store(times.idle_deadline, Relaxed);
         self.entry_deadline.store(times.entry_deadline, Relaxed);

@@ -7,43 +7,17 @@
 //! batch of garbage; the caller, once it has released its lock, does what [`Writer::end_call`] has
 //! noted in its [`Due`].
 
-use std::ops::ControlFlow;
-
-use super::blocks::{BlockList, Renumbered};
-use super::guard::{EntryRef, Guard, NewEntry};
-use super::header::{Slots, State};
-use super::ids::{BlockNo, SlotId};
+use super::blocks::{BlockList, Renumbered, not_in_the_shard};
+use super::guard::{EntryRef, Guard};
+use super::header::State;
+use super::ids::SlotId;
 use super::open_batch::{Due, OpenBatch};
 use super::reclaim::limbo::{BATCH, Garbage, SWEEP};
 use super::region::{Lane, Region, RegionPtr, SizeClass};
 use super::reserved::{EmptySlots, Reserved};
-use super::slab::Slab;
-use super::slot::Slot;
+use super::slot_ref::SlotRef;
 use super::table::{Table, TableConfig};
-use crate::util::hash::{Hashed, KeyHash};
-
-/// Where an entry stands: the number of its slot, and its lane in the shard's region. Of use until
-/// the shard is changed; what takes one checks that it is still right.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(super) id: SlotId,
-    pub(super) lane: Lane,
-}
-
-impl Place {
-    /// The number of the slot.
-    #[inline]
-    pub(crate) fn id(self) -> SlotId {
-        self.id
-    }
-}
-
-/// A slot that holds key and value, and stands in no region yet.
-struct FilledSlot<'t, K, V> {
-    id: SlotId,
-    slot: &'t Slot<K, V>,
-    block: BlockNo,
-}
+use crate::util::hash::KeyHash;
 
 /// The right to change a shard of a table.
 pub(crate) struct Writer {
@@ -107,7 +81,11 @@ impl Writer {
     /// The end of a call that may have changed something: notes what it has to do about garbage.
     #[inline]
     pub(crate) fn end_call<K, V>(&mut self, guard: &Guard<'_, K, V>, due: &mut Due) {
-        self.batch.end_call(self.table(guard), due);
+        if std::mem::needs_drop::<(K, V)>() {
+            self.batch.end_call_dropping(self.table(guard), due);
+        } else {
+            self.batch.end_call(due);
+        }
     }
 
     /// The shard's blocks, and which of their slots are live.
@@ -127,57 +105,10 @@ impl Writer {
     ) -> EntryRef<'p, K, V> {
         let slab = &self.table(guard).slab;
         assert!(self.blocks.is_live(slab, id), "slot {} is not in the shard", id.0);
-        EntryRef { id, slot: slab.slot(id), slab }
+        EntryRef { at: slab.at(id) }
     }
 
-    /// The place of the entry whose key `eq` accepts. `eq` runs none of the user's code, as the
-    /// caller has the shard.
-    #[inline]
-    pub(crate) fn find<K, V>(
-        &self,
-        guard: &Guard<'_, K, V>,
-        hash: KeyHash,
-        eq: impl Fn(&K) -> bool + Copy,
-    ) -> Option<Place> {
-        let slab = &self.table(guard).slab;
-        // SAFETY: the shard's one writer: what its region holds are live slots.
-        unsafe {
-            self.region.search(hash.low(), move |id, lane| {
-                if eq(slab.slot_unchecked(id).key()) {
-                    ControlFlow::Break(Place { id, lane })
-                } else {
-                    ControlFlow::Continue(())
-                }
-            })
-        }
-    }
-
-    /// The place of a slot whose key has this lower half of a hash, if it is in the shard.
-    #[inline]
-    pub(crate) fn place_of<K, V>(
-        &self,
-        guard: &Guard<'_, K, V>,
-        hash: u32,
-        id: SlotId,
-    ) -> Option<Place> {
-        self.table(guard);
-        // SAFETY: the shard's one writer.
-        let lane = unsafe { self.region.lane_of(hash, id) }?;
-        Some(Place { id, lane })
-    }
-
-    /// Fails if a place is not right any more.
-    ///
-    /// # Panics
-    /// If another slot, or none, stands there.
-    #[inline]
-    pub(super) fn check(&self, Place { id, lane }: Place) {
-        // SAFETY: the shard's one writer.
-        assert!(unsafe { self.region.stands_for(lane, id) }, "slot {} has left its place", id.0);
-    }
-
-    /// Takes a slot and puts a key into it. [`publish`](Self::publish) or
-    /// [`replace`](Self::replace) adds the value.
+    /// Takes a slot and puts a key into it. [`complete`](Self::complete) adds the value.
     #[inline(always)]
     pub(crate) fn reserve<K, V>(
         &mut self,
@@ -187,13 +118,12 @@ impl Writer {
     ) -> Reserved {
         let slab = &self.table(guard).slab;
         guard.note_reserved();
-        let (id, _) = self.blocks.take_slot(slab);
-        let slot = slab.slot(id);
+        let (at, _) = self.blocks.take_slot(slab);
         // SAFETY: the slot was free: only this writer has it, and it holds no key.
-        unsafe { slot.write_key(key) };
-        slot.header.set_hash(hash.low());
-        slot.header.set_state(State::Pending);
-        Reserved { id, home: self.home }
+        unsafe { at.slot.write_key(key) };
+        at.header().set_hash(hash.low());
+        at.header().set_state(State::Pending);
+        Reserved { id: at.id, home: self.home }
     }
 
     /// Retires a reserved slot that gets no value.
@@ -201,171 +131,7 @@ impl Writer {
         let table = self.table(guard);
         let id = self.own(reserved);
         table.slab.header(id).set_state(State::Abandoned);
-        self.batch.retire(table, id, self.blocks.live());
-    }
-
-    /// Gives a reserved slot its value and retires it without publishing it. The returned entry
-    /// stays readable while the guard lives.
-    pub(crate) fn refuse<'p, K, V>(
-        &mut self,
-        guard: &'p Guard<'_, K, V>,
-        reserved: Reserved,
-        new: NewEntry<V>,
-    ) -> EntryRef<'p, K, V> {
-        let table = self.table(guard);
-        let FilledSlot { id, slot, .. } = self.complete(&table.slab, reserved, new);
-        slot.header.set_state(State::Removed);
-        self.batch.retire(table, id, self.blocks.live());
-        EntryRef { id, slot, slab: &table.slab }
-    }
-
-    /// Gives a reserved slot its value. (Inlined, an insert takes 2 % fewer instructions.)
-    #[inline(always)]
-    fn complete<'t, K, V>(
-        &self,
-        slab: &'t Slab<K, V>,
-        reserved: Reserved,
-        new: NewEntry<V>,
-    ) -> FilledSlot<'t, K, V> {
-        let id = self.own(reserved);
-        let slot = slab.slot(id);
-        // SAFETY: the token proves that the slot is reserved: it is in no region, so no thread
-        // reads its value, which is missing yet; and no other thread has the token.
-        unsafe { slot.write_value(new.value) };
-        slab.set_weight(id, new.weight);
-        slab.set_times(&slot.header, id, &new.times);
-        slot.header.set_state(State::Live);
-        FilledSlot { id, slot, block: slab.block_of(id) }
-    }
-
-    /// Takes a slot and puts key and value into it.
-    #[inline(always)]
-    fn fill<'t, K, V>(
-        &mut self,
-        guard: &Guard<'_, K, V>,
-        slab: &'t Slab<K, V>,
-        Hashed { hash, key }: Hashed<K>,
-        new: NewEntry<V>,
-    ) -> FilledSlot<'t, K, V> {
-        guard.note_reserved();
-        let (id, block) = self.blocks.take_slot(slab);
-        let slot = slab.slot(id);
-        // SAFETY: the slot was free: only this writer has it, and it holds neither key nor value.
-        unsafe {
-            slot.write_key(key);
-            slot.write_value(new.value);
-        }
-        slot.header.set_hash(hash.low());
-        slab.set_weight(id, new.weight);
-        slab.set_times(&slot.header, id, &new.times);
-        slot.header.set_state(State::Live);
-        FilledSlot { id, slot, block }
-    }
-
-    /// Gives a reserved slot its value, and puts it into the region, which must not hold its key.
-    /// Before that, calls `prepare` with its number. Returns the number of its block.
-    #[inline]
-    pub(crate) fn publish<K, V>(
-        &mut self,
-        guard: &Guard<'_, K, V>,
-        reserved: Reserved,
-        new: NewEntry<V>,
-        prepare: impl FnOnce(SlotId),
-    ) -> BlockNo {
-        let table = self.table(guard);
-        let filled = self.complete(&table.slab, reserved, new);
-        prepare(filled.id);
-        self.enter(table, filled)
-    }
-
-    /// Stores a value under a key that the shard does not hold: what [`reserve`](Self::reserve) and
-    /// [`publish`](Self::publish) do, in fewer instructions.
-    #[inline]
-    pub(crate) fn add<K, V>(
-        &mut self,
-        guard: &Guard<'_, K, V>,
-        key: Hashed<K>,
-        new: NewEntry<V>,
-        prepare: impl FnOnce(SlotId),
-    ) -> BlockNo {
-        let table = self.table(guard);
-        let filled = self.fill(guard, &table.slab, key, new);
-        prepare(filled.id);
-        self.enter(table, filled)
-    }
-
-    /// Puts a slot into the region.
-    #[inline(always)]
-    fn enter<K, V>(&mut self, table: &Table<K, V>, filled: FilledSlot<'_, K, V>) -> BlockNo {
-        if self.blocks.live() >= self.region.room() {
-            let class = if self.region.is_none() { self.least } else { self.region.class.next() };
-            self.rebuild(table, class);
-        }
-        // SAFETY: the shard's one writer; the region is published in its table, the slot holds key
-        // and value, is in no region yet, and there is room.
-        unsafe { self.region.insert(filled.slot.header.hash(), filled.id) };
-        self.blocks.set_live(filled.block, filled.id);
-        filled.block
-    }
-
-    /// Gives a reserved slot its value, and puts it in the place of a slot with the same key, which
-    /// is retired and stays readable while the guard lives. Before that, calls `prepare` with its
-    /// number. Returns the slot replaced, and the number of the new slot's block.
-    ///
-    /// # Panics
-    /// If the place is not right any more.
-    #[inline]
-    pub(crate) fn replace<'p, K, V>(
-        &mut self,
-        guard: &'p Guard<'_, K, V>,
-        place: Place,
-        reserved: Reserved,
-        new: NewEntry<V>,
-        prepare: impl FnOnce(SlotId),
-    ) -> (EntryRef<'p, K, V>, BlockNo) {
-        let table = self.table(guard);
-        self.check(place);
-        let filled = self.complete(&table.slab, reserved, new);
-        prepare(filled.id);
-        self.take_lane(table, place, filled)
-    }
-
-    /// As [`replace`](Self::replace), with a slot that is taken now.
-    #[inline]
-    pub(crate) fn update<'p, K, V>(
-        &mut self,
-        guard: &'p Guard<'_, K, V>,
-        place: Place,
-        key: Hashed<K>,
-        new: NewEntry<V>,
-        prepare: impl FnOnce(SlotId),
-    ) -> (EntryRef<'p, K, V>, BlockNo) {
-        let table = self.table(guard);
-        self.check(place);
-        let filled = self.fill(guard, &table.slab, key, new);
-        prepare(filled.id);
-        self.take_lane(table, place, filled)
-    }
-
-    /// Puts a slot in the place of another, which is right.
-    #[inline(always)]
-    fn take_lane<'p, K, V>(
-        &mut self,
-        table: &'p Table<K, V>,
-        Place { id, lane }: Place,
-        filled: FilledSlot<'_, K, V>,
-    ) -> (EntryRef<'p, K, V>, BlockNo) {
-        let slab = &table.slab;
-        self.blocks.take_live(slab, id);
-        let old = EntryRef { id, slot: slab.slot(id), slab };
-        // SAFETY: the shard's one writer; the lane stands for the old slot, and the slot that takes
-        // it holds key and value and is in no region yet.
-        unsafe { self.region.swap(lane, filled.id) };
-        self.blocks.set_live(filled.block, filled.id);
-        slab.links(id).next.set(filled.id);
-        old.slot.header.set_state(State::Replaced);
-        self.batch.retire(table, id, self.blocks.live());
-        (old, filled.block)
+        self.retire(table, table.slab.at(id));
     }
 
     /// Uses up the right to a slot.
@@ -373,7 +139,7 @@ impl Writer {
     /// # Panics
     /// If it belongs to another shard.
     #[inline]
-    fn own(&self, Reserved { id, home }: Reserved) -> SlotId {
+    pub(super) fn own(&self, Reserved { id, home }: Reserved) -> SlotId {
         assert!(home == self.home, "a reservation of another shard");
         id
     }
@@ -387,21 +153,50 @@ impl Writer {
     pub(crate) fn unlink<'p, K, V>(
         &mut self,
         guard: &'p Guard<'_, K, V>,
-        id: SlotId,
+        slot: SlotRef<'p, K, V>,
     ) -> EntryRef<'p, K, V> {
         let table = self.table(guard);
-        let slab = &table.slab;
-        self.blocks.take_live(slab, id);
-        let entry = EntryRef { id, slot: slab.slot(id), slab };
-        let hash = entry.slot.header.hash();
-        // SAFETY: the shard's one writer; the lane comes from this region.
-        unsafe {
-            let lane = self.region.lane_of(hash, id).expect("a live slot has a lane");
-            self.region.remove(hash, lane);
+        assert!(std::ptr::eq(slot.slab, &table.slab), "a slot of another table");
+        // SAFETY: the shard's one writer.
+        let lane = unsafe { self.region.lane_of(slot.header().hash(), slot.id) };
+        let lane = lane.unwrap_or_else(|| not_in_the_shard(slot.id));
+        // SAFETY: the lane comes from this region just now, and stands for the slot.
+        unsafe { self.unlink_from(guard, slot, lane) }
+    }
+
+    /// As `unlink`, of a slot whose lane is known.
+    ///
+    /// # Safety
+    /// The lane is one of this shard's region, and stands for the slot, which is one of the guard's
+    /// table.
+    #[inline(always)]
+    pub(super) unsafe fn unlink_from<'p, K, V>(
+        &mut self,
+        guard: &'p Guard<'_, K, V>,
+        slot: SlotRef<'p, K, V>,
+        lane: Lane,
+    ) -> EntryRef<'p, K, V> {
+        self.blocks.take_live(slot);
+        // SAFETY: the caller's promise.
+        unsafe { self.region.remove(slot.header().hash(), lane) };
+        slot.header().set_state(State::Removed);
+        self.retire(guard.table, slot);
+        EntryRef { at: slot }
+    }
+
+    /// Adds a slot that has left the region to the open batch.
+    #[inline(always)]
+    pub(super) fn retire<K, V>(&mut self, table: &Table<K, V>, slot: SlotRef<'_, K, V>) {
+        self.batch.retire(table, slot, self.blocks.live());
+    }
+
+    /// Sees to it that there is a region with room for one more slot.
+    #[inline(always)]
+    pub(super) fn make_room<K, V>(&mut self, table: &Table<K, V>) {
+        if self.blocks.live() >= self.region.room() {
+            let class = if self.region.is_none() { self.least } else { self.region.class.next() };
+            self.rebuild(table, class);
         }
-        entry.slot.header.set_state(State::Removed);
-        self.batch.retire(table, id, self.blocks.live());
-        entry
     }
 
     /// Seals the open batch, if anything is in it.

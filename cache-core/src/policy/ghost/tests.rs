@@ -28,7 +28,7 @@ fn a_ghost_has_what_it_was_given_and_is_taken_once() {
 fn the_oldest_ghost_of_a_bucket_falls_out() {
     let (mut ghosts, now) = (Ghosts::default(), counts(0, 0));
     ghosts.size_for(1);
-    assert_eq!(ghosts.buckets, 1);
+    assert_eq!(ghosts.buckets.len(), 1);
     (0..20).for_each(|key| ghosts.push(hash(key), false, key as u8, now));
     // A hole moves on like a ghost.
     assert_eq!(ghosts.take(hash(15), now).unwrap().used(), 15);

@@ -1,6 +1,7 @@
 //! The window: what moves it, and what small passes on.
 
-use super::super::{LONGER_STEPS, QueuePolicy};
+use super::super::QueuePolicy;
+use super::super::trend::LONGER_STEPS;
 use super::Toy;
 use crate::table::Queue;
 

@@ -4,40 +4,50 @@ use loom::sync::Arc;
 
 use super::{HASH, Tested, Word, beside, find, find_at, store, store_at, table, table_of};
 use crate::table::loom_tests::{model, spawn};
-use crate::table::{Exclusive, NewEntry, Times};
-use crate::util::hash::{Hashed, KeyHash};
+use crate::table::{KeyPlace, Times};
+use crate::util::hash::KeyHash;
 
 /// Changes the only entry of a key in its place, if this thread is alone; otherwise as it is done
 /// beside readers.
 fn exchange(table: &Tested, hash: KeyHash, key: u64, value: u64) {
     let mut guard = table.pin();
-    let shard = table.table.shard_of(hash);
-    let mut state = table.shards.state(shard);
-    let place = state.writer.find(&guard, hash, |other| other.get() == key).expect("it is there");
-    let new = NewEntry { value: Word::new(value), weight: 1, times: Times::TIMELESS };
-    let writer = Exclusive::new(&mut state.writer, &mut guard);
-    let displaced = writer.map(|mut writer| writer.exchange(place, Word::new(key), new));
-    drop(state);
-    if displaced.is_none() {
-        drop(guard);
-        store_at(table, hash, key, value);
+    let mut state = table.shards.state(table.table.shard_of(hash));
+    let access = state.writer.access(&mut guard);
+    if !access.is_alone() {
+        drop((state, guard));
+        return store_at(table, hash, key, value);
     }
+    let KeyPlace::Occupied(entry) = access.find(hash, |other| other.get() == key) else {
+        panic!("it is there");
+    };
+    let mut contents = Some((Word::new(key), Word::new(value)));
+    entry.replace(hash, &mut contents, &Times::TIMELESS, |_, _| ());
+    drop(state);
+    drop(contents);
 }
 
 /// Gives the slot of the entry 1 to the key 2, or takes it out, if this thread is alone.
 fn displace(table: &Tested, recycle: bool) {
     let mut guard = table.pin();
     let mut state = table.shards.state(0);
-    let place = state.writer.find(&guard, HASH, |other| other.get() == 1).expect("it is there");
-    let Some(mut writer) = Exclusive::new(&mut state.writer, &mut guard) else { return };
-    let displaced = if recycle {
-        let new = NewEntry { value: Word::new(20), weight: 1, times: Times::TIMELESS };
-        writer.recycle(place.id(), Hashed { hash: HASH, key: Word::new(2) }, new, |_| ()).0
+    let access = state.writer.access(&mut guard);
+    if !access.is_alone() {
+        return;
+    }
+    let KeyPlace::Occupied(entry) = access.find(HASH, |other| other.get() == 1) else {
+        panic!("it is there");
+    };
+    let slot = entry.slot();
+    let mut contents = Some((Word::new(2), Word::new(20)));
+    let gone = if recycle {
+        let (_, filled) = entry.into_access().recycle(slot, HASH, &mut contents, &Times::TIMELESS);
+        filled.enter();
+        None
     } else {
-        writer.take(place)
+        Some(entry.take().0)
     };
     drop(state);
-    drop(displaced);
+    drop((contents, gone));
 }
 
 /// A thread that has used the table alone so far changes a value in its place, while another uses

@@ -11,16 +11,16 @@ fn in_use(slab: &Slab<u64, u64>, count: usize) -> (BlockList, Vec<SlotId>) {
 }
 
 fn take(blocks: &mut BlockList, slab: &Slab<u64, u64>) -> SlotId {
-    let (id, number) = blocks.take_slot(slab);
-    assert_eq!(slab.block_of(id), number);
-    slab.header(id).set_state(State::Live);
-    blocks.set_live(number, id);
-    id
+    let (slot, number) = blocks.take_slot(slab);
+    assert_eq!(slot.block(), number);
+    slot.header().set_state(State::Live);
+    blocks.set_live(number, slot.id());
+    slot.id()
 }
 
 fn free(blocks: &mut BlockList, slab: &Slab<u64, u64>, ids: &[SlotId]) {
     for &id in ids {
-        blocks.take_live(slab, id);
+        blocks.take_live(slab.at(id));
         slab.header(id).set_state(State::Emptied);
     }
     blocks.free_slots(slab, ids);
