@@ -126,13 +126,13 @@ impl<'w, 'g, 't, K, V> Access<'w, 'g, 't, K, V> {
             let entry = unsafe { self.writer.unlink_from(self.guard, slot, lane) };
             return (entry.fixed_deadline(), self.fill(hash, contents, times));
         }
-        let old = slot.header().hash();
-        // SAFETY: the shard's one writer, and the lane comes from this region.
-        unsafe { self.writer.region.remove(old, lane) };
-        slot.header().set_hash(hash.low());
-        // SAFETY: the thread is alone, and the slot, which stood in the region, holds key and
+        // First, because it may panic.
+        // SAFETY: the thread is alone, and the slot, which stands in the region, holds key and
         // value.
         let deadline = unsafe { exchange(slot, contents, times) };
+        // SAFETY: the shard's one writer, and the lane comes from this region.
+        unsafe { self.writer.region.remove(slot.header().hash(), lane) };
+        slot.header().set_hash(hash.low());
         let (table, block) = (self.guard.table, slot.block());
         (deadline, FilledSlot { writer: self.writer, table, slot, block, is_live: true })
     }

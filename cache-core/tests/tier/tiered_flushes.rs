@@ -23,15 +23,17 @@ fn readings(process: &Process) -> u64 {
 #[test]
 fn a_flush_that_is_told_is_heard_without_waiting_for_the_poll() {
     World::each(|world| {
-        let (first, second) = (world.process(), seldom_polling(world));
         let prefix = Event::Prefix(b"test:".to_vec());
-        for (number, event) in [raised(), prefix, Event::Everything].into_iter().enumerate() {
+        for event in [raised(), prefix, Event::Everything] {
+            // Others for each event: a flush is counted before memory is emptied, which may come
+            // after this round has seen memory empty, because the event itself emptied it.
+            let (first, second) = (world.process(), seldom_polling(world));
             first.miss(1, "old");
             assert_eq!(second.hit(1), "old");
             first.flush().unwrap();
             assert_eq!(second.in_memory(1).as_deref(), Some("old"));
             second.tier.hear(event);
-            wait_until(|| second.remote().flushes_heard == number as u64 + 1);
+            wait_until(|| second.remote().flushes_heard == 1);
             wait_until(|| second.in_memory(1).is_none());
             assert_eq!(second.get(1), None, "it asks by the names of after the flush");
         }
