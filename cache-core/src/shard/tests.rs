@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 use super::testing::{BareTable, config};
-use crate::table::{Due, Guard, Live, TableConfig};
+use crate::table::{Due, Guard, KeyPlace, Live, TableConfig};
 use crate::util::hash::KeyHash;
 use crate::util::panics::DeferredPanic;
 
@@ -127,6 +127,33 @@ fn results_are_those_of_a_map_whatever_the_hash() {
         drop(table);
         assert_eq!(alive.load(Relaxed), 0, "nothing leaks, nothing is dropped twice");
     }
+}
+
+#[test]
+fn what_was_seen_without_the_lock_is_found_again_unless_it_has_gone() {
+    let table = BareTable::<u64, u64>::new(config(1));
+    let hash = KeyHash(hash_of(1, 64));
+    put(&table, hash.0, 1, 10);
+    let mut guard = table.pin();
+    let seen = guard.see(hash).map(|(_, seen)| seen);
+    let mut settled = |hash, seen| {
+        let mut state = table.shards.state(0);
+        state.writer.access(&mut guard).settle(hash, seen).map(|place| match place {
+            KeyPlace::Occupied(entry) => Some(entry.slot().id()),
+            KeyPlace::Vacant(_) => None,
+        })
+    };
+    let slot = settled(hash, seen).expect("it stands where it was seen");
+    assert!(slot.is_some());
+    (2..200).for_each(|key| put(&table, hash_of(key, 64), key, key));
+    assert_eq!(settled(hash, seen), Some(slot), "in a larger region");
+    assert_eq!(settled(hash, None), None, "stored since, as far as this call knows");
+    // In the smaller region it still stands, but nobody looks there any more.
+    assert_eq!(take(&table, hash.0, &1), Some(10));
+    assert_eq!(settled(hash, seen), None, "removed since");
+    assert_eq!(settled(hash, None), Some(None), "absent before and now");
+    put(&table, hash.0, 1, 11);
+    assert_eq!(settled(hash, seen), None, "in another slot since");
 }
 
 #[test]
