@@ -8,8 +8,8 @@
 //! ```
 //!
 //! * `tag`: 16 bits of the mixed hash, never 0. Eight ghosts form a bucket, half a cache line:
-//!   first all tags, then all other halves, so that each is one vector register. Other bits of the
-//!   hash choose the bucket. A tag compared within one bucket errs once in some 8000 look-ups; the
+//!   first all tags, which are one vector register, then all other halves. Other bits of the hash
+//!   choose the bucket. A tag compared within one bucket errs once in some 8000 look-ups; the
 //!   same 16 bits compared with the whole table would err nearly always.
 //! * `M`: evicted from the main queue, not from the small one.
 //! * `evictions`: how much had been evicted from that queue by then, in 16ths of a capacity's
@@ -18,7 +18,7 @@
 //!   modulo 256.
 //!
 //! A bucket is a FIFO: a new ghost comes to the front, all others move on by one place, and the
-//! last falls out. That is eight instructions and no search for the ghost that may go. With 2.5
+//! last falls out. That is fourteen instructions and no search for the ghost that may go. With 2.5
 //! ghosts for each entry a bucket sees a new one 3.2 times per capacity's worth of evictions, so a
 //! ghost is remembered for 2.5 of these on average. Chance makes that longer for some, but both
 //! counts are right for 8 of them, and one ghost in 50,000 lives for so long. One that was taken
